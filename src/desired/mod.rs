@@ -1,0 +1,67 @@
+//! How one site's files should be on one host: exact bytes, nothing left to decide. Pure.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::inventory::{Autorestart, Domain, Health, RestartPolicy};
+
+/// Everything a site should have on a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DesiredSite {
+    /// Whose it is.
+    pub domain: Domain,
+    /// The bytes of each managed file, by path.
+    pub files: BTreeMap<PathBuf, DesiredFile>,
+    /// supervisord's groups that those files define, by name.
+    pub groups: BTreeMap<String, DesiredGroup>,
+}
+
+/// One file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DesiredFile {
+    /// Which of the two.
+    pub kind: FileKind,
+    /// Its content.
+    pub bytes: Vec<u8>,
+    /// Whether it holds environment values: then nobody but its owner may read it.
+    pub secret: bool,
+}
+
+/// The two kinds of files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileKind {
+    /// In conf.d, read by supervisord.
+    Supervisor,
+    /// In logrotate.d.
+    Logrotate,
+}
+
+/// A group of supervisord, with what an apply needs to know to update and verify it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DesiredGroup {
+    /// The program's name within its site.
+    pub program: String,
+    /// How many processes the group has.
+    pub numprocs: u32,
+    /// `autostart=`.
+    pub autostart: bool,
+    /// `autorestart=`.
+    pub autorestart: Autorestart,
+    /// `stopwaitsecs=`, seconds.
+    pub stopwaitsecs: u32,
+    /// `startsecs=`, seconds; supervisord's default is 1.
+    pub startsecs: u32,
+    /// `startretries=`; supervisord's default is 3.
+    pub startretries: u32,
+    /// `exitcodes=`; supervisord's default is 0.
+    pub exitcodes: Vec<u8>,
+    /// Where its output goes.
+    pub log: PathBuf,
+    /// How a change reaches its processes.
+    pub restart: RestartPolicy,
+    /// When it counts as healthy.
+    pub health: Health,
+}

@@ -1,0 +1,135 @@
+//! Errors as people meet them: one line of what failed and where, the causes once, and hints with
+//! the command to type next. The one place that maps a failure to an exit status.
+
+use std::error::Error;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What kind of end a command came to, and so its exit status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorKind {
+    /// Refused or failed before anything changed.
+    Refused,
+    /// The command line does not say what to do.
+    Usage,
+    /// Failed, and the host is as it was.
+    RolledBack,
+    /// Failed, and something could not be restored.
+    Stuck,
+    /// Some hosts or sites failed, others are done.
+    Partial,
+    /// Another apply holds the host's lock.
+    Locked,
+    /// Interrupted by a signal; the host is consistent.
+    Interrupted,
+}
+
+impl ErrorKind {
+    /// The exit status of the contract.
+    pub fn exit_status(self) -> u8 {
+        match self {
+            Self::Refused => 1,
+            Self::Usage => 2,
+            Self::RolledBack => 4,
+            Self::Stuck => 5,
+            Self::Partial => 6,
+            Self::Locked => 7,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+/// A failure that can be shown to a person and sent over a wire.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandError {
+    /// Decides the exit status.
+    pub kind: ErrorKind,
+    /// What failed and where: path, host, program or inventory line.
+    pub message: String,
+    /// The chain of causes, outermost first.
+    pub causes: Vec<String>,
+    /// What the person can do, each with a command where there is one.
+    pub hints: Vec<String>,
+}
+
+impl CommandError {
+    /// A failure of this kind.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), causes: Vec::new(), hints: Vec::new() }
+    }
+
+    /// A refusal: nothing has changed.
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Refused, message)
+    }
+
+    /// Adds the whole chain of `source`, each level once.
+    #[must_use]
+    pub fn caused_by(mut self, source: &dyn Error) -> Self {
+        let mut next = Some(source);
+        while let Some(error) = next {
+            let text = error.to_string();
+            if self.causes.last() != Some(&text) {
+                self.causes.push(text);
+            }
+            next = error.source();
+        }
+        self
+    }
+
+    /// Adds one cause in words.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<String>) -> Self {
+        self.causes.push(cause.into());
+        self
+    }
+
+    /// Adds a hint.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// The same failure as another kind.
+    #[must_use]
+    pub fn of_kind(mut self, kind: ErrorKind) -> Self {
+        self.kind = kind;
+        self
+    }
+}
+
+impl fmt::Display for CommandError {
+    /// `message: cause: cause` and then a line for each hint. Callers put `Error: ` before it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        for cause in &self.causes {
+            write!(f, ": {cause}")?;
+        }
+        for hint in &self.hints {
+            write!(f, "\nHint: {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for CommandError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_is_shown_once_and_the_hint_stands_on_its_own_line() {
+        let source = std::io::Error::other("No space left on device");
+        let error = CommandError::refused("cannot write /etc/x")
+            .caused_by(&source)
+            .hint("free some space: df -h /etc");
+        assert_eq!(
+            error.to_string(),
+            "cannot write /etc/x: No space left on device\nHint: free some space: df -h /etc"
+        );
+    }
+}

@@ -1,0 +1,100 @@
+//! One site with everything resolved: nothing later needs the inventory's defaults.
+
+use serde::{Deserialize, Serialize};
+
+use super::name::{AbsolutePath, Domain, FullName, NameError, UserName};
+use super::program::Program;
+
+/// A site on one host, with its programs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Site {
+    /// Its domain.
+    pub domain: Domain,
+    /// Whom its programs run as unless they say otherwise. Default `deployer`.
+    pub user: UserName,
+    /// Which file format is written.
+    pub format: Format,
+    /// Where things are on the host.
+    pub paths: Paths,
+    /// Its programs, in the inventory's order; names are unique.
+    pub programs: Vec<Program>,
+}
+
+impl Site {
+    /// The full name of one of its programs. Fails only for a name longer than a file name can
+    /// be; a `Site` made by `resolve` or the playbook has been checked for that.
+    pub fn full_name(&self, program: &Program) -> Result<FullName, NameError> {
+        FullName::new(&self.domain, &program.name)
+    }
+
+    /// `{sites}/{domain}`.
+    pub fn root(&self) -> String {
+        format!("{}/{}", self.paths.sites, self.domain)
+    }
+
+    /// The symlink to the live release.
+    pub fn current(&self) -> String {
+        format!("{}/current", self.root())
+    }
+
+    /// The wrapper that runs one script of the live release.
+    pub fn runner(&self) -> String {
+        format!("{}/runner.sh", self.root())
+    }
+}
+
+/// Which lines the files have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// The bytes that DeployerPHP's script writes.
+    Classic,
+    /// `Classic` plus the lines that prevent a known failure, each with its reason in docs.
+    Hardened,
+}
+
+/// Where things are on a host. The defaults are DeployerPHP's and Debian's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paths {
+    /// Folder of the sites. Default `/home/deployer/sites`.
+    pub sites: AbsolutePath,
+    /// Folder of supervisor configs. Default `/etc/supervisor/conf.d`.
+    pub conf_dir: AbsolutePath,
+    /// Folder of logrotate configs. Default `/etc/logrotate.d`.
+    pub logrotate_dir: AbsolutePath,
+    /// Folder of the programs' logs. Default `/var/log/supervisor`.
+    pub log_dir: AbsolutePath,
+    /// How to find supervisord.
+    pub supervisord: SupervisordAddress,
+    /// Where locks, journals and revisions are kept. Default: `/var/lib/supervisor-sync` for root,
+    /// else `$XDG_STATE_HOME/supervisor-sync`.
+    pub state_dir: Option<AbsolutePath>,
+}
+
+impl Default for Paths {
+    fn default() -> Self {
+        let path = |text| {
+            #[expect(clippy::expect_used, reason = "four literals, read by every test")]
+            AbsolutePath::parse(text).expect("a valid literal")
+        };
+        Self {
+            sites: path("/home/deployer/sites"),
+            conf_dir: path("/etc/supervisor/conf.d"),
+            logrotate_dir: path("/etc/logrotate.d"),
+            log_dir: path("/var/log/supervisor"),
+            supervisord: SupervisordAddress::Discover,
+            state_dir: None,
+        }
+    }
+}
+
+/// How to find supervisord.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SupervisordAddress {
+    /// The first of supervisord's usual main configs that is there: `/etc/supervisor/supervisord.conf`
+    /// (Debian), `/etc/supervisord.conf`.
+    Discover,
+    /// This main config; its socket, user and password are read from it.
+    Config(AbsolutePath),
+}

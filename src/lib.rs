@@ -1,0 +1,19 @@
+//! `supervisor-sync` makes the programs that run under supervisord match an inventory.
+//!
+//! The pipeline, and where each stage lives:
+//!
+//! 1. [`inventory`]: what people wrote, read and checked.
+//! 2. [`desired`]: the exact bytes of each file a site should have on a host (pure).
+//! 3. [`actual`]: how the host is now (reads only).
+//! 4. [`plan`]: the difference, as data, with a reason for each step (pure).
+//! 5. [`apply`]: the transaction that carries out one plan, or puts everything back.
+//! 6. [`supervisord`]: the daemon, over XML-RPC. [`system`]: files, privilege, clock.
+//! 7. [`fleet`]: the same on another machine or as another user, over a pipe.
+//! 8. [`report`]: what people and machines see of it.
+//!
+//! [`host`] wires 2 to 6 for one machine; [`playbook`] and [`cli`] are its two front doors.
+
+pub mod desired;
+pub mod error;
+pub mod inventory;
+pub mod supervisord;

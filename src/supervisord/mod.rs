@@ -1,0 +1,157 @@
+//! The daemon: the XML-RPC methods we use, under supervisord's own names.
+//!
+//! Facts are from `supervisor/rpcinterface.py` of 4.2.5 and were tried on a live daemon. This
+//! module imports nothing of ours and could leave as a crate.
+
+use std::time::Duration;
+
+pub mod ini;
+pub mod process;
+
+pub use process::{ProcessInfo, ProcessState};
+
+/// One XML-RPC call. Only methods that supervisord answers at once: a deferred one (`wait=true`,
+/// `stopProcessGroup`) inside a batch runs about a second each, one after the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Call {
+    /// `supervisor.getSupervisorVersion`: text, e.g. `4.2.5`.
+    GetSupervisorVersion,
+    /// `supervisor.getPID`: supervisord's own pid.
+    GetPid,
+    /// `supervisor.getState`: `statecode` (1 is RUNNING).
+    GetState,
+    /// `supervisor.reloadConfig`: reads all files anew; changes no process.
+    ReloadConfig,
+    /// `supervisor.getAllProcessInfo`.
+    GetAllProcessInfo,
+    /// `supervisor.addProcessGroup`: returns before anything is spawned.
+    AddProcessGroup(String),
+    /// `supervisor.removeProcessGroup`: every process of it must be stopped.
+    RemoveProcessGroup(String),
+    /// `supervisor.stopProcess` with `wait=false`; the namespec is `group:process`.
+    StopProcess(String),
+    /// `supervisor.startProcess` with `wait=false`; the namespec is `group:process`.
+    StartProcess(String),
+}
+
+/// The answer to a [`Call`], by what it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// `true` of the calls that change something.
+    Done,
+    /// A text.
+    Text(String),
+    /// A number.
+    Number(i64),
+    /// The difference `reloadConfig` found.
+    Reload(Reload),
+    /// The processes.
+    Processes(Vec<ProcessInfo>),
+}
+
+/// What `reloadConfig` found: names of groups, compared with the running ones.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reload {
+    /// In the files, not running.
+    pub added: Vec<String>,
+    /// In both, different.
+    pub changed: Vec<String>,
+    /// Running, no longer in the files.
+    pub removed: Vec<String>,
+}
+
+/// A fault that supervisord itself answered: `faultCode` and `faultString`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct Fault {
+    /// Its code by name.
+    pub code: FaultCode,
+    /// supervisord's own words, e.g. `CANT_REREAD: ...`.
+    pub text: String,
+}
+
+/// The fault codes of `supervisor/xmlrpc.py`, by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "supervisord's own names")]
+pub enum FaultCode {
+    UnknownMethod,
+    IncorrectParameters,
+    BadArguments,
+    SignatureUnsupported,
+    ShutdownState,
+    BadName,
+    BadSignal,
+    NoFile,
+    NotExecutable,
+    Failed,
+    AbnormalTermination,
+    SpawnError,
+    AlreadyStarted,
+    NotRunning,
+    Success,
+    AlreadyAdded,
+    StillRunning,
+    CantReread,
+    /// A code this list does not know.
+    Other(i64),
+}
+
+/// Why a batch got no answers at all.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// There is no socket at this address.
+    #[error("no supervisord listens on {address}")]
+    NotRunning {
+        /// The socket's path or the TCP address.
+        address: String,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The socket is there but we may not use it.
+    #[error("no permission to use {address}")]
+    NoPermission {
+        /// The socket's path or the TCP address.
+        address: String,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// HTTP 401.
+    #[error("supervisord on {address} refused the user name or password")]
+    Unauthorized {
+        /// The socket's path or the TCP address.
+        address: String,
+    },
+    /// No answer in time.
+    #[error("supervisord on {address} did not answer within {} s", .after.as_secs())]
+    TimedOut {
+        /// The socket's path or the TCP address.
+        address: String,
+        /// How long it was waited for.
+        after: Duration,
+    },
+    /// The connection broke.
+    #[error("the connection to supervisord on {address} broke")]
+    Broken {
+        /// The socket's path or the TCP address.
+        address: String,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The answer is not what supervisord answers.
+    #[error("{address} did not answer like supervisord: {reason}")]
+    NotSupervisord {
+        /// The socket's path or the TCP address.
+        address: String,
+        /// What was wrong.
+        reason: String,
+    },
+}
+
+/// The door to the daemon. There is one required method, because everything the engine does is
+/// batched: N programs cost one round trip.
+pub trait Supervisord {
+    /// Sends `calls` as one `system.multicall` and answers each in order. A fault of one call does
+    /// not stop the others. Every call that is not answered within the client's deadline is an
+    /// error of the whole batch.
+    fn batch(&mut self, calls: &[Call]) -> Result<Vec<Result<Answer, Fault>>, CallError>;
+}
