@@ -7,13 +7,21 @@
 //! 3. [`actual`]: how the host is now (reads only).
 //! 4. [`plan`]: the difference, as data, with a reason for each step (pure).
 //! 5. [`apply`]: the transaction that carries out one plan, or puts everything back.
-//! 6. [`supervisord`]: the daemon, over XML-RPC. [`system`]: files, privilege, clock.
-//! 7. [`fleet`]: the same on another machine or as another user, over a pipe.
+//! 6. [`supervisord`]: the daemon, over XML-RPC. [`system`]: files, users, clock. [`state`]: what
+//!    outlives the process.
+//! 7. [`fleet`]: the same as another user or on another machine, over a pipe.
 //! 8. [`report`]: what people and machines see of it.
 //!
 //! [`host`] wires 2 to 6 for one machine; [`playbook`] and [`cli`] are its two front doors.
 
+pub mod actual;
+pub mod apply;
 pub mod desired;
 pub mod error;
+pub mod event;
 pub mod inventory;
+pub mod plan;
+pub mod runner;
+pub mod state;
 pub mod supervisord;
+pub mod system;

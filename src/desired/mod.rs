@@ -7,6 +7,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::inventory::{Autorestart, Domain, Health, RestartPolicy};
 
+mod logrotate;
+mod render;
+
+pub use render::{RenderError, render};
+
+/// What a host's supervisord has to say about how a site's files should be.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DaemonFacts {
+    /// Where it writes its pid, as its main config says. `None` where that is not known: logs are
+    /// then rotated without telling it.
+    pub pidfile: Option<PathBuf>,
+}
+
 /// Everything a site should have on a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DesiredSite {

@@ -5,9 +5,20 @@
 
 use std::time::Duration;
 
+mod answer;
+mod client;
+pub mod config;
+mod connection;
+mod fault;
+mod http;
+pub mod include;
 pub mod ini;
 pub mod process;
+mod xmlrpc;
 
+pub use client::{Client, DEFAULT_DEADLINE};
+pub use config::{ConfigError, Listener, Login, MainConfig};
+pub use fault::{Fault, FaultCode};
 pub use process::{ProcessInfo, ProcessState};
 
 /// One XML-RPC call. Only methods that supervisord answers at once: a deferred one (`wait=true`,
@@ -58,42 +69,6 @@ pub struct Reload {
     pub changed: Vec<String>,
     /// Running, no longer in the files.
     pub removed: Vec<String>,
-}
-
-/// A fault that supervisord itself answered: `faultCode` and `faultString`.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text}")]
-pub struct Fault {
-    /// Its code by name.
-    pub code: FaultCode,
-    /// supervisord's own words, e.g. `CANT_REREAD: ...`.
-    pub text: String,
-}
-
-/// The fault codes of `supervisor/xmlrpc.py`, by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "supervisord's own names")]
-pub enum FaultCode {
-    UnknownMethod,
-    IncorrectParameters,
-    BadArguments,
-    SignatureUnsupported,
-    ShutdownState,
-    BadName,
-    BadSignal,
-    NoFile,
-    NotExecutable,
-    Failed,
-    AbnormalTermination,
-    SpawnError,
-    AlreadyStarted,
-    NotRunning,
-    Success,
-    AlreadyAdded,
-    StillRunning,
-    CantReread,
-    /// A code this list does not know.
-    Other(i64),
 }
 
 /// Why a batch got no answers at all.
@@ -154,4 +129,38 @@ pub trait Supervisord {
     /// not stop the others. Every call that is not answered within the client's deadline is an
     /// error of the whole batch.
     fn batch(&mut self, calls: &[Call]) -> Result<Vec<Result<Answer, Fault>>, CallError>;
+
+    /// One call on its own.
+    fn call(&mut self, call: Call) -> Result<Result<Answer, Fault>, CallError> {
+        let calls = [call];
+        let [call] = &calls;
+        self.batch(&calls)?.pop().ok_or_else(|| unexpected(call))
+    }
+
+    /// [`Call::ReloadConfig`]. The fault is CANT_REREAD with supervisord's reason, and then
+    /// nothing has changed: the configuration read before stays the one `addProcessGroup` uses.
+    fn reload_config(&mut self) -> Result<Result<Reload, Fault>, CallError> {
+        match self.call(Call::ReloadConfig)? {
+            Ok(Answer::Reload(reload)) => Ok(Ok(reload)),
+            Ok(_) => Err(unexpected(&Call::ReloadConfig)),
+            Err(fault) => Ok(Err(fault)),
+        }
+    }
+
+    /// [`Call::GetAllProcessInfo`], sorted by group and name.
+    fn get_all_process_info(&mut self) -> Result<Result<Vec<ProcessInfo>, Fault>, CallError> {
+        match self.call(Call::GetAllProcessInfo)? {
+            Ok(Answer::Processes(processes)) => Ok(Ok(processes)),
+            Ok(_) => Err(unexpected(&Call::GetAllProcessInfo)),
+            Err(fault) => Ok(Err(fault)),
+        }
+    }
+}
+
+/// An implementation that answers another kind than was asked for.
+fn unexpected(call: &Call) -> CallError {
+    CallError::NotSupervisord {
+        address: "supervisord".to_owned(),
+        reason: format!("no proper answer to {call:?}"),
+    }
 }

@@ -17,6 +17,33 @@ pub enum ProcessState {
     Unknown,
 }
 
+impl ProcessState {
+    /// The state supervisord sends as this number; one we do not know is UNKNOWN.
+    pub fn from_number(number: i64) -> Self {
+        match number {
+            0 => Self::Stopped,
+            10 => Self::Starting,
+            20 => Self::Running,
+            30 => Self::Backoff,
+            40 => Self::Stopping,
+            100 => Self::Exited,
+            200 => Self::Fatal,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// No process runs and none will by itself: `removeProcessGroup` is allowed. EXITED counts
+    /// although autorestart may start it again at the daemon's next turn.
+    pub fn is_stopped(self) -> bool {
+        matches!(self, Self::Stopped | Self::Exited | Self::Fatal | Self::Unknown)
+    }
+
+    /// `stopProcess` is allowed and `startProcess` is not. STOPPING is neither this nor stopped.
+    pub fn is_running(self) -> bool {
+        matches!(self, Self::Starting | Self::Running | Self::Backoff)
+    }
+}
+
 /// One element of `getAllProcessInfo`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessInfo {

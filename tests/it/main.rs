@@ -1,2 +1,8 @@
 //! Integration tests against real parts.
-fn main() {}
+
+mod client;
+mod daemon;
+mod ini;
+mod python;
+mod render;
+mod runner;

@@ -1,0 +1,85 @@
+//! How the host is now: one reading, with what could not be read. Changes nothing, apart from
+//! `reloadConfig`, which makes supervisord read its files anew and touches no process.
+
+pub mod observe;
+pub mod ownership;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use crate::desired::FileKind;
+use crate::inventory::Domain;
+use crate::state::{Journal, JournalPhase, Revision};
+use crate::supervisord::{Fault, ProcessInfo, Reload};
+use crate::system::files::Entry;
+
+/// One supervisord and its configuration, as every site on it sees it.
+#[derive(Debug, Clone)]
+pub struct ActualDaemon {
+    /// Its version, e.g. `4.2.5`.
+    pub version: String,
+    /// Whether it can read a file that only its writer may read.
+    pub reads_private_files: bool,
+    /// What its reread said before anything was changed.
+    pub reread: Result<Reload, Fault>,
+    /// The processes it has, by group.
+    pub groups: BTreeMap<String, Vec<ProcessInfo>>,
+    /// The programs its included files define.
+    pub defined: Vec<DefinedProgram>,
+    /// The files it includes, in its order.
+    pub included: Vec<PathBuf>,
+    /// The patterns by which it includes them.
+    pub include_patterns: Vec<String>,
+}
+
+/// A `[program:NAME]` (or group, or listener) of an included file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DefinedProgram {
+    /// The group it makes.
+    pub group: String,
+    /// Where it stands.
+    pub file: PathBuf,
+    /// Its logs.
+    pub logs: Vec<String>,
+}
+
+/// How one site is on the host.
+#[derive(Debug, Clone, Default)]
+pub struct ActualSite {
+    /// The last revision that was recorded.
+    pub record: Option<Revision>,
+    /// An apply of this site that never finished.
+    pub interrupted: Option<(JournalPhase, Journal)>,
+    /// What is at each path that is wanted or owned. Where an interrupted apply will be undone
+    /// first, what will be there then.
+    pub files: BTreeMap<PathBuf, Entry>,
+    /// Which kind each of them is.
+    pub kinds: BTreeMap<PathBuf, FileKind>,
+    /// Those of them that are the site's own.
+    pub owned: BTreeSet<PathBuf>,
+    /// Files whose names match the site's, but that are not its own, with the reason.
+    pub foreign: BTreeMap<PathBuf, String>,
+    /// Wanted paths that the record of another site holds.
+    pub claimed: BTreeMap<PathBuf, Domain>,
+    /// Wanted paths where something stands that cannot be told to be the site's own, with the reason.
+    pub in_the_way: BTreeMap<PathBuf, String>,
+    /// Folders that must be made (logs).
+    pub missing_log_folders: Vec<PathBuf>,
+    /// Folders that must be there and are not (conf.d, logrotate.d).
+    pub missing_folders: Vec<PathBuf>,
+    /// Users that do not exist, with the programs that want them.
+    pub missing_users: BTreeMap<String, Vec<String>>,
+    /// Scripts, commands and runners that are not there or cannot be run, in words, by program.
+    pub missing_code: Vec<MissingCode>,
+}
+
+/// Something a program needs to run and that is not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingCode {
+    /// The programs that need it.
+    pub programs: Vec<String>,
+    /// Its path.
+    pub path: PathBuf,
+    /// What is wrong with it, e.g. `does not exist`.
+    pub problem: String,
+}

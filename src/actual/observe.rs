@@ -1,0 +1,393 @@
+//! Reads a host: supervisord, its files, the site's files and records, and what its programs need.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::ownership::{self, Owner};
+use super::{ActualDaemon, ActualSite, DefinedProgram, MissingCode};
+use crate::desired::{DesiredSite, FileKind};
+use crate::error::CommandError;
+use crate::inventory::{Run, Site};
+use crate::state::{JournalPhase, StateDir};
+use crate::supervisord::{Answer, Call, CallError, Fault, FaultCode, Supervisord, ini};
+use crate::system::files::{Entry, Files};
+use crate::system::users;
+
+/// Reads supervisord: version, processes, and a reread before anything is changed, in one round
+/// trip.
+pub fn daemon(
+    files: &dyn Files,
+    supervisord: &mut dyn Supervisord,
+    included: Vec<PathBuf>,
+    include_patterns: Vec<String>,
+) -> Result<ActualDaemon, CommandError> {
+    let calls =
+        [Call::GetSupervisorVersion, Call::GetPid, Call::ReloadConfig, Call::GetAllProcessInfo];
+    let mut answers = supervisord.batch(&calls).map_err(daemon_error)?.into_iter();
+    let mut next = || answers.next().unwrap_or(Ok(Answer::Done));
+    let (version, pid, reread, processes) = (next(), next(), next(), next());
+    let version = match version.map_err(fault_error)? {
+        Answer::Text(version) => version,
+        other => return Err(unexpected("getSupervisorVersion", &other)),
+    };
+    let reads_private_files = match pid {
+        Ok(Answer::Number(pid)) => {
+            uid_of(pid).is_none_or(|uid| uid == 0 || uid == users::current_uid())
+        }
+        _ => true,
+    };
+    let reread = match reread {
+        Ok(Answer::Reload(reload)) => Ok(reload),
+        Ok(other) => return Err(unexpected("reloadConfig", &other)),
+        Err(fault) if fault.code == FaultCode::CantReread => Err(fault),
+        Err(fault) => return Err(fault_error(fault)),
+    };
+    let mut groups: BTreeMap<String, Vec<_>> = BTreeMap::new();
+    match processes.map_err(fault_error)? {
+        Answer::Processes(processes) => {
+            for process in processes {
+                groups.entry(process.group.clone()).or_default().push(process);
+            }
+        }
+        other => return Err(unexpected("getAllProcessInfo", &other)),
+    }
+    let defined = included.iter().flat_map(|path| defined_in(files, path)).collect();
+    Ok(ActualDaemon {
+        version,
+        reads_private_files,
+        reread,
+        groups,
+        defined,
+        included,
+        include_patterns,
+    })
+}
+
+/// A call that got no answer, with what a person can do about it.
+pub fn daemon_error(error: CallError) -> CommandError {
+    let failed = CommandError::refused("cannot talk to supervisord").caused_by(&error);
+    match error {
+        CallError::NotRunning { .. } => failed.hint("start it: systemctl start supervisor"),
+        CallError::NoPermission { .. } => {
+            failed.hint("run it as root: sudo supervisor-sync ..., or open the socket in [unix_http_server] (chmod, chown)")
+        }
+        CallError::Unauthorized { .. } => {
+            failed.hint("check username and password in supervisord's main config")
+        }
+        CallError::TimedOut { .. } | CallError::Broken { .. } => {
+            failed.hint("look at its log: journalctl -u supervisor; tail /var/log/supervisor/supervisord.log")
+        }
+        CallError::NotSupervisord { .. } => failed,
+    }
+}
+
+/// A fault where none was expected.
+pub fn fault_error(fault: Fault) -> CommandError {
+    let shutting_down = fault.code == FaultCode::ShutdownState;
+    let failed = CommandError::refused("supervisord refused a call").caused_by(&fault);
+    if shutting_down {
+        failed.hint("supervisord is restarting or shutting down: try again when it is up")
+    } else {
+        failed
+    }
+}
+
+fn unexpected(method: &str, answer: &Answer) -> CommandError {
+    CommandError::refused(format!("supervisord answered {method} with {answer:?}"))
+}
+
+#[expect(clippy::disallowed_methods, reason = "an edge: looks at /proc")]
+fn uid_of(pid: i64) -> Option<u32> {
+    std::fs::metadata(format!("/proc/{pid}")).ok().map(|metadata| metadata.uid())
+}
+
+/// What an included file defines; one that cannot be read or parsed defines nothing here, and the
+/// reread says what is wrong with it.
+fn defined_in(files: &dyn Files, path: &Path) -> Vec<DefinedProgram> {
+    let Ok(entry) = files.read(path) else { return Vec::new() };
+    let text = String::from_utf8_lossy(entry.bytes().unwrap_or_default());
+    let Ok(parsed) = ini::parse(&text) else { return Vec::new() };
+    let group_of = |section: &ini::Section| {
+        let (kind, name) = section.name.split_once(':')?;
+        let defines = matches!(kind, "program" | "group" | "eventlistener" | "fcgi-program");
+        defines.then(|| DefinedProgram {
+            group: name.trim().to_owned(),
+            file: path.to_owned(),
+            logs: ["stdout_logfile", "stderr_logfile"]
+                .iter()
+                .filter_map(|key| section.get(key).map(str::to_owned))
+                .collect(),
+        })
+    };
+    parsed.sections.iter().filter_map(group_of).collect()
+}
+
+/// Reads one site: its record, its files, and what its programs need.
+pub fn site(
+    files: &dyn Files,
+    state: &StateDir,
+    site: &Site,
+    desired: &DesiredSite,
+) -> Result<ActualSite, CommandError> {
+    let mut actual = ActualSite {
+        record: state.last_revision(files, &site.domain)?,
+        interrupted: state.journal(files, &site.domain)?,
+        ..ActualSite::default()
+    };
+    if let Some((JournalPhase::Groups, journal)) = &actual.interrupted
+        && let Some(target) = &journal.target
+    {
+        // Its files are in place: they are the site's own although nobody recorded them yet.
+        actual.record = Some(target.clone());
+    }
+    read_files(files, state, site, desired, &mut actual)?;
+    look_for_needs(files, site, desired, &mut actual)?;
+    Ok(actual)
+}
+
+fn read_files(
+    files: &dyn Files,
+    state: &StateDir,
+    site: &Site,
+    desired: &DesiredSite,
+    actual: &mut ActualSite,
+) -> Result<(), CommandError> {
+    // Supervisor configs first: a logrotate config without a record goes by its neighbour.
+    let mut paths: Vec<(FileKind, PathBuf)> = Vec::new();
+    for (kind, folder) in [
+        (FileKind::Supervisor, site.paths.conf_dir.as_path()),
+        (FileKind::Logrotate, site.paths.logrotate_dir.as_path()),
+    ] {
+        let names = match files.names(folder) {
+            Ok(names) => names,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                actual.missing_folders.push(folder.to_owned());
+                Vec::new()
+            }
+            Err(error) => return Err(cannot_read(folder, &error)),
+        };
+        let matching = names.iter().filter(|name| ownership::candidate(site, name, kind).is_some());
+        paths.extend(matching.map(|name| (kind, folder.join(name))));
+    }
+    let recorded = actual.record.iter().flat_map(|record| &record.files);
+    paths.extend(recorded.map(|(path, file)| (file.kind, path.clone())));
+    paths.extend(desired.files.iter().map(|(path, file)| (file.kind, path.clone())));
+    paths.sort_unstable();
+    paths.dedup();
+    let neighbours = Neighbours::read(files, state, site, desired)?;
+    for (kind, path) in paths {
+        let entry = match put_back(actual, &path) {
+            Some(entry) => entry,
+            None => files.read(&path).map_err(|error| cannot_read(&path, &error))?,
+        };
+        sort_in(site, desired, &neighbours, actual, (kind, path), entry);
+    }
+    Ok(())
+}
+
+/// What an interrupted apply that will be undone first puts back at this path.
+fn put_back(actual: &ActualSite, path: &Path) -> Option<Entry> {
+    let (phase, journal) = actual.interrupted.as_ref()?;
+    if *phase == JournalPhase::Groups {
+        return None;
+    }
+    journal.files.iter().find(|file| file.path == path).map(|file| file.before.clone().into())
+}
+
+/// The records of sites whose names begin like ours: only they could hold one of our paths.
+struct Neighbours(BTreeMap<PathBuf, crate::inventory::Domain>);
+
+impl Neighbours {
+    fn read(
+        files: &dyn Files,
+        state: &StateDir,
+        site: &Site,
+        desired: &DesiredSite,
+    ) -> Result<Self, CommandError> {
+        let mut claims = BTreeMap::new();
+        for other in state.sites(files)? {
+            let prefix = format!("{other}-");
+            let may_clash = other != site.domain
+                && desired.files.keys().any(|path| {
+                    let name = path.file_name().map(|n| n.to_string_lossy()).unwrap_or_default();
+                    name.trim_start_matches("supervisor-").starts_with(&prefix)
+                });
+            if may_clash && let Some(record) = state.last_revision(files, &other)? {
+                claims.extend(record.files.into_keys().map(|path| (path, other.clone())));
+            }
+        }
+        Ok(Self(claims))
+    }
+}
+
+/// Decides whose the file at a path is.
+fn sort_in(
+    site: &Site,
+    desired: &DesiredSite,
+    neighbours: &Neighbours,
+    actual: &mut ActualSite,
+    (kind, path): (FileKind, PathBuf),
+    entry: Entry,
+) {
+    let wanted = desired.files.contains_key(&path);
+    if wanted && let Some(other) = neighbours.0.get(&path) {
+        actual.claimed.insert(path.clone(), other.clone());
+    }
+    let owner = match &actual.record {
+        Some(record) if record.files.contains_key(&path) => Owner::Own,
+        Some(_) => Owner::Foreign { reason: "no revision of the site wrote it".to_owned() },
+        None => owner_by_content(site, actual, kind, &path, &entry),
+    };
+    match (owner, &entry) {
+        (_, Entry::Absent) => {}
+        (Owner::Own, _) => {
+            actual.owned.insert(path.clone());
+        }
+        (Owner::Foreign { reason }, entry) if wanted => {
+            if !is_same_or_plainly_ours(site, desired, kind, &path, entry) {
+                actual.in_the_way.insert(path.clone(), reason);
+            }
+        }
+        (Owner::Foreign { reason }, _) => {
+            actual.foreign.insert(path, reason);
+            return;
+        }
+    }
+    if wanted || actual.owned.contains(&path) {
+        actual.kinds.insert(path.clone(), kind);
+        actual.files.insert(path, entry);
+    }
+}
+
+fn owner_by_content(
+    site: &Site,
+    actual: &ActualSite,
+    kind: FileKind,
+    path: &Path,
+    entry: &Entry,
+) -> Owner {
+    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    let Some(stem) = ownership::candidate(site, &name, kind) else {
+        return Owner::Foreign { reason: "its name is not one of the site's".to_owned() };
+    };
+    let text = String::from_utf8_lossy(entry.bytes().unwrap_or_default());
+    match kind {
+        FileKind::Supervisor => ownership::supervisor_file_is_of(site, stem, &text),
+        FileKind::Logrotate => {
+            let pair = site.paths.conf_dir.as_path().join(format!("{stem}.conf"));
+            let companion = actual.owned.contains(&pair).then_some(Owner::Own);
+            ownership::logrotate_file_is_of(companion.as_ref())
+        }
+    }
+}
+
+/// A file at a wanted path that no record knows may still be replaced: when it is what we would
+/// write, when its content says it is the site's, or when it is a logrotate config that rotates
+/// nothing but the program's own log.
+fn is_same_or_plainly_ours(
+    site: &Site,
+    desired: &DesiredSite,
+    kind: FileKind,
+    path: &Path,
+    entry: &Entry,
+) -> bool {
+    let Some(bytes) = entry.bytes() else {
+        // A dangling link holds nothing of anybody's; a folder is refused by the planner.
+        return matches!(entry, Entry::Link { .. });
+    };
+    let text = String::from_utf8_lossy(bytes);
+    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    let Some(stem) = ownership::candidate(site, &name, kind) else { return false };
+    desired.files.get(path).is_some_and(|file| file.bytes == bytes)
+        || match kind {
+            FileKind::Supervisor => {
+                matches!(ownership::supervisor_file_is_of(site, stem, &text), Owner::Own)
+            }
+            FileKind::Logrotate => {
+                let log = format!("{}/{stem}.log", site.paths.log_dir);
+                text.lines()
+                    .filter_map(|line| line.trim_end().strip_suffix('{'))
+                    .all(|logs| logs.trim() == log)
+            }
+        }
+}
+
+fn look_for_needs(
+    files: &dyn Files,
+    site: &Site,
+    desired: &DesiredSite,
+    actual: &mut ActualSite,
+) -> Result<(), CommandError> {
+    if desired.groups.is_empty() {
+        return Ok(());
+    }
+    let log_dir = site.paths.log_dir.as_path();
+    if !is_folder(files, log_dir)? {
+        actual.missing_log_folders.push(log_dir.to_owned());
+    }
+    for program in &site.programs {
+        let user = program.user.as_ref().unwrap_or(&site.user);
+        if let Some(programs) = actual.missing_users.get_mut(user.as_str()) {
+            programs.push(program.name.to_string());
+            continue;
+        }
+        let known = users::find(user.as_str()).map_err(|error| {
+            CommandError::refused(format!("cannot look up user {user}")).caused_by(&error)
+        })?;
+        if known.is_none() {
+            actual.missing_users.insert(user.to_string(), vec![program.name.to_string()]);
+        }
+    }
+    look_for_code(files, site, actual)
+}
+
+/// runner.sh and the scripts. Commands are looked up by supervisord itself, through its own PATH:
+/// only an absolute one can be looked for here.
+fn look_for_code(
+    files: &dyn Files,
+    site: &Site,
+    actual: &mut ActualSite,
+) -> Result<(), CommandError> {
+    let mut needs: BTreeMap<(PathBuf, bool), Vec<String>> = BTreeMap::new();
+    for program in &site.programs {
+        let mut need = |path: String, executable: bool| {
+            needs
+                .entry((PathBuf::from(path), executable))
+                .or_default()
+                .push(program.name.to_string());
+        };
+        match &program.run {
+            Run::Script(script) => {
+                need(site.runner(), true);
+                // runner.sh makes the script executable by itself.
+                need(format!("{}/.deployer/supervisors/{script}", site.current()), false);
+            }
+            Run::Command(command) => {
+                let first = command.as_str().split_whitespace().next().unwrap_or_default();
+                if first.starts_with('/') && !first.contains(['\'', '"', '\\']) {
+                    need(first.to_owned(), true);
+                }
+            }
+        }
+    }
+    for ((path, executable), programs) in needs {
+        if let Some(problem) = files.problem_with_code(&path, executable) {
+            actual.missing_code.push(MissingCode { programs, path, problem });
+        }
+    }
+    Ok(())
+}
+
+fn is_folder(files: &dyn Files, path: &Path) -> Result<bool, CommandError> {
+    match files.names(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(cannot_read(path, &error)),
+    }
+}
+
+fn cannot_read(path: &Path, error: &std::io::Error) -> CommandError {
+    CommandError::refused(format!("cannot read {}", path.display())).caused_by(error)
+}

@@ -1,0 +1,234 @@
+//! Which files in conf.d and logrotate.d are a site's own. Pure.
+//!
+//! A name that begins with the domain proves nothing: `staging-eu-worker.conf` may be the program
+//! `eu-worker` of `staging` or the program `worker` of `staging-eu`. What the last revision wrote
+//! is the site's, and its record says so. Only for a file without a record its content decides.
+
+use crate::desired::FileKind;
+use crate::inventory::Site;
+use crate::supervisord::ini::{self, Section};
+
+/// Whose a file is, as far as its content tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owner {
+    /// The site's: an apply may replace and remove it.
+    Own,
+    /// Somebody else's, or not certainly the site's: it is left as it is and reported.
+    Foreign {
+        /// What speaks against the site, as a short phrase that follows the file's name.
+        reason: String,
+    },
+}
+
+impl Owner {
+    fn foreign(reason: impl Into<String>) -> Self {
+        Self::Foreign { reason: reason.into() }
+    }
+}
+
+/// The stem of a file whose name has the form of the site's: `{domain}-*.conf`, for logrotate
+/// `supervisor-{domain}-*.conf`. The stem is what the program in it would be called.
+pub fn candidate<'a>(site: &Site, file_name: &'a str, kind: FileKind) -> Option<&'a str> {
+    let name = match kind {
+        FileKind::Supervisor => file_name,
+        FileKind::Logrotate => file_name.strip_prefix("supervisor-")?,
+    };
+    let stem = name.strip_suffix(".conf")?;
+    belongs_by_name(site, stem).then_some(stem)
+}
+
+fn belongs_by_name(site: &Site, stem: &str) -> bool {
+    stem.strip_prefix(site.domain.as_str()).is_some_and(|rest| rest.starts_with('-'))
+}
+
+/// Whether a supervisor config without a record is the site's own: it has nothing but one
+/// `[program:NAME]` with the file's stem as NAME (or the stem's separate instances, `NAME_00`,
+/// `NAME_01`, …) and its `directory` is the site's `current`.
+pub fn supervisor_file_is_of(site: &Site, stem: &str, text: &str) -> Owner {
+    if !belongs_by_name(site, stem) {
+        return Owner::foreign(format!("is not named after {}", site.domain));
+    }
+    let sections = match ini::parse(text) {
+        Ok(ini) => ini.sections,
+        Err(error) => return Owner::foreign(format!("cannot be read by supervisord ({error})")),
+    };
+    if let Some(reason) = other_program(stem, &sections) {
+        return Owner::Foreign { reason };
+    }
+    let current = site.current();
+    for section in &sections {
+        match section.get("directory") {
+            Some(directory) if directory == current => {}
+            Some(directory) => {
+                return Owner::foreign(format!("runs in {directory}, not in {current}"));
+            }
+            None => return Owner::foreign(format!("has no directory={current}")),
+        }
+    }
+    Owner::Own
+}
+
+/// Why the sections are not those of the program `stem` alone.
+fn other_program(stem: &str, sections: &[Section]) -> Option<String> {
+    let mut programs = Vec::with_capacity(sections.len());
+    for section in sections {
+        match section.name.strip_prefix("program:") {
+            Some(program) => programs.push(program),
+            None => return Some(format!("holds the section [{}]", section.name)),
+        }
+    }
+    let instance = |number: usize| format!("{stem}_{number:02}");
+    match programs[..] {
+        [] => Some("holds no program".to_owned()),
+        [program] if program == stem => None,
+        _ => {
+            let mut numbered = programs.iter().enumerate();
+            let stranger = numbered.find(|(number, program)| ***program != instance(*number))?;
+            Some(format!("holds the program {}", stranger.1))
+        }
+    }
+}
+
+/// Whether a logrotate config without a record is the site's own: only as the companion of a
+/// supervisor config that is, `None` if there is none. Its own content names nothing but a log.
+pub fn logrotate_file_is_of(companion: Option<&Owner>) -> Owner {
+    match companion {
+        Some(Owner::Own) => Owner::Own,
+        Some(Owner::Foreign { .. }) => Owner::foreign("belongs to a program of somebody else"),
+        None => Owner::foreign("has no supervisor config of the same name"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desired::{DaemonFacts, render};
+    use crate::inventory::{
+        Domain, Format, Instances, Paths, Program, ProgramName, Run, ScriptPath, UserName,
+    };
+
+    fn site(domain: &str, program: &str, instances: Instances, numprocs: u32) -> Site {
+        let run = Run::Script(ScriptPath::parse("x.sh").unwrap());
+        let program = Program::new(ProgramName::parse(program).unwrap(), run);
+        Site {
+            domain: Domain::parse(domain).unwrap(),
+            user: UserName::parse("deployer").unwrap(),
+            format: Format::Classic,
+            paths: Paths::default(),
+            programs: vec![Program { instances, numprocs, ..program }],
+        }
+    }
+
+    /// The text of the site's one supervisor config, and its stem.
+    fn rendered(site: &Site) -> (String, String) {
+        let desired = render(site, &DaemonFacts::default()).unwrap();
+        let file = desired.files.iter().find(|(_, file)| file.kind == FileKind::Supervisor);
+        let (path, file) = file.unwrap();
+        let stem = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        (stem, String::from_utf8(file.bytes.clone()).unwrap())
+    }
+
+    fn reason(owner: Owner) -> String {
+        match owner {
+            Owner::Own => "own".to_owned(),
+            Owner::Foreign { reason } => reason,
+        }
+    }
+
+    #[test]
+    fn what_we_render_is_our_own() {
+        for (instances, numprocs) in [
+            (Instances::Together, 1),
+            (Instances::Together, 4),
+            (Instances::Separate, 1),
+            (Instances::Separate, 101),
+        ] {
+            let site = site("example.com", "worker", instances, numprocs);
+            let (stem, text) = rendered(&site);
+            assert_eq!(supervisor_file_is_of(&site, &stem, &text), Owner::Own, "{text}");
+        }
+    }
+
+    #[test]
+    fn staging_does_not_own_what_is_of_staging_eu() {
+        let staging = site("staging", "eu-worker", Instances::Together, 1);
+        let staging_eu = site("staging-eu", "worker", Instances::Together, 1);
+        let (stem, of_eu) = rendered(&staging_eu);
+        let (same_stem, of_staging) = rendered(&staging);
+        assert_eq!(stem, same_stem);
+        let file = format!("{stem}.conf");
+        for site in [&staging, &staging_eu] {
+            assert_eq!(candidate(site, &file, FileKind::Supervisor), Some("staging-eu-worker"));
+        }
+        assert_eq!(supervisor_file_is_of(&staging_eu, &stem, &of_eu), Owner::Own);
+        assert_eq!(supervisor_file_is_of(&staging, &stem, &of_staging), Owner::Own);
+        assert_eq!(
+            reason(supervisor_file_is_of(&staging, &stem, &of_eu)),
+            "runs in /home/deployer/sites/staging-eu/current, not in /home/deployer/sites/staging/current"
+        );
+        assert!(matches!(
+            supervisor_file_is_of(&staging_eu, &stem, &of_staging),
+            Owner::Foreign { .. }
+        ));
+    }
+
+    #[test]
+    fn anything_unexpected_in_a_file_makes_it_somebody_elses() {
+        let site = site("a.com", "w", Instances::Together, 1);
+        let own = "[program:a.com-w]\ndirectory = /home/deployer/sites/a.com/current ; ours\n";
+        assert_eq!(supervisor_file_is_of(&site, "a.com-w", own), Owner::Own);
+        let instance = |number: &str| own.replace("a.com-w", &format!("a.com-w_{number}"));
+        for (stem, text, expected) in [
+            ("b.com-w", own.to_owned(), "is not named after a.com"),
+            ("a.com", own.to_owned(), "is not named after a.com"),
+            ("a.com-w2", own.to_owned(), "holds the program a.com-w"),
+            ("a.com-w", String::new(), "holds no program"),
+            (
+                "a.com-w",
+                format!("{own}[group:g]\nprograms=a.com-w\n"),
+                "holds the section [group:g]",
+            ),
+            ("a.com-w", format!("[DEFAULT]\n{own}"), "holds the section [DEFAULT]"),
+            ("a.com-w", format!("{own}{own}"), "holds the program a.com-w"),
+            ("a.com-w", "[program:a.com-w]\n".to_owned(), "has no directory="),
+            ("a.com-w", "[program:a.com-w]\ndirectory=/x\n".to_owned(), "runs in /x"),
+            ("a.com-w", format!("{own}nonsense\n"), "cannot be read by supervisord (line 3"),
+            ("a.com-w", instance("01"), "holds the program a.com-w_01"),
+            ("a.com-w", instance("00") + &instance("02"), "holds the program a.com-w_02"),
+            ("a.com-w", own.to_owned() + &instance("00"), "holds the program a.com-w"),
+        ] {
+            let reason = reason(supervisor_file_is_of(&site, stem, &text));
+            assert!(reason.starts_with(expected), "{stem} {text:?}: {reason}");
+        }
+        assert_eq!(
+            supervisor_file_is_of(&site, "a.com-w", &(instance("00") + &instance("01"))),
+            Owner::Own
+        );
+    }
+
+    #[test]
+    fn a_candidate_has_the_form_of_the_sites_names() {
+        let site = site("a.com", "w", Instances::Together, 1);
+        use FileKind::{Logrotate, Supervisor};
+        for (name, kind, stem) in [
+            ("a.com-w.conf", Supervisor, Some("a.com-w")),
+            ("a.com-w-2.conf", Supervisor, Some("a.com-w-2")),
+            ("supervisor-a.com-w.conf", Logrotate, Some("a.com-w")),
+            ("supervisor-a.com-w.conf", Supervisor, None),
+            ("a.com-w.conf", Logrotate, None),
+            ("a.com.conf", Supervisor, None),
+            ("a.comx-w.conf", Supervisor, None),
+            ("a.com-w.conf~", Supervisor, None),
+            (".a.com-w.conf", Supervisor, None),
+        ] {
+            assert_eq!(candidate(&site, name, kind), stem, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_logrotate_file_is_own_only_beside_an_own_supervisor_file() {
+        assert_eq!(logrotate_file_is_of(Some(&Owner::Own)), Owner::Own);
+        assert_ne!(logrotate_file_is_of(Some(&Owner::foreign("x"))), Owner::Own);
+        assert_ne!(logrotate_file_is_of(None), Owner::Own);
+    }
+}

@@ -1,0 +1,57 @@
+//! How an apply fails: at which point, and with which words.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::ProgramTrouble;
+use crate::error::CommandError;
+use crate::inventory::Domain;
+
+/// A failure and the point it happened at, which a front door may have its own words for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApplyError {
+    /// Where.
+    pub at: FailedAt,
+    /// What, with causes and hints.
+    pub error: CommandError,
+}
+
+impl ApplyError {
+    /// A failure at this point.
+    pub fn new(at: FailedAt, error: CommandError) -> Self {
+        Self { at, error }
+    }
+}
+
+/// The points at which an apply can fail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailedAt {
+    /// Taking the lock, reading the host, or refused by the plan.
+    Start,
+    /// Writing or reading our own records.
+    State,
+    /// Writing this file.
+    Write(PathBuf),
+    /// Removing this file.
+    Remove(PathBuf),
+    /// supervisord's reread.
+    Reread,
+    /// Updating the groups.
+    Update,
+    /// A program is not healthy.
+    Verify,
+    /// A signal.
+    Interrupted,
+}
+
+/// Programs that are not healthy, as a failure.
+pub(super) fn unhealthy(site: &Domain, troubles: &[ProgramTrouble]) -> ApplyError {
+    let names: Vec<&str> = troubles.iter().map(|trouble| trouble.group.as_str()).collect();
+    let mut error = CommandError::refused(format!("site {site}: {} not healthy", names.join(", ")));
+    for trouble in troubles {
+        error = error.because(format!("{} {}", trouble.namespec, trouble.reason));
+    }
+    ApplyError::new(FailedAt::Verify, error)
+}

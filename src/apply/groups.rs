@@ -1,0 +1,464 @@
+//! Processes: the site's groups stop, leave, come and start, all at the same time.
+//!
+//! Every stop is sent at once (`stopProcess` with `wait=false`) and each group goes on as soon as
+//! its own processes are down, so that K groups of T seconds take T, and one that does not stop
+//! holds up nobody else. supervisord's own `update` goes one by one and aborts at the first that is
+//! still running; a batch of `stopProcessGroup` runs a second each.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::{ApplyError, Doors, FailedAt};
+use crate::desired::DesiredGroup;
+use crate::error::{CommandError, ErrorKind};
+use crate::event::{Event, ProcessChange, Step, Waited, WaitingFor};
+use crate::inventory::Domain;
+use crate::plan::{GroupAction, SitePlan};
+use crate::supervisord::{
+    Answer, Call, CallError, Fault, FaultCode, ProcessInfo, ProcessState, Reload,
+};
+
+/// What a process may take beyond its `stopwaitsecs`: supervisord looks once a second, then the
+/// kernel has to end it.
+const STOP_MARGIN: Duration = Duration::from_secs(5);
+/// How long supervisord may take to start a group that was added before it counts as not starting.
+const SETTLE: Duration = Duration::from_secs(5);
+/// Between two looks. supervisord wakes up for each call and reaps what has ended, so looking often
+/// also makes it quicker.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// What is done to one group, in this order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Item {
+    pub(super) group: String,
+    /// Processes that stop first.
+    stop: Stop,
+    /// Then the group leaves supervisord,
+    remove: bool,
+    /// and comes back as its files say,
+    add: bool,
+    /// and these processes start,
+    start: Vec<String>,
+    /// and these, which supervisord starts by itself, stop again.
+    keep_stopped: Vec<String>,
+    stop_seconds: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Stop {
+    Nothing,
+    Everything,
+    These(Vec<String>),
+}
+
+/// Everything that is done to a site's groups.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Work {
+    pub(super) items: Vec<Item>,
+}
+
+impl Work {
+    /// What the plan says, as far as supervisord's reread bears it out: a change that supervisord
+    /// does not see needs no restart.
+    pub(super) fn new(plan: &SitePlan, reread: &Reload) -> Self {
+        let changed: BTreeSet<&String> = reread.changed.iter().collect();
+        let removed: BTreeSet<&String> = reread.removed.iter().collect();
+        let item = |(group, change): (&String, &crate::plan::GroupChange)| {
+            let all = || change.desired.as_ref().map_or(Vec::new(), |d| process_names(group, d));
+            let mut item = Item {
+                group: group.clone(),
+                stop: Stop::Nothing,
+                remove: false,
+                add: false,
+                start: Vec::new(),
+                keep_stopped: Vec::new(),
+                stop_seconds: change.stop_seconds,
+            };
+            match &change.action {
+                GroupAction::Leave => return None,
+                GroupAction::Add { start } => {
+                    item.add = true;
+                    item.start = if *start { all() } else { Vec::new() };
+                }
+                GroupAction::Replace { .. } if !changed.contains(group) => return None,
+                GroupAction::Replace { start } => {
+                    (item.stop, item.remove, item.add) = (Stop::Everything, true, true);
+                    item.start = if *start { all() } else { Vec::new() };
+                    let autostart = change.desired.as_ref().is_some_and(|d| d.autostart);
+                    if autostart {
+                        item.keep_stopped = plan.stopped.get(group).cloned().unwrap_or_default();
+                        item.keep_stopped.retain(|name| all().contains(name));
+                    }
+                }
+                GroupAction::Remove if !removed.contains(group) => return None,
+                GroupAction::Remove => (item.stop, item.remove) = (Stop::Everything, true),
+                GroupAction::Restart { processes } => {
+                    item.stop = Stop::These(processes.clone());
+                    item.start = processes.clone();
+                }
+                GroupAction::Start { processes } => item.start = processes.clone(),
+            }
+            Some(item)
+        };
+        Self { items: plan.groups.iter().filter_map(item).collect() }
+    }
+
+    /// The way back: what must be done after the former files are read again, so that each touched
+    /// group is as it was.
+    pub(super) fn reversed(&self, plan: &SitePlan, reread: &Reload) -> Self {
+        let is_in = |groups: &[String], group: &String| groups.contains(group);
+        let back = |item: &Item| {
+            let group = &item.group;
+            let mut ran = plan.ran.get(group).cloned().unwrap_or_default();
+            let mut back = Item {
+                stop: Stop::Nothing,
+                remove: false,
+                add: false,
+                start: Vec::new(),
+                keep_stopped: Vec::new(),
+                ..item.clone()
+            };
+            if is_in(&reread.removed, group) {
+                (back.stop, back.remove) = (Stop::Everything, true);
+                ran.clear();
+            } else if is_in(&reread.changed, group) {
+                (back.stop, back.remove, back.add) = (Stop::Everything, true, true);
+            } else if is_in(&reread.added, group) {
+                back.add = true;
+            }
+            if back.add {
+                back.keep_stopped = plan.stopped.get(group).cloned().unwrap_or_default();
+            }
+            back.start = ran;
+            back
+        };
+        Self { items: self.items.iter().map(back).collect() }
+    }
+
+    /// The processes that should be up when it is done, by group.
+    pub(super) fn watched(&self, plan: &SitePlan) -> BTreeMap<String, (DesiredGroup, Vec<String>)> {
+        let mut watched = BTreeMap::new();
+        for item in &self.items {
+            let change = plan.groups.get(&item.group);
+            let Some(desired) = change.and_then(|change| change.desired.clone()) else { continue };
+            let mut names = item.start.clone();
+            if item.add && desired.autostart {
+                names = process_names(&item.group, &desired);
+                names.retain(|name| !item.keep_stopped.contains(name));
+            }
+            if !names.is_empty() {
+                watched.insert(item.group.clone(), (desired, names));
+            }
+        }
+        watched
+    }
+}
+
+/// The names of a group's processes, as the `process_name` we write makes them.
+fn process_names(group: &str, desired: &DesiredGroup) -> Vec<String> {
+    match desired.numprocs {
+        1 => vec![group.to_owned()],
+        n => (0..n).map(|number| format!("{group}_{number:02}")).collect(),
+    }
+}
+
+/// Where a group has got to.
+enum Stage {
+    Stopping,
+    Settling { until: Duration },
+}
+
+struct Active<'w> {
+    item: &'w Item,
+    stage: Stage,
+    deadline: Duration,
+    asked: BTreeSet<String>,
+    told_stopped: BTreeSet<String>,
+}
+
+impl Doors<'_> {
+    /// Does `work`. One group's failure does not stop the others; the error names each.
+    pub(super) fn update(&mut self, site: &Domain, work: &Work) -> Result<(), ApplyError> {
+        self.step(site, Step::Update { groups: work.items.len() });
+        let mut failures = Vec::new();
+        let (ready, stopping): (Vec<&Item>, Vec<&Item>) =
+            work.items.iter().partition(|item| item.stop == Stop::Nothing);
+        let now = self.clock.now();
+        let mut active: Vec<Active<'_>> = stopping
+            .into_iter()
+            .map(|item| Active {
+                item,
+                stage: Stage::Stopping,
+                deadline: now + Duration::from_secs(u64::from(item.stop_seconds)) + STOP_MARGIN,
+                asked: BTreeSet::new(),
+                told_stopped: BTreeSet::new(),
+            })
+            .collect();
+        self.advance(site, ready, &mut active, &mut failures)?;
+        let mut shown = Vec::new();
+        while !active.is_empty() {
+            if self.interrupt.is_raised() {
+                return Err(interrupted(site, &active));
+            }
+            let groups = self.processes().map_err(|error| lost(site, &error))?;
+            let down = self.stop_what_is_up(site, &mut active, &groups, &mut failures)?;
+            self.advance(site, down, &mut active, &mut failures)?;
+            self.tell_waiting(site, &active, &groups, &mut shown);
+            if !active.is_empty() {
+                self.clock.wait(LOOK_EVERY);
+            }
+        }
+        if failures.is_empty() {
+            return Ok(());
+        }
+        let mut error =
+            CommandError::refused(format!("site {site}: {} not updated", counted(failures.len())));
+        error.causes = failures;
+        Err(ApplyError::new(FailedAt::Update, error))
+    }
+
+    /// Every process, by group.
+    pub(super) fn processes(&mut self) -> Result<BTreeMap<String, Vec<ProcessInfo>>, CallError> {
+        let answers = self.supervisord.batch(&[Call::GetAllProcessInfo])?;
+        let mut groups: BTreeMap<String, Vec<ProcessInfo>> = BTreeMap::new();
+        if let Some(Ok(Answer::Processes(processes))) = answers.into_iter().next() {
+            for process in processes {
+                groups.entry(process.group.clone()).or_default().push(process);
+            }
+        }
+        Ok(groups)
+    }
+
+    /// Sends what is not asked yet to stop, and returns the groups that are down. A process that
+    /// came up again meanwhile (it was just being respawned) is asked again.
+    fn stop_what_is_up<'w>(
+        &mut self,
+        site: &Domain,
+        active: &mut Vec<Active<'w>>,
+        groups: &BTreeMap<String, Vec<ProcessInfo>>,
+        failures: &mut Vec<String>,
+    ) -> Result<Vec<&'w Item>, ApplyError> {
+        let now = self.clock.now();
+        let mut calls = Vec::new();
+        let mut down = Vec::new();
+        active.retain_mut(|group| {
+            let processes = groups.get(&group.item.group).map_or(&[][..], Vec::as_slice);
+            let concerned: Vec<&ProcessInfo> =
+                processes.iter().filter(|process| group.concerns(&process.name)).collect();
+            for process in concerned.iter().filter(|process| is_up(process)) {
+                calls.push(Call::StopProcess(process.namespec()));
+            }
+            for process in concerned.iter().filter(|process| is_down(process)) {
+                if group.asked.contains(&process.name)
+                    && group.told_stopped.insert(process.name.clone())
+                {
+                    tell(self.events, site, process.namespec(), ProcessChange::Stopped);
+                }
+            }
+            let asked = concerned.iter().filter(|process| is_up(process));
+            group.asked.extend(asked.map(|process| process.name.clone()));
+            if group.is_through(&concerned, now) {
+                if matches!(group.stage, Stage::Stopping) {
+                    down.push(group.item);
+                }
+                return false;
+            }
+            if now >= group.deadline {
+                failures.push(format!(
+                    "{} did not stop within {} s",
+                    group.item.group, group.item.stop_seconds
+                ));
+                return false;
+            }
+            true
+        });
+        for (call, answer) in calls.iter().zip(self.call(site, &calls)?) {
+            match (call, answer) {
+                (Call::StopProcess(namespec), Ok(_)) => {
+                    tell(self.events, site, namespec.clone(), ProcessChange::Stopping);
+                }
+                (Call::StopProcess(namespec), Err(fault))
+                    if fault.code != FaultCode::NotRunning =>
+                {
+                    failures.push(format!("{namespec} was not stopped: {fault}"));
+                }
+                _ => {}
+            }
+        }
+        Ok(down)
+    }
+
+    /// Removes, adds and starts every group of `ready`, in one round trip.
+    fn advance<'w>(
+        &mut self,
+        site: &Domain,
+        ready: Vec<&'w Item>,
+        active: &mut Vec<Active<'w>>,
+        failures: &mut Vec<String>,
+    ) -> Result<(), ApplyError> {
+        let calls: Vec<Call> = ready.iter().flat_map(|item| item.calls()).collect();
+        let mut answers = self.call(site, &calls)?.into_iter();
+        let now = self.clock.now();
+        for item in ready {
+            let answers: Vec<_> = answers.by_ref().take(item.calls().len()).collect();
+            if self.take_answers(site, item, answers, failures) && !item.keep_stopped.is_empty() {
+                active.push(Active {
+                    item,
+                    stage: Stage::Settling { until: now + SETTLE },
+                    deadline: now
+                        + SETTLE
+                        + STOP_MARGIN
+                        + Duration::from_secs(u64::from(item.stop_seconds)),
+                    asked: BTreeSet::new(),
+                    told_stopped: BTreeSet::new(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the group is where it should be. A process that cannot be started is not a failure
+    /// of the update: verification looks at it.
+    fn take_answers(
+        &mut self,
+        site: &Domain,
+        item: &Item,
+        answers: Vec<Result<Answer, Fault>>,
+        failures: &mut Vec<String>,
+    ) -> bool {
+        let mut reached = true;
+        for (call, answer) in item.calls().into_iter().zip(answers) {
+            match (call, answer) {
+                (Call::RemoveProcessGroup(_), Err(fault)) if fault.code == FaultCode::BadName => {}
+                (Call::AddProcessGroup(_), Err(fault))
+                    if fault.code == FaultCode::AlreadyAdded && reached => {}
+                (Call::RemoveProcessGroup(group) | Call::AddProcessGroup(group), Err(fault)) => {
+                    if reached {
+                        failures.push(format!("{group}: {fault}"));
+                    }
+                    reached = false;
+                }
+                (Call::RemoveProcessGroup(group), Ok(_)) => {
+                    tell(self.events, site, group, ProcessChange::Removed);
+                }
+                (Call::AddProcessGroup(group), Ok(_)) => {
+                    tell(self.events, site, group, ProcessChange::Added);
+                }
+                (Call::StartProcess(namespec), Ok(_)) => {
+                    tell(self.events, site, namespec, ProcessChange::Started);
+                }
+                _ => {}
+            }
+        }
+        reached
+    }
+
+    fn call(
+        &mut self,
+        site: &Domain,
+        calls: &[Call],
+    ) -> Result<Vec<Result<Answer, Fault>>, ApplyError> {
+        if calls.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.supervisord.batch(calls).map_err(|error| lost(site, &error))
+    }
+
+    fn tell_waiting(
+        &mut self,
+        site: &Domain,
+        active: &[Active<'_>],
+        groups: &BTreeMap<String, Vec<ProcessInfo>>,
+        shown: &mut Vec<String>,
+    ) {
+        let now = self.clock.now();
+        let mut processes = Vec::new();
+        for group in active.iter().filter(|group| matches!(group.stage, Stage::Stopping)) {
+            let seconds_left = group.deadline.saturating_sub(now).as_secs();
+            let of_group = groups.get(&group.item.group).map_or(&[][..], Vec::as_slice);
+            let waited = of_group.iter().filter(|p| group.concerns(&p.name) && !is_down(p));
+            processes
+                .extend(waited.map(|p| Waited { namespec: p.namespec(), seconds_left }));
+        }
+        let names: Vec<String> = processes.iter().map(|p| p.namespec.clone()).collect();
+        if names != *shown && !names.is_empty() {
+            (self.events)(Event::Waiting {
+                site: site.clone(),
+                until: WaitingFor::Stop,
+                processes,
+            });
+        }
+        *shown = names;
+    }
+}
+
+impl Item {
+    fn calls(&self) -> Vec<Call> {
+        let mut calls = Vec::new();
+        if self.remove {
+            calls.push(Call::RemoveProcessGroup(self.group.clone()));
+        }
+        if self.add {
+            calls.push(Call::AddProcessGroup(self.group.clone()));
+        }
+        let namespec = |name: &String| Call::StartProcess(format!("{}:{name}", self.group));
+        calls.extend(self.start.iter().map(namespec));
+        calls
+    }
+}
+
+impl Active<'_> {
+    /// Whether this process of the group is to stop in the present stage.
+    fn concerns(&self, process: &str) -> bool {
+        match (&self.stage, &self.item.stop) {
+            (Stage::Settling { .. }, _) => self.item.keep_stopped.iter().any(|n| n == process),
+            (Stage::Stopping, Stop::Everything) => true,
+            (Stage::Stopping, Stop::These(names)) => names.iter().any(|name| name == process),
+            (Stage::Stopping, Stop::Nothing) => false,
+        }
+    }
+
+    fn is_through(&self, concerned: &[&ProcessInfo], now: Duration) -> bool {
+        let down = concerned.iter().all(|process| is_down(process));
+        match self.stage {
+            Stage::Stopping => down,
+            // supervisord starts them about a second after the group came: not before that.
+            Stage::Settling { until } => {
+                down && (now >= until
+                    || concerned.iter().all(|process| self.asked.contains(&process.name)))
+            }
+        }
+    }
+}
+
+fn is_up(process: &ProcessInfo) -> bool {
+    matches!(
+        process.state,
+        ProcessState::Starting | ProcessState::Running | ProcessState::Backoff
+    )
+}
+
+fn is_down(process: &ProcessInfo) -> bool {
+    !is_up(process) && process.state != ProcessState::Stopping
+}
+
+fn tell(events: &mut dyn FnMut(Event), site: &Domain, name: String, change: ProcessChange) {
+    events(Event::Process { site: site.clone(), name, change });
+}
+
+fn counted(groups: usize) -> String {
+    if groups == 1 { "1 group".to_owned() } else { format!("{groups} groups") }
+}
+
+fn lost(site: &Domain, error: &CallError) -> ApplyError {
+    let message = format!("site {site}: lost supervisord while updating programs");
+    ApplyError::new(FailedAt::Update, CommandError::refused(message).caused_by(error))
+}
+
+fn interrupted(site: &Domain, active: &[Active<'_>]) -> ApplyError {
+    let names: Vec<&str> = active.iter().map(|group| group.item.group.as_str()).collect();
+    let message = format!("site {site}: interrupted while {} were stopping", names.join(", "));
+    let error = CommandError::new(ErrorKind::Interrupted, message)
+        .hint(format!("the next apply finishes it: supervisor-sync apply --site {site}"));
+    ApplyError::new(FailedAt::Interrupted, error)
+}

@@ -1,0 +1,124 @@
+//! The transaction: carries out one plan, or puts everything back.
+//!
+//! [`apply_site`] is the phases on one page. Up to the reread nothing but files has changed, so a
+//! failure puts the former bytes back and no process is any the wiser. From the update on, a
+//! failure puts files and processes back. The journal on the disk follows each phase, so that a
+//! `kill -9` at any point leaves what [`recover`] can undo or the next apply finish.
+
+mod failure;
+mod groups;
+mod outcome;
+mod recover;
+mod transaction;
+mod verify;
+
+use serde::{Deserialize, Serialize};
+
+pub use failure::{ApplyError, FailedAt};
+pub use outcome::{Outcome, ProgramTrouble, SiteReport};
+pub use recover::recover;
+
+use crate::desired::DesiredSite;
+use crate::event::Event;
+use crate::plan::SitePlan;
+use crate::state::journal::JournaledFile;
+use crate::state::{Journal, JournalPhase, Origin, StateDir};
+use crate::supervisord::Supervisord;
+use crate::system::files::Files;
+use crate::system::{Clock, Interrupt};
+
+/// The doors an apply goes through, each with a real part and a double.
+pub struct Doors<'a> {
+    /// The disk.
+    pub files: &'a dyn Files,
+    /// The daemon.
+    pub supervisord: &'a mut dyn Supervisord,
+    /// The clock.
+    pub clock: &'a dyn Clock,
+    /// Where locks, journals and revisions are.
+    pub state: &'a StateDir,
+    /// Ctrl-C.
+    pub interrupt: &'a Interrupt,
+    /// Who is told.
+    pub events: &'a mut dyn FnMut(Event),
+}
+
+/// How an apply goes about it; decided before it starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApplyOptions {
+    /// Whether started programs are watched until they are healthy or failed.
+    pub verify: bool,
+    /// Whether a failure after the reread puts files and processes back.
+    pub rollback: bool,
+}
+
+/// Applies `plan`, which leads to `desired`. The lock is held and a former apply recovered.
+pub fn apply_site(
+    doors: &mut Doors<'_>,
+    plan: &SitePlan,
+    desired: &DesiredSite,
+    origin: &Origin,
+    options: &ApplyOptions,
+) -> SiteReport {
+    let mut report = SiteReport::new(plan);
+    if plan.is_empty() {
+        return report.ended(Outcome::Unchanged);
+    }
+    let mut journal = journal_of(plan, origin);
+    // Phases 1 to 4: files.
+    if let Err(error) = doors.write_files(plan, &mut journal, desired, origin) {
+        return report.ended(doors.undo_files(&journal, JournalPhase::Files, error));
+    }
+    let reread = match doors.reread(&plan.domain) {
+        Ok(reread) => reread,
+        Err(error) => return report.ended(doors.undo_files(&journal, JournalPhase::Files, error)),
+    };
+    // Phase 5: processes.
+    let (site, state) = (&plan.domain, doors.state);
+    if let Err(error) = state.advance(doors.files, site, JournalPhase::Files, JournalPhase::Groups) {
+        let error = ApplyError::new(FailedAt::State, error);
+        return report.ended(doors.undo_files(&journal, JournalPhase::Files, error));
+    }
+    let work = groups::Work::new(plan, &reread);
+    let mut failure = doors.update(site, &work).err();
+    if failure.as_ref().is_some_and(|error| error.at == FailedAt::Interrupted) {
+        return report.interrupted(failure);
+    }
+    // Phase 6: health.
+    if failure.is_none() && options.verify {
+        let watched = work.watched(plan);
+        match doors.verify(site, &watched) {
+            Ok(troubles) if troubles.is_empty() => {}
+            Ok(troubles) => {
+                failure = Some(failure::unhealthy(site, &troubles));
+                report.troubles = troubles;
+            }
+            Err(error) => failure = Some(error),
+        }
+    } else if failure.is_none() {
+        report.troubles = doors.look(&work.watched(plan));
+    }
+    match failure {
+        None => report.ended(doors.commit(desired, origin)),
+        Some(error) if options.rollback => {
+            report.ended(doors.undo_all(plan, &journal, &work, error))
+        }
+        Some(error) => report.ended(doors.keep(desired, origin, error)),
+    }
+}
+
+fn journal_of(plan: &SitePlan, origin: &Origin) -> Journal {
+    let mut journal = Journal::new(plan.domain.clone(), origin.clone());
+    journal.folders = plan.folders.clone();
+    journal.ran = plan.ran.clone();
+    journal.files = plan
+        .files
+        .iter()
+        .map(|(path, change)| JournaledFile {
+            path: path.clone(),
+            before: transaction::content_before(change),
+            after: transaction::content_after(change),
+        })
+        .collect();
+    journal
+}

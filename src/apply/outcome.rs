@@ -1,0 +1,123 @@
+//! How an apply of a site ended. Exit status and summary come from it alone.
+
+use serde::{Deserialize, Serialize};
+
+use super::{ApplyError, FailedAt};
+use crate::error::{CommandError, ErrorKind};
+use crate::inventory::Domain;
+use crate::plan::{PlanView, SitePlan};
+
+/// What became of one site.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SiteReport {
+    /// Whose.
+    pub site: Domain,
+    /// What was to be done.
+    pub plan: PlanView,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Programs that are not as they should be.
+    pub troubles: Vec<ProgramTrouble>,
+}
+
+/// How it ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+#[must_use]
+pub enum Outcome {
+    /// There was nothing to do, and nothing was done.
+    Unchanged,
+    /// Done, and recorded under this number.
+    Applied {
+        /// The revision.
+        revision: u64,
+    },
+    /// It did not start.
+    Refused {
+        /// Why.
+        cause: ApplyError,
+    },
+    /// It failed, and the host is as it was.
+    RolledBack {
+        /// Why.
+        cause: ApplyError,
+    },
+    /// It failed, and was left as it is, as asked, for inspection.
+    Kept {
+        /// Why.
+        cause: ApplyError,
+    },
+    /// It failed, and not everything could be put back.
+    Stuck {
+        /// Why.
+        cause: ApplyError,
+        /// What could not be put back, each with its path or program.
+        undo_errors: Vec<String>,
+    },
+    /// It was interrupted while processes were stopping; the next apply finishes it.
+    Interrupted {
+        /// How far it had come.
+        cause: ApplyError,
+    },
+}
+
+/// A program that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgramTrouble {
+    /// The group.
+    pub group: String,
+    /// `group:process`.
+    pub namespec: String,
+    /// What is wrong, e.g. `is FATAL: exited too quickly`.
+    pub reason: String,
+    /// The last lines of its log.
+    pub log: Vec<String>,
+}
+
+impl SiteReport {
+    /// The report of an apply that has not ended yet.
+    pub fn new(plan: &SitePlan) -> Self {
+        Self {
+            site: plan.domain.clone(),
+            plan: PlanView::from(plan),
+            outcome: Outcome::Unchanged,
+            troubles: Vec::new(),
+        }
+    }
+
+    pub(super) fn ended(mut self, outcome: Outcome) -> Self {
+        self.outcome = outcome;
+        self
+    }
+
+    pub(super) fn interrupted(self, cause: Option<ApplyError>) -> Self {
+        match cause {
+            Some(cause) => self.ended(Outcome::Interrupted { cause }),
+            None => self,
+        }
+    }
+
+    /// The failure, if it is one.
+    pub fn failure(&self) -> Option<CommandError> {
+        let (cause, kind) = match &self.outcome {
+            Outcome::Unchanged | Outcome::Applied { .. } => return None,
+            Outcome::Refused { cause } => (cause, cause.error.kind),
+            Outcome::RolledBack { cause } if cause.at == FailedAt::Interrupted => {
+                (cause, ErrorKind::Interrupted)
+            }
+            Outcome::RolledBack { cause } => (cause, ErrorKind::RolledBack),
+            Outcome::Kept { cause } => (cause, ErrorKind::Stuck),
+            Outcome::Stuck { cause, .. } => (cause, ErrorKind::Stuck),
+            Outcome::Interrupted { cause } => (cause, ErrorKind::Interrupted),
+        };
+        let mut error = cause.error.clone().of_kind(kind);
+        if let Outcome::Stuck { undo_errors, .. } = &self.outcome {
+            error.hints.push(format!("could not be put back: {}", undo_errors.join("; ")));
+            error.hints.push(format!(
+                "mend that, then run it again: supervisor-sync apply --site {}",
+                self.site
+            ));
+        }
+        Some(error)
+    }
+}

@@ -1,0 +1,297 @@
+//! Files: staged, swapped in, and put back.
+
+use std::path::{Path, PathBuf};
+
+use super::{ApplyError, Doors, FailedAt, Outcome};
+use crate::desired::{DesiredFile, DesiredSite, FileKind};
+use crate::error::{CommandError, ErrorKind};
+use crate::event::{Event, Step};
+use crate::inventory::Domain;
+use crate::plan::{FileChange, SitePlan};
+use crate::state::journal::Content;
+use crate::state::{Journal, JournalPhase, Origin, Revision};
+use crate::supervisord::{Answer, Call, Reload};
+use crate::system::files::{Entry, FileContent, Files, staged_path};
+
+/// What is at the path of a change now.
+pub(super) fn content_before(change: &FileChange) -> Content {
+    match &change.before {
+        Entry::File(file) => Content::File(file.clone()),
+        Entry::Link { target, .. } => Content::Link(target.clone()),
+        Entry::Absent | Entry::Other(_) => Content::Absent,
+    }
+}
+
+/// What will be there. A mode that is closed enough is kept, since it was somebody's choice.
+pub(super) fn content_after(change: &FileChange) -> Content {
+    let Some(DesiredFile { bytes, secret, .. }) = &change.after else { return Content::Absent };
+    let (widest, wanted) = if *secret { (0o700, 0o600) } else { (0o755, 0o644) };
+    let mode = match &change.before {
+        Entry::File(file) if file.mode & !widest == 0 => file.mode,
+        _ => wanted,
+    };
+    Content::File(FileContent { bytes: bytes.clone(), mode, owner: None })
+}
+
+impl Doors<'_> {
+    pub(super) fn step(&mut self, site: &Domain, step: Step) {
+        (self.events)(Event::Step { site: site.clone(), step });
+    }
+
+    /// Nothing has changed yet, or only files: an interruption is a failure like any other.
+    fn uninterrupted(&self, site: &Domain) -> Result<(), ApplyError> {
+        if !self.interrupt.is_raised() {
+            return Ok(());
+        }
+        let error = CommandError::new(ErrorKind::Interrupted, format!("site {site}: interrupted"));
+        Err(ApplyError::new(FailedAt::Interrupted, error))
+    }
+
+    /// Stages, journals and swaps. On an error the caller undoes what the journal names.
+    pub(super) fn write_files(
+        &mut self,
+        plan: &SitePlan,
+        journal: &mut Journal,
+        desired: &DesiredSite,
+        origin: &Origin,
+    ) -> Result<(), ApplyError> {
+        let (site, state) = (&plan.domain, self.state);
+        self.uninterrupted(site)?;
+        let in_state = |error| ApplyError::new(FailedAt::State, error);
+        state.prepare(self.files, site).map_err(in_state)?;
+        journal.target = Some(Revision::new(0, desired, origin.clone()));
+        self.step(site, Step::Journal);
+        state.begin(self.files, journal, JournalPhase::Files).map_err(in_state)?;
+        self.make_folders(plan)?;
+        for kind in [FileKind::Supervisor, FileKind::Logrotate] {
+            self.stage(plan, journal, kind)?;
+        }
+        // The intent and the new bytes must be on the disk before the first rename, and the
+        // renames before supervisord hears of them.
+        let folders = folders_of(journal);
+        let on_disk = |source: std::io::Error| {
+            let error = CommandError::refused("cannot bring the files to the disk");
+            ApplyError::new(FailedAt::State, error.caused_by(&source))
+        };
+        let folders: Vec<&Path> = folders.iter().map(PathBuf::as_path).collect();
+        let with_state: Vec<&Path> =
+            folders.iter().copied().chain([self.state.root()]).collect();
+        self.files.sync(&with_state).map_err(on_disk)?;
+        self.swap(site, journal)?;
+        self.files.sync(&folders).map_err(on_disk)
+    }
+
+    fn make_folders(&mut self, plan: &SitePlan) -> Result<(), ApplyError> {
+        for folder in &plan.folders {
+            self.files
+                .create_folder(folder, 0o755)
+                .map_err(|source| cannot("make", folder, &source, write_failed))?;
+        }
+        Ok(())
+    }
+
+    fn stage(
+        &mut self,
+        plan: &SitePlan,
+        journal: &Journal,
+        kind: FileKind,
+    ) -> Result<(), ApplyError> {
+        let is_written = |c: &&FileChange| c.kind == kind && c.after.is_some();
+        let files = plan.files.values().filter(is_written).count();
+        self.step(
+            &plan.domain,
+            match kind {
+                FileKind::Supervisor => Step::WriteSupervisor { files },
+                FileKind::Logrotate => Step::WriteLogrotate { files },
+            },
+        );
+        for file in &journal.files {
+            let of_kind = plan.files.get(&file.path).is_some_and(|change| change.kind == kind);
+            if let (true, Content::File(content)) = (of_kind, &file.after) {
+                self.files
+                    .stage(&staged_path(&file.path), content)
+                    .map_err(|source| cannot("write", &file.path, &source, write_failed))?;
+            }
+        }
+        self.uninterrupted(&plan.domain)
+    }
+
+    fn swap(&mut self, site: &Domain, journal: &Journal) -> Result<(), ApplyError> {
+        self.step(site, Step::Swap);
+        for file in journal.files.iter().filter(|file| file.after != Content::Absent) {
+            self.files
+                .rename(&staged_path(&file.path), &file.path)
+                .map_err(|source| cannot("write", &file.path, &source, write_failed))?;
+        }
+        let orphans = journal.files.iter().filter(|file| file.after == Content::Absent);
+        let paths: Vec<PathBuf> = orphans.map(|file| file.path.clone()).collect();
+        if !paths.is_empty() {
+            self.step(site, Step::RemoveOrphans { paths: paths.clone() });
+        }
+        for path in paths {
+            self.files
+                .remove(&path)
+                .map_err(|source| cannot("remove", &path, &source, FailedAt::Remove))?;
+        }
+        self.uninterrupted(site)
+    }
+
+    /// Has supervisord read its files anew; no process is touched by it.
+    pub(super) fn reread(&mut self, site: &Domain) -> Result<Reload, ApplyError> {
+        self.step(site, Step::Reread);
+        let failed = |error| Err(ApplyError::new(FailedAt::Reread, error));
+        let message = "supervisord did not reread its files";
+        match self.supervisord.batch(&[Call::ReloadConfig]) {
+            Ok(answers) => match answers.into_iter().next() {
+                Some(Ok(Answer::Reload(reload))) => Ok(reload),
+                Some(Err(fault)) => failed(CommandError::refused(message).caused_by(&fault)),
+                other => failed(CommandError::refused(message).because(format!("{other:?}"))),
+            },
+            Err(error) => failed(CommandError::refused(message).caused_by(&error)),
+        }
+    }
+
+    /// Puts files back after a failure before any process was touched.
+    pub(super) fn undo_files(
+        &mut self,
+        journal: &Journal,
+        phase: JournalPhase,
+        cause: ApplyError,
+    ) -> Outcome {
+        let rereads = cause.at == FailedAt::Reread;
+        self.step(&journal.site, Step::Undo);
+        let mut errors: Vec<String> =
+            restore(self.files, journal).into_iter().map(|error| error.what).collect();
+        if rereads && let Err(error) = self.reread(&journal.site) {
+            // A daemon that is gone has forgotten what it read; its next start reads the former
+            // files. A fault with the former files in place is what was there before.
+            errors.extend(fault_after_restore(&error));
+        }
+        self.close(journal, phase, &mut errors);
+        ended(cause, errors)
+    }
+
+    /// Removes the journal, unless something could not be put back: then the next run tries again.
+    pub(super) fn close(
+        &mut self,
+        journal: &Journal,
+        phase: JournalPhase,
+        errors: &mut Vec<String>,
+    ) {
+        if errors.is_empty()
+            && let Err(error) = self.state.close(self.files, &journal.site, phase)
+        {
+            errors.push(error.to_string());
+        }
+    }
+}
+
+pub(super) fn fault_after_restore(error: &ApplyError) -> Option<String> {
+    let gone = error.error.causes.iter().any(|cause| cause.contains("no supervisord listens"));
+    (!gone).then(|| format!("reread with the former files: {}", error.error))
+}
+
+pub(super) fn ended(cause: ApplyError, undo_errors: Vec<String>) -> Outcome {
+    if undo_errors.is_empty() {
+        Outcome::RolledBack { cause }
+    } else {
+        Outcome::Stuck { cause, undo_errors }
+    }
+}
+
+/// A file that could not be put back.
+pub(super) struct NotRestored {
+    /// Its path and the reason.
+    pub(super) what: String,
+    /// Whether that is because somebody has edited it since: then it is theirs now.
+    pub(super) edited: bool,
+}
+
+/// Puts every file of the journal back as it was, whatever state it is in, and returns what could
+/// not be. A file that is neither as it was nor as we made it has been edited since: it stays.
+pub(super) fn restore(files: &dyn Files, journal: &Journal) -> Vec<NotRestored> {
+    let mut errors = Vec::new();
+    for file in &journal.files {
+        let staged = staged_path(&file.path);
+        let put_back = || -> std::io::Result<()> {
+            let now = files.read(&file.path)?;
+            if is(&now, &file.before) {
+                return files.remove(&staged);
+            }
+            if !is(&now, &file.after) && now != Entry::Absent {
+                let edited = std::io::ErrorKind::ResourceBusy;
+                return Err(std::io::Error::new(edited, "somebody has edited it since"));
+            }
+            match &file.before {
+                Content::Absent => files.remove(&file.path)?,
+                Content::File(content) => {
+                    files.stage(&staged, content)?;
+                    files.rename(&staged, &file.path)?;
+                }
+                Content::Link(target) => {
+                    files.stage_link(&staged, target)?;
+                    files.rename(&staged, &file.path)?;
+                }
+            }
+            files.remove(&staged)
+        };
+        if let Err(error) = put_back() {
+            let edited = error.kind() == std::io::ErrorKind::ResourceBusy;
+            errors.push(NotRestored { what: format!("{}: {error}", file.path.display()), edited });
+        }
+    }
+    for folder in journal.folders.iter().rev() {
+        // Not empty any more means that somebody uses it.
+        let _ = files.remove_folder(folder);
+    }
+    let folders = folders_of(journal);
+    let folders: Vec<&Path> = folders.iter().map(PathBuf::as_path).collect();
+    if let Err(error) = files.sync(&folders) {
+        errors.push(NotRestored { what: format!("syncing: {error}"), edited: false });
+    }
+    errors
+}
+
+fn is(entry: &Entry, content: &Content) -> bool {
+    match (entry, content) {
+        (Entry::Absent, Content::Absent) => true,
+        (Entry::File(now), Content::File(then)) => {
+            now.bytes == then.bytes && now.mode == then.mode
+        }
+        (Entry::Link { target, .. }, Content::Link(then)) => target == then,
+        _ => false,
+    }
+}
+
+/// The folders of the journal's files, each once.
+fn folders_of(journal: &Journal) -> Vec<PathBuf> {
+    let parents = journal.files.iter().filter_map(|file| file.path.parent());
+    let mut folders: Vec<PathBuf> = parents.map(Path::to_owned).collect();
+    folders.sort_unstable();
+    folders.dedup();
+    folders
+}
+
+fn write_failed(path: PathBuf) -> FailedAt {
+    FailedAt::Write(path)
+}
+
+fn cannot(
+    verb: &str,
+    path: &Path,
+    source: &std::io::Error,
+    at: fn(PathBuf) -> FailedAt,
+) -> ApplyError {
+    let error = CommandError::refused(format!("cannot {verb} {}", path.display()));
+    let error = error.caused_by(source);
+    let error = match source.kind() {
+        std::io::ErrorKind::PermissionDenied => error.hint("run it as root (sudo)"),
+        std::io::ErrorKind::StorageFull => {
+            let folder = path.parent().unwrap_or(path);
+            error.hint(format!("make room: df -h {}", folder.display()))
+        }
+        std::io::ErrorKind::ReadOnlyFilesystem => error.hint("mount it writable"),
+        _ => error,
+    };
+    ApplyError::new(at(path.to_owned()), error)
+}

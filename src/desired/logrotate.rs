@@ -1,0 +1,126 @@
+//! The logrotate config of one program.
+//!
+//! `classic` copies the log and then empties it (`copytruncate`): what is written between the two
+//! is lost, and supervisord, which may rotate the same file by itself, can be left with a file
+//! full of NUL bytes. `hardened` renames the log, makes a new one and has supervisord open that.
+
+use std::path::Path;
+
+use crate::inventory::{Format, Logs};
+
+/// The file's text. `log` is the one log it rotates; `pidfile` is supervisord's, if known.
+///
+/// Without a usable `pidfile` the hardened form copies and empties as well: a log that was renamed
+/// while nobody told supervisord would swallow everything written from then on.
+pub(super) fn text(format: Format, logs: &Logs, log: &Path, pidfile: Option<&Path>) -> String {
+    let Logs { rotate, maxage, size, frequency, compress } = logs;
+    let mut lines =
+        vec![frequency.as_str().to_owned(), format!("rotate {rotate}"), format!("maxage {maxage}")];
+    lines.extend(size.map(|bytes| format!("maxsize {bytes}")));
+    lines.extend(["missingok", "notifempty"].map(str::to_owned));
+    if *compress {
+        // With a rotation's delay supervisord has long let go of the file that is compressed.
+        lines.extend(["compress", "delaycompress"].map(str::to_owned));
+    }
+    let reopen = match format {
+        Format::Classic => None,
+        Format::Hardened => pidfile.and_then(reopen),
+    };
+    lines.extend(reopen.unwrap_or_else(|| vec!["copytruncate".to_owned()]));
+    let lines: String = lines.iter().map(|line| format!("    {line}\n")).collect();
+    format!("{} {{\n{lines}}}\n", log.display())
+}
+
+/// `create` and a script that has supervisord open its logs anew, which it does on USR2 for all of
+/// them. No arguments to `create`: the new log gets the old one's owner and mode.
+///
+/// The script signals only a process that has an argument called supervisord: the pid of a stale
+/// pidfile may belong to anybody by now, and USR2 kills what does not expect it. `sharedscripts`
+/// keeps it to one signal should somebody add a path. `None` for a path that cannot be written.
+fn reopen(pidfile: &Path) -> Option<Vec<String>> {
+    let pidfile = pidfile.to_str().filter(|path| !path.contains(char::is_control))?;
+    let pidfile = pidfile.replace('\'', r"'\''");
+    Some(vec![
+        "create".to_owned(),
+        "sharedscripts".to_owned(),
+        "postrotate".to_owned(),
+        format!("    pid=$(cat '{pidfile}' 2>/dev/null) || exit 0"),
+        "    case \"$pid\" in '' | *[!0-9]*) exit 0 ;; esac".to_owned(),
+        r#"    grep -Eqsz '(^|[/.])supervisord(\.py)?$' "/proc/$pid/cmdline" || exit 0"#.to_owned(),
+        "    kill -USR2 \"$pid\"".to_owned(),
+        "endscript".to_owned(),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inventory::LogFrequency;
+
+    fn with(format: Format, logs: &Logs, pidfile: Option<&str>) -> String {
+        let log = Path::new("/var/log/supervisor/example.com-queue-worker.log");
+        text(format, logs, log, pidfile.map(Path::new))
+    }
+
+    #[test]
+    fn classic_is_the_scripts_bytes() {
+        let expected = "/var/log/supervisor/example.com-queue-worker.log {\n    daily\n    rotate 5\n    maxage 30\n    missingok\n    notifempty\n    compress\n    delaycompress\n    copytruncate\n}\n";
+        assert_eq!(with(Format::Classic, &Logs::default(), None), expected);
+        assert_eq!(with(Format::Classic, &Logs::default(), Some("/run/s.pid")), expected);
+        assert_eq!(with(Format::Hardened, &Logs::default(), None), expected);
+    }
+
+    #[test]
+    fn what_the_inventory_says_about_logs_is_written() {
+        let logs = Logs {
+            rotate: 2,
+            maxage: 7,
+            size: Some(1_048_576),
+            frequency: LogFrequency::Weekly,
+            compress: false,
+        };
+        insta::assert_snapshot!(with(Format::Classic, &logs, None), @r"
+        /var/log/supervisor/example.com-queue-worker.log {
+            weekly
+            rotate 2
+            maxage 7
+            maxsize 1048576
+            missingok
+            notifempty
+            copytruncate
+        }
+        ");
+    }
+
+    #[test]
+    fn hardened_renames_and_has_supervisord_reopen() {
+        let text = with(Format::Hardened, &Logs::default(), Some("/run/supervisord.pid"));
+        insta::assert_snapshot!(text, @r#"
+        /var/log/supervisor/example.com-queue-worker.log {
+            daily
+            rotate 5
+            maxage 30
+            missingok
+            notifempty
+            compress
+            delaycompress
+            create
+            sharedscripts
+            postrotate
+                pid=$(cat '/run/supervisord.pid' 2>/dev/null) || exit 0
+                case "$pid" in '' | *[!0-9]*) exit 0 ;; esac
+                grep -Eqsz '(^|[/.])supervisord(\.py)?$' "/proc/$pid/cmdline" || exit 0
+                kill -USR2 "$pid"
+            endscript
+        }
+        "#);
+    }
+
+    #[test]
+    fn a_pidfile_of_any_name_stays_one_word_or_is_not_written() {
+        let text = with(Format::Hardened, &Logs::default(), Some("/run/it's; $(reboot)"));
+        assert!(text.contains(r"$(cat '/run/it'\''s; $(reboot)' 2>/dev/null)"), "{text}");
+        let text = with(Format::Hardened, &Logs::default(), Some("/run/a\nendscript"));
+        assert!(text.contains("copytruncate") && !text.contains("endscript"), "{text}");
+    }
+}

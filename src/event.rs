@@ -1,0 +1,143 @@
+//! Events: what happened, to which site and process. The only way out of the engine while it runs.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::inventory::Domain;
+use crate::plan::PlanView;
+
+/// Something worth telling while an apply runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A step of a site's apply begins.
+    Step {
+        /// Whose.
+        site: Domain,
+        /// Which.
+        step: Step,
+    },
+    /// The plan that is about to be applied, made under the lock.
+    Planned(Box<PlanView>),
+    /// Another apply holds the lock and is waited for.
+    LockHeld {
+        /// Who holds it, in words.
+        holder: String,
+    },
+    /// Processes are being waited for. Sent when the set changes.
+    Waiting {
+        /// Whose.
+        site: Domain,
+        /// For what.
+        until: WaitingFor,
+        /// The processes, with the seconds each still has.
+        processes: Vec<Waited>,
+    },
+    /// Something became of a process or group.
+    Process {
+        /// Whose.
+        site: Domain,
+        /// `group` or `group:process`.
+        name: String,
+        /// What.
+        change: ProcessChange,
+    },
+    /// Something a person should know, which stops nothing.
+    Note {
+        /// Whose.
+        site: Domain,
+        /// In words.
+        text: String,
+    },
+    /// Something a person should see to, which stops nothing.
+    Warning {
+        /// Whose.
+        site: Domain,
+        /// In words.
+        text: String,
+    },
+}
+
+/// The steps of an apply, in their order. Each is also a point at which a `kill -9` is tested.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "snake_case")]
+pub enum Step {
+    /// A former, interrupted apply is undone.
+    Recover {
+        /// Whose apply it was, in words.
+        interrupted: String,
+    },
+    /// The journal is written.
+    Journal,
+    /// Supervisor configs are written beside their targets.
+    WriteSupervisor {
+        /// How many.
+        files: usize,
+    },
+    /// Logrotate configs are written beside their targets.
+    WriteLogrotate {
+        /// How many.
+        files: usize,
+    },
+    /// The written files take their places.
+    Swap,
+    /// The site's orphans are removed.
+    RemoveOrphans {
+        /// Their paths.
+        paths: Vec<PathBuf>,
+    },
+    /// supervisord reads its files anew.
+    Reread,
+    /// The site's groups are updated.
+    Update {
+        /// How many.
+        groups: usize,
+    },
+    /// The processes are watched.
+    Verify {
+        /// How many groups.
+        groups: usize,
+    },
+    /// The revision is recorded.
+    Commit,
+    /// Everything is put back.
+    Undo,
+}
+
+/// What processes are waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitingFor {
+    /// To stop.
+    Stop,
+    /// To be up and stay so.
+    Health,
+}
+
+/// A process that is waited for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waited {
+    /// `group:process`.
+    pub namespec: String,
+    /// Seconds left before it counts as failed.
+    pub seconds_left: u64,
+}
+
+/// What became of a process or group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProcessChange {
+    /// It was asked to stop.
+    Stopping,
+    /// It has stopped.
+    Stopped,
+    /// The group left supervisord.
+    Removed,
+    /// The group came to supervisord.
+    Added,
+    /// It was started.
+    Started,
+    /// It is up and stays so.
+    Healthy,
+}

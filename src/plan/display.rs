@@ -1,0 +1,224 @@
+//! A plan as text: the same for plan, apply, rollback and a fleet.
+
+use std::fmt::Write;
+
+use anstyle::{AnsiColor, Style};
+
+use super::view::FileChangeKind;
+use super::{FileView, GroupAction, GroupView, PlanView, Reason, Refusal};
+
+/// Whether text carries colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Colour {
+    /// Escape sequences, for a terminal.
+    Ansi,
+    /// None.
+    Plain,
+}
+
+impl Colour {
+    fn paint(self, style: Style, text: &str) -> String {
+        match self {
+            Self::Ansi => format!("{style}{text}{style:#}"),
+            Self::Plain => text.to_owned(),
+        }
+    }
+}
+
+const ADD: Style = AnsiColor::Green.on_default();
+const REMOVE: Style = AnsiColor::Red.on_default();
+const CHANGE: Style = AnsiColor::Yellow.on_default();
+const QUIET: Style = Style::new().dimmed();
+const STRONG: Style = Style::new().bold();
+
+impl PlanView {
+    /// The plan as a person reads it; ends with a line break.
+    pub fn text(&self, colour: Colour) -> String {
+        let mut text = String::new();
+        let _ = writeln!(text, "{}", colour.paint(STRONG, &format!("Site {}", self.site)));
+        if let Some(interrupted) = &self.interrupted {
+            let _ = writeln!(text, "  {} {interrupted}", colour.paint(CHANGE, "!"));
+        }
+        for folder in &self.folders {
+            let _ = writeln!(text, "  {} {}/", colour.paint(ADD, "+"), folder.display());
+        }
+        for file in &self.files {
+            write_file(&mut text, file, colour);
+        }
+        for group in &self.groups {
+            write_group(&mut text, group, colour);
+        }
+        self.write_remarks(&mut text, colour);
+        let _ = writeln!(text, "  {}", self.summary());
+        text
+    }
+
+    fn write_remarks(&self, text: &mut String, colour: Colour) {
+        for note in &self.notes {
+            let _ = writeln!(text, "  {}", colour.paint(QUIET, &format!("note: {note}")));
+        }
+        for warning in &self.warnings {
+            let _ = writeln!(text, "  {} {warning}", colour.paint(CHANGE, "warning:"));
+        }
+        for refusal in &self.refusals {
+            let _ = writeln!(text, "  {} {}", colour.paint(REMOVE, "refused:"), refusal.message());
+            let _ = writeln!(text, "    hint: {}", refusal.hint());
+        }
+    }
+
+    /// One line: how much changes.
+    pub fn summary(&self) -> String {
+        if self.empty && self.refusals.is_empty() {
+            return format!(
+                "nothing to do: {} as wanted",
+                counted(self.unchanged, "program is", "programs are")
+            );
+        }
+        let mut parts = Vec::new();
+        let files = self.files.len();
+        if files > 0 {
+            parts.push(counted(files, "file changes", "files change"));
+        }
+        for (verb_one, verb_many, is) in [
+            ("program starts", "programs start", starts as fn(&GroupView) -> bool),
+            ("program is added but not started", "programs are added but not started", waits),
+            ("program restarts", "programs restart", restarts),
+            ("program stops", "programs stop", stops),
+            ("program is left as it runs", "programs are left as they run", leaves),
+        ] {
+            let number = self.groups.iter().filter(|group| is(group)).count();
+            if number > 0 {
+                parts.push(counted(number, verb_one, verb_many));
+            }
+        }
+        if self.unchanged > 0 {
+            parts.push(counted(self.unchanged, "program unchanged", "programs unchanged"));
+        }
+        match (parts.is_empty(), self.refusals.is_empty()) {
+            (true, true) => "an interrupted apply is cleaned up".to_owned(),
+            (true, false) => "an apply would not start".to_owned(),
+            (false, true) => parts.join(", "),
+            (false, false) => format!("an apply would not start ({})", parts.join(", ")),
+        }
+    }
+}
+
+impl Refusal {
+    /// The refusal and its hint, as an error has them.
+    pub fn text(&self) -> String {
+        format!("{}\nHint: {}", self.message(), self.hint())
+    }
+}
+
+fn starts(group: &GroupView) -> bool {
+    match &group.action {
+        GroupAction::Add { start } => *start || group.autostart,
+        GroupAction::Start { .. } => true,
+        GroupAction::Replace { start } => {
+            group.running.is_empty() && (*start || group.autostart)
+        }
+        _ => false,
+    }
+}
+
+fn waits(group: &GroupView) -> bool {
+    match &group.action {
+        GroupAction::Add { start } => !start && !group.autostart,
+        GroupAction::Replace { start } => group.running.is_empty() && !start && !group.autostart,
+        _ => false,
+    }
+}
+
+fn restarts(group: &GroupView) -> bool {
+    match &group.action {
+        GroupAction::Replace { .. } => !group.running.is_empty(),
+        GroupAction::Restart { .. } => true,
+        _ => false,
+    }
+}
+
+fn stops(group: &GroupView) -> bool {
+    group.action == GroupAction::Remove
+}
+
+fn leaves(group: &GroupView) -> bool {
+    group.action == GroupAction::Leave
+}
+
+fn write_file(text: &mut String, file: &FileView, colour: Colour) {
+    let (sign, style, remark) = match file.change {
+        FileChangeKind::Create => ("+", ADD, ""),
+        FileChangeKind::Replace => ("~", CHANGE, ""),
+        FileChangeKind::ReplaceLink => ("~", CHANGE, " (a symbolic link now)"),
+        FileChangeKind::Permissions => ("~", CHANGE, " (permissions only)"),
+        FileChangeKind::Remove => ("-", REMOVE, ""),
+    };
+    let _ = writeln!(text, "  {} {}{remark}", colour.paint(style, sign), file.path.display());
+    for line in file.diff.lines().filter(|line| *line != "\\ No newline at end of file") {
+        let style = match line.chars().next() {
+            Some('+') => ADD,
+            Some('-') => REMOVE,
+            Some('@') => QUIET,
+            _ => Style::new(),
+        };
+        let _ = writeln!(text, "      {}", colour.paint(style, line));
+    }
+}
+
+fn write_group(text: &mut String, group: &GroupView, colour: Colour) {
+    let (style, verb) = if starts(group) {
+        (ADD, "start")
+    } else if waits(group) {
+        (ADD, "add, not started (autostart=false)")
+    } else if restarts(group) {
+        (CHANGE, "restart")
+    } else if stops(group) {
+        (REMOVE, "stop and remove")
+    } else {
+        (QUIET, "leave as it is")
+    };
+    let sign = match &group.action {
+        GroupAction::Add { .. } | GroupAction::Start { .. } => "+",
+        GroupAction::Replace { .. } | GroupAction::Restart { .. } => "~",
+        GroupAction::Remove => "-",
+        GroupAction::Leave => "=",
+    };
+    let stopping = restarts(group) || stops(group);
+    let processes = if stopping && !group.running.is_empty() {
+        format!(
+            " [{}, up to {} s to stop]",
+            counted(group.running.len(), "process", "processes"),
+            group.stop_seconds
+        )
+    } else {
+        String::new()
+    };
+    let _ = writeln!(
+        text,
+        "  {} {}: {verb}, {}{processes}",
+        colour.paint(style, sign),
+        group.group,
+        because(&group.reason)
+    );
+}
+
+fn because(reason: &Reason) -> String {
+    match reason {
+        Reason::New => "it is new".into(),
+        Reason::NotLoaded => "its file is there but supervisord had not loaded it".into(),
+        Reason::Changed { options } if options.is_empty() => "its file changes".into(),
+        Reason::Changed { options } => format!("because of {}", options.join(", ")),
+        Reason::FileNewer => "its file is newer than what runs".into(),
+        Reason::NotWanted => "the inventory does not have it any more".into(),
+        Reason::RestartAsked => "as asked".into(),
+        Reason::Interrupted => "an interrupted apply had stopped it".into(),
+        Reason::StoppedByHand => {
+            "it was stopped by hand; its next start takes the change up".into()
+        }
+        Reason::Deferred => "restarts are deferred; its next restart takes the change up".into(),
+    }
+}
+
+fn counted(number: usize, one: &str, many: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
+}

@@ -1,0 +1,164 @@
+//! The difference between how a site should be and how it is: data, with a reason for each step.
+//!
+//! An apply has no choices left: whatever depends on intent is decided here, and what
+//! [`PlanView`] shows is all that an apply does.
+
+mod display;
+mod planner;
+mod refusal;
+mod view;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::desired::{DesiredFile, DesiredGroup, FileKind};
+use crate::inventory::Domain;
+use crate::system::files::Entry;
+
+pub use display::Colour;
+pub use planner::plan_site;
+pub use refusal::{Override, Refusal};
+pub use view::{FileView, GroupView, PlanView};
+
+/// What would be done to one site on one host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SitePlan {
+    /// Whose.
+    pub domain: Domain,
+    /// Files that change, by path.
+    pub files: BTreeMap<PathBuf, FileChange>,
+    /// Folders that are made first.
+    pub folders: Vec<PathBuf>,
+    /// Groups something is done to, or deliberately not done to, by name.
+    pub groups: BTreeMap<String, GroupChange>,
+    /// The processes of the site's groups that run, or ran before an interrupted apply, by group:
+    /// what an undo must bring back.
+    pub ran: BTreeMap<String, Vec<String>>,
+    /// The processes of the site's groups that a person had stopped, by group: they stay stopped,
+    /// also when supervisord starts the rest of their group.
+    pub stopped: BTreeMap<String, Vec<String>>,
+    /// Groups of the site that stay as they are.
+    pub unchanged: Vec<String>,
+    /// An interrupted apply of this site that this one undoes or finishes, in words.
+    pub interrupted: Option<String>,
+    /// What is left alone, and why.
+    pub notes: Vec<String>,
+    /// What a person should see to; stops nothing.
+    pub warnings: Vec<String>,
+    /// Why an apply will not start. Empty if it will.
+    pub refusals: Vec<Refusal>,
+}
+
+impl SitePlan {
+    /// Whether an apply has nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+            && self.folders.is_empty()
+            && self.interrupted.is_none()
+            && self.groups.values().all(|group| !group.action.acts())
+    }
+}
+
+/// A file that changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileChange {
+    /// Which of the two kinds.
+    pub kind: FileKind,
+    /// What is there now.
+    pub before: Entry,
+    /// What will be there; `None` removes it.
+    pub after: Option<DesiredFile>,
+}
+
+/// What is done to one group, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupChange {
+    /// What.
+    pub action: GroupAction,
+    /// Why.
+    pub reason: Reason,
+    /// How it should be; `None` when it goes.
+    pub desired: Option<DesiredGroup>,
+    /// Seconds its processes have to stop: the longer `stopwaitsecs` of the former and the new
+    /// file.
+    pub stop_seconds: u32,
+}
+
+/// What can be done to a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub enum GroupAction {
+    /// It comes to supervisord. With `autostart=true` supervisord starts it.
+    Add {
+        /// Whether its processes are started although `autostart=false`, because they ran before
+        /// an interrupted apply.
+        start: bool,
+    },
+    /// Its processes stop, it leaves supervisord and comes back with the new configuration.
+    Replace {
+        /// Whether its processes are started afterwards although `autostart=false`, because they
+        /// ran.
+        start: bool,
+    },
+    /// Its processes stop and it leaves supervisord.
+    Remove,
+    /// Its processes stop and start; the configuration is the one it has.
+    Restart {
+        /// The processes, by name within the group.
+        processes: Vec<String>,
+    },
+    /// These processes start: they ran before an interrupted apply.
+    Start {
+        /// The processes, by name within the group.
+        processes: Vec<String>,
+    },
+    /// Its files change but its processes are left: the next restart takes the change up.
+    Leave,
+}
+
+impl GroupAction {
+    /// Whether anything is done to processes.
+    pub fn acts(&self) -> bool {
+        !matches!(self, Self::Leave)
+    }
+}
+
+/// Why something is done to a group, or not done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "why", rename_all = "snake_case")]
+pub enum Reason {
+    /// The inventory has it, the host does not.
+    New,
+    /// Its file is there, supervisord has not loaded it.
+    NotLoaded,
+    /// These options change.
+    Changed {
+        /// supervisord's option names; for `environment` the variables' names.
+        options: Vec<String>,
+    },
+    /// Its file is newer than what supervisord runs.
+    FileNewer,
+    /// The inventory does not have it any more.
+    NotWanted,
+    /// A restart was asked for.
+    RestartAsked,
+    /// An interrupted apply had stopped it.
+    Interrupted,
+    /// A person had stopped it.
+    StoppedByHand,
+    /// Restarts are deferred.
+    Deferred,
+}
+
+/// What the plan depends on beside the two states.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PlanOptions {
+    /// Every program of the selection restarts, unless something else restarts it.
+    pub restart: bool,
+    /// Missing scripts and commands are warnings, as the playbook contract has them.
+    pub missing_code_is_a_warning: bool,
+    /// What the person said to do all the same.
+    pub overrides: Vec<Override>,
+}

@@ -1,0 +1,192 @@
+//! Why an apply will not start, and what overrides it.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::inventory::Domain;
+
+/// What a person can say to have an apply start all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Override {
+    /// Apply although a script, a command or runner.sh is missing.
+    MissingCode,
+    /// Replace a file that stands where one of the site's should be.
+    ForeignFile,
+}
+
+impl Override {
+    /// As it is typed.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::MissingCode => "missing-code",
+            Self::ForeignFile => "foreign-file",
+        }
+    }
+}
+
+/// A reason not to start. Nothing has changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "refusal", rename_all = "snake_case")]
+pub enum Refusal {
+    /// supervisord cannot read its configuration as it is now, and no file of the site is to blame.
+    BrokenConfig {
+        /// The file that breaks it, when supervisord's words or its sections tell.
+        file: Option<PathBuf>,
+        /// supervisord's own words.
+        words: String,
+    },
+    /// Another site wrote the file that this one wants to write.
+    ClaimedBySite {
+        /// The file.
+        path: PathBuf,
+        /// The other site.
+        other: Domain,
+    },
+    /// A file of unknown origin stands at a wanted path.
+    ForeignFile {
+        /// The file.
+        path: PathBuf,
+        /// Why it is not the site's own.
+        why: String,
+    },
+    /// Something that is no file stands at a wanted path.
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+        /// What it is.
+        what: String,
+    },
+    /// Another included file defines the same group.
+    DefinedElsewhere {
+        /// The group.
+        group: String,
+        /// The other file.
+        file: PathBuf,
+    },
+    /// A folder that must be there is not.
+    MissingFolder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A user that programs should run as does not exist.
+    MissingUser {
+        /// The user.
+        user: String,
+        /// The programs.
+        programs: Vec<String>,
+    },
+    /// A script, command or runner.sh is missing.
+    MissingCode {
+        /// Its path.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+        /// The programs.
+        programs: Vec<String>,
+    },
+    /// supervisord would not be able to read a file with environment values.
+    UnreadableSecrets {
+        /// The file.
+        path: PathBuf,
+    },
+    /// supervisord is too old.
+    OldSupervisord {
+        /// Its version.
+        version: String,
+    },
+    /// Its include patterns do not read what would be written.
+    NotIncluded {
+        /// The file that would not be read.
+        path: PathBuf,
+    },
+}
+
+impl Refusal {
+    /// What a person can say to have it done all the same.
+    pub fn overridden_by(&self) -> Option<Override> {
+        match self {
+            Self::MissingCode { .. } => Some(Override::MissingCode),
+            Self::ForeignFile { .. } => Some(Override::ForeignFile),
+            _ => None,
+        }
+    }
+
+    /// One line: what and where.
+    pub fn message(&self) -> String {
+        match self {
+            Self::BrokenConfig { file: Some(file), words } => format!(
+                "supervisord's configuration is already broken by {}: {words}",
+                file.display()
+            ),
+            Self::BrokenConfig { file: None, words } => {
+                format!("supervisord's configuration is already broken: {words}")
+            }
+            Self::ClaimedBySite { path, other } => {
+                format!("{} belongs to site {other}", path.display())
+            }
+            Self::ForeignFile { path, why } => {
+                format!("{} is not this site's own: {why}", path.display())
+            }
+            Self::NotAFile { path, what } => format!("{} is {what}", path.display()),
+            Self::DefinedElsewhere { group, file } => {
+                format!("program {group} is already defined in {}", file.display())
+            }
+            Self::MissingFolder { path } => format!("folder {} does not exist", path.display()),
+            Self::MissingUser { user, programs } => {
+                format!("user {user} does not exist (wanted by {})", programs.join(", "))
+            }
+            Self::MissingCode { path, problem, programs } => {
+                format!("{} {problem} (wanted by {})", path.display(), programs.join(", "))
+            }
+            Self::UnreadableSecrets { path } => format!(
+                "{} holds environment values, and supervisord, which runs as another user, could not read it",
+                path.display()
+            ),
+            Self::OldSupervisord { version } => {
+                format!("supervisord {version} is too old: 4.0 is the oldest that works")
+            }
+            Self::NotIncluded { path } => {
+                format!("supervisord's [include] does not read {}", path.display())
+            }
+        }
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::BrokenConfig { file: Some(file), .. } => {
+                format!("repair or move away {}, then try again", file.display())
+            }
+            Self::BrokenConfig { file: None, .. } => "see what it says: supervisorctl reread".into(),
+            Self::ClaimedBySite { .. } => {
+                "two sites cannot share a file: rename the program of one of them".into()
+            }
+            Self::ForeignFile { path, .. } => {
+                format!("look at it: cat {}; to replace it: --allow foreign-file", path.display())
+            }
+            Self::NotAFile { path, .. } => format!("move it away: mv {0} {0}.old", path.display()),
+            Self::DefinedElsewhere { file, .. } => {
+                format!("rename the program, or remove it from {}", file.display())
+            }
+            Self::MissingFolder { path } => {
+                format!("install supervisor and logrotate: apt install supervisor logrotate; or set paths if it is elsewhere than {}", path.display())
+            }
+            Self::MissingUser { user, .. } => {
+                format!("create it: useradd --create-home {user}; or set user: in the inventory")
+            }
+            Self::MissingCode { .. } => {
+                "deploy the site first; to apply all the same: --allow missing-code".into()
+            }
+            Self::UnreadableSecrets { .. } => {
+                "run supervisord as root, or supervisor-sync as supervisord's user".into()
+            }
+            Self::OldSupervisord { .. } => "upgrade it: apt install supervisor".into(),
+            Self::NotIncluded { path } => format!(
+                "add the folder to [include] files in supervisord's main config, or set paths.conf_dir (now {})",
+                path.parent().unwrap_or(path).display()
+            ),
+        }
+    }
+}

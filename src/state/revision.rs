@@ -1,0 +1,148 @@
+//! Revisions: numbered records of what was applied to a site on this host.
+//!
+//! They answer two questions: which files are the site's own, and what `rollback` goes back to.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Origin, StateDir, cannot, names_or_none, private, read_record};
+use crate::desired::{DesiredFile, DesiredGroup, DesiredSite, FileKind};
+use crate::error::CommandError;
+use crate::inventory::Domain;
+use crate::system::files::{Files, replace};
+
+/// The shape this program writes.
+const VERSION: u32 = 1;
+/// How many revisions of a site are kept.
+pub const KEPT: usize = 50;
+
+/// What was applied, when and by whom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revision {
+    /// Version of this shape.
+    pub version: u32,
+    /// From 1.
+    pub number: u64,
+    /// Whose it is.
+    pub site: Domain,
+    /// Who applied it, when and by which command.
+    pub origin: Origin,
+    /// Every file of the site, with its content.
+    pub files: BTreeMap<PathBuf, RecordedFile>,
+    /// Every group those files define.
+    pub groups: BTreeMap<String, DesiredGroup>,
+}
+
+/// A file as it was written.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedFile {
+    /// Which of the two.
+    pub kind: FileKind,
+    /// Whether it holds environment values.
+    pub secret: bool,
+    /// Its content; what we write is ASCII.
+    pub content: String,
+}
+
+impl std::fmt::Debug for RecordedFile {
+    /// Without the content, which may hold secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "RecordedFile({:?}, {} bytes)", self.kind, self.content.len())
+    }
+}
+
+impl Revision {
+    /// The record of `desired`.
+    pub fn new(number: u64, desired: &DesiredSite, origin: Origin) -> Self {
+        let files = desired.files.iter().map(|(path, file)| {
+            let content = String::from_utf8_lossy(&file.bytes).into_owned();
+            (path.clone(), RecordedFile { kind: file.kind, secret: file.secret, content })
+        });
+        Self {
+            version: VERSION,
+            number,
+            site: desired.domain.clone(),
+            origin,
+            files: files.collect(),
+            groups: desired.groups.clone(),
+        }
+    }
+
+    /// What a rollback to it makes of the site.
+    pub fn as_desired(&self) -> DesiredSite {
+        let files = self.files.iter().map(|(path, file)| {
+            let bytes = file.content.clone().into_bytes();
+            (path.clone(), DesiredFile { kind: file.kind, secret: file.secret, bytes })
+        });
+        DesiredSite {
+            domain: self.site.clone(),
+            files: files.collect(),
+            groups: self.groups.clone(),
+        }
+    }
+}
+
+impl StateDir {
+    /// The numbers of a site's revisions, ascending.
+    pub fn revision_numbers(
+        &self,
+        files: &dyn Files,
+        site: &Domain,
+    ) -> Result<Vec<u64>, CommandError> {
+        let names = names_or_none(files, &self.revisions_folder(site))?;
+        let mut numbers: Vec<u64> =
+            names.iter().filter_map(|name| name.strip_suffix(".json")?.parse().ok()).collect();
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    /// One revision of a site.
+    pub fn revision(
+        &self,
+        files: &dyn Files,
+        site: &Domain,
+        number: u64,
+    ) -> Result<Option<Revision>, CommandError> {
+        read_record(files, &self.revision_path(site, number), VERSION)
+    }
+
+    /// The newest revision of a site.
+    pub fn last_revision(
+        &self,
+        files: &dyn Files,
+        site: &Domain,
+    ) -> Result<Option<Revision>, CommandError> {
+        match self.revision_numbers(files, site)?.last() {
+            Some(number) => self.revision(files, site, *number),
+            None => Ok(None),
+        }
+    }
+
+    /// Writes the next revision, removes those beyond [`KEPT`] and returns its number.
+    pub fn commit(
+        &self,
+        files: &dyn Files,
+        desired: &DesiredSite,
+        origin: Origin,
+    ) -> Result<u64, CommandError> {
+        let site = &desired.domain;
+        let numbers = self.revision_numbers(files, site)?;
+        let number = numbers.last().map_or(1, |last| last + 1);
+        let path = self.revision_path(site, number);
+        let content = private(&Revision::new(number, desired, origin))?;
+        replace(files, &path, &content)
+            .and_then(|()| files.sync(&[path.parent().unwrap_or(Path::new("/"))]))
+            .map_err(|source| cannot("write", &path, &source))?;
+        for old in numbers.iter().take((numbers.len() + 1).saturating_sub(KEPT)) {
+            let path = self.revision_path(site, *old);
+            files.remove(&path).map_err(|source| cannot("remove", &path, &source))?;
+        }
+        Ok(number)
+    }
+
+    fn revision_path(&self, site: &Domain, number: u64) -> PathBuf {
+        self.revisions_folder(site).join(format!("{number:08}.json"))
+    }
+}

@@ -1,0 +1,200 @@
+//! The real daemon: [`Client`] speaks XML-RPC to it over a unix socket or TCP.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+
+use super::answer;
+use super::config::{ConfigError, Listener, MainConfig};
+use super::connection::Connection;
+use super::http::{self, HttpError};
+use super::xmlrpc;
+use super::{Answer, Call, CallError, Fault, Supervisord};
+
+/// How long one batch may take unless told otherwise. `reloadConfig` reads about 4,000 programs a
+/// second, so this is far beyond any real host; supervisorctl itself has no limit at all.
+pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(60);
+
+/// A supervisord at one address.
+///
+/// Each batch opens a connection of its own. Keeping one open would save 0.02 to 0.05 ms of a
+/// batch's 0.3 ms (unix socket, 100 programs), and costs: over TCP, answers above 4 KB then wait
+/// 40 ms for a delayed ACK, and a request on a connection that the daemon closes at that moment
+/// leaves open whether it was executed. With a fresh connection nothing is ever sent twice.
+pub struct Client {
+    address: Address,
+    /// The value of the header; a secret.
+    authorization: Option<String>,
+    deadline: Duration,
+}
+
+/// Where supervisord listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Address {
+    Unix(PathBuf),
+    Tcp { host: String, port: u16 },
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "{}", path.display()),
+            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+        }
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("address", &self.address)
+            .field("authorization", &self.authorization.as_ref().map(|_| "(secret)"))
+            .field("deadline", &self.deadline)
+            .finish()
+    }
+}
+
+impl Client {
+    /// A daemon on a unix socket. Nothing is opened before the first batch.
+    pub fn unix(path: impl Into<PathBuf>) -> Self {
+        Self::at(Address::Unix(path.into()))
+    }
+
+    /// A daemon on a TCP port, without encryption: supervisord has none.
+    pub fn tcp(host: impl Into<String>, port: u16) -> Self {
+        Self::at(Address::Tcp { host: host.into(), port })
+    }
+
+    /// The daemon of this configuration: through its unix socket if it has one, else TCP. Opens
+    /// no connection yet.
+    pub fn connect(config: &MainConfig) -> Result<Self, ConfigError> {
+        config.usable_listener().map(Self::listener)
+    }
+
+    /// The daemon behind one listener of a configuration.
+    pub fn listener(listener: &Listener) -> Self {
+        let (client, login) = match listener {
+            Listener::Unix { path, login } => (Self::unix(path), login),
+            Listener::Tcp { host, port, login } => (Self::tcp(host, *port), login),
+        };
+        match login {
+            Some(login) => client.with_login(&login.username, login.password()),
+            None => client,
+        }
+    }
+
+    fn at(address: Address) -> Self {
+        Self { address, authorization: None, deadline: DEFAULT_DEADLINE }
+    }
+
+    /// Sends this user name and password with every batch (HTTP Basic authentication).
+    #[must_use]
+    pub fn with_login(mut self, username: &str, password: &str) -> Self {
+        let pair = format!("{username}:{password}");
+        let encoded = base64::engine::general_purpose::STANDARD.encode(pair);
+        self.authorization = Some(format!("Basic {encoded}"));
+        self
+    }
+
+    /// Bounds each batch, from connecting to the last byte of the answer.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// The socket's path, or `host:port`: as errors name it.
+    pub fn address(&self) -> String {
+        self.address.to_string()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a socket's deadline is real time")]
+    fn now() -> Instant {
+        Instant::now()
+    }
+
+    /// Sends one body and returns the body of the answer.
+    fn post(&self, body: &str) -> Result<Vec<u8>, CallError> {
+        let until = Self::now() + self.deadline;
+        let mut connection = Connection::open(&self.address, until, Self::now)
+            .map_err(|error| self.refused(error))?;
+        let host = match &self.address {
+            Address::Unix(_) => "localhost",
+            Address::Tcp { host, .. } => host,
+        };
+        let request = http::request(host, self.authorization.as_deref(), body);
+        match http::exchange(&mut connection, &request) {
+            Ok(response) if response.status == 200 => Ok(response.body),
+            Ok(response) if response.status == 401 => {
+                Err(CallError::Unauthorized { address: self.address() })
+            }
+            Ok(response) => Err(self.garbage(format!("HTTP status {}", response.status))),
+            Err(HttpError::Garbage(reason)) => Err(self.garbage(reason)),
+            Err(HttpError::Io(error)) if timed_out(&error) => Err(self.late()),
+            Err(HttpError::Io(source)) => {
+                Err(CallError::Broken { address: self.address(), source })
+            }
+        }
+    }
+
+    fn refused(&self, source: std::io::Error) -> CallError {
+        let address = self.address();
+        match source.kind() {
+            std::io::ErrorKind::PermissionDenied => CallError::NoPermission { address, source },
+            _ if timed_out(&source) => self.late(),
+            // No file, nobody behind the file, a path too long, an unknown host.
+            _ => CallError::NotRunning { address, source },
+        }
+    }
+
+    fn late(&self) -> CallError {
+        CallError::TimedOut { address: self.address(), after: self.deadline }
+    }
+
+    fn garbage(&self, reason: String) -> CallError {
+        CallError::NotSupervisord { address: self.address(), reason }
+    }
+}
+
+impl Supervisord for Client {
+    /// Always a `system.multicall`, even of one call: measured at 0.01 to 0.05 ms more than a
+    /// plain call, and an exception inside supervisord becomes a fault of its one call instead of
+    /// an HTTP 500.
+    fn batch(&mut self, calls: &[Call]) -> Result<Vec<Result<Answer, Fault>>, CallError> {
+        if calls.is_empty() {
+            return Ok(Vec::new());
+        }
+        let methods: Vec<_> = calls.iter().map(answer::method).collect();
+        let body = self.post(&xmlrpc::multicall(&methods))?;
+        let text = String::from_utf8(body)
+            .map_err(|_| self.garbage("the answer is not UTF-8".to_owned()))?;
+        let response = xmlrpc::parse_response(&text).map_err(|reason| self.garbage(reason))?;
+        answer::answers(calls, response).map_err(|reason| self.garbage(reason))
+    }
+}
+
+/// A socket's timeout shows as `WouldBlock` on Linux.
+fn timed_out(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::TimedOut | std::io::ErrorKind::WouldBlock)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_keeps_the_password_to_itself() {
+        let client = Client::unix("/run/s.sock").with_login("user", "hunter2");
+        let shown = format!("{client:?}");
+        assert!(shown.contains("/run/s.sock") && shown.contains("(secret)"), "{shown}");
+        assert!(!shown.contains("hunter2") && !shown.contains("Basic"), "{shown}");
+        assert_eq!(client.authorization.as_deref(), Some("Basic dXNlcjpodW50ZXIy"));
+    }
+
+    #[test]
+    fn nothing_to_ask_needs_no_daemon() {
+        assert_eq!(Client::unix("/nonexistent").batch(&[]).ok(), Some(Vec::new()));
+    }
+}

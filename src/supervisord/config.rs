@@ -1,0 +1,545 @@
+//! supervisord's own configuration: where it listens and which files it includes. Read as
+//! `supervisor/options.py` 4.2.5 reads it, so that we meet the daemon where it really is.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::include;
+use super::ini::{self, ExpandError, Ini, IniError};
+
+/// Where distributions put it, Debian's package first. (supervisord itself would also look in its
+/// working folder; no service starts it like that.)
+pub const DEFAULT_PATHS: [&str; 2] = ["/etc/supervisor/supervisord.conf", "/etc/supervisord.conf"];
+
+/// What the main file says, with what included files override.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MainConfig {
+    /// The main file, absolute.
+    pub path: PathBuf,
+    /// The listeners we can use, unix sockets first.
+    pub listeners: Vec<Listener>,
+    /// Those we cannot use, and why.
+    pub unusable: Vec<UnusableListener>,
+    /// The patterns of `[include] files`, absolute, in order.
+    pub include_patterns: Vec<String>,
+    /// `[supervisord] pidfile`, if it is set to an absolute path: a relative one depends on the
+    /// folder supervisord was started in.
+    pub pidfile: Option<PathBuf>,
+}
+
+/// A way to reach supervisord.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listener {
+    /// `[unix_http_server]`.
+    Unix {
+        /// The socket.
+        path: PathBuf,
+        /// What it asks for, if anything.
+        login: Option<Login>,
+    },
+    /// `[inet_http_server]`.
+    Tcp {
+        /// `127.0.0.1` where supervisord listens on all addresses.
+        host: String,
+        /// The port.
+        port: u16,
+        /// What it asks for, if anything.
+        login: Option<Login>,
+    },
+}
+
+/// A user name and a password. The password shows in no `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Login {
+    /// The user name.
+    pub username: String,
+    password: String,
+}
+
+impl Login {
+    /// A pair as supervisord compares it.
+    pub fn new(username: impl Into<String>, password: impl Into<String>) -> Self {
+        Self { username: username.into(), password: password.into() }
+    }
+
+    /// The secret itself.
+    pub fn password(&self) -> &str {
+        &self.password
+    }
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login")
+            .field("username", &self.username)
+            .field("password", &"(secret)")
+            .finish()
+    }
+}
+
+/// A listener that is of no use to us.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("[{section}] {reason}")]
+pub struct UnusableListener {
+    /// Its section, e.g. `unix_http_server`.
+    pub section: String,
+    /// Why.
+    pub reason: UnusableReason,
+}
+
+/// Why a listener is of no use to us.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UnusableReason {
+    /// supervisord compares a hash, and Basic authentication sends the password.
+    #[error("has a password that is stored as a {{SHA}} hash, which cannot be sent")]
+    HashedPassword,
+    /// Often a variable that only supervisord's own environment has.
+    #[error("has `{option}`: {error}")]
+    Unexpandable {
+        /// The option.
+        option: &'static str,
+        /// What cannot be expanded.
+        error: ExpandError,
+    },
+    /// supervisord refuses to start with it.
+    #[error("has no usable `{0}`")]
+    Missing(&'static str),
+}
+
+/// Why supervisord's configuration is of no use.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// There is none in the usual places.
+    #[error("supervisord has no configuration at {}", DEFAULT_PATHS.join(" or "))]
+    NotFound,
+    /// It cannot be read.
+    #[error("cannot read {}", .path.display())]
+    Read {
+        /// The main file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// supervisord could not parse it either.
+    #[error("cannot parse {}", .path.display())]
+    Syntax {
+        /// The main file.
+        path: PathBuf,
+        /// Where and what.
+        source: IniError,
+    },
+    /// `[include] files` cannot be known.
+    #[error("cannot tell which files {} includes", .path.display())]
+    Include {
+        /// The main file.
+        path: PathBuf,
+        /// What cannot be expanded.
+        source: ExpandError,
+    },
+    /// No listener, or none that is of use.
+    #[error("{} leaves no way to talk to supervisord{}", .path.display(), reasons(.unusable))]
+    NoListener {
+        /// The main file.
+        path: PathBuf,
+        /// Those there are.
+        unusable: Vec<UnusableListener>,
+    },
+}
+
+fn reasons(unusable: &[UnusableListener]) -> String {
+    unusable.iter().map(|listener| format!(": {listener}")).collect()
+}
+
+impl ConfigError {
+    /// What the person can do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NotFound => Some("install supervisor, or name its configuration file"),
+            Self::NoListener { unusable, .. } if unusable.is_empty() => Some(
+                "add a [unix_http_server] section with `file=/var/run/supervisor.sock` and \
+                 restart supervisord",
+            ),
+            Self::NoListener { unusable, .. }
+                if unusable.iter().any(|one| one.reason == UnusableReason::HashedPassword) =>
+            {
+                Some(
+                    "add a [unix_http_server] section without a password: its `chmod` protects \
+                     the socket",
+                )
+            }
+            _ => None,
+        }
+    }
+}
+
+impl MainConfig {
+    /// Reads the file at `explicit`, else the first of [`DEFAULT_PATHS`] that exists. Included
+    /// files are read for what they override; one that cannot be read or parsed is passed over,
+    /// as it is for supervisord to say what it thinks of it.
+    pub fn load(explicit: Option<&Path>) -> Result<Self, ConfigError> {
+        Self::load_with(explicit, &environment)
+    }
+
+    fn load_with(
+        explicit: Option<&Path>,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
+        let path = match explicit {
+            Some(path) => path,
+            None => DEFAULT_PATHS
+                .iter()
+                .map(Path::new)
+                .find(|path| path.exists())
+                .ok_or(ConfigError::NotFound)?,
+        };
+        let read_error = |source| ConfigError::Read { path: path.to_owned(), source };
+        let path = std::path::absolute(path).map_err(read_error)?;
+        let text = read(&path).map_err(read_error)?;
+        let ini = ini::parse(&text)
+            .map_err(|source| ConfigError::Syntax { path: path.clone(), source })?;
+        let here = folder(&path);
+        let lookup = |name: &str| match name {
+            "here" => Some(here.clone()),
+            _ => environment(name.strip_prefix("ENV_")?),
+        };
+        let include_patterns = include_patterns(&ini, &here, &lookup)
+            .map_err(|source| ConfigError::Include { path: path.clone(), source })?;
+
+        let mut merged = Merged::default();
+        merged.add(&ini, &here);
+        for file in include::files(&include_patterns).unwrap_or_default() {
+            if let Some(ini) = read(&file).ok().and_then(|text| ini::parse(&text).ok()) {
+                merged.add(&ini, &folder(&file));
+            }
+        }
+        let expander = Expander { merged: &merged, lookup: &lookup };
+        let (listeners, unusable) = expander.listeners(&here);
+        let pidfile = expander.option("supervisord", "pidfile").ok().flatten();
+        let pidfile = pidfile.map(PathBuf::from).filter(|path| path.is_absolute());
+        Ok(Self { path, listeners, unusable, include_patterns, pidfile })
+    }
+
+    /// The included files in supervisord's order: pattern after pattern, each one's matches
+    /// sorted. Of a file that two patterns match, the last place counts, as its options then win.
+    /// supervisord passes over a folder that it may not list; here that is the error.
+    pub fn included_files(&self) -> io::Result<Vec<PathBuf>> {
+        include::files(&self.include_patterns)
+    }
+
+    /// The listener to use.
+    pub fn usable_listener(&self) -> Result<&Listener, ConfigError> {
+        self.listeners.first().ok_or_else(|| ConfigError::NoListener {
+            path: self.path.clone(),
+            unusable: self.unusable.clone(),
+        })
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "an edge: supervisord's files are read here alone")]
+fn read(path: &Path) -> io::Result<String> {
+    // Lossy: a comment in another encoding must not keep us from the daemon that lives with it.
+    std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[expect(clippy::disallowed_methods, reason = "an edge: %(ENV_X)s is what it is for")]
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn folder(path: &Path) -> String {
+    path.parent().unwrap_or(Path::new("/")).to_string_lossy().into_owned()
+}
+
+/// `[include] files` of the main file alone: supervisord follows no include of an included file.
+fn include_patterns(
+    ini: &Ini,
+    here: &str,
+    lookup: &dyn Fn(&str) -> Option<String>,
+) -> Result<Vec<String>, ExpandError> {
+    let Some(files) = ini.get("include", "files") else { return Ok(Vec::new()) };
+    let with_host = |name: &str| match name {
+        "host_node_name" => {
+            read(Path::new("/proc/sys/kernel/hostname")).ok().map(|name| name.trim().to_owned())
+        }
+        _ => lookup(name),
+    };
+    let files = ini::expand(&files.replace("%(here)s", here), &with_host)?;
+    let absolute = |pattern| Path::new(here).join(pattern).to_string_lossy().into_owned();
+    Ok(files.split_whitespace().map(absolute).collect())
+}
+
+/// All files as one, as supervisord's parser holds them: sections in order of first appearance,
+/// a later value of a key in place of an earlier one.
+#[derive(Default)]
+struct Merged {
+    sections: Vec<(String, Vec<(String, String)>)>,
+}
+
+impl Merged {
+    /// `%(here)s` is the folder of the file that says it, replaced before any other expansion.
+    fn add(&mut self, ini: &Ini, here: &str) {
+        for section in &ini.sections {
+            let at = self.sections.iter().position(|(name, _)| *name == section.name);
+            let at = at.unwrap_or_else(|| {
+                self.sections.push((section.name.clone(), Vec::new()));
+                self.sections.len() - 1
+            });
+            let Some((_, options)) = self.sections.get_mut(at) else { continue };
+            for entry in &section.entries {
+                options.retain(|(key, _)| *key != entry.key);
+                options.push((entry.key.clone(), entry.value.replace("%(here)s", here)));
+            }
+        }
+    }
+
+    /// `[DEFAULT]` shows in every section that does not say otherwise.
+    fn get(&self, section: &str, key: &str) -> Option<&str> {
+        [section, "DEFAULT"].iter().find_map(|wanted| {
+            let (_, options) = self.sections.iter().find(|(name, _)| name == wanted)?;
+            options.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
+        })
+    }
+}
+
+/// Reads options out of the merged files.
+struct Expander<'a> {
+    merged: &'a Merged,
+    lookup: &'a dyn Fn(&str) -> Option<String>,
+}
+
+impl Expander<'_> {
+    fn option(
+        &self,
+        section: &str,
+        option: &'static str,
+    ) -> Result<Option<String>, UnusableReason> {
+        let Some(value) = self.merged.get(section, option) else { return Ok(None) };
+        ini::expand(value, self.lookup)
+            .map(Some)
+            .map_err(|error| UnusableReason::Unexpandable { option, error })
+    }
+
+    /// supervisord starts a server for each section whose name begins so, e.g. also
+    /// `[unix_http_server:second]`.
+    fn listeners(&self, here: &str) -> (Vec<Listener>, Vec<UnusableListener>) {
+        let mut listeners = Vec::new();
+        let mut unusable = Vec::new();
+        let sections = self.merged.sections.iter().map(|(name, _)| name);
+        let unix = sections.clone().filter(|name| name.starts_with("unix_http_server"));
+        let tcp = sections.filter(|name| name.starts_with("inet_http_server"));
+        let found = unix
+            .map(|section| (section, self.unix(section, here)))
+            .chain(tcp.map(|section| (section, self.tcp(section))));
+        for (section, listener) in found {
+            match listener {
+                Ok(listener) => listeners.push(listener),
+                Err(reason) => {
+                    unusable.push(UnusableListener { section: section.clone(), reason });
+                }
+            }
+        }
+        (listeners, unusable)
+    }
+
+    /// A relative path depends on the folder supervisord was started in; the main file's own is
+    /// the best guess.
+    fn unix(&self, section: &str, here: &str) -> Result<Listener, UnusableReason> {
+        let file = self.option(section, "file")?.ok_or(UnusableReason::Missing("file"))?;
+        let path = match file.strip_prefix("~/").zip((self.lookup)("ENV_HOME")) {
+            Some((rest, home)) => Path::new(&home).join(rest),
+            None => Path::new(here).join(file.trim()),
+        };
+        Ok(Listener::Unix { path, login: self.login(section)? })
+    }
+
+    fn tcp(&self, section: &str) -> Result<Listener, UnusableReason> {
+        let address = self.option(section, "port")?.ok_or(UnusableReason::Missing("port"))?;
+        let (host, port) = address.rsplit_once(':').unwrap_or(("", &address));
+        let port = port.trim().parse().map_err(|_| UnusableReason::Missing("port"))?;
+        let host = match host {
+            "" | "*" | "0.0.0.0" => "127.0.0.1".to_owned(),
+            host => host.to_lowercase(),
+        };
+        Ok(Listener::Tcp { host, port, login: self.login(section)? })
+    }
+
+    /// An empty user name means no authentication, and a password that begins with `{SHA}` is
+    /// always taken for a hash.
+    fn login(&self, section: &str) -> Result<Option<Login>, UnusableReason> {
+        let username = self.option(section, "username")?.unwrap_or_default();
+        if username.is_empty() {
+            return Ok(None);
+        }
+        let password =
+            self.option(section, "password")?.ok_or(UnusableReason::Missing("password"))?;
+        if password.starts_with("{SHA}") {
+            return Err(UnusableReason::HashedPassword);
+        }
+        Ok(Some(Login::new(username, password)))
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "writes the files that are read")]
+mod tests {
+    use super::*;
+
+    /// A temporary folder with these files, and the configuration read from its `main.conf`.
+    fn load(files: &[(&str, &str)]) -> (tempfile::TempDir, Result<MainConfig, ConfigError>) {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let environment = |name: &str| match name {
+            "RUN" => Some("/run/of/env".to_owned()),
+            "HOME" => Some("/home/me".to_owned()),
+            _ => None,
+        };
+        let config = MainConfig::load_with(Some(&folder.path().join("main.conf")), &environment);
+        (folder, config)
+    }
+
+    fn one_listener(text: &str) -> Listener {
+        let (_folder, config) = load(&[("main.conf", text)]);
+        let config = config.unwrap();
+        assert_eq!(config.unusable, []);
+        config.usable_listener().unwrap().clone()
+    }
+
+    fn unix(path: impl Into<PathBuf>) -> Listener {
+        Listener::Unix { path: path.into(), login: None }
+    }
+
+    #[test]
+    fn debians_own_file() {
+        let (folder, config) = load(&[(
+            "main.conf",
+            "; supervisor config file\n[unix_http_server]\nfile=/var/run/supervisor.sock   ; (the \
+             path to the socket file)\nchmod=0700\n[supervisord]\n\
+             pidfile=/var/run/supervisord.pid ; x\n[include]\nfiles = /etc/x/conf.d/*.conf\n",
+        )]);
+        let config = config.unwrap();
+        assert_eq!(config.path, folder.path().join("main.conf"));
+        assert_eq!(config.listeners, [unix("/var/run/supervisor.sock")]);
+        assert_eq!(config.include_patterns, ["/etc/x/conf.d/*.conf"]);
+        assert_eq!(config.pidfile, Some("/var/run/supervisord.pid".into()));
+    }
+
+    #[test]
+    fn expansions() {
+        assert_eq!(
+            one_listener("[unix_http_server]\nfile=%(ENV_RUN)s/a%%b"),
+            unix("/run/of/env/a%b")
+        );
+        assert_eq!(one_listener("[unix_http_server]\nfile=~/s.sock"), unix("/home/me/s.sock"));
+        let (folder, config) = load(&[(
+            "main.conf",
+            "[unix_http_server]\nfile=%(here)s/s.sock\n[supervisord]\npidfile=s.pid\n[include]\n\
+             files=%(here)s/a/*.conf b/*.ini\n  /c/%(host_node_name)s.conf",
+        )]);
+        let here = folder.path();
+        let config = config.unwrap();
+        assert_eq!(config.listeners, [unix(here.join("s.sock"))]);
+        assert_eq!(config.pidfile, None);
+        let [a, b, c] = config.include_patterns.try_into().unwrap();
+        assert_eq!(Path::new(&a), here.join("a/*.conf"));
+        assert_eq!(Path::new(&b), here.join("b/*.ini"));
+        assert!(c.starts_with("/c/") && !c.contains('%') && c.len() > "/c/.conf".len(), "{c}");
+    }
+
+    #[test]
+    fn addresses() {
+        let tcp = |port: &str| match one_listener(&format!("[inet_http_server]\nport={port}")) {
+            Listener::Tcp { host, port, login: None } => format!("{host}:{port}"),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(tcp("9001"), "127.0.0.1:9001");
+        assert_eq!(tcp("*:9001"), "127.0.0.1:9001");
+        assert_eq!(tcp(":9001"), "127.0.0.1:9001");
+        assert_eq!(tcp("Example.COM:80"), "example.com:80");
+    }
+
+    #[test]
+    fn the_unix_socket_is_preferred_and_a_password_kept_secret() {
+        let (_folder, config) = load(&[(
+            "main.conf",
+            "[inet_http_server]\nport=1\n[unix_http_server]\nfile=/s\nusername=me\npassword=50%%\n",
+        )]);
+        let config = config.unwrap();
+        let login = Some(Login::new("me", "50%"));
+        assert_eq!(config.usable_listener().unwrap(), &Listener::Unix { path: "/s".into(), login });
+        assert!(!format!("{config:?}").contains("50%"));
+    }
+
+    #[test]
+    fn included_files_override_and_have_their_own_here() {
+        let (folder, config) = load(&[
+            (
+                "main.conf",
+                "[include]\nfiles=d/*.conf\n[unix_http_server]\nfile=/first\nusername=me\npassword=x",
+            ),
+            ("d/1.conf", "[include]\nfiles=/nowhere\n[unix_http_server]\nfile=%(here)s/second"),
+            ("d/2.conf", "[program:x\nbroken"),
+            ("d/3.conf", "[DEFAULT]\nusername=you\n[inet_http_server]\nport=1\npassword=y"),
+        ]);
+        let config = config.unwrap();
+        assert_eq!(
+            config.listeners,
+            [
+                Listener::Unix {
+                    path: folder.path().join("d/second"),
+                    login: Some(Login::new("me", "x"))
+                },
+                Listener::Tcp {
+                    host: "127.0.0.1".into(),
+                    port: 1,
+                    login: Some(Login::new("you", "y"))
+                },
+            ]
+        );
+        assert_eq!(config.include_patterns.len(), 1);
+        assert_eq!(config.included_files().unwrap().len(), 3);
+    }
+
+    #[test]
+    fn a_hashed_password_is_refused_with_a_hint_unless_there_is_another_way() {
+        let hashed = "[unix_http_server]\nfile=/s\nusername=me\npassword={SHA}82ab876d1387";
+        let (folder, config) = load(&[("main.conf", hashed)]);
+        let error = config.unwrap().usable_listener().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "{}/main.conf leaves no way to talk to supervisord: [unix_http_server] has a \
+                 password that is stored as a {{SHA}} hash, which cannot be sent",
+                folder.path().display()
+            )
+        );
+        assert!(error.hint().unwrap().contains("without a password"));
+
+        let both = format!("{hashed}\n[inet_http_server]\nport=9\nusername=me\npassword=plain");
+        let (_folder, config) = load(&[("main.conf", &both)]);
+        assert!(matches!(config.unwrap().usable_listener(), Ok(Listener::Tcp { .. })));
+    }
+
+    #[test]
+    fn what_cannot_be_used_says_why() {
+        let (_folder, config) = load(&[("main.conf", "[supervisord]\n")]);
+        let error = config.unwrap().usable_listener().unwrap_err();
+        assert!(error.to_string().ends_with("leaves no way to talk to supervisord"));
+        assert!(error.hint().unwrap().contains("unix_http_server"));
+
+        let (_folder, config) = load(&[("main.conf", "[unix_http_server]\nfile=%(ENV_NO)s")]);
+        let error = config.unwrap().usable_listener().unwrap_err().to_string();
+        assert!(error.contains("[unix_http_server] has `file`: %(ENV_NO) is not"), "{error}");
+
+        let (_folder, config) = load(&[("main.conf", "[include]\nfiles=%(ENV_NO)s/*")]);
+        assert!(matches!(config, Err(ConfigError::Include { .. })));
+        let (_folder, config) = load(&[("main.conf", "no section")]);
+        assert!(matches!(config, Err(ConfigError::Syntax { .. })));
+        let (_folder, config) = load(&[]);
+        assert!(matches!(config, Err(ConfigError::Read { .. })));
+    }
+}

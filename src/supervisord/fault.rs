@@ -1,0 +1,106 @@
+//! The faults supervisord answers, by name.
+
+/// A fault that supervisord itself answered: `faultCode` and `faultString`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct Fault {
+    /// Its code by name.
+    pub code: FaultCode,
+    /// supervisord's own words, e.g. `CANT_REREAD: ...`.
+    pub text: String,
+}
+
+impl Fault {
+    /// A fault worded as supervisord words it: `NAME: detail`.
+    pub fn new(code: FaultCode, detail: &str) -> Self {
+        Self { code, text: format!("{}: {detail}", code.name()) }
+    }
+}
+
+/// The fault codes of `supervisor/xmlrpc.py`, by name. While supervisord shuts down or restarts,
+/// every method answers [`FaultCode::ShutdownState`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "supervisord's own names")]
+pub enum FaultCode {
+    UnknownMethod,
+    IncorrectParameters,
+    BadArguments,
+    SignatureUnsupported,
+    ShutdownState,
+    BadName,
+    BadSignal,
+    NoFile,
+    NotExecutable,
+    Failed,
+    AbnormalTermination,
+    SpawnError,
+    AlreadyStarted,
+    NotRunning,
+    Success,
+    AlreadyAdded,
+    StillRunning,
+    CantReread,
+    /// A code this list does not know.
+    Other(i64),
+}
+
+/// Each code with its number and name, as in `class Faults` of 4.2.5 to 4.4.0.dev0.
+const CODES: [(FaultCode, i64, &str); 18] = [
+    (FaultCode::UnknownMethod, 1, "UNKNOWN_METHOD"),
+    (FaultCode::IncorrectParameters, 2, "INCORRECT_PARAMETERS"),
+    (FaultCode::BadArguments, 3, "BAD_ARGUMENTS"),
+    (FaultCode::SignatureUnsupported, 4, "SIGNATURE_UNSUPPORTED"),
+    (FaultCode::ShutdownState, 6, "SHUTDOWN_STATE"),
+    (FaultCode::BadName, 10, "BAD_NAME"),
+    (FaultCode::BadSignal, 11, "BAD_SIGNAL"),
+    (FaultCode::NoFile, 20, "NO_FILE"),
+    (FaultCode::NotExecutable, 21, "NOT_EXECUTABLE"),
+    (FaultCode::Failed, 30, "FAILED"),
+    (FaultCode::AbnormalTermination, 40, "ABNORMAL_TERMINATION"),
+    (FaultCode::SpawnError, 50, "SPAWN_ERROR"),
+    (FaultCode::AlreadyStarted, 60, "ALREADY_STARTED"),
+    (FaultCode::NotRunning, 70, "NOT_RUNNING"),
+    (FaultCode::Success, 80, "SUCCESS"),
+    (FaultCode::AlreadyAdded, 90, "ALREADY_ADDED"),
+    (FaultCode::StillRunning, 91, "STILL_RUNNING"),
+    (FaultCode::CantReread, 92, "CANT_REREAD"),
+];
+
+impl FaultCode {
+    /// The code supervisord sends as this number.
+    pub fn from_number(number: i64) -> Self {
+        CODES
+            .iter()
+            .find(|(_, known, _)| *known == number)
+            .map_or(Self::Other(number), |(code, _, _)| *code)
+    }
+
+    /// The number supervisord sends for it.
+    pub fn number(self) -> i64 {
+        match self {
+            Self::Other(number) => number,
+            _ => CODES.iter().find(|(code, _, _)| *code == self).map_or(0, |(_, n, _)| *n),
+        }
+    }
+
+    /// supervisord's name for it, with which its fault strings begin.
+    pub fn name(self) -> &'static str {
+        CODES.iter().find(|(code, _, _)| *code == self).map_or("UNKNOWN", |(_, _, name)| name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_comes_back_from_its_number() {
+        for (code, number, name) in CODES {
+            assert_eq!(FaultCode::from_number(number), code);
+            assert_eq!(code.number(), number);
+            assert_eq!(code.name(), name);
+        }
+        assert_eq!(FaultCode::from_number(4711), FaultCode::Other(4711));
+        assert_eq!(FaultCode::Other(4711).number(), 4711);
+    }
+}

@@ -1,0 +1,161 @@
+//! The files that `[include]` patterns match, by the rules of Python's `glob.glob`.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The matches of each pattern, sorted by their text; patterns in order. A file that matches twice
+/// stands at its last place.
+pub(super) fn files(patterns: &[String]) -> io::Result<Vec<PathBuf>> {
+    let mut files: Vec<PathBuf> = Vec::new();
+    for pattern in patterns {
+        let parts: Vec<&str> = pattern.split('/').filter(|part| !part.is_empty()).collect();
+        let mut matches = Vec::new();
+        walk(Path::new("/"), &parts, &mut matches)?;
+        // By the whole path's text as Python sorts, where `Path` would compare part by part.
+        matches.sort_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
+        files.retain(|file| !matches.contains(file));
+        files.append(&mut matches);
+    }
+    Ok(files)
+}
+
+/// Whether one of the patterns would match a file at `path`, if there were one.
+pub fn matches(patterns: &[String], path: &Path) -> bool {
+    let text = path.to_string_lossy();
+    let names: Vec<&str> = text.split('/').filter(|part| !part.is_empty()).collect();
+    patterns.iter().any(|pattern| {
+        let parts: Vec<&str> = pattern.split('/').filter(|part| !part.is_empty()).collect();
+        let fits = |(part, name): (&&str, &&str)| {
+            glob::Pattern::new(&translate(part)).is_ok_and(|glob| glob.matches(name))
+                && (!name.starts_with('.') || part.starts_with('.'))
+        };
+        parts.len() == names.len() && parts.iter().zip(&names).all(fits)
+    })
+}
+
+/// Goes down one part of the pattern. The `glob` crate's own walk panics on a file name that is not
+/// UTF-8 and cannot match `.*`, so only its matching of names is used.
+fn walk(folder: &Path, parts: &[&str], found: &mut Vec<PathBuf>) -> io::Result<()> {
+    let Some((part, rest)) = parts.split_first() else { return Ok(()) };
+    let mut take = |path: PathBuf| {
+        if rest.is_empty() {
+            found.push(path);
+            return Ok(());
+        }
+        walk(&path, rest, found)
+    };
+    if !part.contains(['*', '?', '[']) {
+        let path = folder.join(part);
+        return if rest.is_empty() && path.symlink_metadata().is_err() {
+            Ok(())
+        } else {
+            take(path)
+        };
+    }
+    let pattern = glob::Pattern::new(&translate(part))
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+    for name in names(folder)? {
+        let text = name.to_string_lossy();
+        if pattern.matches(&text) && (!text.starts_with('.') || part.starts_with('.')) {
+            take(folder.join(&name))?;
+        }
+    }
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "an edge: finds supervisord's own files")]
+fn names(folder: &Path) -> io::Result<Vec<std::ffi::OsString>> {
+    match std::fs::read_dir(folder) {
+        Ok(entries) => entries.map(|entry| entry.map(|entry| entry.file_name())).collect(),
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+        {
+            Ok(Vec::new())
+        }
+        Err(error) => Err(io::Error::new(error.kind(), format!("{}: {error}", folder.display()))),
+    }
+}
+
+/// A part of a Python pattern in the terms of the `glob` crate, where `**` is recursive and an unclosed `[`
+/// is an error instead of a character.
+fn translate(pattern: &str) -> String {
+    let mut translated = String::with_capacity(pattern.len());
+    let mut rest = pattern;
+    while let Some(character) = rest.chars().next() {
+        let (taken, written) = match character {
+            '*' => (rest.len() - rest.trim_start_matches('*').len(), "*"),
+            '[' => match class_length(rest) {
+                Some(length) => (length, rest.get(..length).unwrap_or_default()),
+                None => (1, "[[]"),
+            },
+            _ => {
+                let length = character.len_utf8();
+                (length, rest.get(..length).unwrap_or_default())
+            }
+        };
+        translated.push_str(written);
+        rest = rest.get(taken..).unwrap_or_default();
+    }
+    translated
+}
+
+/// How long the `[...]` at the beginning is, if it is closed. A `]` right after `[` or `[!` is one
+/// of its members.
+fn class_length(text: &str) -> Option<usize> {
+    let inside = text.strip_prefix('[')?;
+    let inside = inside.strip_prefix('!').unwrap_or(inside);
+    let members = inside.strip_prefix(']').unwrap_or(inside);
+    let end = members.find(']')?;
+    Some(text.len() - members.len() + end + 1)
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "makes the files to match")]
+mod tests {
+    use super::*;
+    use std::os::unix::ffi::OsStrExt as _;
+
+    #[test]
+    fn matches_are_pythons() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir(at("sub")).unwrap();
+        for name in [
+            "b.conf",
+            "a.conf",
+            "a-b.conf",
+            ".hidden.conf",
+            "a.conf.tmp",
+            "a.conf~",
+            "[x.ini",
+            "sub/s.conf",
+        ] {
+            std::fs::write(at(name), "").unwrap();
+        }
+        let odd = std::ffi::OsStr::from_bytes(b"\xff.odd");
+        std::fs::write(folder.path().join(odd), "").unwrap();
+        let found = |patterns: &[&str]| {
+            let patterns: Vec<_> =
+                patterns.iter().map(|p| at(p).to_string_lossy().into_owned()).collect();
+            let files = files(&patterns).unwrap();
+            let short = |f: PathBuf| f.strip_prefix(folder.path()).unwrap().display().to_string();
+            files.into_iter().map(short).collect::<Vec<_>>()
+        };
+        assert_eq!(found(&["*.conf"]), ["a-b.conf", "a.conf", "b.conf"]);
+        assert_eq!(found(&["**.conf"]), ["a-b.conf", "a.conf", "b.conf"]);
+        assert_eq!(found(&["**/*.conf"]), ["sub/s.conf"]);
+        assert_eq!(found(&[".*.conf"]), [".hidden.conf"]);
+        assert_eq!(found(&["[!b].conf"]), ["a.conf"]);
+        assert_eq!(found(&["[x.ini"]), ["[x.ini"]);
+        assert_eq!(found(&["b.conf", "*.conf"]), ["a-b.conf", "a.conf", "b.conf"]);
+        assert_eq!(found(&["b.conf", "a.conf", "b.conf"]), ["a.conf", "b.conf"]);
+        assert_eq!(found(&["*.odd"]), ["\u{fffd}.odd"]);
+        assert_eq!(found(&["*/s.conf", "sub"]), ["sub/s.conf", "sub"]);
+        assert_eq!(found(&["missing.conf", "none/*.conf"]), [""; 0]);
+    }
+
+    #[test]
+    fn classes() {
+        assert_eq!(translate("a[]x]b[!]]c[d***"), "a[]x]b[!]]c[[]d*");
+    }
+}

@@ -1,0 +1,327 @@
+//! Files: the narrow set of operations an apply needs, so that a test can make the n-th one fail.
+//!
+//! Writing is in two moves. [`Files::stage`] puts the new bytes beside their target under a name
+//! that neither supervisord nor logrotate reads; [`Files::rename`] swaps them in. The `tempfile`
+//! crate is the road not taken: its persist neither syncs nor keeps owner and mode.
+
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// The largest file that is read: a config of several megabytes is not one.
+const LARGEST_FILE: u64 = 16 * 1024 * 1024;
+
+/// What is at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// Nothing, also when the folder itself is missing.
+    Absent,
+    /// A regular file.
+    File(FileContent),
+    /// A symbolic link, with what it leads to if that is a readable file.
+    Link {
+        /// Its text.
+        target: PathBuf,
+        /// The bytes of the file at its end; `None` when it dangles.
+        content: Option<Vec<u8>>,
+    },
+    /// A folder, device, socket or pipe: nothing we could replace.
+    Other(&'static str),
+}
+
+impl Entry {
+    /// The bytes a reader of this path gets.
+    pub fn bytes(&self) -> Option<&[u8]> {
+        match self {
+            Self::File(file) => Some(&file.bytes),
+            Self::Link { content, .. } => content.as_deref(),
+            Self::Absent | Self::Other(_) => None,
+        }
+    }
+}
+
+/// A regular file with what a restore must bring back.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileContent {
+    /// Its content.
+    #[serde(with = "base64_bytes")]
+    pub bytes: Vec<u8>,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner; `None` to leave it to the system (whoever writes).
+    pub owner: Option<(u32, u32)>,
+}
+
+impl std::fmt::Debug for FileContent {
+    /// Without the content, which may hold secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "FileContent({} bytes, {:04o})", self.bytes.len(), self.mode)
+    }
+}
+
+/// Bytes as base64 in JSON: a file that is put back may hold anything.
+mod base64_bytes {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(bytes))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<u8>, D::Error> {
+        STANDARD.decode(String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
+/// The door to the disk.
+pub trait Files {
+    /// What is at `path`. An error only when it cannot be told.
+    fn read(&self, path: &Path) -> io::Result<Entry>;
+    /// The names in a folder, sorted; a name that is no UTF-8 is left out, since no file of ours
+    /// has one.
+    fn names(&self, folder: &Path) -> io::Result<Vec<String>>;
+    /// Writes a new file, replacing a leftover of the same name; not synced.
+    fn stage(&self, path: &Path, content: &FileContent) -> io::Result<()>;
+    /// Makes a symbolic link, replacing a leftover of the same name.
+    fn stage_link(&self, path: &Path, target: &Path) -> io::Result<()>;
+    /// Moves within a file system, replacing what is at `to`.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a file or link; nothing there is fine.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Makes a folder and its parents.
+    fn create_folder(&self, path: &Path, mode: u32) -> io::Result<()>;
+    /// Removes an empty folder; nothing there is fine.
+    fn remove_folder(&self, path: &Path) -> io::Result<()>;
+    /// The last bytes of a file, at most this many.
+    fn tail(&self, path: &Path, bytes: u64) -> io::Result<Vec<u8>>;
+    /// What keeps a program's code at `path` from being run, links followed: `None` when it is a
+    /// regular file that, if asked, somebody may execute.
+    fn problem_with_code(&self, path: &Path, executable: bool) -> Option<String>;
+    /// Brings everything that was written to the file systems of these folders to the disk. One
+    /// call for all files: syncing each of a thousand alone would cost seconds.
+    fn sync(&self, folders: &[&Path]) -> io::Result<()>;
+}
+
+/// The real disk.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Disk;
+
+#[expect(clippy::disallowed_methods, reason = "this is the edge to the disk")]
+impl Files for Disk {
+    fn read(&self, path: &Path) -> io::Result<Entry> {
+        let metadata = match std::fs::symlink_metadata(path) {
+            Ok(metadata) => metadata,
+            Err(error) if is_absent(&error) => return Ok(Entry::Absent),
+            Err(error) => return Err(error),
+        };
+        let kind = metadata.file_type();
+        if kind.is_symlink() {
+            let target = std::fs::read_link(path)?;
+            let leads_to_file = std::fs::metadata(path).is_ok_and(|m| m.is_file());
+            let content = if leads_to_file { Some(read_bounded(path)?) } else { None };
+            return Ok(Entry::Link { target, content });
+        }
+        if kind.is_dir() {
+            return Ok(Entry::Other("a folder"));
+        }
+        if !kind.is_file() {
+            return Ok(Entry::Other("not a regular file"));
+        }
+        Ok(Entry::File(FileContent {
+            bytes: read_bounded(path)?,
+            mode: metadata.mode() & 0o7777,
+            owner: Some((metadata.uid(), metadata.gid())),
+        }))
+    }
+
+    fn names(&self, folder: &Path) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(folder)? {
+            if let Ok(name) = entry?.file_name().into_string() {
+                names.push(name);
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn stage(&self, path: &Path, content: &FileContent) -> io::Result<()> {
+        self.remove(path)?;
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)?;
+        file.write_all(&content.bytes)?;
+        if let Some((uid, gid)) = content.owner {
+            let now = file.metadata()?;
+            if (now.uid(), now.gid()) != (uid, gid) {
+                std::os::unix::fs::fchown(&file, Some(uid), Some(gid))?;
+            }
+        }
+        // After the owner: chown clears the set-id bits, and the mode is not at the umask's mercy.
+        file.set_permissions(std::fs::Permissions::from_mode(content.mode))
+    }
+
+    fn stage_link(&self, path: &Path, target: &Path) -> io::Result<()> {
+        self.remove(path)?;
+        std::os::unix::fs::symlink(target, path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        tolerate_absent(std::fs::remove_file(path))
+    }
+
+    fn create_folder(&self, path: &Path, mode: u32) -> io::Result<()> {
+        if path.is_dir() {
+            return Ok(());
+        }
+        if let Some(parent) = path.parent() {
+            self.create_folder(parent, 0o755)?;
+        }
+        match std::fs::create_dir(path) {
+            Ok(()) => std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn remove_folder(&self, path: &Path) -> io::Result<()> {
+        tolerate_absent(std::fs::remove_dir(path))
+    }
+
+    fn tail(&self, path: &Path, bytes: u64) -> io::Result<Vec<u8>> {
+        let mut file = std::fs::File::open(path)?;
+        let length = file.metadata()?.len();
+        file.seek(io::SeekFrom::Start(length.saturating_sub(bytes)))?;
+        let mut tail = Vec::new();
+        file.take(bytes).read_to_end(&mut tail)?;
+        Ok(tail)
+    }
+
+    fn problem_with_code(&self, path: &Path, executable: bool) -> Option<String> {
+        match std::fs::metadata(path) {
+            Err(error) if is_absent(&error) => Some("does not exist".to_owned()),
+            Err(error) => Some(format!("cannot be looked at: {error}")),
+            Ok(metadata) if !metadata.is_file() => Some("is not a regular file".to_owned()),
+            Ok(metadata) if executable && metadata.mode() & 0o111 == 0 => {
+                Some(format!("is not executable (mode {:04o})", metadata.mode() & 0o7777))
+            }
+            Ok(_) => None,
+        }
+    }
+
+    fn sync(&self, folders: &[&Path]) -> io::Result<()> {
+        let mut synced = Vec::new();
+        for folder in folders {
+            let handle: OwnedFd = std::fs::File::open(folder)?.into();
+            let device = rustix::fs::fstat(&handle)?.st_dev;
+            if !synced.contains(&device) {
+                rustix::fs::syncfs(&handle)?;
+                synced.push(device);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes a small file of our own (state, result) so that a reader sees the old or the new one.
+pub fn replace(files: &dyn Files, path: &Path, content: &FileContent) -> io::Result<()> {
+    let staged = staged_path(path);
+    let written = files.stage(&staged, content).and_then(|()| files.rename(&staged, path));
+    if written.is_err() {
+        // The first error is the one to tell; a leftover is replaced by the next try.
+        let _ = files.remove(&staged);
+    }
+    written
+}
+
+/// Where the new bytes of `path` wait for the swap: in the same folder, because a rename cannot
+/// leave its file system; with a leading dot, because Python's glob (supervisord) passes over
+/// those; ending in `~`, because logrotate reads dotfiles but not those (its `tabooext`).
+pub fn staged_path(path: &Path) -> PathBuf {
+    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    path.with_file_name(format!(".{name}.supervisor-sync~"))
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+fn tolerate_absent(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path)?;
+    file.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST_FILE {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("is larger than {} MiB", LARGEST_FILE / 1024 / 1024),
+        ));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn content(text: &str, mode: u32) -> FileContent {
+        FileContent { bytes: text.into(), mode, owner: None }
+    }
+
+    #[test]
+    fn each_kind_of_entry_is_told_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        Disk.stage(&at("file"), &content("text", 0o640)).unwrap();
+        Disk.stage_link(&at("link"), Path::new("file")).unwrap();
+        Disk.stage_link(&at("dangling"), Path::new("nowhere")).unwrap();
+        Disk.create_folder(&at("a/b"), 0o755).unwrap();
+
+        let Entry::File(file) = Disk.read(&at("file")).unwrap() else { panic!("not a file") };
+        assert_eq!((file.bytes.as_slice(), file.mode), (b"text".as_slice(), 0o640));
+        assert_eq!(Disk.read(&at("link")).unwrap().bytes(), Some(b"text".as_slice()));
+        assert_eq!(
+            Disk.read(&at("dangling")).unwrap(),
+            Entry::Link { target: "nowhere".into(), content: None }
+        );
+        assert_eq!(Disk.read(&at("a")).unwrap(), Entry::Other("a folder"));
+        assert_eq!(Disk.read(&at("none")).unwrap(), Entry::Absent);
+        assert_eq!(Disk.read(&at("file/below")).unwrap(), Entry::Absent);
+        assert_eq!(Disk.names(folder.path()).unwrap(), ["a", "dangling", "file", "link"]);
+        Disk.sync(&[folder.path(), &at("a")]).unwrap();
+    }
+
+    #[test]
+    fn a_mode_does_not_depend_on_the_umask_and_a_leftover_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        Disk.stage(&path, &content("leftover", 0o600)).unwrap();
+        Disk.stage(&path, &content("new", 0o666)).unwrap();
+        let Entry::File(file) = Disk.read(&path).unwrap() else { panic!("not a file") };
+        assert_eq!((file.bytes.as_slice(), file.mode), (b"new".as_slice(), 0o666));
+    }
+
+    #[test]
+    fn the_staged_name_is_read_by_neither_daemon() {
+        let staged = staged_path(Path::new("/etc/logrotate.d/supervisor-a.conf"));
+        assert_eq!(staged, Path::new("/etc/logrotate.d/.supervisor-a.conf.supervisor-sync~"));
+    }
+}

@@ -1,0 +1,10 @@
+//! The other edges of the house: files, users, the clock and interruption. Imports nothing of ours.
+
+pub mod clock;
+pub mod files;
+pub mod interrupt;
+pub mod users;
+
+pub use clock::{Clock, SystemClock};
+pub use interrupt::Interrupt;
+pub use files::{Disk, Entry, FileContent, Files};

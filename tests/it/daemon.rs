@@ -1,0 +1,271 @@
+//! A real supervisord in a folder of its own, gone with all its children when the test ends.
+
+#![expect(clippy::disallowed_methods, reason = "starts, waits for and kills a real daemon")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a harness that fails fails the test"
+)]
+
+use std::io::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal};
+use supervisor_sync::supervisord::{Call, Client, ProcessInfo, ProcessState, Supervisord as _};
+use tempfile::TempDir;
+
+/// Longer than anything here takes on a busy machine with two cores.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Marks everything that descends from the daemon, through its environment: a child that was
+/// orphaned can then still be found.
+const MARK: &str = "SUPERVISOR_SYNC_TEST_DAEMON";
+
+/// Polls `condition` until it holds; fails the test at the deadline, saying `what` it waited for.
+pub(crate) fn wait_until(deadline: Duration, what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + deadline;
+    while !condition() {
+        assert!(Instant::now() < end, "waited {deadline:?} in vain until {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// How a [`Daemon`] is to be.
+#[derive(Default)]
+pub(crate) struct Options {
+    /// Text for the end of the main file, e.g. an `[inet_http_server]`.
+    pub(crate) extra: String,
+}
+
+/// The daemon. Its paths are those of Debian's layout below [`Daemon::root`].
+pub(crate) struct Daemon {
+    folder: TempDir,
+    binary: PathBuf,
+    child: Option<Child>,
+}
+
+impl Daemon {
+    /// Starts a daemon without programs. None if there is no supervisord here, which fails the test
+    /// where `REQUIRE_E2E` or `CI` is set and is said loudly elsewhere.
+    pub(crate) fn start() -> Option<Self> {
+        Self::start_with(&Options::default())
+    }
+
+    /// The same with more to say in its main file.
+    pub(crate) fn start_with(options: &Options) -> Option<Self> {
+        let Some(binary) = find_binary() else {
+            crate::python::missing("supervisord");
+            return None;
+        };
+        // Short, because a socket's path has room for 107 bytes and $TMPDIR may be long.
+        let folder = tempfile::Builder::new().prefix("sup").tempdir_in("/tmp").unwrap();
+        let mut daemon = Self { folder, binary, child: None };
+        for path in [daemon.conf_dir(), daemon.log_dir(), daemon.logrotate_dir()] {
+            std::fs::create_dir_all(path).unwrap();
+        }
+        std::fs::write(daemon.main_conf(), daemon.main_text(options)).unwrap();
+        daemon.start_again();
+        Some(daemon)
+    }
+
+    fn main_text(&self, options: &Options) -> String {
+        let root = self.root().display();
+        format!(
+            "[supervisord]\nlogfile={root}/supervisord.log\npidfile={root}/supervisord.pid\n\
+             childlogdir={root}\nuser={}\n[unix_http_server]\nfile={root}/s.sock\n\
+             [supervisorctl]\nserverurl=unix://{root}/s.sock\n[rpcinterface:supervisor]\n\
+             supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n\
+             [include]\nfiles={root}/conf.d/*.conf\n{}\n",
+            current_user(),
+            options.extra
+        )
+    }
+
+    /// The folder that holds everything.
+    pub(crate) fn root(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Where `[include]` looks: every `*.conf`.
+    pub(crate) fn conf_dir(&self) -> PathBuf {
+        self.root().join("conf.d")
+    }
+
+    pub(crate) fn log_dir(&self) -> PathBuf {
+        self.root().join("log")
+    }
+
+    pub(crate) fn logrotate_dir(&self) -> PathBuf {
+        self.root().join("logrotate.d")
+    }
+
+    pub(crate) fn main_conf(&self) -> PathBuf {
+        self.root().join("supervisord.conf")
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.root().join("s.sock")
+    }
+
+    /// Writes `conf.d/{name}.conf`.
+    pub(crate) fn write_conf(&self, name: &str, text: &str) {
+        std::fs::write(self.conf_dir().join(format!("{name}.conf")), text).unwrap();
+    }
+
+    /// Removes `conf.d/{name}.conf`.
+    pub(crate) fn remove_conf(&self, name: &str) {
+        std::fs::remove_file(self.conf_dir().join(format!("{name}.conf"))).unwrap();
+    }
+
+    /// A client on the unix socket.
+    pub(crate) fn client(&self) -> Client {
+        Client::unix(self.socket()).with_deadline(PATIENCE)
+    }
+
+    /// The daemon's own pid.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.as_ref().expect("the daemon has been stopped").id()
+    }
+
+    /// What `getAllProcessInfo` says.
+    pub(crate) fn processes(&self) -> Vec<ProcessInfo> {
+        self.client().get_all_process_info().unwrap().unwrap()
+    }
+
+    /// Waits until the process `group:name` has this state.
+    pub(crate) fn wait_for_state(&self, namespec: &str, state: ProcessState) {
+        wait_until(PATIENCE, &format!("{namespec} is {state:?}"), || {
+            let processes = self.processes();
+            processes.iter().any(|one| one.namespec() == namespec && one.state == state)
+        });
+    }
+
+    /// supervisord's own command line, for comparison.
+    pub(crate) fn supervisorctl(&self, args: &[&str]) -> Output {
+        let beside = self.binary.with_file_name("supervisorctl");
+        Command::new(beside).arg("-c").arg(self.main_conf()).args(args).output().unwrap()
+    }
+
+    /// Stops the daemon as a service manager does (SIGTERM, which stops all programs).
+    pub(crate) fn stop(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        signal(child.id(), Signal::TERM);
+        wait_until(PATIENCE, "supervisord has ended", || child.try_wait().unwrap().is_some());
+    }
+
+    /// Starts it again after [`Daemon::stop`], with the files as they are now.
+    pub(crate) fn start_again(&mut self) {
+        let root = self.root();
+        let output = std::fs::File::create(root.join("output")).unwrap();
+        let child = Command::new(&self.binary)
+            .args(["-n", "-c"])
+            .arg(self.main_conf())
+            .current_dir(root)
+            .env(MARK, root)
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().unwrap())
+            .stderr(output)
+            .spawn()
+            .unwrap();
+        self.child = Some(child);
+        wait_until(PATIENCE, "supervisord answers", || {
+            self.assert_alive();
+            self.client().call(Call::GetPid).is_ok()
+        });
+    }
+
+    /// [`Daemon::stop`] and [`Daemon::start_again`].
+    pub(crate) fn restart(&mut self) {
+        self.stop();
+        self.start_again();
+    }
+
+    fn assert_alive(&mut self) {
+        let ended = self.child.as_mut().and_then(|child| child.try_wait().unwrap());
+        if let Some(status) = ended {
+            self.child = None;
+            let output = std::fs::read_to_string(self.root().join("output")).unwrap_or_default();
+            panic!("supervisord ended with {status}: {output}");
+        }
+    }
+
+    /// SIGSTOP: it is there and answers nothing.
+    pub(crate) fn freeze(&self) {
+        signal(self.pid(), Signal::STOP);
+    }
+
+    /// SIGCONT.
+    pub(crate) fn thaw(&self) {
+        signal(self.pid(), Signal::CONT);
+    }
+
+    /// Everything that the daemon has started and that still runs, the daemon included.
+    fn marked(&self) -> Vec<u32> {
+        let mut mark = format!("{MARK}=").into_bytes();
+        mark.extend_from_slice(self.root().as_os_str().as_bytes());
+        let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+        entries
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .filter(|pid: &u32| {
+                // A zombie's environment is empty, so what is dead is not found.
+                let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+                environ.split(|byte| *byte == 0).any(|variable| variable == mark)
+            })
+            .collect()
+    }
+}
+
+/// The daemon is killed first, so that it starts nothing anew, and its children after it; also when
+/// the test has failed half-way.
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let left = self.marked();
+            if left.is_empty() {
+                return;
+            }
+            if Instant::now() > end {
+                let _ = writeln!(std::io::stderr(), "processes of a test are left: {left:?}");
+                return;
+            }
+            for pid in left {
+                signal(pid, Signal::KILL);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// Sends a signal; that the process has ended meanwhile is fine.
+pub(crate) fn signal(pid: u32, signal: Signal) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        let _ = rustix::process::kill_process(pid, signal);
+    }
+}
+
+/// The name of who runs the tests, as `user=` wants it.
+pub(crate) fn current_user() -> String {
+    let output = Command::new("id").arg("-un").output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// `$SUPERVISORD`, else the system's own, else the first on the PATH.
+fn find_binary() -> Option<PathBuf> {
+    if let Some(named) = std::env::var_os("SUPERVISORD") {
+        return Some(named.into());
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let on_path = std::env::split_paths(&path).map(|folder| folder.join("supervisord"));
+    std::iter::once(PathBuf::from("/usr/bin/supervisord"))
+        .chain(on_path)
+        .find(|path| path.is_file())
+}
