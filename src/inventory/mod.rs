@@ -3,16 +3,41 @@
 //! `load` brings the text, `file` holds it exactly as typed with its positions, `resolve` turns it
 //! into the checked types below and collects every problem. Later stages cannot meet a bad name:
 //! the types here refuse to hold one.
+//!
+//! `resolve` leans on `fields` (one map), `options`, `logs`, `health` and `settings` (what can be
+//! set in layers), `host` (a server), `site_entry` (a site) and `clashes` (what only the whole shows). Problems go through
+//! `findings` and `source`, which masks secrets, to `problem`.
 
+mod clashes;
+mod fields;
+mod file;
+mod findings;
+mod health;
+pub mod host;
+mod load;
+mod logs;
 pub mod name;
+mod options;
+pub mod problem;
 pub mod program;
+mod resolve;
+pub mod selector;
+mod settings;
 pub mod site;
+mod site_entry;
+mod source;
+mod suggest;
 
+pub use host::{Connection, Host, Privilege};
+pub use load::{Loaded, load};
 pub use name::{
     AbsolutePath, CommandLine, Domain, EnvironmentName, EnvironmentValue, FullName, HostName,
     NameError, ProgramName, ScriptPath, UserName,
 };
+pub use problem::{Place, Problem, Problems};
 pub use program::{
     Autorestart, Health, Instances, LogFrequency, Logs, Probe, Program, RestartPolicy, Run, Signal,
 };
+pub use resolve::{Inventory, PlacedSite, read};
+pub use selector::{SelectedHost, SelectedSite, Selection, Selector};
 pub use site::{Format, Paths, Site, SupervisordAddress};

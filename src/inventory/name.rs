@@ -266,6 +266,12 @@ checked_text!(
     /// hold both kinds, nor hold a backslash together with a single quote.
     EnvironmentValue,
     |text| {
+        // Not in the words of the check below, which name the character: it is a part of a secret.
+        if !text.is_ascii() {
+            return Err(NameError::new(
+                "must be ASCII: supervisord reads its files in its own locale",
+            ));
+        }
         survives_the_ini_reader(text)?;
         if text.starts_with(['\'', '"']) || text.ends_with(['\'', '"']) {
             return Err(NameError::new(
@@ -429,5 +435,7 @@ mod tests {
     fn a_secret_is_not_shown() {
         let value = EnvironmentValue::parse("hunter2").unwrap();
         assert!(!format!("{value:?}").contains("hunter2"));
+        let error = EnvironmentValue::parse("hünter").unwrap_err();
+        assert!(!error.to_string().contains('ü'));
     }
 }

@@ -1,0 +1,165 @@
+//! A server of the inventory: what it is called and how to reach it.
+
+use serde::{Deserialize, Serialize};
+
+use super::fields::{Fields, Keys, Reader};
+use super::file::Node;
+use super::findings::Finding;
+use super::name::{HostName, NameError, UserName};
+
+/// A server, checked. What the inventory did not set is `None`: the user's `ssh_config` may say it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Host {
+    /// Its name in the inventory, unique.
+    pub name: HostName,
+    /// Its address as `ssh` takes it: a host name, an IP address or an alias of `ssh_config`. It
+    /// cannot be taken for an option or for more than one word.
+    pub address: String,
+    /// How it is reached.
+    pub connection: Connection,
+    /// The port of its SSH server.
+    pub port: Option<u16>,
+    /// Whom to log in as.
+    pub username: Option<UserName>,
+    /// The private key as typed; `~` is not expanded.
+    pub private_key_path: Option<String>,
+    /// How system files are reached once logged in. If not set: as root directly, as any other
+    /// user through sudo.
+    pub privilege: Option<Privilege>,
+    /// Labels for `--on @tag`.
+    pub tags: Vec<String>,
+    /// The line of the inventory it came from.
+    pub line: u32,
+}
+
+/// How a server is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Connection {
+    /// It is this machine.
+    Local,
+    /// Through the system's `ssh`.
+    Ssh,
+}
+
+/// How system files and supervisord are reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Privilege {
+    /// Directly; we are root.
+    Root,
+    /// Through `sudo -n`.
+    Sudo,
+    /// Directly, as whoever we are.
+    None,
+}
+
+/// The keys of a server.
+pub(super) const KEYS: Keys<'static> = Keys {
+    of: "a server",
+    known: &[
+        "name",
+        "host",
+        "port",
+        "username",
+        "privateKeyPath",
+        "private_key_path",
+        "tags",
+        "connection",
+        "privilege",
+    ],
+    instead: &[("user", "username"), ("address", "host"), ("sudo", "write `privilege: sudo`")],
+    shared: true,
+};
+
+/// Reads one server; `None` if something that it cannot do without is wrong.
+pub(super) fn read(reader: &mut Reader<'_, '_>, fields: &Fields<'_>) -> Option<Host> {
+    let name = reader.required(fields, "name", "a server", "web1");
+    let name = name.and_then(|node| reader.parse(node, "name", HostName::parse));
+    let address = reader.required(fields, "host", "a server", "203.0.113.10");
+    let address = address.and_then(|node| reader.parse(node, "host", address_text));
+    let port = fields.get("port").and_then(|node| reader.whole(node, "port", 1, 65535));
+    let username =
+        fields.get("username").and_then(|node| reader.parse(node, "username", UserName::parse));
+    let key = ["privateKeyPath", "private_key_path"]
+        .into_iter()
+        .find_map(|key| fields.get(key).map(|node| (key, node)))
+        .and_then(|(key, node)| reader.parse(node, key, key_path));
+    let connection = connection(reader, fields, address.as_deref());
+    let privileges =
+        [("root", Privilege::Root), ("sudo", Privilege::Sudo), ("none", Privilege::None)];
+    let privilege =
+        fields.get("privilege").and_then(|node| reader.choice(node, "privilege", &privileges));
+    let tags = fields.get("tags").map(|node| tags(reader, node)).unwrap_or_default();
+    Some(Host {
+        name: name?,
+        address: address?,
+        connection,
+        port: port.and_then(|port| u16::try_from(port).ok()),
+        username,
+        private_key_path: key,
+        privilege,
+        tags,
+        line: reader.source.line_of(fields.at),
+    })
+}
+
+/// `connection: local` on a server with another address is refused: somebody copied an entry, and
+/// this machine would get what was meant for that one.
+fn connection(
+    reader: &mut Reader<'_, '_>,
+    fields: &Fields<'_>,
+    address: Option<&str>,
+) -> Connection {
+    let Some(node) = fields.get("connection") else { return Connection::Ssh };
+    let choices = [("local", Connection::Local), ("ssh", Connection::Ssh)];
+    let connection = reader.choice(node, "connection", &choices).unwrap_or(Connection::Ssh);
+    let here = address.is_none_or(|a| matches!(a, "localhost" | "127.0.0.1" | "::1"));
+    if connection == Connection::Local && !here {
+        let message = "`connection: local` means this machine, but `host` is another address";
+        let host = fields.get("host").map_or(fields.at, |host| host.at);
+        reader.push(
+            Finding::new(node.at, message)
+                .see(host, "the address")
+                .help("write `host: localhost`, or remove `connection`"),
+        );
+    }
+    connection
+}
+
+fn tags(reader: &mut Reader<'_, '_>, node: &Node) -> Vec<String> {
+    let items = reader.list(node, "tags").unwrap_or_default();
+    let tags = items.iter().filter_map(|item| reader.parse(item, "tags", HostName::parse));
+    tags.map(String::from).collect()
+}
+
+fn address_text(text: &str) -> Result<String, NameError> {
+    if text.contains('@') {
+        return Err(NameError::new("must not hold '@': write the user as `username`"));
+    }
+    if text.starts_with('[') {
+        return Err(NameError::new("must be without brackets; the port is a key of its own"));
+    }
+    // A host name's characters, and ':' and '%' for IPv6 addresses with their zone.
+    HostName::parse(&text.replace([':', '%'], "."))?;
+    if text.starts_with('-') {
+        return Err(NameError::new("must not begin with '-'"));
+    }
+    Ok(text.to_owned())
+}
+
+fn key_path(text: &str) -> Result<String, NameError> {
+    if text.is_empty() {
+        return Err(NameError::new("must not be empty"));
+    }
+    if text.starts_with('-') {
+        return Err(NameError::new("must not begin with '-'"));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(NameError::new("must not hold a control character or a line break"));
+    }
+    if text.len() > 4000 {
+        return Err(NameError::new("is too long: at most 4000 bytes fit"));
+    }
+    Ok(text.to_owned())
+}

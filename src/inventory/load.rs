@@ -1,0 +1,153 @@
+//! Finds the inventory and brings its text. The only module of this stage that touches the disk and
+//! the environment.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::error::CommandError;
+
+/// The largest inventory that is read, in bytes: 16 MiB, far beyond what people write.
+pub(super) const LARGEST_BYTES: u64 = 16 << 20;
+
+/// Where the inventory is if nobody says, here or in a folder above.
+const FILE_NAME: &str = "deployer.yml";
+
+/// Names the inventory if the command line does not.
+const VARIABLE: &str = "SUPERVISOR_SYNC_INVENTORY";
+
+/// An inventory's text and where it came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// The file, relative if it was named so.
+    pub path: PathBuf,
+    /// Its text.
+    pub text: String,
+}
+
+impl Loaded {
+    /// The file's name for messages.
+    pub fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+}
+
+/// Finds and reads the inventory: `explicit` (`--inventory FILE`), else the file that
+/// `$SUPERVISOR_SYNC_INVENTORY` names, else `deployer.yml` in the current folder or one above.
+pub fn load(explicit: Option<&Path>) -> Result<Loaded, CommandError> {
+    #[expect(clippy::disallowed_methods, reason = "this is where the inventory is chosen")]
+    let variable = std::env::var_os(VARIABLE);
+    let path = match chosen(explicit, variable) {
+        Some(path) => path,
+        None => {
+            let folder = std::env::current_dir().map_err(|error| {
+                CommandError::refused("cannot tell the current folder").caused_by(&error)
+            })?;
+            found(&folder)?
+        }
+    };
+    let text = read_text(&path)?;
+    Ok(Loaded { path, text })
+}
+
+/// The file somebody named. An empty variable counts as not set, as shells have no other way to
+/// unset it for one command.
+fn chosen(explicit: Option<&Path>, variable: Option<OsString>) -> Option<PathBuf> {
+    let variable = variable.filter(|value| !value.is_empty()).map(PathBuf::from);
+    explicit.map(Path::to_path_buf).or(variable)
+}
+
+/// `deployer.yml` in `folder` or the nearest folder above it.
+fn found(folder: &Path) -> Result<PathBuf, CommandError> {
+    let path = folder.ancestors().map(|folder| folder.join(FILE_NAME)).find(|path| path.is_file());
+    path.ok_or_else(|| {
+        let error = CommandError::refused(format!(
+            "no inventory: there is no {FILE_NAME} in {} or a folder above it",
+            folder.display()
+        ))
+        .hint(format!("name one: --inventory FILE, or set {VARIABLE}"));
+        let newer = Path::new(".deployer").join("inventory.yml");
+        if folder.join(&newer).is_file() {
+            return error.hint(format!("DeployerPHP's own: --inventory {}", newer.display()));
+        }
+        error
+    })
+}
+
+fn read_text(path: &Path) -> Result<String, CommandError> {
+    let cannot = |error: &std::io::Error| {
+        CommandError::refused(format!("cannot read {}", path.display())).caused_by(error)
+    };
+    let file = File::open(path).map_err(|error| cannot(&error))?;
+    let mut bytes = Vec::new();
+    file.take(LARGEST_BYTES + 1).read_to_end(&mut bytes).map_err(|error| cannot(&error))?;
+    if bytes.len() as u64 > LARGEST_BYTES {
+        let message = format!("{} is larger than {} MiB", path.display(), LARGEST_BYTES >> 20);
+        return Err(CommandError::refused(message).hint("is this the inventory?"));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
+        CommandError::refused(format!("{} is not UTF-8 text (line {line})", path.display()))
+            .hint("save it as UTF-8")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = folder.join(name);
+        std::io::Write::write_all(&mut File::create(&path).unwrap(), bytes).unwrap();
+        path
+    }
+
+    #[test]
+    fn the_command_line_wins_over_the_variable_and_an_empty_variable_is_none() {
+        let (a, b) = (Path::new("a.yml"), OsString::from("b.yml"));
+        assert_eq!(chosen(Some(a), Some(b.clone())), Some(a.to_path_buf()));
+        assert_eq!(chosen(None, Some(b)), Some(PathBuf::from("b.yml")));
+        assert_eq!(chosen(None, Some(OsString::new())), None);
+        assert_eq!(chosen(None, None), None);
+    }
+
+    #[test]
+    fn the_nearest_file_above_is_found_and_a_folder_of_that_name_is_not() {
+        let root = tempfile::tempdir().unwrap();
+        let deep = root.path().join("a/b");
+        std::fs::DirBuilder::new().recursive(true).create(deep.join(FILE_NAME)).unwrap();
+        let above = file(root.path(), FILE_NAME, b"sites: []\n");
+        assert_eq!(found(&deep).unwrap(), above);
+        let nearer = file(&root.path().join("a"), FILE_NAME, b"sites: []\n");
+        assert_eq!(found(&deep).unwrap(), nearer);
+    }
+
+    #[test]
+    fn nothing_found_says_what_to_do() {
+        let root = tempfile::tempdir().unwrap();
+        let error = found(root.path()).unwrap_err();
+        assert!(error.message.starts_with("no inventory: there is no deployer.yml in /"));
+        assert_eq!(error.hints.len(), 1);
+        std::fs::DirBuilder::new().create(root.path().join(".deployer")).unwrap();
+        file(root.path(), ".deployer/inventory.yml", b"");
+        let error = found(root.path()).unwrap_err();
+        assert_eq!(error.hints[1], "DeployerPHP's own: --inventory .deployer/inventory.yml");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused_with_its_path_and_reason() {
+        let root = tempfile::tempdir().unwrap();
+        let message = |path: &Path| load(Some(path)).unwrap_err().to_string();
+        assert!(message(root.path()).contains("Is a directory"));
+        assert!(message(&root.path().join("none")).contains("No such file"));
+        let latin = file(root.path(), "latin.yml", b"a: 1\nb: \xe9\n");
+        assert!(message(&latin).contains("is not UTF-8 text (line 2)"));
+        let large = file(root.path(), "large.yml", &vec![b'#'; (LARGEST_BYTES + 1) as usize]);
+        assert!(message(&large).contains("is larger than 16 MiB"));
+        assert!(message(Path::new("/dev/zero")).contains("is larger than 16 MiB"));
+        let good = file(root.path(), "good.yml", "sites: [] # ä\n".as_bytes());
+        assert_eq!(load(Some(&good)).unwrap().text, "sites: [] # ä\n");
+    }
+}

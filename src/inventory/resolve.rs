@@ -1,0 +1,201 @@
+//! As typed -> as meant, once: the tree becomes an `Inventory`, or every problem is named.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::clashes;
+use super::fields::{Fields, Keys, Reader};
+use super::file::{self, Node, Span, SyntaxError, Value};
+use super::findings::{Finding, Findings};
+use super::host::{self, Host};
+use super::load::LARGEST_BYTES;
+use super::name::HostName;
+use super::options;
+use super::problem::Problems;
+use super::settings::Settings;
+use super::site::Site;
+use super::site_entry;
+use super::source::Source;
+use super::suggest::shown;
+
+/// What people want, checked: servers, and sites placed on them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inventory {
+    /// The servers, in the file's order; names are unique.
+    pub hosts: Vec<Host>,
+    /// The sites whose programs are managed, in the file's order; domains are unique. A site with
+    /// `supervisors: []` is here, with no programs: its programs are removed from the server.
+    pub sites: Vec<PlacedSite>,
+    /// The domains of sites without the key `supervisors`: they are left alone.
+    pub left_alone: Vec<String>,
+}
+
+/// A site and the servers it is on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlacedSite {
+    /// The site, the same on each of its servers.
+    pub site: Site,
+    /// Its servers; at least one, each is in the inventory.
+    pub hosts: Vec<HostName>,
+    /// The line of the inventory it came from.
+    pub line: u32,
+}
+
+impl Inventory {
+    /// The server of that name.
+    pub fn host(&self, name: &str) -> Option<&Host> {
+        self.hosts.iter().find(|host| host.name.as_str() == name)
+    }
+
+    /// The managed site of that domain.
+    pub fn site(&self, domain: &str) -> Option<&PlacedSite> {
+        self.sites.iter().find(|placed| placed.site.domain.as_str() == domain)
+    }
+}
+
+const TOP: Keys<'static> = Keys {
+    of: "the inventory",
+    known: &["servers", "sites", "defaults", "format", "paths", "user"],
+    instead: &[("hosts", "servers"), ("domains", "sites")],
+    shared: true,
+};
+
+/// Every key that an inventory can have, for telling where an `environment` ends in a file that is no YAML.
+fn all_keys() -> Vec<&'static str> {
+    let maps = [
+        TOP.known,
+        site_entry::KEYS.known,
+        host::KEYS.known,
+        &options::KEYS,
+        super::settings::PATHS.known,
+        super::logs::KEYS.known,
+        super::health::KEYS.known,
+        super::health::PROBE.known,
+    ];
+    maps.concat()
+}
+
+/// Reads an inventory. `name` is the file's name for messages. Every problem is named at once,
+/// except those that cannot be seen before the file is YAML.
+pub fn read(name: &str, text: &str) -> Result<Inventory, Problems> {
+    let keys = all_keys();
+    let mut source = Source::new(name, text, &keys);
+    let root = match checked_size(text).and_then(|()| file::parse(text)) {
+        Ok(root) => root,
+        Err(error) => return Err(no_yaml(error, &source)),
+    };
+    source.hide_secrets(&root);
+    let mut reader = Reader { source: &source, findings: Findings::default() };
+    repeated_keys(&mut reader, &root);
+    let inventory = inventory(&mut reader, &root);
+    if reader.findings.is_empty() {
+        Ok(inventory)
+    } else {
+        Err(reader.findings.into_problems(&source))
+    }
+}
+
+fn checked_size(text: &str) -> Result<(), SyntaxError> {
+    if text.len() as u64 <= LARGEST_BYTES {
+        return Ok(());
+    }
+    Err(SyntaxError {
+        message: format!("the file is larger than {} MiB", LARGEST_BYTES >> 20),
+        help: Some("is this the inventory?".to_owned()),
+        at: Span::default(),
+    })
+}
+
+fn no_yaml(error: SyntaxError, source: &Source<'_>) -> Problems {
+    let mut finding = Finding::new(error.at, error.message);
+    finding.help.extend(error.help);
+    if source.looks_like_a_secret(error.at) {
+        // The parser's own words can hold a character of the value.
+        finding.message = "not valid YAML, in or below `environment`".to_owned();
+        finding = finding.help("put each value in quotes");
+    }
+    let mut findings = Findings::default();
+    findings.push(finding);
+    findings.into_problems(source)
+}
+
+/// A key that stands twice in one map, anywhere in the file: YAML forbids it, and readers disagree
+/// about which of the two counts.
+fn repeated_keys(reader: &mut Reader<'_, '_>, node: &Node) {
+    if let Value::Map(entries) = &node.value {
+        let mut first: HashMap<&str, Span> = HashMap::new();
+        for (key, _) in entries {
+            let Some(name) = key.text() else { continue };
+            if let Some(before) = first.insert(name, key.at) {
+                let finding =
+                    Finding::new(key.at, format!("the key `{}` is here twice", shown(name)));
+                reader.push(finding.see(before, "it was here before"));
+            }
+        }
+    }
+    for child in node.children() {
+        repeated_keys(reader, child);
+    }
+}
+
+fn inventory(reader: &mut Reader<'_, '_>, root: &Node) -> Inventory {
+    let mut inventory = Inventory { hosts: Vec::new(), sites: Vec::new(), left_alone: Vec::new() };
+    if matches!(root.value, Value::Null) {
+        return inventory;
+    }
+    let Some(fields) = reader.fields(root, &TOP) else { return inventory };
+    let settings = Settings::read(reader, &fields, &Settings::default());
+    let mut names = Names::default();
+    for node in entries(reader, &fields, "servers") {
+        inventory.hosts.extend(server(reader, node, &mut names));
+    }
+    let mut sites = Vec::new();
+    for node in entries(reader, &fields, "sites") {
+        let left_alone = &mut inventory.left_alone;
+        sites.extend(site_entry::read(reader, node, &settings, &mut names, left_alone));
+    }
+    clashes::check(reader, &sites);
+    inventory.sites = sites.into_iter().map(|site| site.placed).collect();
+    inventory
+}
+
+fn entries<'n>(reader: &mut Reader<'_, '_>, fields: &Fields<'n>, key: &str) -> &'n [Node] {
+    fields.get(key).and_then(|node| reader.list(node, key)).unwrap_or_default()
+}
+
+/// The names met so far, also those of entries with other problems, so that one mistake does not
+/// cause ten messages.
+#[derive(Default)]
+pub(super) struct Names<'n> {
+    pub(super) servers: HashMap<&'n str, Span>,
+    /// In the file's order, for "did you mean".
+    pub(super) server_list: Vec<&'n str>,
+    pub(super) sites: HashMap<&'n str, Span>,
+}
+
+fn server<'n>(reader: &mut Reader<'_, '_>, node: &'n Node, names: &mut Names<'n>) -> Option<Host> {
+    let fields = reader.fields(node, &host::KEYS)?;
+    let host = host::read(reader, &fields);
+    if let Some((name, at)) = fields.get("name").and_then(|node| Some((node.text()?, node.at))) {
+        names.server_list.push(name);
+        unique(reader, &mut names.servers, name, at, "server");
+    }
+    host
+}
+
+/// Refuses a name that is there already, pointing at both.
+pub(super) fn unique<'n>(
+    reader: &mut Reader<'_, '_>,
+    known: &mut HashMap<&'n str, Span>,
+    name: &'n str,
+    at: Span,
+    what: &str,
+) {
+    if let Some(before) = known.get(name) {
+        let finding = Finding::new(at, format!("the {what} `{}` is here twice", shown(name)));
+        reader.push(finding.see(*before, "it was here before"));
+    } else {
+        known.insert(name, at);
+    }
+}

@@ -1,0 +1,267 @@
+//! Which part of the inventory a command is about: `--site`, `--on`, `--program`.
+//!
+//! Whatever is named must be there. A name that matches nothing is an error, never an empty
+//! selection: a mistyped domain must not look like "nothing to do".
+
+use std::collections::BTreeSet;
+
+use crate::error::{CommandError, ErrorKind};
+
+use super::host::Host;
+use super::name::ProgramName;
+use super::program::Program;
+use super::resolve::{Inventory, PlacedSite};
+use super::site::Site;
+use super::suggest::{nearest, shown};
+
+/// What the command line selects. Each list is comma separated and repeatable; in each part `*`
+/// stands for any text. An empty list selects everything.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Selector {
+    sites: Vec<String>,
+    hosts: Vec<String>,
+    programs: Vec<String>,
+}
+
+/// The selected servers, in the inventory's order. Never empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selection<'i> {
+    /// Each server with what is selected on it.
+    pub hosts: Vec<SelectedHost<'i>>,
+}
+
+/// A selected server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SelectedHost<'i> {
+    /// The server.
+    pub host: &'i Host,
+    /// The selected sites on it, in the inventory's order. It can be empty when neither sites nor
+    /// programs were named: then the server itself is what was selected.
+    pub sites: Vec<SelectedSite<'i>>,
+}
+
+/// A selected site on one server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SelectedSite<'i> {
+    /// The site, with all of its programs.
+    pub site: &'i Site,
+    /// The programs that were named; `None` means the site as a whole.
+    pub programs: Option<BTreeSet<ProgramName>>,
+}
+
+impl<'i> SelectedSite<'i> {
+    /// The selected programs, in the inventory's order.
+    pub fn programs(&self) -> impl Iterator<Item = &'i Program> {
+        self.site
+            .programs
+            .iter()
+            .filter(|program| self.programs.as_ref().is_none_or(|set| set.contains(&program.name)))
+    }
+}
+
+impl<'i> Selection<'i> {
+    /// The servers that have a selected site. An error if there is none: for commands that are
+    /// about sites.
+    pub fn with_sites(self) -> Result<Self, CommandError> {
+        let hosts: Vec<_> = self.hosts.into_iter().filter(|host| !host.sites.is_empty()).collect();
+        if hosts.is_empty() {
+            return Err(CommandError::refused(
+                "no site with `supervisors` is on the selected servers",
+            )
+            .hint("a site without the key `supervisors` is left alone"));
+        }
+        Ok(Self { hosts })
+    }
+}
+
+impl Selector {
+    /// From the values of `--site`, `--on` and `--program`. An empty name is refused: it is most
+    /// often a variable that was not set, and must not select everything.
+    pub fn new(sites: &[String], on: &[String], programs: &[String]) -> Result<Self, CommandError> {
+        Ok(Self {
+            sites: parts("--site", sites)?,
+            hosts: parts("--on", on)?,
+            programs: parts("--program", programs)?,
+        })
+    }
+
+    /// Whether nothing is named, so that everything is selected.
+    pub fn is_everything(&self) -> bool {
+        self.sites.is_empty() && self.hosts.is_empty() && self.programs.is_empty()
+    }
+
+    /// Looks up what is named.
+    pub fn select<'i>(&self, inventory: &'i Inventory) -> Result<Selection<'i>, CommandError> {
+        self.check_sites(inventory)?;
+        self.check_hosts(inventory)?;
+        let hosts: Vec<&Host> = inventory.hosts.iter().filter(|host| self.has_host(host)).collect();
+        let sites: Vec<&PlacedSite> =
+            inventory.sites.iter().filter(|placed| self.has_site(placed)).collect();
+        let placed: Vec<&PlacedSite> = sites
+            .iter()
+            .filter(|placed| hosts.iter().any(|host| placed.hosts.contains(&host.name)))
+            .copied()
+            .collect();
+        if placed.is_empty() && !self.sites.is_empty() {
+            return Err(elsewhere(&sites));
+        }
+        self.check_programs(&placed)?;
+        let about_sites = !self.sites.is_empty() || !self.programs.is_empty();
+        let hosts: Vec<_> = hosts
+            .into_iter()
+            .map(|host| SelectedHost { host, sites: self.sites_on(host, &placed) })
+            .filter(|host| !about_sites || !host.sites.is_empty())
+            .collect();
+        if hosts.is_empty() {
+            return Err(CommandError::refused("the inventory has no servers")
+                .hint("add one: supervisor-sync add server"));
+        }
+        Ok(Selection { hosts })
+    }
+
+    fn sites_on<'i>(&self, host: &Host, placed: &[&'i PlacedSite]) -> Vec<SelectedSite<'i>> {
+        placed
+            .iter()
+            .filter(|placed| placed.hosts.contains(&host.name))
+            .map(|placed| SelectedSite {
+                site: &placed.site,
+                programs: (!self.programs.is_empty()).then(|| self.named_programs(&placed.site)),
+            })
+            .filter(|site| site.programs.as_ref().is_none_or(|programs| !programs.is_empty()))
+            .collect()
+    }
+
+    fn named_programs(&self, site: &Site) -> BTreeSet<ProgramName> {
+        let names = site.programs.iter().map(|program| &program.name);
+        names.filter(|name| any(&self.programs, name.as_str())).cloned().collect()
+    }
+
+    fn has_site(&self, placed: &PlacedSite) -> bool {
+        self.sites.is_empty() || any(&self.sites, placed.site.domain.as_str())
+    }
+
+    fn has_host(&self, host: &Host) -> bool {
+        self.hosts.is_empty() || self.hosts.iter().any(|pattern| is_host(pattern, host))
+    }
+
+    fn check_sites(&self, inventory: &Inventory) -> Result<(), CommandError> {
+        let domains = || inventory.sites.iter().map(|placed| placed.site.domain.as_str());
+        for pattern in &self.sites {
+            if domains().any(|domain| matches(pattern, domain)) {
+                continue;
+            }
+            if inventory.left_alone.iter().any(|domain| matches(pattern, domain)) {
+                let name = shown(pattern);
+                return Err(CommandError::refused(format!(
+                    "the site `{name}` has no key `supervisors`, so it is left alone"
+                ))
+                .hint("add `supervisors: []` to it, or a program"));
+            }
+            let all = domains().chain(inventory.left_alone.iter().map(String::as_str));
+            return Err(unknown("site", pattern, all));
+        }
+        Ok(())
+    }
+
+    fn check_hosts(&self, inventory: &Inventory) -> Result<(), CommandError> {
+        for pattern in &self.hosts {
+            if inventory.hosts.iter().any(|host| is_host(pattern, host)) {
+                continue;
+            }
+            return Err(match pattern.strip_prefix('@') {
+                Some(tag) => {
+                    let tags: BTreeSet<&str> = inventory
+                        .hosts
+                        .iter()
+                        .flat_map(|host| host.tags.iter().map(String::as_str))
+                        .collect();
+                    unknown("tag", tag, tags)
+                }
+                None => unknown("server", pattern, inventory.hosts.iter().map(|h| h.name.as_str())),
+            });
+        }
+        Ok(())
+    }
+
+    fn check_programs(&self, placed: &[&PlacedSite]) -> Result<(), CommandError> {
+        let names: BTreeSet<&str> = placed
+            .iter()
+            .flat_map(|placed| placed.site.programs.iter().map(|program| program.name.as_str()))
+            .collect();
+        for pattern in &self.programs {
+            if !names.iter().any(|name| matches(pattern, name)) {
+                return Err(unknown("program", pattern, names));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The parts of a comma separated, repeatable option.
+fn parts(option: &str, values: &[String]) -> Result<Vec<String>, CommandError> {
+    let parts: Vec<String> = values
+        .iter()
+        .flat_map(|value| value.split(','))
+        .map(|part| part.trim().to_owned())
+        .collect();
+    if parts.iter().any(String::is_empty) {
+        let message = format!("{option} has an empty name");
+        return Err(CommandError::new(ErrorKind::Usage, message)
+            .hint(format!("leave {option} out to select everything")));
+    }
+    Ok(parts)
+}
+
+fn unknown<'n>(
+    what: &str,
+    pattern: &str,
+    names: impl IntoIterator<Item = &'n str>,
+) -> CommandError {
+    let names: Vec<&str> = names.into_iter().collect();
+    let error = CommandError::refused(format!("there is no {what} `{}`", shown(pattern)));
+    match nearest(pattern, names.iter().copied()) {
+        Some(name) => error.hint(format!("did you mean `{name}`?")),
+        None if names.is_empty() => error,
+        None => {
+            let more = if names.len() > 10 { ", …" } else { "" };
+            let first: Vec<&str> = names.into_iter().take(10).collect();
+            error.hint(format!("there is: {}{more}", first.join(", ")))
+        }
+    }
+}
+
+/// The named sites are there, but not on the named servers.
+fn elsewhere(sites: &[&PlacedSite]) -> CommandError {
+    let error = CommandError::refused("none of the selected sites is on the selected servers");
+    sites.iter().take(5).fold(error, |error, placed| {
+        let hosts: Vec<&str> = placed.hosts.iter().map(|host| host.as_str()).collect();
+        error.hint(format!("{} is on {}", placed.site.domain, hosts.join(", ")))
+    })
+}
+
+fn is_host(pattern: &str, host: &Host) -> bool {
+    match pattern.strip_prefix('@') {
+        Some(tag) => host.tags.iter().any(|own| matches(tag, own)),
+        None => matches(pattern, host.name.as_str()),
+    }
+}
+
+fn any(patterns: &[String], name: &str) -> bool {
+    patterns.iter().any(|pattern| matches(pattern, name))
+}
+
+/// Whether `name` is the pattern, in which `*` stands for any text. The parts between the stars are
+/// looked for from left to right, each as early as possible, which is enough for stars alone.
+fn matches(pattern: &str, name: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else { return pattern == name };
+    let Some(name) = name.strip_prefix(first) else { return false };
+    let (middle, last) = rest.rsplit_once('*').unwrap_or(("", rest));
+    let Some(mut name) = name.strip_suffix(last) else { return false };
+    for part in middle.split('*') {
+        match name.find(part) {
+            Some(index) => name = &name[index + part.len()..],
+            None => return false,
+        }
+    }
+    true
+}

@@ -1,0 +1,186 @@
+//! One entry of `sites`: where it is placed and what it runs.
+
+use std::collections::HashMap;
+
+use super::fields::{Fields, Keys, Reader};
+use super::file::{Node, Span, Value};
+use super::findings::Finding;
+use super::name::{CommandLine, Domain, FullName, HostName, ProgramName, ScriptPath};
+use super::options::{self, Options};
+use super::program::{Program, Run};
+use super::resolve::{Names, PlacedSite, unique};
+use super::settings::Settings;
+use super::site::Site;
+use super::suggest::{nearest, shown};
+
+/// The keys of a site.
+pub(super) const KEYS: Keys<'static> = Keys {
+    of: "a site",
+    known: &["domain", "server", "servers", "supervisors", "defaults", "format", "paths", "user"],
+    instead: &[("programs", "supervisors"), ("workers", "supervisors"), ("name", "domain")],
+    shared: true,
+};
+
+/// A site with the places that later checks point at.
+pub(super) struct SiteEntry {
+    pub(super) placed: PlacedSite,
+    /// The name of each program, in the order of `placed.site.programs`.
+    pub(super) program_spans: Vec<Span>,
+}
+
+/// Reads one site; `None` if it is left alone (its domain is noted) or cannot be made.
+pub(super) fn read<'n>(
+    reader: &mut Reader<'_, '_>,
+    node: &'n Node,
+    base: &Settings,
+    names: &mut Names<'n>,
+    left_alone: &mut Vec<String>,
+) -> Option<SiteEntry> {
+    let fields = reader.fields(node, &KEYS)?;
+    let settings = Settings::read(reader, &fields, base);
+    if let Some((name, at)) = fields.get("domain").and_then(|node| Some((node.text()?, node.at))) {
+        unique(reader, &mut names.sites, name, at, "site");
+    }
+    let managed = fields.entry("supervisors");
+    let hosts = placement(reader, &fields, names, managed.is_some());
+    let Some((key, supervisors)) = managed else {
+        left_alone.extend(fields.get("domain").and_then(Node::text).map(str::to_owned));
+        return None;
+    };
+    let domain = reader.required(&fields, "domain", "a site", "example.com");
+    let domain = domain.and_then(|node| reader.parse(node, "domain", Domain::parse));
+    let programs = programs(reader, key, supervisors, &settings, domain.as_ref());
+    let (program_spans, programs) = programs.into_iter().unzip();
+    let site = Site {
+        domain: domain?,
+        user: settings.user()?,
+        format: settings.format(),
+        paths: settings.paths(),
+        programs,
+    };
+    let line = reader.source.line_of(fields.at);
+    Some(SiteEntry { placed: PlacedSite { site, hosts, line }, program_spans })
+}
+
+/// The servers of a site: `server: a` or `servers: [a, b]`.
+fn placement(
+    reader: &mut Reader<'_, '_>,
+    fields: &Fields<'_>,
+    names: &Names<'_>,
+    required: bool,
+) -> Vec<HostName> {
+    let nodes = match (fields.get("server"), fields.get("servers")) {
+        (Some(one), None) => std::slice::from_ref(one),
+        (None, Some(list)) => reader.list(list, "servers").unwrap_or_default(),
+        (Some(one), Some(list)) => {
+            let message = "a site has `server` or `servers`, not both";
+            reader.push(Finding::new(list.at, message).see(one.at, "`server` is here"));
+            return Vec::new();
+        }
+        (None, None) => {
+            if required && !fields.meant(&["server", "servers"]) {
+                reader.required(fields, "server", "a site", "web1");
+            }
+            return Vec::new();
+        }
+    };
+    if nodes.is_empty() && required && fields.get("servers").is_some_and(is_list) {
+        let at = fields.get("servers").map_or(fields.at, |node| node.at);
+        let message = "a site needs a server, or its programs would be nowhere";
+        reader.push(Finding::new(at, message).help("for example `servers: [web1, web2]`"));
+    }
+    let mut met = HashMap::new();
+    let mut hosts = Vec::new();
+    for node in nodes {
+        let Some(name) = reader.text(node, "server") else { continue };
+        unique(reader, &mut met, name, node.at, "server");
+        if !names.servers.contains_key(name) && reader.findings.has_room() {
+            let message = format!("there is no server `{}`", shown(name));
+            let near = nearest(name, names.server_list.iter().copied());
+            let finding = Finding::new(node.at, message).did_you_mean(near);
+            reader.push(match near {
+                Some(_) => finding,
+                None => finding.help("the servers are listed under `servers`, each with a `name`"),
+            });
+        }
+        hosts.extend(HostName::parse(name).ok());
+    }
+    hosts
+}
+
+fn is_list(node: &Node) -> bool {
+    matches!(&node.value, Value::List(_)) || matches!(&node.value, Value::Map(m) if m.is_empty())
+}
+
+fn programs(
+    reader: &mut Reader<'_, '_>,
+    key: &Node,
+    node: &Node,
+    settings: &Settings,
+    domain: Option<&Domain>,
+) -> Vec<(Span, Program)> {
+    if matches!(node.value, Value::Null) {
+        let message = "`supervisors` is empty: that could mean \"remove all\" or \"leave alone\"";
+        reader.push(
+            Finding::new(key.at, message)
+                .help("write `supervisors: []` to remove the site's programs from the server")
+                .help("remove the key to leave the site alone"),
+        );
+        return Vec::new();
+    }
+    let mut names = HashMap::new();
+    let mut programs = Vec::new();
+    for node in reader.list(node, "supervisors").unwrap_or_default() {
+        let Some(fields) = reader.fields(node, &options::PROGRAM) else { continue };
+        let name = fields.get("program");
+        if let Some((name, at)) = name.and_then(|node| Some((node.text()?, node.at))) {
+            unique(reader, &mut names, name, at, "program");
+        }
+        let program = program(reader, &fields, &settings.defaults, domain);
+        programs.extend(program.map(|program| (name.map_or(fields.at, |node| node.at), program)));
+    }
+    programs
+}
+
+fn program(
+    reader: &mut Reader<'_, '_>,
+    fields: &Fields<'_>,
+    defaults: &Options,
+    domain: Option<&Domain>,
+) -> Option<Program> {
+    let node = reader.required(fields, "program", "a program", "queue-worker");
+    let name = node.and_then(|node| reader.parse(node, "program", ProgramName::parse));
+    if let (Some(domain), Some(name), Some(node)) = (domain, &name, node)
+        && let Err(error) = FullName::new(domain, name)
+    {
+        let message = format!("the name `{{domain}}-{{program}}` {error}");
+        reader.push(Finding::new(node.at, message));
+    }
+    let run = run(reader, fields);
+    let options = Options::read(reader, fields).over(defaults);
+    options.check(reader);
+    Some(options.into_program(name?, run?, reader.source.line_of(fields.at)))
+}
+
+fn run(reader: &mut Reader<'_, '_>, fields: &Fields<'_>) -> Option<Run> {
+    match (fields.get("script"), fields.get("command")) {
+        (Some(script), None) => reader.parse(script, "script", ScriptPath::parse).map(Run::Script),
+        (None, Some(command)) => {
+            reader.parse(command, "command", CommandLine::parse).map(Run::Command)
+        }
+        (Some(script), Some(command)) => {
+            let message = "a program has `script` or `command`, not both";
+            reader.push(Finding::new(command.at, message).see(script.at, "`script` is here"));
+            None
+        }
+        (None, None) if fields.meant(&["script", "command"]) => None,
+        (None, None) => {
+            reader.push(
+                Finding::new(fields.at, "a program needs `script` or `command`")
+                    .help("`script: queue-worker.sh` is run from .deployer/supervisors/")
+                    .help("`command: php artisan horizon` is run as it is"),
+            );
+            None
+        }
+    }
+}
