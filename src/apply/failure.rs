@@ -1,5 +1,6 @@
 //! How an apply fails: at which point, and with which words.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -46,12 +47,17 @@ pub enum FailedAt {
     Interrupted,
 }
 
-/// Programs that are not healthy, as a failure.
-pub(super) fn unhealthy(site: &Domain, troubles: &[ProgramTrouble]) -> ApplyError {
-    let names: Vec<&str> = troubles.iter().map(|trouble| trouble.group.as_str()).collect();
-    let mut error = CommandError::refused(format!("site {site}: {} not healthy", names.join(", ")));
+/// Groups that could not be updated, or programs that are not healthy, as a failure.
+pub(super) fn of_programs(at: FailedAt, site: &Domain, troubles: &[ProgramTrouble]) -> ApplyError {
+    let what = match at {
+        FailedAt::Verify => "not healthy",
+        _ => "not updated",
+    };
+    let names: BTreeSet<&str> = troubles.iter().map(|trouble| trouble.group.as_str()).collect();
+    let names: Vec<&str> = names.into_iter().collect();
+    let mut error = CommandError::refused(format!("site {site}: {} {what}", names.join(", ")));
     for trouble in troubles {
         error = error.because(format!("{} {}", trouble.namespec, trouble.reason));
     }
-    ApplyError::new(FailedAt::Verify, error)
+    ApplyError::new(at, error)
 }

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::{ApplyError, Doors, FailedAt};
+use super::{ApplyError, Doors, FailedAt, ProgramTrouble};
 use crate::desired::DesiredGroup;
 use crate::error::{CommandError, ErrorKind};
 use crate::event::{Event, ProcessChange, Step, Waited, WaitingFor};
@@ -177,8 +177,13 @@ struct Active<'w> {
 }
 
 impl Doors<'_> {
-    /// Does `work`. One group's failure does not stop the others; the error names each.
-    pub(super) fn update(&mut self, site: &Domain, work: &Work) -> Result<(), ApplyError> {
+    /// Does `work` and returns the groups it could not be done to: one group's failure does not
+    /// stop the others.
+    pub(super) fn update(
+        &mut self,
+        site: &Domain,
+        work: &Work,
+    ) -> Result<Vec<ProgramTrouble>, ApplyError> {
         self.step(site, Step::Update { groups: work.items.len() });
         let mut failures = Vec::new();
         let (ready, stopping): (Vec<&Item>, Vec<&Item>) =
@@ -208,13 +213,7 @@ impl Doors<'_> {
                 self.clock.wait(LOOK_EVERY);
             }
         }
-        if failures.is_empty() {
-            return Ok(());
-        }
-        let mut error =
-            CommandError::refused(format!("site {site}: {} not updated", counted(failures.len())));
-        error.causes = failures;
-        Err(ApplyError::new(FailedAt::Update, error))
+        Ok(failures)
     }
 
     /// Every process, by group.
@@ -236,7 +235,7 @@ impl Doors<'_> {
         site: &Domain,
         active: &mut Vec<Active<'w>>,
         groups: &BTreeMap<String, Vec<ProcessInfo>>,
-        failures: &mut Vec<String>,
+        failures: &mut Vec<ProgramTrouble>,
     ) -> Result<Vec<&'w Item>, ApplyError> {
         let now = self.clock.now();
         let mut calls = Vec::new();
@@ -264,10 +263,9 @@ impl Doors<'_> {
                 return false;
             }
             if now >= group.deadline {
-                failures.push(format!(
-                    "{} did not stop within {} s",
-                    group.item.group, group.item.stop_seconds
-                ));
+                let seconds = group.item.stop_seconds;
+                let name = &group.item.group;
+                failures.push(failed(name, format!("did not stop within {seconds} s")));
                 return false;
             }
             true
@@ -280,7 +278,7 @@ impl Doors<'_> {
                 (Call::StopProcess(namespec), Err(fault))
                     if fault.code != FaultCode::NotRunning =>
                 {
-                    failures.push(format!("{namespec} was not stopped: {fault}"));
+                    failures.push(failed(namespec, format!("was not stopped: {fault}")));
                 }
                 _ => {}
             }
@@ -294,7 +292,7 @@ impl Doors<'_> {
         site: &Domain,
         ready: Vec<&'w Item>,
         active: &mut Vec<Active<'w>>,
-        failures: &mut Vec<String>,
+        failures: &mut Vec<ProgramTrouble>,
     ) -> Result<(), ApplyError> {
         let calls: Vec<Call> = ready.iter().flat_map(|item| item.calls()).collect();
         let mut answers = self.call(site, &calls)?.into_iter();
@@ -324,7 +322,7 @@ impl Doors<'_> {
         site: &Domain,
         item: &Item,
         answers: Vec<Result<Answer, Fault>>,
-        failures: &mut Vec<String>,
+        failures: &mut Vec<ProgramTrouble>,
     ) -> bool {
         let mut reached = true;
         for (call, answer) in item.calls().into_iter().zip(answers) {
@@ -334,7 +332,7 @@ impl Doors<'_> {
                     if fault.code == FaultCode::AlreadyAdded && reached => {}
                 (Call::RemoveProcessGroup(group) | Call::AddProcessGroup(group), Err(fault)) => {
                     if reached {
-                        failures.push(format!("{group}: {fault}"));
+                        failures.push(failed(&group, format!("was not updated: {fault}")));
                     }
                     reached = false;
                 }
@@ -446,8 +444,10 @@ fn tell(events: &mut dyn FnMut(Event), site: &Domain, name: String, change: Proc
     events(Event::Process { site: site.clone(), name, change });
 }
 
-fn counted(groups: usize) -> String {
-    if groups == 1 { "1 group".to_owned() } else { format!("{groups} groups") }
+/// A group or process that something could not be done to.
+fn failed(namespec: &str, reason: String) -> ProgramTrouble {
+    let group = namespec.split(':').next().unwrap_or(namespec).to_owned();
+    ProgramTrouble { group, namespec: namespec.to_owned(), reason, log: Vec::new() }
 }
 
 fn lost(site: &Domain, error: &CallError) -> ApplyError {

@@ -23,7 +23,7 @@ use crate::event::Event;
 use crate::plan::SitePlan;
 use crate::state::journal::JournaledFile;
 use crate::state::{Journal, JournalPhase, Origin, StateDir};
-use crate::supervisord::Supervisord;
+use crate::supervisord::{Reload, Supervisord};
 use crate::system::files::Files;
 use crate::system::{Clock, Interrupt};
 
@@ -50,6 +50,8 @@ pub struct ApplyOptions {
     pub verify: bool,
     /// Whether a failure after the reread puts files and processes back.
     pub rollback: bool,
+    /// Whether the result is a new revision; a mere restart is none.
+    pub record: bool,
 }
 
 /// Applies `plan`, which leads to `desired`. The lock is held and a former apply recovered.
@@ -71,6 +73,12 @@ pub fn apply_site(
     }
     let reread = match doors.reread(&plan.domain) {
         Ok(reread) => reread,
+        // Somebody else's broken file does not keep programs from being restarted as they are.
+        Err(error) if plan.files.is_empty() => {
+            let text = format!("restarting with what supervisord has loaded: {}", error.error);
+            (doors.events)(Event::Warning { site: plan.domain.clone(), text });
+            Reload::default()
+        }
         Err(error) => return report.ended(doors.undo_files(&journal, JournalPhase::Files, error)),
     };
     // Phase 5: processes.
@@ -80,30 +88,56 @@ pub fn apply_site(
         return report.ended(doors.undo_files(&journal, JournalPhase::Files, error));
     }
     let work = groups::Work::new(plan, &reread);
-    let mut failure = doors.update(site, &work).err();
-    if failure.as_ref().is_some_and(|error| error.at == FailedAt::Interrupted) {
-        return report.interrupted(failure);
-    }
-    // Phase 6: health.
-    if failure.is_none() && options.verify {
-        let watched = work.watched(plan);
-        match doors.verify(site, &watched) {
-            Ok(troubles) if troubles.is_empty() => {}
-            Ok(troubles) => {
-                failure = Some(failure::unhealthy(site, &troubles));
-                report.troubles = troubles;
+    let failure = match doors.change_processes(plan, &work, options, &mut report.troubles) {
+        Ok(()) => None,
+        // Stopping goes on by itself; the journal stays for the next apply to finish.
+        Err(cause) if cause.at == FailedAt::Interrupted => {
+            return report.ended(Outcome::Interrupted { cause });
+        }
+        Err(error) => Some(error),
+    };
+    let outcome = match failure {
+        Some(error) if options.rollback => doors.undo_all(plan, &journal, &work, error),
+        Some(cause) => match doors.finish(desired, origin, options) {
+            Outcome::Applied { .. } => Outcome::Kept { cause },
+            other => other,
+        },
+        None => doors.finish(desired, origin, options),
+    };
+    report.ended(outcome)
+}
+
+impl Doors<'_> {
+    /// Phases 5 and 6: updates the groups, then watches or looks at what was started.
+    fn change_processes(
+        &mut self,
+        plan: &SitePlan,
+        work: &groups::Work,
+        options: &ApplyOptions,
+        troubles: &mut Vec<ProgramTrouble>,
+    ) -> Result<(), ApplyError> {
+        let site = &plan.domain;
+        *troubles = self.update(site, work)?;
+        let mut failed_at = FailedAt::Update;
+        let mut watched = work.watched(plan);
+        watched.retain(|group, _| !troubles.iter().any(|trouble| trouble.group == *group));
+        if !options.verify {
+            let failed = !troubles.is_empty();
+            troubles.extend(self.look(&watched));
+            if !failed {
+                return Ok(());
             }
-            Err(error) => failure = Some(error),
+        } else if troubles.is_empty() || !options.rollback {
+            let unhealthy = self.verify(site, &watched)?;
+            if troubles.is_empty() {
+                failed_at = FailedAt::Verify;
+            }
+            troubles.extend(unhealthy);
         }
-    } else if failure.is_none() {
-        report.troubles = doors.look(&work.watched(plan));
-    }
-    match failure {
-        None => report.ended(doors.commit(desired, origin)),
-        Some(error) if options.rollback => {
-            report.ended(doors.undo_all(plan, &journal, &work, error))
+        match troubles.is_empty() {
+            true => Ok(()),
+            false => Err(failure::of_programs(failed_at, site, troubles)),
         }
-        Some(error) => report.ended(doors.keep(desired, origin, error)),
     }
 }
 

@@ -27,10 +27,10 @@ pub struct SiteReport {
 pub enum Outcome {
     /// There was nothing to do, and nothing was done.
     Unchanged,
-    /// Done, and recorded under this number.
+    /// Done.
     Applied {
-        /// The revision.
-        revision: u64,
+        /// The revision it was recorded under, if it changed what is wanted.
+        revision: Option<u64>,
     },
     /// It did not start.
     Refused {
@@ -88,13 +88,6 @@ impl SiteReport {
     pub(super) fn ended(mut self, outcome: Outcome) -> Self {
         self.outcome = outcome;
         self
-    }
-
-    pub(super) fn interrupted(self, cause: Option<ApplyError>) -> Self {
-        match cause {
-            Some(cause) => self.ended(Outcome::Interrupted { cause }),
-            None => self,
-        }
     }
 
     /// The failure, if it is one.

@@ -3,7 +3,7 @@
 
 use super::transaction::{ended, fault_after_restore, restore};
 use super::verify::find;
-use super::{ApplyError, Doors, FailedAt, Outcome, groups::Work};
+use super::{ApplyError, ApplyOptions, Doors, FailedAt, Outcome, groups::Work};
 use crate::desired::DesiredSite;
 use crate::error::CommandError;
 use crate::event::{Event, Step};
@@ -14,32 +14,28 @@ use crate::supervisord::ProcessState;
 
 impl Doors<'_> {
     /// Records the revision and drops the journal.
-    pub(super) fn commit(&mut self, desired: &DesiredSite, origin: &Origin) -> Outcome {
-        let site = &desired.domain;
+    pub(super) fn finish(
+        &mut self,
+        desired: &DesiredSite,
+        origin: &Origin,
+        options: &ApplyOptions,
+    ) -> Outcome {
+        let (files, state, site) = (self.files, self.state, &desired.domain);
         self.step(site, Step::Commit);
-        let committed = self.state.commit(self.files, desired, origin.clone()).and_then(|number| {
-            self.state.close(self.files, site, JournalPhase::Groups)?;
-            Ok(number)
+        let recorded = if options.record {
+            state.commit(files, desired, origin.clone()).map(Some)
+        } else {
+            Ok(None)
+        };
+        let closed = recorded.and_then(|revision| {
+            state.close(files, site, JournalPhase::Groups).map(|()| revision)
         });
-        match committed {
+        match closed {
             Ok(revision) => Outcome::Applied { revision },
             Err(error) => {
                 let undo_errors = vec!["the revision is not recorded; programs are as wanted".into()];
                 Outcome::Stuck { cause: ApplyError::new(FailedAt::State, error), undo_errors }
             }
-        }
-    }
-
-    /// Leaves a failed apply as it is, for inspection, and records it.
-    pub(super) fn keep(
-        &mut self,
-        desired: &DesiredSite,
-        origin: &Origin,
-        cause: ApplyError,
-    ) -> Outcome {
-        match self.commit(desired, origin) {
-            Outcome::Applied { .. } => Outcome::Kept { cause },
-            other => other,
         }
     }
 
@@ -62,8 +58,11 @@ impl Doors<'_> {
         match self.reread(site) {
             Ok(reread) => {
                 let back = work.reversed(plan, &reread);
-                if let Err(error) = self.update(site, &back) {
-                    errors.push(error.error.to_string());
+                match self.update(site, &back) {
+                    Ok(troubles) => errors.extend(
+                        troubles.iter().map(|t| format!("{} {}", t.namespec, t.reason)),
+                    ),
+                    Err(error) => errors.push(error.error.to_string()),
                 }
                 errors.extend(self.not_running_again(plan, work));
             }

@@ -212,6 +212,9 @@ checked_text!(
         if text.split('/').any(|part| part == "..") {
             return Err(NameError::new("must not hold '..'"));
         }
+        if text.ends_with('/') || text.contains("//") {
+            return Err(NameError::new("must not end with '/' or hold '//'"));
+        }
         only(text, "letters, digits and any of / . - _ + @ , : =", |c| {
             c.is_ascii_alphanumeric()
                 || matches!(c, '/' | '.' | '-' | '_' | '+' | '@' | ',' | ':' | '=')

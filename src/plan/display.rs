@@ -215,6 +215,7 @@ fn because(reason: &Reason) -> String {
         Reason::StoppedByHand => {
             "it was stopped by hand; its next start takes the change up".into()
         }
+        Reason::NotKnown => "supervisord does not know it".into(),
         Reason::Deferred => "restarts are deferred; its next restart takes the change up".into(),
     }
 }

@@ -150,6 +150,8 @@ pub enum Reason {
     StoppedByHand,
     /// Restarts are deferred.
     Deferred,
+    /// supervisord does not know it, and its files do not define it.
+    NotKnown,
 }
 
 /// What the plan depends on beside the two states.
@@ -157,6 +159,8 @@ pub enum Reason {
 pub struct PlanOptions {
     /// Every program of the selection restarts, unless something else restarts it.
     pub restart: bool,
+    /// Files stay as they are, and so do groups that are not wanted: a restart and no more.
+    pub only_processes: bool,
     /// Missing scripts and commands are warnings, as the playbook contract has them.
     pub missing_code_is_a_warning: bool,
     /// What the person said to do all the same.

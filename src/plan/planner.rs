@@ -33,6 +33,10 @@ pub fn plan_site(
         warnings: Vec::new(),
         refusals: Vec::new(),
     };
+    if options.only_processes {
+        plan.files.clear();
+        plan.folders.clear();
+    }
     let sections = Sections::read(&plan, actual);
     let own = OwnGroups::find(desired, daemon, actual, &sections);
     for group in &own.names {
@@ -204,7 +208,8 @@ impl GroupContext<'_> {
         let loaded = self.daemon.groups.contains_key(self.group);
         let stop_seconds = self.stop_seconds();
         let Some(wanted) = self.desired.groups.get(self.group) else {
-            return loaded.then(|| GroupChange {
+            let leaves = loaded && !self.options.only_processes;
+            return leaves.then(|| GroupChange {
                 action: GroupAction::Remove,
                 reason: Reason::NotWanted,
                 desired: None,
@@ -215,8 +220,11 @@ impl GroupContext<'_> {
             self.change_of_loaded(wanted, ran)?
         } else {
             let start = !wanted.autostart && !ran.is_empty();
-            let known = self.pending(|reread| &reread.added);
-            (GroupAction::Add { start }, if known { Reason::NotLoaded } else { Reason::New })
+            match (self.pending(|reread| &reread.added), self.options.only_processes) {
+                (true, _) => (GroupAction::Add { start }, Reason::NotLoaded),
+                (false, false) => (GroupAction::Add { start }, Reason::New),
+                (false, true) => (GroupAction::Leave, Reason::NotKnown),
+            }
         };
         Some(GroupChange { action, reason, desired: Some(wanted.clone()), stop_seconds })
     }
@@ -317,6 +325,9 @@ fn refusals(
     plan: &SitePlan,
 ) -> Vec<Refusal> {
     let mut refusals = Vec::new();
+    if options.only_processes {
+        return refusals;
+    }
     if version_of(daemon) < (4, 0, 0) {
         refusals.push(Refusal::OldSupervisord { version: daemon.version.clone() });
     }

@@ -49,6 +49,12 @@ pub fn current() -> String {
     name_of(current_uid())
 }
 
+/// The person behind this process: who called sudo, else who runs it.
+#[expect(clippy::disallowed_methods, reason = "an edge: sudo tells its caller this way")]
+pub fn invoker() -> String {
+    std::env::var("SUDO_USER").ok().filter(|user| !user.is_empty()).unwrap_or_else(current)
+}
+
 /// The effective id of the user who runs this process.
 pub fn current_uid() -> u32 {
     rustix::process::geteuid().as_raw()

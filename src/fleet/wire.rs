@@ -1,0 +1,100 @@
+//! The lines between a caller and its agent. Pure.
+//!
+//! Both ends are the same release by construction when the caller brings the binary along; where
+//! they are not, the version says so before anything is done.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::CommandError;
+use crate::event::Event;
+use crate::host::{Reply, Request};
+
+/// The version of the lines. Raised whenever an older end would misread a newer one.
+pub const PROTOCOL: u32 = 1;
+
+/// The longest line that is accepted, in bytes: a plan of thousands of programs fits well.
+pub const LONGEST_LINE: usize = 64 * 1024 * 1024;
+
+/// The one line to the agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ask {
+    /// [`PROTOCOL`] of the caller.
+    pub protocol: u32,
+    /// What is asked.
+    pub request: Request,
+}
+
+/// A line from the agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// The first line: the agent runs, and speaks this version.
+    Hello {
+        /// [`PROTOCOL`] of the agent.
+        protocol: u32,
+        /// The agent's release.
+        release: String,
+    },
+    /// Something happened.
+    Event(Event),
+    /// The last line of a request that was answered.
+    Reply(Reply),
+    /// The last line of one that could not be.
+    Failed(CommandError),
+}
+
+/// Just enough of [`Ask`] to tell its version when the rest is of another one.
+#[derive(Deserialize)]
+struct Version {
+    protocol: u32,
+}
+
+/// Reads the caller's line.
+pub fn read_ask(line: &str) -> Result<Request, CommandError> {
+    let garbled = |source: serde_json::Error| {
+        CommandError::refused("the agent was sent something that is no request").caused_by(&source)
+    };
+    let Version { protocol } = serde_json::from_str(line).map_err(garbled)?;
+    same(protocol)?;
+    serde_json::from_str(line).map(|ask: Ask| ask.request).map_err(garbled)
+}
+
+/// Whether the other end speaks our version.
+pub fn same(protocol: u32) -> Result<(), CommandError> {
+    if protocol == PROTOCOL {
+        return Ok(());
+    }
+    Err(CommandError::refused(format!(
+        "the other end speaks version {protocol}, this supervisor-sync speaks {PROTOCOL}"
+    ))
+    .hint("install the same supervisor-sync on both ends"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::Goal;
+    use crate::plan::PlanOptions;
+
+    #[test]
+    fn a_request_survives_the_wire() {
+        let request = Request::Plan {
+            sites: Vec::new(),
+            goal: Goal::Revision(3),
+            options: PlanOptions::default(),
+        };
+        let ask = Ask { protocol: PROTOCOL, request: request.clone() };
+        let line = serde_json::to_string(&ask).unwrap();
+        assert_eq!(read_ask(&line), Ok(request));
+    }
+
+    #[test]
+    fn another_version_is_refused_with_a_hint_even_if_the_rest_is_unknown() {
+        let error = read_ask(r#"{"protocol":2,"request":{"request":"sing"}}"#).unwrap_err();
+        assert!(error.message.contains("speaks version 2"), "{error}");
+        assert!(!error.hints.is_empty());
+        for garbage in ["", "[]", "{}", "{\"protocol\":1}", "{\"protocol\":1,\"request\":7}"] {
+            assert!(read_ask(garbage).is_err(), "{garbage}");
+        }
+    }
+}

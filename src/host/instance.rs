@@ -1,0 +1,284 @@
+//! One supervisord of a host with the sites on it: plans them, and applies them one at a time.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{AppliedSite, ApplyRequest, Goal, PlannedSite};
+use crate::actual::{ActualDaemon, observe};
+use crate::apply::{ApplyError, Doors, FailedAt, Outcome, SiteReport, apply_site, recover};
+use crate::desired::{DaemonFacts, DesiredSite, render};
+use crate::error::{CommandError, ErrorKind};
+use crate::event::Event;
+use crate::inventory::{Domain, Site};
+use crate::plan::{PlanOptions, PlanView, SitePlan, plan_site};
+use crate::state::{JournalPhase, Origin};
+
+/// The doors to one supervisord, and what its configuration says.
+pub struct Instance<'a> {
+    /// Disk, daemon, clock, state, interruption, listener.
+    pub doors: Doors<'a>,
+    /// What rendering needs to know of the daemon.
+    pub facts: DaemonFacts,
+    /// `[include] files`.
+    pub include_patterns: Vec<String>,
+    /// The files those patterns match now; asked again for each reading.
+    pub included_files: &'a dyn Fn() -> std::io::Result<Vec<PathBuf>>,
+}
+
+/// A site with its goal worked out.
+struct Wanted<'s> {
+    site: &'s Site,
+    desired: DesiredSite,
+}
+
+impl Instance<'_> {
+    /// Plans each site from one reading of the daemon.
+    pub fn plan(&mut self, sites: &[&Site], goal: Goal, options: &PlanOptions) -> Vec<PlannedSite> {
+        let daemon = self.observe();
+        let mut planned = Vec::new();
+        for site in sites {
+            let plan = match &daemon {
+                Ok(daemon) => self
+                    .wanted(site, goal)
+                    .and_then(|wanted| self.plan_site(&wanted, daemon, options))
+                    .map(|plan| PlanView::from(&plan)),
+                Err(error) => Err(error.clone()),
+            };
+            planned.push(PlannedSite { site: site.domain.clone(), plan });
+        }
+        planned
+    }
+
+    /// Applies each site. What has nothing to do is told from a first reading, without the lock,
+    /// and nothing is written for it.
+    pub fn apply(
+        &mut self,
+        sites: &[&Site],
+        request: &ApplyRequest,
+        origin: &Origin,
+    ) -> Vec<AppliedSite> {
+        match self.apply_all(sites, request, origin) {
+            Ok(applied) => applied,
+            Err(error) => sites
+                .iter()
+                .map(|site| AppliedSite {
+                    site: site.domain.clone(),
+                    report: Err(ApplyError::new(FailedAt::Start, error.clone())),
+                })
+                .collect(),
+        }
+    }
+
+    fn apply_all(
+        &mut self,
+        sites: &[&Site],
+        request: &ApplyRequest,
+        origin: &Origin,
+    ) -> Result<Vec<AppliedSite>, CommandError> {
+        let daemon = self.observe()?;
+        let mut reports = BTreeMap::new();
+        let mut to_do = Vec::new();
+        for site in sites {
+            match self.first_look(site, &daemon, request) {
+                Ok(Look::ToDo(wanted)) => to_do.push(wanted),
+                Ok(Look::Done(report)) => {
+                    reports.insert(&site.domain, Ok(*report));
+                }
+                Err(error) => {
+                    reports.insert(&site.domain, Err(ApplyError::new(FailedAt::Start, error)));
+                }
+            }
+        }
+        if !to_do.is_empty() {
+            self.apply_locked(&to_do, request, origin, &mut reports)?;
+        }
+        let not_begun = || {
+            let error = CommandError::new(ErrorKind::Interrupted, "interrupted before it began");
+            Err(ApplyError::new(FailedAt::Interrupted, error))
+        };
+        let applied = |site: &&Site| AppliedSite {
+            site: site.domain.clone(),
+            report: reports.remove(&site.domain).unwrap_or_else(not_begun),
+        };
+        Ok(sites.iter().map(applied).collect())
+    }
+
+    /// The plan without the lock: whether there is anything to take the lock for.
+    fn first_look<'s>(
+        &mut self,
+        site: &'s Site,
+        daemon: &ActualDaemon,
+        request: &ApplyRequest,
+    ) -> Result<Look<'s>, CommandError> {
+        let wanted = self.wanted(site, request.goal)?;
+        let plan = self.plan_site(&wanted, daemon, &request.plan)?;
+        if plan.refusals.is_empty() && !plan.is_empty() {
+            return Ok(Look::ToDo(wanted));
+        }
+        as_shown(&PlanView::from(&plan), request)?;
+        Ok(Look::Done(Box::new(not_applied(&plan))))
+    }
+
+    fn apply_locked<'s>(
+        &mut self,
+        to_do: &[Wanted<'s>],
+        request: &ApplyRequest,
+        origin: &Origin,
+        reports: &mut BTreeMap<&'s Domain, Result<SiteReport, ApplyError>>,
+    ) -> Result<(), CommandError> {
+        let patience = Duration::from_secs(request.lock_wait);
+        let (state, clock) = (self.doors.state, self.doors.clock);
+        let events = &mut *self.doors.events;
+        let _lock = state.lock(origin, patience, clock, &mut |holder| {
+            let holder = holder.map_or("another apply".to_owned(), Origin::to_string);
+            events(Event::LockHeld { holder });
+        })?;
+        let changed_by_recovery = self.compare_before_recovery(to_do, request)?;
+        recover(&mut self.doors)?;
+        for wanted in to_do {
+            let domain = &wanted.site.domain;
+            let report = match changed_by_recovery.get(domain) {
+                Some(Err(error)) => Err(ApplyError::new(FailedAt::Start, error.clone())),
+                compared => self.apply_one(wanted, request, origin, compared.is_some()),
+            };
+            reports.insert(domain, report);
+            if self.doors.interrupt.is_raised() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// A recovery changes the plan of its site. So that plan is compared with the one that was
+    /// shown before the recovery, and those of other sites after it.
+    fn compare_before_recovery<'s>(
+        &mut self,
+        to_do: &[Wanted<'s>],
+        request: &ApplyRequest,
+    ) -> Result<BTreeMap<&'s Domain, Result<(), CommandError>>, CommandError> {
+        let mut compared = BTreeMap::new();
+        for wanted in to_do {
+            let domain = &wanted.site.domain;
+            let journal = self.doors.state.journal(self.doors.files, domain)?;
+            if matches!(journal, Some((JournalPhase::Files | JournalPhase::Undo, _))) {
+                let daemon = self.observe()?;
+                let plan = self.plan_site(wanted, &daemon, &request.plan)?;
+                compared.insert(domain, as_shown(&PlanView::from(&plan), request));
+            }
+        }
+        Ok(compared)
+    }
+
+    fn apply_one(
+        &mut self,
+        wanted: &Wanted<'_>,
+        request: &ApplyRequest,
+        origin: &Origin,
+        is_compared: bool,
+    ) -> Result<SiteReport, ApplyError> {
+        let start = |error| ApplyError::new(FailedAt::Start, error);
+        let daemon = self.observe().map_err(start)?;
+        let plan = self.plan_site(wanted, &daemon, &request.plan).map_err(start)?;
+        let view = PlanView::from(&plan);
+        if !is_compared {
+            as_shown(&view, request).map_err(start)?;
+        }
+        if !plan.refusals.is_empty() {
+            return Ok(not_applied(&plan));
+        }
+        (self.doors.events)(Event::Planned(Box::new(view)));
+        Ok(apply_site(&mut self.doors, &plan, &wanted.desired, origin, &request.apply))
+    }
+
+    fn observe(&mut self) -> Result<ActualDaemon, CommandError> {
+        let included = (self.included_files)().map_err(|source| {
+            CommandError::refused("cannot list the files supervisord includes").caused_by(&source)
+        })?;
+        let patterns = self.include_patterns.clone();
+        observe::daemon(self.doors.files, self.doors.supervisord, included, patterns)
+    }
+
+    fn wanted<'s>(&self, site: &'s Site, goal: Goal) -> Result<Wanted<'s>, CommandError> {
+        let desired = match goal {
+            Goal::Inventory => render(site, &self.facts).map_err(|source| {
+                CommandError::refused(format!("cannot render site {}", site.domain))
+                    .caused_by(&source)
+            })?,
+            Goal::Revision(number) => self.revision(site, number)?,
+            Goal::Previous => {
+                let numbers = self.doors.state.revision_numbers(self.doors.files, &site.domain)?;
+                let Some([number, _]) = numbers.last_chunk() else {
+                    return Err(CommandError::refused(format!(
+                        "site {} has no revision before the last",
+                        site.domain
+                    ))
+                    .hint(format!("see them: supervisor-sync history --site {}", site.domain)));
+                };
+                self.revision(site, *number)?
+            }
+        };
+        Ok(Wanted { site, desired })
+    }
+
+    fn revision(&self, site: &Site, number: u64) -> Result<DesiredSite, CommandError> {
+        let revision = self.doors.state.revision(self.doors.files, &site.domain, number)?;
+        revision.map(|revision| revision.as_desired()).ok_or_else(|| {
+            CommandError::refused(format!("site {} has no revision {number}", site.domain))
+                .hint(format!("see them: supervisor-sync history --site {}", site.domain))
+        })
+    }
+
+    fn plan_site(
+        &self,
+        wanted: &Wanted<'_>,
+        daemon: &ActualDaemon,
+        options: &PlanOptions,
+    ) -> Result<SitePlan, CommandError> {
+        let (files, state) = (self.doors.files, self.doors.state);
+        let actual = observe::site(files, state, wanted.site, &wanted.desired)?;
+        let mut plan = plan_site(&wanted.desired, daemon, &actual, options);
+        for other in state.sites(files)?.into_iter().filter(|other| *other != plan.domain) {
+            let journal = state.journal(files, &other)?;
+            if let Some((JournalPhase::Files | JournalPhase::Undo, journal)) = journal {
+                plan.notes.push(format!(
+                    "an apply of site {other} that never ended, {}, is undone first",
+                    journal.origin
+                ));
+            }
+        }
+        Ok(plan)
+    }
+}
+
+/// What the first look at a site says.
+enum Look<'s> {
+    ToDo(Wanted<'s>),
+    Done(Box<SiteReport>),
+}
+
+/// The report of a site that is refused or has nothing to do.
+fn not_applied(plan: &SitePlan) -> SiteReport {
+    let mut report = SiteReport::new(plan);
+    if let [first, rest @ ..] = plan.refusals.as_slice() {
+        let mut error = CommandError::refused(format!("site {}: {}", plan.domain, first.message()))
+            .hint(first.hint());
+        for refusal in rest {
+            error = error.hint(format!("also: {}; {}", refusal.message(), refusal.hint()));
+        }
+        report.outcome = Outcome::Refused { cause: ApplyError::new(FailedAt::Start, error) };
+    }
+    report
+}
+
+/// The plan that was shown is the plan that is applied.
+fn as_shown(plan: &PlanView, request: &ApplyRequest) -> Result<(), CommandError> {
+    match request.shown.get(&plan.site) {
+        Some(shown) if *shown != plan.fingerprint => Err(CommandError::refused(format!(
+            "site {}: the host has changed since its plan was shown",
+            plan.site
+        ))
+        .hint("nothing was changed: look at the new plan and apply again")),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,161 @@
+//! One machine, seen from a front door: what can be asked of it, and what it answers.
+//!
+//! [`Target`] is the one door, with two kinds behind it: [`LocalHost`] does the work in this
+//! process; `fleet` passes the same [`Request`] over a pipe to an agent that does.
+
+mod instance;
+mod local;
+mod runner;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::apply::{ApplyError, ApplyOptions, SiteReport};
+use crate::error::CommandError;
+use crate::event::Event;
+use crate::inventory::{AbsolutePath, Domain, Site, UserName};
+use crate::plan::{PlanOptions, PlanView};
+use crate::state::Origin;
+
+pub use instance::Instance;
+pub use local::LocalHost;
+
+/// What can be asked of a host. It travels, so its shape belongs to the wire's version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "snake_case")]
+pub enum Request {
+    /// What would an apply do? Changes nothing.
+    Plan {
+        /// The sites as they should be.
+        sites: Vec<Site>,
+        /// Where each is to go.
+        goal: Goal,
+        /// What the plan depends on besides.
+        options: PlanOptions,
+    },
+    /// Do it.
+    Apply(Box<ApplyRequest>),
+    /// Which revisions were applied?
+    History {
+        /// Of these sites.
+        sites: Vec<Site>,
+    },
+    /// Write a site's runner.sh.
+    WriteRunner {
+        /// Where.
+        path: AbsolutePath,
+        /// Its content.
+        script: String,
+        /// Whose it will be.
+        owner: UserName,
+    },
+}
+
+/// An apply.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApplyRequest {
+    /// The sites as they should be.
+    pub sites: Vec<Site>,
+    /// Where each is to go.
+    pub goal: Goal,
+    /// What the plan depends on besides.
+    pub plan: PlanOptions,
+    /// How the apply goes about it.
+    pub apply: ApplyOptions,
+    /// The plans that were shown, by site: another one is not applied. Empty when none was.
+    pub shown: BTreeMap<Domain, String>,
+    /// Seconds to wait for another apply to end.
+    pub lock_wait: u64,
+    /// The command, for the lock's holder and the revision.
+    pub purpose: String,
+}
+
+/// Where a site is to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Goal {
+    /// To what the inventory says.
+    Inventory,
+    /// To this revision.
+    Revision(u64),
+    /// To the revision before the last.
+    Previous,
+}
+
+/// What a host answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "snake_case")]
+pub enum Reply {
+    /// To [`Request::Plan`]: each site, in the order asked.
+    Plans {
+        /// A site that cannot be planned does not keep the others from it.
+        sites: Vec<PlannedSite>,
+    },
+    /// To [`Request::Apply`]: each site, in the order asked.
+    Applied {
+        /// How each ended.
+        sites: Vec<AppliedSite>,
+    },
+    /// To [`Request::History`].
+    History {
+        /// Each site, in the order asked.
+        sites: Vec<SiteHistory>,
+    },
+    /// To [`Request::WriteRunner`].
+    RunnerWritten {
+        /// Whether it differed from what was there.
+        changed: bool,
+    },
+}
+
+/// A site's plan, or why there is none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedSite {
+    /// Whose.
+    pub site: Domain,
+    /// The plan.
+    pub plan: Result<PlanView, CommandError>,
+}
+
+/// How a site's apply ended, or why it did not begin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppliedSite {
+    /// Whose.
+    pub site: Domain,
+    /// The report.
+    pub report: Result<SiteReport, ApplyError>,
+}
+
+/// What was applied to a site.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SiteHistory {
+    /// Whose.
+    pub site: Domain,
+    /// Ascending, or why they cannot be read.
+    pub revisions: Result<Vec<RevisionSummary>, CommandError>,
+}
+
+/// One line of a history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevisionSummary {
+    /// Its number.
+    pub number: u64,
+    /// Who, when, by which command.
+    pub origin: Origin,
+    /// How many programs it has.
+    pub programs: usize,
+    /// How many files.
+    pub files: usize,
+}
+
+/// The door to a host.
+pub trait Target {
+    /// Asks; `events` is told what happens meanwhile. An error means that there is no answer at
+    /// all; what became of single sites is in the reply.
+    fn ask(
+        &mut self,
+        request: Request,
+        events: &mut dyn FnMut(Event),
+    ) -> Result<Reply, CommandError>;
+}

@@ -1,0 +1,153 @@
+//! The script's own words for what happens, and ours below them.
+
+use super::Output;
+use crate::apply::{ApplyError, FailedAt, Outcome, ProgramTrouble, SiteReport};
+use crate::error::{CommandError, ErrorKind};
+use crate::event::{Event, ProcessChange, Step, WaitingFor};
+use crate::plan::{PlanView, Refusal};
+
+/// An error as the playbook prints it.
+pub(super) struct Words {
+    pub(super) first_line: String,
+    pub(super) rest: Vec<String>,
+}
+
+impl Words {
+    pub(super) fn plain(first_line: &str) -> Self {
+        Self { first_line: first_line.to_owned(), rest: Vec::new() }
+    }
+
+    /// Our own error, for what the contract has no words for.
+    pub(super) fn of(error: &CommandError) -> Self {
+        Self { first_line: error.message.clone(), rest: rest_of(error) }
+    }
+}
+
+/// Causes and hints, a line each.
+pub(super) fn rest_of(error: &CommandError) -> Vec<String> {
+    let causes = error.causes.iter().map(|cause| format!("Cause: {cause}"));
+    causes.chain(error.hints.iter().map(|hint| format!("Hint: {hint}"))).collect()
+}
+
+/// The failure of a report, if it is one.
+pub(super) fn failure(report: &SiteReport) -> Option<Words> {
+    match &report.outcome {
+        Outcome::Unchanged | Outcome::Applied { .. } => None,
+        Outcome::Refused { cause } | Outcome::RolledBack { cause } | Outcome::Kept { cause } => {
+            Some(at(cause, Some(&report.plan)))
+        }
+        Outcome::Interrupted { cause } => Some(Words::of(&cause.error)),
+        Outcome::Stuck { cause, undo_errors } => {
+            let mut words = at(cause, Some(&report.plan));
+            words.rest.extend(undo_errors.iter().map(|e| format!("Could not be put back: {e}")));
+            Some(words)
+        }
+    }
+}
+
+/// The script's first line for the point, then what we know.
+pub(super) fn at(error: &ApplyError, plan: Option<&PlanView>) -> Words {
+    let first_line = match &error.at {
+        FailedAt::Write(path) => format!("Failed to write {}", path.display()),
+        FailedAt::Remove(path) => format!("Failed to remove {}", path.display()),
+        FailedAt::Reread => "Failed to reread supervisor configs".to_owned(),
+        FailedAt::Update | FailedAt::Verify => "Failed to update supervisor".to_owned(),
+        FailedAt::State | FailedAt::Interrupted => return Words::of(&error.error),
+        FailedAt::Start => match plan.and_then(|plan| plan.refusals.first()) {
+            Some(refusal) => refused(refusal, plan),
+            None if error.error.kind == ErrorKind::Locked => return Words::of(&error.error),
+            None => "Failed to reread supervisor configs".to_owned(),
+        },
+    };
+    let mut rest = vec![format!("Cause: {}", error.error.message)];
+    rest.extend(rest_of(&error.error));
+    Words { first_line, rest }
+}
+
+/// What the script would have stumbled over.
+fn refused(refusal: &Refusal, plan: Option<&PlanView>) -> String {
+    match refusal {
+        Refusal::ClaimedBySite { path, .. }
+        | Refusal::ForeignFile { path, .. }
+        | Refusal::NotAFile { path, .. }
+        | Refusal::UnreadableSecrets { path } => format!("Failed to write {}", path.display()),
+        Refusal::MissingFolder { path } => {
+            let below = |file: &&crate::plan::FileView| file.path.starts_with(path);
+            let first = plan.and_then(|plan| plan.files.iter().find(below));
+            let path = first.map_or(path, |file| &file.path);
+            format!("Failed to write {}", path.display())
+        }
+        Refusal::BrokenConfig { .. }
+        | Refusal::DefinedElsewhere { .. }
+        | Refusal::MissingUser { .. }
+        | Refusal::MissingCode { .. }
+        | Refusal::OldSupervisord { .. }
+        | Refusal::NotIncluded { .. } => "Failed to reread supervisor configs".to_owned(),
+    }
+}
+
+/// `a:b is FATAL: ...; its log ends: ...`.
+pub(super) fn trouble(trouble: &ProgramTrouble) -> String {
+    let log = trouble.log.last();
+    let log = log.map_or(String::new(), |line| format!("; its log ends: {line}"));
+    format!("{} {}{log}", trouble.namespec, trouble.reason)
+}
+
+/// Progress, a line a step.
+pub(super) fn tell(event: &Event, output: &mut Output<'_>) {
+    match event {
+        Event::Step { step, .. } => tell_step(step, output),
+        Event::Planned(plan) => {
+            for note in &plan.notes {
+                output.arrow(&format!("Note: {note}"));
+            }
+        }
+        Event::LockHeld { holder } => output.arrow(&format!("Waiting for {holder} to end")),
+        Event::Waiting { until: WaitingFor::Stop, processes, .. } => {
+            let names: Vec<&str> = processes.iter().map(|p| p.namespec.as_str()).collect();
+            let longest = processes.iter().map(|p| p.seconds_left).max().unwrap_or(0);
+            output.arrow(&format!(
+                "Waiting for {} to stop (at most {longest} s)",
+                names.join(", ")
+            ));
+        }
+        Event::Process { name, change, .. } => match change {
+            ProcessChange::Removed => output.arrow(&format!("{name}: removed process group")),
+            ProcessChange::Added => output.arrow(&format!("{name}: added process group")),
+            ProcessChange::Stopped => output.arrow(&format!("{name}: stopped")),
+            ProcessChange::Started => output.arrow(&format!("{name}: started")),
+            ProcessChange::Stopping | ProcessChange::Healthy => {}
+        },
+        Event::Waiting { until: WaitingFor::Health, .. } => {}
+        Event::Note { text, .. } => output.arrow(&format!("Note: {text}")),
+        Event::Warning { text, .. } => output.warn(text),
+    }
+}
+
+fn tell_step(step: &Step, output: &mut Output<'_>) {
+    match step {
+        Step::Recover { interrupted } => {
+            output.arrow(&format!("Undoing an apply that never ended: {interrupted}"));
+        }
+        Step::WriteSupervisor { files } if *files > 0 => {
+            output.arrow(&format!("Writing supervisor configs ({files})"));
+        }
+        Step::WriteLogrotate { files } if *files > 0 => {
+            output.arrow(&format!("Writing logrotate configs ({files})"));
+        }
+        Step::RemoveOrphans { paths } => {
+            for path in paths {
+                output.arrow(&format!("Removing {}", path.display()));
+            }
+        }
+        Step::Reread => output.arrow("Rereading supervisor configs"),
+        Step::Update { groups } => output.arrow(&format!("Updating supervisor ({groups})")),
+        Step::Undo => output.arrow("Putting everything back"),
+        Step::Verify { .. } => output.arrow("Watching programs"),
+        Step::WriteSupervisor { .. }
+        | Step::WriteLogrotate { .. }
+        | Step::Journal
+        | Step::Swap
+        | Step::Commit => {}
+    }
+}

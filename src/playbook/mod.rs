@@ -1,0 +1,212 @@
+//! The environment contract: a drop-in for DeployerPHP's `supervisor-sync.sh`.
+//!
+//! Everything comes from `DEPLOYER_*` variables; progress goes to stdout in lines that begin with
+//! `→ `, warnings and errors to stderr with the script's own first lines, and the exit status is 0
+//! or 1. What the script gets wrong is done right here and listed in docs/playbook.md.
+
+mod environment;
+mod messages;
+mod supervisors;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::path::Path;
+
+pub use environment::{Environment, Perms};
+
+use crate::apply::{ApplyOptions, Outcome, SiteReport};
+use crate::error::CommandError;
+use crate::host::{ApplyRequest, Goal, Reply, Request, Target};
+use crate::plan::{GroupAction, GroupView, PlanOptions, Reason};
+
+/// Which of the two playbooks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Playbook {
+    /// Make the site's programs match.
+    Sync,
+    /// Restart them after a deployment.
+    Restart,
+}
+
+/// Where it writes.
+pub struct Output<'a> {
+    /// Progress.
+    pub stdout: &'a mut dyn Write,
+    /// Warnings and errors.
+    pub stderr: &'a mut dyn Write,
+}
+
+impl Output<'_> {
+    /// A broken pipe must not stop a sync half-way: what cannot be written is dropped.
+    fn arrow(&mut self, text: &str) {
+        let _ = writeln!(self.stdout, "→ {text}");
+    }
+
+    fn warn(&mut self, text: &str) {
+        let _ = writeln!(self.stderr, "Warning: {text}");
+    }
+
+    fn fail(&mut self, first_line: &str, rest: &[String]) -> Failed {
+        let _ = writeln!(self.stderr, "Error: {first_line}");
+        for line in rest {
+            let _ = writeln!(self.stderr, "{line}");
+        }
+        Failed
+    }
+}
+
+/// The error has been written; the exit status is 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Failed;
+
+/// Runs a playbook: `variable` reads the environment, `connect` opens the host for the
+/// permissions that were asked for.
+pub fn run(
+    playbook: Playbook,
+    variable: &dyn Fn(&str) -> Option<String>,
+    connect: &mut dyn FnMut(Perms) -> Result<Box<dyn Target>, CommandError>,
+    output: &mut Output<'_>,
+) -> Result<(), Failed> {
+    let environment = Environment::read(variable)
+        .map_err(|problem| output.fail(&problem.first_line, &problem.rest))?;
+    if !matches!(environment.distro.as_str(), "ubuntu" | "debian") {
+        output.warn(&format!(
+            "DEPLOYER_DISTRO is {}: only ubuntu and debian are tried",
+            environment.distro
+        ));
+    }
+    let mut host = connect(environment.perms)
+        .map_err(|error| output.fail(&error.message, &messages::rest_of(&error)))?;
+    let result = match playbook {
+        Playbook::Sync => sync(&environment, host.as_mut(), output)?,
+        Playbook::Restart => restart(&environment, host.as_mut(), output),
+    };
+    write_result(&environment.output_file, &result)
+        .map_err(|source| output.fail("Failed to write output file", &[source.to_string()]))
+}
+
+fn sync(
+    environment: &Environment,
+    host: &mut dyn Target,
+    output: &mut Output<'_>,
+) -> Result<String, Failed> {
+    let apply = ApplyOptions { verify: false, rollback: true, record: true };
+    let plan = PlanOptions { missing_code_is_a_warning: true, ..PlanOptions::default() };
+    let report = ask(environment, host, output, "playbook sync", plan, apply);
+    match report {
+        Err(messages::Words { first_line, rest }) => Err(output.fail(&first_line, &rest)),
+        Ok(report) => {
+            for warning in &report.plan.warnings {
+                output.warn(warning);
+            }
+            for trouble in &report.troubles {
+                output.warn(&messages::trouble(trouble));
+            }
+            if let Some(messages::Words { first_line, rest }) = messages::failure(&report) {
+                return Err(output.fail(&first_line, &rest));
+            }
+            if report.outcome == Outcome::Unchanged {
+                output.arrow(&report.plan.summary());
+            }
+            let synced = environment.site.programs.len();
+            Ok(format!("status: success\nsupervisors_synced: {synced}\n"))
+        }
+    }
+}
+
+/// The deployment itself has succeeded: whatever happens here is a warning.
+fn restart(environment: &Environment, host: &mut dyn Target, output: &mut Output<'_>) -> String {
+    let apply = ApplyOptions { verify: true, rollback: false, record: false };
+    let plan =
+        PlanOptions { restart: true, only_processes: true, ..PlanOptions::default() };
+    let report = ask(environment, host, output, "playbook restart", plan, apply);
+    let programs: Vec<String> = environment
+        .site
+        .programs
+        .iter()
+        .map(|program| format!("{}-{}", environment.site.domain, program.name))
+        .collect();
+    let failed: BTreeSet<&String> = match &report {
+        Err(words) => {
+            output.warn(&words.first_line);
+            for line in &words.rest {
+                output.warn(line);
+            }
+            programs.iter().collect()
+        }
+        Ok(report) => {
+            for warning in &report.plan.warnings {
+                output.warn(warning);
+            }
+            for trouble in &report.troubles {
+                output.warn(&messages::trouble(trouble));
+            }
+            let fails = |program: &&String| restart_failed(report, program);
+            for kept in report.plan.groups.iter().filter(|g| g.reason == Reason::StoppedByHand) {
+                output.arrow(&format!("{} stays stopped, as somebody stopped it", kept.group));
+            }
+            programs.iter().filter(fails).collect()
+        }
+    };
+    for program in &failed {
+        output.warn(&format!("Failed to restart {program}"));
+    }
+    if !failed.is_empty() {
+        output.warn(&format!("{} supervisor program(s) failed to restart", failed.len()));
+    }
+    format!("status: success\nsupervisors_restarted: {}\n", programs.len() - failed.len())
+}
+
+fn restart_failed(report: &SiteReport, program: &str) -> bool {
+    let of_program = |group: &str| {
+        group.strip_prefix(program).is_some_and(|rest| {
+            rest.is_empty() || rest.strip_prefix('_').is_some_and(|n| n.parse::<u32>().is_ok())
+        })
+    };
+    let unknown = |view: &GroupView| {
+        view.action == GroupAction::Leave
+            && view.reason == Reason::NotKnown
+            && of_program(&view.group)
+    };
+    let broke_down = report.failure().is_some() && report.troubles.is_empty();
+    broke_down
+        || report.troubles.iter().any(|trouble| of_program(&trouble.group))
+        || report.plan.groups.iter().any(unknown)
+}
+
+fn ask(
+    environment: &Environment,
+    host: &mut dyn Target,
+    output: &mut Output<'_>,
+    purpose: &str,
+    plan: PlanOptions,
+    apply: ApplyOptions,
+) -> Result<SiteReport, messages::Words> {
+    let request = Request::Apply(Box::new(ApplyRequest {
+        sites: vec![environment.site.clone()],
+        goal: Goal::Inventory,
+        plan,
+        apply,
+        shown: BTreeMap::new(),
+        lock_wait: environment.lock_wait,
+        purpose: purpose.to_owned(),
+    }));
+    let reply = host.ask(request, &mut |event| messages::tell(&event, output));
+    match reply {
+        Err(error) => Err(messages::Words::of(&error)),
+        Ok(Reply::Applied { sites }) => match sites.into_iter().next() {
+            Some(applied) => applied
+                .report
+                .map_err(|error| messages::at(&error, None)),
+            None => Err(messages::Words::plain("the host answered for no site")),
+        },
+        Ok(_) => Err(messages::Words::plain("the host answered something else")),
+    }
+}
+
+/// As the script did: in place, so that a file that was made for us keeps its owner and mode.
+#[expect(clippy::disallowed_methods, reason = "an edge: the result of the playbook")]
+fn write_result(path: &Path, result: &str) -> std::io::Result<()> {
+    std::fs::write(path, result)
+}
+

@@ -1,0 +1,211 @@
+//! `DEPLOYER_SUPERVISORS`: a JSON array of programs, checked as a whole.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use super::environment::Problem;
+use crate::inventory::program::{MOST_PROCESSES, whole_number};
+use crate::inventory::{Autorestart, Program, ProgramName, Run, ScriptPath};
+
+/// The contract's first line for whatever is wrong.
+pub(super) const INVALID: &str = "Invalid DEPLOYER_SUPERVISORS JSON";
+
+/// The keys of the contract.
+const KEYS: [&str; 6] =
+    ["program", "script", "autostart", "autorestart", "stopwaitsecs", "numprocs"];
+
+/// Reads the array. Every problem of every item is told, each with the item it is in.
+pub(super) fn parse(text: &str) -> Result<Vec<Program>, Problem> {
+    let invalid = |reason: String| Problem::new(INVALID).because(reason);
+    let value: Value = serde_json::from_str(text).map_err(|error| invalid(error.to_string()))?;
+    let Value::Array(items) = value else {
+        return Err(invalid(format!("it must be an array, not {}", kind(&value))));
+    };
+    let mut programs = Vec::new();
+    let mut names = BTreeSet::new();
+    let mut problem = Problem::new(INVALID);
+    for (index, value) in items.iter().enumerate() {
+        let mut item = Item { number: index + 1, problems: Vec::new() };
+        if let Some(program) = item.program(value) {
+            if !names.insert(program.name.clone()) {
+                item.tell("program", format!("{} is there twice", program.name));
+            }
+            programs.push(program);
+        }
+        problem.rest.append(&mut item.problems);
+    }
+    if problem.rest.is_empty() { Ok(programs) } else { Err(problem) }
+}
+
+/// One item of the array while it is read.
+struct Item {
+    number: usize,
+    problems: Vec<String>,
+}
+
+impl Item {
+    fn tell(&mut self, key: &str, reason: impl std::fmt::Display) {
+        self.problems.push(format!("item {}, {key}: {reason}", self.number));
+    }
+
+    fn program(&mut self, value: &Value) -> Option<Program> {
+        let Value::Object(map) = value else {
+            self.problems.push(format!("item {} must be an object, not {}", self.number, kind(value)));
+            return None;
+        };
+        for key in map.keys().filter(|key| !KEYS.contains(&key.as_str())) {
+            self.tell(&format!("{key:?}"), format!("is not one of {}", KEYS.join(", ")));
+        }
+        let name = self.text(map, "program", ProgramName::parse);
+        let script = self.text(map, "script", ScriptPath::parse);
+        let autostart = self.boolean(map, "autostart");
+        let autorestart = self.autorestart(map);
+        let stopwaitsecs = self.number(map, "stopwaitsecs", 3600, i32::MAX.unsigned_abs());
+        let numprocs = self.number(map, "numprocs", 1, MOST_PROCESSES);
+        let mut program = Program::new(name?, Run::Script(script?));
+        program.autostart = autostart;
+        program.autorestart = autorestart;
+        program.stopwaitsecs = stopwaitsecs;
+        program.numprocs = numprocs;
+        Some(program)
+    }
+
+    fn text<T, E: std::fmt::Display>(
+        &mut self,
+        map: &Map<String, Value>,
+        key: &str,
+        parse: fn(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        match map.get(key) {
+            Some(Value::String(text)) => {
+                parse(text).map_err(|reason| self.tell(key, reason)).ok()
+            }
+            Some(other) => {
+                self.tell(key, format!("must be a text, not {}", kind(other)));
+                None
+            }
+            None => {
+                self.tell(key, "is missing");
+                None
+            }
+        }
+    }
+
+    fn boolean(&mut self, map: &Map<String, Value>, key: &str) -> bool {
+        match map.get(key) {
+            None | Some(Value::Null) => true,
+            Some(Value::Bool(value)) => *value,
+            Some(other) => {
+                self.tell(key, format!("must be true or false, not {}", kind(other)));
+                true
+            }
+        }
+    }
+
+    fn autorestart(&mut self, map: &Map<String, Value>) -> Autorestart {
+        match map.get("autorestart") {
+            None | Some(Value::Null | Value::Bool(true)) => Autorestart::Always,
+            Some(Value::Bool(false)) => Autorestart::Never,
+            Some(Value::String(text)) if text == "unexpected" => Autorestart::Unexpected,
+            Some(other) => {
+                let reason = format!("must be true, false or \"unexpected\", not {}", kind(other));
+                self.tell("autorestart", reason);
+                Autorestart::Always
+            }
+        }
+    }
+
+    fn number(&mut self, map: &Map<String, Value>, key: &str, default: u32, most: u32) -> u32 {
+        let value = match map.get(key) {
+            None | Some(Value::Null) => return default,
+            Some(value) => value,
+        };
+        let Some(number) = value.as_i64() else {
+            self.tell(key, format!("must be a whole number, not {}", kind(value)));
+            return default;
+        };
+        whole_number(number, 1, most).unwrap_or_else(|reason| {
+            self.tell(key, reason);
+            default
+        })
+    }
+}
+
+/// What a value is, for a person; long texts are cut.
+fn kind(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(value) => value.to_string(),
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => format!("the text {:?}", text.chars().take(40).collect::<String>()),
+        Value::Array(_) => "an array".to_owned(),
+        Value::Object(_) => "an object".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_the_contracts() {
+        let programs = parse(r#"[{"program":"queue","script":"queue.sh"}]"#).unwrap();
+        let [program] = programs.as_slice() else { panic!("{programs:?}") };
+        assert!(program.autostart);
+        assert_eq!(program.autorestart, Autorestart::Always);
+        assert_eq!((program.stopwaitsecs, program.numprocs), (3600, 1));
+        assert_eq!(parse("[]").unwrap(), []);
+    }
+
+    #[test]
+    fn everything_hostile_is_refused_with_its_place() {
+        let long = format!(r#"[{{"program":"{}","script":"x.sh"}}]"#, "x".repeat(300));
+        let deep = "[".repeat(10_000);
+        let large = format!("\"{}\"", "x".repeat(10 * 1024 * 1024));
+        for (text, reason) in [
+            ("", "EOF"),
+            ("{", "EOF"),
+            ("null", "not null"),
+            (r#"{"a":1}"#, "not an object"),
+            ("[1]", "item 1 must be an object, not 1"),
+            ("[{}]", "item 1, program: is missing"),
+            (r#"[{"program":"a"}]"#, "item 1, script: is missing"),
+            (r#"[{"program":"a/b","script":"x.sh"}]"#, "item 1, program: must not hold '/'"),
+            (r#"[{"program":"a\nb","script":"x.sh"}]"#, "a line break"),
+            (r#"[{"program":"a\u0000b","script":"x.sh"}]"#, "a NUL character"),
+            (r#"[{"program":"a%b","script":"x.sh"}]"#, "'%'"),
+            (r#"[{"program":"a;b","script":"x.sh"}]"#, "';'"),
+            (r#"[{"program":"ä","script":"x.sh"}]"#, "'ä'"),
+            (r#"[{"program":7,"script":"x.sh"}]"#, "must be a text, not 7"),
+            (r#"[{"program":"a","script":"../x.sh"}]"#, "item 1, script: must not hold '..'"),
+            (r#"[{"program":"a","script":"/x.sh"}]"#, "must be relative"),
+            (r#"[{"program":"a","script":"x.sh","numprocs":"4"}]"#, "not the text \"4\""),
+            (r#"[{"program":"a","script":"x.sh","numprocs":0}]"#, "from 1 to 1000"),
+            (r#"[{"program":"a","script":"x.sh","numprocs":1e99}]"#, "whole number"),
+            (r#"[{"program":"a","script":"x.sh","stopwaitsecs":1.5}]"#, "not 1.5"),
+            (r#"[{"program":"a","script":"x.sh","autostart":"true"}]"#, "true or false"),
+            (r#"[{"program":"a","script":"x.sh","autorestart":"maybe"}]"#, "unexpected"),
+            (r#"[{"program":"a","script":"x.sh","numproc":2}]"#, "\"numproc\": is not one of"),
+            (
+                r#"[{"program":"a","script":"x.sh"},{"program":"a","script":"y.sh"}]"#,
+                "item 2, program: a is there twice",
+            ),
+            (long.as_str(), "too long"),
+            (deep.as_str(), "recursion limit"),
+            (large.as_str(), "must be an array"),
+        ] {
+            let problem = parse(text).unwrap_err();
+            assert_eq!(problem.first_line, INVALID);
+            let shown = problem.rest.join("\n");
+            assert!(shown.contains(reason), "{reason}: {shown}");
+            assert!(shown.len() < 1000, "{}", shown.len());
+        }
+    }
+
+    #[test]
+    fn every_problem_is_told_at_once() {
+        let text = r#"[{"program":"a b","script":"/x"},{"program":"b","script":"x.sh","numprocs":-1}]"#;
+        assert_eq!(parse(text).unwrap_err().rest.len(), 3);
+    }
+}
