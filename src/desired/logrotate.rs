@@ -24,7 +24,7 @@ pub(super) fn text(format: Format, logs: &Logs, log: &Path, pidfile: Option<&Pat
     }
     let reopen = match format {
         Format::Classic => None,
-        Format::Hardened => pidfile.and_then(reopen),
+        Format::Hardened => pidfile.and_then(|pidfile| reopen(log, pidfile)),
     };
     lines.extend(reopen.unwrap_or_else(|| vec!["copytruncate".to_owned()]));
     let lines: String = lines.iter().map(|line| format!("    {line}\n")).collect();
@@ -36,20 +36,37 @@ pub(super) fn text(format: Format, logs: &Logs, log: &Path, pidfile: Option<&Pat
 ///
 /// The script signals only a process that has an argument called supervisord: the pid of a stale
 /// pidfile may belong to anybody by now, and USR2 kills what does not expect it. `sharedscripts`
-/// keeps it to one signal should somebody add a path. `None` for a path that cannot be written.
-fn reopen(pidfile: &Path) -> Option<Vec<String>> {
-    let pidfile = pidfile.to_str().filter(|path| !path.contains(char::is_control))?;
-    let pidfile = pidfile.replace('\'', r"'\''");
-    Some(vec![
-        "create".to_owned(),
-        "sharedscripts".to_owned(),
-        "postrotate".to_owned(),
-        format!("    pid=$(cat '{pidfile}' 2>/dev/null) || exit 0"),
-        "    case \"$pid\" in '' | *[!0-9]*) exit 0 ;; esac".to_owned(),
-        r#"    grep -Eqsz '(^|[/.])supervisord(\.py)?$' "/proc/$pid/cmdline" || exit 0"#.to_owned(),
-        "    kill -USR2 \"$pid\"".to_owned(),
-        "endscript".to_owned(),
-    ])
+/// keeps it to one signal should somebody add a path.
+///
+/// Then it waits, 3 seconds at most, until supervisord has let go of the renamed log: that can take
+/// a second, because Python's `poll` goes on waiting after a signal. Were the log rotated once more
+/// in that second, what supervisord still wrote to it would go into a file already compressed.
+///
+/// `None` for a path that cannot be written.
+fn reopen(log: &Path, pidfile: &Path) -> Option<Vec<String>> {
+    let pidfile = quoted(pidfile)?;
+    // A checked path: no character of it means anything to `find`'s patterns.
+    let rotated = quoted(Path::new(&format!("{}?*", log.display())))?;
+    let script = [
+        format!("pid=$(cat {pidfile} 2>/dev/null) || exit 0"),
+        r#"case "$pid" in '' | *[!0-9]*) exit 0 ;; esac"#.to_owned(),
+        r#"grep -Eqsz '(^|[/.])supervisord(\.py)?$' "/proc/$pid/cmdline" || exit 0"#.to_owned(),
+        r#"kill -USR2 "$pid" || exit 0"#.to_owned(),
+        "tries=30".to_owned(),
+        format!(r#"while find "/proc/$pid/fd" -lname {rotated} 2>/dev/null | grep -q . &&"#),
+        r#"    [ "$tries" -gt 0 ]; do tries=$((tries - 1)); sleep 0.1; done"#.to_owned(),
+    ];
+    let mut lines = ["create", "sharedscripts", "postrotate"].map(str::to_owned).to_vec();
+    lines.extend(script.map(|line| format!("    {line}")));
+    lines.push("endscript".to_owned());
+    Some(lines)
+}
+
+/// A path as one word of a shell, unless it has characters that logrotate could take for the end
+/// of the script.
+fn quoted(path: &Path) -> Option<String> {
+    let path = path.to_str().filter(|path| !path.contains(char::is_control))?;
+    Some(format!("'{}'", path.replace('\'', r"'\''")))
 }
 
 #[cfg(test)]
@@ -110,7 +127,10 @@ mod tests {
                 pid=$(cat '/run/supervisord.pid' 2>/dev/null) || exit 0
                 case "$pid" in '' | *[!0-9]*) exit 0 ;; esac
                 grep -Eqsz '(^|[/.])supervisord(\.py)?$' "/proc/$pid/cmdline" || exit 0
-                kill -USR2 "$pid"
+                kill -USR2 "$pid" || exit 0
+                tries=30
+                while find "/proc/$pid/fd" -lname '/var/log/supervisor/example.com-queue-worker.log?*' 2>/dev/null | grep -q . &&
+                    [ "$tries" -gt 0 ]; do tries=$((tries - 1)); sleep 0.1; done
             endscript
         }
         "#);

@@ -3,6 +3,7 @@
 mod client;
 mod daemon;
 mod ini;
+mod logrotate;
 mod python;
 mod render;
 mod runner;

@@ -107,64 +107,65 @@ fn environment() -> impl Strategy<Value = BTreeMap<EnvironmentName, EnvironmentV
     prop::collection::btree_map(name, checked(nasty(), EnvironmentValue::parse), 0..4)
 }
 
-fn program() -> impl Strategy<Value = Program> {
-    use prop::option::of;
+/// A program with the options that every file has.
+fn plain_program() -> impl Strategy<Value = Program> {
     let autorestart = prop::sample::select(vec![
         Autorestart::Always,
         Autorestart::Never,
         Autorestart::Unexpected,
     ]);
     let user = prop::sample::select(vec!["root", "nobody", "daemon"]);
-    let directory = checked("/[a-z@,+._:=/-]{0,20}", AbsolutePath::parse);
-    let numprocs = prop_oneof![4 => 1..5_u32, 1 => 99..103_u32];
     let instances = prop::sample::select(vec![Instances::Together, Instances::Separate]);
-    let first = (
-        checked("[A-Za-z0-9_-]{1,12}", ProgramName::parse),
-        run(),
-        of(directory),
-        of(user),
-        any::<bool>(),
-        autorestart,
+    (
+        (checked("[A-Za-z0-9_-]{1,12}", ProgramName::parse), run()),
+        prop::option::of(checked("/[a-z@,+._:=/-]{0,20}", AbsolutePath::parse)),
+        prop::option::of(user.prop_map(|name| UserName::parse(name).unwrap())),
+        (any::<bool>(), autorestart),
         1..9999_u32,
-        numprocs,
-        instances,
-        environment(),
-    );
-    let second = (
-        of(0..99_u32),
-        of(0..99_u32),
-        of(prop::sample::select(Signal::ALL.to_vec())),
-        of(any::<bool>()),
-        of(any::<bool>()),
-        of(prop::collection::vec(any::<u8>(), 0..4)),
-        of(0..9999_u32),
-        of(0..0o777_u32),
-    );
-    (first, second).prop_map(|(first, second)| {
-        let (name, run, directory, user, autostart, autorestart, ..) = first.clone();
-        let (.., stopwaitsecs, numprocs, instances, environment) = first;
-        let (startsecs, startretries, stopsignal, stopasgroup, killasgroup, ..) = second.clone();
-        let (.., exitcodes, priority, umask) = second;
-        Program {
-            directory,
-            user: user.map(|name| UserName::parse(name).unwrap()),
-            autostart,
-            autorestart,
-            stopwaitsecs,
-            numprocs,
-            instances,
-            environment,
-            startsecs,
-            startretries,
-            stopsignal,
-            stopasgroup,
-            killasgroup,
-            exitcodes,
-            priority,
-            umask,
-            ..Program::new(name, run)
-        }
-    })
+        (prop_oneof![4 => 1..5_u32, 1 => 99..103_u32], instances),
+    )
+        .prop_map(
+            |((name, run), directory, user, starts, stopwaitsecs, (numprocs, instances))| {
+                let (autostart, autorestart) = starts;
+                let program = Program::new(name, run);
+                Program {
+                    directory,
+                    user,
+                    autostart,
+                    autorestart,
+                    stopwaitsecs,
+                    numprocs,
+                    instances,
+                    ..program
+                }
+            },
+        )
+}
+
+/// A program with any of the others set.
+fn program() -> impl Strategy<Value = Program> {
+    use prop::option::of;
+    let numbers = (of(0..99_u32), of(0..99_u32), of(0..9999_u32), of(0..0o777_u32));
+    let signal = of(prop::sample::select(Signal::ALL.to_vec()));
+    let as_group = (of(any::<bool>()), of(any::<bool>()));
+    let exitcodes = of(prop::collection::vec(any::<u8>(), 0..4));
+    (plain_program(), numbers, signal, as_group, exitcodes, environment()).prop_map(
+        |(program, numbers, stopsignal, (stopasgroup, killasgroup), exitcodes, environment)| {
+            let (startsecs, startretries, priority, umask) = numbers;
+            Program {
+                environment,
+                startsecs,
+                startretries,
+                stopsignal,
+                stopasgroup,
+                killasgroup,
+                exitcodes,
+                priority,
+                umask,
+                ..program
+            }
+        },
+    )
 }
 
 fn site(root: &Path) -> impl Strategy<Value = Site> + use<> {

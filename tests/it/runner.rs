@@ -103,22 +103,26 @@ fn a_script_runs_in_the_real_release_with_the_six_variables() {
     }
 }
 
+/// Symlinks in the live release that lead out of it or nowhere.
+fn add_ways_out(site: &SiteFolder) {
+    symlink("../outside.sh", site.path("a/relative.sh")).unwrap();
+    symlink(site.path("outside.sh"), site.path("a/absolute.sh")).unwrap();
+    symlink("..", site.path("a/up")).unwrap();
+    symlink("../b", site.path("a/other-release")).unwrap();
+    symlink("nowhere", site.path("a/dangling.sh")).unwrap();
+    symlink("loop.sh", site.path("a/loop.sh")).unwrap();
+    // A folder whose name merely begins like the release's.
+    std::fs::create_dir(site.path("a-other")).unwrap();
+    std::fs::write(site.path("a-other/x.sh"), "#!/bin/sh\necho outside\n").unwrap();
+    symlink("../a-other/x.sh", site.path("a/neighbour.sh")).unwrap();
+}
+
 #[test]
 fn whatever_is_no_file_of_the_release_is_refused() {
-    let outside = |site: &SiteFolder| site.path("outside.sh").to_str().unwrap().to_owned();
     for shell in shells() {
         let site = SiteFolder::new();
-        symlink("../outside.sh", site.path("a/relative.sh")).unwrap();
-        symlink(outside(&site), site.path("a/absolute.sh")).unwrap();
-        symlink("..", site.path("a/up")).unwrap();
-        symlink("../b", site.path("a/other-release")).unwrap();
-        symlink("nowhere", site.path("a/dangling.sh")).unwrap();
-        symlink("loop.sh", site.path("a/loop.sh")).unwrap();
-        // A folder whose name merely begins like the release's.
-        std::fs::create_dir(site.path("a-other")).unwrap();
-        std::fs::write(site.path("a-other/x.sh"), "#!/bin/sh\necho outside\n").unwrap();
-        symlink("../a-other/x.sh", site.path("a/neighbour.sh")).unwrap();
-        let absolute = outside(&site);
+        add_ways_out(&site);
+        let absolute = site.path("outside.sh").to_str().unwrap().to_owned();
         for (arguments, reason) in [
             (&[][..], "needs one argument"),
             (&[""], "needs one argument"),
