@@ -9,6 +9,7 @@ mod answer;
 mod client;
 pub mod config;
 mod connection;
+pub mod fake;
 mod fault;
 mod http;
 pub mod include;
@@ -154,6 +155,12 @@ pub trait Supervisord {
             Ok(_) => Err(unexpected(&Call::GetAllProcessInfo)),
             Err(fault) => Ok(Err(fault)),
         }
+    }
+}
+
+impl<S: Supervisord + ?Sized> Supervisord for &mut S {
+    fn batch(&mut self, calls: &[Call]) -> Result<Vec<Result<Answer, Fault>>, CallError> {
+        (**self).batch(calls)
     }
 }
 

@@ -203,30 +203,47 @@ impl Daemon {
         signal(self.pid(), Signal::CONT);
     }
 
-    /// Everything that the daemon has started and that still runs, the daemon included.
+    /// Everything that the daemon has started, found by its environment.
     fn marked(&self) -> Vec<u32> {
         let mut mark = format!("{MARK}=").into_bytes();
         mark.extend_from_slice(self.root().as_os_str().as_bytes());
-        let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
-        entries
-            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-            .filter(|pid: &u32| {
-                // A zombie's environment is empty, so what is dead is not found.
-                let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-                environ.split(|byte| *byte == 0).any(|variable| variable == mark)
-            })
-            .collect()
+        let is_marked = |pid: &u32| {
+            // A zombie's environment is empty, so what is dead is not found.
+            let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            environ.split(|byte| *byte == 0).any(|variable| variable == mark)
+        };
+        pids().into_iter().filter(is_marked).collect()
+    }
+
+    /// Kills the daemon and what it started. It is frozen first, so that nothing is forked between
+    /// looking and killing; a child in the middle of `execve` has no environment to be found by.
+    fn kill_tree(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        signal(child.id(), Signal::STOP);
+        let end = Instant::now() + PATIENCE;
+        while stat(child.id()).is_some_and(|(state, _)| state != "T" && state != "Z")
+            && Instant::now() < end
+        {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let mut tree = vec![child.id()];
+        let mut at = 0;
+        while let Some(parent) = tree.get(at).copied() {
+            let is_child = |pid: &u32| stat(*pid).is_some_and(|(_, ppid)| ppid == parent);
+            tree.extend(pids().into_iter().filter(is_child));
+            at += 1;
+        }
+        for pid in tree {
+            signal(pid, Signal::KILL);
+        }
+        let _ = child.wait();
     }
 }
 
-/// The daemon is killed first, so that it starts nothing anew, and its children after it; also when
-/// the test has failed half-way.
+/// Also when the test has failed half-way.
 impl Drop for Daemon {
     fn drop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        self.kill_tree();
         let end = Instant::now() + PATIENCE;
         loop {
             let left = self.marked();
@@ -243,6 +260,19 @@ impl Drop for Daemon {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
+}
+
+fn pids() -> Vec<u32> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// A process's state letter and its parent.
+fn stat(pid: u32) -> Option<(String, u32)> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, after_name) = stat.rsplit_once(')')?;
+    let mut fields = after_name.split_whitespace();
+    Some((fields.next()?.to_owned(), fields.next()?.parse().ok()?))
 }
 
 /// Sends a signal; that the process has ended meanwhile is fine.

@@ -7,3 +7,4 @@ mod logrotate;
 mod python;
 mod render;
 mod runner;
+mod supervisord_contract;

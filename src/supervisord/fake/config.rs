@@ -1,0 +1,105 @@
+//! What the fake daemon's configuration files say.
+
+use std::time::Duration;
+
+/// A group: what `[program:x]` or `[group:x]` makes. Two that are not equal are `changed`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupConfig {
+    /// Its name, unique.
+    pub name: String,
+    /// Its processes.
+    pub processes: Vec<ProcessConfig>,
+}
+
+impl GroupConfig {
+    /// A `[program:name]` with one process of the same name.
+    pub fn program(name: &str, behaviour: Behaviour) -> Self {
+        Self { name: name.to_owned(), processes: vec![ProcessConfig::new(name, behaviour)] }
+    }
+
+    /// A `[program:name]` with `numprocs` processes `name_00`, `name_01` and so on.
+    pub fn instances(name: &str, numprocs: usize, behaviour: &Behaviour) -> Self {
+        let process = |n| ProcessConfig::new(&format!("{name}_{n:02}"), behaviour.clone());
+        Self { name: name.to_owned(), processes: (0..numprocs).map(process).collect() }
+    }
+
+    /// The group with this done to each of its processes.
+    #[must_use]
+    pub fn each(mut self, change: impl Fn(&mut ProcessConfig)) -> Self {
+        self.processes.iter_mut().for_each(change);
+        self
+    }
+}
+
+/// A process of a group. The defaults are supervisord's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProcessConfig {
+    /// Its name within the group.
+    pub name: String,
+    /// Starts with the daemon and after `addProcessGroup`; default true.
+    pub autostart: bool,
+    /// Default `Unexpected`.
+    pub autorestart: Autorestart,
+    /// Default 1 s.
+    pub startsecs: Duration,
+    /// Default 3.
+    pub startretries: u32,
+    /// Default 10 s.
+    pub stopwaitsecs: Duration,
+    /// Default 0 alone.
+    pub exitcodes: Vec<i64>,
+    /// Default none.
+    pub stdout_logfile: String,
+    /// Every other option, in any form: it only has to differ where they differ.
+    pub other: String,
+    /// What its command does.
+    pub behaviour: Behaviour,
+}
+
+impl ProcessConfig {
+    /// A process with supervisord's defaults.
+    pub fn new(name: &str, behaviour: Behaviour) -> Self {
+        Self {
+            name: name.to_owned(),
+            autostart: true,
+            autorestart: Autorestart::Unexpected,
+            startsecs: Duration::from_secs(1),
+            startretries: 3,
+            stopwaitsecs: Duration::from_secs(10),
+            exitcodes: vec![0],
+            stdout_logfile: String::new(),
+            other: String::new(),
+            behaviour,
+        }
+    }
+}
+
+/// `autorestart=`: what happens to a process in EXITED.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Autorestart {
+    /// `true`.
+    Always,
+    /// `false`.
+    Never,
+    /// `unexpected`: unless its status is one of the exitcodes.
+    Unexpected,
+}
+
+/// What a command does when it is run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Behaviour {
+    /// Runs until it is stopped, and then ends at once.
+    Runs,
+    /// Runs until it is stopped, and then takes this long to end (or until stopwaitsecs, when it
+    /// is killed).
+    Drains(Duration),
+    /// Ends of itself.
+    Exits {
+        /// So long after its start.
+        after: Duration,
+        /// With this status.
+        status: i64,
+    },
+    /// There is no such command.
+    NotFound,
+}

@@ -1,0 +1,504 @@
+//! What we rely on about supervisord, held against the real one and the one in memory alike.
+
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail the test")]
+
+use std::time::Duration;
+
+use supervisor_sync::supervisord::fake::{
+    Autorestart, Behaviour, FakeSupervisord, GroupConfig, ProcessConfig,
+};
+use supervisor_sync::supervisord::{
+    Answer, Call, Client, Fault, FaultCode, ProcessInfo, ProcessState, Reload, Supervisord,
+};
+
+use crate::daemon::{Daemon, PATIENCE, wait_until};
+
+/// A daemon under test: the fake's description of groups serves both.
+trait Host {
+    /// Replaces all configuration files.
+    fn write(&mut self, groups: Vec<GroupConfig>);
+    /// Adds a file that supervisord refuses.
+    fn break_config(&mut self);
+    fn door(&mut self) -> &mut dyn Supervisord;
+    /// Waits until a group of [`Behaviour::Drains`] has said that it is prepared for its signal:
+    /// supervisord may call it RUNNING before its shell has read a line.
+    fn wait_until_prepared(&mut self, name: &str);
+    /// Lets time pass until the condition holds.
+    fn wait(&mut self, what: &str, condition: &dyn Fn(&[ProcessInfo]) -> bool);
+}
+
+struct FakeHost(FakeSupervisord);
+
+impl Host for FakeHost {
+    fn write(&mut self, groups: Vec<GroupConfig>) {
+        self.0.write_config(groups);
+    }
+
+    fn break_config(&mut self) {
+        self.0.break_config("File contains no section headers.");
+    }
+
+    fn door(&mut self) -> &mut dyn Supervisord {
+        &mut self.0
+    }
+
+    fn wait_until_prepared(&mut self, _: &str) {}
+
+    fn wait(&mut self, what: &str, condition: &dyn Fn(&[ProcessInfo]) -> bool) {
+        let end = self.0.now() + PATIENCE;
+        while !condition(&self.0.processes()) {
+            assert!(self.0.now() < end, "waited in vain until {what}: {:?}", self.0.processes());
+            self.0.advance(Duration::from_millis(100));
+        }
+    }
+}
+
+struct RealHost {
+    daemon: Daemon,
+    client: Client,
+}
+
+impl RealHost {
+    fn start() -> Option<Self> {
+        let daemon = Daemon::start()?;
+        let client = daemon.client();
+        Some(Self { daemon, client })
+    }
+}
+
+impl Host for RealHost {
+    fn write(&mut self, groups: Vec<GroupConfig>) {
+        let text: String = groups.iter().map(section).collect();
+        self.daemon.write_conf("groups", &text);
+        self.daemon.write_conf("broken", "");
+    }
+
+    fn break_config(&mut self) {
+        self.daemon.write_conf("broken", "no section header\n");
+    }
+
+    fn door(&mut self) -> &mut dyn Supervisord {
+        &mut self.client
+    }
+
+    fn wait_until_prepared(&mut self, name: &str) {
+        let sign = self.daemon.root().join(format!("prepared.{name}"));
+        wait_until(PATIENCE, "it is prepared for its signal", || sign.exists());
+    }
+
+    fn wait(&mut self, what: &str, condition: &dyn Fn(&[ProcessInfo]) -> bool) {
+        wait_until(PATIENCE, what, || condition(&self.daemon.processes()));
+    }
+}
+
+/// A group as supervisord's configuration. The processes of a group differ in nothing but name.
+fn section(group: &GroupConfig) -> String {
+    let process = group.processes.first().unwrap();
+    let ProcessConfig {
+        name,
+        autostart,
+        autorestart,
+        startsecs,
+        startretries,
+        stopwaitsecs,
+        exitcodes,
+        stdout_logfile: _,
+        other,
+        behaviour,
+    } = process;
+    let instances = if *name == group.name {
+        String::new()
+    } else {
+        let numprocs = group.processes.len();
+        format!("numprocs={numprocs}\nprocess_name=%(program_name)s_%(process_num)02d\n")
+    };
+    let autorestart = match autorestart {
+        Autorestart::Always => "true",
+        Autorestart::Never => "false",
+        Autorestart::Unexpected => "unexpected",
+    };
+    let command = match behaviour {
+        Behaviour::Runs => "/bin/sleep 1000".to_owned(),
+        Behaviour::Drains(time) => format!(
+            "/bin/sh -c 'trap \"sleep {}; exit 0\" TERM; : > prepared.{name}; \
+             while :; do sleep 0.05; done'",
+            time.as_secs_f64()
+        ),
+        Behaviour::Exits { after, status } => {
+            format!("/bin/sh -c 'sleep {}; exit {status}'", after.as_secs_f64())
+        }
+        Behaviour::NotFound => name.clone(),
+    };
+    let exitcodes: Vec<_> = exitcodes.iter().map(ToString::to_string).collect();
+    format!(
+        "[program:{}]\ncommand={command}\n{instances}autostart={autostart}\n\
+         autorestart={autorestart}\nstartsecs={}\nstartretries={startretries}\nstopwaitsecs={}\n\
+         exitcodes={}\nenvironment=OTHER=\"{other}\"\nkillasgroup=true\n",
+        group.name,
+        startsecs.as_secs(),
+        stopwaitsecs.as_secs(),
+        exitcodes.join(",")
+    )
+}
+
+macro_rules! contract {
+    ($($name:ident)*) => {
+        mod fake {
+            $(#[test]
+            fn $name() {
+                super::$name(&mut super::FakeHost(super::FakeSupervisord::new()));
+            })*
+        }
+        mod real {
+            $(#[test]
+            fn $name() {
+                if let Some(mut host) = super::RealHost::start() {
+                    super::$name(&mut host);
+                }
+            })*
+        }
+    };
+}
+
+contract! {
+    reload_compares_the_files_with_what_runs
+    add_answers_before_it_starts_anything
+    autostart_decides_what_an_added_group_does
+    add_takes_what_was_read_last
+    a_group_cannot_be_added_twice
+    a_group_cannot_be_removed_while_it_runs
+    unknown_names_are_faults
+    an_unwaited_stop_answers_while_the_process_still_stops
+    what_is_stopped_cannot_be_stopped
+    what_runs_cannot_be_started
+    a_crash_at_once_ends_in_fatal
+    a_crash_after_startsecs_is_restarted_without_end
+    an_exit_that_was_expected_stays_an_exit
+    a_command_that_is_not_there
+    one_fault_does_not_stop_the_batch
+    a_broken_file_changes_nothing
+    two_hundred_groups_in_one_batch
+    the_processes_of_a_group_are_stopped_one_by_one
+    odd_names_are_bad_names
+}
+
+/// A group that needs no startsecs to be RUNNING.
+fn quick(name: &str, behaviour: Behaviour) -> GroupConfig {
+    GroupConfig::program(name, behaviour).each(|process| process.startsecs = Duration::ZERO)
+}
+
+fn add(name: &str) -> Call {
+    Call::AddProcessGroup(name.to_owned())
+}
+
+fn remove(name: &str) -> Call {
+    Call::RemoveProcessGroup(name.to_owned())
+}
+
+fn stop(namespec: &str) -> Call {
+    Call::StopProcess(namespec.to_owned())
+}
+
+fn start(namespec: &str) -> Call {
+    Call::StartProcess(namespec.to_owned())
+}
+
+fn done(host: &mut impl Host, call: Call) {
+    assert_eq!(host.door().call(call.clone()).unwrap(), Ok(Answer::Done), "{call:?}");
+}
+
+/// The fault of a call, which must be worded `NAME: detail` on both.
+fn refused(host: &mut impl Host, call: Call, code: FaultCode, detail: &str) {
+    let answer = host.door().call(call.clone()).unwrap();
+    assert_eq!(answer, Err(Fault::new(code, detail)), "{call:?}");
+}
+
+fn reload(host: &mut impl Host) -> Reload {
+    host.door().reload_config().unwrap().unwrap()
+}
+
+fn processes(host: &mut impl Host) -> Vec<ProcessInfo> {
+    host.door().get_all_process_info().unwrap().unwrap()
+}
+
+fn process(host: &mut impl Host, namespec: &str) -> ProcessInfo {
+    processes(host).into_iter().find(|one| one.namespec() == namespec).unwrap()
+}
+
+fn wait_for(host: &mut impl Host, namespec: &str, state: ProcessState) -> ProcessInfo {
+    host.wait(&format!("{namespec} is {state:?}"), &|processes| {
+        processes.iter().any(|one| one.namespec() == namespec && one.state == state)
+    });
+    process(host, namespec)
+}
+
+/// Writes, reads and adds these groups.
+fn run(host: &mut impl Host, groups: Vec<GroupConfig>) {
+    let names: Vec<_> = groups.iter().map(|group| group.name.clone()).collect();
+    host.write(groups);
+    reload(host);
+    for name in names {
+        done(host, add(&name));
+    }
+}
+
+fn difference(added: &[&str], changed: &[&str], removed: &[&str]) -> Reload {
+    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    Reload { added: owned(added), changed: owned(changed), removed: owned(removed) }
+}
+
+fn reload_compares_the_files_with_what_runs(host: &mut impl Host) {
+    assert_eq!(reload(host), Reload::default());
+    let idle = |name| GroupConfig::program(name, Behaviour::Runs).each(|p| p.autostart = false);
+    host.write(vec![idle("b"), idle("a"), idle("c")]);
+    assert_eq!(reload(host), difference(&["a", "b", "c"], &[], &[]));
+    // Reading is no applying: it says the same again.
+    assert_eq!(reload(host), difference(&["a", "b", "c"], &[], &[]));
+    for name in ["a", "b", "c"] {
+        done(host, add(name));
+    }
+    assert_eq!(reload(host), Reload::default());
+
+    host.write(vec![idle("a"), idle("b").each(|p| p.other = "new".into()), idle("d")]);
+    assert_eq!(reload(host), difference(&["d"], &["b"], &["c"]));
+    done(host, remove("c"));
+    done(host, remove("b"));
+    assert_eq!(reload(host), difference(&["b", "d"], &[], &[]));
+    // Back to how it was: nothing is changed any more.
+    host.write(vec![idle("a")]);
+    assert_eq!(reload(host), Reload::default());
+}
+
+fn add_answers_before_it_starts_anything(host: &mut impl Host) {
+    host.write(vec![GroupConfig::program("web", Behaviour::Runs)]);
+    let calls = [Call::ReloadConfig, add("web"), Call::GetAllProcessInfo];
+    let answers = host.door().batch(&calls).unwrap();
+    let Some(Ok(Answer::Processes(processes))) = answers.last() else { unreachable!() };
+    let [web] = &processes[..] else { unreachable!() };
+    assert_eq!((web.state, web.pid, web.start), (ProcessState::Stopped, 0, 0));
+    assert_eq!(web.description, "Not started");
+    let starting = wait_for(host, "web:web", ProcessState::Starting);
+    assert!(starting.pid > 0 && starting.start > 0, "{starting:?}");
+    let running = wait_for(host, "web:web", ProcessState::Running);
+    assert_eq!((running.pid, running.start), (starting.pid, starting.start));
+    assert!(running.description.starts_with(&format!("pid {}, uptime 0:00:0", running.pid)));
+}
+
+fn autostart_decides_what_an_added_group_does(host: &mut impl Host) {
+    let idle = quick("idle", Behaviour::Runs).each(|process| process.autostart = false);
+    run(host, vec![idle, quick("web", Behaviour::Runs)]);
+    wait_for(host, "web:web", ProcessState::Running);
+    assert_eq!(process(host, "idle:idle").state, ProcessState::Stopped);
+    done(host, start("idle:idle"));
+    wait_for(host, "idle:idle", ProcessState::Running);
+    // What was stopped by hand stays so.
+    done(host, stop("web:web"));
+    let stopped = wait_for(host, "web:web", ProcessState::Stopped);
+    assert!(stopped.stop >= stopped.start && stopped.start > 0, "{stopped:?}");
+    assert_eq!(stopped.exitstatus, -1, "ended by a signal");
+    assert_eq!(reload(host), Reload::default());
+    assert_eq!(process(host, "web:web").state, ProcessState::Stopped);
+}
+
+fn add_takes_what_was_read_last(host: &mut impl Host) {
+    host.write(vec![quick("web", Behaviour::Runs)]);
+    refused(host, add("web"), FaultCode::BadName, "web");
+    reload(host);
+    host.write(vec![]);
+    done(host, add("web"));
+    assert_eq!(reload(host), difference(&[], &[], &["web"]));
+}
+
+fn a_group_cannot_be_added_twice(host: &mut impl Host) {
+    run(host, vec![quick("web", Behaviour::Runs)]);
+    refused(host, add("web"), FaultCode::AlreadyAdded, "web");
+}
+
+fn a_group_cannot_be_removed_while_it_runs(host: &mut impl Host) {
+    run(host, vec![quick("web", Behaviour::Drains(Duration::from_millis(700)))]);
+    wait_for(host, "web:web", ProcessState::Running);
+    host.wait_until_prepared("web");
+    refused(host, remove("web"), FaultCode::StillRunning, "web");
+    done(host, stop("web:web"));
+    refused(host, remove("web"), FaultCode::StillRunning, "web");
+    assert_eq!(wait_for(host, "web:web", ProcessState::Stopped).exitstatus, 0);
+    done(host, remove("web"));
+    refused(host, remove("web"), FaultCode::BadName, "web");
+    assert_eq!(processes(host), []);
+}
+
+fn unknown_names_are_faults(host: &mut impl Host) {
+    run(host, vec![quick("web", Behaviour::Runs)]);
+    for call in [add, remove, start, stop] {
+        refused(host, call("nope"), FaultCode::BadName, "nope");
+    }
+    for call in [start, stop] {
+        refused(host, call("nope:web"), FaultCode::BadName, "nope:web");
+        refused(host, call("web:nope"), FaultCode::BadName, "web:nope");
+    }
+}
+
+fn an_unwaited_stop_answers_while_the_process_still_stops(host: &mut impl Host) {
+    run(host, vec![quick("web", Behaviour::Drains(Duration::from_millis(900)))]);
+    let running = wait_for(host, "web:web", ProcessState::Running);
+    host.wait_until_prepared("web");
+    done(host, stop("web:web"));
+    let stopping = process(host, "web:web");
+    assert_eq!((stopping.state, stopping.pid), (ProcessState::Stopping, running.pid));
+    refused(host, stop("web:web"), FaultCode::NotRunning, "web:web");
+    // Says true and does nothing: whoever restarts has to wait for STOPPED first.
+    done(host, start("web:web"));
+    let stopped = wait_for(host, "web:web", ProcessState::Stopped);
+    assert_eq!((stopped.pid, stopped.start), (0, running.start));
+}
+
+fn what_is_stopped_cannot_be_stopped(host: &mut impl Host) {
+    run(host, vec![quick("web", Behaviour::Runs).each(|process| process.autostart = false)]);
+    refused(host, stop("web:web"), FaultCode::NotRunning, "web:web");
+}
+
+fn what_runs_cannot_be_started(host: &mut impl Host) {
+    run(host, vec![quick("web", Behaviour::Runs)]);
+    wait_for(host, "web:web", ProcessState::Running);
+    refused(host, start("web:web"), FaultCode::AlreadyStarted, "web:web");
+    // A name alone is the process of that name in the group of that name.
+    refused(host, start("web"), FaultCode::AlreadyStarted, "web");
+}
+
+fn a_crash_at_once_ends_in_fatal(host: &mut impl Host) {
+    let crash = Behaviour::Exits { after: Duration::ZERO, status: 1 };
+    run(host, vec![GroupConfig::program("web", crash).each(|process| process.startretries = 1)]);
+    let backoff = wait_for(host, "web:web", ProcessState::Backoff);
+    let reason = "Exited too quickly (process log may have details)";
+    assert_eq!((backoff.spawnerr.as_str(), backoff.description.as_str()), (reason, reason));
+    assert_eq!((backoff.pid, backoff.exitstatus), (0, 0));
+    refused(host, start("web:web"), FaultCode::AlreadyStarted, "web:web");
+    refused(host, remove("web"), FaultCode::StillRunning, "web");
+    let fatal = wait_for(host, "web:web", ProcessState::Fatal);
+    assert_eq!(fatal.description, reason);
+    refused(host, stop("web:web"), FaultCode::NotRunning, "web:web");
+    // FATAL is for good, until a start begins anew; a stop ends BACKOFF at once.
+    done(host, start("web:web"));
+    wait_for(host, "web:web", ProcessState::Backoff);
+    done(host, stop("web:web"));
+    assert_eq!(process(host, "web:web").state, ProcessState::Stopped);
+    done(host, remove("web"));
+}
+
+fn a_crash_after_startsecs_is_restarted_without_end(host: &mut impl Host) {
+    let crash = Behaviour::Exits { after: Duration::from_millis(300), status: 1 };
+    run(host, vec![quick("web", crash).each(|process| process.startretries = 0)]);
+    let mut pids = Vec::new();
+    for _ in 0..3 {
+        let running = wait_for(host, "web:web", ProcessState::Running);
+        assert!(!pids.contains(&running.pid));
+        pids.push(running.pid);
+        let last = running.pid;
+        host.wait("it has another pid", &|processes| {
+            processes.iter().all(|one| one.pid != last && one.state == ProcessState::Running)
+        });
+    }
+}
+
+fn an_exit_that_was_expected_stays_an_exit(host: &mut impl Host) {
+    let exit = |status| Behaviour::Exits { after: Duration::from_millis(200), status };
+    run(
+        host,
+        vec![
+            quick("expected", exit(0)),
+            quick("listed", exit(7)).each(|process| process.exitcodes = vec![0, 7]),
+            quick("never", exit(3)).each(|process| process.autorestart = Autorestart::Never),
+        ],
+    );
+    assert_eq!(wait_for(host, "expected:expected", ProcessState::Exited).exitstatus, 0);
+    let listed = wait_for(host, "listed:listed", ProcessState::Exited);
+    assert_eq!((listed.exitstatus, listed.spawnerr.as_str(), listed.pid), (7, "", 0));
+    let never = wait_for(host, "never:never", ProcessState::Exited);
+    assert_eq!((never.exitstatus, never.spawnerr.as_str()), (3, "Bad exit code 3"));
+    refused(host, stop("never:never"), FaultCode::NotRunning, "never:never");
+    done(host, remove("never"));
+}
+
+fn a_command_that_is_not_there(host: &mut impl Host) {
+    let retries = |process: &mut ProcessConfig| process.startretries = 0;
+    run(host, vec![GroupConfig::program("no-such-command", Behaviour::NotFound).each(retries)]);
+    let namespec = "no-such-command:no-such-command";
+    let fatal = wait_for(host, namespec, ProcessState::Fatal);
+    assert_eq!(fatal.spawnerr, "can't find command 'no-such-command'");
+    refused(host, start(namespec), FaultCode::NoFile, &fatal.spawnerr);
+}
+
+fn one_fault_does_not_stop_the_batch(host: &mut impl Host) {
+    host.write(vec![quick("a", Behaviour::Runs), quick("b", Behaviour::Runs)]);
+    reload(host);
+    let calls = [add("a"), add("nope"), add("b"), add("a"), Call::GetState];
+    let answers = host.door().batch(&calls).unwrap();
+    assert_eq!(
+        answers,
+        [
+            Ok(Answer::Done),
+            Err(Fault::new(FaultCode::BadName, "nope")),
+            Ok(Answer::Done),
+            Err(Fault::new(FaultCode::AlreadyAdded, "a")),
+            Ok(Answer::Number(1)),
+        ]
+    );
+}
+
+fn a_broken_file_changes_nothing(host: &mut impl Host) {
+    run(host, vec![quick("web", Behaviour::Runs)]);
+    let before = wait_for(host, "web:web", ProcessState::Running);
+    host.write(vec![quick("other", Behaviour::Runs)]);
+    host.break_config();
+    let fault = host.door().reload_config().unwrap().unwrap_err();
+    assert_eq!(fault.code, FaultCode::CantReread);
+    assert!(fault.text.starts_with("CANT_REREAD: File contains no section headers."), "{fault}");
+    let after = process(host, "web:web");
+    assert_eq!((after.pid, after.start), (before.pid, before.start));
+    // What was read before is still what can be added.
+    refused(host, add("other"), FaultCode::BadName, "other");
+    refused(host, add("web"), FaultCode::AlreadyAdded, "web");
+    host.write(vec![quick("other", Behaviour::Runs)]);
+    assert_eq!(reload(host), difference(&["other"], &[], &["web"]));
+}
+
+fn two_hundred_groups_in_one_batch(host: &mut impl Host) {
+    let names: Vec<_> = (0..200).map(|n| format!("p{n:03}")).collect();
+    let idle = |name: &String| quick(name, Behaviour::Runs).each(|p| p.autostart = false);
+    host.write(names.iter().map(idle).collect());
+    assert_eq!(reload(host).added, names);
+    let adds: Vec<_> = names.iter().map(|name| add(name)).collect();
+    assert_eq!(host.door().batch(&adds).unwrap(), vec![Ok(Answer::Done); 200]);
+    let found: Vec<_> = processes(host).into_iter().map(|one| one.group).collect();
+    assert_eq!(found, names);
+}
+
+fn the_processes_of_a_group_are_stopped_one_by_one(host: &mut impl Host) {
+    let quick = |process: &mut ProcessConfig| process.startsecs = Duration::ZERO;
+    run(host, vec![GroupConfig::instances("web", 3, &Behaviour::Runs).each(quick)]);
+    for namespec in ["web:web_00", "web:web_01", "web:web_02"] {
+        wait_for(host, namespec, ProcessState::Running);
+    }
+    refused(host, stop("web"), FaultCode::BadName, "web");
+    done(host, stop("web:web_01"));
+    wait_for(host, "web:web_01", ProcessState::Stopped);
+    assert_eq!(process(host, "web:web_02").state, ProcessState::Running);
+    refused(host, remove("web"), FaultCode::StillRunning, "web");
+    let stops = [stop("web:web_00"), stop("web:web_02")];
+    assert_eq!(host.door().batch(&stops).unwrap(), vec![Ok(Answer::Done); 2]);
+    host.wait("all are stopped", &|all| all.iter().all(|one| one.state.is_stopped()));
+    done(host, remove("web"));
+}
+
+/// Markup and line ends reach supervisord as they are.
+fn odd_names_are_bad_names(host: &mut impl Host) {
+    for name in
+        ["a&b<c>\"d\"'e", "&amp;", "]]>", " blank ", "é漢🦀", "line\nline", "cr\rlf\r\n", "%s"]
+    {
+        refused(host, add(name), FaultCode::BadName, name);
+    }
+    // Nothing else in the batch suffers from a character that XML cannot carry.
+    let answers = host.door().batch(&[add("bell\u{7}"), Call::GetState]).unwrap();
+    assert!(matches!(&answers[0], Err(Fault { code: FaultCode::BadName, .. })), "{answers:?}");
+    assert_eq!(answers[1], Ok(Answer::Number(1)));
+}
