@@ -16,6 +16,7 @@
 
 pub mod actual;
 pub mod apply;
+pub mod cli;
 pub mod desired;
 pub mod error;
 pub mod event;
@@ -24,6 +25,7 @@ pub mod host;
 pub mod inventory;
 pub mod plan;
 pub mod playbook;
+pub mod report;
 pub mod runner;
 pub mod state;
 pub mod supervisord;

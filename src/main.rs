@@ -1,5 +1,7 @@
 //! Parses the command line, runs it and turns its outcome into the exit status.
 
-fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(supervisor_sync::cli::run())
 }

@@ -375,8 +375,7 @@ impl Doors<'_> {
             let seconds_left = group.deadline.saturating_sub(now).as_secs();
             let of_group = groups.get(&group.item.group).map_or(&[][..], Vec::as_slice);
             let waited = of_group.iter().filter(|p| group.concerns(&p.name) && !is_down(p));
-            processes
-                .extend(waited.map(|p| Waited { namespec: p.namespec(), seconds_left }));
+            processes.extend(waited.map(|p| Waited { namespec: p.namespec(), seconds_left }));
         }
         let names: Vec<String> = processes.iter().map(|p| p.namespec.clone()).collect();
         if names != *shown && !names.is_empty() {
@@ -430,10 +429,7 @@ impl Active<'_> {
 }
 
 fn is_up(process: &ProcessInfo) -> bool {
-    matches!(
-        process.state,
-        ProcessState::Starting | ProcessState::Running | ProcessState::Backoff
-    )
+    matches!(process.state, ProcessState::Starting | ProcessState::Running | ProcessState::Backoff)
 }
 
 fn is_down(process: &ProcessInfo) -> bool {

@@ -83,7 +83,8 @@ pub fn apply_site(
     };
     // Phase 5: processes.
     let (site, state) = (&plan.domain, doors.state);
-    if let Err(error) = state.advance(doors.files, site, JournalPhase::Files, JournalPhase::Groups) {
+    if let Err(error) = state.advance(doors.files, site, JournalPhase::Files, JournalPhase::Groups)
+    {
         let error = ApplyError::new(FailedAt::State, error);
         return report.ended(doors.undo_files(&journal, JournalPhase::Files, error));
     }

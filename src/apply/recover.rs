@@ -27,13 +27,13 @@ impl Doors<'_> {
         } else {
             Ok(None)
         };
-        let closed = recorded.and_then(|revision| {
-            state.close(files, site, JournalPhase::Groups).map(|()| revision)
-        });
+        let closed = recorded
+            .and_then(|revision| state.close(files, site, JournalPhase::Groups).map(|()| revision));
         match closed {
             Ok(revision) => Outcome::Applied { revision },
             Err(error) => {
-                let undo_errors = vec!["the revision is not recorded; programs are as wanted".into()];
+                let undo_errors =
+                    vec!["the revision is not recorded; programs are as wanted".into()];
                 Outcome::Stuck { cause: ApplyError::new(FailedAt::State, error), undo_errors }
             }
         }
@@ -59,9 +59,8 @@ impl Doors<'_> {
             Ok(reread) => {
                 let back = work.reversed(plan, &reread);
                 match self.update(site, &back) {
-                    Ok(troubles) => errors.extend(
-                        troubles.iter().map(|t| format!("{} {}", t.namespec, t.reason)),
-                    ),
+                    Ok(troubles) => errors
+                        .extend(troubles.iter().map(|t| format!("{} {}", t.namespec, t.reason))),
                     Err(error) => errors.push(error.error.to_string()),
                 }
                 errors.extend(self.not_running_again(plan, work));

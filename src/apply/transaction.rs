@@ -74,8 +74,7 @@ impl Doors<'_> {
             ApplyError::new(FailedAt::State, error.caused_by(&source))
         };
         let folders: Vec<&Path> = folders.iter().map(PathBuf::as_path).collect();
-        let with_state: Vec<&Path> =
-            folders.iter().copied().chain([self.state.root()]).collect();
+        let with_state: Vec<&Path> = folders.iter().copied().chain([self.state.root()]).collect();
         self.files.sync(&with_state).map_err(on_disk)?;
         self.swap(site, journal)?;
         self.files.sync(&folders).map_err(on_disk)
@@ -255,9 +254,7 @@ pub(super) fn restore(files: &dyn Files, journal: &Journal) -> Vec<NotRestored> 
 fn is(entry: &Entry, content: &Content) -> bool {
     match (entry, content) {
         (Entry::Absent, Content::Absent) => true,
-        (Entry::File(now), Content::File(then)) => {
-            now.bytes == then.bytes && now.mode == then.mode
-        }
+        (Entry::File(now), Content::File(then)) => now.bytes == then.bytes && now.mode == then.mode,
         (Entry::Link { target, .. }, Content::Link(then)) => target == then,
         _ => false,
     }

@@ -84,7 +84,13 @@ impl Doors<'_> {
                         change: ProcessChange::Healthy,
                     }),
                     Verdict::Failed(reason) => {
-                        troubles.push(trouble(self.files, watch.group, watch.name, watch.desired, reason));
+                        troubles.push(trouble(
+                            self.files,
+                            watch.group,
+                            watch.name,
+                            watch.desired,
+                            reason,
+                        ));
                     }
                 }
                 false

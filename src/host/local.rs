@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::{AppliedSite, Instance, PlannedSite, Reply, Request, RevisionSummary, SiteHistory, Target, runner};
+use super::{
+    AppliedSite, Instance, PlannedSite, Reply, Request, RevisionSummary, SiteHistory, Target,
+    runner,
+};
 use crate::apply::{ApplyError, Doors, FailedAt};
 use crate::desired::DaemonFacts;
 use crate::error::CommandError;
@@ -125,7 +128,8 @@ impl Target for LocalHost {
             Request::Plan { sites, goal, options } => {
                 let mut planned = Vec::new();
                 for instance in self.instances(&sites) {
-                    match self.with_instance(&instance, events, |i| i.plan(&instance, goal, &options))
+                    match self
+                        .with_instance(&instance, events, |i| i.plan(&instance, goal, &options))
                     {
                         Ok(plans) => planned.extend(plans),
                         Err(error) => planned.extend(instance.iter().map(|site| PlannedSite {

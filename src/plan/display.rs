@@ -114,9 +114,7 @@ fn starts(group: &GroupView) -> bool {
     match &group.action {
         GroupAction::Add { start } => *start || group.autostart,
         GroupAction::Start { .. } => true,
-        GroupAction::Replace { start } => {
-            group.running.is_empty() && (*start || group.autostart)
-        }
+        GroupAction::Replace { start } => group.running.is_empty() && (*start || group.autostart),
         _ => false,
     }
 }

@@ -40,8 +40,7 @@ pub fn plan_site(
     let sections = Sections::read(&plan, actual);
     let own = OwnGroups::find(desired, daemon, actual, &sections);
     for group in &own.names {
-        let context =
-            GroupContext { group, desired, daemon, actual, options, sections: &sections };
+        let context = GroupContext { group, desired, daemon, actual, options, sections: &sections };
         let ran = context.ran();
         match context.change(&ran) {
             Some(change) => {
@@ -254,7 +253,8 @@ impl GroupContext<'_> {
             return Some((GroupAction::Replace { start }, reason));
         }
         if self.options.restart {
-            let stays = |p: &&ProcessInfo| p.state != ProcessState::Stopped || ran.contains(&p.name);
+            let stays =
+                |p: &&ProcessInfo| p.state != ProcessState::Stopped || ran.contains(&p.name);
             let processes: Vec<String> =
                 self.processes().iter().filter(stays).map(|p| p.name.clone()).collect();
             return Some(if processes.is_empty() {
@@ -297,7 +297,10 @@ impl GroupContext<'_> {
         let wanted = self.desired.groups.get(self.group).map(|group| group.stopwaitsecs);
         let recorded = self.actual.record.as_ref().and_then(|r| r.groups.get(self.group));
         let in_file = self.sections.before.get(self.group).map(|options| {
-            options.get("stopwaitsecs").and_then(|text| text.parse().ok()).unwrap_or(SUPERVISORDS_STOPWAITSECS)
+            options
+                .get("stopwaitsecs")
+                .and_then(|text| text.parse().ok())
+                .unwrap_or(SUPERVISORDS_STOPWAITSECS)
         });
         let known = [wanted, recorded.map(|group| group.stopwaitsecs), in_file];
         known.into_iter().flatten().max().unwrap_or(SUPERVISORDS_STOPWAITSECS)
@@ -305,10 +308,7 @@ impl GroupContext<'_> {
 }
 
 fn is_up(process: &ProcessInfo) -> bool {
-    matches!(
-        process.state,
-        ProcessState::Starting | ProcessState::Running | ProcessState::Backoff
-    )
+    matches!(process.state, ProcessState::Starting | ProcessState::Running | ProcessState::Backoff)
 }
 
 /// STOPPED after it had been started: supervisord itself never does that, an exit is EXITED or
@@ -334,10 +334,12 @@ fn refusals(
     refusals.extend(broken_config(daemon, plan));
     let folders = actual.missing_folders.iter().filter(|_| !desired.files.is_empty());
     refusals.extend(folders.map(|path| Refusal::MissingFolder { path: path.clone() }));
-    refusals.extend(actual.claimed.iter().map(|(path, other)| Refusal::ClaimedBySite {
-        path: path.clone(),
-        other: other.clone(),
-    }));
+    refusals.extend(
+        actual.claimed.iter().map(|(path, other)| Refusal::ClaimedBySite {
+            path: path.clone(),
+            other: other.clone(),
+        }),
+    );
     for (path, change) in &plan.files {
         if let Entry::Other(what) = change.before {
             refusals.push(Refusal::NotAFile { path: path.clone(), what: what.to_owned() });
@@ -362,9 +364,10 @@ fn refusals(
         }));
     }
     let is_included = |path: &Path| supervisord::include::matches(&daemon.include_patterns, path);
-    let unread = desired.files.iter().find(|(path, file)| {
-        file.kind == FileKind::Supervisor && !is_included(path)
-    });
+    let unread = desired
+        .files
+        .iter()
+        .find(|(path, file)| file.kind == FileKind::Supervisor && !is_included(path));
     refusals.extend(unread.map(|(path, _)| Refusal::NotIncluded { path: path.clone() }));
     refusals.retain(|refusal| {
         refusal.overridden_by().is_none_or(|said| !options.overrides.contains(&said))
@@ -449,9 +452,8 @@ fn warnings(
         if desired.files.contains_key(&program.file) || actual.owned.contains(&program.file) {
             continue;
         }
-        let shared = |group: &&DesiredGroup| {
-            program.logs.iter().any(|log| Path::new(log) == group.log)
-        };
+        let shared =
+            |group: &&DesiredGroup| program.logs.iter().any(|log| Path::new(log) == group.log);
         if let Some(group) = desired.groups.values().find(shared) {
             warnings.push(format!(
                 "program {} of {} writes to {} too: rotation will damage it",
@@ -471,11 +473,9 @@ fn notes(daemon: &ActualDaemon, actual: &ActualSite, own: &OwnGroups) -> Vec<Str
         .map(|(path, why)| format!("{} is left alone: {why}", path.display()))
         .collect();
     if let Ok(reread) = &daemon.reread {
-        for (what, groups) in [
-            ("added", &reread.added),
-            ("changed", &reread.changed),
-            ("removed", &reread.removed),
-        ] {
+        for (what, groups) in
+            [("added", &reread.added), ("changed", &reread.changed), ("removed", &reread.removed)]
+        {
             let others: Vec<&str> = groups
                 .iter()
                 .filter(|group| !own.names.contains(*group))

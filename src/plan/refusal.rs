@@ -159,7 +159,9 @@ impl Refusal {
             Self::BrokenConfig { file: Some(file), .. } => {
                 format!("repair or move away {}, then try again", file.display())
             }
-            Self::BrokenConfig { file: None, .. } => "see what it says: supervisorctl reread".into(),
+            Self::BrokenConfig { file: None, .. } => {
+                "see what it says: supervisorctl reread".into()
+            }
             Self::ClaimedBySite { .. } => {
                 "two sites cannot share a file: rename the program of one of them".into()
             }
@@ -171,7 +173,10 @@ impl Refusal {
                 format!("rename the program, or remove it from {}", file.display())
             }
             Self::MissingFolder { path } => {
-                format!("install supervisor and logrotate: apt install supervisor logrotate; or set paths if it is elsewhere than {}", path.display())
+                format!(
+                    "install supervisor and logrotate: apt install supervisor logrotate; or set paths if it is elsewhere than {}",
+                    path.display()
+                )
             }
             Self::MissingUser { user, .. } => {
                 format!("create it: useradd --create-home {user}; or set user: in the inventory")

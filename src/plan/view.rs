@@ -204,7 +204,10 @@ fn masked(before: &[u8], after: &[u8]) -> (String, String) {
 }
 
 fn environments(text: &str) -> Vec<String> {
-    text.lines().filter(|line| is_environment(line)).map(|line| line.trim_end().to_owned()).collect()
+    text.lines()
+        .filter(|line| is_environment(line))
+        .map(|line| line.trim_end().to_owned())
+        .collect()
 }
 
 fn is_environment(line: &str) -> bool {
@@ -284,7 +287,8 @@ mod tests {
 
     #[test]
     fn an_environment_somebody_else_wrote_is_masked_whole() {
-        for line in ["environment = A=x y,B=secret", "ENVIRONMENT: A=secret", "environment=secret"] {
+        for line in ["environment = A=x y,B=secret", "ENVIRONMENT: A=secret", "environment=secret"]
+        {
             let shown = diff(format!("{line}\n  C='secret'\n").as_bytes(), b"");
             assert!(!shown.contains("secret"), "{shown}");
         }

@@ -74,8 +74,9 @@ impl Environment {
             "sudo" => Perms::Sudo,
             "none" => Perms::None,
             _ => {
-                return Err(Problem::new("Invalid DEPLOYER_PERMS")
-                    .because("it must be root, sudo or none"));
+                return Err(
+                    Problem::new("Invalid DEPLOYER_PERMS").because("it must be root, sudo or none")
+                );
             }
         };
         let domain = Domain::parse(&domain).map_err(|reason| {
@@ -104,9 +105,9 @@ impl Environment {
 fn site(variable: &dyn Fn(&str) -> Option<String>, domain: Domain) -> Result<Site, Problem> {
     let defaults = Paths::default();
     let path = |name: &str, default: Option<AbsolutePath>| match variable(name) {
-        Some(text) if !text.is_empty() => AbsolutePath::parse(&text)
-            .map(Some)
-            .map_err(|reason| Problem::new(format!("Invalid {name}")).because(format!("it {reason}"))),
+        Some(text) if !text.is_empty() => AbsolutePath::parse(&text).map(Some).map_err(|reason| {
+            Problem::new(format!("Invalid {name}")).because(format!("it {reason}"))
+        }),
         _ => Ok(default),
     };
     let or = |name: &str, default: AbsolutePath| {

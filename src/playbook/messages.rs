@@ -3,8 +3,9 @@
 use super::Output;
 use crate::apply::{ApplyError, FailedAt, Outcome, ProgramTrouble, SiteReport};
 use crate::error::{CommandError, ErrorKind};
-use crate::event::{Event, ProcessChange, Step, WaitingFor};
+use crate::event::Event;
 use crate::plan::{PlanView, Refusal};
+use crate::report::describe::{Line, describe};
 
 /// An error as the playbook prints it.
 pub(super) struct Words {
@@ -95,59 +96,15 @@ pub(super) fn trouble(trouble: &ProgramTrouble) -> String {
 
 /// Progress, a line a step.
 pub(super) fn tell(event: &Event, output: &mut Output<'_>) {
-    match event {
-        Event::Step { step, .. } => tell_step(step, output),
-        Event::Planned(plan) => {
-            for note in &plan.notes {
-                output.arrow(&format!("Note: {note}"));
-            }
+    if let Event::Planned(plan) = event {
+        for note in &plan.notes {
+            output.arrow(&format!("Note: {note}"));
         }
-        Event::LockHeld { holder } => output.arrow(&format!("Waiting for {holder} to end")),
-        Event::Waiting { until: WaitingFor::Stop, processes, .. } => {
-            let names: Vec<&str> = processes.iter().map(|p| p.namespec.as_str()).collect();
-            let longest = processes.iter().map(|p| p.seconds_left).max().unwrap_or(0);
-            output.arrow(&format!(
-                "Waiting for {} to stop (at most {longest} s)",
-                names.join(", ")
-            ));
-        }
-        Event::Process { name, change, .. } => match change {
-            ProcessChange::Removed => output.arrow(&format!("{name}: removed process group")),
-            ProcessChange::Added => output.arrow(&format!("{name}: added process group")),
-            ProcessChange::Stopped => output.arrow(&format!("{name}: stopped")),
-            ProcessChange::Started => output.arrow(&format!("{name}: started")),
-            ProcessChange::Stopping | ProcessChange::Healthy => {}
-        },
-        Event::Waiting { until: WaitingFor::Health, .. } => {}
-        Event::Note { text, .. } => output.arrow(&format!("Note: {text}")),
-        Event::Warning { text, .. } => output.warn(text),
     }
-}
-
-fn tell_step(step: &Step, output: &mut Output<'_>) {
-    match step {
-        Step::Recover { interrupted } => {
-            output.arrow(&format!("Undoing an apply that never ended: {interrupted}"));
+    for line in describe(event) {
+        match line {
+            Line::Progress(text) => output.arrow(&text),
+            Line::Warning(text) => output.warn(&text),
         }
-        Step::WriteSupervisor { files } if *files > 0 => {
-            output.arrow(&format!("Writing supervisor configs ({files})"));
-        }
-        Step::WriteLogrotate { files } if *files > 0 => {
-            output.arrow(&format!("Writing logrotate configs ({files})"));
-        }
-        Step::RemoveOrphans { paths } => {
-            for path in paths {
-                output.arrow(&format!("Removing {}", path.display()));
-            }
-        }
-        Step::Reread => output.arrow("Rereading supervisor configs"),
-        Step::Update { groups } => output.arrow(&format!("Updating supervisor ({groups})")),
-        Step::Undo => output.arrow("Putting everything back"),
-        Step::Verify { .. } => output.arrow("Watching programs"),
-        Step::WriteSupervisor { .. }
-        | Step::WriteLogrotate { .. }
-        | Step::Journal
-        | Step::Swap
-        | Step::Commit => {}
     }
 }

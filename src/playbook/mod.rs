@@ -117,8 +117,7 @@ fn sync(
 /// The deployment itself has succeeded: whatever happens here is a warning.
 fn restart(environment: &Environment, host: &mut dyn Target, output: &mut Output<'_>) -> String {
     let apply = ApplyOptions { verify: true, rollback: false, record: false };
-    let plan =
-        PlanOptions { restart: true, only_processes: true, ..PlanOptions::default() };
+    let plan = PlanOptions { restart: true, only_processes: true, ..PlanOptions::default() };
     let report = ask(environment, host, output, "playbook restart", plan, apply);
     let programs: Vec<String> = environment
         .site
@@ -195,9 +194,7 @@ fn ask(
     match reply {
         Err(error) => Err(messages::Words::of(&error)),
         Ok(Reply::Applied { sites }) => match sites.into_iter().next() {
-            Some(applied) => applied
-                .report
-                .map_err(|error| messages::at(&error, None)),
+            Some(applied) => applied.report.map_err(|error| messages::at(&error, None)),
             None => Err(messages::Words::plain("the host answered for no site")),
         },
         Ok(_) => Err(messages::Words::plain("the host answered something else")),
@@ -209,4 +206,3 @@ fn ask(
 fn write_result(path: &Path, result: &str) -> std::io::Result<()> {
     std::fs::write(path, result)
 }
-

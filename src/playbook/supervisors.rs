@@ -51,7 +51,11 @@ impl Item {
 
     fn program(&mut self, value: &Value) -> Option<Program> {
         let Value::Object(map) = value else {
-            self.problems.push(format!("item {} must be an object, not {}", self.number, kind(value)));
+            self.problems.push(format!(
+                "item {} must be an object, not {}",
+                self.number,
+                kind(value)
+            ));
             return None;
         };
         for key in map.keys().filter(|key| !KEYS.contains(&key.as_str())) {
@@ -78,9 +82,7 @@ impl Item {
         parse: fn(&str) -> Result<T, E>,
     ) -> Option<T> {
         match map.get(key) {
-            Some(Value::String(text)) => {
-                parse(text).map_err(|reason| self.tell(key, reason)).ok()
-            }
+            Some(Value::String(text)) => parse(text).map_err(|reason| self.tell(key, reason)).ok(),
             Some(other) => {
                 self.tell(key, format!("must be a text, not {}", kind(other)));
                 None
@@ -205,7 +207,8 @@ mod tests {
 
     #[test]
     fn every_problem_is_told_at_once() {
-        let text = r#"[{"program":"a b","script":"/x"},{"program":"b","script":"x.sh","numprocs":-1}]"#;
+        let text =
+            r#"[{"program":"a b","script":"/x"},{"program":"b","script":"x.sh","numprocs":-1}]"#;
         assert_eq!(parse(text).unwrap_err().rest.len(), 3);
     }
 }

@@ -153,11 +153,8 @@ impl Files for Disk {
 
     fn stage(&self, path: &Path, content: &FileContent) -> io::Result<()> {
         self.remove(path)?;
-        let mut file = std::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)?;
+        let mut file =
+            std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         file.write_all(&content.bytes)?;
         if let Some((uid, gid)) = content.owner {
             let now = file.metadata()?;

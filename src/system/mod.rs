@@ -6,5 +6,5 @@ pub mod interrupt;
 pub mod users;
 
 pub use clock::{Clock, SystemClock};
-pub use interrupt::Interrupt;
 pub use files::{Disk, Entry, FileContent, Files};
+pub use interrupt::Interrupt;

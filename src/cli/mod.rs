@@ -1,0 +1,116 @@
+//! The command line: one verb a file.
+
+mod agent;
+mod apply;
+mod check;
+mod generate;
+mod history;
+mod plan;
+mod playbook;
+mod runner;
+mod selected;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::error::{CommandError, ErrorKind};
+use crate::report::{Mode, Screen};
+use crate::system::Interrupt;
+
+/// Makes the programs under supervisord match an inventory: planned, applied as one transaction,
+/// verified, rolled back if it fails.
+#[derive(Debug, Parser)]
+#[command(name = "supervisor-sync", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+    #[command(flatten)]
+    shared: Shared,
+}
+
+/// What every verb takes.
+#[derive(Debug, Args)]
+struct Shared {
+    /// The inventory [default: $SUPERVISOR_SYNC_INVENTORY, else deployer.yml here or above]
+    #[arg(long, global = true, value_name = "FILE")]
+    inventory: Option<PathBuf>,
+    /// Print JSON, one document a line
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Check the inventory alone: every problem, no host touched
+    Check,
+    /// Show what an apply would do, host by host
+    Plan(plan::PlanArguments),
+    /// Make the hosts match the inventory
+    Apply(apply::ApplyArguments),
+    /// Show the revisions applied to each site
+    History(selected::SelectionArguments),
+    /// Go back to a former revision of a site
+    Rollback(apply::RollbackArguments),
+    /// Write a site's runner.sh
+    Runner(runner::RunnerArguments),
+    /// The environment contract of DeployerPHP's supervisor-sync.sh
+    Playbook {
+        #[command(subcommand)]
+        playbook: playbook::Verb,
+    },
+    /// The far end of sudo and SSH: one request on stdin, events and a reply on stdout
+    #[command(hide = true)]
+    Agent,
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+/// Runs the command line of this process and returns the exit status.
+pub fn run() -> u8 {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { ErrorKind::Usage.exit_status() } else { 0 };
+        }
+    };
+    let mode = if cli.shared.json { Mode::Json } else { Mode::Text };
+    let mut screen = Screen::new(mode);
+    match verb(cli, &mut screen) {
+        Ok(status) => status,
+        Err(error) => {
+            screen.error(None, &error);
+            error.kind.exit_status()
+        }
+    }
+}
+
+fn verb(cli: Cli, screen: &mut Screen) -> Result<u8, CommandError> {
+    let interrupt = Interrupt::listen()
+        .map_err(|source| CommandError::refused("cannot take signals").caused_by(&source))?;
+    let context = Context { shared: cli.shared, interrupt };
+    match cli.verb {
+        Verb::Check => check::run(&context, screen),
+        Verb::Plan(arguments) => plan::run(&context, &arguments, screen),
+        Verb::Apply(arguments) => apply::run(&context, &arguments, screen),
+        Verb::History(arguments) => history::run(&context, &arguments, screen),
+        Verb::Rollback(arguments) => apply::rollback(&context, &arguments, screen),
+        Verb::Runner(arguments) => runner::run(&context, &arguments, screen),
+        Verb::Playbook { playbook } => Ok(playbook::run(&context, playbook)),
+        Verb::Agent => Ok(agent::run(&context)),
+        Verb::Completions { shell } => generate::completions(shell, screen),
+        Verb::Man => generate::manual(screen),
+    }
+}
+
+/// What every verb works with.
+struct Context {
+    shared: Shared,
+    interrupt: Interrupt,
+}

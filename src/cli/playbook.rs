@@ -1,0 +1,33 @@
+//! `playbook sync` and `playbook restart`: everything from the environment, exit status 0 or 1.
+
+use clap::Subcommand;
+
+use super::Context;
+use crate::playbook::{Output, Perms, Playbook, run as run_playbook};
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(super) enum Verb {
+    /// Make the programs of one site match DEPLOYER_SUPERVISORS
+    Sync,
+    /// Restart the programs of DEPLOYER_SUPERVISORS after a deployment
+    Restart,
+}
+
+#[expect(clippy::disallowed_methods, reason = "an edge: this contract is the environment")]
+pub(super) fn run(context: &Context, verb: Verb) -> u8 {
+    let playbook = match verb {
+        Verb::Sync => Playbook::Sync,
+        Verb::Restart => Playbook::Restart,
+    };
+    let mut output = Output { stdout: &mut std::io::stdout(), stderr: &mut std::io::stderr() };
+    // Text that is no UTF-8 reaches the checks, which refuse it by name.
+    let variable = |name: &str| std::env::var_os(name).map(|v| v.to_string_lossy().into_owned());
+    let mut connect = |perms: Perms| match perms {
+        Perms::Sudo => context.sudo(),
+        Perms::Root | Perms::None => Ok(context.local()),
+    };
+    match run_playbook(playbook, &variable, &mut connect, &mut output) {
+        Ok(()) => 0,
+        Err(_) => 1,
+    }
+}

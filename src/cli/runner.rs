@@ -1,0 +1,95 @@
+//! `runner`: writes the runner.sh of the selected sites.
+
+use clap::Args;
+use serde::Serialize;
+
+use super::Context;
+use super::selected::{SelectionArguments, unexpected};
+use crate::error::CommandError;
+use crate::host::{Reply, Request};
+use crate::inventory::{AbsolutePath, NameError, Site};
+use crate::report::Screen;
+use crate::runner::{ExportedText, RunnerSpec, script};
+
+#[derive(Debug, Args)]
+pub(super) struct RunnerArguments {
+    #[command(flatten)]
+    selection: SelectionArguments,
+    /// DEPLOYER_RELEASE_PATH [default: the site's `current`]
+    #[arg(long, value_name = "PATH")]
+    release: Option<String>,
+    /// DEPLOYER_SHARED_PATH [default: the site's `shared`]
+    #[arg(long, value_name = "PATH")]
+    shared: Option<String>,
+    /// DEPLOYER_BRANCH
+    #[arg(long, default_value = "")]
+    branch: String,
+    /// DEPLOYER_PHP
+    #[arg(long, default_value = "")]
+    php: String,
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    path: &'a str,
+    changed: bool,
+}
+
+pub(super) fn run(
+    context: &Context,
+    arguments: &RunnerArguments,
+    screen: &mut Screen,
+) -> Result<u8, CommandError> {
+    let mut status = 0;
+    for work in context.selected(&arguments.selection, screen)? {
+        let name = work.host.name.as_str();
+        for site in &work.sites {
+            let written = spec(site, arguments).and_then(|(path, spec)| {
+                let request = Request::WriteRunner {
+                    path: path.clone(),
+                    script: script(&spec),
+                    owner: site.user.clone(),
+                };
+                match context.connect(&work.host)?.ask(request, &mut |_| {})? {
+                    Reply::RunnerWritten { changed } => Ok((path, changed)),
+                    _ => Err(unexpected()),
+                }
+            });
+            match written {
+                Ok((path, changed)) => {
+                    let path = path.as_str();
+                    screen.document("runner", Some(name), &Written { path, changed });
+                    let what = if changed { "written" } else { "is as wanted" };
+                    screen.print(&format!("{name}: {path} {what}\n"));
+                }
+                Err(error) => {
+                    screen.error(Some(name), &error);
+                    status = error.kind.exit_status();
+                }
+            }
+        }
+    }
+    Ok(status)
+}
+
+fn spec(
+    site: &Site,
+    arguments: &RunnerArguments,
+) -> Result<(AbsolutePath, RunnerSpec), CommandError> {
+    let bad = |what: &str| {
+        let what = what.to_owned();
+        move |reason: NameError| CommandError::refused(format!("{what} {reason}"))
+    };
+    let path = |what: &str, given: &Option<String>, default: String| {
+        AbsolutePath::parse(given.as_deref().unwrap_or(&default)).map_err(bad(what))
+    };
+    let spec = RunnerSpec {
+        release: path("--release", &arguments.release, site.current())?,
+        shared: path("--shared", &arguments.shared, format!("{}/shared", site.root()))?,
+        current: path("the site's current", &None, site.current())?,
+        domain: site.domain.clone(),
+        branch: ExportedText::parse(&arguments.branch).map_err(bad("--branch"))?,
+        php: ExportedText::parse(&arguments.php).map_err(bad("--php"))?,
+    };
+    Ok((path("the site's runner.sh", &None, site.runner())?, spec))
+}

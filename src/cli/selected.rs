@@ -1,0 +1,97 @@
+//! `--site`, `--on`: the part of the inventory a command is about, and the doors to its hosts.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::Context;
+use crate::error::CommandError;
+use crate::fleet::SudoHost;
+use crate::host::{LocalHost, Target};
+use crate::inventory::{self, Connection, Host, Inventory, Privilege, Selector, Site};
+use crate::report::{Mode, Screen};
+use crate::system::users;
+
+/// Which sites on which hosts.
+#[derive(Debug, Args)]
+pub(super) struct SelectionArguments {
+    /// Only these sites (comma separated, `*` for any text)
+    #[arg(long = "site", value_name = "DOMAIN")]
+    pub(super) sites: Vec<String>,
+    /// Only these hosts: names or @tags (comma separated, `*` for any text)
+    #[arg(long = "on", value_name = "HOST")]
+    pub(super) hosts: Vec<String>,
+}
+
+/// A host with the sites that are selected on it.
+pub(super) struct Work {
+    pub(super) host: Host,
+    pub(super) sites: Vec<Site>,
+}
+
+impl Context {
+    /// Reads and checks the inventory; its problems are shown here, all of them.
+    pub(super) fn inventory(&self, screen: &mut Screen) -> Result<Inventory, CommandError> {
+        let loaded = inventory::load(self.shared.inventory.as_deref())?;
+        inventory::read(&loaded.name(), &loaded.text).map_err(|problems| {
+            if screen.mode() == Mode::Json {
+                screen.document("problems", None, &problems);
+            } else {
+                let coloured = screen.colour() == crate::plan::Colour::Ansi;
+                screen.complain(&problems.render(coloured));
+            }
+            problems.refusal()
+        })
+    }
+
+    /// The hosts and sites that are selected; at least one site.
+    pub(super) fn selected(
+        &self,
+        arguments: &SelectionArguments,
+        screen: &mut Screen,
+    ) -> Result<Vec<Work>, CommandError> {
+        let inventory = self.inventory(screen)?;
+        let selector = Selector::new(&arguments.sites, &arguments.hosts, &[])?;
+        let selection = selector.select(&inventory)?.with_sites()?;
+        let work = |host: inventory::SelectedHost<'_>| Work {
+            host: host.host.clone(),
+            sites: host.sites.iter().map(|selected| selected.site.clone()).collect(),
+        };
+        Ok(selection.hosts.into_iter().map(work).collect())
+    }
+
+    /// The door to a host.
+    pub(super) fn connect(&self, host: &Host) -> Result<Box<dyn Target>, CommandError> {
+        match host.connection {
+            Connection::Ssh => Err(CommandError::refused(format!(
+                "{} is another machine, which this release cannot reach",
+                host.name
+            ))
+            .hint("run supervisor-sync on it, with `connection: local` for that server")),
+            Connection::Local => match host.privilege {
+                Some(Privilege::Sudo) => self.sudo(),
+                None if !users::is_root() => self.sudo(),
+                Some(Privilege::Root | Privilege::None) | None => Ok(self.local()),
+            },
+        }
+    }
+
+    /// This machine, as whoever we are.
+    pub(super) fn local(&self) -> Box<dyn Target> {
+        let state = LocalHost::default_state_base();
+        Box::new(LocalHost::new(state, self.interrupt.clone()))
+    }
+
+    /// This machine, through sudo.
+    pub(super) fn sudo(&self) -> Result<Box<dyn Target>, CommandError> {
+        let binary: PathBuf = std::env::current_exe().map_err(|source| {
+            CommandError::refused("cannot tell the path of this program").caused_by(&source)
+        })?;
+        Ok(Box::new(SudoHost::new(binary)))
+    }
+}
+
+/// An answer of another kind than was asked for: the two ends are not of one release.
+pub(super) fn unexpected() -> CommandError {
+    CommandError::refused("the host answered something that was not asked")
+}

@@ -1,0 +1,79 @@
+//! An event in words, the same for every front door.
+
+use crate::event::{Event, ProcessChange, Step, Waited, WaitingFor};
+
+/// A line about an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// Progress.
+    Progress(String),
+    /// Something a person should see to.
+    Warning(String),
+}
+
+/// The lines of an event; none for what only a display that repaints itself would show. A plan has
+/// its own text.
+pub fn describe(event: &Event) -> Vec<Line> {
+    let one = |text: String| vec![Line::Progress(text)];
+    match event {
+        Event::Step { step, .. } => describe_step(step).into_iter().map(Line::Progress).collect(),
+        Event::Planned(_) => Vec::new(),
+        Event::LockHeld { holder } => one(format!("Waiting for {holder} to end")),
+        Event::Waiting { until, processes, .. } => one(waiting(*until, processes)),
+        Event::Process { name, change, .. } => match change {
+            ProcessChange::Stopping => Vec::new(),
+            ProcessChange::Stopped => one(format!("{name}: stopped")),
+            ProcessChange::Removed => one(format!("{name}: removed process group")),
+            ProcessChange::Added => one(format!("{name}: added process group")),
+            ProcessChange::Started => one(format!("{name}: started")),
+            ProcessChange::Healthy => one(format!("{name}: healthy")),
+        },
+        Event::Note { text, .. } => one(format!("Note: {text}")),
+        Event::Warning { text, .. } => vec![Line::Warning(text.clone())],
+    }
+}
+
+/// Names beyond the first few are counted: 500 of them are no line.
+const NAMES_SHOWN: usize = 8;
+
+fn waiting(until: WaitingFor, processes: &[Waited]) -> String {
+    let names: Vec<&str> =
+        processes.iter().take(NAMES_SHOWN).map(|p| p.namespec.as_str()).collect();
+    let more = processes.len().saturating_sub(NAMES_SHOWN);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let longest = processes.iter().map(|p| p.seconds_left).max().unwrap_or(0);
+    let what = match until {
+        WaitingFor::Stop => "stop",
+        WaitingFor::Health => "be up and stay so",
+    };
+    format!("Waiting for {}{more} to {what} (at most {longest} s)", names.join(", "))
+}
+
+fn describe_step(step: &Step) -> Vec<String> {
+    match step {
+        Step::Recover { interrupted } => {
+            vec![format!("Undoing an apply that never ended: {interrupted}")]
+        }
+        Step::WriteSupervisor { files } if *files > 0 => {
+            vec![format!("Writing supervisor configs ({files})")]
+        }
+        Step::WriteLogrotate { files } if *files > 0 => {
+            vec![format!("Writing logrotate configs ({files})")]
+        }
+        Step::RemoveOrphans { paths } => {
+            paths.iter().map(|path| format!("Removing {}", path.display())).collect()
+        }
+        Step::Reread => vec!["Rereading supervisor configs".to_owned()],
+        Step::Update { groups } if *groups > 0 => {
+            vec![format!("Updating supervisor ({groups} process groups)")]
+        }
+        Step::Verify { groups } => vec![format!("Watching what was started ({groups})")],
+        Step::Undo => vec!["Putting everything back".to_owned()],
+        Step::WriteSupervisor { .. }
+        | Step::WriteLogrotate { .. }
+        | Step::Update { .. }
+        | Step::Journal
+        | Step::Swap
+        | Step::Commit => Vec::new(),
+    }
+}

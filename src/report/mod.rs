@@ -1,0 +1,6 @@
+//! What people and machines see: text on a terminal or in a log, JSON lines for machines.
+
+pub mod describe;
+mod screen;
+
+pub use screen::{Mode, Screen};

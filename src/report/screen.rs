@@ -1,0 +1,134 @@
+//! Where output goes: results to stdout, progress and errors to stderr, or JSON lines to stdout.
+
+use std::io::{IsTerminal, Write};
+
+use serde::Serialize;
+
+use super::describe::{Line, describe};
+use crate::apply::ProgramTrouble;
+use crate::error::CommandError;
+use crate::event::Event;
+use crate::plan::Colour;
+
+/// For whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// People: on a terminal or in a log.
+    Text,
+    /// Machines: one JSON document a line, each with the version of this shape.
+    Json,
+}
+
+/// The version of every JSON document that is printed.
+const JSON_VERSION: u32 = 1;
+
+/// The output of one command. A reader that went away is no reason to stop an apply half-way, so
+/// what cannot be written is dropped.
+#[derive(Debug)]
+pub struct Screen {
+    mode: Mode,
+    colour: Colour,
+}
+
+#[derive(Serialize)]
+struct Document<'a, T> {
+    version: u32,
+    kind: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<&'a str>,
+    #[serde(flatten)]
+    content: T,
+}
+
+impl Screen {
+    /// Colours as `NO_COLOR`, `CLICOLOR_FORCE` and the terminal have it.
+    pub fn new(mode: Mode) -> Self {
+        let choice = anstream::AutoStream::choice(&std::io::stdout());
+        let plain = choice == anstream::ColorChoice::Never;
+        Self { mode, colour: if plain { Colour::Plain } else { Colour::Ansi } }
+    }
+
+    /// For whom it is.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Whether text carries colour.
+    pub fn colour(&self) -> Colour {
+        self.colour
+    }
+
+    /// A result for people.
+    pub fn print(&mut self, text: &str) {
+        if self.mode == Mode::Text {
+            let _ = write!(std::io::stdout(), "{text}");
+        }
+    }
+
+    /// A result for machines.
+    pub fn document(&mut self, kind: &str, host: Option<&str>, content: &impl Serialize) {
+        if self.mode == Mode::Json {
+            let document = Document { version: JSON_VERSION, kind, host, content };
+            if let Ok(line) = serde_json::to_string(&document) {
+                let _ = writeln!(std::io::stdout(), "{line}");
+            }
+        }
+    }
+
+    /// Something happened on a host; `host` is named where there are several.
+    pub fn event(&mut self, host: &str, named: bool, event: &Event) {
+        if self.mode == Mode::Json {
+            self.document("event", Some(host), event);
+            return;
+        }
+        let prefix = if named { format!("{host}: ") } else { String::new() };
+        if let Event::Planned(plan) = event {
+            if named {
+                self.print(&format!("{prefix}\n"));
+            }
+            self.print(&plan.text(self.colour));
+        }
+        for line in describe(event) {
+            let text = match line {
+                Line::Progress(text) => format!("{prefix}→ {text}"),
+                Line::Warning(text) => format!("{prefix}Warning: {text}"),
+            };
+            let _ = writeln!(std::io::stderr(), "{text}");
+        }
+    }
+
+    /// A failure, on stderr for people and as a document for machines.
+    pub fn error(&mut self, host: Option<&str>, error: &CommandError) {
+        self.document("error", host, error);
+        if self.mode == Mode::Text {
+            let prefix = host.map_or(String::new(), |host| format!("{host}: "));
+            let _ = writeln!(std::io::stderr(), "{prefix}Error: {error}");
+        }
+    }
+
+    /// Something long for people, on stderr.
+    pub fn complain(&mut self, text: &str) {
+        if self.mode == Mode::Text {
+            let _ = writeln!(std::io::stderr(), "{text}");
+        }
+    }
+
+    /// A program that is not as it should be, with the end of its log.
+    pub fn trouble(&mut self, trouble: &ProgramTrouble) {
+        self.complain(&format!("  {} {}", trouble.namespec, trouble.reason));
+        for line in &trouble.log {
+            self.complain(&format!("    | {line}"));
+        }
+    }
+
+    /// Asks a question on the terminal; `None` when there is no one to ask.
+    pub fn confirm(&mut self, question: &str) -> Option<bool> {
+        if self.mode == Mode::Json || !std::io::stdin().is_terminal() {
+            return None;
+        }
+        let _ = write!(std::io::stderr(), "{question} [y/N] ");
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer).ok()?;
+        Some(matches!(answer.trim(), "y" | "Y" | "yes"))
+    }
+}
