@@ -59,22 +59,22 @@ impl fmt::Debug for Client {
 impl Client {
     /// A daemon on a unix socket. Nothing is opened before the first batch.
     pub fn unix(path: impl Into<PathBuf>) -> Self {
-        Self::at(Address::Unix(path.into()))
+        Self::new(Address::Unix(path.into()))
     }
 
     /// A daemon on a TCP port, without encryption: supervisord has none.
     pub fn tcp(host: impl Into<String>, port: u16) -> Self {
-        Self::at(Address::Tcp { host: host.into(), port })
+        Self::new(Address::Tcp { host: host.into(), port })
     }
 
     /// The daemon of this configuration: through its unix socket if it has one, else TCP. Opens
     /// no connection yet.
     pub fn connect(config: &MainConfig) -> Result<Self, ConfigError> {
-        config.usable_listener().map(Self::listener)
+        config.usable_listener().map(Self::at)
     }
 
     /// The daemon behind one listener of a configuration.
-    pub fn listener(listener: &Listener) -> Self {
+    pub fn at(listener: &Listener) -> Self {
         let (client, login) = match listener {
             Listener::Unix { path, login } => (Self::unix(path), login),
             Listener::Tcp { host, port, login } => (Self::tcp(host, *port), login),
@@ -85,7 +85,7 @@ impl Client {
         }
     }
 
-    fn at(address: Address) -> Self {
+    fn new(address: Address) -> Self {
         Self { address, authorization: None, deadline: DEFAULT_DEADLINE }
     }
 

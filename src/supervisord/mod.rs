@@ -1,7 +1,9 @@
 //! The daemon: the XML-RPC methods we use, under supervisord's own names.
 //!
-//! Facts are from `supervisor/rpcinterface.py` of 4.2.5 and were tried on a live daemon. This
-//! module imports nothing of ours and could leave as a crate.
+//! [`Supervisord`] is the door; behind it stands [`Client`], found through [`MainConfig`], or
+//! [`fake::FakeSupervisord`] in tests. Facts are from `supervisor/rpcinterface.py` of 4.2.5 and
+//! were tried on a live daemon, as `tests/it/supervisord_contract.rs` does again on every run.
+//! This module imports nothing of ours and could leave as a crate.
 
 use std::time::Duration;
 
@@ -98,7 +100,7 @@ pub enum CallError {
         address: String,
     },
     /// No answer in time.
-    #[error("supervisord on {address} did not answer within {} s", .after.as_secs())]
+    #[error("supervisord on {address} did not answer within {after:?}")]
     TimedOut {
         /// The socket's path or the TCP address.
         address: String,

@@ -72,7 +72,7 @@ fn over_tcp_with_a_password() {
     let login = Some(Login::new("me", "p%w:é"));
     let tcp = Listener::Tcp { host: "127.0.0.1".into(), port, login };
     assert_eq!(config.listeners.get(1), Some(&tcp));
-    assert!(version(&mut Client::listener(&tcp)).is_ok());
+    assert!(version(&mut Client::at(&tcp)).is_ok());
     // An answer of more than one segment, where a kept connection would stall.
     daemon.write_conf("many", &sleepers("p", 100));
     let mut client = Client::tcp("localhost", port).with_login("me", "p%w:é");
@@ -169,7 +169,8 @@ fn a_daemon_that_hangs_costs_the_deadline_and_no_more() {
     let error = version(&mut client).unwrap_err();
     let took = begin.elapsed();
     daemon.thaw();
-    assert!(matches!(error, CallError::TimedOut { after, .. } if after.as_millis() == 300));
+    assert!(matches!(error, CallError::TimedOut { .. }), "{error:?}");
+    assert!(error.to_string().ends_with("/s.sock did not answer within 300ms"), "{error}");
     assert!((250..5_000).contains(&took.as_millis()), "{took:?}");
     assert!(version(&mut daemon.client()).is_ok());
 }

@@ -8,138 +8,12 @@ use supervisor_sync::supervisord::fake::{
     Autorestart, Behaviour, FakeSupervisord, GroupConfig, ProcessConfig,
 };
 use supervisor_sync::supervisord::{
-    Answer, Call, Client, Fault, FaultCode, ProcessInfo, ProcessState, Reload, Supervisord,
+    Answer, Call, Fault, FaultCode, ProcessInfo, ProcessState, Reload,
 };
 
-use crate::daemon::{Daemon, PATIENCE, wait_until};
+mod hosts;
 
-/// A daemon under test: the fake's description of groups serves both.
-trait Host {
-    /// Replaces all configuration files.
-    fn write(&mut self, groups: Vec<GroupConfig>);
-    /// Adds a file that supervisord refuses.
-    fn break_config(&mut self);
-    fn door(&mut self) -> &mut dyn Supervisord;
-    /// Waits until a group of [`Behaviour::Drains`] has said that it is prepared for its signal:
-    /// supervisord may call it RUNNING before its shell has read a line.
-    fn wait_until_prepared(&mut self, name: &str);
-    /// Lets time pass until the condition holds.
-    fn wait(&mut self, what: &str, condition: &dyn Fn(&[ProcessInfo]) -> bool);
-}
-
-struct FakeHost(FakeSupervisord);
-
-impl Host for FakeHost {
-    fn write(&mut self, groups: Vec<GroupConfig>) {
-        self.0.write_config(groups);
-    }
-
-    fn break_config(&mut self) {
-        self.0.break_config("File contains no section headers.");
-    }
-
-    fn door(&mut self) -> &mut dyn Supervisord {
-        &mut self.0
-    }
-
-    fn wait_until_prepared(&mut self, _: &str) {}
-
-    fn wait(&mut self, what: &str, condition: &dyn Fn(&[ProcessInfo]) -> bool) {
-        let end = self.0.now() + PATIENCE;
-        while !condition(&self.0.processes()) {
-            assert!(self.0.now() < end, "waited in vain until {what}: {:?}", self.0.processes());
-            self.0.advance(Duration::from_millis(100));
-        }
-    }
-}
-
-struct RealHost {
-    daemon: Daemon,
-    client: Client,
-}
-
-impl RealHost {
-    fn start() -> Option<Self> {
-        let daemon = Daemon::start()?;
-        let client = daemon.client();
-        Some(Self { daemon, client })
-    }
-}
-
-impl Host for RealHost {
-    fn write(&mut self, groups: Vec<GroupConfig>) {
-        let text: String = groups.iter().map(section).collect();
-        self.daemon.write_conf("groups", &text);
-        self.daemon.write_conf("broken", "");
-    }
-
-    fn break_config(&mut self) {
-        self.daemon.write_conf("broken", "no section header\n");
-    }
-
-    fn door(&mut self) -> &mut dyn Supervisord {
-        &mut self.client
-    }
-
-    fn wait_until_prepared(&mut self, name: &str) {
-        let sign = self.daemon.root().join(format!("prepared.{name}"));
-        wait_until(PATIENCE, "it is prepared for its signal", || sign.exists());
-    }
-
-    fn wait(&mut self, what: &str, condition: &dyn Fn(&[ProcessInfo]) -> bool) {
-        wait_until(PATIENCE, what, || condition(&self.daemon.processes()));
-    }
-}
-
-/// A group as supervisord's configuration. The processes of a group differ in nothing but name.
-fn section(group: &GroupConfig) -> String {
-    let process = group.processes.first().unwrap();
-    let ProcessConfig {
-        name,
-        autostart,
-        autorestart,
-        startsecs,
-        startretries,
-        stopwaitsecs,
-        exitcodes,
-        stdout_logfile: _,
-        other,
-        behaviour,
-    } = process;
-    let instances = if *name == group.name {
-        String::new()
-    } else {
-        let numprocs = group.processes.len();
-        format!("numprocs={numprocs}\nprocess_name=%(program_name)s_%(process_num)02d\n")
-    };
-    let autorestart = match autorestart {
-        Autorestart::Always => "true",
-        Autorestart::Never => "false",
-        Autorestart::Unexpected => "unexpected",
-    };
-    let command = match behaviour {
-        Behaviour::Runs => "/bin/sleep 1000".to_owned(),
-        Behaviour::Drains(time) => format!(
-            "/bin/sh -c 'trap \"sleep {}; exit 0\" TERM; : > prepared.{name}; \
-             while :; do sleep 0.05; done'",
-            time.as_secs_f64()
-        ),
-        Behaviour::Exits { after, status } => {
-            format!("/bin/sh -c 'sleep {}; exit {status}'", after.as_secs_f64())
-        }
-        Behaviour::NotFound => name.clone(),
-    };
-    let exitcodes: Vec<_> = exitcodes.iter().map(ToString::to_string).collect();
-    format!(
-        "[program:{}]\ncommand={command}\n{instances}autostart={autostart}\n\
-         autorestart={autorestart}\nstartsecs={}\nstartretries={startretries}\nstopwaitsecs={}\n\
-         exitcodes={}\nenvironment=OTHER=\"{other}\"\nkillasgroup=true\n",
-        group.name,
-        startsecs.as_secs(),
-        stopwaitsecs.as_secs(),
-        exitcodes.join(",")
-    )
-}
+use hosts::{FakeHost, Host, RealHost};
 
 macro_rules! contract {
     ($($name:ident)*) => {
@@ -375,7 +249,7 @@ fn a_crash_at_once_ends_in_fatal(host: &mut impl Host) {
     refused(host, start("web:web"), FaultCode::AlreadyStarted, "web:web");
     refused(host, remove("web"), FaultCode::StillRunning, "web");
     let fatal = wait_for(host, "web:web", ProcessState::Fatal);
-    assert_eq!(fatal.description, reason);
+    assert_eq!((fatal.description.as_str(), fatal.pid), (reason, 0));
     refused(host, stop("web:web"), FaultCode::NotRunning, "web:web");
     // FATAL is for good, until a start begins anew; a stop ends BACKOFF at once.
     done(host, start("web:web"));
@@ -416,6 +290,12 @@ fn an_exit_that_was_expected_stays_an_exit(host: &mut impl Host) {
     let never = wait_for(host, "never:never", ProcessState::Exited);
     assert_eq!((never.exitstatus, never.spawnerr.as_str()), (3, "Bad exit code 3"));
     refused(host, stop("never:never"), FaultCode::NotRunning, "never:never");
+    // None of them comes back.
+    host.wait("two more seconds have passed", &|processes| {
+        processes.iter().all(|one| one.now > never.now + 1)
+    });
+    assert_eq!(process(host, "listed:listed").start, listed.start);
+    assert_eq!(process(host, "expected:expected").state, ProcessState::Exited);
     done(host, remove("never"));
 }
 
