@@ -47,6 +47,9 @@ pub(super) struct Item {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Stop {
     Nothing,
+    /// Nothing is sent, but what is stopping already is waited for: supervisord answers a start of
+    /// a STOPPING process with true and does nothing.
+    WaitOnly,
     Everything,
     These(Vec<String>),
 }
@@ -111,7 +114,7 @@ impl Work {
             let group = &item.group;
             let mut ran = plan.ran.get(group).cloned().unwrap_or_default();
             let mut back = Item {
-                stop: Stop::Nothing,
+                stop: Stop::WaitOnly,
                 remove: false,
                 add: false,
                 start: Vec::new(),
@@ -124,7 +127,7 @@ impl Work {
             } else if is_in(&reread.changed, group) {
                 (back.stop, back.remove, back.add) = (Stop::Everything, true, true);
             } else if is_in(&reread.added, group) {
-                back.add = true;
+                (back.stop, back.add) = (Stop::Nothing, true);
             }
             if back.add {
                 back.keep_stopped = plan.stopped.get(group).cloned().unwrap_or_default();
@@ -244,7 +247,8 @@ impl Doors<'_> {
             let processes = groups.get(&group.item.group).map_or(&[][..], Vec::as_slice);
             let concerned: Vec<&ProcessInfo> =
                 processes.iter().filter(|process| group.concerns(&process.name)).collect();
-            for process in concerned.iter().filter(|process| is_up(process)) {
+            let up = concerned.iter().filter(|process| is_up(process));
+            for process in up.filter(|_| group.item.stop != Stop::WaitOnly) {
                 calls.push(Call::StopProcess(process.namespec()));
             }
             for process in concerned.iter().filter(|process| is_down(process)) {
@@ -409,7 +413,7 @@ impl Active<'_> {
     fn concerns(&self, process: &str) -> bool {
         match (&self.stage, &self.item.stop) {
             (Stage::Settling { .. }, _) => self.item.keep_stopped.iter().any(|n| n == process),
-            (Stage::Stopping, Stop::Everything) => true,
+            (Stage::Stopping, Stop::Everything | Stop::WaitOnly) => true,
             (Stage::Stopping, Stop::These(names)) => names.iter().any(|name| name == process),
             (Stage::Stopping, Stop::Nothing) => false,
         }
@@ -417,6 +421,9 @@ impl Active<'_> {
 
     fn is_through(&self, concerned: &[&ProcessInfo], now: Duration) -> bool {
         let down = concerned.iter().all(|process| is_down(process));
+        if self.item.stop == Stop::WaitOnly && matches!(self.stage, Stage::Stopping) {
+            return concerned.iter().all(|process| process.state != ProcessState::Stopping);
+        }
         match self.stage {
             Stage::Stopping => down,
             // supervisord starts them about a second after the group came: not before that.

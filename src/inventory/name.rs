@@ -212,7 +212,7 @@ checked_text!(
         if text.split('/').any(|part| part == "..") {
             return Err(NameError::new("must not hold '..'"));
         }
-        if text.ends_with('/') || text.contains("//") {
+        if text.contains("//") || (text.ends_with('/') && text != "/") {
             return Err(NameError::new("must not end with '/' or hold '//'"));
         }
         only(text, "letters, digits and any of / . - _ + @ , : =", |c| {

@@ -6,6 +6,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::view::FileChangeKind;
 use super::{FileView, GroupAction, GroupView, PlanView, Reason, Refusal};
+use crate::desired::FileKind;
 
 /// Whether text carries colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,8 +152,14 @@ fn write_file(text: &mut String, file: &FileView, colour: Colour) {
         FileChangeKind::Permissions => ("~", CHANGE, " (permissions only)"),
         FileChangeKind::Remove => ("-", REMOVE, ""),
     };
+    let whole = matches!(file.change, FileChangeKind::Create | FileChangeKind::Remove);
+    if whole && file.kind == FileKind::Logrotate {
+        // Always the same lines but for the log's name: its companion above tells the program.
+        let _ = writeln!(text, "  {} {}", colour.paint(style, sign), file.path.display());
+        return;
+    }
     let _ = writeln!(text, "  {} {}{remark}", colour.paint(style, sign), file.path.display());
-    for line in file.diff.lines().filter(|line| *line != "\\ No newline at end of file") {
+    for line in file.diff.lines().filter(|line| !(whole && line.starts_with("@@"))) {
         let style = match line.chars().next() {
             Some('+') => ADD,
             Some('-') => REMOVE,

@@ -208,7 +208,7 @@ impl GroupContext<'_> {
         let stop_seconds = self.stop_seconds();
         let Some(wanted) = self.desired.groups.get(self.group) else {
             let leaves = loaded && !self.options.only_processes;
-            return leaves.then(|| GroupChange {
+            return leaves.then_some(GroupChange {
                 action: GroupAction::Remove,
                 reason: Reason::NotWanted,
                 desired: None,
@@ -432,7 +432,7 @@ fn warnings(
 ) -> Vec<String> {
     let mut warnings = Vec::new();
     let version = version_of(daemon);
-    if version >= (4, 0, 0) && version < (4, 2, 2) {
+    if ((4, 0, 0)..(4, 2, 2)).contains(&version) {
         warnings.push(format!(
             "supervisord {} can crash when a process is stopped that keeps exiting; 4.2.2 mended it",
             daemon.version

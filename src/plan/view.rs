@@ -190,7 +190,8 @@ fn masked(before: &[u8], after: &[u8]) -> (String, String) {
             let continues = line.starts_with([' ', '\t']) && in_environment;
             if is_environment(line) || continues {
                 in_environment = true;
-                let changed = !other.iter().any(|value| value == line.trim_end());
+                let same = |value: &String| value == line.trim_end();
+                let changed = !other.is_empty() && !other.iter().any(same);
                 let mark = if changed { format!(" ({side})") } else { String::new() };
                 lines.push(format!("{}{mark}\n", mask_line(line)));
             } else {

@@ -101,7 +101,6 @@ impl StateDir {
 }
 
 /// Nobody else may read the state: it holds environment values.
-#[expect(clippy::disallowed_methods, reason = "an edge: makes the state folder")]
 fn restrict(root: &std::path::Path) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     if std::fs::metadata(root)?.permissions().mode() & 0o077 != 0 {
