@@ -1,0 +1,32 @@
+# What people do with this repository. `make` alone lists it.
+#
+# The packages that a target needs are installed by apt if they are missing and you are root;
+# otherwise the command to install them is printed.
+
+CARGO ?= cargo
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+
+.PHONY: help demo test bench ci
+
+help:
+	@echo 'make demo    show it on a throw-away supervisord: plan, apply, roll back, refuse (half a minute)'
+	@echo 'make test    run every test, against a real supervisord, logrotate, sudo and sshd'
+	@echo 'make bench   measure it against supervisord itself and print the table of the README'
+	@echo 'make ci      everything that must hold before a merge'
+
+demo:
+	@tools/packages.sh supervisord=supervisor logrotate=logrotate
+	$(CARGO) build
+	@examples/demo.sh $(TARGET_DIR)/debug/supervisor-sync
+
+test:
+	@tools/packages.sh supervisord=supervisor logrotate=logrotate \
+		sshd=openssh-server ssh=openssh-client sudo=sudo python3=python3
+	REQUIRE_E2E=1 $(CARGO) test
+
+bench:
+	@tools/packages.sh supervisord=supervisor logrotate=logrotate
+	$(CARGO) bench --bench ratios
+
+ci:
+	.ci/run

@@ -1,0 +1,3 @@
+#!/bin/sh
+# Runs what is due, every minute.
+exec "${DEPLOYER_PHP:-php}" artisan schedule:work
