@@ -9,6 +9,7 @@ set -eu
 examples=$(cd "$(dirname "$0")" && pwd)
 binary=${1:-$examples/../target/debug/supervisor-sync}
 [ -x "$binary" ] || { echo "demo: no program at $binary: build it first (make demo does)" >&2; exit 1; }
+binary=$(cd "$(dirname "$binary")" && pwd)/$(basename "$binary")
 for needed in supervisord supervisorctl; do
     command -v "$needed" >/dev/null || { echo "demo: $needed is missing: apt install supervisor" >&2; exit 1; }
 done
@@ -159,7 +160,7 @@ END
 } >"$root/deployer.yml"
 
 cd "$root"
-ln -s "$(cd "$(dirname "$binary")" && pwd)/$(basename "$binary")" "$root/bin/supervisor-sync"
+ln -s "$binary" "$root/bin/supervisor-sync"
 PATH=$root/bin:$PATH
 unset SUPERVISOR_SYNC_INVENTORY DEPLOYER_OUTPUT_FILE 2>/dev/null || true
 export PATH
