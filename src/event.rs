@@ -38,7 +38,7 @@ pub enum Event {
     Process {
         /// Whose.
         site: Domain,
-        /// `group` or `group:process`.
+        /// The group, or the process as supervisorctl shows it.
         name: String,
         /// What.
         change: ProcessChange,
@@ -118,8 +118,8 @@ pub enum WaitingFor {
 /// A process that is waited for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Waited {
-    /// `group:process`.
-    pub namespec: String,
+    /// The process as supervisorctl shows it.
+    pub name: String,
     /// Seconds left before it counts as failed.
     pub seconds_left: u64,
 }

@@ -57,7 +57,16 @@ pub(super) fn of_programs(at: FailedAt, site: &Domain, troubles: &[ProgramTroubl
     let names: Vec<&str> = names.into_iter().collect();
     let mut error = CommandError::refused(format!("site {site}: {} {what}", names.join(", ")));
     for trouble in troubles {
-        error = error.because(format!("{} {}", trouble.namespec, trouble.reason));
+        error = error.because(format!("{} {}", trouble.process, trouble.reason));
     }
     ApplyError::new(at, error)
+}
+
+/// A batch that failed, with the processes after it that were not begun with.
+pub(super) fn with_rest_left(mut failed: ApplyError, left: &[String]) -> ApplyError {
+    if !left.is_empty() {
+        let text = format!("not restarted, still as before: {}", left.join(", "));
+        failed.error.causes.push(text);
+    }
+    failed
 }

@@ -8,14 +8,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::work::{Item, Stop, Work};
 use super::{ApplyError, Doors, FailedAt, ProgramTrouble};
-use crate::desired::DesiredGroup;
 use crate::error::{CommandError, ErrorKind};
-use crate::event::{Event, ProcessChange, Step, Waited, WaitingFor};
+use crate::event::{Event, ProcessChange, Waited, WaitingFor};
 use crate::inventory::Domain;
-use crate::plan::{GroupAction, SitePlan};
 use crate::supervisord::{
-    Answer, Call, CallError, Fault, FaultCode, ProcessInfo, ProcessState, Reload,
+    Answer, Call, CallError, Fault, FaultCode, ProcessInfo, ProcessState, display_name,
 };
 
 /// What a process may take beyond its `stopwaitsecs`: supervisord looks once a second, then the
@@ -26,144 +25,6 @@ const SETTLE: Duration = Duration::from_secs(5);
 /// Between two looks. supervisord wakes up for each call and reaps what has ended, so looking often
 /// also makes it quicker.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-
-/// What is done to one group, in this order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Item {
-    pub(super) group: String,
-    /// Processes that stop first.
-    stop: Stop,
-    /// Then the group leaves supervisord,
-    remove: bool,
-    /// and comes back as its files say,
-    add: bool,
-    /// and these processes start,
-    start: Vec<String>,
-    /// and these, which supervisord starts by itself, stop again.
-    keep_stopped: Vec<String>,
-    stop_seconds: u32,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Stop {
-    Nothing,
-    /// Nothing is sent, but what is stopping already is waited for: supervisord answers a start of
-    /// a STOPPING process with true and does nothing.
-    WaitOnly,
-    Everything,
-    These(Vec<String>),
-}
-
-/// Everything that is done to a site's groups.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Work {
-    pub(super) items: Vec<Item>,
-}
-
-impl Work {
-    /// What the plan says, as far as supervisord's reread bears it out: a change that supervisord
-    /// does not see needs no restart.
-    pub(super) fn new(plan: &SitePlan, reread: &Reload) -> Self {
-        let changed: BTreeSet<&String> = reread.changed.iter().collect();
-        let removed: BTreeSet<&String> = reread.removed.iter().collect();
-        let item = |(group, change): (&String, &crate::plan::GroupChange)| {
-            let all = || change.desired.as_ref().map_or(Vec::new(), |d| process_names(group, d));
-            let mut item = Item {
-                group: group.clone(),
-                stop: Stop::Nothing,
-                remove: false,
-                add: false,
-                start: Vec::new(),
-                keep_stopped: Vec::new(),
-                stop_seconds: change.stop_seconds,
-            };
-            match &change.action {
-                GroupAction::Leave => return None,
-                GroupAction::Add { start } => {
-                    item.add = true;
-                    item.start = if *start { all() } else { Vec::new() };
-                }
-                GroupAction::Replace { .. } if !changed.contains(group) => return None,
-                GroupAction::Replace { start } => {
-                    (item.stop, item.remove, item.add) = (Stop::Everything, true, true);
-                    item.start = if *start { all() } else { Vec::new() };
-                    let autostart = change.desired.as_ref().is_some_and(|d| d.autostart);
-                    if autostart {
-                        item.keep_stopped = plan.stopped.get(group).cloned().unwrap_or_default();
-                        item.keep_stopped.retain(|name| all().contains(name));
-                    }
-                }
-                GroupAction::Remove if !removed.contains(group) => return None,
-                GroupAction::Remove => (item.stop, item.remove) = (Stop::Everything, true),
-                GroupAction::Restart { processes } => {
-                    item.stop = Stop::These(processes.clone());
-                    item.start = processes.clone();
-                }
-                GroupAction::Start { processes } => item.start = processes.clone(),
-            }
-            Some(item)
-        };
-        Self { items: plan.groups.iter().filter_map(item).collect() }
-    }
-
-    /// The way back: what must be done after the former files are read again, so that each touched
-    /// group is as it was.
-    pub(super) fn reversed(&self, plan: &SitePlan, reread: &Reload) -> Self {
-        let is_in = |groups: &[String], group: &String| groups.contains(group);
-        let back = |item: &Item| {
-            let group = &item.group;
-            let mut ran = plan.ran.get(group).cloned().unwrap_or_default();
-            let mut back = Item {
-                stop: Stop::WaitOnly,
-                remove: false,
-                add: false,
-                start: Vec::new(),
-                keep_stopped: Vec::new(),
-                ..item.clone()
-            };
-            if is_in(&reread.removed, group) {
-                (back.stop, back.remove) = (Stop::Everything, true);
-                ran.clear();
-            } else if is_in(&reread.changed, group) {
-                (back.stop, back.remove, back.add) = (Stop::Everything, true, true);
-            } else if is_in(&reread.added, group) {
-                (back.stop, back.add) = (Stop::Nothing, true);
-            }
-            if back.add {
-                back.keep_stopped = plan.stopped.get(group).cloned().unwrap_or_default();
-            }
-            back.start = ran;
-            back
-        };
-        Self { items: self.items.iter().map(back).collect() }
-    }
-
-    /// The processes that should be up when it is done, by group.
-    pub(super) fn watched(&self, plan: &SitePlan) -> BTreeMap<String, (DesiredGroup, Vec<String>)> {
-        let mut watched = BTreeMap::new();
-        for item in &self.items {
-            let change = plan.groups.get(&item.group);
-            let Some(desired) = change.and_then(|change| change.desired.clone()) else { continue };
-            let mut names = item.start.clone();
-            if item.add && desired.autostart {
-                names = process_names(&item.group, &desired);
-                names.retain(|name| !item.keep_stopped.contains(name));
-            }
-            if !names.is_empty() {
-                watched.insert(item.group.clone(), (desired, names));
-            }
-        }
-        watched
-    }
-}
-
-/// The names of a group's processes, as the `process_name` we write makes them.
-fn process_names(group: &str, desired: &DesiredGroup) -> Vec<String> {
-    match desired.numprocs {
-        1 => vec![group.to_owned()],
-        n => (0..n).map(|number| format!("{group}_{number:02}")).collect(),
-    }
-}
 
 /// Where a group has got to.
 enum Stage {
@@ -187,10 +48,12 @@ impl Doors<'_> {
         site: &Domain,
         work: &Work,
     ) -> Result<Vec<ProgramTrouble>, ApplyError> {
-        self.step(site, Step::Update { groups: work.items.len() });
         let mut failures = Vec::new();
+        let (waiting, rest): (Vec<&Item>, Vec<&Item>) =
+            work.items.iter().partition(|item| !item.after.is_empty());
         let (ready, stopping): (Vec<&Item>, Vec<&Item>) =
-            work.items.iter().partition(|item| item.stop == Stop::Nothing);
+            rest.into_iter().partition(|item| item.stop == Stop::Nothing);
+        let mut waiting = waiting;
         let now = self.clock.now();
         let mut active: Vec<Active<'_>> = stopping
             .into_iter()
@@ -204,13 +67,18 @@ impl Doors<'_> {
             .collect();
         self.advance(site, ready, &mut active, &mut failures)?;
         let mut shown = Vec::new();
-        while !active.is_empty() {
+        while !active.is_empty() || !waiting.is_empty() {
             if self.interrupt.is_raised() {
                 return Err(interrupted(site, &active));
             }
             let groups = self.processes().map_err(|error| lost(site, &error))?;
             let down = self.stop_what_is_up(site, &mut active, &groups, &mut failures)?;
             self.advance(site, down, &mut active, &mut failures)?;
+            let stopping = |group: &String| active.iter().any(|one| one.item.group == *group);
+            let (blocked, free): (Vec<&Item>, Vec<&Item>) =
+                waiting.into_iter().partition(|item| item.after.iter().any(stopping));
+            waiting = blocked;
+            self.advance(site, free, &mut active, &mut failures)?;
             self.tell_waiting(site, &active, &groups, &mut shown);
             if !active.is_empty() {
                 self.clock.wait(LOOK_EVERY);
@@ -255,7 +123,7 @@ impl Doors<'_> {
                 if group.asked.contains(&process.name)
                     && group.told_stopped.insert(process.name.clone())
                 {
-                    tell(self.events, site, process.namespec(), ProcessChange::Stopped);
+                    tell(self.events, site, process.display_name(), ProcessChange::Stopped);
                 }
             }
             let asked = concerned.iter().filter(|process| is_up(process));
@@ -277,7 +145,7 @@ impl Doors<'_> {
         for (call, answer) in calls.iter().zip(self.call(site, &calls)?) {
             match (call, answer) {
                 (Call::StopProcess(namespec), Ok(_)) => {
-                    tell(self.events, site, namespec.clone(), ProcessChange::Stopping);
+                    tell(self.events, site, shown(namespec), ProcessChange::Stopping);
                 }
                 (Call::StopProcess(namespec), Err(fault))
                     if fault.code != FaultCode::NotRunning =>
@@ -347,7 +215,7 @@ impl Doors<'_> {
                     tell(self.events, site, group, ProcessChange::Added);
                 }
                 (Call::StartProcess(namespec), Ok(_)) => {
-                    tell(self.events, site, namespec, ProcessChange::Started);
+                    tell(self.events, site, shown(&namespec), ProcessChange::Started);
                 }
                 _ => {}
             }
@@ -379,9 +247,9 @@ impl Doors<'_> {
             let seconds_left = group.deadline.saturating_sub(now).as_secs();
             let of_group = groups.get(&group.item.group).map_or(&[][..], Vec::as_slice);
             let waited = of_group.iter().filter(|p| group.concerns(&p.name) && !is_down(p));
-            processes.extend(waited.map(|p| Waited { namespec: p.namespec(), seconds_left }));
+            processes.extend(waited.map(|p| Waited { name: p.display_name(), seconds_left }));
         }
-        let names: Vec<String> = processes.iter().map(|p| p.namespec.clone()).collect();
+        let names: Vec<String> = processes.iter().map(|p| p.name.clone()).collect();
         if names != *shown && !names.is_empty() {
             (self.events)(Event::Waiting {
                 site: site.clone(),
@@ -390,21 +258,6 @@ impl Doors<'_> {
             });
         }
         *shown = names;
-    }
-}
-
-impl Item {
-    fn calls(&self) -> Vec<Call> {
-        let mut calls = Vec::new();
-        if self.remove {
-            calls.push(Call::RemoveProcessGroup(self.group.clone()));
-        }
-        if self.add {
-            calls.push(Call::AddProcessGroup(self.group.clone()));
-        }
-        let namespec = |name: &String| Call::StartProcess(format!("{}:{name}", self.group));
-        calls.extend(self.start.iter().map(namespec));
-        calls
     }
 }
 
@@ -450,7 +303,14 @@ fn tell(events: &mut dyn FnMut(Event), site: &Domain, name: String, change: Proc
 /// A group or process that something could not be done to.
 fn failed(namespec: &str, reason: String) -> ProgramTrouble {
     let group = namespec.split(':').next().unwrap_or(namespec).to_owned();
-    ProgramTrouble { group, namespec: namespec.to_owned(), reason, log: Vec::new() }
+    ProgramTrouble { group, process: shown(namespec), reason, log: Vec::new() }
+}
+
+fn shown(namespec: &str) -> String {
+    match namespec.split_once(':') {
+        Some((group, name)) => display_name(group, name),
+        None => namespec.to_owned(),
+    }
 }
 
 fn lost(site: &Domain, error: &CallError) -> ApplyError {

@@ -3,7 +3,7 @@
 //! [`apply_site`] is the phases on one page. Up to the reread nothing but files has changed, so a
 //! failure puts the former bytes back and no process is any the wiser. From the update on, a
 //! failure puts files and processes back. The journal on the disk follows each phase, so that a
-//! `kill -9` at any point leaves what [`recover`] can undo or the next apply finish.
+//! `kill -9` at any point leaves what [`recover()`] can undo or the next apply finish.
 
 mod failure;
 mod groups;
@@ -11,6 +11,7 @@ mod outcome;
 mod recover;
 mod transaction;
 mod verify;
+mod work;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,8 +19,10 @@ pub use failure::{ApplyError, FailedAt};
 pub use outcome::{Outcome, ProgramTrouble, SiteReport};
 pub use recover::recover;
 
+use work::{Item, Work};
+
 use crate::desired::DesiredSite;
-use crate::event::Event;
+use crate::event::{Event, Step};
 use crate::plan::SitePlan;
 use crate::state::journal::JournaledFile;
 use crate::state::{Journal, JournalPhase, Origin, StateDir};
@@ -88,7 +91,7 @@ pub fn apply_site(
         let error = ApplyError::new(FailedAt::State, error);
         return report.ended(doors.undo_files(&journal, JournalPhase::Files, error));
     }
-    let work = groups::Work::new(plan, &reread);
+    let work = Work::new(plan, &reread);
     let failure = match doors.change_processes(plan, &work, options, &mut report.troubles) {
         Ok(()) => None,
         // Stopping goes on by itself; the journal stays for the next apply to finish.
@@ -113,32 +116,51 @@ impl Doors<'_> {
     fn change_processes(
         &mut self,
         plan: &SitePlan,
-        work: &groups::Work,
+        work: &Work,
         options: &ApplyOptions,
         troubles: &mut Vec<ProgramTrouble>,
     ) -> Result<(), ApplyError> {
         let site = &plan.domain;
-        *troubles = self.update(site, work)?;
+        self.step(site, Step::Update { groups: work.all_items().count() });
+        self.change_together(plan, work, options, troubles)?;
+        for (number, batch) in work.rolling.iter().enumerate() {
+            let batch = Work::batch(batch);
+            if let Err(error) = self.change_together(plan, &batch, options, troubles) {
+                let rest = work.rolling[number + 1..].iter().flatten();
+                let left: Vec<String> = rest.flat_map(Item::names).collect();
+                return Err(failure::with_rest_left(error, &left));
+            }
+        }
+        Ok(())
+    }
+
+    fn change_together(
+        &mut self,
+        plan: &SitePlan,
+        work: &Work,
+        options: &ApplyOptions,
+        troubles: &mut Vec<ProgramTrouble>,
+    ) -> Result<(), ApplyError> {
+        let site = &plan.domain;
+        let mut failed = self.update(site, work)?;
         let mut failed_at = FailedAt::Update;
         let mut watched = work.watched(plan);
-        watched.retain(|group, _| !troubles.iter().any(|trouble| trouble.group == *group));
+        watched.retain(|group, _| !failed.iter().any(|trouble| trouble.group == *group));
         if !options.verify {
-            let failed = !troubles.is_empty();
+            // A look, for warnings; it decides nothing.
             troubles.extend(self.look(&watched));
-            if !failed {
-                return Ok(());
-            }
-        } else if troubles.is_empty() || !options.rollback {
-            let unhealthy = self.verify(site, &watched)?;
-            if troubles.is_empty() {
+        } else if failed.is_empty() || !options.rollback {
+            if failed.is_empty() {
                 failed_at = FailedAt::Verify;
             }
-            troubles.extend(unhealthy);
+            failed.extend(self.verify(site, &watched)?);
         }
-        match troubles.is_empty() {
-            true => Ok(()),
-            false => Err(failure::of_programs(failed_at, site, troubles)),
+        if failed.is_empty() {
+            return Ok(());
         }
+        let error = failure::of_programs(failed_at, site, &failed);
+        troubles.append(&mut failed);
+        Err(error)
     }
 }
 

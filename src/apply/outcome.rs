@@ -66,8 +66,8 @@ pub enum Outcome {
 pub struct ProgramTrouble {
     /// The group.
     pub group: String,
-    /// `group:process`.
-    pub namespec: String,
+    /// The process as supervisorctl shows it, or the group.
+    pub process: String,
     /// What is wrong, e.g. `is FATAL: exited too quickly`.
     pub reason: String,
     /// The last lines of its log.

@@ -1,9 +1,12 @@
 //! After a failure: putting processes back, keeping or recording the result, and, in the next run,
 //! cleaning up what a killed one left.
 
+use std::collections::BTreeMap;
+
 use super::transaction::{ended, fault_after_restore, restore};
 use super::verify::find;
-use super::{ApplyError, ApplyOptions, Doors, FailedAt, Outcome, groups::Work};
+use super::work::Work;
+use super::{ApplyError, ApplyOptions, Doors, FailedAt, Outcome};
 use crate::desired::DesiredSite;
 use crate::error::CommandError;
 use crate::event::{Event, Step};
@@ -60,7 +63,7 @@ impl Doors<'_> {
                 let back = work.reversed(plan, &reread);
                 match self.update(site, &back) {
                     Ok(troubles) => errors
-                        .extend(troubles.iter().map(|t| format!("{} {}", t.namespec, t.reason))),
+                        .extend(troubles.iter().map(|t| format!("{} {}", t.process, t.reason))),
                     Err(error) => errors.push(error.error.to_string()),
                 }
                 errors.extend(self.not_running_again(plan, work));
@@ -76,7 +79,8 @@ impl Doors<'_> {
         let Ok(groups) = self.processes() else {
             return vec!["whether the former programs run again could not be seen".to_owned()];
         };
-        let touched = work.items.iter().filter_map(|item| plan.ran.get_key_value(&item.group));
+        let touched: BTreeMap<&String, &Vec<String>> =
+            work.all_items().filter_map(|item| plan.ran.get_key_value(&item.group)).collect();
         let mut errors = Vec::new();
         for (group, names) in touched {
             for name in names {

@@ -12,7 +12,7 @@ use crate::desired::DesiredGroup;
 use crate::error::CommandError;
 use crate::event::{Event, ProcessChange, Step, Waited, WaitingFor};
 use crate::inventory::{Autorestart, Domain};
-use crate::supervisord::{ProcessInfo, ProcessState};
+use crate::supervisord::{ProcessInfo, ProcessState, display_name};
 use crate::system::files::Files;
 
 /// Between two looks.
@@ -30,7 +30,7 @@ pub(super) type Watched = BTreeMap<String, (DesiredGroup, Vec<String>)>;
 
 struct Watch<'w> {
     group: &'w str,
-    name: &'w str,
+    process: &'w str,
     desired: &'w DesiredGroup,
     deadline: Duration,
     /// The pid that was seen RUNNING, and since when.
@@ -75,19 +75,19 @@ impl Doors<'_> {
             })?;
             let now = self.clock.now();
             watches.retain_mut(|watch| {
-                let process = find(&groups, watch.group, watch.name);
+                let process = find(&groups, watch.group, watch.process);
                 match watch.verdict(process, now) {
                     Verdict::Pending => return true,
                     Verdict::Healthy => (self.events)(Event::Process {
                         site: site.clone(),
-                        name: watch.namespec(),
+                        name: watch.name(),
                         change: ProcessChange::Healthy,
                     }),
                     Verdict::Failed(reason) => {
                         troubles.push(trouble(
                             self.files,
                             watch.group,
-                            watch.name,
+                            watch.process,
                             watch.desired,
                             reason,
                         ));
@@ -126,7 +126,7 @@ impl Doors<'_> {
 
     fn tell_watched(&mut self, site: &Domain, watches: &[Watch<'_>], now: Duration) {
         let waited = |watch: &Watch<'_>| Waited {
-            namespec: watch.namespec(),
+            name: watch.name(),
             seconds_left: watch.deadline.saturating_sub(now).as_secs(),
         };
         (self.events)(Event::Waiting {
@@ -138,7 +138,7 @@ impl Doors<'_> {
 }
 
 impl<'w> Watch<'w> {
-    fn new(group: &'w str, name: &'w str, desired: &'w DesiredGroup, now: Duration) -> Self {
+    fn new(group: &'w str, process: &'w str, desired: &'w DesiredGroup, now: Duration) -> Self {
         // supervisord tries startretries + 1 times, waiting 1, 2, 3... seconds in between.
         let (startsecs, retries) = (u64::from(desired.startsecs), u64::from(desired.startretries));
         let tries = startsecs
@@ -147,11 +147,11 @@ impl<'w> Watch<'w> {
         // A hundred retries are an hour and a half: nobody waits for that to hear that it failed.
         let tries = Duration::from_secs(tries.min(300 + startsecs));
         let deadline = now + tries + window(desired) + MARGIN;
-        Self { group, name, desired, deadline, up: None, exits: 0 }
+        Self { group, process, desired, deadline, up: None, exits: 0 }
     }
 
-    fn namespec(&self) -> String {
-        format!("{}:{}", self.group, self.name)
+    fn name(&self) -> String {
+        display_name(self.group, self.process)
     }
 
     fn verdict(&mut self, process: Option<&ProcessInfo>, now: Duration) -> Verdict {
@@ -240,7 +240,7 @@ fn trouble(
 ) -> ProgramTrouble {
     ProgramTrouble {
         group: group.to_owned(),
-        namespec: format!("{group}:{name}"),
+        process: display_name(group, name),
         reason,
         log: last_lines(files, &desired.log),
     }
@@ -261,7 +261,7 @@ fn printable(line: &str) -> String {
 }
 
 fn interrupted(site: &Domain, watches: &[Watch<'_>]) -> ApplyError {
-    let names: Vec<String> = watches.iter().map(Watch::namespec).collect();
+    let names: Vec<String> = watches.iter().map(Watch::name).collect();
     let message = format!("site {site}: interrupted while {} were watched", names.join(", "));
     let error = CommandError::new(crate::error::ErrorKind::Interrupted, message)
         .hint(format!("the next apply finishes it: supervisor-sync apply --site {site}"));

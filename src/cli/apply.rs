@@ -52,12 +52,32 @@ struct HowArguments {
     lock_wait: u64,
 }
 
+impl HowArguments {
+    fn order(&self, goal: Goal, options: PlanOptions, purpose: String) -> Order {
+        Order {
+            goal,
+            options,
+            apply: ApplyOptions {
+                verify: !self.no_verify,
+                rollback: !self.no_rollback,
+                record: true,
+            },
+            ask: !self.yes,
+            lock_wait: self.lock_wait,
+            purpose,
+        }
+    }
+}
+
 /// One apply as the command line has it.
-struct Order<'a> {
-    goal: Goal,
-    options: PlanOptions,
-    how: &'a HowArguments,
-    purpose: String,
+pub(super) struct Order {
+    pub(super) goal: Goal,
+    pub(super) options: PlanOptions,
+    pub(super) apply: ApplyOptions,
+    /// Whether the plan is shown and asked about first.
+    pub(super) ask: bool,
+    pub(super) lock_wait: u64,
+    pub(super) purpose: String,
 }
 
 pub(super) fn run(
@@ -66,12 +86,8 @@ pub(super) fn run(
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
     let work = context.selected(&arguments.selection, screen)?;
-    let order = Order {
-        goal: Goal::Inventory,
-        options: arguments.what.options(),
-        how: &arguments.how,
-        purpose: "apply".to_owned(),
-    };
+    let options = arguments.what.options();
+    let order = arguments.how.order(Goal::Inventory, options, "apply".to_owned());
     carry_out(context, &work, &order, screen)
 }
 
@@ -87,19 +103,18 @@ pub(super) fn rollback(
         return Err(CommandError::new(ErrorKind::Usage, "a rollback is of one site")
             .hint("name it: supervisor-sync rollback --site DOMAIN"));
     }
-    let order = Order {
-        goal: arguments.to.map_or(Goal::Previous, Goal::Revision),
-        options: PlanOptions { missing_code_is_a_warning: true, ..PlanOptions::default() },
-        how: &arguments.how,
-        purpose: arguments.to.map_or("rollback".to_owned(), |to| format!("rollback to {to}")),
-    };
+    let goal = arguments.to.map_or(Goal::Previous, Goal::Revision);
+    let options = PlanOptions { missing_code_is_a_warning: true, ..PlanOptions::default() };
+    let purpose = arguments.to.map_or("rollback".to_owned(), |to| format!("rollback to {to}"));
+    let order = arguments.how.order(goal, options, purpose);
     carry_out(context, &work, &order, screen)
 }
 
-fn carry_out(
+/// Carries it out on each host and tells how each site ended.
+pub(super) fn carry_out(
     context: &Context,
     work: &[Work],
-    order: &Order<'_>,
+    order: &Order,
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
     let mut ends = Ends::default();
@@ -128,12 +143,12 @@ fn apply_on(
     host: &mut dyn Target,
     work: &Work,
     several: bool,
-    order: &Order<'_>,
+    order: &Order,
     screen: &mut Screen,
 ) -> Result<Option<Vec<AppliedSite>>, CommandError> {
     let name = work.host.name.as_str();
     let mut shown = BTreeMap::new();
-    if !order.how.yes {
+    if order.ask {
         let plans = plan::ask(host, work, order.goal, order.options.clone())?;
         for planned in &plans {
             if let Ok(plan) = &planned.plan {
@@ -158,14 +173,13 @@ fn apply_on(
             }
         }
     }
-    let how = order.how;
     let request = Request::Apply(Box::new(ApplyRequest {
         sites: work.sites.clone(),
         goal: order.goal,
         plan: order.options.clone(),
-        apply: ApplyOptions { verify: !how.no_verify, rollback: !how.no_rollback, record: true },
+        apply: order.apply.clone(),
         shown,
-        lock_wait: how.lock_wait,
+        lock_wait: order.lock_wait,
         purpose: order.purpose.clone(),
     }));
     match host.ask(request, &mut |event| screen.event(name, several, &event))? {

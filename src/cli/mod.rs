@@ -7,6 +7,7 @@ mod generate;
 mod history;
 mod plan;
 mod playbook;
+mod restart;
 mod runner;
 mod selected;
 
@@ -52,6 +53,8 @@ enum Verb {
     History(selected::SelectionArguments),
     /// Go back to a former revision of a site
     Rollback(apply::RollbackArguments),
+    /// Restart programs, each process exactly once
+    Restart(restart::RestartArguments),
     /// Write a site's runner.sh
     Runner(runner::RunnerArguments),
     /// The environment contract of DeployerPHP's supervisor-sync.sh
@@ -101,6 +104,7 @@ fn verb(cli: Cli, screen: &mut Screen) -> Result<u8, CommandError> {
         Verb::Apply(arguments) => apply::run(&context, &arguments, screen),
         Verb::History(arguments) => history::run(&context, &arguments, screen),
         Verb::Rollback(arguments) => apply::rollback(&context, &arguments, screen),
+        Verb::Restart(arguments) => restart::run(&context, &arguments, screen),
         Verb::Runner(arguments) => runner::run(&context, &arguments, screen),
         Verb::Playbook { playbook } => Ok(playbook::run(&context, playbook)),
         Verb::Agent => Ok(agent::run(&context)),

@@ -30,6 +30,12 @@ pub(super) struct WhatArguments {
     /// Restart every program, each exactly once, also those that do not change
     #[arg(long)]
     restart: bool,
+    /// Leave what runs as it runs: the next restart takes a change up
+    #[arg(long, conflicts_with = "restart")]
+    no_restart: bool,
+    /// Start what somebody had stopped, too
+    #[arg(long)]
+    start_stopped: bool,
     /// Go on in spite of this
     #[arg(long = "allow", value_name = "REFUSAL")]
     overrides: Vec<Override>,
@@ -39,6 +45,8 @@ impl WhatArguments {
     pub(super) fn options(&self) -> PlanOptions {
         PlanOptions {
             restart: self.restart,
+            no_restart: self.no_restart,
+            start_stopped: self.start_stopped,
             overrides: self.overrides.clone(),
             ..PlanOptions::default()
         }

@@ -93,6 +93,10 @@ impl Reader<'_, '_> {
         if keys.known.contains(&name) || (keys.shared && name.starts_with("x-")) {
             return None;
         }
+        if !self.findings.has_room() && !keys.shared {
+            self.push(Finding::new(key.at, "unknown key"));
+            return None;
+        }
         let instead = keys.instead.iter().find(|(word, _)| *word == name).map(|(_, say)| *say);
         let known = keys.known.iter().copied();
         let near = if keys.shared { near_miss(name, known) } else { nearest(name, known) };

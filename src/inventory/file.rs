@@ -99,15 +99,16 @@ pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
 fn in_our_words(error: &serde_saphyr::Error, text: &str) -> SyntaxError {
     use serde_saphyr::Error;
     let at = error.location().map_or(Span::default(), |location| place_of(location, text));
-    let (message, help) = match error.without_snippet() {
+    let mut error = error.without_snippet();
+    while let Error::AliasError { error: inner, .. } = error {
+        error = inner.without_snippet();
+    }
+    let (message, help) = match error {
         Error::MultipleDocuments { .. } => (
             "this is a second YAML document, and an inventory is one".to_owned(),
             Some("remove the line `---`, or keep the second part in a file of its own".to_owned()),
         ),
-        Error::Budget { .. } => (
-            "the file is larger or nested deeper than an inventory can be".to_owned(),
-            Some(format!("at most {DEEPEST} levels and {MOST_EVENTS} values are read")),
-        ),
+        Error::Budget { .. } => too_large(),
         Error::AliasReplayLimitExceeded { .. } => (
             "the aliases (`*name`) repeat more than an inventory can hold".to_owned(),
             Some(format!("at most {MOST_REPEATED} values may come out of aliases")),
@@ -115,15 +116,26 @@ fn in_our_words(error: &serde_saphyr::Error, text: &str) -> SyntaxError {
         Error::RecursiveReferencesRequireWeakTypes { .. } => {
             ("this alias is inside the value that it names".to_owned(), None)
         }
-        other => (format!("not valid YAML: {}", without_place(&other.render())), None),
+        other => in_parsers_words(&other.render()),
     };
     SyntaxError { message, help, at }
 }
 
+fn too_large() -> (String, Option<String>) {
+    (
+        "the file is larger or nested deeper than an inventory can be".to_owned(),
+        Some(format!("at most {DEEPEST} levels and {MOST_EVENTS} values are read")),
+    )
+}
+
 /// The parser's message without the place at its end, which is shown in our own way.
-fn without_place(message: &str) -> &str {
+fn in_parsers_words(message: &str) -> (String, Option<String>) {
     let first = message.lines().next().unwrap_or_default();
-    first.rfind(" at line ").map_or(first, |end| &first[..end])
+    match first.split(" at line ").next().unwrap_or_default() {
+        // How it says that brackets nest too deep; the other limits have an error of their own.
+        "recursion limit exceeded" => too_large(),
+        words => (format!("not valid YAML: {words}"), None),
+    }
 }
 
 /// The byte span of a location. The parser's own errors carry characters only.

@@ -88,7 +88,7 @@ impl Findings {
 fn described(finding: Finding, source: &Source<'_>) -> Problem {
     let Finding { at, message, label, help, related } = finding;
     Problem {
-        file: super::suggest::shown(source.name),
+        file: super::suggest::plain(source.name),
         place: source.place(at, label),
         message,
         help,

@@ -6,7 +6,7 @@
 //!
 //! `resolve` leans on `fields` (one map), `options`, `logs`, `health` and `settings` (what can be
 //! set in layers), `host` (a server), `site_entry` (a site) and `clashes` (what only the whole shows). Problems go through
-//! `findings` and `source`, which masks secrets, to `problem`.
+//! `findings` and `source`, which masks `secrets`, to `problem`.
 
 mod clashes;
 mod fields;
@@ -21,12 +21,15 @@ mod options;
 pub mod problem;
 pub mod program;
 mod resolve;
+mod secrets;
 pub mod selector;
 mod settings;
 pub mod site;
 mod site_entry;
 mod source;
 mod suggest;
+#[cfg(test)]
+mod tests;
 
 pub use host::{Connection, Host, Privilege};
 pub use load::{Loaded, load};

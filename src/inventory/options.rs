@@ -332,13 +332,17 @@ fn environment(
         }
     };
     for (key, value) in entries {
+        if key.text().is_none() {
+            reader.push(Finding::new(key.at, "a name in `environment` must be text"));
+            continue;
+        }
         let Some(name) = reader.parse(key, "environment", EnvironmentName::parse) else { continue };
         let text = match &value.value {
             Value::Text(text) => text.as_str(),
             Value::Number | Value::Bool(_) => reader.source.slice(value.defined),
             Value::Null => {
-                let finding = Finding::new(key.at, format!("`{name}` has no value"));
-                reader.push(finding.help(format!("write `{name}: \"\"` for an empty one")));
+                let message = format!("the variable {} has no value", reader.source.named(key));
+                reader.push(Finding::new(key.at, message).help("write `\"\"` for an empty one"));
                 continue;
             }
             Value::List(_) | Value::Map(_) => {

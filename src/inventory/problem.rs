@@ -53,7 +53,7 @@ impl Problems {
     /// `problems` must not be empty; they are sorted here.
     pub(super) fn new(file: &str, mut problems: Vec<Problem>, not_shown: usize) -> Self {
         problems.sort_by_key(|problem| (problem.place.line, problem.place.column));
-        Self { file: super::suggest::shown(file), problems, not_shown }
+        Self { file: super::suggest::plain(file), problems, not_shown }
     }
 
     /// The problems in the order of their lines. Beyond the first few hundred they are counted

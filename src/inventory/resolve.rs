@@ -61,9 +61,30 @@ const TOP: Keys<'static> = Keys {
     shared: true,
 };
 
-/// Every key that an inventory can have, for telling where an `environment` ends in a file that is no YAML.
+/// Keys of DeployerPHP that are passed over.
+const PASSED_OVER: [&str; 16] = [
+    "repo",
+    "branch",
+    "crons",
+    "schedule",
+    "provider",
+    "dropletId",
+    "droplet_id",
+    "instance_id",
+    "phpVersion",
+    "php_version",
+    "wwwMode",
+    "www_mode",
+    "hasWww",
+    "has_www",
+    "webRoot",
+    "web_root",
+];
+
+/// The keys whose values can be shown when the file is no YAML.
 fn all_keys() -> Vec<&'static str> {
     let maps = [
+        &PASSED_OVER,
         TOP.known,
         site_entry::KEYS.known,
         host::KEYS.known,
@@ -110,10 +131,12 @@ fn checked_size(text: &str) -> Result<(), SyntaxError> {
 fn no_yaml(error: SyntaxError, source: &Source<'_>) -> Problems {
     let mut finding = Finding::new(error.at, error.message);
     finding.help.extend(error.help);
-    if source.looks_like_a_secret(error.at) {
-        // The parser's own words can hold a character of the value.
-        finding.message = "not valid YAML, in or below `environment`".to_owned();
-        finding = finding.help("put each value in quotes");
+    if source.may_be_a_secret(error.at) {
+        if finding.message.contains('`') {
+            // Such a message quotes a character of the text.
+            finding.message = "not valid YAML".to_owned();
+        }
+        finding = finding.help("put a value with special characters in quotes");
     }
     let mut findings = Findings::default();
     findings.push(finding);
@@ -128,9 +151,8 @@ fn repeated_keys(reader: &mut Reader<'_, '_>, node: &Node) {
         for (key, _) in entries {
             let Some(name) = key.text() else { continue };
             if let Some(before) = first.insert(name, key.at) {
-                let finding =
-                    Finding::new(key.at, format!("the key `{}` is here twice", shown(name)));
-                reader.push(finding.see(before, "it was here before"));
+                let message = format!("the key {} is here twice", reader.source.named(key));
+                reader.push(Finding::new(key.at, message).see(before, "it was here before"));
             }
         }
     }

@@ -265,3 +265,139 @@ fn matches(pattern: &str, name: &str) -> bool {
     }
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INVENTORY: &str = "servers:
+  - {name: eu-1, host: h1, tags: [workers, eu]}
+  - {name: eu-2, host: h2, tags: [web]}
+  - {name: us-1, host: h3}
+sites:
+  - {domain: a.com, servers: [eu-1, eu-2], supervisors: [{program: queue, script: s}, {program: mail, script: s}]}
+  - {domain: b.com, server: us-1, supervisors: [{program: queue, script: s}]}
+  - {domain: c.com, server: us-1}
+  - {domain: d.com, server: us-1, supervisors: []}
+";
+
+    /// `host: site(program program), site(*)` for each server, or the error.
+    fn selected(sites: &[&str], on: &[&str], programs: &[&str]) -> String {
+        let inventory = crate::inventory::read("deployer.yml", INVENTORY).unwrap();
+        let owned = |texts: &[&str]| texts.iter().map(|t| (*t).to_owned()).collect::<Vec<_>>();
+        let selection = Selector::new(&owned(sites), &owned(on), &owned(programs))
+            .and_then(|selector| selector.select(&inventory));
+        let selection = match selection {
+            Ok(selection) => selection,
+            Err(error) => return error.to_string(),
+        };
+        let site = |site: &SelectedSite<'_>| {
+            let names: Vec<_> = site.programs().map(|program| program.name.as_str()).collect();
+            let names = if site.programs.is_none() { "*".to_owned() } else { names.join(" ") };
+            format!("{}({names})", site.site.domain)
+        };
+        let host = |host: &SelectedHost<'_>| {
+            let sites: Vec<_> = host.sites.iter().map(site).collect();
+            format!("{}: {}", host.host.name, sites.join(", "))
+        };
+        selection.hosts.iter().map(host).collect::<Vec<_>>().join("; ")
+    }
+
+    #[test]
+    fn what_is_named_is_selected() {
+        let everything = "eu-1: a.com(*); eu-2: a.com(*); us-1: b.com(*), d.com(*)";
+        for (sites, on, programs, expected) in [
+            (vec![], vec![], vec![], everything),
+            (vec!["*"], vec![], vec![], everything),
+            (vec!["a.com"], vec![], vec![], "eu-1: a.com(*); eu-2: a.com(*)"),
+            (vec!["a.com,b.com"], vec!["eu-1", "us-1"], vec![], "eu-1: a.com(*); us-1: b.com(*)"),
+            (vec![], vec!["@workers, us-*"], vec![], "eu-1: a.com(*); us-1: b.com(*), d.com(*)"),
+            (vec![], vec!["@w*"], vec![], "eu-1: a.com(*); eu-2: a.com(*)"),
+            (vec![], vec![], vec!["mail"], "eu-1: a.com(mail); eu-2: a.com(mail)"),
+            (
+                vec!["?.com"],
+                vec![],
+                vec![],
+                "there is no site `?.com`\nHint: did you mean `a.com`?",
+            ),
+            (vec![], vec!["us-1"], vec!["q*e"], "us-1: b.com(queue)"),
+        ] {
+            assert_eq!(selected(&sites, &on, &programs), expected, "{sites:?} {on:?} {programs:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_an_error_and_never_an_empty_selection() {
+        for (sites, on, programs, expected) in [
+            (
+                vec!["a.con"],
+                vec![],
+                vec![],
+                "there is no site `a.con`\nHint: did you mean `a.com`?",
+            ),
+            (vec!["a.com", "x*"], vec![], vec![], "there is no site `x*`\nHint: there is: a.com"),
+            (vec!["c.com"], vec![], vec![], "the site `c.com` has no key `supervisors`, so it is"),
+            (vec![], vec!["eu-3"], vec![], "there is no server `eu-3`\nHint: did you mean `eu-1`?"),
+            (
+                vec![],
+                vec!["@worker"],
+                vec![],
+                "there is no tag `worker`\nHint: did you mean `workers`",
+            ),
+            (
+                vec![],
+                vec![],
+                vec!["mial"],
+                "there is no program `mial`\nHint: did you mean `mail`?",
+            ),
+            (
+                vec!["b.com"],
+                vec![],
+                vec!["mail"],
+                "there is no program `mail`\nHint: there is: queue",
+            ),
+            (
+                vec!["b.com"],
+                vec!["eu-1"],
+                vec![],
+                "none of the selected sites is on the selected servers\nHint: b.com is on us-1",
+            ),
+            (vec![], vec![""], vec![], "--on has an empty name\nHint: leave --on out"),
+            (vec!["a.com,"], vec![], vec![], "--site has an empty name"),
+        ] {
+            let found = selected(&sites, &on, &programs);
+            assert!(found.starts_with(expected), "{found}");
+        }
+        assert_eq!(Selector::new(&[String::new()], &[], &[]).unwrap_err().kind, ErrorKind::Usage);
+    }
+
+    #[test]
+    fn a_server_without_sites_can_be_meant_itself_but_not_for_a_command_about_sites() {
+        let text = "servers: [{name: new, host: h}]\n";
+        let inventory = crate::inventory::read("deployer.yml", text).unwrap();
+        let selection = Selector::default().select(&inventory).unwrap();
+        assert_eq!(selection.hosts.len(), 1);
+        let error = selection.with_sites().unwrap_err();
+        assert!(error.message.starts_with("no site with `supervisors`"));
+        let empty = crate::inventory::read("deployer.yml", "").unwrap();
+        assert!(Selector::default().select(&empty).is_err());
+    }
+
+    #[test]
+    fn a_star_is_any_text_and_each_part_is_used_once() {
+        for (pattern, name, expected) in [
+            ("*", "", true),
+            ("a*", "a", true),
+            ("a*a", "a", false),
+            ("*a*", "bab", true),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*b*c", "a-c-b", false),
+            ("a**b", "ab", true),
+            ("*ab", "aab", true),
+            ("é*", "éa", true),
+            ("a", "ab", false),
+        ] {
+            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+}

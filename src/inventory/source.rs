@@ -1,8 +1,11 @@
 //! The inventory's text: from a span to a line that can be shown, with the secrets masked.
 
-use super::file::{Node, Span, Value};
+use std::ops::Range;
+
+use super::file::{Node, Span};
 use super::problem::Place;
-use super::suggest::nearest;
+use super::secrets;
+use super::suggest::shown;
 
 /// How many characters of a long line are shown on either side of the marked place.
 const WINDOW: usize = 100;
@@ -18,7 +21,7 @@ pub(super) struct Source<'t> {
     lines: Vec<usize>,
     /// The values of `environment`, sorted; `None` while there is no tree to take them from.
     secrets: Option<Vec<Span>>,
-    /// The keys of an inventory: where one begins a line, an `environment` above it has ended.
+    /// The keys whose values are no secrets.
     keys: &'t [&'t str],
 }
 
@@ -32,48 +35,9 @@ impl<'t> Source<'t> {
         Self { name, text, lines, secrets: None, keys }
     }
 
-    /// Notes each value under a key that is, or was probably meant to be, `environment`.
+    /// Notes the secrets of the tree; from here on only they are masked.
     pub(super) fn hide_secrets(&mut self, root: &Node) {
-        let mut secrets = Vec::new();
-        self.collect_secrets(root, false, &mut secrets);
-        secrets.sort_by_key(|span| (span.start, span.end));
-        secrets.dedup();
-        self.secrets = Some(secrets);
-    }
-
-    fn collect_secrets(&self, node: &Node, inside: bool, secrets: &mut Vec<Span>) {
-        match &node.value {
-            Value::Map(entries) => {
-                // `environment:` without a value: what follows is probably indented too little.
-                let mut after_empty = false;
-                for (key, value) in entries {
-                    let name = key.text().unwrap_or_default();
-                    // In a flow map `{A:secret}` is one key, without a value.
-                    if let (true, Some(colon)) = (inside, name.find([':', '='])) {
-                        let start = (key.defined.start + colon + 1).min(key.defined.end);
-                        secrets.push(Span { start, end: key.defined.end });
-                    }
-                    let known = self.keys.contains(&name);
-                    let stray = (after_empty && !known) || is_variable(name);
-                    let environment = is_environment(name);
-                    self.collect_secrets(value, inside || environment || stray, secrets);
-                    after_empty |= environment && matches!(value.value, Value::Null);
-                }
-            }
-            Value::List(items) => {
-                for item in items {
-                    self.collect_secrets(item, inside, secrets);
-                }
-            }
-            Value::Null => {}
-            Value::Bool(_) | Value::Number | Value::Text(_) => {
-                let Span { start, .. } = node.defined;
-                let end = start + self.slice(node.defined).trim_end().len();
-                if inside && start < end {
-                    secrets.push(Span { start, end });
-                }
-            }
-        }
+        self.secrets = Some(secrets::of(root, self.text, self.keys));
     }
 
     /// The text of a scalar exactly as typed.
@@ -86,9 +50,21 @@ impl<'t> Source<'t> {
         u32::try_from(self.line_index(span)).map_or(u32::MAX, |index| index.saturating_add(1))
     }
 
-    /// Whether the place is in a line of `environment`, as far as the text alone shows it.
-    pub(super) fn looks_like_a_secret(&self, at: Span) -> bool {
-        self.looks_secret(self.line_index(at))
+    /// A key for a message: in backquotes, or as "this one" if it may hold a secret.
+    pub(super) fn named(&self, key: &Node) -> String {
+        let secrets = self.secrets.as_deref().unwrap_or_default();
+        let first = secrets.partition_point(|secret| secret.end <= key.defined.start);
+        let hidden = secrets.get(first).is_some_and(|secret| secret.start < key.defined.end);
+        match key.text() {
+            Some(name) if !hidden => format!("`{}`", shown(name)),
+            _ => "this one".to_owned(),
+        }
+    }
+
+    /// Whether a part of the line is masked although nothing is known: the file is no YAML.
+    pub(super) fn may_be_a_secret(&self, at: Span) -> bool {
+        let index = self.line_index(at);
+        self.secrets.is_none() && self.unparsed_mask(index, self.line(index)).is_some()
     }
 
     fn line_index(&self, span: Span) -> usize {
@@ -111,8 +87,10 @@ impl<'t> Source<'t> {
         let start = at.start.clamp(line.start, line.end);
         let before = self.slice(Span { start: line.start, end: start });
         let column = before.chars().count() + 1;
-        let masks = self.masks(index, line);
-        let (text, caret) = self.shown(line, start..at.end.clamp(start, line.end), &masks);
+        let mark = start..at.end.clamp(start, line.end);
+        let mut masks = self.masks(index, line);
+        masks.extend(self.comment(line, &mark));
+        let (text, caret) = self.shown(line, mark, masks);
         Place {
             line: self.line_of(at),
             column: u32::try_from(column).unwrap_or(u32::MAX),
@@ -126,14 +104,15 @@ impl<'t> Source<'t> {
     fn shown(
         &self,
         line: Span,
-        mark: std::ops::Range<usize>,
-        masks: &[Span],
-    ) -> (String, std::ops::Range<usize>) {
+        mark: Range<usize>,
+        mut masks: Vec<Span>,
+    ) -> (String, Range<usize>) {
         let before = self.slice(Span { start: line.start, end: mark.start });
         let after = self.slice(Span { start: mark.start, end: line.end });
         let first =
             before.char_indices().rev().nth(WINDOW).map_or(line.start, |(i, _)| line.start + i);
         let last = after.char_indices().nth(2 * WINDOW).map_or(line.end, |(i, _)| mark.start + i);
+        masks.retain(|mask| mask.start < last && first < mask.end);
         let mut text = String::from(if first > line.start { "…" } else { "" });
         let (mut caret, mut caret_end) = (None, 0);
         let (mut mask_begin, mut masked_to) = (0, 0);
@@ -163,83 +142,46 @@ impl<'t> Source<'t> {
         (text, start..end)
     }
 
+    /// What to mask in a line of a file that is no YAML.
+    fn unparsed_mask(&self, index: usize, line: Span) -> Option<Span> {
+        let above = (0..index).rev().map(|above| self.slice(self.line(above)));
+        let offset = secrets::in_unparsed_line(self.slice(line), above, self.keys)?;
+        Some(Span { start: line.start + offset, end: line.end })
+    }
+
     /// What to mask in a line: the secrets the tree knows of; if the file is no YAML and so there
     /// is no tree, whatever looks like a line of `environment`.
     fn masks(&self, index: usize, line: Span) -> Vec<Span> {
         let Some(secrets) = &self.secrets else {
-            return if self.looks_secret(index) { vec![self.value_of(line)] } else { Vec::new() };
+            return self.unparsed_mask(index, line).into_iter().collect();
         };
         let first = secrets.partition_point(|secret| secret.end <= line.start);
         let here = secrets[first..].iter().take_while(|secret| secret.start < line.end);
         let mut masks: Vec<Span> = here.copied().collect();
-        // A comment behind a secret is most often the secret that was there before.
-        if let Some(end) = masks.iter().map(|secret| secret.end).max()
-            && let Some(comment) =
-                self.slice(Span { start: end.min(line.end), end: line.end }).find('#')
-        {
-            masks.push(Span { start: end + comment, end: line.end });
+        if let Some(end) = masks.last().map(|secret| secret.end) {
+            let rest = Span { start: end.min(line.end), end: line.end };
+            masks.extend(self.slice(rest).find('#').map(|at| Span { start: end + at, ..rest }));
         }
         masks
     }
 
-    /// What is behind the first colon of a line, or all of it but the indentation.
-    fn value_of(&self, line: Span) -> Span {
-        let text = self.slice(line);
-        let begin = text.find(':').map_or_else(|| indentation(text), |colon| colon + 1);
-        let value = text.get(begin..).unwrap_or_default();
-        Span { start: line.start + begin + value.len() - value.trim_start().len(), end: line.end }
-    }
-
-    /// Whether the line belongs to an `environment` by its text alone: the last line that begins
-    /// with a key of ours is `environment`, or a line above with less indentation is.
-    fn looks_secret(&self, index: usize) -> bool {
-        let mut by_key = None;
-        let mut least = usize::MAX;
-        for above in (0..=index).rev().take(10_000) {
-            let text = self.slice(self.line(above));
-            let content = text.trim_start_matches([' ', '-']);
-            if content.trim().is_empty() {
-                continue;
-            }
-            let indent = text.len() - content.len();
-            let key = content.split(':').next().unwrap_or_default().trim_matches(['"', '\'', ' ']);
-            let environment = is_environment(key);
-            if by_key.is_none() && (environment || self.keys.contains(&key)) {
-                by_key = Some(environment);
-            }
-            if environment && (above == index || indent < least) {
-                return true;
-            }
-            least = least.min(indent);
-            if by_key == Some(true) || (least == 0 && by_key.is_some()) {
-                break;
-            }
-        }
-        by_key == Some(true)
+    /// A comment that could be a setting, for it could be a secret that was there before. Nothing
+    /// is marked inside a comment, so it begins behind the mark; but an empty mark stands where a
+    /// value is missing, and that can be behind one.
+    fn comment(&self, line: Span, mark: &Range<usize>) -> Option<Span> {
+        let start = if mark.is_empty() { line.start } else { mark.end };
+        let rest = self.slice(Span { start, end: line.end });
+        let is_comment = |at: usize| rest[..at].chars().next_back().is_none_or(char::is_whitespace);
+        let (at, _) = rest.match_indices('#').find(|(at, _)| is_comment(*at))?;
+        rest[at..].contains([':', '=']).then_some(Span { start: start + at, end: line.end })
     }
 }
 
-/// Whether a key is `environment` or was meant to be.
-fn is_environment(key: &str) -> bool {
-    matches!(key, "environment" | "env" | "envs")
-        || ((7..=16).contains(&key.len()) && nearest(key, ["environment"]).is_some())
-}
-
-/// Whether a key is written as environment variables are. Such a key belongs to no map of an
-/// inventory but `environment`, so wherever it is, its value is a secret.
-fn is_variable(key: &str) -> bool {
-    key.len() > 1
-        && key.starts_with(|c: char| c.is_ascii_uppercase())
-        && key.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
-}
-
-fn indentation(text: &str) -> usize {
-    text.len() - text.trim_start_matches([' ', '-']).len()
-}
-
+/// Blanks for tabs; a sign for what would move or hide text on a terminal.
 fn printable(c: char) -> char {
     match c {
         '\t' => ' ',
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
         c if c.is_control() => '\u{fffd}',
         c => c,
     }

@@ -56,11 +56,16 @@ fn folded(word: &str) -> String {
         .collect()
 }
 
-/// A name for a message: without control characters and not longer than a line.
+/// A text on one line and without control characters.
+pub(super) fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// A name for a message: plain and not longer than a line.
 pub(super) fn shown(name: &str) -> String {
-    let mut text: String =
-        name.chars().take(60).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-    if name.chars().nth(60).is_some() {
+    let end = name.char_indices().nth(60).map_or(name.len(), |(index, _)| index);
+    let mut text = plain(&name[..end]);
+    if end < name.len() {
         text.push('…');
     }
     text

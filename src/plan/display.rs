@@ -190,8 +190,13 @@ fn write_group(text: &mut String, group: &GroupView, colour: Colour) {
     };
     let stopping = restarts(group) || stops(group);
     let processes = if stopping && !group.running.is_empty() {
+        let at_a_time = match group.rolling {
+            None => String::new(),
+            Some(1) => ", one at a time".to_owned(),
+            Some(batch) => format!(", {batch} at a time"),
+        };
         format!(
-            " [{}, up to {} s to stop]",
+            " [{}{at_a_time}, up to {} s to stop]",
             counted(group.running.len(), "process", "processes"),
             group.stop_seconds
         )
@@ -217,6 +222,7 @@ fn because(reason: &Reason) -> String {
         Reason::NotWanted => "the inventory does not have it any more".into(),
         Reason::RestartAsked => "as asked".into(),
         Reason::Interrupted => "an interrupted apply had stopped it".into(),
+        Reason::StartAsked => "it was stopped by hand and is to start, as asked".into(),
         Reason::StoppedByHand => {
             "it was stopped by hand; its next start takes the change up".into()
         }

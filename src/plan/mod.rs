@@ -6,6 +6,8 @@
 mod display;
 mod planner;
 mod refusal;
+mod remarks;
+mod sections;
 mod view;
 
 use std::collections::BTreeMap;
@@ -14,10 +16,11 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::desired::{DesiredFile, DesiredGroup, FileKind};
-use crate::inventory::Domain;
+use crate::inventory::{Domain, ProgramName};
 use crate::system::files::Entry;
 
 pub use display::Colour;
+pub(crate) use planner::are_siblings;
 pub use planner::plan_site;
 pub use refusal::{Override, Refusal};
 pub use view::{FileView, GroupView, PlanView};
@@ -81,6 +84,9 @@ pub struct GroupChange {
     pub reason: Reason,
     /// How it should be; `None` when it goes.
     pub desired: Option<DesiredGroup>,
+    /// At most this many of its processes at a time, each healthy before the next; `None`: all
+    /// together.
+    pub rolling: Option<u32>,
     /// Seconds its processes have to stop: the longer `stopwaitsecs` of the former and the new
     /// file.
     pub stop_seconds: u32,
@@ -146,6 +152,8 @@ pub enum Reason {
     RestartAsked,
     /// An interrupted apply had stopped it.
     Interrupted,
+    /// A person had stopped it, and a start was asked for.
+    StartAsked,
     /// A person had stopped it.
     StoppedByHand,
     /// Restarts are deferred.
@@ -159,6 +167,14 @@ pub enum Reason {
 pub struct PlanOptions {
     /// Every program of the selection restarts, unless something else restarts it.
     pub restart: bool,
+    /// What a person had stopped starts, too.
+    pub start_stopped: bool,
+    /// What runs is left as it runs; the next restart takes a change up.
+    pub no_restart: bool,
+    /// This many processes at a time, each healthy before the next, whatever the inventory says.
+    pub rolling: Option<u32>,
+    /// Of these programs alone; all if empty. Goes with `only_processes`.
+    pub programs: Vec<ProgramName>,
     /// Files stay as they are, and so do groups that are not wanted: a restart and no more.
     pub only_processes: bool,
     /// Missing scripts and commands are warnings, as the playbook contract has them.

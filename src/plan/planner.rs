@@ -3,11 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::{FileChange, GroupAction, GroupChange, PlanOptions, Reason, Refusal, SitePlan};
+use super::remarks::{not_rolling, notes, refusals, warnings};
+use super::sections::Sections;
+use super::{FileChange, GroupAction, GroupChange, PlanOptions, Reason, SitePlan};
 use crate::actual::{ActualDaemon, ActualSite};
 use crate::desired::{DesiredGroup, DesiredSite, FileKind};
+use crate::inventory::RestartPolicy;
 use crate::state::JournalPhase;
-use crate::supervisord::{self, ProcessInfo, ProcessState, ini};
+use crate::supervisord::{ProcessInfo, ProcessState};
 use crate::system::files::{Entry, FileContent};
 
 /// supervisord's own default of `stopwaitsecs`, in seconds.
@@ -57,9 +60,11 @@ pub fn plan_site(
             plan.ran.insert(group.clone(), ran);
         }
     }
-    plan.refusals = refusals(desired, daemon, actual, options, &plan);
     plan.warnings = warnings(desired, daemon, actual, options);
-    plan.notes = notes(daemon, actual, &own);
+    let together: Vec<String> = not_rolling(&plan, options).collect();
+    plan.warnings.extend(together);
+    plan.refusals = refusals(desired, daemon, actual, options, &plan);
+    plan.notes = notes(daemon, actual, &own.names);
     plan
 }
 
@@ -106,40 +111,6 @@ fn is_closed_enough(mode: u32, secret: bool) -> bool {
 
 fn kind_of(path: &Path, actual: &ActualSite) -> FileKind {
     actual.kinds.get(path).copied().unwrap_or(FileKind::Supervisor)
-}
-
-/// The `[program:NAME]` sections of the site's files, parsed once: NAME -> option -> value.
-struct Sections {
-    /// Of the files as they are.
-    before: BTreeMap<String, BTreeMap<String, String>>,
-    /// Of those files that change, as they will be.
-    after: BTreeMap<String, BTreeMap<String, String>>,
-}
-
-impl Sections {
-    fn read(plan: &SitePlan, actual: &ActualSite) -> Self {
-        let before = actual.files.iter().filter(|(path, _)| actual.owned.contains(*path));
-        let wanted = plan.files.values().filter_map(|change| change.after.as_ref());
-        Self {
-            before: before
-                .flat_map(|(_, entry)| sections(entry.bytes().unwrap_or_default()))
-                .collect(),
-            after: wanted
-                .filter(|file| file.kind == FileKind::Supervisor)
-                .flat_map(|file| sections(&file.bytes))
-                .collect(),
-        }
-    }
-}
-
-fn sections(bytes: &[u8]) -> BTreeMap<String, BTreeMap<String, String>> {
-    let Ok(parsed) = ini::parse(&String::from_utf8_lossy(bytes)) else { return BTreeMap::new() };
-    let program = |section: ini::Section| {
-        let name = section.name.strip_prefix("program:")?.trim().to_owned();
-        let options = section.entries.into_iter().map(|entry| (entry.key, entry.value)).collect();
-        Some((name, options))
-    };
-    parsed.sections.into_iter().filter_map(program).collect()
 }
 
 /// The groups that are the site's: wanted, recorded, or defined in one of its own files.
@@ -194,6 +165,9 @@ impl GroupContext<'_> {
     }
 
     fn stopped_by_hand(&self, ran: &[String]) -> Vec<String> {
+        if self.options.start_stopped {
+            return Vec::new();
+        }
         let stopped = |p: &&ProcessInfo| was_stopped_by_hand(p) && !ran.contains(&p.name);
         self.processes().iter().filter(stopped).map(|p| p.name.clone()).collect()
     }
@@ -212,20 +186,52 @@ impl GroupContext<'_> {
                 action: GroupAction::Remove,
                 reason: Reason::NotWanted,
                 desired: None,
+                rolling: None,
                 stop_seconds,
             });
         };
+        if !self.is_selected(wanted) {
+            return None;
+        }
         let (action, reason) = if loaded {
             self.change_of_loaded(wanted, ran)?
         } else {
-            let start = !wanted.autostart && !ran.is_empty();
+            let start = !wanted.autostart && (!ran.is_empty() || self.sibling_ran());
             match (self.pending(|reread| &reread.added), self.options.only_processes) {
                 (true, _) => (GroupAction::Add { start }, Reason::NotLoaded),
                 (false, false) => (GroupAction::Add { start }, Reason::New),
                 (false, true) => (GroupAction::Leave, Reason::NotKnown),
             }
         };
-        Some(GroupChange { action, reason, desired: Some(wanted.clone()), stop_seconds })
+        let rolling = self.rolling(wanted, &action);
+        Some(GroupChange { action, reason, desired: Some(wanted.clone()), rolling, stop_seconds })
+    }
+
+    fn is_selected(&self, wanted: &DesiredGroup) -> bool {
+        let programs = &self.options.programs;
+        programs.is_empty() || programs.iter().any(|name| name.as_str() == wanted.program)
+    }
+
+    /// Whether its processes go one after the other. A changed group of several processes cannot:
+    /// supervisord takes it out and in as a whole.
+    fn rolling(&self, wanted: &DesiredGroup, action: &GroupAction) -> Option<u32> {
+        let asked = (wanted.restart == RestartPolicy::Rolling).then_some(1);
+        let batch = self.options.rolling.or(asked)?;
+        match action {
+            GroupAction::Restart { .. } => Some(batch),
+            GroupAction::Replace { .. } if wanted.numprocs == 1 => Some(batch),
+            _ => None,
+        }
+    }
+
+    /// Whether the group that this one takes the place of ran: a program that goes from one group
+    /// to a group for each process, or back.
+    fn sibling_ran(&self) -> bool {
+        self.daemon.groups.iter().any(|(other, processes)| {
+            !self.desired.groups.contains_key(other)
+                && are_siblings(self.group, other)
+                && processes.iter().any(is_up)
+        })
     }
 
     fn change_of_loaded(
@@ -237,10 +243,10 @@ impl GroupContext<'_> {
         let file_newer = self.pending(|reread| &reread.changed);
         let by_hand = ran.is_empty() && !self.stopped_by_hand(ran).is_empty();
         if !changed.is_empty() || file_newer {
-            if by_hand && wanted.autostart && !self.options.restart {
+            if by_hand && wanted.autostart {
                 return Some((GroupAction::Leave, Reason::StoppedByHand));
             }
-            let defers = wanted.restart == crate::inventory::RestartPolicy::Deferred;
+            let defers = self.options.no_restart || wanted.restart == RestartPolicy::Deferred;
             if defers && !ran.is_empty() && !self.options.restart {
                 return Some((GroupAction::Leave, Reason::Deferred));
             }
@@ -262,6 +268,14 @@ impl GroupContext<'_> {
             } else {
                 (GroupAction::Restart { processes }, Reason::RestartAsked)
             });
+        }
+        if self.options.start_stopped && wanted.autostart {
+            let stopped = |p: &&ProcessInfo| was_stopped_by_hand(p) && !ran.contains(&p.name);
+            let processes: Vec<String> =
+                self.processes().iter().filter(stopped).map(|p| p.name.clone()).collect();
+            if !processes.is_empty() {
+                return Some((GroupAction::Start { processes }, Reason::StartAsked));
+            }
         }
         let stopped: Vec<String> = self
             .processes()
@@ -311,192 +325,19 @@ fn is_up(process: &ProcessInfo) -> bool {
     matches!(process.state, ProcessState::Starting | ProcessState::Running | ProcessState::Backoff)
 }
 
+/// Whether two groups can be of one program, once with one group for all of its processes
+/// (`NAME`), once with a group for each (`NAME_00`).
+pub(crate) fn are_siblings(one: &str, other: &str) -> bool {
+    let numbered = |longer: &str, shorter: &str| {
+        longer.strip_prefix(shorter).and_then(|rest| rest.strip_prefix('_')).is_some_and(|number| {
+            number.len() >= 2 && number.bytes().all(|digit| digit.is_ascii_digit())
+        })
+    };
+    numbered(one, other) || numbered(other, one)
+}
+
 /// STOPPED after it had been started: supervisord itself never does that, an exit is EXITED or
 /// FATAL.
 fn was_stopped_by_hand(process: &ProcessInfo) -> bool {
     matches!(process.state, ProcessState::Stopped | ProcessState::Stopping) && process.start > 0
-}
-
-fn refusals(
-    desired: &DesiredSite,
-    daemon: &ActualDaemon,
-    actual: &ActualSite,
-    options: &PlanOptions,
-    plan: &SitePlan,
-) -> Vec<Refusal> {
-    let mut refusals = Vec::new();
-    if options.only_processes {
-        return refusals;
-    }
-    if version_of(daemon) < (4, 0, 0) {
-        refusals.push(Refusal::OldSupervisord { version: daemon.version.clone() });
-    }
-    refusals.extend(broken_config(daemon, plan));
-    let folders = actual.missing_folders.iter().filter(|_| !desired.files.is_empty());
-    refusals.extend(folders.map(|path| Refusal::MissingFolder { path: path.clone() }));
-    refusals.extend(
-        actual.claimed.iter().map(|(path, other)| Refusal::ClaimedBySite {
-            path: path.clone(),
-            other: other.clone(),
-        }),
-    );
-    for (path, change) in &plan.files {
-        if let Entry::Other(what) = change.before {
-            refusals.push(Refusal::NotAFile { path: path.clone(), what: what.to_owned() });
-        } else if let Some(why) = actual.in_the_way.get(path) {
-            refusals.push(Refusal::ForeignFile { path: path.clone(), why: why.clone() });
-        }
-        let secret = change.after.as_ref().is_some_and(|file| file.secret);
-        if secret && !daemon.reads_private_files {
-            refusals.push(Refusal::UnreadableSecrets { path: path.clone() });
-        }
-    }
-    refusals.extend(defined_elsewhere(desired, daemon, actual));
-    refusals.extend(actual.missing_users.iter().map(|(user, programs)| Refusal::MissingUser {
-        user: user.clone(),
-        programs: programs.clone(),
-    }));
-    if !options.missing_code_is_a_warning {
-        refusals.extend(actual.missing_code.iter().map(|code| Refusal::MissingCode {
-            path: code.path.clone(),
-            problem: code.problem.clone(),
-            programs: code.programs.clone(),
-        }));
-    }
-    let is_included = |path: &Path| supervisord::include::matches(&daemon.include_patterns, path);
-    let unread = desired
-        .files
-        .iter()
-        .find(|(path, file)| file.kind == FileKind::Supervisor && !is_included(path));
-    refusals.extend(unread.map(|(path, _)| Refusal::NotIncluded { path: path.clone() }));
-    refusals.retain(|refusal| {
-        refusal.overridden_by().is_none_or(|said| !options.overrides.contains(&said))
-    });
-    refusals
-}
-
-/// A configuration that is broken before we touch it is refused, unless one of the files that we
-/// are about to replace or remove breaks it.
-fn broken_config(daemon: &ActualDaemon, plan: &SitePlan) -> Option<Refusal> {
-    let fault = daemon.reread.as_ref().err()?;
-    // supervisord names the file, or the section, or (an unknown user) neither.
-    let named = daemon.included.iter().find(|path| {
-        let path = path.to_string_lossy();
-        ["'", "\""].iter().any(|q| fault.text.contains(&format!("{q}{path}{q}")))
-            || fault.text.contains(&format!("file: {path}"))
-    });
-    let by_section = || {
-        let program = daemon.defined.iter().find(|program| {
-            ["program", "group", "eventlistener", "fcgi-program"].iter().any(|kind| {
-                fault.text.contains(&format!("'{kind}:{}'", program.group))
-                    || fault.text.contains(&format!("[{kind}:{}]", program.group))
-            })
-        });
-        program.map(|program| &program.file)
-    };
-    let file = named.or_else(by_section);
-    match file {
-        Some(file) if plan.files.contains_key(file) => None,
-        file => {
-            let words = fault.text.lines().map(str::trim).collect::<Vec<_>>().join(" ");
-            Some(Refusal::BrokenConfig { file: file.cloned(), words })
-        }
-    }
-}
-
-fn defined_elsewhere<'a>(
-    desired: &'a DesiredSite,
-    daemon: &'a ActualDaemon,
-    actual: &'a ActualSite,
-) -> impl Iterator<Item = Refusal> + 'a {
-    let foreign = |file: &std::path::PathBuf| {
-        !desired.files.contains_key(file) && !actual.owned.contains(file)
-    };
-    daemon
-        .defined
-        .iter()
-        .filter(move |program| {
-            desired.groups.contains_key(&program.group) && foreign(&program.file)
-        })
-        .map(|program| Refusal::DefinedElsewhere {
-            group: program.group.clone(),
-            file: program.file.clone(),
-        })
-}
-
-fn warnings(
-    desired: &DesiredSite,
-    daemon: &ActualDaemon,
-    actual: &ActualSite,
-    options: &PlanOptions,
-) -> Vec<String> {
-    let mut warnings = Vec::new();
-    let version = version_of(daemon);
-    if ((4, 0, 0)..(4, 2, 2)).contains(&version) {
-        warnings.push(format!(
-            "supervisord {} can crash when a process is stopped that keeps exiting; 4.2.2 mended it",
-            daemon.version
-        ));
-    }
-    if options.missing_code_is_a_warning {
-        warnings.extend(actual.missing_code.iter().map(|code| {
-            format!(
-                "{} {} (wanted by {})",
-                code.path.display(),
-                code.problem,
-                code.programs.join(", ")
-            )
-        }));
-    }
-    for program in &daemon.defined {
-        if desired.files.contains_key(&program.file) || actual.owned.contains(&program.file) {
-            continue;
-        }
-        let shared =
-            |group: &&DesiredGroup| program.logs.iter().any(|log| Path::new(log) == group.log);
-        if let Some(group) = desired.groups.values().find(shared) {
-            warnings.push(format!(
-                "program {} of {} writes to {} too: rotation will damage it",
-                program.group,
-                program.file.display(),
-                group.log.display()
-            ));
-        }
-    }
-    warnings
-}
-
-fn notes(daemon: &ActualDaemon, actual: &ActualSite, own: &OwnGroups) -> Vec<String> {
-    let mut notes: Vec<String> = actual
-        .foreign
-        .iter()
-        .map(|(path, why)| format!("{} is left alone: {why}", path.display()))
-        .collect();
-    if let Ok(reread) = &daemon.reread {
-        for (what, groups) in
-            [("added", &reread.added), ("changed", &reread.changed), ("removed", &reread.removed)]
-        {
-            let others: Vec<&str> = groups
-                .iter()
-                .filter(|group| !own.names.contains(*group))
-                .map(String::as_str)
-                .collect();
-            if !others.is_empty() {
-                notes.push(format!(
-                    "pending changes of others stay pending: {} {what}",
-                    others.join(", ")
-                ));
-            }
-        }
-    }
-    notes
-}
-
-fn version_of(daemon: &ActualDaemon) -> (u32, u32, u32) {
-    let mut numbers = daemon.version.split('.').map(|part| {
-        let digits: String = part.chars().take_while(char::is_ascii_digit).collect();
-        digits.parse().unwrap_or(0)
-    });
-    let mut next = || numbers.next().unwrap_or(0);
-    (next(), next(), next())
 }

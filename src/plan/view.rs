@@ -90,6 +90,8 @@ pub struct GroupView {
     pub numprocs: u32,
     /// Whether supervisord starts it by itself.
     pub autostart: bool,
+    /// At most this many of its processes at a time; `None`: all together.
+    pub rolling: Option<u32>,
     /// Seconds its processes have to stop.
     pub stop_seconds: u32,
 }
@@ -141,7 +143,7 @@ fn group_view(
     running: Vec<String>,
     stopped: Vec<String>,
 ) -> GroupView {
-    let GroupChange { action, reason, desired, stop_seconds } = change;
+    let GroupChange { action, reason, desired, rolling, stop_seconds } = change;
     GroupView {
         group: name.to_owned(),
         action: action.clone(),
@@ -150,6 +152,7 @@ fn group_view(
         stopped,
         numprocs: desired.as_ref().map_or(0, |group| group.numprocs),
         autostart: desired.as_ref().is_some_and(|group| group.autostart),
+        rolling: *rolling,
         stop_seconds: *stop_seconds,
     }
 }

@@ -91,7 +91,7 @@ fn refused(refusal: &Refusal, plan: Option<&PlanView>) -> String {
 pub(super) fn trouble(trouble: &ProgramTrouble) -> String {
     let log = trouble.log.last();
     let log = log.map_or(String::new(), |line| format!("; its log ends: {line}"));
-    format!("{} {}{log}", trouble.namespec, trouble.reason)
+    format!("{} {}{log}", trouble.process, trouble.reason)
 }
 
 /// Progress, a line a step.

@@ -37,8 +37,7 @@ pub fn describe(event: &Event) -> Vec<Line> {
 const NAMES_SHOWN: usize = 8;
 
 fn waiting(until: WaitingFor, processes: &[Waited]) -> String {
-    let names: Vec<&str> =
-        processes.iter().take(NAMES_SHOWN).map(|p| p.namespec.as_str()).collect();
+    let names: Vec<&str> = processes.iter().take(NAMES_SHOWN).map(|p| p.name.as_str()).collect();
     let more = processes.len().saturating_sub(NAMES_SHOWN);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let longest = processes.iter().map(|p| p.seconds_left).max().unwrap_or(0);
@@ -65,7 +64,7 @@ fn describe_step(step: &Step) -> Vec<String> {
         }
         Step::Reread => vec!["Rereading supervisor configs".to_owned()],
         Step::Update { groups } if *groups > 0 => {
-            vec![format!("Updating supervisor ({groups} process groups)")]
+            vec![format!("Updating supervisor ({groups} to go)")]
         }
         Step::Verify { groups } => vec![format!("Watching what was started ({groups})")],
         Step::Undo => vec!["Putting everything back".to_owned()],

@@ -115,7 +115,7 @@ impl Screen {
 
     /// A program that is not as it should be, with the end of its log.
     pub fn trouble(&mut self, trouble: &ProgramTrouble) {
-        self.complain(&format!("  {} {}", trouble.namespec, trouble.reason));
+        self.complain(&format!("  {} {}", trouble.process, trouble.reason));
         for line in &trouble.log {
             self.complain(&format!("    | {line}"));
         }

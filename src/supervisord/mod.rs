@@ -22,7 +22,7 @@ mod xmlrpc;
 pub use client::{Client, DEFAULT_DEADLINE};
 pub use config::{ConfigError, Listener, Login, MainConfig};
 pub use fault::{Fault, FaultCode};
-pub use process::{ProcessInfo, ProcessState};
+pub use process::{ProcessInfo, ProcessState, display_name};
 
 /// One XML-RPC call. Only methods that supervisord answers at once: a deferred one (`wait=true`,
 /// `stopProcessGroup`) inside a batch runs about a second each, one after the other.

@@ -72,8 +72,19 @@ pub struct ProcessInfo {
 }
 
 impl ProcessInfo {
+    /// As supervisorctl shows it: the name alone where the group has no other.
+    pub fn display_name(&self) -> String {
+        display_name(&self.group, &self.name)
+    }
+
     /// `group:name`, which every method accepts for every kind of group.
     pub fn namespec(&self) -> String {
         format!("{}:{}", self.group, self.name)
     }
+}
+
+/// A process as supervisorctl shows it: `name` alone where its group is called the same, else
+/// `group:name`.
+pub fn display_name(group: &str, name: &str) -> String {
+    if group == name { name.to_owned() } else { format!("{group}:{name}") }
 }

@@ -1,5 +1,6 @@
 //! Integration tests against real parts.
 
+mod architecture;
 mod client;
 mod daemon;
 mod ini;

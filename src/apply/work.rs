@@ -1,0 +1,233 @@
+//! What is done to groups, as data: worked out from the plan and supervisord's reread, and the same
+//! backwards.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::desired::DesiredGroup;
+use crate::plan::{GroupAction, GroupChange, SitePlan, are_siblings};
+use crate::supervisord::{Call, Reload, display_name};
+
+/// What is done to one group, in this order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Item {
+    pub(super) group: String,
+    /// Processes that stop first.
+    pub(super) stop: Stop,
+    /// Then the group leaves supervisord,
+    pub(super) remove: bool,
+    /// and comes back as its files say,
+    pub(super) add: bool,
+    /// and these processes start,
+    pub(super) start: Vec<String>,
+    /// and these, which supervisord starts by itself, stop again.
+    pub(super) keep_stopped: Vec<String>,
+    /// Not before these groups are gone: it takes their place.
+    pub(super) after: Vec<String>,
+    pub(super) stop_seconds: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Stop {
+    Nothing,
+    /// Nothing is sent, but what is stopping already is waited for: supervisord answers a start of
+    /// a STOPPING process with true and does nothing.
+    WaitOnly,
+    Everything,
+    These(Vec<String>),
+}
+
+/// Everything that is done to a site's groups.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Work {
+    /// What is done at the same time.
+    pub(super) items: Vec<Item>,
+    /// What is done after that, one batch after the other, each healthy before the next.
+    pub(super) rolling: Vec<Vec<Item>>,
+}
+
+impl Work {
+    /// What the plan says, as far as supervisord's reread bears it out: a change that supervisord
+    /// does not see needs no restart.
+    pub(super) fn new(plan: &SitePlan, reread: &Reload) -> Self {
+        let changed: BTreeSet<&str> = reread.changed.iter().map(String::as_str).collect();
+        let removed: BTreeSet<&str> = reread.removed.iter().map(String::as_str).collect();
+        let leaves = |(group, change): (&String, &GroupChange)| {
+            (change.action == GroupAction::Remove && removed.contains(group.as_str()))
+                .then(|| group.clone())
+        };
+        let leaving: Vec<String> = plan.groups.iter().filter_map(leaves).collect();
+        let mut work = Self::default();
+        let mut rolling: BTreeMap<&str, (usize, Vec<Item>)> = BTreeMap::new();
+        for (group, change) in &plan.groups {
+            let borne_out = match change.action {
+                GroupAction::Leave => false,
+                GroupAction::Replace { .. } => changed.contains(group.as_str()),
+                GroupAction::Remove => removed.contains(group.as_str()),
+                _ => true,
+            };
+            if !borne_out {
+                continue;
+            }
+            let mut item = Item::new(group, change, plan.stopped.get(group));
+            if item.stop == Stop::Nothing && item.add {
+                let siblings = leaving.iter().filter(|other| are_siblings(group, other));
+                item.after = siblings.cloned().collect();
+            }
+            match (change.rolling, &change.desired) {
+                (Some(batch), Some(desired)) => {
+                    let queue = rolling.entry(&desired.program).or_default();
+                    queue.0 = batch.max(1) as usize;
+                    queue.1.extend(item.one_by_one());
+                }
+                _ => work.items.push(item),
+            }
+        }
+        for (batch, queue) in rolling.into_values() {
+            work.rolling.extend(queue.chunks(batch).map(<[Item]>::to_vec));
+        }
+        work
+    }
+
+    /// Every group something is done to, at once or later.
+    pub(super) fn all_items(&self) -> impl Iterator<Item = &Item> {
+        self.items.iter().chain(self.rolling.iter().flatten())
+    }
+
+    /// One batch of what goes one after the other, as work of its own.
+    pub(super) fn batch(items: &[Item]) -> Self {
+        Self { items: items.to_vec(), rolling: Vec::new() }
+    }
+
+    /// The way back: what must be done after the former files are read again, so that each touched
+    /// group is as it was.
+    pub(super) fn reversed(&self, plan: &SitePlan, reread: &Reload) -> Self {
+        let is_in = |groups: &[String], group: &String| groups.contains(group);
+        let back = |item: &Item| {
+            let group = &item.group;
+            let mut ran = plan.ran.get(group).cloned().unwrap_or_default();
+            let mut back = Item {
+                stop: Stop::WaitOnly,
+                remove: false,
+                add: false,
+                start: Vec::new(),
+                keep_stopped: Vec::new(),
+                after: Vec::new(),
+                ..item.clone()
+            };
+            if is_in(&reread.removed, group) {
+                (back.stop, back.remove) = (Stop::Everything, true);
+                ran.clear();
+            } else if is_in(&reread.changed, group) {
+                (back.stop, back.remove, back.add) = (Stop::Everything, true, true);
+            } else if is_in(&reread.added, group) {
+                (back.stop, back.add) = (Stop::Nothing, true);
+            }
+            if back.add {
+                back.keep_stopped = plan.stopped.get(group).cloned().unwrap_or_default();
+            }
+            back.start = ran;
+            back
+        };
+        let touched: BTreeMap<&String, &Item> =
+            self.all_items().map(|item| (&item.group, item)).collect();
+        Self { items: touched.into_values().map(back).collect(), rolling: Vec::new() }
+    }
+
+    /// The processes that should be up when it is done, by group.
+    pub(super) fn watched(&self, plan: &SitePlan) -> BTreeMap<String, (DesiredGroup, Vec<String>)> {
+        let mut watched: BTreeMap<String, (DesiredGroup, Vec<String>)> = BTreeMap::new();
+        for item in &self.items {
+            let change = plan.groups.get(&item.group);
+            let Some(desired) = change.and_then(|change| change.desired.clone()) else { continue };
+            let mut names = item.start.clone();
+            if item.add && desired.autostart {
+                names = process_names(&item.group, &desired);
+                names.retain(|name| !item.keep_stopped.contains(name));
+            }
+            if !names.is_empty() {
+                let group = watched.entry(item.group.clone()).or_insert((desired, Vec::new()));
+                group.1.extend(names);
+            }
+        }
+        watched
+    }
+}
+
+/// The names of a group's processes, as the `process_name` we write makes them.
+fn process_names(group: &str, desired: &DesiredGroup) -> Vec<String> {
+    match desired.numprocs {
+        1 => vec![group.to_owned()],
+        n => (0..n).map(|number| format!("{group}_{number:02}")).collect(),
+    }
+}
+
+impl Item {
+    fn new(group: &str, change: &GroupChange, stopped_by_hand: Option<&Vec<String>>) -> Self {
+        let all = change.desired.as_ref().map_or(Vec::new(), |d| process_names(group, d));
+        let if_asked = |start: bool| if start { all.clone() } else { Vec::new() };
+        let mut item = Self {
+            group: group.to_owned(),
+            stop: Stop::Nothing,
+            remove: false,
+            add: false,
+            start: Vec::new(),
+            keep_stopped: Vec::new(),
+            after: Vec::new(),
+            stop_seconds: change.stop_seconds,
+        };
+        match &change.action {
+            GroupAction::Leave => {}
+            GroupAction::Add { start } => (item.add, item.start) = (true, if_asked(*start)),
+            GroupAction::Replace { start } => {
+                (item.stop, item.remove, item.add) = (Stop::Everything, true, true);
+                item.start = if_asked(*start);
+                if change.desired.as_ref().is_some_and(|desired| desired.autostart) {
+                    item.keep_stopped = stopped_by_hand.cloned().unwrap_or_default();
+                    item.keep_stopped.retain(|name| all.contains(name));
+                }
+            }
+            GroupAction::Remove => (item.stop, item.remove) = (Stop::Everything, true),
+            GroupAction::Restart { processes } => {
+                item.stop = Stop::These(processes.clone());
+                item.start.clone_from(processes);
+            }
+            GroupAction::Start { processes } => item.start.clone_from(processes),
+        }
+        item
+    }
+
+    /// The same for each of its processes alone. A group that is taken out and in has only one.
+    fn one_by_one(self) -> Vec<Self> {
+        let Stop::These(processes) = &self.stop else { return vec![self] };
+        let single = |name: &String| Self {
+            stop: Stop::These(vec![name.clone()]),
+            start: vec![name.clone()],
+            ..self.clone()
+        };
+        processes.iter().map(single).collect()
+    }
+
+    /// Its processes, as far as they are named: for telling which were not reached.
+    pub(super) fn names(&self) -> Vec<String> {
+        match &self.stop {
+            Stop::These(names) => {
+                names.iter().map(|name| display_name(&self.group, name)).collect()
+            }
+            _ => vec![self.group.clone()],
+        }
+    }
+
+    /// What is called once its processes are down.
+    pub(super) fn calls(&self) -> Vec<Call> {
+        let mut calls = Vec::new();
+        if self.remove {
+            calls.push(Call::RemoveProcessGroup(self.group.clone()));
+        }
+        if self.add {
+            calls.push(Call::AddProcessGroup(self.group.clone()));
+        }
+        let namespec = |name: &String| Call::StartProcess(format!("{}:{name}", self.group));
+        calls.extend(self.start.iter().map(namespec));
+        calls
+    }
+}

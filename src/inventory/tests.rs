@@ -1,0 +1,824 @@
+//! The stage as a whole: text in, an inventory or every problem out.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// An inventory with one server and one site, into which `program` is put as the site's program.
+fn with_program(program: &str) -> String {
+    format!(
+        "servers:\n  - {{name: web1, host: 203.0.113.10}}\nsites:\n  - domain: example.com\n    \
+         server: web1\n    supervisors:\n      - {{program: worker, script: w.sh, {program}}}\n"
+    )
+}
+
+fn inventory(text: &str) -> Inventory {
+    read("deployer.yml", text).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+fn problems(text: &str) -> Problems {
+    match read("deployer.yml", text) {
+        Ok(inventory) => panic!("was accepted: {inventory:?}"),
+        Err(problems) => problems,
+    }
+}
+
+/// `line:column message`, one a line.
+fn messages(text: &str) -> String {
+    let place = |p: &Problem| format!("{}:{} {}", p.place.line, p.place.column, p.message);
+    problems(text).iter().map(place).collect::<Vec<_>>().join("\n")
+}
+
+/// The one program of `with_program`.
+fn program(options: &str) -> Program {
+    inventory(&with_program(options)).sites[0].site.programs[0].clone()
+}
+
+/// As DeployerPHP writes it (Symfony's dump, both spellings of its keys), with nothing of ours.
+const DEPLOYER_PHP: &str = r#"servers:
+  -
+    name: production
+    host: 203.0.113.10
+    port: 22
+    username: root
+    privateKeyPath: ~/.ssh/id_ed25519
+    provider: digitalocean
+    dropletId: 123456789
+  -
+    name: staging
+    host: staging.example.com
+    port: 2222
+    username: deployer
+    privateKeyPath: null
+    provider: null
+sites:
+  -
+    domain: example.com
+    server: production
+    repo: 'git@github.com:example/app.git'
+    branch: main
+    php_version: '8.4'
+    www_mode: redirect-to-root
+    has_www: true
+    web_root: public/web
+    crons:
+      -
+        script: schedule.sh
+        schedule: '* * * * *'
+    supervisors:
+      -
+        program: queue-worker
+        script: queue-worker.sh
+        autostart: true
+        autorestart: true
+        stopwaitsecs: 3600
+        numprocs: 4
+  -
+    domain: static.example.com
+    server: production
+    phpVersion: '8.3'
+    wwwMode: none
+    hasWww: false
+    crons: {  }
+  -
+    domain: empty.example.com
+    server: staging
+    phpVersion: '8.4'
+    supervisors: {  }
+"#;
+
+#[test]
+fn deployerphps_own_file_reads_as_it_is() {
+    let inventory = inventory(DEPLOYER_PHP);
+    let hosts: Vec<_> = inventory.hosts.iter().map(|host| host.name.as_str()).collect();
+    assert_eq!(hosts, ["production", "staging"]);
+    let host = inventory.host("production").unwrap();
+    assert_eq!((host.port, host.connection), (Some(22), Connection::Ssh));
+    assert_eq!(host.private_key_path.as_deref(), Some("~/.ssh/id_ed25519"));
+    assert_eq!(inventory.host("staging").unwrap().private_key_path, None);
+
+    let placed = inventory.site("example.com").unwrap();
+    assert_eq!(placed.line, 19);
+    assert_eq!(placed.site.format, Format::Hardened);
+    assert_eq!(placed.site.user.as_str(), "deployer");
+    assert_eq!(placed.site.paths, Paths::default());
+    let mut expected = Program::new(
+        ProgramName::parse("queue-worker").unwrap(),
+        Run::Script(ScriptPath::parse("queue-worker.sh").unwrap()),
+    );
+    expected.numprocs = 4;
+    expected.line = Some(33);
+    assert_eq!(placed.site.programs, [expected]);
+}
+
+#[test]
+fn a_site_without_the_key_is_left_alone_and_one_with_an_empty_list_is_managed() {
+    let inventory = inventory(DEPLOYER_PHP);
+    assert_eq!(inventory.left_alone, ["static.example.com"]);
+    assert!(inventory.site("static.example.com").is_none());
+    assert!(inventory.site("empty.example.com").unwrap().site.programs.is_empty());
+    let text = "servers: [{name: a, host: b}]\nsites: [{domain: e.com, server: a, supervisors: }]";
+    assert!(messages(text).starts_with("2:36 `supervisors` is empty: that could mean"));
+}
+
+#[test]
+fn an_inventory_without_anything_is_valid() {
+    for text in ["", "# nothing\n", "{}", "[]", "servers: []\nsites: []", "servers:\nsites:\n"] {
+        assert!(inventory(text).hosts.is_empty(), "{text:?}");
+    }
+}
+
+const EVERYTHING: &str = r#"format: classic
+user: www
+paths: {sites: /srv, conf_dir: /etc/s.d, logrotate_dir: /etc/l.d, log_dir: /var/log/s, supervisord: /etc/s.conf, state_dir: /var/lib/x}
+x-shared: &shared {A: 1.10, B: "two"}
+defaults:
+  stopwaitsecs: 60
+  environment: {A: low, C: true}
+  logs: {rotate: 9, compress: false}
+  health: {stable_for: 5}
+servers:
+  - {name: web1, host: localhost, connection: local, privilege: sudo, tags: [eu, workers]}
+  - {name: web2, host: "2001:db8::1", port: 2222, username: deploy, private_key_path: /k}
+sites:
+  - domain: example.com
+    servers: [web1, web2]
+    user: site
+    format: hardened
+    paths: {log_dir: /logs}
+    defaults: {numprocs: 2, environment: {A: middle}}
+    supervisors:
+      - program: all
+        command: php artisan horizon
+        autostart: false
+        autorestart: unexpected
+        numprocs: 3
+        directory: /srv/app
+        user: other
+        environment: *shared
+        startsecs: 0
+        startretries: 5
+        stopsignal: SIGQUIT
+        stopasgroup: true
+        killasgroup: true
+        exitcodes: [0, 2]
+        priority: 10
+        umask: "027"
+        logs: {maxage: 7, size: 100M, frequency: weekly}
+        instances: separate
+        restart: rolling
+        health: {probe: {http: "http://127.0.0.1:8080/up", timeout: 3}}
+      - {program: few, script: few.sh}
+"#;
+
+#[test]
+fn every_key_reaches_its_place_and_the_nearer_layer_wins() {
+    let inventory = inventory(EVERYTHING);
+    let [web1, web2] = inventory.hosts.as_slice() else { panic!("two hosts") };
+    assert_eq!((web1.connection, web1.privilege), (Connection::Local, Some(Privilege::Sudo)));
+    assert_eq!(web1.tags, ["eu", "workers"]);
+    assert_eq!((web2.address.as_str(), web2.port), ("2001:db8::1", Some(2222)));
+    assert_eq!(web2.username, UserName::parse("deploy").ok());
+    assert_eq!(web2.private_key_path.as_deref(), Some("/k"));
+
+    let PlacedSite { site, hosts, line } = &inventory.sites[0];
+    assert_eq!((hosts.len(), *line), (2, 14));
+    assert_eq!((site.user.as_str(), site.format), ("site", Format::Hardened));
+    assert_eq!(site.paths.log_dir.as_str(), "/logs");
+    assert_eq!(site.paths.conf_dir.as_str(), "/etc/s.d");
+    assert_eq!(
+        site.paths.supervisord,
+        SupervisordAddress::Config(AbsolutePath::parse("/etc/s.conf").unwrap())
+    );
+
+    let [all, few] = site.programs.as_slice() else { panic!("two programs") };
+    let environment = |program: &Program| -> String {
+        let pairs = program.environment.iter();
+        pairs.map(|(name, value)| format!("{name}={} ", value.as_str())).collect()
+    };
+    assert_eq!(environment(all), "A=1.10 B=two C=true ");
+    assert_eq!(environment(few), "A=middle C=true ");
+    assert_eq!((all.numprocs, few.numprocs), (3, 2));
+    assert_eq!((all.stopwaitsecs, few.stopwaitsecs), (60, 60));
+    assert_eq!((all.umask, all.priority, all.startsecs), (Some(0o027), Some(10), Some(0)));
+    assert_eq!((all.autostart, all.autorestart), (false, Autorestart::Unexpected));
+    assert_eq!((all.stopsignal, all.startretries), (Some(Signal::Quit), Some(5)));
+    assert_eq!((all.stopasgroup, all.killasgroup), (Some(true), Some(true)));
+    assert_eq!(all.exitcodes.as_deref(), Some([0, 2].as_slice()));
+    assert_eq!(all.directory.as_ref().unwrap().as_str(), "/srv/app");
+    assert_eq!(all.user.as_ref().unwrap().as_str(), "other");
+    assert_eq!((all.instances, all.restart), (Instances::Separate, RestartPolicy::Rolling));
+    assert_eq!(all.run, Run::Command(CommandLine::parse("php artisan horizon").unwrap()));
+    let logs = Logs {
+        rotate: 9,
+        maxage: 7,
+        size: Some(100 << 20),
+        frequency: LogFrequency::Weekly,
+        compress: false,
+    };
+    assert_eq!(all.logs, logs);
+    let probe = Probe::Http { url: "http://127.0.0.1:8080/up".into(), timeout: 3 };
+    assert_eq!(all.health, Health { stable_for: Some(5), probe: Some(probe) });
+    assert_eq!(few.health, Health { stable_for: Some(5), probe: None });
+}
+
+#[test]
+fn an_inventory_survives_json() {
+    let inventory = inventory(EVERYTHING);
+    let json = serde_json::to_string(&inventory).unwrap();
+    assert_eq!(serde_json::from_str::<Inventory>(&json).unwrap(), inventory);
+}
+
+/// Ten mistakes of ten kinds.
+const TEN: &str = r#"servers:
+  - name: web1
+    host: root@203.0.113.10
+defalts: {autostart: false}
+sites:
+  - domain: example.com
+    server: wbe1
+    supervisors:
+      - program: queue-worker
+        script: ../queue.sh
+        numprocs: "4"
+        autostart: yes
+        stopasgroup: true
+        killasgroup: false
+        environment: {APP_KEY: "it's \"secret\"", OTHER: secret} # secret
+      - progam: mailer
+        command: php artisan mail
+        restart: rollng
+"#;
+
+#[test]
+fn ten_mistakes_are_all_shown_with_their_lines() {
+    insta::assert_snapshot!(problems(TEN).render(false), @r#"
+    error: `host` must not hold '@': write the user as `username`
+     --> deployer.yml:3:11
+      |
+    3 |     host: root@203.0.113.10
+      |           ^^^^^^^^^^^^^^^^^
+
+    error: unknown key `defalts` of the inventory
+     --> deployer.yml:4:1
+      |
+    4 | defalts: {autostart: false}
+      | ^^^^^^^
+      |
+      = help: did you mean `defaults`?
+
+    error: there is no server `wbe1`
+     --> deployer.yml:7:13
+      |
+    7 |     server: wbe1
+      |             ^^^^
+      |
+      = help: did you mean `web1`?
+
+    error: `script` must not hold '..', '.' or an empty part
+      --> deployer.yml:10:17
+       |
+    10 |         script: ../queue.sh
+       |                 ^^^^^^^^^^^
+
+    error: `numprocs` must be a whole number from 1 to 1000
+      --> deployer.yml:11:19
+       |
+    11 |         numprocs: "4"
+       |                   ^^^
+       |
+       = help: drop the quotes: `numprocs: 4`
+
+    error: `autostart` must be true or false
+      --> deployer.yml:12:20
+       |
+    12 |         autostart: yes
+       |                    ^^^
+       |
+       = help: write `autostart: true`, without quotes
+
+    error: `killasgroup: false` does not go with `stopasgroup: true`: supervisord refuses the configuration of the whole host
+      --> deployer.yml:14:22
+       |
+    14 |         killasgroup: false
+       |                      ^^^^^
+       |
+       = help: remove `killasgroup`: it follows `stopasgroup`
+    note: `stopasgroup` is true here
+      --> deployer.yml:13:22
+       |
+    13 |         stopasgroup: true
+       |                      ----
+
+    error: the value of `APP_KEY` must not begin or end with a quote: supervisord strips it
+      --> deployer.yml:15:32
+       |
+    15 |         environment: {APP_KEY: ***, OTHER: ***} ***
+       |                                ^^^
+
+    error: unknown key `progam` of a program
+      --> deployer.yml:16:9
+       |
+    16 |       - progam: mailer
+       |         ^^^^^^
+       |
+       = help: did you mean `program`?
+
+    error: `restart` must be immediate, rolling or deferred
+      --> deployer.yml:18:18
+       |
+    18 |         restart: rollng
+       |                  ^^^^^^
+       |
+       = help: did you mean `rolling`?
+    "#);
+    assert_eq!(problems(TEN).count(), 10);
+    assert_eq!(problems(TEN).summary(), "deployer.yml has 10 problems");
+}
+
+#[test]
+fn problems_are_data_as_well() {
+    let problems = problems("servers: [{name: a, host: b}, {name: a, host: c}]\n");
+    insta::assert_snapshot!(serde_json::to_string_pretty(&problems).unwrap(), @r#"
+    {
+      "file": "deployer.yml",
+      "problems": [
+        {
+          "file": "deployer.yml",
+          "line": 1,
+          "column": 38,
+          "text": "servers: [{name: a, host: b}, {name: a, host: c}]",
+          "label": null,
+          "message": "the server `a` is here twice",
+          "help": [],
+          "related": [
+            {
+              "line": 1,
+              "column": 18,
+              "text": "servers: [{name: a, host: b}, {name: a, host: c}]",
+              "label": "it was here before"
+            }
+          ]
+        }
+      ],
+      "not_shown": 0
+    }
+    "#);
+}
+
+#[test]
+fn colours_are_there_only_when_asked_for() {
+    let problems = problems(TEN);
+    assert!(problems.render(true).contains('\u{1b}'));
+    assert!(!problems.render(false).contains('\u{1b}'));
+}
+
+#[test]
+fn a_refusal_carries_the_list_or_the_summary() {
+    let problems = problems("sites: 1");
+    assert_eq!(problems.refusal().message, "deployer.yml has a problem");
+    let error = crate::error::CommandError::from(problems);
+    assert_eq!(error.kind.exit_status(), 1);
+    assert!(error.message.contains("`sites` must be a list"), "{error}");
+}
+
+#[test]
+fn every_problem_is_reported_at_once() {
+    // One mistake in every other line; each must be found although all the others are there.
+    let wrong = [
+        "autostart: maybe",
+        "autorestart: maybe",
+        "stopwaitsecs: 0",
+        "numprocs: 1001",
+        "directory: relative",
+        "user: \"a b\"",
+        "environment: text",
+        "startsecs: -1",
+        "startretries: 1.5",
+        "stopsignal: SIGFOO",
+        "stopasgroup: 1",
+        "killasgroup: \"true\"",
+        "exitcodes: 256",
+        "priority: high",
+        "umask: 22",
+        "logs: {size: 1T}",
+        "instances: some",
+        "restart: now",
+        "health: {probe: {}}",
+        "unknown: 1",
+    ];
+    let lines = wrong.map(|line| format!("        {line}\n")).concat();
+    let text = "servers: [{name: a, host: b}]\nsites:\n  - domain: e.com\n    server: a\n    \
+                supervisors:\n      - program: p\n        script: s\n"
+        .to_owned()
+        + &lines;
+    let found: Vec<u32> = problems(&text).iter().map(|problem| problem.place.line).collect();
+    let expected: Vec<u32> = (8..8 + 20).collect();
+    assert_eq!(found, expected, "{}", messages(&text));
+}
+
+#[test]
+fn what_a_program_may_not_be() {
+    for (options, expected) in [
+        ("numprocs: 0", "`numprocs` must be a whole number from 1 to 1000"),
+        ("numprocs: 2.0", "`numprocs` must be a whole number from 1 to 1000"),
+        ("numprocs: [2]", "`numprocs` must be a whole number from 1 to 1000"),
+        ("numprocs: 99999999999999999999", "`numprocs` must be a whole number from 1 to 1000"),
+        ("autostart: 1", "`autostart` must be true or false"),
+        ("directory: /a/../b", "`directory` must not hold '..'"),
+        ("command: x", "a program has `script` or `command`, not both"),
+        ("program: x", "the key `program` is here twice"),
+        ("environment: {A B: x}", "`environment` must not hold a blank"),
+        ("environment: {A: }", "the variable `A` has no value"),
+        ("exitcodes: []", "`exitcodes` must hold a number"),
+        ("umask: \"999\"", "`umask` must be three octal digits in quotes"),
+        ("logs: {size: 18446744073709551615G}", "`size` must be a number of bytes"),
+        ("logs: 5", "`logs` must be a map of keys and values"),
+        ("health: {probe: {http: \"http://u:p@h/\"}}", "`http` must not hold a user"),
+        ("health: {probe: {http: \"http://h:99999/\"}}", "`http` must have a port"),
+        ("health: {probe: {tcp: \"h\"}}", "`tcp` must be 'host:port'"),
+        ("health: {probe: {exec: \"a 'b\"}}", "`exec` has a ' that is never closed"),
+        ("health: {probe: {exec: a, timeout: 0}}", "`timeout` must be a whole number from 1"),
+        ("stdout_logfile: /x", "unknown key `stdout_logfile` of a program"),
+        ("1: x", "a key of a program must be text"),
+    ] {
+        let text = with_program(options);
+        assert!(messages(&text).contains(expected), "{options}: {}", messages(&text));
+    }
+}
+
+#[test]
+fn text_in_quotes_is_no_number_and_yes_is_no_boolean() {
+    let help = |options: &str| {
+        let help: Vec<_> =
+            problems(&with_program(options)).iter().flat_map(|p| p.help.clone()).collect();
+        help.join("\n")
+    };
+    assert_eq!(help("numprocs: \"4\""), "drop the quotes: `numprocs: 4`");
+    assert_eq!(help("numprocs: 04"), "write it plainly: `numprocs: 4`");
+    assert_eq!(help("autostart: yes"), "write `autostart: true`, without quotes");
+    assert_eq!(help("autostart: \"false\""), "write `autostart: false`, without quotes");
+    assert_eq!(help("autorestart: unexpectd"), "did you mean `unexpected`?");
+    assert_eq!(help("user: 1000"), "put it in quotes: `user: \"1000\"`");
+}
+
+#[test]
+fn what_an_environment_may_hold_is_kept_to_the_letter() {
+    let program = program("environment: {A: 1.10, B: 0644, C: yes, D: true, E: '', F: 1e3, G: ~x}");
+    let values: Vec<&str> = program.environment.values().map(EnvironmentValue::as_str).collect();
+    assert_eq!(values, ["1.10", "0644", "yes", "true", "", "1e3", "~x"]);
+}
+
+#[test]
+fn a_mistyped_key_is_one_problem_and_not_also_a_missing_one() {
+    let text = "servers: [{nam: a, hots: b}]\nsites: [{domian: e.com, sever: a, supervisors: \
+                [{progam: p, comand: c}]}]\n";
+    let found = messages(text);
+    assert_eq!(found.matches("unknown key").count(), 6, "{found}");
+    assert!(!found.contains("needs"), "{found}");
+}
+
+#[test]
+fn sites_and_servers_must_fit_together() {
+    let base = "servers: [{name: web1, host: h1}, {name: web2, host: h2}]\nsites:\n";
+    for (sites, expected) in [
+        ("- {domain: e.com, supervisors: []}", "3:3 a site needs `server`"),
+        ("- {domain: e.com, server: web3, supervisors: []}", "3:27 there is no server `web3`"),
+        ("- {domain: e.com, server: web3}", "3:27 there is no server `web3`"),
+        (
+            "- {domain: e.com, server: web1, servers: [web2], supervisors: []}",
+            "3:42 a site has `server` or `servers`, not both",
+        ),
+        ("- {domain: e.com, servers: [], supervisors: []}", "3:28 a site needs a server"),
+        (
+            "- {domain: e.com, servers: [web1, web1], supervisors: []}",
+            "3:35 the server `web1` is here twice",
+        ),
+        (
+            "- {domain: e.com, server: web1}\n- {domain: e.com, server: web2, supervisors: []}",
+            "4:12 the site `e.com` is here twice",
+        ),
+        ("- {domain: e.com, programs: []}", "3:19 unknown key `programs` of a site"),
+        ("- text", "3:3 a site must be a map of keys and values"),
+    ] {
+        let found = messages(&format!("{base}{sites}\n"));
+        assert!(found.starts_with(expected), "{sites}: {found}");
+        assert_eq!(found.lines().count(), 1, "{sites}: {found}");
+    }
+}
+
+#[test]
+fn a_copied_entry_must_not_send_a_servers_work_to_this_machine() {
+    let text = "servers: [{name: a, host: 203.0.113.1, connection: local}]";
+    assert!(messages(text).starts_with("1:52 `connection: local` means this machine"));
+}
+
+#[test]
+fn two_programs_that_would_write_the_same_file_are_refused_with_both_lines() {
+    let sites = |servers: [&str; 2]| {
+        format!(
+            "servers: [{{name: a, host: h1}}, {{name: b, host: h2}}]\nsites:\n\
+             - {{domain: staging, server: {}, supervisors: [{{program: eu-worker, script: s}}]}}\n\
+             - {{domain: staging-eu, server: {}, supervisors: [{{program: worker, script: s}}]}}\n",
+            servers[0], servers[1]
+        )
+    };
+    let problems = problems(&sites(["a", "a"]));
+    let problem = problems.iter().next().unwrap();
+    assert_eq!(
+        problem.message,
+        "the sites `staging` and `staging-eu` would both write `staging-eu-worker.conf` on `a`"
+    );
+    assert_eq!((problem.place.line, problem.related[0].line), (4, 3));
+    assert_eq!(inventory(&sites(["a", "b"])).sites.len(), 2);
+}
+
+#[test]
+fn a_process_of_separate_instances_does_not_take_another_programs_name() {
+    let text = |numprocs: u32, name: &str, instances: &str| {
+        format!(
+            "servers: [{{name: a, host: h}}]\nsites: [{{domain: e.com, server: a, supervisors: [\n\
+             {{program: w, script: s, numprocs: {numprocs}, instances: {instances}}},\n\
+             {{program: {name}, script: s}}]}}]\n"
+        )
+    };
+    assert!(
+        messages(&text(4, "w_03", "separate"))
+            .starts_with("4:11 `e.com-w_03` is also the name of a process of `e.com-w` on `a`")
+    );
+    for (numprocs, name, instances) in
+        [(4, "w_04", "separate"), (4, "w_3", "separate"), (4, "w_03", "together")]
+    {
+        assert_eq!(inventory(&text(numprocs, name, instances)).sites.len(), 1);
+    }
+}
+
+#[test]
+fn stopasgroup_without_killasgroup_is_refused_across_the_layers_and_once() {
+    let text = "servers: [{name: a, host: h}]\ndefaults: {stopasgroup: true}\nsites:\n- {domain: \
+                e.com, server: a, defaults: {killasgroup: false}, supervisors: [{program: p, \
+                script: s}, {program: q, script: s}]}\n";
+    assert_eq!(messages(text).lines().count(), 1);
+    assert!(messages(text).contains("`killasgroup: false` does not go with `stopasgroup: true`"));
+    let both = text.replace("killasgroup: false", "killasgroup: true");
+    assert_eq!(inventory(&both).sites.len(), 1);
+}
+
+#[test]
+fn a_full_name_is_not_longer_than_a_file_name() {
+    let text = with_program("numprocs: 1")
+        .replace("example.com", &"d".repeat(150))
+        .replace("program: worker", &format!("program: {}", "p".repeat(150)));
+    assert!(messages(&text).contains("the name `{domain}-{program}` is too long: 301 bytes"));
+}
+
+/// Each text that people can write, as a template; `HOSTILE` is put in its place.
+const FIELDS: [(&str, &str); 12] = [
+    ("name", "servers: [{name: HOSTILE, host: h}]"),
+    ("host", "servers: [{name: n, host: HOSTILE}]"),
+    ("username", "servers: [{name: n, host: h, username: HOSTILE}]"),
+    ("tags", "servers: [{name: n, host: h, tags: [HOSTILE]}]"),
+    (
+        "domain",
+        "servers: [{name: n, host: h}]\nsites: [{domain: HOSTILE, server: n, supervisors: []}]",
+    ),
+    ("paths", "paths: {sites: HOSTILE}"),
+    ("user", "user: HOSTILE"),
+    (
+        "program",
+        "servers: [{name: n, host: h}]\nsites: [{domain: e.com, server: n, supervisors: [{program: HOSTILE, script: s}]}]",
+    ),
+    (
+        "script",
+        "servers: [{name: n, host: h}]\nsites: [{domain: e.com, server: n, supervisors: [{program: p, script: HOSTILE}]}]",
+    ),
+    ("directory", "defaults: {directory: HOSTILE}"),
+    ("stopsignal", "defaults: {stopsignal: HOSTILE}"),
+    ("http", "defaults: {health: {probe: {http: HOSTILE}}}"),
+];
+
+#[test]
+fn hostile_texts_are_refused_in_every_field() {
+    let long = format!("\"{}\"", "x".repeat(5000));
+    let hostile = [
+        r#""../../etc/passwd""#,
+        r#""a\nb""#,
+        r#""a\0b""#,
+        r#""a%(ENV_X)s""#,
+        r#""a;b""#,
+        r#""a b""#,
+        r#""ä""#,
+        r#""a\e[31mb""#,
+        r#""-oProxyCommand=x""#,
+        r#""""#,
+        r#""$(id)""#,
+        r#""a\"b""#,
+        "[a]",
+        "{a: b}",
+        "7",
+        long.as_str(),
+    ];
+    for (field, template) in FIELDS {
+        for text in hostile {
+            // A name may begin with '-': it is never an argument of its own.
+            if text.starts_with("\"-o") && template.starts_with("servers: [{name: HOSTILE") {
+                continue;
+            }
+            let found = problems(&template.replace("HOSTILE", text));
+            let rendered = found.render(false);
+            assert!(
+                found.iter().any(|p| p.message.contains(field) || p.message.contains("sites")),
+                "{field} {text}: {rendered}"
+            );
+            assert!(rendered.chars().all(|c| c == '\n' || !c.is_control()), "{rendered:?}");
+            assert!(rendered.len() < 4000, "{field}: {} bytes", rendered.len());
+        }
+    }
+}
+
+#[test]
+fn a_large_or_deep_file_ends_in_a_clear_error() {
+    let ten = 10 << 20;
+    for (text, expected) in [
+        ("[".repeat(ten), "nested deeper than an inventory can be"),
+        ("- ".repeat(1 << 19), "nested deeper than an inventory can be"),
+        (format!("servers: {}", "x".repeat(ten)), "`servers` must be a list"),
+        (format!("{}: 1", "x".repeat(1 << 20)), "not valid YAML"),
+        ("\0".repeat(1 << 20), "not valid YAML"),
+        (" ".repeat(17 << 20), "the file is larger than 16 MiB"),
+    ] {
+        let found = problems(&text);
+        assert!(found.to_string().contains(expected), "{}", &found.to_string()[..200]);
+        assert!(found.to_string().len() < 2000);
+    }
+}
+
+#[test]
+fn thousands_of_problems_are_counted_and_hundreds_described() {
+    let text = "servers:\n".to_owned() + &"  - {name: a, host: '@'}\n".repeat(5000);
+    let found = problems(&text);
+    assert_eq!(found.count(), 9999);
+    assert_eq!(found.iter().count(), 300);
+    assert!(found.to_string().ends_with("… and 9699 more"));
+}
+
+#[test]
+fn a_long_line_is_shown_in_part_with_its_real_column() {
+    let text = format!("servers: [{{name: a, host: h, x-note: \"{}\", por: 1}}]", "ä".repeat(1000));
+    let found = problems(&text);
+    let problem = found.iter().next().unwrap();
+    assert_eq!(problem.place.column, 1042);
+    assert_eq!(&problem.place.text[problem.place.caret.clone()], "por");
+    assert!(problem.place.text.starts_with('…'));
+    assert!(problem.place.text.chars().count() < 320);
+}
+
+/// Nearly every way to write a secret, with a mistake beside each.
+const SECRETS: &str = r#"x-shared: &shared {SHARED: hunter2hunter2}
+defaults:
+  environment: &more
+    QUOTED: 'hunter2hunter2' # was: hunter2hunter2
+    PLAIN: "hunter2hunter2ä"
+servers: [{name: a, host: h}]
+sites:
+  - domain: e.com
+    server: a
+    supervisors:
+      - program: p
+        script: s
+        environment: {A: "hunter2hunter2'", <<: *shared, bad name: hunter2hunter2, C: [hunter2hunter2]}
+        numprocs: x
+      - program: q
+        environment:
+          BLOCK: |
+            hunter2hunter2
+            hunter2hunter2
+          <<: *more
+        script: ..
+      - program: r
+        script: s
+        environment:
+        STRAY: hunter2hunter2
+        stray: hunter2hunter2
+      - program: s
+        script: s
+        environment: ["A=hunter2hunter2"]
+      - {program: t, script: s, environment: "A=hunter2hunter2", enviroment: {A: hunter2hunter2}}
+      - {program: u, script: s, environment: {A:hunter2hunter2}}
+"#;
+
+/// Everything that could be shown of a reading.
+fn everything_shown(text: &str) -> String {
+    match read("deployer.yml", text) {
+        Ok(inventory) => format!("{inventory:?}"),
+        Err(problems) => format!(
+            "{problems:?}{problems}{}{}",
+            problems.render(true),
+            serde_json::to_string(&problems).unwrap()
+        ),
+    }
+}
+
+#[test]
+fn a_secret_is_never_shown() {
+    let found = problems(SECRETS);
+    assert!(found.count() >= 12, "{found}");
+    assert!(!everything_shown(SECRETS).contains("hunter2"), "{found}");
+    assert!(found.to_string().matches("***").count() > 5, "{found}");
+    assert!(!everything_shown(&with_program("environment: {&A: 48151623}")).contains("48151623"));
+    assert!(!everything_shown(&with_program("environment: {A: hunter2}")).contains("hunter2"));
+}
+
+/// The secret is written twice in a row, so that a change of one character leaves one whole.
+#[test]
+fn a_secret_is_not_shown_whatever_character_is_mistyped() {
+    let block = "servers: [{name: a, host: h}]\nsites:\n  - domain: e.com\n    server: a\n    \
+                 supervisors:\n      - program: p\n        environment:\n          KEY: \
+                 hunter2hunter2\n          OTHER: \"hunter2hunter2\"\n        script: ..\n";
+    let flow = with_program("environment: {KEY: hunter2hunter2, B: 'hunter2hunter2'}, numprocs: 0");
+    for text in [block, flow.as_str()] {
+        assert!(text.is_ascii());
+        for position in text.find("supervisors").unwrap()..text.len() {
+            let (before, after) = text.split_at(position);
+            let shorter = format!("{before}{}", &after[1..]);
+            let inserted = ["\"", ":", "#", "{", "[", "\n", " ", "&", "!"];
+            let longer = inserted.map(|c| format!("{before}{c}{after}"));
+            for changed in longer.into_iter().chain([shorter]) {
+                let shown = everything_shown(&changed);
+                assert!(!shown.contains("hunter2"), "{changed}\n\n{shown}");
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    /// Pieces of real inventories, cut and joined anywhere, and anything else.
+    #[test]
+    fn no_text_panics(
+        cuts in prop::collection::vec((0usize..4000, 0usize..400, "\\PC{0,6}"), 1..6),
+        whole in any::<bool>(),
+    ) {
+        let mut text = if whole { format!("{EVERYTHING}{TEN}") } else { SECRETS.to_owned() };
+        for (start, length, piece) in cuts {
+            let floor = |index: usize| {
+                let index = index.min(text.len());
+                (0..=index).rev().find(|index| text.is_char_boundary(*index)).unwrap_or(0)
+            };
+            let range = floor(start % (text.len() + 1))..floor(start % (text.len() + 1) + length);
+            text.replace_range(range, &piece);
+        }
+        let _ = everything_shown(&text);
+    }
+
+    #[test]
+    fn no_characters_panic(text in "[ -~\n\t\u{0}-\u{1f}é\u{feff}\u{2028}]{0,200}") {
+        let _ = everything_shown(&text);
+    }
+}
+
+/// The examples of the user's guide are inventories, or parts of one.
+#[test]
+fn the_examples_of_the_guide_are_valid() {
+    let guide = include_str!("../../docs/inventory.md");
+    let servers = "servers: [{name: web1, host: h1}, {name: web2, host: h2}]\n";
+    let examples: Vec<&str> = guide
+        .split("```yaml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split_once("```").map(|(example, _)| example))
+        .collect();
+    assert_eq!(examples.len(), 5);
+    for example in examples {
+        let text = if example.starts_with("supervisors:") {
+            let indented = example.replace('\n', "\n    ");
+            format!("{servers}sites:\n  - domain: e.com\n    server: web1\n    {indented}\n")
+        } else if example.starts_with("servers:") {
+            example.to_owned()
+        } else {
+            format!("{servers}{example}")
+        };
+        assert!(read("docs/inventory.md", &text).is_ok(), "{}", messages(&text));
+    }
+}
+
+/// A key that is added must be documented.
+#[test]
+fn the_guide_names_every_key() {
+    let guide = include_str!("../../docs/inventory.md");
+    let maps = [
+        host::KEYS.known,
+        site_entry::KEYS.known,
+        settings::PATHS.known,
+        options::KEYS.as_slice(),
+        logs::KEYS.known,
+        health::KEYS.known,
+        health::PROBE.known,
+    ];
+    for key in maps.concat() {
+        assert!(
+            guide.contains(&format!("`{key}`")) || guide.contains(&format!("`{key}: ")),
+            "{key}"
+        );
+    }
+}

@@ -1,0 +1,215 @@
+//! What a plan says beside what it does: why an apply will not start, what a person should see to,
+//! what is left alone. Pure.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::{GroupAction, GroupChange, PlanOptions, Refusal, SitePlan};
+use crate::actual::{ActualDaemon, ActualSite};
+use crate::desired::{DesiredGroup, DesiredSite, FileKind};
+use crate::inventory::RestartPolicy;
+use crate::supervisord;
+use crate::system::files::Entry;
+
+pub(super) fn refusals(
+    desired: &DesiredSite,
+    daemon: &ActualDaemon,
+    actual: &ActualSite,
+    options: &PlanOptions,
+    plan: &SitePlan,
+) -> Vec<Refusal> {
+    let mut refusals = Vec::new();
+    if options.only_processes {
+        return refusals;
+    }
+    if version_of(daemon) < (4, 0, 0) {
+        refusals.push(Refusal::OldSupervisord { version: daemon.version.clone() });
+    }
+    refusals.extend(broken_config(daemon, plan));
+    let folders = actual.missing_folders.iter().filter(|_| !desired.files.is_empty());
+    refusals.extend(folders.map(|path| Refusal::MissingFolder { path: path.clone() }));
+    refusals.extend(
+        actual.claimed.iter().map(|(path, other)| Refusal::ClaimedBySite {
+            path: path.clone(),
+            other: other.clone(),
+        }),
+    );
+    for (path, change) in &plan.files {
+        if let Entry::Other(what) = change.before {
+            refusals.push(Refusal::NotAFile { path: path.clone(), what: what.to_owned() });
+        } else if let Some(why) = actual.in_the_way.get(path) {
+            refusals.push(Refusal::ForeignFile { path: path.clone(), why: why.clone() });
+        }
+        let secret = change.after.as_ref().is_some_and(|file| file.secret);
+        if secret && !daemon.reads_private_files {
+            refusals.push(Refusal::UnreadableSecrets { path: path.clone() });
+        }
+    }
+    refusals.extend(defined_elsewhere(desired, daemon, actual));
+    refusals.extend(actual.missing_users.iter().map(|(user, programs)| Refusal::MissingUser {
+        user: user.clone(),
+        programs: programs.clone(),
+    }));
+    if !options.missing_code_is_a_warning {
+        refusals.extend(actual.missing_code.iter().map(|code| Refusal::MissingCode {
+            path: code.path.clone(),
+            problem: code.problem.clone(),
+            programs: code.programs.clone(),
+        }));
+    }
+    let is_included = |path: &Path| supervisord::include::matches(&daemon.include_patterns, path);
+    let unread = desired
+        .files
+        .iter()
+        .find(|(path, file)| file.kind == FileKind::Supervisor && !is_included(path));
+    refusals.extend(unread.map(|(path, _)| Refusal::NotIncluded { path: path.clone() }));
+    refusals.retain(|refusal| {
+        refusal.overridden_by().is_none_or(|said| !options.overrides.contains(&said))
+    });
+    refusals
+}
+
+/// A configuration that is broken before we touch it is refused, unless one of the files that we
+/// are about to replace or remove breaks it.
+fn broken_config(daemon: &ActualDaemon, plan: &SitePlan) -> Option<Refusal> {
+    let fault = daemon.reread.as_ref().err()?;
+    // supervisord names the file, or the section, or (an unknown user) neither.
+    let named = daemon.included.iter().find(|path| {
+        let path = path.to_string_lossy();
+        ["'", "\""].iter().any(|q| fault.text.contains(&format!("{q}{path}{q}")))
+            || fault.text.contains(&format!("file: {path}"))
+    });
+    let by_section = || {
+        let program = daemon.defined.iter().find(|program| {
+            ["program", "group", "eventlistener", "fcgi-program"].iter().any(|kind| {
+                fault.text.contains(&format!("'{kind}:{}'", program.group))
+                    || fault.text.contains(&format!("[{kind}:{}]", program.group))
+            })
+        });
+        program.map(|program| &program.file)
+    };
+    let file = named.or_else(by_section);
+    match file {
+        Some(file) if plan.files.contains_key(file) => None,
+        file => {
+            let words = fault.text.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+            Some(Refusal::BrokenConfig { file: file.cloned(), words })
+        }
+    }
+}
+
+fn defined_elsewhere<'a>(
+    desired: &'a DesiredSite,
+    daemon: &'a ActualDaemon,
+    actual: &'a ActualSite,
+) -> impl Iterator<Item = Refusal> + 'a {
+    let foreign = |file: &std::path::PathBuf| {
+        !desired.files.contains_key(file) && !actual.owned.contains(file)
+    };
+    daemon
+        .defined
+        .iter()
+        .filter(move |program| {
+            desired.groups.contains_key(&program.group) && foreign(&program.file)
+        })
+        .map(|program| Refusal::DefinedElsewhere {
+            group: program.group.clone(),
+            file: program.file.clone(),
+        })
+}
+
+pub(super) fn warnings(
+    desired: &DesiredSite,
+    daemon: &ActualDaemon,
+    actual: &ActualSite,
+    options: &PlanOptions,
+) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let version = version_of(daemon);
+    if ((4, 0, 0)..(4, 2, 2)).contains(&version) {
+        warnings.push(format!(
+            "supervisord {} can crash when a process is stopped that keeps exiting; 4.2.2 mended it",
+            daemon.version
+        ));
+    }
+    if options.missing_code_is_a_warning {
+        warnings.extend(actual.missing_code.iter().map(|code| {
+            format!(
+                "{} {} (wanted by {})",
+                code.path.display(),
+                code.problem,
+                code.programs.join(", ")
+            )
+        }));
+    }
+    for program in &daemon.defined {
+        if desired.files.contains_key(&program.file) || actual.owned.contains(&program.file) {
+            continue;
+        }
+        let shared =
+            |group: &&DesiredGroup| program.logs.iter().any(|log| Path::new(log) == group.log);
+        if let Some(group) = desired.groups.values().find(shared) {
+            warnings.push(format!(
+                "program {} of {} writes to {} too: rotation will damage it",
+                program.group,
+                program.file.display(),
+                group.log.display()
+            ));
+        }
+    }
+    warnings
+}
+
+/// What was to go one at a time and cannot.
+pub(super) fn not_rolling<'p>(
+    plan: &'p SitePlan,
+    options: &'p PlanOptions,
+) -> impl Iterator<Item = String> + 'p {
+    let cannot = |(_, change): &(&String, &GroupChange)| {
+        let Some(wanted) = &change.desired else { return false };
+        let asked = options.rolling.is_some() || wanted.restart == RestartPolicy::Rolling;
+        matches!(change.action, GroupAction::Replace { .. }) && asked && change.rolling.is_none()
+    };
+    plan.groups.iter().filter(cannot).map(|(group, _)| {
+        format!(
+            "{group} restarts all at once: supervisord takes a changed group out and in as a whole \
+             (with `instances: separate` its processes go one at a time)"
+        )
+    })
+}
+
+pub(super) fn notes(
+    daemon: &ActualDaemon,
+    actual: &ActualSite,
+    own: &BTreeSet<String>,
+) -> Vec<String> {
+    let mut notes: Vec<String> = actual
+        .foreign
+        .iter()
+        .map(|(path, why)| format!("{} is left alone: {why}", path.display()))
+        .collect();
+    if let Ok(reread) = &daemon.reread {
+        for (what, groups) in
+            [("added", &reread.added), ("changed", &reread.changed), ("removed", &reread.removed)]
+        {
+            let others: Vec<&str> =
+                groups.iter().filter(|group| !own.contains(*group)).map(String::as_str).collect();
+            if !others.is_empty() {
+                notes.push(format!(
+                    "pending changes of others stay pending: {} {what}",
+                    others.join(", ")
+                ));
+            }
+        }
+    }
+    notes
+}
+
+fn version_of(daemon: &ActualDaemon) -> (u32, u32, u32) {
+    let mut numbers = daemon.version.split('.').map(|part| {
+        let digits: String = part.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().unwrap_or(0)
+    });
+    let mut next = || numbers.next().unwrap_or(0);
+    (next(), next(), next())
+}

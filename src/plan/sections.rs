@@ -1,0 +1,42 @@
+//! The options of the site's programs as its files have them, for telling what changes. Pure.
+
+use std::collections::BTreeMap;
+
+use super::SitePlan;
+use crate::actual::ActualSite;
+use crate::desired::FileKind;
+use crate::supervisord::ini;
+
+/// The `[program:NAME]` sections of the site's files, parsed once: NAME -> option -> value.
+pub(super) struct Sections {
+    /// Of the files as they are.
+    pub(super) before: BTreeMap<String, BTreeMap<String, String>>,
+    /// Of those files that change, as they will be.
+    pub(super) after: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+impl Sections {
+    pub(super) fn read(plan: &SitePlan, actual: &ActualSite) -> Self {
+        let before = actual.files.iter().filter(|(path, _)| actual.owned.contains(*path));
+        let wanted = plan.files.values().filter_map(|change| change.after.as_ref());
+        Self {
+            before: before
+                .flat_map(|(_, entry)| sections(entry.bytes().unwrap_or_default()))
+                .collect(),
+            after: wanted
+                .filter(|file| file.kind == FileKind::Supervisor)
+                .flat_map(|file| sections(&file.bytes))
+                .collect(),
+        }
+    }
+}
+
+fn sections(bytes: &[u8]) -> BTreeMap<String, BTreeMap<String, String>> {
+    let Ok(parsed) = ini::parse(&String::from_utf8_lossy(bytes)) else { return BTreeMap::new() };
+    let program = |section: ini::Section| {
+        let name = section.name.strip_prefix("program:")?.trim().to_owned();
+        let options = section.entries.into_iter().map(|entry| (entry.key, entry.value)).collect();
+        Some((name, options))
+    };
+    parsed.sections.into_iter().filter_map(program).collect()
+}
