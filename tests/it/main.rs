@@ -3,6 +3,7 @@
 mod architecture;
 mod client;
 mod daemon;
+mod examples;
 mod ini;
 mod logrotate;
 mod python;
