@@ -3,6 +3,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +78,24 @@ impl CommandError {
             next = error.source();
         }
         self
+    }
+
+    /// Adds a failure of the disk at `path`, with what a person can do about it.
+    #[must_use]
+    pub fn caused_by_io(self, source: &std::io::Error, path: &Path) -> Self {
+        let error = self.caused_by(source);
+        match source.kind() {
+            std::io::ErrorKind::PermissionDenied => error.hint("run it as root (sudo)"),
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+                let folder = path.parent().unwrap_or(path).display();
+                error.hint(format!("make room: df -h {folder}; df -i {folder}"))
+            }
+            std::io::ErrorKind::ReadOnlyFilesystem => {
+                let folder = path.parent().unwrap_or(path).display();
+                error.hint(format!("mount it writable: findmnt --target {folder}"))
+            }
+            _ => error,
+        }
     }
 
     /// Adds one cause in words.

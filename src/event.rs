@@ -113,6 +113,8 @@ pub enum WaitingFor {
     Stop,
     /// To be up and stay so.
     Health,
+    /// To answer their probes.
+    Probe,
 }
 
 /// A process that is waited for.

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use crate::desired::FileKind;
 use crate::inventory::Domain;
-use crate::state::{Journal, JournalPhase, Revision};
+use crate::state::{Interrupted, Revision};
 use crate::supervisord::{Fault, ProcessInfo, Reload};
 use crate::system::files::Entry;
 
@@ -30,6 +30,9 @@ pub struct ActualDaemon {
     pub included: Vec<PathBuf>,
     /// The patterns by which it includes them.
     pub include_patterns: Vec<String>,
+    /// Files that interrupted applies, of whichever site, have changed and that are put back before
+    /// anything else.
+    pub put_back_first: BTreeSet<PathBuf>,
 }
 
 /// A `[program:NAME]` (or group, or listener) of an included file.
@@ -49,7 +52,7 @@ pub struct ActualSite {
     /// The last revision that was recorded.
     pub record: Option<Revision>,
     /// An apply of this site that never finished.
-    pub interrupted: Option<(JournalPhase, Journal)>,
+    pub interrupted: Interrupted,
     /// What is at each path that is wanted or owned. Where an interrupted apply will be undone
     /// first, what will be there then.
     pub files: BTreeMap<PathBuf, Entry>,

@@ -1,6 +1,6 @@
 //! Reads a host: supervisord, its files, the site's files and records, and what its programs need.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -8,8 +8,8 @@ use super::ownership::{self, Owner};
 use super::{ActualDaemon, ActualSite, DefinedProgram, MissingCode};
 use crate::desired::{DesiredSite, FileKind};
 use crate::error::CommandError;
-use crate::inventory::{Run, Site};
-use crate::state::{JournalPhase, StateDir};
+use crate::inventory::{Run, Site, UserName};
+use crate::state::StateDir;
 use crate::supervisord::{Answer, Call, CallError, Fault, FaultCode, Supervisord, ini};
 use crate::system::files::{Entry, Files};
 use crate::system::users;
@@ -61,6 +61,7 @@ pub fn daemon(
         defined,
         included,
         include_patterns,
+        put_back_first: BTreeSet::new(),
     })
 }
 
@@ -131,11 +132,11 @@ pub fn site(
 ) -> Result<ActualSite, CommandError> {
     let mut actual = ActualSite {
         record: state.last_revision(files, &site.domain)?,
-        interrupted: state.journal(files, &site.domain)?,
+        interrupted: state.interrupted(files, &site.domain)?,
         ..ActualSite::default()
     };
-    if let Some((JournalPhase::Groups, journal)) = &actual.interrupted
-        && let Some(target) = &journal.target
+    if let Some(target) =
+        actual.interrupted.finished.as_ref().and_then(|journal| journal.target.as_ref())
     {
         // Its files are in place: they are the site's own although nobody recorded them yet.
         actual.record = Some(target.clone());
@@ -187,10 +188,7 @@ fn read_files(
 
 /// What an interrupted apply that will be undone first puts back at this path.
 fn put_back(actual: &ActualSite, path: &Path) -> Option<Entry> {
-    let (phase, journal) = actual.interrupted.as_ref()?;
-    if *phase == JournalPhase::Groups {
-        return None;
-    }
+    let (_, journal) = actual.interrupted.undone_first.as_ref()?;
     journal.files.iter().find(|file| file.path == path).map(|file| file.before.clone().into())
 }
 
@@ -321,21 +319,24 @@ fn look_for_needs(
     if desired.groups.is_empty() {
         return Ok(());
     }
-    let log_dir = site.paths.log_dir.as_path();
-    if !is_folder(files, log_dir)? {
-        actual.missing_log_folders.push(log_dir.to_owned());
+    // Its missing parents too: what an apply makes, an undo removes.
+    for folder in site.paths.log_dir.as_path().ancestors() {
+        if is_folder(files, folder)? {
+            break;
+        }
+        actual.missing_log_folders.insert(0, folder.to_owned());
     }
+    let mut wanted_by: BTreeMap<&UserName, Vec<String>> = BTreeMap::new();
     for program in &site.programs {
         let user = program.user.as_ref().unwrap_or(&site.user);
-        if let Some(programs) = actual.missing_users.get_mut(user.as_str()) {
-            programs.push(program.name.to_string());
-            continue;
-        }
+        wanted_by.entry(user).or_default().push(program.name.to_string());
+    }
+    for (user, programs) in wanted_by {
         let known = users::find(user.as_str()).map_err(|error| {
             CommandError::refused(format!("cannot look up user {user}")).caused_by(&error)
         })?;
         if known.is_none() {
-            actual.missing_users.insert(user.to_string(), vec![program.name.to_string()]);
+            actual.missing_users.insert(user.to_string(), programs);
         }
     }
     look_for_code(files, site, actual)

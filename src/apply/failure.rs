@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::ProgramTrouble;
 use crate::error::CommandError;
 use crate::inventory::Domain;
+use crate::supervisord::{Answer, CallError, Fault, FaultCode};
 
 /// A failure and the point it happened at, which a front door may have its own words for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +23,32 @@ impl ApplyError {
     /// A failure at this point.
     pub fn new(at: FailedAt, error: CommandError) -> Self {
         Self { at, error }
+    }
+}
+
+/// Why supervisord did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unanswered {
+    /// There was no answer at all.
+    #[error(transparent)]
+    Lost(#[from] CallError),
+    /// It refused.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    /// It answered something else.
+    #[error("it answered {0:?}")]
+    Odd(Option<Answer>),
+}
+
+impl Unanswered {
+    /// Whether the daemon is gone or going, and what it had read with it: its next start reads the
+    /// files as they are then.
+    pub(super) fn is_gone(&self) -> bool {
+        match self {
+            Self::Lost(error) => matches!(error, CallError::NotRunning { .. }),
+            Self::Fault(fault) => fault.code == FaultCode::ShutdownState,
+            Self::Odd(_) => false,
+        }
     }
 }
 

@@ -8,14 +8,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::failure::Unanswered;
 use super::work::{Item, Stop, Work};
 use super::{ApplyError, Doors, FailedAt, ProgramTrouble};
 use crate::error::{CommandError, ErrorKind};
 use crate::event::{Event, ProcessChange, Waited, WaitingFor};
 use crate::inventory::Domain;
-use crate::supervisord::{
-    Answer, Call, CallError, Fault, FaultCode, ProcessInfo, ProcessState, display_name,
-};
+use crate::supervisord::{Answer, Call, Fault, FaultCode, ProcessInfo, ProcessState, display_name};
 
 /// What a process may take beyond its `stopwaitsecs`: supervisord looks once a second, then the
 /// kernel has to end it.
@@ -88,13 +87,15 @@ impl Doors<'_> {
     }
 
     /// Every process, by group.
-    pub(super) fn processes(&mut self) -> Result<BTreeMap<String, Vec<ProcessInfo>>, CallError> {
-        let answers = self.supervisord.batch(&[Call::GetAllProcessInfo])?;
+    pub(super) fn processes(&mut self) -> Result<BTreeMap<String, Vec<ProcessInfo>>, Unanswered> {
+        let answer = self.supervisord.batch(&[Call::GetAllProcessInfo])?.into_iter().next();
+        let processes = match answer.transpose()? {
+            Some(Answer::Processes(processes)) => processes,
+            other => return Err(Unanswered::Odd(other)),
+        };
         let mut groups: BTreeMap<String, Vec<ProcessInfo>> = BTreeMap::new();
-        if let Some(Ok(Answer::Processes(processes))) = answers.into_iter().next() {
-            for process in processes {
-                groups.entry(process.group.clone()).or_default().push(process);
-            }
+        for process in processes {
+            groups.entry(process.group.clone()).or_default().push(process);
         }
         Ok(groups)
     }
@@ -150,7 +151,11 @@ impl Doors<'_> {
                 (Call::StopProcess(namespec), Err(fault))
                     if fault.code != FaultCode::NotRunning =>
                 {
-                    failures.push(failed(namespec, format!("was not stopped: {fault}")));
+                    let failure = failed(namespec, format!("was not stopped: {fault}"));
+                    // It is asked again at each look, until its deadline.
+                    if !failures.contains(&failure) {
+                        failures.push(failure);
+                    }
                 }
                 _ => {}
             }
@@ -313,7 +318,7 @@ fn shown(namespec: &str) -> String {
     }
 }
 
-fn lost(site: &Domain, error: &CallError) -> ApplyError {
+fn lost(site: &Domain, error: &dyn std::error::Error) -> ApplyError {
     let message = format!("site {site}: lost supervisord while updating programs");
     ApplyError::new(FailedAt::Update, CommandError::refused(message).caused_by(error))
 }

@@ -5,28 +5,34 @@
 //! failure puts files and processes back. The journal on the disk follows each phase, so that a
 //! `kill -9` at any point leaves what [`recover()`] can undo or the next apply finish.
 
+mod control;
 mod failure;
 mod groups;
 mod outcome;
+mod probe;
 mod recover;
+pub mod release;
 mod transaction;
 mod verify;
 mod work;
 
 use serde::{Deserialize, Serialize};
 
+pub use control::control_site;
 pub use failure::{ApplyError, FailedAt};
 pub use outcome::{Outcome, ProgramTrouble, SiteReport};
 pub use recover::recover;
 
+use failure::Unanswered;
 use work::{Item, Work};
 
 use crate::desired::DesiredSite;
+use crate::error::CommandError;
 use crate::event::{Event, Step};
-use crate::plan::SitePlan;
+use crate::plan::{GroupAction, PlanView, SitePlan};
 use crate::state::journal::JournaledFile;
-use crate::state::{Journal, JournalPhase, Origin, StateDir};
-use crate::supervisord::{Reload, Supervisord};
+use crate::state::{Journal, JournalPhase, Origin, Revision, StateDir};
+use crate::supervisord::{FaultCode, Reload, Supervisord};
 use crate::system::files::Files;
 use crate::system::{Clock, Interrupt};
 
@@ -57,39 +63,50 @@ pub struct ApplyOptions {
     pub record: bool,
 }
 
-/// Applies `plan`, which leads to `desired`. The lock is held and a former apply recovered.
+/// Applies `plan`, which leads to `desired` and was shown as `view`. The lock is held and a former
+/// apply recovered.
 pub fn apply_site(
     doors: &mut Doors<'_>,
     plan: &SitePlan,
+    view: PlanView,
     desired: &DesiredSite,
     origin: &Origin,
     options: &ApplyOptions,
 ) -> SiteReport {
-    let mut report = SiteReport::new(plan);
+    let mut report = SiteReport::new(view);
     if plan.is_empty() {
         return report.ended(Outcome::Unchanged);
     }
-    let mut journal = journal_of(plan, origin);
+    let journal = match doors.journal_of(plan, desired, origin, options) {
+        Ok(journal) => journal,
+        Err(error) => {
+            let cause = ApplyError::new(FailedAt::State, error);
+            return report.ended(Outcome::Refused { cause });
+        }
+    };
     // Phases 1 to 4: files.
-    if let Err(error) = doors.write_files(plan, &mut journal, desired, origin) {
-        return report.ended(doors.undo_files(&journal, JournalPhase::Files, error));
+    if let Err(error) = doors.write_files(plan, &journal) {
+        return report.ended(doors.undo_files(&journal, false, error));
     }
     let reread = match doors.reread(&plan.domain) {
         Ok(reread) => reread,
         // Somebody else's broken file does not keep programs from being restarted as they are.
-        Err(error) if plan.files.is_empty() => {
-            let text = format!("restarting with what supervisord has loaded: {}", error.error);
+        Err(Unanswered::Fault(fault)) if fault.code == FaultCode::CantReread && !rereads(plan) => {
+            let text = format!("restarting with what supervisord has loaded: {fault}");
             (doors.events)(Event::Warning { site: plan.domain.clone(), text });
             Reload::default()
         }
-        Err(error) => return report.ended(doors.undo_files(&journal, JournalPhase::Files, error)),
+        Err(error) => {
+            let cause = transaction::reread_failed(&error);
+            return report.ended(doors.undo_files(&journal, true, cause));
+        }
     };
     // Phase 5: processes.
     let (site, state) = (&plan.domain, doors.state);
     if let Err(error) = state.advance(doors.files, site, JournalPhase::Files, JournalPhase::Groups)
     {
-        let error = ApplyError::new(FailedAt::State, error);
-        return report.ended(doors.undo_files(&journal, JournalPhase::Files, error));
+        let cause = ApplyError::new(FailedAt::State, error);
+        return report.ended(doors.undo_files(&journal, true, cause));
     }
     let work = Work::new(plan, &reread);
     let failure = match doors.change_processes(plan, &work, options, &mut report.troubles) {
@@ -102,13 +119,26 @@ pub fn apply_site(
     };
     let outcome = match failure {
         Some(error) if options.rollback => doors.undo_all(plan, &journal, &work, error),
-        Some(cause) => match doors.finish(desired, origin, options) {
+        // The journal knows what ran before: the next apply finishes what was not reached.
+        Some(cause) if cause.at == FailedAt::Update => Outcome::Kept { cause },
+        Some(cause) => match doors.finish(desired, &journal, options) {
             Outcome::Applied { .. } => Outcome::Kept { cause },
             other => other,
         },
-        None => doors.finish(desired, origin, options),
+        None => doors.finish(desired, &journal, options),
     };
     report.ended(outcome)
+}
+
+/// Whether what the plan does depends on supervisord having read the files anew.
+fn rereads(plan: &SitePlan) -> bool {
+    let as_loaded = |action: &GroupAction| {
+        matches!(
+            action,
+            GroupAction::Leave | GroupAction::Restart { .. } | GroupAction::Start { .. }
+        )
+    };
+    !plan.files.is_empty() || !plan.groups.values().all(|group| as_loaded(&group.action))
 }
 
 impl Doors<'_> {
@@ -162,20 +192,42 @@ impl Doors<'_> {
         troubles.append(&mut failed);
         Err(error)
     }
-}
 
-fn journal_of(plan: &SitePlan, origin: &Origin) -> Journal {
-    let mut journal = Journal::new(plan.domain.clone(), origin.clone());
-    journal.folders = plan.folders.clone();
-    journal.ran = plan.ran.clone();
-    journal.files = plan
-        .files
-        .iter()
-        .map(|(path, change)| JournaledFile {
-            path: path.clone(),
-            before: transaction::content_before(change),
-            after: transaction::content_after(change),
-        })
-        .collect();
-    journal
+    /// What the next run needs to undo or finish this apply, should it be killed.
+    fn journal_of(
+        &self,
+        plan: &SitePlan,
+        desired: &DesiredSite,
+        origin: &Origin,
+        options: &ApplyOptions,
+    ) -> Result<Journal, CommandError> {
+        let former = self.state.interrupted(self.files, &plan.domain)?.finished;
+        let mut journal = Journal::new(plan.domain.clone(), origin.clone());
+        journal.folders.clone_from(&plan.folders);
+        journal.ran.clone_from(&plan.ran);
+        journal.stopped.clone_from(&plan.stopped);
+        let acting = plan.groups.iter().filter(|(_, change)| change.action.acts());
+        journal.groups = acting.map(|(name, c)| (name.clone(), c.stop_seconds)).collect();
+        journal.files = plan
+            .files
+            .iter()
+            .map(|(path, change)| JournaledFile {
+                path: path.clone(),
+                before: transaction::content_before(change),
+                after: transaction::content_after(change),
+            })
+            .collect();
+        journal.target = match &former {
+            _ if options.record => Some(Revision::new(0, desired, origin.clone())),
+            former => former.as_ref().and_then(|former| former.target.clone()),
+        };
+        if let Some(former) = former {
+            // An apply that records nothing leaves the groups of the former one to be finished.
+            for (group, seconds) in &former.groups {
+                journal.groups.entry(group.clone()).or_insert(*seconds);
+            }
+            journal.former = Some(Box::new(Journal { former: None, ..former }));
+        }
+        Ok(journal)
+    }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{ApplyError, FailedAt};
 use crate::error::{CommandError, ErrorKind};
 use crate::inventory::Domain;
-use crate::plan::{PlanView, SitePlan};
+use crate::plan::PlanView;
 
 /// What became of one site.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,13 +76,8 @@ pub struct ProgramTrouble {
 
 impl SiteReport {
     /// The report of an apply that has not ended yet.
-    pub fn new(plan: &SitePlan) -> Self {
-        Self {
-            site: plan.domain.clone(),
-            plan: PlanView::from(plan),
-            outcome: Outcome::Unchanged,
-            troubles: Vec::new(),
-        }
+    pub fn new(plan: PlanView) -> Self {
+        Self { site: plan.site.clone(), plan, outcome: Outcome::Unchanged, troubles: Vec::new() }
     }
 
     pub(super) fn ended(mut self, outcome: Outcome) -> Self {

@@ -3,42 +3,45 @@
 
 use std::collections::BTreeMap;
 
-use super::transaction::{ended, fault_after_restore, restore};
+use super::transaction::{ended, fault_after_restore, in_one_line, restore};
 use super::verify::find;
 use super::work::Work;
 use super::{ApplyError, ApplyOptions, Doors, FailedAt, Outcome};
 use crate::desired::DesiredSite;
 use crate::error::CommandError;
 use crate::event::{Event, Step};
-use crate::inventory::Domain;
 use crate::plan::SitePlan;
-use crate::state::{Journal, JournalPhase, Origin};
+use crate::state::{Journal, JournalPhase};
 use crate::supervisord::ProcessState;
 
 impl Doors<'_> {
-    /// Records the revision and drops the journal.
+    /// Records the revision and drops the journal. What an apply that records nothing found
+    /// unfinished stays so.
     pub(super) fn finish(
         &mut self,
         desired: &DesiredSite,
-        origin: &Origin,
+        journal: &Journal,
         options: &ApplyOptions,
     ) -> Outcome {
         let (files, state, site) = (self.files, self.state, &desired.domain);
         self.step(site, Step::Commit);
-        let recorded = if options.record {
-            state.commit(files, desired, origin.clone()).map(Some)
-        } else {
-            Ok(None)
+        let failed = |error, what: &str| Outcome::Stuck {
+            cause: ApplyError::new(FailedAt::State, error),
+            undo_errors: vec![format!("files and programs are as wanted, but {what}")],
         };
-        let closed = recorded
-            .and_then(|revision| state.close(files, site, JournalPhase::Groups).map(|()| revision));
-        match closed {
-            Ok(revision) => Outcome::Applied { revision },
-            Err(error) => {
-                let undo_errors =
-                    vec!["the revision is not recorded; programs are as wanted".into()];
-                Outcome::Stuck { cause: ApplyError::new(FailedAt::State, error), undo_errors }
-            }
+        if !options.record {
+            return match state.close_undone(files, site, journal.former.as_deref()) {
+                Ok(()) => Outcome::Applied { revision: None },
+                Err(error) => failed(error, "the journal is still there"),
+            };
+        }
+        let number = match state.commit(files, desired, journal.origin.clone()) {
+            Ok(number) => number,
+            Err(error) => return failed(error, "the revision is not recorded"),
+        };
+        match state.close(files, site, JournalPhase::Groups) {
+            Ok(()) => Outcome::Applied { revision: Some(number) },
+            Err(error) => failed(error, "the journal is still there"),
         }
     }
 
@@ -53,10 +56,11 @@ impl Doors<'_> {
         let site = &plan.domain;
         self.step(site, Step::Undo);
         let mut errors = Vec::new();
-        let (from, to) = (JournalPhase::Groups, JournalPhase::Undo);
-        if let Err(error) = self.state.advance(self.files, site, from, to) {
-            errors.push(error.to_string());
-        }
+        let advance = |doors: &Self| {
+            let (from, to) = (JournalPhase::Groups, JournalPhase::Undo);
+            doors.state.advance(doors.files, site, from, to)
+        };
+        let advanced = advance(self);
         errors.extend(restore(self.files, journal).into_iter().map(|error| error.what));
         match self.reread(site) {
             Ok(reread) => {
@@ -64,13 +68,20 @@ impl Doors<'_> {
                 match self.update(site, &back) {
                     Ok(troubles) => errors
                         .extend(troubles.iter().map(|t| format!("{} {}", t.process, t.reason))),
-                    Err(error) => errors.push(error.error.to_string()),
+                    Err(error) => errors.push(in_one_line(&error.error)),
                 }
                 errors.extend(self.not_running_again(plan, work));
             }
             Err(error) => errors.extend(fault_after_restore(&error)),
         }
-        self.close(journal, JournalPhase::Undo, &mut errors);
+        self.close_undone(journal, &mut errors);
+        // Whoever finds the journal must know that the files are to go back.
+        if !errors.is_empty()
+            && advanced.is_err()
+            && let Err(error) = advance(self)
+        {
+            errors.push(in_one_line(&error));
+        }
         ended(cause, errors)
     }
 
@@ -101,11 +112,14 @@ impl Doors<'_> {
 /// apply of its own site to finish, unless it was already being undone.
 pub fn recover(doors: &mut Doors<'_>) -> Result<(), CommandError> {
     for site in doors.state.sites(doors.files)? {
-        match doors.state.journal(doors.files, &site)? {
-            Some((phase @ (JournalPhase::Files | JournalPhase::Undo), journal)) => {
-                recover_site(doors, &site, phase, &journal)?;
-            }
-            Some((JournalPhase::Groups, _)) | None => {}
+        let interrupted = doors.state.interrupted(doors.files, &site)?;
+        if let Some((phase, journal)) = &interrupted.undone_first {
+            let rest = match phase {
+                JournalPhase::Undo => interrupted.finished.as_ref(),
+                // No process was touched: what there was to finish before is there as it was.
+                JournalPhase::Files | JournalPhase::Groups => journal.former.as_deref(),
+            };
+            recover_site(doors, journal, rest)?;
         }
     }
     Ok(())
@@ -113,10 +127,10 @@ pub fn recover(doors: &mut Doors<'_>) -> Result<(), CommandError> {
 
 fn recover_site(
     doors: &mut Doors<'_>,
-    site: &Domain,
-    phase: JournalPhase,
     journal: &Journal,
+    rest: Option<&Journal>,
 ) -> Result<(), CommandError> {
+    let site = &journal.site;
     doors.step(site, Step::Recover { interrupted: journal.origin.to_string() });
     let (edited, failed): (Vec<_>, Vec<_>) =
         restore(doors.files, journal).into_iter().partition(|error| error.edited);
@@ -130,11 +144,5 @@ fn recover_site(
         error.causes = failed.into_iter().map(|error| error.what).collect();
         return Err(error.hint("mend that, then run the same command again"));
     }
-    if phase == JournalPhase::Undo && !journal.ran.is_empty() {
-        // Files are back; what ran is remembered for the next apply of this site.
-        let mut rest = Journal::new(site.clone(), journal.origin.clone());
-        rest.ran.clone_from(&journal.ran);
-        doors.state.begin(doors.files, &rest, JournalPhase::Groups)?;
-    }
-    doors.state.close(doors.files, site, phase)
+    doors.state.close_undone(doors.files, site, rest)
 }

@@ -2,14 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use super::failure::Unanswered;
 use super::{ApplyError, Doors, FailedAt, Outcome};
-use crate::desired::{DesiredFile, DesiredSite, FileKind};
+use crate::desired::{DesiredFile, FileKind};
 use crate::error::{CommandError, ErrorKind};
 use crate::event::{Event, Step};
 use crate::inventory::Domain;
 use crate::plan::{FileChange, SitePlan};
 use crate::state::journal::Content;
-use crate::state::{Journal, JournalPhase, Origin, Revision};
+use crate::state::{Journal, JournalPhase};
 use crate::supervisord::{Answer, Call, Reload};
 use crate::system::files::{Entry, FileContent, Files, staged_path};
 
@@ -51,15 +52,12 @@ impl Doors<'_> {
     pub(super) fn write_files(
         &mut self,
         plan: &SitePlan,
-        journal: &mut Journal,
-        desired: &DesiredSite,
-        origin: &Origin,
+        journal: &Journal,
     ) -> Result<(), ApplyError> {
         let (site, state) = (&plan.domain, self.state);
         self.uninterrupted(site)?;
         let in_state = |error| ApplyError::new(FailedAt::State, error);
         state.prepare(self.files, site).map_err(in_state)?;
-        journal.target = Some(Revision::new(0, desired, origin.clone()));
         self.step(site, Step::Journal);
         state.begin(self.files, journal, JournalPhase::Files).map_err(in_state)?;
         self.make_folders(plan)?;
@@ -136,17 +134,12 @@ impl Doors<'_> {
     }
 
     /// Has supervisord read its files anew; no process is touched by it.
-    pub(super) fn reread(&mut self, site: &Domain) -> Result<Reload, ApplyError> {
+    pub(super) fn reread(&mut self, site: &Domain) -> Result<Reload, Unanswered> {
         self.step(site, Step::Reread);
-        let failed = |error| Err(ApplyError::new(FailedAt::Reread, error));
-        let message = "supervisord did not reread its files";
-        match self.supervisord.batch(&[Call::ReloadConfig]) {
-            Ok(answers) => match answers.into_iter().next() {
-                Some(Ok(Answer::Reload(reload))) => Ok(reload),
-                Some(Err(fault)) => failed(CommandError::refused(message).caused_by(&fault)),
-                other => failed(CommandError::refused(message).because(format!("{other:?}"))),
-            },
-            Err(error) => failed(CommandError::refused(message).caused_by(&error)),
+        let answer = self.supervisord.batch(&[Call::ReloadConfig])?.into_iter().next();
+        match answer.transpose()? {
+            Some(Answer::Reload(reload)) => Ok(reload),
+            other => Err(Unanswered::Odd(other)),
         }
     }
 
@@ -154,40 +147,45 @@ impl Doors<'_> {
     pub(super) fn undo_files(
         &mut self,
         journal: &Journal,
-        phase: JournalPhase,
+        has_reread: bool,
         cause: ApplyError,
     ) -> Outcome {
-        let rereads = cause.at == FailedAt::Reread;
         self.step(&journal.site, Step::Undo);
         let mut errors: Vec<String> =
             restore(self.files, journal).into_iter().map(|error| error.what).collect();
-        if rereads && let Err(error) = self.reread(&journal.site) {
-            // A daemon that is gone has forgotten what it read; its next start reads the former
-            // files. A fault with the former files in place is what was there before.
+        if has_reread && let Err(error) = self.reread(&journal.site) {
             errors.extend(fault_after_restore(&error));
         }
-        self.close(journal, phase, &mut errors);
+        self.close_undone(journal, &mut errors);
         ended(cause, errors)
     }
 
     /// Removes the journal, unless something could not be put back: then the next run tries again.
-    pub(super) fn close(
-        &mut self,
-        journal: &Journal,
-        phase: JournalPhase,
-        errors: &mut Vec<String>,
-    ) {
+    pub(super) fn close_undone(&mut self, journal: &Journal, errors: &mut Vec<String>) {
+        let former = journal.former.as_deref();
         if errors.is_empty()
-            && let Err(error) = self.state.close(self.files, &journal.site, phase)
+            && let Err(error) = self.state.close_undone(self.files, &journal.site, former)
         {
-            errors.push(error.to_string());
+            errors.push(in_one_line(&error));
         }
     }
 }
 
-pub(super) fn fault_after_restore(error: &ApplyError) -> Option<String> {
-    let gone = error.error.causes.iter().any(|cause| cause.contains("no supervisord listens"));
-    (!gone).then(|| format!("reread with the former files: {}", error.error))
+/// A failure of supervisord itself as an error of the reread.
+pub(super) fn reread_failed(error: &Unanswered) -> ApplyError {
+    let failed = CommandError::refused("supervisord did not reread its files").caused_by(error);
+    ApplyError::new(FailedAt::Reread, failed)
+}
+
+/// A daemon that is gone has forgotten what it read; its next start reads the former files.
+pub(super) fn fault_after_restore(error: &Unanswered) -> Option<String> {
+    (!error.is_gone())
+        .then(|| format!("supervisord's memory: {}", in_one_line(&reread_failed(error).error)))
+}
+
+/// Message and causes; the hints are said of the failure as a whole.
+pub(super) fn in_one_line(error: &CommandError) -> String {
+    CommandError { hints: Vec::new(), ..error.clone() }.to_string()
 }
 
 pub(super) fn ended(cause: ApplyError, undo_errors: Vec<String>) -> Outcome {
@@ -207,10 +205,13 @@ pub(super) struct NotRestored {
 }
 
 /// Puts every file of the journal back as it was, whatever state it is in, and returns what could
-/// not be. A file that is neither as it was nor as we made it has been edited since: it stays.
+/// not be. A file that is neither as it was nor as we made it has been edited since: it stays. What
+/// goes goes first: on a full disk that is the room for what comes back.
 pub(super) fn restore(files: &dyn Files, journal: &Journal) -> Vec<NotRestored> {
     let mut errors = Vec::new();
-    for file in &journal.files {
+    let (goes, comes_back): (Vec<_>, Vec<_>) =
+        journal.files.iter().partition(|file| file.before == Content::Absent);
+    for file in goes.into_iter().chain(comes_back) {
         let staged = staged_path(&file.path);
         let put_back = || -> std::io::Result<()> {
             let now = files.read(&file.path)?;
@@ -280,15 +281,5 @@ fn cannot(
     at: fn(PathBuf) -> FailedAt,
 ) -> ApplyError {
     let error = CommandError::refused(format!("cannot {verb} {}", path.display()));
-    let error = error.caused_by(source);
-    let error = match source.kind() {
-        std::io::ErrorKind::PermissionDenied => error.hint("run it as root (sudo)"),
-        std::io::ErrorKind::StorageFull => {
-            let folder = path.parent().unwrap_or(path);
-            error.hint(format!("make room: df -h {}", folder.display()))
-        }
-        std::io::ErrorKind::ReadOnlyFilesystem => error.hint("mount it writable"),
-        _ => error,
-    };
-    ApplyError::new(at(path.to_owned()), error)
+    ApplyError::new(at(path.to_owned()), error.caused_by_io(source, path))
 }

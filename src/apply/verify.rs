@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{ApplyError, Doors, FailedAt, ProgramTrouble};
+use super::failure::Unanswered;
+use super::{ApplyError, Doors, FailedAt, ProgramTrouble, release};
 use crate::desired::DesiredGroup;
 use crate::error::CommandError;
 use crate::event::{Event, ProcessChange, Step, Waited, WaitingFor};
@@ -44,8 +45,20 @@ enum Verdict {
     Failed(String),
 }
 
+impl Verdict {
+    /// A process that is healthy but runs a former release is none of what was asked for.
+    fn with_release(self, desired: &DesiredGroup, process: Option<&ProcessInfo>) -> Self {
+        let former = || release::former(desired, process.filter(|process| process.pid > 0)?.pid);
+        match self {
+            Self::Healthy => former().map_or(Self::Healthy, |former| Self::Failed(former.reason())),
+            other => other,
+        }
+    }
+}
+
 impl Doors<'_> {
-    /// Watches until each process is healthy or has failed, and returns those that have failed.
+    /// Watches until each process is healthy or has failed, asks the probes of those groups that
+    /// are healthy, and returns what has failed.
     pub(super) fn verify(
         &mut self,
         site: &Domain,
@@ -56,6 +69,17 @@ impl Doors<'_> {
             return Ok(troubles);
         }
         self.step(site, Step::Verify { groups: watched.len() });
+        self.watch(site, watched, &mut troubles)?;
+        self.ask_probes(site, watched, &mut troubles)?;
+        Ok(troubles)
+    }
+
+    fn watch(
+        &mut self,
+        site: &Domain,
+        watched: &Watched,
+        troubles: &mut Vec<ProgramTrouble>,
+    ) -> Result<(), ApplyError> {
         let now = self.clock.now();
         let mut watches: Vec<Watch<'_>> = watched
             .iter()
@@ -66,17 +90,13 @@ impl Doors<'_> {
         let mut shown = usize::MAX;
         while !watches.is_empty() {
             if self.interrupt.is_raised() {
-                return Err(interrupted(site, &watches));
+                return Err(interrupted(site, watches.iter().map(Watch::name)));
             }
-            let groups = self.processes().map_err(|error| {
-                let message = format!("site {site}: lost supervisord while watching programs");
-                let error = CommandError::refused(message).caused_by(&error);
-                ApplyError::new(FailedAt::Verify, error)
-            })?;
+            let groups = self.processes().map_err(|error| lost(site, &error))?;
             let now = self.clock.now();
             watches.retain_mut(|watch| {
                 let process = find(&groups, watch.group, watch.process);
-                match watch.verdict(process, now) {
+                match watch.verdict(process, now).with_release(watch.desired, process) {
                     Verdict::Pending => return true,
                     Verdict::Healthy => (self.events)(Event::Process {
                         site: site.clone(),
@@ -84,13 +104,8 @@ impl Doors<'_> {
                         change: ProcessChange::Healthy,
                     }),
                     Verdict::Failed(reason) => {
-                        troubles.push(trouble(
-                            self.files,
-                            watch.group,
-                            watch.process,
-                            watch.desired,
-                            reason,
-                        ));
+                        let Watch { group, process, desired, .. } = watch;
+                        troubles.push(trouble(self.files, group, process, desired, reason));
                     }
                 }
                 false
@@ -103,11 +118,14 @@ impl Doors<'_> {
                 self.clock.wait(LOOK_EVERY);
             }
         }
-        Ok(troubles)
+        Ok(())
     }
 
     /// One look: which of these have failed already.
     pub(super) fn look(&mut self, watched: &Watched) -> Vec<ProgramTrouble> {
+        if watched.is_empty() {
+            return Vec::new();
+        }
         // A daemon that does not answer has just been told everything it needed; a look is no more
         // than a courtesy.
         let Ok(groups) = self.processes() else { return Vec::new() };
@@ -231,7 +249,7 @@ fn described(process: &ProcessInfo) -> String {
     }
 }
 
-fn trouble(
+pub(super) fn trouble(
     files: &dyn Files,
     group: &str,
     name: &str,
@@ -260,8 +278,13 @@ fn printable(line: &str) -> String {
     line.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
 }
 
-fn interrupted(site: &Domain, watches: &[Watch<'_>]) -> ApplyError {
-    let names: Vec<String> = watches.iter().map(Watch::name).collect();
+fn lost(site: &Domain, error: &Unanswered) -> ApplyError {
+    let message = format!("site {site}: lost supervisord while watching programs");
+    ApplyError::new(FailedAt::Verify, CommandError::refused(message).caused_by(error))
+}
+
+pub(super) fn interrupted(site: &Domain, names: impl Iterator<Item = String>) -> ApplyError {
+    let names: Vec<String> = names.collect();
     let message = format!("site {site}: interrupted while {} were watched", names.join(", "));
     let error = CommandError::new(crate::error::ErrorKind::Interrupted, message)
         .hint(format!("the next apply finishes it: supervisor-sync apply --site {site}"));

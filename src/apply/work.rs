@@ -59,16 +59,15 @@ impl Work {
         let mut work = Self::default();
         let mut rolling: BTreeMap<&str, (usize, Vec<Item>)> = BTreeMap::new();
         for (group, change) in &plan.groups {
-            let borne_out = match change.action {
-                GroupAction::Leave => false,
-                GroupAction::Replace { .. } => changed.contains(group.as_str()),
-                GroupAction::Remove => removed.contains(group.as_str()),
-                _ => true,
+            let mut item = match &change.action {
+                GroupAction::Leave => continue,
+                GroupAction::Remove if !removed.contains(group.as_str()) => continue,
+                GroupAction::Replace { .. } if !changed.contains(group.as_str()) => {
+                    let Some(action) = instead_of_replacing(plan, group) else { continue };
+                    Item::new(group, &GroupChange { action, ..change.clone() }, None)
+                }
+                _ => Item::new(group, change, plan.stopped.get(group)),
             };
-            if !borne_out {
-                continue;
-            }
-            let mut item = Item::new(group, change, plan.stopped.get(group));
             if item.stop == Stop::Nothing && item.add {
                 let siblings = leaving.iter().filter(|other| are_siblings(group, other));
                 item.after = siblings.cloned().collect();
@@ -153,6 +152,17 @@ impl Work {
     }
 }
 
+/// What is still done to a group whose file changes without a change that supervisord sees.
+fn instead_of_replacing(plan: &SitePlan, group: &str) -> Option<GroupAction> {
+    let processes = plan.ran.get(group)?.clone();
+    match (plan.restart, &plan.interrupted) {
+        (true, _) => Some(GroupAction::Restart { processes }),
+        // It may have been stopped by the apply that never ended.
+        (false, Some(_)) => Some(GroupAction::Start { processes }),
+        (false, None) => None,
+    }
+}
+
 /// The names of a group's processes, as the `process_name` we write makes them.
 fn process_names(group: &str, desired: &DesiredGroup) -> Vec<String> {
     match desired.numprocs {
@@ -164,7 +174,9 @@ fn process_names(group: &str, desired: &DesiredGroup) -> Vec<String> {
 impl Item {
     fn new(group: &str, change: &GroupChange, stopped_by_hand: Option<&Vec<String>>) -> Self {
         let all = change.desired.as_ref().map_or(Vec::new(), |d| process_names(group, d));
-        let if_asked = |start: bool| if start { all.clone() } else { Vec::new() };
+        let by_hand = stopped_by_hand.map_or(&[][..], Vec::as_slice);
+        let may_start = || all.iter().filter(|name| !by_hand.contains(name)).cloned().collect();
+        let if_asked = |start: bool| if start { may_start() } else { Vec::new() };
         let mut item = Self {
             group: group.to_owned(),
             stop: Stop::Nothing,
@@ -182,7 +194,7 @@ impl Item {
                 (item.stop, item.remove, item.add) = (Stop::Everything, true, true);
                 item.start = if_asked(*start);
                 if change.desired.as_ref().is_some_and(|desired| desired.autostart) {
-                    item.keep_stopped = stopped_by_hand.cloned().unwrap_or_default();
+                    item.keep_stopped = by_hand.to_vec();
                     item.keep_stopped.retain(|name| all.contains(name));
                 }
             }
@@ -191,7 +203,11 @@ impl Item {
                 item.stop = Stop::These(processes.clone());
                 item.start.clone_from(processes);
             }
-            GroupAction::Start { processes } => item.start.clone_from(processes),
+            GroupAction::Start { processes } => {
+                item.stop = Stop::WaitOnly;
+                item.start.clone_from(processes);
+            }
+            GroupAction::Stop { processes } => item.stop = Stop::These(processes.clone()),
         }
         item
     }

@@ -190,9 +190,9 @@ fn apply_on(
 
 /// How the sites ended, for the exit status.
 #[derive(Default)]
-struct Ends {
+pub(super) struct Ends {
     done: usize,
-    failed: Vec<ErrorKind>,
+    pub(super) failed: Vec<ErrorKind>,
 }
 
 #[derive(Serialize)]
@@ -201,7 +201,13 @@ struct Sites<'a> {
 }
 
 impl Ends {
-    fn tell(&mut self, host: &str, several: bool, sites: &[AppliedSite], screen: &mut Screen) {
+    pub(super) fn tell(
+        &mut self,
+        host: &str,
+        several: bool,
+        sites: &[AppliedSite],
+        screen: &mut Screen,
+    ) {
         screen.document("applied", Some(host), &Sites { sites });
         let prefix = if several { format!("{host}: ") } else { String::new() };
         for applied in sites {
@@ -240,7 +246,7 @@ impl Ends {
     }
 
     /// On one host the gravest end; on several, 6 as soon as some are done and some are not.
-    fn exit_status(&self, hosts: usize) -> u8 {
+    pub(super) fn exit_status(&self, hosts: usize) -> u8 {
         let gravest = [
             ErrorKind::Interrupted,
             ErrorKind::Stuck,

@@ -3,10 +3,12 @@
 mod agent;
 mod apply;
 mod check;
+mod control;
 mod generate;
 mod history;
 mod plan;
 mod playbook;
+mod programs;
 mod restart;
 mod runner;
 mod selected;
@@ -49,6 +51,10 @@ enum Verb {
     Plan(plan::PlanArguments),
     /// Make the hosts match the inventory
     Apply(apply::ApplyArguments),
+    /// Start programs that do not run, and watch them
+    Start(control::StartArguments),
+    /// Stop programs; an apply leaves them stopped
+    Stop(control::StopArguments),
     /// Show the revisions applied to each site
     History(selected::SelectionArguments),
     /// Go back to a former revision of a site
@@ -102,6 +108,8 @@ fn verb(cli: Cli, screen: &mut Screen) -> Result<u8, CommandError> {
         Verb::Check => check::run(&context, screen),
         Verb::Plan(arguments) => plan::run(&context, &arguments, screen),
         Verb::Apply(arguments) => apply::run(&context, &arguments, screen),
+        Verb::Start(arguments) => control::start(&context, &arguments, screen),
+        Verb::Stop(arguments) => control::stop(&context, &arguments, screen),
         Verb::History(arguments) => history::run(&context, &arguments, screen),
         Verb::Rollback(arguments) => apply::rollback(&context, &arguments, screen),
         Verb::Restart(arguments) => restart::run(&context, &arguments, screen),

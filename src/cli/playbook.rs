@@ -19,7 +19,8 @@ pub(super) fn run(context: &Context, verb: Verb) -> u8 {
         Verb::Sync => Playbook::Sync,
         Verb::Restart => Playbook::Restart,
     };
-    let mut output = Output { stdout: &mut std::io::stdout(), stderr: &mut std::io::stderr() };
+    let (mut stdout, mut stderr) = (std::io::stdout(), std::io::stderr());
+    let mut output = Output::new(&mut stdout, &mut stderr);
     // Text that is no UTF-8 reaches the checks, which refuse it by name.
     let variable = |name: &str| std::env::var_os(name).map(|v| v.to_string_lossy().into_owned());
     let mut connect = |perms: Perms| match perms {

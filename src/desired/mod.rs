@@ -77,4 +77,8 @@ pub struct DesiredGroup {
     pub restart: RestartPolicy,
     /// When it counts as healthy.
     pub health: Health,
+    /// The link to the live release, if its processes start in it: what they must then run in.
+    /// `None` when the inventory gave them another `directory`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<PathBuf>,
 }

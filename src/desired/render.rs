@@ -67,7 +67,7 @@ pub fn render(site: &Site, daemon: &DaemonFacts) -> Result<DesiredSite, RenderEr
         }
         let log = site.paths.log_dir.as_path().join(format!("{full}.log"));
         for (group, _) in sections(program, &full) {
-            let desired = desired_group(program, &log);
+            let desired = desired_group(site, program, &log);
             if let Some(first) = groups.insert(group.clone(), desired) {
                 return Err(RenderError::SameGroup { group, first: first.program, second: name });
             }
@@ -210,7 +210,7 @@ fn as_group(program: &Program, format: Format) -> (Option<bool>, Option<bool>) {
 }
 
 /// What an apply needs to know; supervisord's defaults are those of `_processes_from_section`.
-fn desired_group(program: &Program, log: &Path) -> DesiredGroup {
+fn desired_group(site: &Site, program: &Program, log: &Path) -> DesiredGroup {
     DesiredGroup {
         program: program.name.to_string(),
         numprocs: match program.instances {
@@ -226,6 +226,7 @@ fn desired_group(program: &Program, log: &Path) -> DesiredGroup {
         log: PathBuf::from(log),
         restart: program.restart,
         health: program.health.clone(),
+        release: program.directory.is_none().then(|| PathBuf::from(site.current())),
     }
 }
 

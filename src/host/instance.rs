@@ -12,7 +12,7 @@ use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::inventory::{Domain, Site};
 use crate::plan::{PlanOptions, PlanView, SitePlan, plan_site};
-use crate::state::{JournalPhase, Origin};
+use crate::state::Origin;
 
 /// The doors to one supervisord, and what its configuration says.
 pub struct Instance<'a> {
@@ -27,9 +27,9 @@ pub struct Instance<'a> {
 }
 
 /// A site with its goal worked out.
-struct Wanted<'s> {
-    site: &'s Site,
-    desired: DesiredSite,
+pub(super) struct Wanted<'s> {
+    pub(super) site: &'s Site,
+    pub(super) desired: DesiredSite,
 }
 
 impl Instance<'_> {
@@ -77,10 +77,12 @@ impl Instance<'_> {
         origin: &Origin,
     ) -> Result<Vec<AppliedSite>, CommandError> {
         let daemon = self.observe()?;
+        // Half-written files are put back first, even if the rest then comes to nothing.
+        let recovers = !daemon.put_back_first.is_empty();
         let mut reports = BTreeMap::new();
         let mut to_do = Vec::new();
         for site in sites {
-            match self.first_look(site, &daemon, request) {
+            match self.first_look(site, &daemon, request, recovers) {
                 Ok(Look::ToDo(wanted)) => to_do.push(wanted),
                 Ok(Look::Done(report)) => {
                     reports.insert(&site.domain, Ok(*report));
@@ -110,14 +112,16 @@ impl Instance<'_> {
         site: &'s Site,
         daemon: &ActualDaemon,
         request: &ApplyRequest,
+        recovers: bool,
     ) -> Result<Look<'s>, CommandError> {
         let wanted = self.wanted(site, request.goal)?;
         let plan = self.plan_site(&wanted, daemon, &request.plan)?;
-        if plan.refusals.is_empty() && !plan.is_empty() {
+        if recovers || plan.refusals.is_empty() && !plan.is_empty() {
             return Ok(Look::ToDo(wanted));
         }
-        as_shown(&PlanView::from(&plan), request)?;
-        Ok(Look::Done(Box::new(not_applied(&plan))))
+        let view = PlanView::from(&plan);
+        as_shown(&view, request)?;
+        Ok(Look::Done(Box::new(not_applied(view))))
     }
 
     fn apply_locked<'s>(
@@ -160,8 +164,8 @@ impl Instance<'_> {
         let mut compared = BTreeMap::new();
         for wanted in to_do {
             let domain = &wanted.site.domain;
-            let journal = self.doors.state.journal(self.doors.files, domain)?;
-            if matches!(journal, Some((JournalPhase::Files | JournalPhase::Undo, _))) {
+            let interrupted = self.doors.state.interrupted(self.doors.files, domain)?;
+            if interrupted.undone_first.is_some() {
                 let daemon = self.observe()?;
                 let plan = self.plan_site(wanted, &daemon, &request.plan)?;
                 compared.insert(domain, as_shown(&PlanView::from(&plan), request));
@@ -185,21 +189,32 @@ impl Instance<'_> {
             as_shown(&view, request).map_err(start)?;
         }
         if !plan.refusals.is_empty() {
-            return Ok(not_applied(&plan));
+            return Ok(not_applied(view));
         }
-        (self.doors.events)(Event::Planned(Box::new(view)));
-        Ok(apply_site(&mut self.doors, &plan, &wanted.desired, origin, &request.apply))
+        (self.doors.events)(Event::Planned(Box::new(view.clone())));
+        Ok(apply_site(&mut self.doors, &plan, view, &wanted.desired, origin, &request.apply))
     }
 
-    fn observe(&mut self) -> Result<ActualDaemon, CommandError> {
+    pub(super) fn observe(&mut self) -> Result<ActualDaemon, CommandError> {
         let included = (self.included_files)().map_err(|source| {
             CommandError::refused("cannot list the files supervisord includes").caused_by(&source)
         })?;
         let patterns = self.include_patterns.clone();
-        observe::daemon(self.doors.files, self.doors.supervisord, included, patterns)
+        let (files, state) = (self.doors.files, self.doors.state);
+        let mut daemon = observe::daemon(files, self.doors.supervisord, included, patterns)?;
+        for site in state.sites(files)? {
+            if let Some((_, journal)) = state.interrupted(files, &site)?.undone_first {
+                daemon.put_back_first.extend(journal.files.into_iter().map(|file| file.path));
+            }
+        }
+        Ok(daemon)
     }
 
-    fn wanted<'s>(&self, site: &'s Site, goal: Goal) -> Result<Wanted<'s>, CommandError> {
+    pub(super) fn wanted<'s>(
+        &self,
+        site: &'s Site,
+        goal: Goal,
+    ) -> Result<Wanted<'s>, CommandError> {
         let desired = match goal {
             Goal::Inventory => render(site, &self.facts).map_err(|source| {
                 CommandError::refused(format!("cannot render site {}", site.domain))
@@ -229,7 +244,7 @@ impl Instance<'_> {
         })
     }
 
-    fn plan_site(
+    pub(super) fn plan_site(
         &self,
         wanted: &Wanted<'_>,
         daemon: &ActualDaemon,
@@ -239,8 +254,7 @@ impl Instance<'_> {
         let actual = observe::site(files, state, wanted.site, &wanted.desired)?;
         let mut plan = plan_site(&wanted.desired, daemon, &actual, options);
         for other in state.sites(files)?.into_iter().filter(|other| *other != plan.domain) {
-            let journal = state.journal(files, &other)?;
-            if let Some((JournalPhase::Files | JournalPhase::Undo, journal)) = journal {
+            if let Some((_, journal)) = state.interrupted(files, &other)?.undone_first {
                 plan.notes.push(format!(
                     "an apply of site {other} that never ended, {}, is undone first",
                     journal.origin
@@ -258,15 +272,18 @@ enum Look<'s> {
 }
 
 /// The report of a site that is refused or has nothing to do.
-fn not_applied(plan: &SitePlan) -> SiteReport {
-    let mut report = SiteReport::new(plan);
-    if let [first, rest @ ..] = plan.refusals.as_slice() {
-        let mut error = CommandError::refused(format!("site {}: {}", plan.domain, first.message()))
+fn not_applied(plan: PlanView) -> SiteReport {
+    let refused = plan.refusals.split_first().map(|(first, rest)| {
+        let mut error = CommandError::refused(format!("site {}: {}", plan.site, first.message()))
             .hint(first.hint());
         for refusal in rest {
             error = error.hint(format!("also: {}; {}", refusal.message(), refusal.hint()));
         }
-        report.outcome = Outcome::Refused { cause: ApplyError::new(FailedAt::Start, error) };
+        ApplyError::new(FailedAt::Start, error)
+    });
+    let mut report = SiteReport::new(plan);
+    if let Some(cause) = refused {
+        report.outcome = Outcome::Refused { cause };
     }
     report
 }

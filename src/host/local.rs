@@ -12,6 +12,7 @@ use crate::desired::DaemonFacts;
 use crate::error::CommandError;
 use crate::event::Event;
 use crate::inventory::{Site, SupervisordAddress};
+use crate::plan::Control;
 use crate::state::{Origin, StateDir};
 use crate::supervisord::{Client, MainConfig, Supervisord};
 use crate::system::{Clock, Disk, Interrupt, SystemClock, users};
@@ -101,7 +102,7 @@ impl LocalHost {
     }
 
     /// The sites by the supervisord they belong to, in the order asked.
-    fn instances<'s>(&self, sites: &'s [Site]) -> Vec<Vec<&'s Site>> {
+    fn instances<'s>(&self, sites: impl IntoIterator<Item = &'s Site>) -> Vec<Vec<&'s Site>> {
         let key = |site: &Site| {
             let state = StateDir::new(&site.paths, &self.state_base);
             (state, config_path(site).map(Path::to_owned))
@@ -147,13 +148,27 @@ impl Target for LocalHost {
                     let work = |i: &mut Instance<'_>| i.apply(&instance, &request, &origin);
                     match self.with_instance(&instance, events, work) {
                         Ok(reports) => applied.extend(reports),
-                        Err(error) => applied.extend(instance.iter().map(|site| AppliedSite {
-                            site: site.domain.clone(),
-                            report: Err(ApplyError::new(FailedAt::Start, error.clone())),
-                        })),
+                        Err(error) => applied.extend(not_begun(&instance, &error)),
                     }
                 }
                 Ok(Reply::Applied { sites: applied })
+            }
+            Request::Control(request) => {
+                let purpose = match request.control {
+                    Control::Start => "start",
+                    Control::Stop => "stop",
+                };
+                let origin = self.origin(purpose);
+                let sites = request.sites.iter().map(|chosen| &chosen.site);
+                let mut controlled = Vec::new();
+                for instance in self.instances(sites) {
+                    let work = |i: &mut Instance<'_>| i.control(&instance, &request, &origin);
+                    match self.with_instance(&instance, events, work) {
+                        Ok(reports) => controlled.extend(reports),
+                        Err(error) => controlled.extend(not_begun(&instance, &error)),
+                    }
+                }
+                Ok(Reply::Applied { sites: controlled })
             }
             Request::History { sites } => {
                 let history = |site: &Site| SiteHistory {
@@ -168,6 +183,13 @@ impl Target for LocalHost {
             }
         }
     }
+}
+
+/// The reports of sites that share a failure at the very beginning.
+fn not_begun(sites: &[&Site], error: &CommandError) -> Vec<AppliedSite> {
+    let report = || Err(ApplyError::new(FailedAt::Start, error.clone()));
+    let not_begun = |site: &&Site| AppliedSite { site: site.domain.clone(), report: report() };
+    sites.iter().map(not_begun).collect()
 }
 
 fn config_path(site: &Site) -> Option<&Path> {

@@ -3,19 +3,20 @@
 //! [`Target`] is the one door, with two kinds behind it: [`LocalHost`] does the work in this
 //! process; `fleet` passes the same [`Request`] over a pipe to an agent that does.
 
+mod control;
 mod instance;
 mod local;
 mod runner;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::apply::{ApplyError, ApplyOptions, SiteReport};
 use crate::error::CommandError;
 use crate::event::Event;
-use crate::inventory::{AbsolutePath, Domain, Site, UserName};
-use crate::plan::{PlanOptions, PlanView};
+use crate::inventory::{AbsolutePath, Domain, ProgramName, Site, UserName};
+use crate::plan::{Control, PlanOptions, PlanView};
 use crate::state::Origin;
 
 pub use instance::Instance;
@@ -36,6 +37,8 @@ pub enum Request {
     },
     /// Do it.
     Apply(Box<ApplyRequest>),
+    /// Start or stop programs as they are.
+    Control(Box<ControlRequest>),
     /// Which revisions were applied?
     History {
         /// Of these sites.
@@ -71,6 +74,28 @@ pub struct ApplyRequest {
     pub purpose: String,
 }
 
+/// A start or a stop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ControlRequest {
+    /// The programs.
+    pub sites: Vec<ChosenSite>,
+    /// Which of the two.
+    pub control: Control,
+    /// Whether what was started is watched until it is healthy or failed.
+    pub verify: bool,
+    /// Seconds to wait for an apply to end.
+    pub lock_wait: u64,
+}
+
+/// A site as it should be, with the programs of it that are meant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChosenSite {
+    /// The site.
+    pub site: Site,
+    /// `None` means all of its programs.
+    pub programs: Option<BTreeSet<ProgramName>>,
+}
+
 /// Where a site is to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -92,7 +117,7 @@ pub enum Reply {
         /// A site that cannot be planned does not keep the others from it.
         sites: Vec<PlannedSite>,
     },
-    /// To [`Request::Apply`]: each site, in the order asked.
+    /// To [`Request::Apply`] and [`Request::Control`]: each site, in the order asked.
     Applied {
         /// How each ended.
         sites: Vec<AppliedSite>,

@@ -137,7 +137,7 @@ fn restarts(group: &GroupView) -> bool {
 }
 
 fn stops(group: &GroupView) -> bool {
-    group.action == GroupAction::Remove
+    matches!(group.action, GroupAction::Remove | GroupAction::Stop { .. })
 }
 
 fn leaves(group: &GroupView) -> bool {
@@ -177,15 +177,17 @@ fn write_group(text: &mut String, group: &GroupView, colour: Colour) {
         (ADD, "add, not started (autostart=false)")
     } else if restarts(group) {
         (CHANGE, "restart")
-    } else if stops(group) {
+    } else if group.action == GroupAction::Remove {
         (REMOVE, "stop and remove")
+    } else if stops(group) {
+        (REMOVE, "stop")
     } else {
         (QUIET, "leave as it is")
     };
     let sign = match &group.action {
         GroupAction::Add { .. } | GroupAction::Start { .. } => "+",
         GroupAction::Replace { .. } | GroupAction::Restart { .. } => "~",
-        GroupAction::Remove => "-",
+        GroupAction::Remove | GroupAction::Stop { .. } => "-",
         GroupAction::Leave => "=",
     };
     let stopping = restarts(group) || stops(group);
@@ -220,7 +222,7 @@ fn because(reason: &Reason) -> String {
         Reason::Changed { options } => format!("because of {}", options.join(", ")),
         Reason::FileNewer => "its file is newer than what runs".into(),
         Reason::NotWanted => "the inventory does not have it any more".into(),
-        Reason::RestartAsked => "as asked".into(),
+        Reason::RestartAsked | Reason::StopAsked => "as asked".into(),
         Reason::Interrupted => "an interrupted apply had stopped it".into(),
         Reason::StartAsked => "it was stopped by hand and is to start, as asked".into(),
         Reason::StoppedByHand => {

@@ -3,6 +3,7 @@
 //! An apply has no choices left: whatever depends on intent is decided here, and what
 //! [`PlanView`] shows is all that an apply does.
 
+mod control;
 mod display;
 mod planner;
 mod refusal;
@@ -19,6 +20,7 @@ use crate::desired::{DesiredFile, DesiredGroup, FileKind};
 use crate::inventory::{Domain, ProgramName};
 use crate::system::files::Entry;
 
+pub use control::{Control, plan_control};
 pub use display::Colour;
 pub(crate) use planner::are_siblings;
 pub use planner::plan_site;
@@ -42,6 +44,9 @@ pub struct SitePlan {
     /// The processes of the site's groups that a person had stopped, by group: they stay stopped,
     /// also when supervisord starts the rest of their group.
     pub stopped: BTreeMap<String, Vec<String>>,
+    /// Whether a restart was asked for: then also a group restarts whose file changes in a way that
+    /// supervisord does not see.
+    pub restart: bool,
     /// Groups of the site that stay as they are.
     pub unchanged: Vec<String>,
     /// An interrupted apply of this site that this one undoes or finishes, in words.
@@ -120,6 +125,11 @@ pub enum GroupAction {
         /// The processes, by name within the group.
         processes: Vec<String>,
     },
+    /// These processes stop and stay so; an apply takes them for stopped by hand.
+    Stop {
+        /// The processes, by name within the group.
+        processes: Vec<String>,
+    },
     /// Its files change but its processes are left: the next restart takes the change up.
     Leave,
 }
@@ -150,6 +160,8 @@ pub enum Reason {
     NotWanted,
     /// A restart was asked for.
     RestartAsked,
+    /// A stop was asked for.
+    StopAsked,
     /// An interrupted apply had stopped it.
     Interrupted,
     /// A person had stopped it, and a start was asked for.

@@ -9,7 +9,7 @@ use super::{FileChange, GroupAction, GroupChange, PlanOptions, Reason, SitePlan}
 use crate::actual::{ActualDaemon, ActualSite};
 use crate::desired::{DesiredGroup, DesiredSite, FileKind};
 use crate::inventory::RestartPolicy;
-use crate::state::JournalPhase;
+use crate::state::{Interrupted, Journal};
 use crate::supervisord::{ProcessInfo, ProcessState};
 use crate::system::files::{Entry, FileContent};
 
@@ -30,6 +30,7 @@ pub fn plan_site(
         groups: BTreeMap::new(),
         ran: BTreeMap::new(),
         stopped: BTreeMap::new(),
+        restart: options.restart,
         unchanged: Vec::new(),
         interrupted: interrupted(actual),
         notes: Vec::new(),
@@ -69,12 +70,11 @@ pub fn plan_site(
 }
 
 fn interrupted(actual: &ActualSite) -> Option<String> {
-    let (phase, journal) = actual.interrupted.as_ref()?;
-    let what = match phase {
-        JournalPhase::Groups => "finished",
-        JournalPhase::Files | JournalPhase::Undo => "undone first",
-    };
-    Some(format!("an apply that never ended, {}, is {what}", journal.origin))
+    let Interrupted { undone_first, finished } = &actual.interrupted;
+    let undone = undone_first.as_ref().map(|(_, journal)| (&journal.origin, "undone first"));
+    let finished = finished.as_ref().map(|journal| (&journal.origin, "finished"));
+    let (origin, what) = undone.or(finished)?;
+    Some(format!("an apply that never ended, {origin}, is {what}"))
 }
 
 fn file_changes(
@@ -136,7 +136,10 @@ impl OwnGroups {
             .map(|program| &program.group)
             .collect();
         let recorded = actual.record.iter().flat_map(|record| record.groups.keys());
-        let former = recorded.chain(sections.before.keys());
+        // One that an interrupted apply was about to remove has neither file nor record any more.
+        let finished = actual.interrupted.finished.iter();
+        let left = finished.flat_map(|journal| journal.groups.keys().chain(journal.ran.keys()));
+        let former = recorded.chain(left).chain(sections.before.keys());
         names.extend(former.filter(|group| !elsewhere.contains(group)).cloned());
         Self { names }
     }
@@ -168,13 +171,35 @@ impl GroupContext<'_> {
         if self.options.start_stopped {
             return Vec::new();
         }
-        let stopped = |p: &&ProcessInfo| was_stopped_by_hand(p) && !ran.contains(&p.name);
-        self.processes().iter().filter(stopped).map(|p| p.name.clone()).collect()
+        // With autostart=false, one that nobody ever started is not started for its neighbour's sake.
+        let idle =
+            !ran.is_empty() && self.desired.groups.get(self.group).is_some_and(|g| !g.autostart);
+        let was_stopped =
+            |p: &ProcessInfo| was_stopped_by_hand(p) || (idle && p.state == ProcessState::Stopped);
+        let stopped = |p: &&ProcessInfo| was_stopped(p) && !ran.contains(&p.name);
+        let now = self.processes().iter().filter(stopped).map(|p| &p.name);
+        let before = self.unfinished().and_then(|journal| journal.stopped.get(self.group));
+        let names: BTreeSet<&String> = now.chain(before.into_iter().flatten()).collect();
+        names.into_iter().filter(|name| !ran.contains(name)).cloned().collect()
+    }
+
+    fn unfinished(&self) -> Option<&Journal> {
+        self.actual.interrupted.finished.as_ref()
     }
 
     fn ran_before_interruption(&self) -> &[String] {
-        let journal = self.actual.interrupted.as_ref().map(|(_, journal)| journal);
-        journal.and_then(|journal| journal.ran.get(self.group)).map_or(&[], Vec::as_slice)
+        let ran = self.unfinished().and_then(|journal| journal.ran.get(self.group));
+        ran.map_or(&[], Vec::as_slice)
+    }
+
+    /// The processes that an interrupted apply has stopped, or not yet started. One that has exited
+    /// did so by itself.
+    fn stopped_by_interruption(&self) -> Vec<String> {
+        let ran = self.ran_before_interruption();
+        let stopped = |p: &&ProcessInfo| {
+            !is_up(p) && p.state != ProcessState::Exited && ran.contains(&p.name)
+        };
+        self.processes().iter().filter(stopped).map(|p| p.name.clone()).collect()
     }
 
     fn change(&self, ran: &[String]) -> Option<GroupChange> {
@@ -247,7 +272,8 @@ impl GroupContext<'_> {
                 return Some((GroupAction::Leave, Reason::StoppedByHand));
             }
             let defers = self.options.no_restart || wanted.restart == RestartPolicy::Deferred;
-            if defers && !ran.is_empty() && !self.options.restart {
+            let runs = self.stopped_by_interruption().is_empty() && !ran.is_empty();
+            if defers && runs && !self.options.restart {
                 return Some((GroupAction::Leave, Reason::Deferred));
             }
             let start = !wanted.autostart && !ran.is_empty();
@@ -277,12 +303,7 @@ impl GroupContext<'_> {
                 return Some((GroupAction::Start { processes }, Reason::StartAsked));
             }
         }
-        let stopped: Vec<String> = self
-            .processes()
-            .iter()
-            .filter(|p| !is_up(p) && self.ran_before_interruption().contains(&p.name))
-            .map(|p| p.name.clone())
-            .collect();
+        let stopped = self.stopped_by_interruption();
         (!stopped.is_empty())
             .then_some((GroupAction::Start { processes: stopped }, Reason::Interrupted))
     }
@@ -316,7 +337,8 @@ impl GroupContext<'_> {
                 .and_then(|text| text.parse().ok())
                 .unwrap_or(SUPERVISORDS_STOPWAITSECS)
         });
-        let known = [wanted, recorded.map(|group| group.stopwaitsecs), in_file];
+        let left = self.unfinished().and_then(|journal| journal.groups.get(self.group)).copied();
+        let known = [wanted, recorded.map(|group| group.stopwaitsecs), in_file, left];
         known.into_iter().flatten().max().unwrap_or(SUPERVISORDS_STOPWAITSECS)
     }
 }

@@ -91,6 +91,9 @@ fn broken_config(daemon: &ActualDaemon, plan: &SitePlan) -> Option<Refusal> {
     let file = named.or_else(by_section);
     match file {
         Some(file) if plan.files.contains_key(file) => None,
+        // An apply looks again after it has put these back.
+        Some(file) if daemon.put_back_first.contains(file) => None,
+        None if !daemon.put_back_first.is_empty() => None,
         file => {
             let words = fault.text.lines().map(str::trim).collect::<Vec<_>>().join(" ");
             Some(Refusal::BrokenConfig { file: file.cloned(), words })

@@ -105,6 +105,7 @@ impl From<&SitePlan> for PlanView {
             groups,
             ran,
             stopped,
+            restart: _,
             unchanged,
             interrupted,
             notes,

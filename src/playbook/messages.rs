@@ -4,8 +4,9 @@ use super::Output;
 use crate::apply::{ApplyError, FailedAt, Outcome, ProgramTrouble, SiteReport};
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
-use crate::plan::{PlanView, Refusal};
+use crate::plan::{GroupAction, PlanView, Reason, Refusal};
 use crate::report::describe::{Line, describe};
+use crate::supervisord::display_name;
 
 /// An error as the playbook prints it.
 pub(super) struct Words {
@@ -94,12 +95,31 @@ pub(super) fn trouble(trouble: &ProgramTrouble) -> String {
     format!("{} {}{log}", trouble.process, trouble.reason)
 }
 
+/// What is left alone, and why.
+pub(super) fn remark(plan: &PlanView, output: &mut Output<'_>) {
+    for note in plan.interrupted.iter().chain(&plan.notes) {
+        output.arrow(&format!("Note: {note}"));
+    }
+    for group in &plan.groups {
+        match (&group.action, &group.reason) {
+            (GroupAction::Leave, Reason::StoppedByHand) => {
+                output.arrow(&format!("Note: {} stays stopped, as it was by hand", group.group));
+            }
+            (GroupAction::Remove, _) => {}
+            _ => {
+                for name in &group.stopped {
+                    let process = display_name(&group.group, name);
+                    output.arrow(&format!("Note: {process} stays stopped, as it was by hand"));
+                }
+            }
+        }
+    }
+}
+
 /// Progress, a line a step.
 pub(super) fn tell(event: &Event, output: &mut Output<'_>) {
     if let Event::Planned(plan) = event {
-        for note in &plan.notes {
-            output.arrow(&format!("Note: {note}"));
-        }
+        remark(plan, output);
     }
     for line in describe(event) {
         match line {

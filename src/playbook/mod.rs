@@ -30,20 +30,31 @@ pub enum Playbook {
 
 /// Where it writes.
 pub struct Output<'a> {
-    /// Progress.
-    pub stdout: &'a mut dyn Write,
-    /// Warnings and errors.
-    pub stderr: &'a mut dyn Write,
+    stdout: &'a mut dyn Write,
+    stderr: &'a mut dyn Write,
+    /// Warnings wait until it is known whether there is an error: that one's line comes first.
+    warnings: Vec<String>,
 }
 
-impl Output<'_> {
+impl<'a> Output<'a> {
+    /// Writes to these.
+    pub fn new(stdout: &'a mut dyn Write, stderr: &'a mut dyn Write) -> Self {
+        Self { stdout, stderr, warnings: Vec::new() }
+    }
+
     /// A broken pipe must not stop a sync half-way: what cannot be written is dropped.
     fn arrow(&mut self, text: &str) {
         let _ = writeln!(self.stdout, "→ {text}");
     }
 
     fn warn(&mut self, text: &str) {
-        let _ = writeln!(self.stderr, "Warning: {text}");
+        self.warnings.push(text.to_owned());
+    }
+
+    fn tell_warnings(&mut self) {
+        for text in self.warnings.drain(..) {
+            let _ = writeln!(self.stderr, "Warning: {text}");
+        }
     }
 
     fn fail(&mut self, first_line: &str, rest: &[String]) -> Failed {
@@ -51,6 +62,7 @@ impl Output<'_> {
         for line in rest {
             let _ = writeln!(self.stderr, "{line}");
         }
+        self.tell_warnings();
         Failed
     }
 }
@@ -82,7 +94,9 @@ pub fn run(
         Playbook::Restart => restart(&environment, host.as_mut(), output),
     };
     write_result(&environment.output_file, &result)
-        .map_err(|source| output.fail("Failed to write output file", &[source.to_string()]))
+        .map_err(|source| output.fail("Failed to write output file", &[source.to_string()]))?;
+    output.tell_warnings();
+    Ok(())
 }
 
 fn sync(
@@ -106,6 +120,7 @@ fn sync(
                 return Err(output.fail(&first_line, &rest));
             }
             if report.outcome == Outcome::Unchanged {
+                messages::remark(&report.plan, output);
                 output.arrow(&report.plan.summary());
             }
             let synced = environment.site.programs.len();
@@ -141,8 +156,8 @@ fn restart(environment: &Environment, host: &mut dyn Target, output: &mut Output
                 output.warn(&messages::trouble(trouble));
             }
             let fails = |program: &&String| restart_failed(report, program);
-            for kept in report.plan.groups.iter().filter(|g| g.reason == Reason::StoppedByHand) {
-                output.arrow(&format!("{} stays stopped, as somebody stopped it", kept.group));
+            if report.outcome == Outcome::Unchanged {
+                messages::remark(&report.plan, output);
             }
             programs.iter().filter(fails).collect()
         }

@@ -44,6 +44,7 @@ fn waiting(until: WaitingFor, processes: &[Waited]) -> String {
     let what = match until {
         WaitingFor::Stop => "stop",
         WaitingFor::Health => "be up and stay so",
+        WaitingFor::Probe => "pass the probe",
     };
     format!("Waiting for {}{more} to {what} (at most {longest} s)", names.join(", "))
 }
@@ -64,7 +65,7 @@ fn describe_step(step: &Step) -> Vec<String> {
         }
         Step::Reread => vec!["Rereading supervisor configs".to_owned()],
         Step::Update { groups } if *groups > 0 => {
-            vec![format!("Updating supervisor ({groups} to go)")]
+            vec![format!("Updating supervisor ({groups})")]
         }
         Step::Verify { groups } => vec![format!("Watching what was started ({groups})")],
         Step::Undo => vec!["Putting everything back".to_owned()],

@@ -30,8 +30,6 @@ pub enum JournalPhase {
 }
 
 impl JournalPhase {
-    const ALL: [Self; 3] = [Self::Undo, Self::Groups, Self::Files];
-
     fn as_str(self) -> &'static str {
         match self {
             Self::Files => "files",
@@ -56,8 +54,16 @@ pub struct Journal {
     pub folders: Vec<PathBuf>,
     /// The processes that were running, by group: what ran must run again.
     pub ran: BTreeMap<String, Vec<String>>,
-    /// The revision it leads to; `None` when it only undoes.
+    /// The processes that a person had stopped, by group: they stay so.
+    pub stopped: BTreeMap<String, Vec<String>>,
+    /// The groups it changes, with the seconds their processes may take to stop: one that neither
+    /// a file nor a record tells of any more is still the site's.
+    pub groups: BTreeMap<String, u32>,
+    /// The revision it leads to; `None` when it only undoes, or only restarts.
     pub target: Option<Revision>,
+    /// The journal in [`JournalPhase::Groups`] that this apply found, and that is back in its place
+    /// when this one is undone.
+    pub former: Option<Box<Journal>>,
 }
 
 /// One path of an apply.
@@ -93,6 +99,17 @@ impl From<Content> for Entry {
     }
 }
 
+/// What an apply that never ended has left of a site.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Interrupted {
+    /// A journal whose files are put back before anything else: in [`JournalPhase::Files`] or
+    /// [`JournalPhase::Undo`].
+    pub undone_first: Option<(JournalPhase, Journal)>,
+    /// What the next apply of the site finishes once that is done: a journal in
+    /// [`JournalPhase::Groups`].
+    pub finished: Option<Journal>,
+}
+
 impl Journal {
     /// A journal of this version.
     pub fn new(site: Domain, origin: Origin) -> Self {
@@ -103,24 +120,50 @@ impl Journal {
             files: Vec::new(),
             folders: Vec::new(),
             ran: BTreeMap::new(),
+            stopped: BTreeMap::new(),
+            groups: BTreeMap::new(),
             target: None,
+            former: None,
         }
+    }
+
+    /// What is left to finish when this one, whose files were put back after processes had
+    /// changed, has been recovered. `None` if it had changed none.
+    fn rest(&self) -> Option<Self> {
+        if self.former.is_none() && self.ran.is_empty() && self.groups.is_empty() {
+            return None;
+        }
+        let former = self.former.as_deref();
+        Some(Self {
+            ran: self.ran.clone(),
+            stopped: self.stopped.clone(),
+            groups: self.groups.clone(),
+            target: former.and_then(|former| former.target.clone()),
+            ..Self::new(self.site.clone(), former.unwrap_or(self).origin.clone())
+        })
     }
 }
 
 impl StateDir {
-    /// The journal that an unfinished apply of this site left.
-    pub fn journal(
+    /// What an unfinished apply of this site left. Two journals are there at once when an apply was
+    /// interrupted that was to finish an interrupted one.
+    pub fn interrupted(
         &self,
         files: &dyn Files,
         site: &Domain,
-    ) -> Result<Option<(JournalPhase, Journal)>, CommandError> {
-        for phase in JournalPhase::ALL {
-            if let Some(journal) = read_record(files, &self.journal_path(site, phase), VERSION)? {
-                return Ok(Some((phase, journal)));
-            }
+    ) -> Result<Interrupted, CommandError> {
+        let read = |phase| -> Result<Option<(JournalPhase, Journal)>, CommandError> {
+            let journal = read_record(files, &self.journal_path(site, phase), VERSION)?;
+            Ok(journal.map(|journal| (phase, journal)))
+        };
+        if let Some((phase, journal)) = read(JournalPhase::Undo)? {
+            let finished = journal.rest();
+            return Ok(Interrupted { undone_first: Some((phase, journal)), finished });
         }
-        Ok(None)
+        Ok(Interrupted {
+            undone_first: read(JournalPhase::Files)?,
+            finished: read(JournalPhase::Groups)?.map(|(_, journal)| journal),
+        })
     }
 
     /// Writes the journal in this phase; the caller syncs it together with what it stages.
@@ -149,7 +192,7 @@ impl StateDir {
             .map_err(|source| cannot("write", &to, &source))
     }
 
-    /// Removes the journal: the apply is done or undone.
+    /// Removes the journal: the apply is done.
     pub fn close(
         &self,
         files: &dyn Files,
@@ -158,6 +201,28 @@ impl StateDir {
     ) -> Result<(), CommandError> {
         let path = self.journal_path(site, phase);
         files.remove(&path).map_err(|source| cannot("remove", &path, &source))
+    }
+
+    /// Leaves nothing but `rest`, which the next apply of the site finishes: the apply is undone.
+    pub fn close_undone(
+        &self,
+        files: &dyn Files,
+        site: &Domain,
+        rest: Option<&Journal>,
+    ) -> Result<(), CommandError> {
+        let path = self.journal_path(site, JournalPhase::Groups);
+        match rest {
+            Some(rest) if read_record(files, &path, VERSION)?.as_ref() != Some(rest) => {
+                self.begin(files, rest, JournalPhase::Groups)?;
+                files
+                    .sync(&[&self.site_folder(site)])
+                    .map_err(|source| cannot("write", &path, &source))?;
+            }
+            Some(_) => {}
+            None => self.close(files, site, JournalPhase::Groups)?,
+        }
+        self.close(files, site, JournalPhase::Undo)?;
+        self.close(files, site, JournalPhase::Files)
     }
 
     fn journal_path(&self, site: &Domain, phase: JournalPhase) -> PathBuf {

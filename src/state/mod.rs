@@ -26,7 +26,7 @@ use crate::error::CommandError;
 use crate::inventory::{Domain, Paths};
 use crate::system::files::{Entry, FileContent, Files};
 
-pub use journal::{Journal, JournalPhase};
+pub use journal::{Interrupted, Journal, JournalPhase};
 pub use lock::{Lock, LockError};
 pub use revision::Revision;
 
@@ -137,5 +137,5 @@ fn names_or_none(files: &dyn Files, folder: &Path) -> Result<Vec<String>, Comman
 }
 
 fn cannot(verb: &str, path: &Path, source: &io::Error) -> CommandError {
-    CommandError::refused(format!("cannot {verb} {}", path.display())).caused_by(source)
+    CommandError::refused(format!("cannot {verb} {}", path.display())).caused_by_io(source, path)
 }

@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod files;
 pub mod interrupt;
+pub mod process;
 pub mod users;
 
 pub use clock::{Clock, SystemClock};

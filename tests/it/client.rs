@@ -67,7 +67,7 @@ fn over_tcp_with_a_password() {
     let port = free_port();
     let extra =
         format!("[inet_http_server]\nport=127.0.0.1:{port}\nusername=me\npassword=p%%w:é\n");
-    let Some(daemon) = Daemon::start_with(&Options { extra }) else { return };
+    let Some(daemon) = Daemon::start_with(&Options { extra, ..Options::default() }) else { return };
     let config = MainConfig::load(Some(&daemon.main_conf())).unwrap();
     let login = Some(Login::new("me", "p%w:é"));
     let tcp = Listener::Tcp { host: "127.0.0.1".into(), port, login };

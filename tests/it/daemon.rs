@@ -10,12 +10,14 @@
 
 use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 use supervisor_sync::supervisord::{Call, Client, ProcessInfo, ProcessState, Supervisord as _};
+use supervisor_sync::system::users;
 use tempfile::TempDir;
 
 /// Longer than anything here takes on a busy machine with two cores.
@@ -39,12 +41,15 @@ pub(crate) fn wait_until(deadline: Duration, what: &str, mut condition: impl FnM
 pub(crate) struct Options {
     /// Text for the end of the main file, e.g. an `[inet_http_server]`.
     pub(crate) extra: String,
+    /// Who runs it and owns its folder, which only root can choose: whoever runs the tests if none.
+    pub(crate) user: Option<String>,
 }
 
 /// The daemon. Its paths are those of Debian's layout below [`Daemon::root`].
 pub(crate) struct Daemon {
     folder: TempDir,
     binary: PathBuf,
+    user: Option<String>,
     child: Option<Child>,
 }
 
@@ -63,13 +68,22 @@ impl Daemon {
         };
         // Short, because a socket's path has room for 107 bytes and $TMPDIR may be long.
         let folder = tempfile::Builder::new().prefix("sup").tempdir_in("/tmp").unwrap();
-        let mut daemon = Self { folder, binary, child: None };
+        let mut daemon = Self { folder, binary, user: options.user.clone(), child: None };
         for path in [daemon.conf_dir(), daemon.log_dir(), daemon.logrotate_dir()] {
             std::fs::create_dir_all(path).unwrap();
         }
         std::fs::write(daemon.main_conf(), daemon.main_text(options)).unwrap();
+        daemon.give_to_user();
         daemon.start_again();
         Some(daemon)
+    }
+
+    /// A folder of root's alone would keep another user out.
+    fn give_to_user(&self) {
+        let Some(user) = &self.user else { return };
+        let owner = format!("{user}:");
+        let status = Command::new("chown").args(["-R", &owner]).arg(self.root()).status().unwrap();
+        assert!(status.success());
     }
 
     fn main_text(&self, options: &Options) -> String {
@@ -80,7 +94,7 @@ impl Daemon {
              [supervisorctl]\nserverurl=unix://{root}/s.sock\n[rpcinterface:supervisor]\n\
              supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n\
              [include]\nfiles={root}/conf.d/*.conf\n{}\n",
-            current_user(),
+            self.user.clone().unwrap_or_else(current_user),
             options.extra
         )
     }
@@ -161,7 +175,12 @@ impl Daemon {
     pub(crate) fn start_again(&mut self) {
         let root = self.root();
         let output = std::fs::File::create(root.join("output")).unwrap();
-        let child = Command::new(&self.binary)
+        let mut command = Command::new(&self.binary);
+        if let Some(name) = &self.user {
+            let user = users::find(name).unwrap().expect("the user of a daemon exists");
+            command.uid(user.uid).gid(user.gid);
+        }
+        let child = command
             .args(["-n", "-c"])
             .arg(self.main_conf())
             .current_dir(root)

@@ -1,0 +1,226 @@
+//! Probes: a question to the running program, asked again until it is answered or its time is up.
+//!
+//! Each is asked in a thread of its own, so that the slowest of them is all that is waited for. The
+//! machine's own clock counts here: what is asked is not in our hands.
+
+mod command;
+mod http;
+mod words;
+
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use super::verify::{Watched, interrupted, trouble};
+use super::{ApplyError, Doors, ProgramTrouble};
+use crate::desired::DesiredGroup;
+use crate::event::{Event, Waited, WaitingFor};
+use crate::inventory::{Domain, Probe};
+
+/// Between two tries.
+const RETRY: Duration = Duration::from_millis(250);
+/// No try takes more than this part of the whole time, so that a server that hangs while it is
+/// coming up is asked again. A command has all of the time.
+const TRIES: u32 = 3;
+/// What a thread may need beyond its time, e.g. for a name that does not resolve.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Between two looks at an interruption.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// A probe that is being asked, and the groups it speaks for.
+struct Asked<'w> {
+    probe: &'w Probe,
+    question: Question,
+    groups: Vec<(&'w String, &'w DesiredGroup)>,
+}
+
+impl Doors<'_> {
+    /// Asks each distinct probe once, all at the same time: the processes of a group stand behind
+    /// one address, and so do the groups of separate instances.
+    pub(super) fn ask_probes(
+        &mut self,
+        site: &Domain,
+        watched: &Watched,
+        troubles: &mut Vec<ProgramTrouble>,
+    ) -> Result<(), ApplyError> {
+        let mut all: Vec<Asked<'_>> = Vec::new();
+        for (group, (desired, _)) in watched {
+            let failed = troubles.iter().any(|trouble| trouble.group == *group);
+            let Some(probe) = desired.health.probe.as_ref().filter(|_| !failed) else { continue };
+            match all.iter_mut().find(|asked| asked.probe == probe) {
+                Some(asked) => asked.groups.push((group, desired)),
+                None => {
+                    let groups = vec![(group, desired)];
+                    all.push(Asked { probe, question: ask(probe), groups });
+                }
+            }
+        }
+        if !all.is_empty() {
+            let processes = all.iter().flat_map(Asked::waited).collect();
+            let until = WaitingFor::Probe;
+            (self.events)(Event::Waiting { site: site.clone(), until, processes });
+        }
+        while let Some(asked) = all.last() {
+            if self.interrupt.is_raised() {
+                let groups = all.iter().flat_map(|asked| &asked.groups);
+                return Err(interrupted(site, groups.map(|(group, _)| (*group).clone())));
+            }
+            let Some(answer) = asked.question.answer(LOOK_EVERY) else { continue };
+            if let Err(reason) = answer {
+                troubles.extend(asked.groups.iter().map(|(group, desired)| ProgramTrouble {
+                    process: (*group).clone(),
+                    ..trouble(self.files, group, group, desired, reason.clone())
+                }));
+            }
+            all.pop();
+        }
+        Ok(())
+    }
+}
+
+impl Asked<'_> {
+    fn waited(&self) -> impl Iterator<Item = Waited> {
+        let seconds_left = self.question.seconds_left();
+        let names = self.groups.iter().map(|(group, _)| (*group).clone());
+        names.map(move |name| Waited { name, seconds_left })
+    }
+}
+
+/// A question and where its answer comes.
+struct Question {
+    answer: Receiver<Result<(), String>>,
+    end: Instant,
+    timeout: u32,
+}
+
+/// Begins to ask.
+#[expect(clippy::disallowed_methods, reason = "an edge: a probe has the machine's own time")]
+fn ask(probe: &Probe) -> Question {
+    let (sender, answer) = channel();
+    let timeout = match probe {
+        Probe::Http { timeout, .. } | Probe::Tcp { timeout, .. } | Probe::Exec { timeout, .. } => {
+            *timeout
+        }
+    };
+    let end = Instant::now() + Duration::from_secs(u64::from(timeout));
+    let probe = probe.clone();
+    // A thread that cannot be started drops the sender, which is seen as no answer.
+    let _ = std::thread::Builder::new().spawn(move || sender.send(until_answered(&probe, end)));
+    Question { answer, end, timeout }
+}
+
+impl Question {
+    /// The answer, waiting for it for at most `wait`; `None` while there is none. The error is a
+    /// reason that follows the program's name.
+    #[expect(clippy::disallowed_methods, reason = "an edge: a probe has the machine's own time")]
+    fn answer(&self, wait: Duration) -> Option<Result<(), String>> {
+        match self.answer.recv_timeout(wait) {
+            Ok(answer) => Some(answer.map_err(|reason| {
+                format!("runs, but did not pass its probe within {} s: {reason}", self.timeout)
+            })),
+            Err(RecvTimeoutError::Timeout) if Instant::now() < self.end + GRACE => None,
+            Err(_) => Some(Err(format!("runs, but its probe got no answer in {} s", self.timeout))),
+        }
+    }
+
+    /// Whole seconds it still has.
+    #[expect(clippy::disallowed_methods, reason = "an edge: a probe has the machine's own time")]
+    fn seconds_left(&self) -> u64 {
+        self.end.saturating_duration_since(Instant::now()).as_secs()
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "an edge: a probe has the machine's own time")]
+fn until_answered(probe: &Probe, end: Instant) -> Result<(), String> {
+    let whole = end.saturating_duration_since(Instant::now());
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        let one_try = left.min((whole / TRIES).max(Duration::from_secs(1)));
+        let answer = match probe {
+            Probe::Http { url, .. } => {
+                http::get(url, one_try).map_err(|why| format!("{url} {why}"))
+            }
+            Probe::Tcp { address, .. } => {
+                connect(address, one_try).map(drop).map_err(|why| format!("{address} {why}"))
+            }
+            Probe::Exec { command, .. } => command::run(command.as_str(), left)
+                .map_err(|why| format!("`{}` {why}", command.as_str())),
+        };
+        let over = Instant::now() + RETRY >= end;
+        match answer {
+            Err(_) if !over => std::thread::sleep(RETRY),
+            answer => return answer,
+        }
+    }
+}
+
+/// Connects to `host:port`, trying each of its addresses.
+#[expect(clippy::disallowed_methods, reason = "an edge: a probe has the machine's own time")]
+fn connect(address: &str, timeout: Duration) -> Result<TcpStream, String> {
+    let addresses: Vec<SocketAddr> = address
+        .to_socket_addrs()
+        .map_err(|error| format!("cannot be resolved: {error}"))?
+        .collect();
+    let end = Instant::now() + timeout;
+    let mut last = "has no address".to_owned();
+    for address in addresses {
+        // At least a millisecond: zero is refused by the system.
+        let left = end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        match TcpStream::connect_timeout(&address, left) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = format!("does not accept a connection: {error}"),
+        }
+    }
+    Err(last)
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests")]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::inventory::CommandLine;
+
+    fn answer(probe: &Probe) -> Result<(), String> {
+        let question = ask(probe);
+        loop {
+            if let Some(answer) = question.answer(Duration::from_millis(50)) {
+                return answer;
+            }
+        }
+    }
+
+    fn tcp(address: String, timeout: u32) -> Probe {
+        Probe::Tcp { address, timeout }
+    }
+
+    #[test]
+    fn a_port_that_listens_passes_and_one_that_does_not_fails_with_its_name() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        assert_eq!(answer(&tcp(address.clone(), 10)), Ok(()));
+        drop(listener);
+        let reason = answer(&tcp(address.clone(), 1)).unwrap_err();
+        assert!(reason.contains("within 1 s") && reason.contains(&address), "{reason}");
+        assert!(reason.contains("refused"), "{reason}");
+    }
+
+    #[test]
+    fn it_is_asked_again_until_it_passes() {
+        let folder = tempfile::tempdir().unwrap();
+        let tries = folder.path().join("tries");
+        // Passes at its third run.
+        let script = format!("echo x >> {0}; test $(wc -l < {0}) -ge 3", tries.display());
+        let command = CommandLine::parse(&format!("sh -c \"{script}\"")).unwrap();
+        assert_eq!(answer(&Probe::Exec { command, timeout: 30 }), Ok(()));
+        assert_eq!(std::fs::read_to_string(tries).unwrap(), "x\nx\nx\n");
+    }
+
+    #[test]
+    fn a_name_that_nobody_has_is_a_reason() {
+        let reason = connect("no-such-host.invalid:80", Duration::from_secs(1)).unwrap_err();
+        assert!(reason.starts_with("cannot be resolved"), "{reason}");
+    }
+}

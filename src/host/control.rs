@@ -1,0 +1,78 @@
+//! Starting and stopping programs of sites, under the lock.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::{AppliedSite, ControlRequest, Goal, Instance};
+use crate::actual::observe;
+use crate::apply::{ApplyError, FailedAt, SiteReport, control_site, recover};
+use crate::error::{CommandError, ErrorKind};
+use crate::event::Event;
+use crate::inventory::{ProgramName, Site};
+use crate::plan::{Control, plan_control};
+use crate::state::Origin;
+
+impl Instance<'_> {
+    /// Starts or stops the programs of each site.
+    pub fn control(
+        &mut self,
+        sites: &[&Site],
+        request: &ControlRequest,
+        origin: &Origin,
+    ) -> Vec<AppliedSite> {
+        let failed = |site: &&Site, error: &CommandError| AppliedSite {
+            site: site.domain.clone(),
+            report: Err(ApplyError::new(FailedAt::Start, error.clone())),
+        };
+        let (state, clock) = (self.doors.state, self.doors.clock);
+        let events = &mut *self.doors.events;
+        let patience = Duration::from_secs(request.lock_wait);
+        let locked = state.lock(origin, patience, clock, &mut |holder| {
+            let holder = holder.map_or("another apply".to_owned(), Origin::to_string);
+            events(Event::LockHeld { holder });
+        });
+        let _lock = match locked {
+            Ok(lock) => lock,
+            Err(error) => {
+                let error = CommandError::from(error);
+                return sites.iter().map(|site| failed(site, &error)).collect();
+            }
+        };
+        // Half-written files must not be taken up by a start. A stop touches no file and has no
+        // time to lose.
+        if request.control == Control::Start
+            && let Err(error) = recover(&mut self.doors)
+        {
+            return sites.iter().map(|site| failed(site, &error)).collect();
+        }
+        let control = |site: &&Site| {
+            let report = self.control_one(site, request);
+            let report = report.map_err(|error| ApplyError::new(FailedAt::Start, error));
+            AppliedSite { site: site.domain.clone(), report }
+        };
+        sites.iter().map(control).collect()
+    }
+
+    fn control_one(
+        &mut self,
+        site: &Site,
+        request: &ControlRequest,
+    ) -> Result<SiteReport, CommandError> {
+        if self.doors.interrupt.is_raised() {
+            let message = format!("site {}: interrupted before it began", site.domain);
+            return Err(CommandError::new(ErrorKind::Interrupted, message));
+        }
+        let programs: Option<&BTreeSet<ProgramName>> = request
+            .sites
+            .iter()
+            .find(|chosen| chosen.site.domain == site.domain)
+            .and_then(|chosen| chosen.programs.as_ref());
+        let daemon = self.observe()?;
+        let wanted = self.wanted(site, Goal::Inventory)?;
+        let (files, state) = (self.doors.files, self.doors.state);
+        let actual = observe::site(files, state, site, &wanted.desired)?;
+        let plan = plan_control(request.control, programs, &wanted.desired, &daemon, &actual);
+        let reread = daemon.reread.unwrap_or_default();
+        Ok(control_site(&mut self.doors, &plan, &reread, request.verify))
+    }
+}

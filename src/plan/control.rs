@@ -1,0 +1,153 @@
+//! Starting and stopping programs as they are: a plan without files. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::{GroupAction, GroupChange, Reason, SitePlan};
+use crate::actual::{ActualDaemon, ActualSite};
+use crate::desired::{DesiredGroup, DesiredSite};
+use crate::inventory::{Autorestart, ProgramName};
+use crate::supervisord::{ProcessInfo, ProcessState};
+
+/// What is done to the programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Control {
+    /// What does not run starts. A program of which nothing runs takes a newer file up.
+    Start,
+    /// What runs stops, and stays so.
+    Stop,
+}
+
+/// Plans it for these programs of a site, `None` for all of them.
+pub fn plan_control(
+    control: Control,
+    programs: Option<&BTreeSet<ProgramName>>,
+    desired: &DesiredSite,
+    daemon: &ActualDaemon,
+    actual: &ActualSite,
+) -> SitePlan {
+    let mut plan = without_changes(desired);
+    // Groups of the last apply that the inventory has no more (fewer separate instances) are still
+    // the program's, and stop with it.
+    let recorded = actual.record.iter().flat_map(|record| &record.groups);
+    let left_over = recorded.filter(|_| control == Control::Stop);
+    let groups: BTreeMap<&String, &DesiredGroup> = left_over.chain(&desired.groups).collect();
+    for (name, wanted) in groups {
+        if !programs.is_none_or(|programs| programs.iter().any(|p| p.as_str() == wanted.program)) {
+            continue;
+        }
+        let group = Group { name, wanted, daemon };
+        let running = group.named(is_up);
+        if !running.is_empty() {
+            plan.ran.insert(name.clone(), running);
+        }
+        let change = match control {
+            Control::Start => group.start(&mut plan.warnings),
+            Control::Stop => group.stop(),
+        };
+        let Some((action, reason)) = change else {
+            plan.unchanged.push(name.clone());
+            continue;
+        };
+        let recorded = actual.record.as_ref().and_then(|record| record.groups.get(name));
+        let recorded = recorded.map_or(0, |recorded| recorded.stopwaitsecs);
+        let stop_seconds = wanted.stopwaitsecs.max(recorded);
+        let desired = Some(wanted.clone());
+        let change = GroupChange { action, reason, desired, rolling: None, stop_seconds };
+        plan.groups.insert(name.clone(), change);
+    }
+    if control == Control::Stop && actual.interrupted.finished.is_some() {
+        plan.warnings.push(
+            "an apply that never ended is finished by the next one, which starts again what ran \
+             before it"
+                .to_owned(),
+        );
+    }
+    plan
+}
+
+fn without_changes(desired: &DesiredSite) -> SitePlan {
+    SitePlan {
+        domain: desired.domain.clone(),
+        files: BTreeMap::new(),
+        folders: Vec::new(),
+        groups: BTreeMap::new(),
+        ran: BTreeMap::new(),
+        stopped: BTreeMap::new(),
+        restart: false,
+        unchanged: Vec::new(),
+        interrupted: None,
+        notes: Vec::new(),
+        warnings: Vec::new(),
+        refusals: Vec::new(),
+    }
+}
+
+struct Group<'a> {
+    name: &'a String,
+    wanted: &'a DesiredGroup,
+    daemon: &'a ActualDaemon,
+}
+
+impl Group<'_> {
+    fn named(&self, which: impl Fn(&ProcessInfo) -> bool) -> Vec<String> {
+        let processes = self.daemon.groups.get(self.name).map_or(&[][..], Vec::as_slice);
+        processes.iter().filter(|p| which(p)).map(|p| p.name.clone()).collect()
+    }
+
+    fn start(&self, warnings: &mut Vec<String>) -> Option<(GroupAction, Reason)> {
+        let pending = |of: fn(&crate::supervisord::Reload) -> &Vec<String>| {
+            self.daemon.reread.as_ref().is_ok_and(|reread| of(reread).contains(self.name))
+        };
+        if !self.daemon.groups.contains_key(self.name) {
+            return Some(match pending(|reread| &reread.added) {
+                true => (GroupAction::Add { start: true }, Reason::StartAsked),
+                false => (GroupAction::Leave, Reason::NotKnown),
+            });
+        }
+        let processes = self.named(|process| !is_up(process));
+        if processes.is_empty() {
+            return None;
+        }
+        let newer = pending(|reread| &reread.changed);
+        if newer && self.named(is_up).is_empty() {
+            return Some((GroupAction::Replace { start: true }, Reason::FileNewer));
+        }
+        if newer {
+            warnings.push(format!(
+                "{} has a newer file, which a start does not take up while others of its processes \
+                 run; a restart does",
+                self.name
+            ));
+        }
+        Some((GroupAction::Start { processes }, Reason::StartAsked))
+    }
+
+    fn stop(&self) -> Option<(GroupAction, Reason)> {
+        let processes = self.named(|process| match process.state {
+            ProcessState::Stopped | ProcessState::Fatal | ProcessState::Unknown => false,
+            ProcessState::Exited => self.comes_up_again(process),
+            ProcessState::Starting
+            | ProcessState::Running
+            | ProcessState::Backoff
+            | ProcessState::Stopping => true,
+        });
+        (!processes.is_empty()).then_some((GroupAction::Stop { processes }, Reason::StopAsked))
+    }
+
+    /// Whether supervisord starts this exited process again at its next turn.
+    fn comes_up_again(&self, process: &ProcessInfo) -> bool {
+        match self.wanted.autorestart {
+            Autorestart::Always => true,
+            Autorestart::Never => false,
+            Autorestart::Unexpected => !u8::try_from(process.exitstatus)
+                .is_ok_and(|status| self.wanted.exitcodes.contains(&status)),
+        }
+    }
+}
+
+fn is_up(process: &ProcessInfo) -> bool {
+    process.state.is_running()
+}

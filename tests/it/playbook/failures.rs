@@ -1,0 +1,317 @@
+//! Each failure: the contract's first line, and a host that is as it was.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::disallowed_methods, reason = "makes a host on which things fail")]
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use super::{program, programs};
+use crate::daemon::{Options, current_user};
+use crate::python::missing;
+use crate::site::{Host, Snapshot, names};
+
+/// A host where `a.com` has been synced once, as somebody to whom permissions apply.
+fn host_of_ordinary_user() -> Option<Host> {
+    let user = (current_user() == "root").then(|| "nobody".to_owned());
+    let host = Host::start_with(Options { user, ..Options::default() })?;
+    synced(host)
+}
+
+/// A host where `w` of `a.com` has been synced once and runs.
+fn synced_host() -> Option<Host> {
+    Host::start().and_then(synced)
+}
+
+fn synced(host: Host) -> Option<Host> {
+    let site = host.deploy("a.com");
+    for name in ["w", "v"] {
+        site.worker(name);
+    }
+    host.sync("a.com", &programs(&["w"])).ended(0);
+    host.wait_running(&["a.com-w:a.com-w"]);
+    std::fs::remove_file(host.path("result.yml")).unwrap();
+    Some(host)
+}
+
+/// Runs `work` while nothing can be made or removed in `folder`.
+fn closed(folder: &Path, work: impl FnOnce()) {
+    let set = |mode| std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode));
+    set(0o555).unwrap();
+    work();
+    set(0o755).unwrap();
+}
+
+/// A changed `w` and a new `v`: files are replaced and made.
+fn changed() -> String {
+    format!("[{},{}]", program("w", r#""stopwaitsecs":5"#), program("v", ""))
+}
+
+#[test]
+fn a_config_that_cannot_be_written_is_named_and_everything_is_as_before() {
+    let Some(host) = host_of_ordinary_user() else { return };
+    let before = host.snapshot();
+    closed(&host.daemon.conf_dir(), || {
+        let run = host.sync("a.com", &changed()).ended(1);
+        let path = host.conf("a.com-v").display().to_string();
+        assert_eq!(run.first_line(), format!("Error: Failed to write {path}"));
+        assert!(run.stderr.contains("Permission denied"), "{}", run.stderr);
+    });
+    assert_same_content(&before, &host);
+}
+
+#[test]
+fn a_logrotate_config_that_cannot_be_written_is_named_and_everything_is_as_before() {
+    let Some(host) = host_of_ordinary_user() else { return };
+    let before = host.snapshot();
+    closed(&host.daemon.logrotate_dir(), || {
+        let run = host.sync("a.com", &changed()).ended(1);
+        let path = host.logrotate("a.com-v").display().to_string();
+        assert_eq!(run.first_line(), format!("Error: Failed to write {path}"));
+        assert!(run.stderr.contains("Permission denied"), "{}", run.stderr);
+    });
+    assert_same_content(&before, &host);
+}
+
+#[test]
+fn an_orphan_that_cannot_be_removed_is_named_and_everything_is_as_before() {
+    let Some(host) = host_of_ordinary_user() else { return };
+    let before = host.snapshot();
+    closed(&host.daemon.conf_dir(), || {
+        let run = host.sync("a.com", "[]").ended(1);
+        let path = host.conf("a.com-w").display().to_string();
+        assert_eq!(run.first_line(), format!("Error: Failed to remove {path}"));
+    });
+    assert_same_content(&before, &host);
+    // Half-way: conf.d's is gone already when logrotate.d's turns out to be stuck.
+    closed(&host.daemon.logrotate_dir(), || {
+        let run = host.sync("a.com", "[]").ended(1);
+        let path = host.logrotate("a.com-w").display().to_string();
+        assert_eq!(run.first_line(), format!("Error: Failed to remove {path}"));
+    });
+    assert_same_content(&before, &host);
+    // With the obstacle gone the next run completes it.
+    host.sync("a.com", "[]").ended(0);
+    assert_eq!(host.file_names(), [""; 0]);
+}
+
+/// The same processes, and the same files with the same content, modes and owners. A file that was
+/// put back is a new one, so inodes and times may differ; so may the text of the lock.
+#[track_caller]
+fn assert_same_content(before: &Snapshot, host: &Host) {
+    let without_times = |snapshot: &Snapshot| {
+        let mut snapshot = snapshot.clone();
+        snapshot.files.retain(|path, _| !path.ends_with("lock"));
+        for text in snapshot.files.values_mut() {
+            let (stamp, content) = text.split_once('\n').unwrap();
+            *text = format!("{}\n{content}", stamp.split(" inode").next().unwrap());
+        }
+        snapshot
+    };
+    without_times(before).assert_same(&without_times(&host.snapshot()));
+}
+
+#[test]
+fn a_missing_folder_is_a_failure_to_write_into_it() {
+    let Some(host) = synced_host() else { return };
+    let aside = host.path("aside");
+    std::fs::rename(host.daemon.logrotate_dir(), &aside).unwrap();
+    let before = host.snapshot();
+    let run = host.sync("a.com", &changed()).ended(1);
+    let path = host.logrotate("a.com-v").display().to_string();
+    assert_eq!(run.first_line(), format!("Error: Failed to write {path}"));
+    assert!(run.stderr.contains("\nHint: "), "{}", run.stderr);
+    before.assert_same(&host.snapshot());
+}
+
+#[test]
+fn a_folder_in_a_files_place_is_refused_and_stays() {
+    let Some(host) = synced_host() else { return };
+    for path in [host.conf("a.com-v"), host.logrotate("a.com-v")] {
+        std::fs::create_dir(&path).unwrap();
+        std::fs::write(path.join("precious"), "").unwrap();
+        let before = host.snapshot();
+        let run = host.sync("a.com", &changed()).ended(1);
+        assert_eq!(run.first_line(), format!("Error: Failed to write {}", path.display()));
+        before.assert_same(&host.snapshot());
+        std::fs::remove_dir_all(&path).unwrap();
+    }
+}
+
+/// A folder whose file system is read-only while this lives.
+struct ReadOnly(std::path::PathBuf);
+
+impl ReadOnly {
+    /// None where nothing may be mounted.
+    fn make(folder: std::path::PathBuf) -> Option<Self> {
+        let mount = |arguments: &[&str]| {
+            let run = Command::new("mount").args(arguments).arg(&folder).output();
+            run.is_ok_and(|output| output.status.success())
+        };
+        if !mount(&["--bind", folder.to_str().unwrap()]) {
+            missing("the right to mount");
+            return None;
+        }
+        let read_only = Self(folder.clone());
+        assert!(mount(&["-o", "remount,bind,ro"]));
+        Some(read_only)
+    }
+}
+
+impl Drop for ReadOnly {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_read_only_file_system_leaves_everything_as_before() {
+    for read_only in ["conf.d", "logrotate.d"] {
+        let Some(host) = synced_host() else { return };
+        let before = host.snapshot();
+        let Some(mounted) = ReadOnly::make(host.path(read_only)) else { return };
+        for array in [changed(), "[]".to_owned()] {
+            let run = host.sync("a.com", &array).ended(1);
+            let (written, removed) = match read_only {
+                "conf.d" => (host.conf("a.com-v"), host.conf("a.com-w")),
+                _ => (host.logrotate("a.com-v"), host.logrotate("a.com-w")),
+            };
+            let what = match array.as_str() {
+                "[]" => format!("remove {}", removed.display()),
+                _ => format!("write {}", written.display()),
+            };
+            assert_eq!(run.first_line(), format!("Error: Failed to {what}"));
+            assert!(!run.stderr.contains("put back"), "{}", run.stderr);
+        }
+        drop(mounted);
+        assert_same_content(&before, &host);
+    }
+}
+
+#[test]
+fn a_log_folder_that_was_made_for_it_goes_with_it() {
+    let Some(host) = host_of_ordinary_user() else { return };
+    let logs = host.path("other/logs");
+    closed(&host.daemon.logrotate_dir(), || {
+        let mut invocation = host.playbook("sync", "a.com", &changed());
+        invocation.env("SUPERVISOR_SYNC_LOG_DIR", &logs).run().ended(1);
+    });
+    assert!(!host.path("other").exists());
+}
+
+/// Code that is missing as well is a warning, and that comes after the error.
+#[test]
+fn the_first_line_is_the_error_whatever_there_is_to_warn_of() {
+    let Some(host) = host_of_ordinary_user() else { return };
+    closed(&host.daemon.conf_dir(), || {
+        let mut invocation = host.playbook("sync", "a.com", &programs(&["w", "absent"]));
+        let run = invocation.env("DEPLOYER_DISTRO", "arch").run().ended(1);
+        let path = host.conf("a.com-absent").display().to_string();
+        assert_eq!(run.first_line(), format!("Error: Failed to write {path}"));
+        assert_eq!(run.warnings().len(), 2, "{}", run.stderr);
+    });
+}
+
+#[test]
+fn a_reread_that_fails_brings_the_former_bytes_back_in_supervisords_own_words() {
+    let Some(host) = synced_host() else { return };
+    // No program of its own, so supervisord reads it well, until another one comes to hold it
+    // against: what stands in [DEFAULT] goes for every program.
+    host.daemon.write_conf("00-defaults", "[DEFAULT]\nstartsecs=never\n");
+    host.daemon.remove_conf("a.com-w");
+    host.daemon.write_conf("a.com-w", "; emptied by somebody\n");
+    let before = host.snapshot();
+    let run = host.sync("a.com", &changed()).ended(1);
+    assert_eq!(run.first_line(), "Error: Failed to reread supervisor configs");
+    assert!(run.stderr.contains("never"), "supervisord's own words: {}", run.stderr);
+    assert_same_content(&before, &host);
+    assert_eq!(host.result(), None);
+    // The former files were read again: supervisord has nothing of ours to add.
+    host.daemon.remove_conf("00-defaults");
+    host.sync("a.com", &changed()).ended(0);
+    host.wait_running(&["a.com-w:a.com-w", "a.com-v:a.com-v"]);
+}
+
+#[test]
+fn a_broken_file_of_somebody_else_is_named_and_nothing_is_touched() {
+    let Some(host) = synced_host() else { return };
+    for broken in [
+        "no section header\n",
+        "[program:x]\nnumprocs=2\ncommand=/bin/true\n",
+        "[program:x]\ncommand=/bin/true\nuser=nobody-here\n",
+        "[program:x]\nautostart=true\n",
+        "[program:x]\ncommand=/bin/true\nstdout_logfile=/no/such/folder/x\n",
+    ] {
+        host.daemon.write_conf("theirs", broken);
+        let before = host.snapshot();
+        let run = host.sync("a.com", &changed()).ended(1);
+        assert_eq!(run.first_line(), "Error: Failed to reread supervisor configs", "{broken}");
+        let theirs = host.conf("theirs").display().to_string();
+        assert!(run.stderr.contains(&theirs), "{broken}: {}", run.stderr);
+        before.assert_same(&host.snapshot());
+    }
+}
+
+/// The broken file is the site's own and about to be replaced: that mends it.
+#[test]
+fn a_broken_file_of_the_site_is_mended() {
+    let Some(host) = synced_host() else { return };
+    for broken in ["no section header\n", "[program:a.com-w]\nautostart=maybe\n", ""] {
+        std::fs::write(host.conf("a.com-w"), broken).unwrap();
+        host.sync("a.com", &programs(&["w"])).ended(0);
+        host.wait_running(&["a.com-w:a.com-w"]);
+    }
+    assert_eq!(host.starts("a.com-w").len(), 1, "supervisord ran the right config all along");
+}
+
+#[test]
+fn a_supervisord_that_does_not_run_is_told_with_a_hint() {
+    let Some(mut host) = synced_host() else { return };
+    host.daemon.stop();
+    let before = Host::snapshot_of(&host.daemon.conf_dir());
+    let run = host.sync("a.com", &changed()).ended(1);
+    assert_eq!(run.first_line(), "Error: Failed to reread supervisor configs");
+    assert!(run.stderr.contains("\nHint: start it: systemctl start supervisor"), "{}", run.stderr);
+    assert_eq!(Host::snapshot_of(&host.daemon.conf_dir()), before);
+    assert_eq!(host.result(), None);
+    // supervisord's config itself is missing.
+    std::fs::remove_file(host.daemon.main_conf()).unwrap();
+    let run = host.sync("a.com", &changed()).ended(1);
+    assert_eq!(run.first_line(), "Error: Failed to reread supervisor configs");
+    assert!(run.stderr.contains(&host.daemon.main_conf().display().to_string()), "{}", run.stderr);
+}
+
+#[test]
+fn a_result_that_cannot_be_written_is_told_after_the_sync_is_done() {
+    let Some(host) = synced_host() else { return };
+    let mut invocation = host.playbook("sync", "a.com", &changed());
+    let run = invocation.env("DEPLOYER_OUTPUT_FILE", host.path("no/folder.yml")).run().ended(1);
+    assert_eq!(run.first_line(), "Error: Failed to write output file");
+    host.wait_running(&["a.com-v:a.com-v"]);
+    assert_eq!(names(&host.daemon.conf_dir()), ["a.com-v.conf", "a.com-w.conf"]);
+}
+
+#[test]
+fn a_user_that_does_not_exist_is_told_before_anything_is_written() {
+    let Some(host) = synced_host() else { return };
+    let before = host.snapshot();
+    let mut invocation = host.playbook("sync", "a.com", &changed());
+    let run = invocation.env("SUPERVISOR_SYNC_USER", "nobody-here").run().ended(1);
+    assert_eq!(run.first_line(), "Error: Failed to reread supervisor configs");
+    assert!(run.stderr.contains("user nobody-here does not exist"), "{}", run.stderr);
+    before.assert_same(&host.snapshot());
+}
+
+#[test]
+fn a_supervisord_that_does_not_include_the_folder_is_told() {
+    let Some(host) = synced_host() else { return };
+    let elsewhere = host.path("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    let before = host.snapshot();
+    let mut invocation = host.playbook("sync", "a.com", &changed());
+    let run = invocation.env("SUPERVISOR_SYNC_CONF_DIR", &elsewhere).run().ended(1);
+    assert_eq!(run.first_line(), "Error: Failed to reread supervisor configs");
+    assert!(run.stderr.contains("[include] does not read"), "{}", run.stderr);
+    before.assert_same(&host.snapshot());
+}

@@ -1,0 +1,194 @@
+//! Whose a file is: orphans go, and nothing that is not certainly the site's own.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::disallowed_methods, reason = "writes files as the bash script left them")]
+
+use super::programs;
+use crate::site::Host;
+use supervisor_sync::supervisord::{Call, Supervisord as _};
+
+/// The files of `{domain}-{name}` as the bash script left them: no record knows them.
+fn left_by_the_script(host: &Host, domain: &str, name: &str) {
+    let full = format!("{domain}-{name}");
+    let site = host.path("sites").join(domain).display().to_string();
+    let log = host.log(&full).display().to_string();
+    let text = format!(
+        "[program:{full}]\ncommand={site}/runner.sh .deployer/supervisors/{name}.sh\n\
+         directory={site}/current\nuser={}\nautostart=true\nautorestart=true\nstopwaitsecs=3600\n\
+         numprocs=1\nstdout_logfile={log}\nstderr_logfile={log}\n",
+        host.user
+    );
+    std::fs::write(host.conf(&full), text).unwrap();
+    let rotation = format!(
+        "{log} {{\n    daily\n    rotate 5\n    maxage 30\n    missingok\n    notifempty\n    \
+         compress\n    delaycompress\n    copytruncate\n}}\n"
+    );
+    std::fs::write(host.logrotate(&full), rotation).unwrap();
+}
+
+fn load(host: &Host, groups: &[&str]) {
+    let mut client = host.daemon.client();
+    client.call(Call::ReloadConfig).unwrap().unwrap();
+    for group in groups {
+        client.call(Call::AddProcessGroup((*group).to_owned())).unwrap().unwrap();
+    }
+}
+
+#[test]
+fn without_a_record_the_content_tells_and_what_runs_as_wanted_is_not_restarted() {
+    let Some(host) = Host::start() else { return };
+    let site = host.deploy("a.com");
+    site.worker("kept");
+    site.worker("gone");
+    for name in ["kept", "gone"] {
+        left_by_the_script(&host, "a.com", name);
+    }
+    load(&host, &["a.com-kept", "a.com-gone"]);
+    let pids = host.wait_running(&["a.com-kept:a.com-kept", "a.com-gone:a.com-gone"]);
+    let modified = std::fs::metadata(host.conf("a.com-kept")).unwrap().modified().unwrap();
+    host.sync("a.com", &programs(&["kept"])).ended(0);
+    assert_eq!(host.file_names(), ["a.com-kept.conf", "supervisor-a.com-kept.conf"]);
+    assert_eq!(host.groups(), ["a.com-kept"]);
+    assert_eq!(host.wait_running(&["a.com-kept:a.com-kept"]), pids[..1]);
+    let now = std::fs::metadata(host.conf("a.com-kept")).unwrap().modified().unwrap();
+    assert_eq!(now, modified);
+}
+
+#[test]
+fn what_is_not_certainly_the_sites_own_is_left_and_reported() {
+    let Some(host) = Host::start() else { return };
+    host.deploy("a.com").worker("w");
+    let elsewhere = "[program:a.com-else]\ncommand=/bin/sleep 1000\ndirectory=/tmp\n";
+    std::fs::write(host.conf("a.com-else"), elsewhere).unwrap();
+    let two = "[program:a.com-two]\ncommand=/bin/sleep 1\n[program:b]\ncommand=/bin/sleep 2\n";
+    std::fs::write(host.conf("a.com-two"), two).unwrap();
+    std::fs::write(host.logrotate("a.com-lone"), "/tmp/x.log {\n}\n").unwrap();
+    let run = host.sync("a.com", &programs(&["w"])).ended(0);
+    for name in ["a.com-else", "a.com-two"] {
+        assert!(host.conf(name).exists());
+        let told = format!("→ Note: {} is left alone: ", host.conf(name).display());
+        assert!(run.stdout.contains(&told), "{told}: {}", run.stdout);
+    }
+    let told = format!("→ Note: {} is left alone: ", host.logrotate("a.com-lone").display());
+    assert!(run.stdout.contains(&told), "{told}: {}", run.stdout);
+    assert_eq!(host.groups(), ["a.com-w"], "what others have pending stays pending");
+    assert!(
+        run.stdout.contains("→ Note: pending changes of others stay pending: "),
+        "{}",
+        run.stdout
+    );
+}
+
+#[test]
+fn a_record_tells_more_than_the_content() {
+    let Some(host) = Host::start() else { return };
+    let site = host.deploy("a.com");
+    for name in ["w", "v"] {
+        site.worker(name);
+    }
+    host.sync("a.com", &programs(&["w", "v"])).ended(0);
+    // Ours by the record, whatever somebody has made of it meanwhile.
+    std::fs::write(host.conf("a.com-v"), "[program:a.com-v]\ncommand=/bin/sleep 1000\n").unwrap();
+    // Not ours by the record, although it looks like it.
+    left_by_the_script(&host, "a.com", "stray");
+    let run = host.sync("a.com", &programs(&["w"])).ended(0);
+    assert_eq!(
+        host.file_names(),
+        [
+            "a.com-stray.conf",
+            "a.com-w.conf",
+            "supervisor-a.com-stray.conf",
+            "supervisor-a.com-w.conf"
+        ]
+    );
+    let told = format!("{} is left alone: no revision", host.conf("a.com-stray").display());
+    assert!(run.stdout.contains(&told), "{}", run.stdout);
+}
+
+/// `staging` beside `staging-eu`, with and without records, whichever of them is synced.
+#[test]
+fn a_site_whose_name_begins_like_anothers_leaves_it_alone() {
+    for recorded in [true, false] {
+        let Some(host) = Host::start() else { return };
+        for (domain, name) in [("staging", "eu-mail"), ("staging-eu", "worker")] {
+            host.deploy(domain).worker(name);
+            if recorded {
+                host.sync(domain, &programs(&[name])).ended(0);
+            } else {
+                left_by_the_script(&host, domain, name);
+            }
+        }
+        if !recorded {
+            load(&host, &["staging-eu-mail", "staging-eu-worker"]);
+        }
+        let eu = host.wait_running(&["staging-eu-worker:staging-eu-worker"]);
+        let run = host.sync("staging", "[]").ended(0);
+        assert_eq!(
+            host.file_names(),
+            ["staging-eu-worker.conf", "supervisor-staging-eu-worker.conf"]
+        );
+        assert_eq!(host.groups(), ["staging-eu-worker"]);
+        assert_eq!(host.wait_running(&["staging-eu-worker:staging-eu-worker"]), eu);
+        let told = format!("→ Note: {} is left alone: ", host.conf("staging-eu-worker").display());
+        assert!(run.stdout.contains(&told), "{}", run.stdout);
+
+        // And the other way round: `eu-mail` of `staging` looks like `mail` of `staging-eu`.
+        host.sync("staging", &programs(&["eu-mail"])).ended(0);
+        let mail = host.wait_running(&["staging-eu-mail:staging-eu-mail"]);
+        let run = host.sync("staging-eu", "[]").ended(0);
+        assert_eq!(host.file_names(), ["staging-eu-mail.conf", "supervisor-staging-eu-mail.conf"]);
+        assert_eq!(host.groups(), ["staging-eu-mail"]);
+        assert_eq!(host.wait_running(&["staging-eu-mail:staging-eu-mail"]), mail);
+        let told = format!("→ Note: {} is left alone: ", host.conf("staging-eu-mail").display());
+        assert!(run.stdout.contains(&told), "{}", run.stdout);
+    }
+}
+
+#[test]
+fn two_sites_that_would_write_the_same_file_are_refused() {
+    let Some(host) = Host::start() else { return };
+    host.deploy("staging-eu").worker("worker");
+    host.deploy("staging").worker("eu-worker");
+    host.sync("staging-eu", &programs(&["worker"])).ended(0);
+    host.wait_running(&["staging-eu-worker:staging-eu-worker"]);
+    std::fs::remove_file(host.path("result.yml")).unwrap();
+    let before = host.snapshot();
+    let run = host.sync("staging", &programs(&["eu-worker"])).ended(1);
+    let conf = host.conf("staging-eu-worker").display().to_string();
+    assert_eq!(run.first_line(), format!("Error: Failed to write {conf}"));
+    assert!(run.stderr.contains(&format!("{conf} belongs to site staging-eu")), "{}", run.stderr);
+    before.assert_same(&host.snapshot());
+}
+
+/// The same without a record: the content tells that it is not the site's.
+#[test]
+fn a_file_of_unknown_origin_is_not_overwritten() {
+    let Some(host) = Host::start() else { return };
+    host.deploy("a.com").worker("w");
+    let theirs = "[program:a.com-w]\ncommand=/bin/sleep 1000\ndirectory=/tmp\n";
+    std::fs::write(host.conf("a.com-w"), theirs).unwrap();
+    let before = host.snapshot();
+    let run = host.sync("a.com", &programs(&["w"])).ended(1);
+    let conf = host.conf("a.com-w").display().to_string();
+    assert_eq!(run.first_line(), format!("Error: Failed to write {conf}"));
+    assert!(run.stderr.contains("runs in /tmp"), "{}", run.stderr);
+    before.assert_same(&host.snapshot());
+}
+
+#[test]
+fn a_program_that_another_file_defines_is_refused() {
+    let Some(host) = Host::start() else { return };
+    host.deploy("a.com").worker("w");
+    for theirs in [
+        "[program:a.com-w]\ncommand=/bin/sleep 1000\n",
+        "[program:x]\ncommand=/bin/sleep 1000\n[group:a.com-w]\nprograms=x\n",
+    ] {
+        host.daemon.write_conf("zz-theirs", theirs);
+        let before = host.snapshot();
+        let run = host.sync("a.com", &programs(&["w"])).ended(1);
+        assert_eq!(run.first_line(), "Error: Failed to reread supervisor configs");
+        let file = host.conf("zz-theirs").display().to_string();
+        assert!(run.stderr.contains(&file), "{}", run.stderr);
+        before.assert_same(&host.snapshot());
+    }
+}

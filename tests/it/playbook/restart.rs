@@ -1,0 +1,182 @@
+//! `playbook restart`: after a deployment each program runs the new release, and nothing that goes
+//! wrong with it fails the deployment.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::disallowed_methods, reason = "deploys a release")]
+
+use std::os::unix::fs::symlink;
+
+use supervisor_sync::supervisord::ProcessState;
+
+use super::{program, programs};
+use crate::site::{Host, Run};
+
+fn restart(host: &Host, array: &str) -> Run {
+    host.playbook("restart", "a.com", array).run().ended(0)
+}
+
+const MANY: [&str; 4] = [
+    "a.com-many:a.com-many_00",
+    "a.com-many:a.com-many_01",
+    "a.com-many:a.com-many_02",
+    "a.com-one:a.com-one",
+];
+
+#[test]
+fn each_process_is_restarted_exactly_once_and_runs_the_new_release() {
+    let Some(host) = Host::start() else { return };
+    let site = host.deploy("a.com");
+    for name in ["many", "one", "other"] {
+        site.worker(name);
+    }
+    let array = format!("[{},{}]", program("many", r#""numprocs":3"#), program("one", ""));
+    let all = format!("{},{}]", array.trim_end_matches(']'), program("other", ""));
+    host.sync("a.com", &all).ended(0);
+    let before = host.wait_running(&MANY);
+    let other = host.wait_running(&["a.com-other:a.com-other"]);
+    let files = host.snapshot().files;
+    // The next release.
+    std::process::Command::new("cp")
+        .args(["-a", "1", "2"])
+        .current_dir(site.path("releases"))
+        .status()
+        .unwrap();
+    symlink("releases/2", site.path("next")).unwrap();
+    std::fs::rename(site.path("next"), site.path("current")).unwrap();
+    let run = restart(&host, &array);
+    assert_eq!(run.stderr, "");
+    assert!(run.stdout.lines().all(|line| line.starts_with("→ ")), "{}", run.stdout);
+    let after = host.wait_running(&MANY);
+    assert!(before.iter().all(|pid| !after.contains(pid)), "{before:?} {after:?}");
+    let mut starts = host.starts("a.com-many");
+    assert_eq!(starts.len(), 6);
+    starts.extend(host.starts("a.com-one"));
+    assert_eq!(starts.len(), 8);
+    for pid in after {
+        let cwd = std::fs::read_link(format!("/proc/{pid}/cwd")).unwrap();
+        assert_eq!(cwd, site.path("releases/2"));
+    }
+    assert_eq!(host.wait_running(&["a.com-other:a.com-other"]), other, "not in the array");
+    assert_eq!(host.result().unwrap(), "status: success\nsupervisors_restarted: 2\n");
+    // Files are not its business, and there is no new revision.
+    let kept = |files: &std::collections::BTreeMap<std::path::PathBuf, String>| {
+        let mut files = files.clone();
+        files.retain(|path, _| {
+            path.starts_with(host.daemon.conf_dir()) || path.ends_with("revisions")
+        });
+        files
+    };
+    assert_eq!(kept(&host.snapshot().files), kept(&files));
+}
+
+#[test]
+fn a_program_that_fails_to_restart_is_a_warning_and_the_others_are_restarted() {
+    let Some(host) = Host::start() else { return };
+    let site = host.deploy("a.com");
+    for name in ["good", "broken"] {
+        site.worker(name);
+    }
+    host.sync("a.com", &programs(&["good", "broken"])).ended(0);
+    host.wait_running(&["a.com-good:a.com-good", "a.com-broken:a.com-broken"]);
+    site.crasher("broken");
+    let run = restart(&host, &programs(&["good", "broken", "unknown"]));
+    let warnings = run.warnings();
+    let last = warnings.len() - 3;
+    assert_eq!(
+        warnings[last..],
+        [
+            "Failed to restart a.com-broken",
+            "Failed to restart a.com-unknown",
+            "2 supervisor program(s) failed to restart",
+        ]
+    );
+    assert!(run.stderr.contains("broken has no database"), "its own words: {}", run.stderr);
+    assert_eq!(host.starts("a.com-good").len(), 2);
+    assert_eq!(host.result().unwrap(), "status: success\nsupervisors_restarted: 1\n");
+    // Deployed again, mended: FATAL or not, it is started.
+    site.worker("broken");
+    let run = restart(&host, &programs(&["good", "broken"]));
+    assert_eq!(run.stderr, "");
+    host.wait_running(&["a.com-broken:a.com-broken"]);
+    assert_eq!(host.starts("a.com-good").len(), 3);
+}
+
+#[test]
+fn what_was_stopped_by_hand_stays_stopped_and_is_told() {
+    let Some(host) = Host::start() else { return };
+    let site = host.deploy("a.com");
+    site.worker("w");
+    site.worker("many");
+    let array = format!("[{},{}]", program("w", ""), program("many", r#""numprocs":2"#));
+    host.sync("a.com", &array).ended(0);
+    host.wait_running(&["a.com-w:a.com-w", "a.com-many:a.com-many_00", "a.com-many:a.com-many_01"]);
+    host.stop_by_hand("a.com-w:a.com-w");
+    host.stop_by_hand("a.com-many:a.com-many_00");
+    let run = restart(&host, &array);
+    assert_eq!(run.stderr, "");
+    for namespec in ["a.com-w:a.com-w", "a.com-many:a.com-many_00"] {
+        assert_eq!(host.process(namespec).unwrap().state, ProcessState::Stopped);
+        let name = namespec.split(':').next().unwrap();
+        let told = run.stdout.lines().any(|line| line.contains(name) && line.contains("stopped"));
+        assert!(told, "{name}: {}", run.stdout);
+    }
+    assert_eq!((host.starts("a.com-w").len(), host.starts("a.com-many").len()), (1, 3));
+}
+
+/// A change that supervisord has not taken up yet comes with the restart, which is still one.
+#[test]
+fn a_newer_file_is_taken_up_by_the_one_restart() {
+    let Some(host) = Host::start() else { return };
+    host.deploy("a.com").worker("w");
+    host.sync("a.com", &programs(&["w"])).ended(0);
+    host.wait_running(&["a.com-w:a.com-w"]);
+    let text = std::fs::read_to_string(host.conf("a.com-w")).unwrap();
+    std::fs::write(host.conf("a.com-w"), text + "environment=NEWER='yes'\n").unwrap();
+    let run = restart(&host, &programs(&["w"]));
+    assert_eq!(run.stderr, "");
+    let pid = host.wait_running(&["a.com-w:a.com-w"])[0];
+    let environ = std::fs::read_to_string(format!("/proc/{pid}/environ")).unwrap();
+    assert!(environ.split('\0').any(|variable| variable == "NEWER=yes"));
+    assert_eq!(host.starts("a.com-w").len(), 2);
+}
+
+/// Nor does the broken file of somebody else keep programs from being restarted.
+#[test]
+fn a_broken_file_of_somebody_else_is_a_warning() {
+    let Some(host) = Host::start() else { return };
+    host.deploy("a.com").worker("w");
+    host.sync("a.com", &programs(&["w"])).ended(0);
+    host.wait_running(&["a.com-w:a.com-w"]);
+    host.daemon.write_conf("theirs", "no section header\n");
+    let run = restart(&host, &programs(&["w"]));
+    assert_eq!(run.warnings().len(), 1, "{}", run.stderr);
+    assert_eq!(host.starts("a.com-w").len(), 2);
+}
+
+#[test]
+fn a_supervisord_that_does_not_run_is_a_warning_for_each_program() {
+    let Some(mut host) = Host::start() else { return };
+    host.deploy("a.com").worker("w");
+    host.daemon.stop();
+    let run = restart(&host, &programs(&["w", "v"]));
+    let warnings = run.warnings();
+    let last = warnings.len() - 3;
+    assert_eq!(
+        warnings[last..],
+        [
+            "Failed to restart a.com-v",
+            "Failed to restart a.com-w",
+            "2 supervisor program(s) failed to restart",
+        ]
+    );
+    assert!(run.stderr.contains("systemctl start supervisor"), "{}", run.stderr);
+}
+
+#[test]
+fn the_environment_is_checked_as_for_a_sync() {
+    let Some(host) = Host::start() else { return };
+    let run = host.playbook("restart", "a.com", "[{}]").run().ended(1);
+    assert_eq!(run.first_line(), "Error: Invalid DEPLOYER_SUPERVISORS JSON");
+    let run = host.playbook("restart", "a.com", "").run().ended(1);
+    assert_eq!(run.stderr, "Error: DEPLOYER_SUPERVISORS required\n");
+}
