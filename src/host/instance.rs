@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::narrow::narrowed;
 use super::{AppliedSite, ApplyRequest, Goal, PlannedSite};
 use crate::actual::{ActualDaemon, observe};
 use crate::apply::{ApplyError, Doors, FailedAt, Outcome, SiteReport, apply_site, recover};
@@ -42,7 +43,7 @@ impl Instance<'_> {
                 Ok(daemon) => self
                     .wanted(site, goal)
                     .and_then(|wanted| self.plan_site(&wanted, daemon, options))
-                    .map(|plan| PlanView::from(&plan)),
+                    .map(|(plan, _)| PlanView::from(&plan)),
                 Err(error) => Err(error.clone()),
             };
             planned.push(PlannedSite { site: site.domain.clone(), plan });
@@ -115,7 +116,7 @@ impl Instance<'_> {
         recovers: bool,
     ) -> Result<Look<'s>, CommandError> {
         let wanted = self.wanted(site, request.goal)?;
-        let plan = self.plan_site(&wanted, daemon, &request.plan)?;
+        let (plan, _) = self.plan_site(&wanted, daemon, &request.plan)?;
         if recovers || plan.refusals.is_empty() && !plan.is_empty() {
             return Ok(Look::ToDo(wanted));
         }
@@ -167,7 +168,7 @@ impl Instance<'_> {
             let interrupted = self.doors.state.interrupted(self.doors.files, domain)?;
             if interrupted.undone_first.is_some() {
                 let daemon = self.observe()?;
-                let plan = self.plan_site(wanted, &daemon, &request.plan)?;
+                let (plan, _) = self.plan_site(wanted, &daemon, &request.plan)?;
                 compared.insert(domain, as_shown(&PlanView::from(&plan), request));
             }
         }
@@ -183,7 +184,7 @@ impl Instance<'_> {
     ) -> Result<SiteReport, ApplyError> {
         let start = |error| ApplyError::new(FailedAt::Start, error);
         let daemon = self.observe().map_err(start)?;
-        let plan = self.plan_site(wanted, &daemon, &request.plan).map_err(start)?;
+        let (plan, desired) = self.plan_site(wanted, &daemon, &request.plan).map_err(start)?;
         let view = PlanView::from(&plan);
         if !is_compared {
             as_shown(&view, request).map_err(start)?;
@@ -192,7 +193,7 @@ impl Instance<'_> {
             return Ok(not_applied(view));
         }
         (self.doors.events)(Event::Planned(Box::new(view.clone())));
-        Ok(apply_site(&mut self.doors, &plan, view, &wanted.desired, origin, &request.apply))
+        Ok(apply_site(&mut self.doors, &plan, view, &desired, origin, &request.apply))
     }
 
     pub(super) fn observe(&mut self) -> Result<ActualDaemon, CommandError> {
@@ -249,10 +250,20 @@ impl Instance<'_> {
         wanted: &Wanted<'_>,
         daemon: &ActualDaemon,
         options: &PlanOptions,
-    ) -> Result<SitePlan, CommandError> {
+    ) -> Result<(SitePlan, DesiredSite), CommandError> {
         let (files, state) = (self.doors.files, self.doors.state);
-        let actual = observe::site(files, state, wanted.site, &wanted.desired)?;
-        let mut plan = plan_site(&wanted.desired, daemon, &actual, options);
+        let mut site = wanted.site.clone();
+        let mut desired = wanted.desired.clone();
+        let some = !options.programs.is_empty() && !options.only_processes;
+        if some {
+            // What the others need is no concern of theirs.
+            site.programs.retain(|program| options.programs.contains(&program.name));
+        }
+        let actual = observe::site(files, state, &site, &desired)?;
+        if some {
+            desired = narrowed(&site, &desired, &actual, &options.programs);
+        }
+        let mut plan = plan_site(&desired, daemon, &actual, options);
         for other in state.sites(files)?.into_iter().filter(|other| *other != plan.domain) {
             if let Some((_, journal)) = state.interrupted(files, &other)?.undone_first {
                 plan.notes.push(format!(
@@ -261,7 +272,7 @@ impl Instance<'_> {
                 ));
             }
         }
-        Ok(plan)
+        Ok((plan, desired))
     }
 }
 

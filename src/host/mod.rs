@@ -6,6 +6,7 @@
 mod control;
 mod instance;
 mod local;
+mod narrow;
 mod runner;
 
 use std::collections::{BTreeMap, BTreeSet};

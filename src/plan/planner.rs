@@ -206,7 +206,7 @@ impl GroupContext<'_> {
         let loaded = self.daemon.groups.contains_key(self.group);
         let stop_seconds = self.stop_seconds();
         let Some(wanted) = self.desired.groups.get(self.group) else {
-            let leaves = loaded && !self.options.only_processes;
+            let leaves = loaded && !self.options.only_processes && self.may_leave();
             return leaves.then_some(GroupChange {
                 action: GroupAction::Remove,
                 reason: Reason::NotWanted,
@@ -230,6 +230,17 @@ impl GroupContext<'_> {
         };
         let rolling = self.rolling(wanted, &action);
         Some(GroupChange { action, reason, desired: Some(wanted.clone()), rolling, stop_seconds })
+    }
+
+    /// Whether a group that is not wanted may go: of an apply of some programs only what one of
+    /// them had before, with another number of instances.
+    fn may_leave(&self) -> bool {
+        let wanted = &self.desired.groups;
+        self.options.programs.is_empty()
+            || wanted.iter().any(|(name, group)| {
+                self.is_selected(group)
+                    && (are_siblings(self.group, name) || are_instances(self.group, name))
+            })
     }
 
     fn is_selected(&self, wanted: &DesiredGroup) -> bool {
@@ -356,6 +367,12 @@ pub(crate) fn are_siblings(one: &str, other: &str) -> bool {
         })
     };
     numbered(one, other) || numbered(other, one)
+}
+
+/// Whether two groups can be instances of one program: `NAME_00` and `NAME_01`.
+fn are_instances(one: &str, other: &str) -> bool {
+    let base = |name: &str| name.rsplit_once('_').map(|(base, _)| base.to_owned());
+    base(one).is_some_and(|base| are_siblings(one, &base) && are_siblings(other, &base))
 }
 
 /// STOPPED after it had been started: supervisord itself never does that, an exit is EXITED or
