@@ -5,6 +5,7 @@ mod client;
 mod daemon;
 mod examples;
 mod ini;
+mod inventory_verbs;
 mod logrotate;
 mod playbook;
 mod python;

@@ -261,7 +261,12 @@ pub(crate) struct Deployed<'h> {
     domain: String,
 }
 
-impl Deployed<'_> {
+impl<'h> Deployed<'h> {
+    /// The site of this domain that [`Host::deploy`] has made.
+    pub(crate) fn of(host: &'h Host, domain: &str) -> Self {
+        Self { host, domain: domain.to_owned() }
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.host.path("sites").join(&self.domain).join(name)
     }
@@ -315,6 +320,16 @@ impl Invocation {
 
     pub(crate) fn without(&mut self, name: &str) -> &mut Self {
         self.0.env_remove(name);
+        self
+    }
+
+    /// Another copy of the binary, with the arguments, folder and variables so far.
+    pub(crate) fn program(&mut self, binary: &Path) -> &mut Self {
+        let mut command = Command::new(binary);
+        command.args(self.0.get_args()).env_clear().stdin(Stdio::null());
+        command.current_dir(self.0.get_current_dir().unwrap());
+        command.envs(self.0.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        self.0 = command;
         self
     }
 

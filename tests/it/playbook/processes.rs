@@ -1,6 +1,5 @@
 //! What becomes of processes: who drains is waited for, who is not concerned is left alone.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
 #![expect(clippy::disallowed_methods, reason = "changes files as somebody else would")]
 
 use rustix::process::Signal;

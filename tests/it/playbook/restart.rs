@@ -1,7 +1,6 @@
 //! `playbook restart`: after a deployment each program runs the new release, and nothing that goes
 //! wrong with it fails the deployment.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
 #![expect(clippy::disallowed_methods, reason = "deploys a release")]
 
 use std::os::unix::fs::symlink;

@@ -1,0 +1,58 @@
+//! check, plan, apply, history, rollback and runner on a real supervisord, through `deployer.yml`.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod apply;
+mod history;
+mod obstacles;
+mod plan;
+mod secrets;
+
+use crate::site::{Host, Run};
+
+/// So that a test waits no longer than it must: the first exit is a failure, and RUNNING is healthy.
+const IMPATIENT: &str = "defaults: {startretries: 0, health: {stable_for: 0}}";
+
+/// A site with these programs, each a line of YAML in braces.
+fn site(domain: &str, programs: &[&str]) -> String {
+    let lines: String = programs.iter().map(|program| format!("      - {{{program}}}\n")).collect();
+    match programs {
+        [] => format!("  - {{domain: {domain}, server: here, supervisors: []}}\n"),
+        _ => format!("  - domain: {domain}\n    server: here\n    supervisors:\n{lines}"),
+    }
+}
+
+/// The inventory of `a.com` with these programs.
+fn wants(host: &Host, programs: &[&str]) {
+    host.inventory_with(IMPATIENT, &site("a.com", programs));
+}
+
+/// A host where `a.com` runs `w` as its inventory says.
+fn applied_host() -> Option<Host> {
+    let host = Host::start()?;
+    host.deploy("a.com").worker("w");
+    wants(&host, &["program: w, script: w.sh"]);
+    host.run(&["apply", "--yes"]).ended(0);
+    Some(host)
+}
+
+/// The JSON documents of a run: one a line, each with its version and kind.
+fn documents(run: &Run) -> Vec<serde_json::Value> {
+    let documents: Vec<serde_json::Value> =
+        run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for document in &documents {
+        assert_eq!(document["version"], 1, "{document}");
+        assert!(document["kind"].is_string(), "{document}");
+    }
+    assert_eq!(run.stderr, "", "machines read stdout alone");
+    documents
+}
+
+/// The document of this kind; there is one.
+#[track_caller]
+fn document(run: &Run, kind: &str) -> serde_json::Value {
+    let mut found = documents(run);
+    found.retain(|document| document["kind"] == kind);
+    assert_eq!(found.len(), 1, "{kind}: {}", run.stdout);
+    found.remove(0)
+}

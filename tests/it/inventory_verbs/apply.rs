@@ -1,0 +1,232 @@
+//! `apply`: done, rolled back, kept, or not begun.
+
+#![expect(clippy::disallowed_methods, reason = "looks at the files of a host")]
+
+use super::{IMPATIENT, applied_host, document, documents, site, wants};
+use crate::daemon::{PATIENCE, wait_until};
+use crate::site::{Host, names};
+use supervisor_sync::supervisord::ProcessState;
+
+#[test]
+fn it_is_done_when_every_program_is_up_and_then_there_is_nothing_to_do() {
+    let Some(host) = applied_host() else { return };
+    let process = host.process("a.com-w:a.com-w").unwrap();
+    assert_eq!(process.state, ProcessState::Running, "it is waited for");
+    let text = std::fs::read_to_string(host.conf("a.com-w")).unwrap();
+    assert!(text.contains("\nredirect_stderr=true\nstdout_logfile_maxbytes=0\n"), "{text}");
+    let before = host.snapshot();
+    let run = host.run(&["apply", "--yes"]).ended(0);
+    assert_eq!(run.stdout, "Site a.com: nothing to do: 1 program is as wanted\n");
+    assert_eq!(run.stderr, "");
+    // Nor is anything asked where there is nothing to do.
+    host.run(&["apply"]).ended(0);
+    before.assert_same(&host.snapshot());
+}
+
+#[test]
+fn without_a_terminal_and_without_yes_nothing_is_done() {
+    let Some(host) = Host::start() else { return };
+    host.deploy("a.com").worker("w");
+    wants(&host, &["program: w, script: w.sh"]);
+    let before = host.snapshot();
+    let run = host.run(&["apply"]).ended(2).says("+ a.com-w: start");
+    assert!(run.stderr.contains("apply --yes"), "{}", run.stderr);
+    host.run(&["apply", "--json"]).ended(2);
+    before.assert_same(&host.snapshot());
+}
+
+/// A change that breaks `w` and adds `v`, of which `w` alone is to blame.
+fn broken_change(host: &Host) {
+    let site = crate::site::Deployed::of(host, "a.com");
+    site.worker("v");
+    site.crasher("broken");
+    wants(host, &["program: w, script: broken.sh", "program: v, script: v.sh"]);
+}
+
+#[test]
+fn a_change_that_does_not_come_up_is_rolled_back_with_the_end_of_its_log() {
+    let Some(host) = applied_host() else { return };
+    let (conf, logrotate) = (host.conf("a.com-w"), host.logrotate("a.com-w"));
+    let files = || [&conf, &logrotate].map(|path| std::fs::read_to_string(path).unwrap());
+    let (before, names_before) = (files(), host.file_names());
+    broken_change(&host);
+    let run = host.run(&["apply", "--yes"]).ended(4);
+    assert!(run.stderr.contains("    | broken has no database\n"), "{}", run.stderr);
+    assert!(run.stderr.contains("a.com-w"), "{}", run.stderr);
+    assert!(run.stdout.ends_with("Site a.com: rolled back, it is as it was\n"), "{}", run.stdout);
+    assert_eq!(files(), before);
+    assert_eq!(host.file_names(), names_before);
+    host.wait_running(&["a.com-w:a.com-w"]);
+    assert_eq!(host.groups(), ["a.com-w"]);
+    assert_eq!(host.starts("a.com-w").len(), 2);
+    assert_eq!(names(&host.state().join("sites/a.com")), ["revisions"], "no journal is left");
+    assert_eq!(names(&host.state().join("sites/a.com/revisions")), ["00000001.json"]);
+    // supervisord has the former files read: nothing is pending.
+    wants(&host, &["program: w, script: w.sh"]);
+    host.run(&["plan", "--exit-code"]).ended(0);
+}
+
+#[test]
+fn a_rollback_is_told_to_machines_too() {
+    let Some(host) = applied_host() else { return };
+    broken_change(&host);
+    let run = host.run(&["apply", "--yes", "--json"]).ended(4);
+    let applied = document(&run, "applied");
+    let report = &applied["sites"][0]["report"]["Ok"];
+    assert_eq!(report["outcome"]["outcome"], "rolled_back", "{applied}");
+    let log = report["troubles"][0]["log"].as_array().unwrap();
+    assert_eq!(log.last().unwrap(), "broken has no database", "{applied}");
+    assert!(documents(&run).iter().any(|document| document["kind"] == "event"));
+}
+
+#[test]
+fn a_failed_apply_is_kept_for_inspection_if_asked() {
+    let Some(host) = applied_host() else { return };
+    broken_change(&host);
+    let run = host.run(&["apply", "--yes", "--no-rollback"]).ended(5);
+    assert!(run.stderr.contains("broken has no database"), "{}", run.stderr);
+    assert!(std::fs::read_to_string(host.conf("a.com-w")).unwrap().contains("broken.sh"));
+    assert_eq!(host.groups(), ["a.com-v", "a.com-w"]);
+    host.wait_running(&["a.com-v:a.com-v"]);
+    assert_eq!(names(&host.state().join("sites/a.com")), ["revisions"]);
+    // From there the way back is a rollback.
+    host.run(&["rollback", "--yes", "--site", "a.com"]).ended(0);
+    host.wait_running(&["a.com-w:a.com-w"]);
+    assert_eq!(host.groups(), ["a.com-w"]);
+}
+
+#[test]
+fn a_new_site_that_does_not_come_up_leaves_no_trace() {
+    let Some(host) = Host::start() else { return };
+    host.deploy("a.com").crasher("w");
+    wants(&host, &["program: w, script: w.sh"]);
+    host.run(&["apply", "--yes"]).ended(4);
+    assert_eq!(host.file_names(), [""; 0]);
+    assert_eq!(host.groups(), [""; 0]);
+    assert_eq!(names(&host.state().join("sites/a.com/revisions")), [""; 0]);
+}
+
+#[test]
+fn a_program_that_keeps_exiting_after_it_has_started_is_not_healthy() {
+    let Some(host) = Host::start() else { return };
+    let site_a = host.deploy("a.com");
+    // supervisord takes an exit after startsecs=0 for a success, and starts it again for ever.
+    site_a.crasher("w");
+    let flaps = "program: w, script: w.sh, startsecs: 0, health: {stable_for: 3}";
+    host.inventory(&site("a.com", &[flaps]));
+    let run = host.run(&["apply", "--yes"]).ended(4);
+    assert!(run.stderr.contains("a.com-w"), "{}", run.stderr);
+    assert!(run.stderr.contains("w has no database"), "{}", run.stderr);
+}
+
+#[test]
+fn a_broken_site_does_not_keep_a_fine_one_from_being_done() {
+    let Some(host) = Host::start() else { return };
+    host.deploy("a.com").crasher("w");
+    host.deploy("b.com").worker("w");
+    let sites = [
+        site("a.com", &["program: w, script: w.sh"]),
+        site("b.com", &["program: w, script: w.sh"]),
+    ];
+    host.inventory_with(IMPATIENT, &sites.concat());
+    let run = host.run(&["apply", "--yes"]).ended(4);
+    assert!(run.stdout.contains("Site a.com: rolled back"), "{}", run.stdout);
+    assert!(run.stdout.contains("Site b.com: applied as revision 1\n"), "{}", run.stdout);
+    assert_eq!(host.groups(), ["b.com-w"]);
+    host.wait_running(&["b.com-w:b.com-w"]);
+}
+
+/// A site whose plan is refused does not either, and the status says that one is not done.
+#[test]
+fn a_refused_site_does_not_keep_a_fine_one_from_being_done() {
+    let Some(host) = Host::start() else { return };
+    host.deploy("b.com").worker("w");
+    let sites = [
+        site("a.com", &["program: w, script: w.sh"]),
+        site("b.com", &["program: w, script: w.sh"]),
+    ];
+    host.inventory_with(IMPATIENT, &sites.concat());
+    let run = host.run(&["apply", "--yes"]);
+    assert_ne!(run.status, 0, "{run:?}");
+    assert!(run.stdout.contains("Site a.com: not applied, nothing was changed\n"), "{run:?}");
+    assert!(run.stdout.contains("Site b.com: applied as revision 1\n"), "{run:?}");
+}
+
+#[test]
+fn a_second_apply_while_one_drains_is_refused_or_waits() {
+    let Some(host) = Host::start() else { return };
+    let site_a = host.deploy("a.com");
+    site_a.drainer("w");
+    site_a.worker("v");
+    wants(&host, &["program: w, script: w.sh"]);
+    host.run(&["apply", "--yes"]).ended(0);
+    host.wait_starts("a.com-w", 1);
+    wants(&host, &["program: w, script: w.sh, stopwaitsecs: 60"]);
+    let first = host.command(&["apply", "--yes"]).spawn();
+    host.daemon.wait_for_state("a.com-w:a.com-w", ProcessState::Stopping);
+    wants(&host, &["program: w, script: w.sh, stopwaitsecs: 60", "program: v, script: v.sh"]);
+    let run = host.run(&["apply", "--yes"]).ended(7);
+    assert!(run.stderr.contains("`apply` of user "), "says who: {}", run.stderr);
+    assert!(run.stderr.contains("--lock-wait"), "{}", run.stderr);
+    let waiting = host.command(&["apply", "--yes", "--lock-wait", "60"]).spawn();
+    wait_until(PATIENCE, "it says whom it waits for", || {
+        waiting.stderr().contains("→ Waiting for `apply` of user ")
+    });
+    host.open_gate();
+    first.wait().ended(0);
+    waiting.wait().ended(0);
+    host.wait_running(&["a.com-v:a.com-v", "a.com-w:a.com-w"]);
+    assert_eq!(host.starts("a.com-w").len(), 2);
+}
+
+#[test]
+fn a_restart_is_one_start_of_each_process_changed_or_not() {
+    let Some(host) = Host::start() else { return };
+    let site_a = host.deploy("a.com");
+    site_a.worker("same");
+    site_a.worker("changes");
+    let same = "program: same, script: same.sh, numprocs: 2";
+    wants(&host, &[same, "program: changes, script: changes.sh"]);
+    host.run(&["apply", "--yes"]).ended(0);
+    wants(&host, &[same, "program: changes, script: changes.sh, stopwaitsecs: 7"]);
+    host.run(&["apply", "--yes", "--restart"]).ended(0);
+    assert_eq!((host.starts("a.com-same").len(), host.starts("a.com-changes").len()), (4, 2));
+}
+
+#[test]
+fn separate_instances_scale_without_a_restart() {
+    let Some(host) = Host::start() else { return };
+    host.deploy("a.com").worker("w");
+    let program =
+        |number: u32| format!("program: w, script: w.sh, instances: separate, numprocs: {number}");
+    wants(&host, &[&program(2)]);
+    host.run(&["apply", "--yes"]).ended(0);
+    let first = host.wait_running(&["a.com-w_00:a.com-w_00", "a.com-w_01:a.com-w_01"]);
+    wants(&host, &[&program(3)]);
+    host.run(&["apply", "--yes"]).ended(0);
+    let all = host.wait_running(&[
+        "a.com-w_00:a.com-w_00",
+        "a.com-w_01:a.com-w_01",
+        "a.com-w_02:a.com-w_02",
+    ]);
+    assert_eq!(all[..2], first);
+    wants(&host, &[&program(1)]);
+    host.run(&["apply", "--yes"]).ended(0);
+    assert_eq!(host.groups(), ["a.com-w_00"]);
+    assert_eq!(host.wait_running(&["a.com-w_00:a.com-w_00"]), first[..1]);
+    assert_eq!(host.starts("a.com-w").len(), 3);
+}
+
+/// DeployerPHP's own keys are passed over, and what the inventory does not manage is left alone.
+#[test]
+fn a_site_without_supervisors_is_left_alone_and_an_empty_list_removes() {
+    let Some(host) = applied_host() else { return };
+    host.inventory("  - {domain: a.com, server: here, phpVersion: \"8.4\", crons: []}\n");
+    let run = host.run(&["apply", "--yes"]);
+    assert_ne!(run.status, 0, "nothing is selected: {run:?}");
+    assert_eq!(host.groups(), ["a.com-w"]);
+    wants(&host, &[]);
+    host.run(&["apply", "--yes"]).ended(0);
+    assert_eq!(host.groups(), [""; 0]);
+    assert_eq!(host.file_names(), [""; 0]);
+}

@@ -1,0 +1,139 @@
+//! What stands in the way of an apply: replaced if it is nobody's, refused if it may be somebody's.
+
+#![expect(clippy::disallowed_methods, reason = "puts things in the way")]
+
+use std::os::unix::fs::symlink;
+
+use super::wants;
+use crate::site::Host;
+
+/// A host where `a.com` is deployed and wants `w`, but nothing is applied.
+fn wanting_host() -> Option<Host> {
+    let host = Host::start()?;
+    host.deploy("a.com").worker("w");
+    wants(&host, &["program: w, script: w.sh"]);
+    Some(host)
+}
+
+#[track_caller]
+fn refused_untouched(host: &Host, expected: &[&str]) {
+    let before = host.snapshot();
+    let run = host.run(&["apply", "--yes"]).ended(1);
+    for expected in expected {
+        assert!(run.stderr.contains(expected), "{expected}: {}", run.stderr);
+    }
+    assert!(run.stderr.contains("Hint: "), "{}", run.stderr);
+    before.assert_same(&host.snapshot());
+}
+
+#[test]
+fn a_dangling_link_is_replaced_by_the_file() {
+    let Some(host) = wanting_host() else { return };
+    symlink(host.path("nowhere"), host.conf("a.com-w")).unwrap();
+    symlink(host.path("nowhere-else"), host.logrotate("a.com-w")).unwrap();
+    host.run(&["plan"]).ended(0).says(" (a symbolic link now)");
+    host.run(&["apply", "--yes"]).ended(0);
+    for path in [host.conf("a.com-w"), host.logrotate("a.com-w")] {
+        assert!(std::fs::symlink_metadata(path).unwrap().is_file());
+    }
+    assert!(!host.path("nowhere").exists() && !host.path("nowhere-else").exists());
+    host.wait_running(&["a.com-w:a.com-w"]);
+}
+
+#[test]
+fn a_link_to_the_sites_own_file_is_replaced_and_what_it_led_to_is_kept() {
+    let Some(host) = wanting_host() else { return };
+    host.run(&["apply", "--yes"]).ended(0);
+    let kept = host.path("kept.conf");
+    std::fs::rename(host.conf("a.com-w"), &kept).unwrap();
+    symlink(&kept, host.conf("a.com-w")).unwrap();
+    let text = std::fs::read_to_string(&kept).unwrap();
+    host.run(&["plan", "--exit-code"]).ended(3).says(" (a symbolic link now)");
+    host.run(&["apply", "--yes"]).ended(0);
+    assert!(std::fs::symlink_metadata(host.conf("a.com-w")).unwrap().is_file());
+    assert_eq!(std::fs::read_to_string(&kept).unwrap(), text);
+    assert_eq!(host.starts("a.com-w").len(), 1, "the same config needs no restart");
+}
+
+/// A link of the site that is rolled back is a link again.
+#[test]
+fn a_rollback_puts_a_link_back() {
+    let Some(host) = wanting_host() else { return };
+    host.run(&["apply", "--yes"]).ended(0);
+    let kept = host.path("kept.conf");
+    std::fs::rename(host.conf("a.com-w"), &kept).unwrap();
+    symlink(&kept, host.conf("a.com-w")).unwrap();
+    crate::site::Deployed::of(&host, "a.com").crasher("broken");
+    wants(&host, &["program: w, script: broken.sh"]);
+    host.run(&["apply", "--yes"]).ended(4);
+    assert_eq!(std::fs::read_link(host.conf("a.com-w")).unwrap(), kept);
+    host.wait_running(&["a.com-w:a.com-w"]);
+}
+
+#[test]
+fn a_folder_or_a_pipe_in_a_files_place_is_refused() {
+    let Some(host) = wanting_host() else { return };
+    let conf = host.conf("a.com-w");
+    std::fs::create_dir(&conf).unwrap();
+    refused_untouched(&host, &[&format!("{} is a folder", conf.display()), "mv "]);
+    std::fs::remove_dir(&conf).unwrap();
+    let logrotate = host.logrotate("a.com-w");
+    let made = std::process::Command::new("mkfifo").arg(&logrotate).status().unwrap();
+    assert!(made.success());
+    refused_untouched(&host, &[&format!("{} is not a regular file", logrotate.display())]);
+}
+
+#[test]
+fn a_program_of_that_name_in_another_file_is_refused() {
+    let Some(host) = wanting_host() else { return };
+    host.daemon.write_conf("theirs", "[program:a.com-w]\ncommand=/bin/sleep 1000\n");
+    let theirs = host.conf("theirs").display().to_string();
+    refused_untouched(&host, &["a.com-w is already defined in", &theirs]);
+}
+
+#[test]
+fn a_user_that_does_not_exist_is_refused() {
+    let Some(host) = wanting_host() else { return };
+    wants(&host, &["program: w, script: w.sh, user: nobody-here"]);
+    refused_untouched(&host, &["user nobody-here does not exist (wanted by w)", "useradd"]);
+}
+
+#[test]
+fn a_foreign_file_is_replaced_only_if_asked() {
+    let Some(host) = wanting_host() else { return };
+    let theirs = "[program:a.com-w]\ncommand=/bin/sleep 1000\ndirectory=/tmp\n";
+    std::fs::write(host.conf("a.com-w"), theirs).unwrap();
+    refused_untouched(&host, &["runs in /tmp", "--allow foreign-file"]);
+    host.run(&["apply", "--yes", "--allow", "foreign-file"]).ended(0);
+    host.wait_running(&["a.com-w:a.com-w"]);
+    host.run(&["plan", "--exit-code"]).ended(0);
+}
+
+#[test]
+fn a_missing_log_folder_is_shown_and_made() {
+    let Some(host) = wanting_host() else { return };
+    let logs = host.path("deep/er/log");
+    let text = std::fs::read_to_string(host.path("home/deployer.yml")).unwrap();
+    let old = format!("log_dir: {}", host.daemon.log_dir().display());
+    let text = text.replace(&old, &format!("log_dir: {}", logs.display()));
+    std::fs::write(host.path("home/deployer.yml"), text).unwrap();
+    host.run(&["plan"]).ended(0).says(&format!("  + {}/\n", logs.display()));
+    host.run(&["apply", "--yes"]).ended(0);
+    assert!(logs.join("a.com-w.log").is_file());
+    // The rest of what the site had goes with it, but not its logs.
+    wants(&host, &[]);
+    host.run(&["apply", "--yes"]).ended(0);
+    assert!(logs.join("a.com-w.log").is_file());
+}
+
+#[test]
+fn a_command_that_does_not_exist_is_refused_and_one_that_is_no_script_runs() {
+    let Some(host) = wanting_host() else { return };
+    wants(&host, &["program: c, command: /no/such/command --x"]);
+    refused_untouched(&host, &["/no/such/command does not exist (wanted by c)"]);
+    wants(&host, &["program: c, command: sleep 1000, directory: /tmp"]);
+    host.run(&["apply", "--yes"]).ended(0);
+    let pid = host.wait_running(&["a.com-c:a.com-c"])[0];
+    let cwd = std::fs::read_link(format!("/proc/{pid}/cwd")).unwrap();
+    assert_eq!(cwd.to_str(), Some("/tmp"));
+}

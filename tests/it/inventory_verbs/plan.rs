@@ -1,0 +1,138 @@
+//! `check` and `plan` change nothing and say all.
+
+#![expect(clippy::disallowed_methods, reason = "writes inventories")]
+
+use super::{applied_host, document, site, wants};
+use crate::site::Host;
+
+#[test]
+fn a_plan_shows_what_an_apply_would_do_and_changes_nothing() {
+    let Some(host) = Host::start() else { return };
+    host.deploy("a.com").worker("w");
+    wants(&host, &["program: w, script: w.sh, numprocs: 2"]);
+    let before = host.snapshot();
+    let run = host.run(&["plan"]).ended(0);
+    assert_eq!(run.stderr, "");
+    for expected in [
+        "Site a.com\n".to_owned(),
+        format!("  + {}\n", host.conf("a.com-w").display()),
+        "      +[program:a.com-w]\n".to_owned(),
+        format!("  + {}\n", host.logrotate("a.com-w").display()),
+        "  + a.com-w: start, it is new\n".to_owned(),
+    ] {
+        assert!(run.stdout.contains(&expected), "{expected}: {}", run.stdout);
+    }
+    host.run(&["plan", "--exit-code"]).ended(3);
+    let json = host.run(&["plan", "--exit-code", "--json"]).ended(3);
+    let plan = document(&json, "plan");
+    assert_eq!(plan["host"], "here");
+    assert_eq!(plan["sites"][0]["plan"]["Ok"]["empty"], false, "{plan}");
+    before.assert_same(&host.snapshot());
+}
+
+#[test]
+fn after_an_apply_the_plan_is_empty() {
+    let Some(host) = applied_host() else { return };
+    let before = host.snapshot();
+    let run = host.run(&["plan", "--exit-code"]).ended(0);
+    assert_eq!(run.stdout, "Site a.com\n  nothing to do: 1 program is as wanted\n");
+    let json = host.run(&["plan", "--json", "--exit-code"]).ended(0);
+    assert_eq!(document(&json, "plan")["sites"][0]["plan"]["Ok"]["empty"], true);
+    before.assert_same(&host.snapshot());
+    // Somebody edits a file: the plan shows the way back.
+    let path = host.conf("a.com-w");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("numprocs=1", "numprocs=1\npriority=7")).unwrap();
+    let run = host.run(&["plan", "--exit-code"]).ended(3);
+    assert!(run.stdout.contains("      -priority=7\n"), "{}", run.stdout);
+    assert!(run.stdout.contains("a.com-w: restart, because of priority"), "{}", run.stdout);
+}
+
+#[test]
+fn a_plan_that_an_apply_would_refuse_says_so() {
+    let Some(host) = Host::start() else { return };
+    wants(&host, &["program: w, script: w.sh"]);
+    let before = host.snapshot();
+    for arguments in [&["plan"][..], &["plan", "--exit-code"]] {
+        let run = host.run(arguments).ended(1).says("  refused: ").says("runner.sh does not exist");
+        assert!(run.stdout.contains("hint: "), "{}", run.stdout);
+    }
+    let run = host.run(&["apply", "--yes"]).ended(1).complains("runner.sh does not exist");
+    assert!(run.stderr.contains("w.sh does not exist"), "all of them: {}", run.stderr);
+    before.assert_same(&host.snapshot());
+    host.run(&["apply", "--yes", "--allow", "missing-code", "--no-verify"]).ended(0);
+    assert_eq!(host.groups(), ["a.com-w"]);
+}
+
+#[test]
+fn a_check_tells_every_problem_and_touches_no_host() {
+    let Some(mut host) = Host::start() else { return };
+    host.daemon.stop();
+    wants(&host, &["program: w, script: w.sh"]);
+    let run = host.run(&["check"]).ended(0);
+    assert_eq!(run.stdout, "The inventory is fine: 1 host(s), 1 site(s), 1 program(s)\n");
+    let json = host.run(&["check", "--json"]).ended(0);
+    assert_eq!(document(&json, "check")["programs"], 1);
+    wants(&host, &["program: w, scrpt: w.sh", "program: w w, script: /w.sh, numprocs: 0"]);
+    for verb in [&["check"][..], &["plan"], &["apply", "--yes"], &["runner"], &["history"]] {
+        let run = host.run(verb).ended(1);
+        for expected in ["deployer.yml", "scrpt", "`script`", "numprocs: 0"] {
+            assert!(run.stderr.contains(expected), "{verb:?}, {expected}: {}", run.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_selection_of_nothing_is_an_error_and_not_an_empty_success() {
+    let Some(host) = applied_host() else { return };
+    for arguments in [
+        &["plan", "--site", "b.com"][..],
+        &["apply", "--yes", "--site", "b.com"],
+        &["plan", "--on", "elsewhere"],
+    ] {
+        let run = host.run(arguments);
+        assert!([1, 2].contains(&run.status), "{arguments:?}: {run:?}");
+        assert!(run.stderr.starts_with("Error: "), "{}", run.stderr);
+    }
+    host.run(&["plan", "--site", "a.*", "--on", "here"]).ended(0);
+}
+
+#[test]
+fn another_machine_or_a_supervisord_that_is_down_is_told_with_a_hint() {
+    let Some(mut host) = applied_host() else { return };
+    host.daemon.stop();
+    for arguments in [&["plan"][..], &["apply", "--yes"], &["apply"]] {
+        let run = host.run(arguments).ended(1);
+        assert!(run.stderr.contains("systemctl start supervisor"), "{arguments:?} {}", run.stderr);
+    }
+    let json = host.run(&["apply", "--yes", "--json"]).ended(1);
+    let applied = document(&json, "applied");
+    assert!(applied["sites"][0]["report"]["Err"].is_object(), "{applied}");
+    let run = host.run(&["plan", "--json"]).ended(1);
+    assert!(!super::documents(&run).is_empty());
+}
+
+#[test]
+fn runner_writes_what_a_deployment_would_and_once() {
+    let Some(host) = Host::start() else { return };
+    host.inventory(&site("a.com", &["program: w, script: w.sh"]));
+    let run = host.run(&["runner"]).ended(1);
+    assert!(run.stderr.contains("Hint: deploy the site first"), "{}", run.stderr);
+    let deployed = host.deploy("a.com");
+    deployed.script("w.sh", "#!/bin/sh\nenv -0 > $DEPLOYER_SHARED_PATH/env\nexec sleep 1000\n");
+    let runner = deployed.path("runner.sh");
+    std::fs::remove_file(&runner).unwrap();
+    let arguments = ["runner", "--branch", "it's main", "--php", "8.4"];
+    host.run(&arguments).ended(0).says("runner.sh written");
+    let before = host.snapshot();
+    host.run(&arguments).ended(0).says("runner.sh is as wanted");
+    let json = host.run(&["runner", "--branch", "it's main", "--php", "8.4", "--json"]).ended(0);
+    assert_eq!(document(&json, "runner")["changed"], false);
+    before.assert_same(&host.snapshot());
+    use std::os::unix::fs::PermissionsExt as _;
+    assert_eq!(std::fs::metadata(&runner).unwrap().permissions().mode() & 0o7777, 0o755);
+    // And a program runs through it.
+    host.run(&["apply", "--yes"]).ended(0);
+    let environ = std::fs::read_to_string(deployed.path("shared/env")).unwrap();
+    assert!(environ.split('\0').any(|variable| variable == "DEPLOYER_BRANCH=it's main"));
+}

@@ -1,0 +1,145 @@
+//! Values of `environment` reach the program, and nobody else.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::disallowed_methods, reason = "looks at the files of a host")]
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::{IMPATIENT, documents};
+use crate::site::{Deployed, Host};
+
+const SECRET: &str = "s3cr3t-v4lue";
+
+/// The inventory of a program that writes down its environment, with these variables.
+fn wants(host: &Host, variables: &[(&str, &str)], more: &str) {
+    let lines: String = variables
+        .iter()
+        .map(|(name, value)| {
+            format!("          {name}: {}\n", serde_json::to_string(value).unwrap())
+        })
+        .collect();
+    let sites = format!(
+        "  - domain: a.com\n    server: here\n    supervisors:\n      - program: w\n        \
+         script: w.sh\n{more}        environment:\n{lines}"
+    );
+    host.inventory_with(IMPATIENT, &sites);
+}
+
+fn deploy(host: &Host) -> Deployed<'_> {
+    let site = host.deploy("a.com");
+    site.script("w.sh", "#!/bin/sh\nenv -0 > $DEPLOYER_SHARED_PATH/env\nexec sleep 1000\n");
+    site
+}
+
+#[test]
+fn a_program_reads_the_values_as_they_were_written() {
+    let Some(host) = Host::start() else { return };
+    let site = deploy(&host);
+    let values = [
+        ("PLAIN", "x"),
+        ("BLANKS", " two  blanks "),
+        ("URL", "https://u:p@h.example/?q=1&r=2;x#y"),
+        ("COMMA", "a,b=c,D=\\d"),
+        ("PERCENT", "100%, %(here)s, %%"),
+        ("SHELL_LIKE", "$HOME ~ `id` $(id) !"),
+        ("APOSTROPHE", "it's"),
+        ("QUOTED", "say \"hi\" now"),
+        ("BRACKETS", "[program:x]"),
+        ("EQUALS", "=="),
+        ("NUMBER", "0123"),
+    ];
+    wants(&host, &values, "");
+    host.run(&["apply", "--yes"]).ended(0);
+    let text = std::fs::read_to_string(site.path("shared/env")).unwrap();
+    let variables: Vec<&str> = text.split('\0').collect();
+    for (name, value) in values {
+        let expected = format!("{name}={value}");
+        assert!(variables.contains(&expected.as_str()), "{expected}: {variables:#?}");
+    }
+    host.run(&["plan", "--exit-code"]).ended(0);
+}
+
+/// What this supervisord would cut or garble is refused by the inventory, without showing it.
+#[test]
+fn a_value_that_supervisord_cannot_read_is_refused_before_anything_is_written() {
+    let Some(host) = Host::start() else { return };
+    deploy(&host);
+    let before_conf = Host::snapshot_of(&host.daemon.conf_dir());
+    for value in ["s3cr3t 'a' \"b\"", "'s3cr3t'", "s3cr3t\nline", "s3cr3t \u{1b}", "\"s3cr3t\""] {
+        wants(&host, &[("KEY", value)], "");
+        let run = host.run(&["apply", "--yes"]).ended(1);
+        assert!(run.stderr.contains("KEY"), "{value:?}: {}", run.stderr);
+        assert!(!run.stderr.contains("s3cr3t") && !run.stdout.contains("s3cr3t"), "{run:?}");
+    }
+    assert_eq!(Host::snapshot_of(&host.daemon.conf_dir()), before_conf);
+}
+
+#[test]
+fn secrets_are_in_no_output_and_in_no_file_that_others_may_read() {
+    let Some(host) = Host::start() else { return };
+    let site = deploy(&host);
+    let mut said = Vec::new();
+    let mut run = |arguments: &[&str], status: i32| {
+        let run = host.run(arguments).ended(status);
+        if arguments.contains(&"--json") {
+            documents(&run);
+        }
+        said.push(format!("{arguments:?}: {}{}", run.stdout, run.stderr));
+    };
+    wants(&host, &[("KEY", SECRET)], "");
+    run(&["check"], 0);
+    run(&["plan"], 0);
+    run(&["plan", "--json"], 0);
+    run(&["apply"], 2);
+    run(&["apply", "--yes"], 0);
+    let text = std::fs::read_to_string(site.path("shared/env")).unwrap();
+    assert!(text.split('\0').any(|variable| variable == format!("KEY={SECRET}")));
+    // Changed, removed, and rolled back after a failure.
+    let other = format!("{SECRET}-2");
+    wants(&host, &[("KEY", &other)], "");
+    run(&["plan"], 0);
+    run(&["apply", "--yes", "--json"], 0);
+    run(&["history", "--json"], 0);
+    run(&["rollback", "--json", "--yes"], 0);
+    site.crasher("w");
+    wants(&host, &[("KEY", &other)], "        stopwaitsecs: 9\n");
+    run(&["apply", "--yes", "--json"], 4);
+    run(&["apply", "--yes"], 4);
+    host.inventory("  - {domain: a.com, server: here, supervisors: []}\n");
+    run(&["plan"], 0);
+    run(&["apply", "--yes"], 0);
+    for said in said {
+        assert!(!said.contains(SECRET), "{said}");
+    }
+}
+
+#[test]
+fn files_that_hold_secrets_are_their_owners_alone() {
+    let Some(host) = Host::start() else { return };
+    deploy(&host);
+    wants(&host, &[("KEY", SECRET)], "");
+    host.run(&["apply", "--yes"]).ended(0);
+    let mut private = vec![host.conf("a.com-w")];
+    let mut folders = vec![host.state()];
+    let mode = std::fs::metadata(&folders[0]).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o700, "which closes all that is below");
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { folders.push(path) } else { private.push(path) }
+        }
+    }
+    assert!(private.len() > 2, "{private:?}");
+    for path in private {
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{}", path.display());
+    }
+    // A file that others may read is narrowed, without a restart.
+    let conf = host.conf("a.com-w");
+    std::fs::set_permissions(&conf, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let pid = host.wait_running(&["a.com-w:a.com-w"]);
+    host.run(&["plan", "--exit-code"]).ended(3).says("(permissions only)");
+    host.run(&["apply", "--yes"]).ended(0);
+    assert_eq!(std::fs::metadata(&conf).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(host.wait_running(&["a.com-w:a.com-w"]), pid);
+}
