@@ -1,10 +1,15 @@
 //! `agent`: the far end of sudo and SSH.
 
+use std::io::{BufReader, stdin, stdout};
+
 use super::Context;
 use crate::fleet::agent::serve;
 
 pub(super) fn run(context: &Context) -> u8 {
+    // A session of its own: what becomes of the caller's, or of its terminal, is not meant for us.
+    // An error: we lead one already.
+    let _ = rustix::process::setsid();
     let mut host = context.local();
-    serve(host.as_mut(), std::io::stdin().lock(), &mut std::io::stdout());
+    serve(host.as_mut(), BufReader::new(stdin()), stdout(), &context.interrupt);
     0
 }

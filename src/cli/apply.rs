@@ -1,15 +1,15 @@
-//! `apply` and `rollback`: plan, ask, apply, and say how it ended.
-
-use std::collections::BTreeMap;
+//! `apply` and `rollback`: what the command line says, and how it ended.
 
 use clap::Args;
 use serde::Serialize;
 
-use super::selected::{SelectionArguments, Work, unexpected};
+pub(super) use super::carry_out::{Order, carry_out};
+use super::fleet::RolloutArguments;
+use super::selected::SelectionArguments;
 use super::{Context, plan};
 use crate::apply::{ApplyOptions, Outcome};
 use crate::error::{CommandError, ErrorKind};
-use crate::host::{AppliedSite, ApplyRequest, Goal, Reply, Request, Target};
+use crate::host::{AppliedSite, Goal};
 use crate::inventory::Domain;
 use crate::plan::PlanOptions;
 use crate::report::Screen;
@@ -50,6 +50,8 @@ struct HowArguments {
     /// Seconds to wait for another apply on the same host
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     lock_wait: u64,
+    #[command(flatten)]
+    rollout: RolloutArguments,
 }
 
 impl HowArguments {
@@ -65,19 +67,9 @@ impl HowArguments {
             ask: !self.yes,
             lock_wait: self.lock_wait,
             purpose,
+            rules: self.rollout.rules(),
         }
     }
-}
-
-/// One apply as the command line has it.
-pub(super) struct Order {
-    pub(super) goal: Goal,
-    pub(super) options: PlanOptions,
-    pub(super) apply: ApplyOptions,
-    /// Whether the plan is shown and asked about first.
-    pub(super) ask: bool,
-    pub(super) lock_wait: u64,
-    pub(super) purpose: String,
 }
 
 pub(super) fn run(
@@ -110,88 +102,10 @@ pub(super) fn rollback(
     carry_out(context, &work, &order, screen)
 }
 
-/// Carries it out on each host and tells how each site ended.
-pub(super) fn carry_out(
-    context: &Context,
-    work: &[Work],
-    order: &Order,
-    screen: &mut Screen,
-) -> Result<u8, CommandError> {
-    let mut ends = Ends::default();
-    for on_host in work {
-        let name = on_host.host.name.as_str();
-        let applied = context
-            .connect(&on_host.host)
-            .and_then(|mut host| apply_on(host.as_mut(), on_host, work.len() > 1, order, screen));
-        match applied {
-            Ok(Some(sites)) => ends.tell(name, work.len() > 1, &sites, screen),
-            Ok(None) => ends.done += 1,
-            Err(error) => {
-                screen.error(Some(name), &error);
-                ends.failed.push(error.kind);
-            }
-        }
-        if context.interrupt.is_raised() {
-            return Ok(ErrorKind::Interrupted.exit_status());
-        }
-    }
-    Ok(ends.exit_status(work.len()))
-}
-
-/// Applies on one host; `None` when the person said no.
-fn apply_on(
-    host: &mut dyn Target,
-    work: &Work,
-    several: bool,
-    order: &Order,
-    screen: &mut Screen,
-) -> Result<Option<Vec<AppliedSite>>, CommandError> {
-    let name = work.host.name.as_str();
-    let mut shown = BTreeMap::new();
-    if order.ask {
-        let plans = plan::ask(host, work, order.goal, order.options.clone())?;
-        for planned in &plans {
-            if let Ok(plan) = &planned.plan {
-                shown.insert(planned.site.clone(), plan.fingerprint.clone());
-            }
-        }
-        let to_do = plans.iter().any(|planned| {
-            planned.plan.as_ref().is_ok_and(|plan| !plan.empty && plan.refusals.is_empty())
-        });
-        if to_do {
-            plan::show(&plans, name, several, screen);
-            match screen.confirm("Apply this?") {
-                Some(true) => {}
-                Some(false) => return Ok(None),
-                None => {
-                    return Err(CommandError::new(
-                        ErrorKind::Usage,
-                        "there is no terminal to ask on",
-                    )
-                    .hint("look at the plan, then say so: supervisor-sync apply --yes"));
-                }
-            }
-        }
-    }
-    let request = Request::Apply(Box::new(ApplyRequest {
-        sites: work.sites.clone(),
-        goal: order.goal,
-        plan: order.options.clone(),
-        apply: order.apply.clone(),
-        shown,
-        lock_wait: order.lock_wait,
-        purpose: order.purpose.clone(),
-    }));
-    match host.ask(request, &mut |event| screen.event(name, several, &event))? {
-        Reply::Applied { sites } => Ok(Some(sites)),
-        _ => Err(unexpected()),
-    }
-}
-
 /// How the sites ended, for the exit status.
 #[derive(Default)]
 pub(super) struct Ends {
-    done: usize,
+    pub(super) done: usize,
     pub(super) failed: Vec<ErrorKind>,
 }
 
@@ -223,7 +137,11 @@ impl Ends {
                         _ => None,
                     };
                     if let Some(done) = done {
-                        screen.print(&format!("{prefix}Site {site}: {done}\n"));
+                        // Of many hosts the summary is the result.
+                        match several {
+                            true => screen.complain(&format!("{prefix}Site {site}: {done}")),
+                            false => screen.print(&format!("Site {site}: {done}\n")),
+                        }
                     }
                     for trouble in &report.troubles {
                         screen.trouble(trouble);
@@ -238,7 +156,11 @@ impl Ends {
                     self.failed.push(error.kind);
                     if screen.mode() == crate::report::Mode::Text {
                         screen.error(several.then_some(host), &error);
-                        screen.print(&format!("{prefix}Site {site}: {}\n", ended(error.kind)));
+                        let ended = format!("{prefix}Site {site}: {}", ended(error.kind));
+                        match several {
+                            true => screen.complain(&ended),
+                            false => screen.print(&format!("{ended}\n")),
+                        }
                     }
                 }
             }

@@ -2,13 +2,23 @@
 
 use std::fmt::Write;
 
+use clap::Args;
 use serde::Serialize;
 
 use super::Context;
+use super::fleet::{ParallelArguments, Unanswered};
 use super::selected::{SelectionArguments, unexpected};
 use crate::error::CommandError;
 use crate::host::{Reply, Request, SiteHistory};
 use crate::report::Screen;
+
+#[derive(Debug, Args)]
+pub(super) struct HistoryArguments {
+    #[command(flatten)]
+    selection: SelectionArguments,
+    #[command(flatten)]
+    parallel: ParallelArguments,
+}
 
 #[derive(Serialize)]
 struct Sites<'a> {
@@ -17,38 +27,39 @@ struct Sites<'a> {
 
 pub(super) fn run(
     context: &Context,
-    arguments: &SelectionArguments,
+    arguments: &HistoryArguments,
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
+    let work = context.selected(&arguments.selection, screen)?;
+    let histories = context.on_each(&work, arguments.parallel.rules(), &|work, host| match host
+        .ask(Request::History { sites: work.sites.clone() }, &mut |_| {})?
+    {
+        Reply::History { sites } => Ok(sites),
+        _ => Err(unexpected()),
+    });
+    let mut unanswered = Unanswered::default();
     let mut status = 0;
-    for work in context.selected(arguments, screen)? {
-        let name = work.host.name.as_str();
-        let history = context.connect(&work.host).and_then(|mut host| {
-            match host.ask(Request::History { sites: work.sites.clone() }, &mut |_| {})? {
-                Reply::History { sites } => Ok(sites),
-                _ => Err(unexpected()),
-            }
-        });
-        match history {
-            Ok(sites) => {
-                screen.document("history", Some(name), &Sites { sites: &sites });
-                for site in &sites {
-                    match &site.revisions {
-                        Ok(_) => screen.print(&text(name, site)),
-                        Err(error) => {
-                            screen.error(Some(name), error);
-                            status = error.kind.exit_status();
-                        }
-                    }
-                }
-            }
+    for (on_host, history) in work.iter().zip(histories) {
+        let name = on_host.host.name.as_str();
+        let sites = match history {
+            Ok(sites) => sites,
             Err(error) => {
-                screen.error(Some(name), &error);
-                status = error.kind.exit_status();
+                unanswered.tell(name, &error, screen);
+                continue;
+            }
+        };
+        screen.document("history", Some(name), &Sites { sites: &sites });
+        for site in &sites {
+            match &site.revisions {
+                Ok(_) => screen.print(&text(name, site)),
+                Err(error) => {
+                    screen.error(Some(name), error);
+                    status = error.kind.exit_status();
+                }
             }
         }
     }
-    Ok(status)
+    Ok(unanswered.exit_status(work.len()).unwrap_or(status))
 }
 
 fn text(host: &str, site: &SiteHistory) -> String {

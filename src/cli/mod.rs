@@ -2,8 +2,10 @@
 
 mod agent;
 mod apply;
+mod carry_out;
 mod check;
 mod control;
+mod fleet;
 mod generate;
 mod history;
 mod plan;
@@ -18,6 +20,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::error::{CommandError, ErrorKind};
+use crate::fleet::SshSettings;
 use crate::report::{Mode, Screen};
 use crate::system::Interrupt;
 
@@ -56,7 +59,7 @@ enum Verb {
     /// Stop programs; an apply leaves them stopped
     Stop(control::StopArguments),
     /// Show the revisions applied to each site
-    History(selected::SelectionArguments),
+    History(history::HistoryArguments),
     /// Go back to a former revision of a site
     Rollback(apply::RollbackArguments),
     /// Restart programs, each process exactly once
@@ -103,7 +106,8 @@ pub fn run() -> u8 {
 fn verb(cli: Cli, screen: &mut Screen) -> Result<u8, CommandError> {
     let interrupt = Interrupt::listen()
         .map_err(|source| CommandError::refused("cannot take signals").caused_by(&source))?;
-    let context = Context { shared: cli.shared, interrupt };
+    let ssh = fleet::ssh_settings(&interrupt);
+    let context = Context { shared: cli.shared, interrupt, ssh };
     match cli.verb {
         Verb::Check => check::run(&context, screen),
         Verb::Plan(arguments) => plan::run(&context, &arguments, screen),
@@ -125,4 +129,5 @@ fn verb(cli: Cli, screen: &mut Screen) -> Result<u8, CommandError> {
 struct Context {
     shared: Shared,
     interrupt: Interrupt,
+    ssh: SshSettings,
 }

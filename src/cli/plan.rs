@@ -4,8 +4,9 @@ use clap::Args;
 use serde::Serialize;
 
 use super::Context;
+use super::fleet::{ParallelArguments, Unanswered, folded, named};
 use super::selected::{SelectionArguments, Work, unexpected};
-use crate::error::CommandError;
+use crate::error::{CommandError, ErrorKind};
 use crate::host::{Goal, PlannedSite, Reply, Request, Target};
 use crate::plan::{Override, PlanOptions, PlanView};
 use crate::report::Screen;
@@ -22,6 +23,8 @@ pub(super) struct PlanArguments {
     /// Exit with status 3 if there is something to do
     #[arg(long)]
     exit_code: bool,
+    #[command(flatten)]
+    parallel: ParallelArguments,
 }
 
 /// What a plan depends on; the same for `plan` and `apply`.
@@ -64,29 +67,31 @@ pub(super) fn run(
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
     let work = context.selected(&arguments.selection, screen)?;
-    let several = work.len() > 1;
-    let mut changes = false;
-    let mut failed = None;
-    for on_host in &work {
+    let options = arguments.what.options();
+    let plans = context.on_each(&work, arguments.parallel.rules(), &|work, host| {
+        ask(host, work, Goal::Inventory, options.clone())
+    });
+    let mut unanswered = Unanswered::default();
+    let mut planned = Vec::new();
+    for (on_host, plans) in work.iter().zip(plans) {
         let name = on_host.host.name.as_str();
-        let plans = context.connect(&on_host.host).and_then(|mut host| {
-            ask(host.as_mut(), on_host, Goal::Inventory, arguments.what.options())
-        });
         match plans {
-            Ok(sites) => {
-                changes |= show(&sites, name, several, screen);
-                let refused = |plan: &PlanView| !plan.refusals.is_empty();
-                if sites.iter().any(|site| site.plan.as_ref().map_or(true, refused)) {
-                    failed = failed.or(Some(1));
-                }
-            }
-            Err(error) => {
-                screen.error(Some(name), &error);
-                failed = failed.or(Some(error.kind.exit_status()));
-            }
+            Ok(sites) => planned.push((name, sites)),
+            Err(error) => unanswered.tell(name, &error, screen),
         }
     }
-    Ok(failed.unwrap_or(if changes && arguments.exit_code { CHANGES } else { 0 }))
+    let changes = show(&planned, work.len() > 1, screen);
+    let refused = |plan: &PlanView| !plan.refusals.is_empty();
+    let refused = planned
+        .iter()
+        .flat_map(|(_, sites)| sites)
+        .any(|site| site.plan.as_ref().map_or(true, refused));
+    let otherwise = match changes && arguments.exit_code {
+        _ if refused => ErrorKind::Refused.exit_status(),
+        true => CHANGES,
+        false => 0,
+    };
+    Ok(unanswered.exit_status(work.len()).unwrap_or(otherwise))
 }
 
 /// Asks a host for the plans of its sites.
@@ -103,20 +108,29 @@ pub(super) fn ask(
     }
 }
 
-/// Shows them and says whether there is anything to do.
-pub(super) fn show(sites: &[PlannedSite], host: &str, several: bool, screen: &mut Screen) -> bool {
-    screen.document("plan", Some(host), &Sites { sites });
-    if several {
-        screen.print(&format!("Host {host}\n"));
-    }
-    for planned in sites {
-        match &planned.plan {
-            Ok(plan) => {
-                let text = plan.text(screen.colour());
-                screen.print(&text);
-            }
-            Err(error) => screen.error(Some(host), error),
+/// Shows the plans of each host, those that are the same once, and says whether there is anything
+/// to do.
+pub(super) fn show(
+    planned: &[(&str, Vec<PlannedSite>)],
+    several: bool,
+    screen: &mut Screen,
+) -> bool {
+    let mut texts = Vec::new();
+    for (host, sites) in planned {
+        screen.document("plan", Some(host), &Sites { sites });
+        let plans = sites.iter().filter_map(|site| site.plan.as_ref().ok());
+        texts.push((*host, plans.map(|plan| plan.text(screen.colour())).collect::<String>()));
+        for error in sites.iter().filter_map(|site| site.plan.as_ref().err()) {
+            screen.error(Some(host), error);
         }
     }
-    sites.iter().any(|site| site.plan.as_ref().is_ok_and(|plan| !plan.empty))
+    texts.retain(|(_, text)| !text.is_empty());
+    for (hosts, text) in folded(texts) {
+        if several {
+            screen.print(&format!("{}:\n", named(&hosts)));
+        }
+        screen.print(&text);
+    }
+    let mut all = planned.iter().flat_map(|(_, sites)| sites);
+    all.any(|site| site.plan.as_ref().is_ok_and(|plan| !plan.empty))
 }

@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::Context;
 use super::apply::{Order, carry_out};
+use super::fleet::ParallelArguments;
 use super::selected::SelectionArguments;
 use crate::apply::ApplyOptions;
 use crate::error::{CommandError, ErrorKind};
@@ -32,6 +33,8 @@ pub(super) struct RestartArguments {
     /// Seconds to wait for another apply on the same host
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     lock_wait: u64,
+    #[command(flatten)]
+    parallel: ParallelArguments,
 }
 
 pub(super) fn run(
@@ -64,6 +67,7 @@ pub(super) fn run(
         ask: false,
         lock_wait: arguments.lock_wait,
         purpose: "restart".to_owned(),
+        rules: arguments.parallel.rules(),
     };
     carry_out(context, &work, &order, screen)
 }

@@ -4,9 +4,10 @@ use clap::Args;
 use serde::Serialize;
 
 use super::Context;
+use super::fleet::{ParallelArguments, Unanswered};
 use super::selected::{SelectionArguments, unexpected};
 use crate::error::CommandError;
-use crate::host::{Reply, Request};
+use crate::host::{Reply, Request, Target};
 use crate::inventory::{AbsolutePath, NameError, Site};
 use crate::report::Screen;
 use crate::runner::{ExportedText, RunnerSpec, script};
@@ -27,6 +28,8 @@ pub(super) struct RunnerArguments {
     /// DEPLOYER_PHP
     #[arg(long, default_value = "")]
     php: String,
+    #[command(flatten)]
+    parallel: ParallelArguments,
 }
 
 #[derive(Serialize)]
@@ -40,21 +43,23 @@ pub(super) fn run(
     arguments: &RunnerArguments,
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
+    let work = context.selected(&arguments.selection, screen)?;
+    let answers = context.on_each(&work, arguments.parallel.rules(), &|work, host| {
+        let write = |site| write(host, site, arguments);
+        Ok(work.sites.iter().map(write).collect::<Vec<_>>())
+    });
+    let mut unanswered = Unanswered::default();
     let mut status = 0;
-    for work in context.selected(&arguments.selection, screen)? {
-        let name = work.host.name.as_str();
-        for site in &work.sites {
-            let written = spec(site, arguments).and_then(|(path, spec)| {
-                let request = Request::WriteRunner {
-                    path: path.clone(),
-                    script: script(&spec),
-                    owner: site.user.clone(),
-                };
-                match context.connect(&work.host)?.ask(request, &mut |_| {})? {
-                    Reply::RunnerWritten { changed } => Ok((path, changed)),
-                    _ => Err(unexpected()),
-                }
-            });
+    for (on_host, written) in work.iter().zip(answers) {
+        let name = on_host.host.name.as_str();
+        let written = match written {
+            Ok(written) => written,
+            Err(error) => {
+                unanswered.tell(name, &error, screen);
+                continue;
+            }
+        };
+        for written in written {
             match written {
                 Ok((path, changed)) => {
                     let path = path.as_str();
@@ -69,7 +74,24 @@ pub(super) fn run(
             }
         }
     }
-    Ok(status)
+    Ok(unanswered.exit_status(work.len()).unwrap_or(status))
+}
+
+fn write(
+    host: &mut dyn Target,
+    site: &Site,
+    arguments: &RunnerArguments,
+) -> Result<(AbsolutePath, bool), CommandError> {
+    let (path, spec) = spec(site, arguments)?;
+    let request = Request::WriteRunner {
+        path: path.clone(),
+        script: script(&spec),
+        owner: site.user.clone(),
+    };
+    match host.ask(request, &mut |_| {})? {
+        Reply::RunnerWritten { changed } => Ok((path, changed)),
+        _ => Err(unexpected()),
+    }
 }
 
 fn spec(

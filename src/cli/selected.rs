@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::Context;
 use crate::error::CommandError;
-use crate::fleet::SudoHost;
+use crate::fleet::{SshHost, SudoHost};
 use crate::host::{LocalHost, Target};
 use crate::inventory::{self, Connection, Host, Inventory, Privilege, Selector, Site};
 use crate::report::{Mode, Screen};
@@ -63,11 +63,7 @@ impl Context {
     /// The door to a host.
     pub(super) fn connect(&self, host: &Host) -> Result<Box<dyn Target>, CommandError> {
         match host.connection {
-            Connection::Ssh => Err(CommandError::refused(format!(
-                "{} is another machine, which this release cannot reach",
-                host.name
-            ))
-            .hint("run supervisor-sync on it, with `connection: local` for that server")),
+            Connection::Ssh => Ok(Box::new(SshHost::new(host, self.ssh.clone()))),
             Connection::Local => match host.privilege {
                 Some(Privilege::Sudo) => self.sudo(),
                 None if !users::is_root() => self.sudo(),
@@ -87,7 +83,7 @@ impl Context {
         let binary: PathBuf = std::env::current_exe().map_err(|source| {
             CommandError::refused("cannot tell the path of this program").caused_by(&source)
         })?;
-        Ok(Box::new(SudoHost::new(binary)))
+        Ok(Box::new(SudoHost::new(binary, self.interrupt.clone())))
     }
 }
 

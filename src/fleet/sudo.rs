@@ -1,48 +1,55 @@
-//! This machine, as root through `sudo -n`: one process for the whole request, never a password
-//! prompt.
+//! This machine, as root through `sudo -n`: one process for all requests, never a password prompt.
 
-use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
+use std::time::Duration;
 
-use super::wire::{Answer, Ask, LONGEST_LINE, PROTOCOL, same};
-use crate::error::CommandError;
+use super::conversation::{Conversation, NoHello, NoReply, Patience};
+use super::{changes, interrupted, sudoers_hint};
+use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::host::{Reply, Request, Target};
-use crate::system::users;
+use crate::system::{Interrupt, users};
+
+/// How long sudo may take to begin: it may have to ask a directory server who we are.
+const BEGIN: Duration = Duration::from_secs(60);
 
 /// This machine through sudo.
 #[derive(Debug)]
 pub struct SudoHost {
     binary: PathBuf,
+    interrupt: Interrupt,
+    agent: Option<Conversation>,
 }
 
 impl SudoHost {
     /// `binary` is this program's own path, absolute, as sudoers would name it.
-    pub fn new(binary: PathBuf) -> Self {
-        Self { binary }
-    }
-
-    /// The line that lets this user do it.
-    fn sudoers_line(&self) -> String {
-        format!("{} ALL=(root) NOPASSWD: {} agent", users::current(), self.binary.display())
+    pub fn new(binary: PathBuf, interrupt: Interrupt) -> Self {
+        Self { binary, interrupt, agent: None }
     }
 
     #[expect(clippy::disallowed_methods, reason = "an edge: sudo")]
-    fn start(&self) -> Result<Child, CommandError> {
-        Command::new("sudo")
-            .args(["-n", "--"])
-            .arg(&self.binary)
-            .arg("agent")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|source| {
-                CommandError::refused("cannot run sudo")
-                    .caused_by(&source)
-                    .hint("install sudo, or run it as root")
-            })
+    fn start(&self) -> Result<Conversation, CommandError> {
+        let mut command = Command::new("sudo");
+        command.args(["-n", "--"]).arg(&self.binary).arg("agent");
+        let mut agent = Conversation::start(&mut command).map_err(|source| {
+            CommandError::refused("cannot run sudo")
+                .caused_by(&source)
+                .hint("install sudo, or run it as root")
+        })?;
+        let patience = Patience { silence: Some(BEGIN), interrupt: Some(&self.interrupt) };
+        match agent.hello(patience) {
+            Ok(()) => Ok(agent),
+            Err(NoHello::Other(error)) => Err(error),
+            Err(NoHello::Interrupted) => Err(interrupted()),
+            Err(NoHello::Ended | NoHello::Silence) => {
+                let parting = agent.part();
+                let words = parting.words.join("; ");
+                Err(CommandError::refused("sudo did not run supervisor-sync")
+                    .because(if words.is_empty() { parting.status } else { words })
+                    .hint(sudoers_hint(&users::current(), &self.binary.to_string_lossy())))
+            }
+        }
     }
 }
 
@@ -52,68 +59,29 @@ impl Target for SudoHost {
         request: Request,
         events: &mut dyn FnMut(Event),
     ) -> Result<Reply, CommandError> {
-        let mut child = self.start()?;
-        let mut line = serde_json::to_vec(&Ask { protocol: PROTOCOL, request })
-            .map_err(|source| CommandError::refused("cannot write a request").caused_by(&source))?;
-        line.push(b'\n');
-        if let Some(mut input) = child.stdin.take() {
-            // A sudo that refuses closes its end; its own words, read below, say more than EPIPE.
-            let _ = input.write_all(&line);
-        }
-        let output = child.stdout.take().map(BufReader::new);
-        let reply = match output {
-            Some(output) => conversation(output, events),
-            None => Ok(None),
+        let mut agent = match self.agent.take() {
+            Some(agent) => agent,
+            None => self.start()?,
         };
-        let mut words = String::new();
-        if let Some(stderr) = child.stderr.take() {
-            // Bounded: words for a person.
-            let _ = stderr.take(16 * 1024).read_to_string(&mut words);
-        }
-        let status = child.wait();
-        match reply {
-            Ok(Some(reply)) => Ok(reply),
-            Err(error) => Err(error),
-            Ok(None) => {
-                let status = status.map_or_else(|error| error.to_string(), |s| s.to_string());
-                let words = words.lines().map(str::trim).collect::<Vec<_>>().join("; ");
-                Err(CommandError::refused("sudo did not run supervisor-sync")
-                    .because(if words.is_empty() { status } else { words })
-                    .hint(format!(
-                        "allow it: echo '{}' | sudo tee /etc/sudoers.d/supervisor-sync",
-                        self.sudoers_line()
-                    )))
+        let changes = changes(&request);
+        match agent.ask(request, &self.interrupt, events) {
+            Ok(reply) => {
+                self.agent = Some(agent);
+                Ok(reply)
             }
-        }
-    }
-}
-
-/// Reads the agent's lines; `None` if it never said hello or never ended.
-fn conversation(
-    mut output: impl BufRead,
-    events: &mut dyn FnMut(Event),
-) -> Result<Option<Reply>, CommandError> {
-    let broken = |source: &dyn std::error::Error| {
-        CommandError::refused("the agent said something that cannot be understood")
-            .caused_by(source)
-    };
-    loop {
-        let mut line = String::new();
-        let limit = LONGEST_LINE as u64 + 1;
-        let read = output.by_ref().take(limit).read_line(&mut line);
-        match read {
-            Ok(0) => return Ok(None),
-            Ok(_) if line.len() > LONGEST_LINE => {
-                return Err(CommandError::refused("the agent's answer is too long"));
+            Err(NoReply::Said(error)) => {
+                self.agent = Some(agent);
+                Err(error)
             }
-            Ok(_) => {}
-            Err(source) => return Err(broken(&source)),
-        }
-        match serde_json::from_str(&line).map_err(|source| broken(&source))? {
-            Answer::Hello { protocol, .. } => same(protocol)?,
-            Answer::Event(event) => events(event),
-            Answer::Reply(reply) => return Ok(Some(reply)),
-            Answer::Failed(error) => return Err(error),
+            Err(NoReply::Garbled(error)) => Err(error),
+            Err(NoReply::Lost) => {
+                let parting = agent.part();
+                let words = parting.words.join("; ");
+                let kind = if changes { ErrorKind::Stuck } else { ErrorKind::Refused };
+                Err(CommandError::new(kind, "supervisor-sync as root ended before its answer")
+                    .because(if words.is_empty() { parting.status } else { words })
+                    .hint("see what is left to do: supervisor-sync plan"))
+            }
         }
     }
 }

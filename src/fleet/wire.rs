@@ -12,10 +12,14 @@ use crate::host::{Reply, Request};
 /// The version of the lines. Raised whenever an older end would misread a newer one.
 pub const PROTOCOL: u32 = 1;
 
+/// The line that tells the agent to stop at its next step, as Ctrl-C does. Not an [`Ask`]: it is not
+/// answered, the request under way is.
+pub const INTERRUPT: &str = r#"{"interrupt":true}"#;
+
 /// The longest line that is accepted, in bytes: a plan of thousands of programs fits well.
 pub const LONGEST_LINE: usize = 64 * 1024 * 1024;
 
-/// The one line to the agent.
+/// A line to the agent; each is answered before the next is read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ask {
     /// [`PROTOCOL`] of the caller.

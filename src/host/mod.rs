@@ -175,8 +175,8 @@ pub struct RevisionSummary {
     pub files: usize,
 }
 
-/// The door to a host.
-pub trait Target {
+/// The door to a host. It can be handed to a thread: many hosts are asked at once.
+pub trait Target: Send {
     /// Asks; `events` is told what happens meanwhile. An error means that there is no answer at
     /// all; what became of single sites is in the reply.
     fn ask(

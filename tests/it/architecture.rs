@@ -212,7 +212,7 @@ fn pure_modules_touch_nothing() {
     for source in sources() {
         let below =
             |place: &&str| source.name == **place || source.name.starts_with(&format!("{place}/"));
-        if !PURE.iter().any(|place| below(place)) || EDGES.contains(&source.name.as_str()) {
+        if !PURE.iter().any(below) || EDGES.contains(&source.name.as_str()) {
             continue;
         }
         for (number, line) in source.lines.iter().enumerate() {

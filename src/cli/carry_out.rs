@@ -1,0 +1,341 @@
+//! An apply, a rollback or a restart on one host or many: plan them all, ask once, apply in
+//! batches, and say how each host ended.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::apply::Ends;
+use super::fleet::{folded, named, not_reached};
+use super::selected::{Work, unexpected};
+use super::{Context, plan};
+use crate::apply::{ApplyOptions, Outcome, SiteReport};
+use crate::error::{CommandError, ErrorKind};
+use crate::event::Event;
+use crate::fleet::rollout::{NotReached, Rules, Told, Verdict, roll_out};
+use crate::host::{AppliedSite, ApplyRequest, Goal, PlannedSite, Reply, Request, Target};
+use crate::inventory::Domain;
+use crate::plan::PlanOptions;
+use crate::report::{Mode, Screen};
+
+/// How many connections are kept open while the person looks at the plans; the hosts beyond are
+/// connected to again.
+const CONNECTIONS_KEPT: usize = 200;
+
+/// How many different failures the summary shows, and how many lines of a program's log.
+const FAILURES_SHOWN: usize = 10;
+const LOG_LINES_SHOWN: usize = 3;
+
+/// One apply as the command line has it.
+pub(super) struct Order {
+    pub(super) goal: Goal,
+    pub(super) options: PlanOptions,
+    pub(super) apply: ApplyOptions,
+    /// Whether the plan is shown and asked about first.
+    pub(super) ask: bool,
+    pub(super) lock_wait: u64,
+    pub(super) purpose: String,
+    /// How it goes from host to host.
+    pub(super) rules: Rules,
+}
+
+/// Carries it out on each host and tells how each site ended.
+pub(super) fn carry_out(
+    context: &Context,
+    work: &[Work],
+    order: &Order,
+    screen: &mut Screen,
+) -> Result<u8, CommandError> {
+    let mut telling = Telling::new(work.len(), order.ask, screen);
+    let begun = if order.ask {
+        let Some(begun) = plan_and_ask(context, work, order, &mut telling)? else {
+            return Ok(telling.ends.exit_status(work.len()));
+        };
+        begun
+    } else {
+        work.iter().map(Begun::new).collect()
+    };
+    let names: Vec<&str> = begun.iter().map(|begun| begun.work.host.name.as_str()).collect();
+    let on_one = |begun: Begun<'_>, events: &mut dyn FnMut(Event)| {
+        let applied = apply_on(context, begun, order, events);
+        let verdict = verdict(&applied);
+        (applied, verdict)
+    };
+    let rules = Rules { failed: telling.failures.len(), ..order.rules };
+    let stop = || context.interrupt.is_raised();
+    let results = roll_out(begun, rules, &stop, &on_one, &mut |told| match told {
+        Told::Event(host, event) => telling.event(names.get(host).unwrap_or(&""), &event),
+        Told::Ended(host, applied) => telling.ended(names.get(host).unwrap_or(&""), applied),
+    });
+    for (name, result) in names.iter().zip(&results) {
+        if let Err(why) = result {
+            telling.not_reached(name, *why);
+        }
+    }
+    telling.summarise();
+    if context.interrupt.is_raised() {
+        return Ok(ErrorKind::Interrupted.exit_status());
+    }
+    Ok(telling.ends.exit_status(work.len()))
+}
+
+/// A host that is to be applied to.
+struct Begun<'w> {
+    work: &'w Work,
+    /// The door its plan came through.
+    target: Option<Box<dyn Target>>,
+    /// The plans that were shown.
+    shown: BTreeMap<Domain, String>,
+}
+
+impl<'w> Begun<'w> {
+    fn new(work: &'w Work) -> Self {
+        Self { work, target: None, shown: BTreeMap::new() }
+    }
+}
+
+/// Plans every host, shows the plans and asks once; `None` when the person said no.
+fn plan_and_ask<'w>(
+    context: &Context,
+    work: &'w [Work],
+    order: &Order,
+    telling: &mut Telling<'_>,
+) -> Result<Option<Vec<Begun<'w>>>, CommandError> {
+    let on_one = |work: &'w Work, _: &mut dyn FnMut(Event)| {
+        let planned = context.connect(&work.host).and_then(|mut target| {
+            let plans = plan::ask(target.as_mut(), work, order.goal, order.options.clone())?;
+            // Nothing will be asked of it again.
+            Ok((plans.iter().any(is_to_apply).then_some(target), plans))
+        });
+        let verdict = if planned.is_ok() { Verdict::Done } else { Verdict::Failed };
+        (planned, verdict)
+    };
+    let rules = Rules::all(order.rules.parallel);
+    let stop = || context.interrupt.is_raised();
+    let planned = roll_out(work.iter().collect(), rules, &stop, &on_one, &mut |_| {});
+    let mut plans = Vec::new();
+    let mut begun = Vec::new();
+    let mut kept = 0;
+    for (work, planned) in work.iter().zip(planned) {
+        let name = work.host.name.as_str();
+        match planned.unwrap_or_else(|why| Err(not_reached(why))) {
+            Ok((Some(target), sites)) => {
+                kept += 1;
+                let target = (kept <= CONNECTIONS_KEPT).then_some(target);
+                let shown = fingerprints(&sites);
+                begun.push(Begun { work, target, shown });
+                plans.push((name, sites));
+            }
+            Ok((None, sites)) => telling.ended(name, &Ok(unchanged(sites))),
+            Err(error) => telling.ended(name, &Err(error)),
+        }
+    }
+    let to_do = |site: &PlannedSite| {
+        site.plan.as_ref().is_ok_and(|plan| !plan.empty && plan.refusals.is_empty())
+    };
+    if plans.iter().any(|(_, sites)| sites.iter().any(to_do)) {
+        plan::show(&plans, telling.several, telling.screen);
+        let question = match begun.len() {
+            1 => "Apply this?".to_owned(),
+            hosts => format!("Apply this on {hosts} hosts?"),
+        };
+        match telling.screen.confirm(&question) {
+            Some(true) => {}
+            Some(false) => return Ok(None),
+            None => {
+                return Err(CommandError::new(ErrorKind::Usage, "there is no terminal to ask on")
+                    .hint("look at the plan, then say so: supervisor-sync apply --yes"));
+            }
+        }
+    }
+    Ok(Some(begun))
+}
+
+/// Whether an apply has anything to say about it: something to do, or why it will not.
+fn is_to_apply(planned: &PlannedSite) -> bool {
+    planned.plan.as_ref().map_or(true, |plan| !plan.empty || !plan.refusals.is_empty())
+}
+
+fn fingerprints(sites: &[PlannedSite]) -> BTreeMap<Domain, String> {
+    let plans = sites.iter().filter_map(|site| site.plan.as_ref().ok());
+    plans.map(|plan| (plan.site.clone(), plan.fingerprint.clone())).collect()
+}
+
+/// The reports of sites that their plans say are as they should be.
+fn unchanged(sites: Vec<PlannedSite>) -> Vec<AppliedSite> {
+    let report = |PlannedSite { site, plan }| AppliedSite {
+        report: plan
+            .map(|plan| SiteReport {
+                site: Domain::clone(&site),
+                plan,
+                outcome: Outcome::Unchanged,
+                troubles: Vec::new(),
+            })
+            .map_err(|error| crate::apply::ApplyError::new(crate::apply::FailedAt::Start, error)),
+        site,
+    };
+    sites.into_iter().map(report).collect()
+}
+
+fn apply_on(
+    context: &Context,
+    begun: Begun<'_>,
+    order: &Order,
+    events: &mut dyn FnMut(Event),
+) -> Result<Vec<AppliedSite>, CommandError> {
+    let mut host = match begun.target {
+        Some(host) => host,
+        None => context.connect(&begun.work.host)?,
+    };
+    let request = Request::Apply(Box::new(ApplyRequest {
+        sites: begun.work.sites.clone(),
+        goal: order.goal,
+        plan: order.options.clone(),
+        apply: order.apply.clone(),
+        shown: begun.shown,
+        lock_wait: order.lock_wait,
+        purpose: order.purpose.clone(),
+    }));
+    match host.ask(request, events)? {
+        Reply::Applied { sites } => Ok(sites),
+        _ => Err(unexpected()),
+    }
+}
+
+fn verdict(applied: &Result<Vec<AppliedSite>, CommandError>) -> Verdict {
+    match applied {
+        Ok(sites) if sites.iter().all(|site| failure(site).is_none()) => Verdict::Done,
+        _ => Verdict::Failed,
+    }
+}
+
+fn failure(applied: &AppliedSite) -> Option<CommandError> {
+    match &applied.report {
+        Ok(report) => report.failure(),
+        Err(error) => Some(error.error.clone()),
+    }
+}
+
+/// What people and machines are told while it goes on and when it is over.
+struct Telling<'s> {
+    several: bool,
+    hosts: usize,
+    /// Whether plans were shown before.
+    shown: bool,
+    screen: &'s mut Screen,
+    ends: Ends,
+    done: usize,
+    /// Each host that failed, with its reason as the summary has it.
+    failures: Vec<(String, String)>,
+    not_reached: Vec<(String, NotReached)>,
+}
+
+#[derive(Serialize)]
+struct Summary<'a> {
+    hosts: usize,
+    done: usize,
+    failed: Vec<&'a str>,
+    not_reached: Vec<&'a str>,
+}
+
+impl<'s> Telling<'s> {
+    fn new(hosts: usize, shown: bool, screen: &'s mut Screen) -> Self {
+        let (failures, not_reached) = (Vec::new(), Vec::new());
+        let ends = Ends::default();
+        Self { several: hosts > 1, hosts, shown, screen, ends, done: 0, failures, not_reached }
+    }
+
+    fn event(&mut self, host: &str, event: &Event) {
+        match event {
+            // A fleet's plans were shown, or nobody wanted to see them.
+            Event::Planned(plan) if self.several && self.screen.mode() == Mode::Text => {
+                if !self.shown {
+                    let (site, summary) = (&plan.site, plan.summary());
+                    self.screen.complain(&format!("{host}: → Site {site}: {summary}"));
+                }
+            }
+            event => self.screen.event(host, self.several, event),
+        }
+    }
+
+    fn ended(&mut self, host: &str, applied: &Result<Vec<AppliedSite>, CommandError>) {
+        let reason = match applied {
+            Ok(sites) => {
+                self.ends.tell(host, self.several, sites, self.screen);
+                let reasons: Vec<String> = sites.iter().filter_map(reason).collect();
+                (!reasons.is_empty()).then(|| reasons.join("\n    "))
+            }
+            Err(error) => {
+                self.screen.error(Some(host), error);
+                self.ends.failed.push(error.kind);
+                Some(one_line(error))
+            }
+        };
+        match reason {
+            Some(reason) => self.failures.push((host.to_owned(), reason)),
+            None => self.done += 1,
+        }
+    }
+
+    fn not_reached(&mut self, host: &str, why: NotReached) {
+        self.screen.document("error", Some(host), &not_reached(why));
+        self.not_reached.push((host.to_owned(), why));
+    }
+
+    /// Fits a screen: what is done is counted, what failed has its reason, the same ones together.
+    fn summarise(&mut self) {
+        if !self.several {
+            return;
+        }
+        let names = |hosts: &'_ [(String, String)]| -> Vec<String> {
+            hosts.iter().map(|(host, _)| host.clone()).collect()
+        };
+        let failed = names(&self.failures);
+        let left: Vec<&str> = self.not_reached.iter().map(|(host, _)| host.as_str()).collect();
+        let summary = Summary {
+            hosts: self.hosts,
+            done: self.done,
+            failed: failed.iter().map(String::as_str).collect(),
+            not_reached: left.clone(),
+        };
+        self.screen.document("summary", None, &summary);
+        let mut text = format!("{} of {} hosts done", self.done, self.hosts);
+        for (count, what) in [(failed.len(), "failed"), (left.len(), "not reached")] {
+            if count > 0 {
+                text.push_str(&format!(", {count} {what}"));
+            }
+        }
+        text.push('\n');
+        let reasons = self.failures.iter().map(|(host, reason)| (host.as_str(), reason.clone()));
+        let groups = folded(reasons.collect());
+        for (hosts, reason) in groups.iter().take(FAILURES_SHOWN) {
+            text.push_str(&format!("  failed: {}: {reason}\n", named(hosts)));
+        }
+        if groups.len() > FAILURES_SHOWN {
+            let more = groups.len() - FAILURES_SHOWN;
+            text.push_str(&format!("  and {more} other failures, see above\n"));
+        }
+        if let Some((_, why)) = self.not_reached.first() {
+            text.push_str(&format!("  not reached: {}: {why}\n", named(&left)));
+        }
+        self.screen.print(&text);
+    }
+}
+
+/// Why a site failed, with the end of the first log there is.
+fn reason(applied: &AppliedSite) -> Option<String> {
+    let mut reason = one_line(&failure(applied)?);
+    let troubles = applied.report.as_ref().map(|report| report.troubles.as_slice());
+    let log = troubles.unwrap_or_default().iter().find(|trouble| !trouble.log.is_empty());
+    let log = log.map_or(&[][..], |trouble| trouble.log.as_slice());
+    for line in log.iter().skip(log.len().saturating_sub(LOG_LINES_SHOWN)) {
+        reason.push_str(&format!("\n    | {line}"));
+    }
+    Some(reason)
+}
+
+/// Without the hints, which were shown when it failed.
+fn one_line(error: &CommandError) -> String {
+    let parts = std::iter::once(&error.message).chain(&error.causes);
+    parts.map(String::as_str).collect::<Vec<_>>().join(": ")
+}

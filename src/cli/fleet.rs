@@ -1,0 +1,183 @@
+//! Many hosts at once: `--parallel` and its like, and each host's answer in the inventory's order.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::Context;
+use super::selected::Work;
+use crate::error::{CommandError, ErrorKind};
+use crate::event::Event;
+use crate::fleet::rollout::{Batch, NotReached, Rules, Verdict, roll_out};
+use crate::fleet::{Payload, SshSettings};
+use crate::host::Target;
+use crate::report::Screen;
+use crate::system::Interrupt;
+
+/// How many hosts at once, if nobody says.
+const PARALLEL: NonZeroUsize = NonZeroUsize::MIN.saturating_add(15);
+
+/// How many names are shown before the rest is counted.
+const NAMES_SHOWN: usize = 6;
+
+/// For verbs that only look.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct ParallelArguments {
+    /// How many hosts at once
+    #[arg(long, value_name = "N", default_value_t = PARALLEL, help_heading = "Fleet")]
+    parallel: NonZeroUsize,
+}
+
+/// For verbs that change something.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct RolloutArguments {
+    #[command(flatten)]
+    parallel: ParallelArguments,
+    /// So many hosts (5) or such a share of them (10%) before the next; the first batch must be
+    /// healthy, or the rest is not begun
+    #[arg(long, value_name = "N|P%", help_heading = "Fleet")]
+    batch: Option<Batch>,
+    /// Begin no more hosts once so many have failed
+    #[arg(long, value_name = "N", help_heading = "Fleet")]
+    max_failures: Option<NonZeroUsize>,
+}
+
+impl ParallelArguments {
+    pub(super) fn rules(self) -> Rules {
+        Rules::all(self.parallel)
+    }
+}
+
+impl RolloutArguments {
+    pub(super) fn rules(self) -> Rules {
+        let Self { parallel, batch, max_failures } = self;
+        Rules { batch, max_failures, ..parallel.rules() }
+    }
+}
+
+/// How ssh is run: `$SUPERVISOR_SYNC_SSH` can name a wrapper that takes ssh's arguments.
+#[expect(clippy::disallowed_methods, reason = "an edge: which ssh")]
+pub(super) fn ssh_settings(interrupt: &Interrupt) -> SshSettings {
+    let named = std::env::var_os("SUPERVISOR_SYNC_SSH").filter(|named| !named.is_empty());
+    SshSettings {
+        program: named.map_or_else(|| PathBuf::from("ssh"), PathBuf::from),
+        payload: Arc::new(Payload::of_this_program()),
+        interrupt: interrupt.clone(),
+    }
+}
+
+impl Context {
+    /// Asks each host, many at once, and returns the answers in the inventory's order.
+    pub(super) fn on_each<R: Send>(
+        &self,
+        work: &[Work],
+        rules: Rules,
+        ask: &(dyn Fn(&Work, &mut dyn Target) -> Result<R, CommandError> + Sync),
+    ) -> Vec<Result<R, CommandError>> {
+        let on_one = |work: &Work, _: &mut dyn FnMut(Event)| {
+            let answer = self.connect(&work.host).and_then(|mut host| ask(work, host.as_mut()));
+            let verdict = if answer.is_ok() { Verdict::Done } else { Verdict::Failed };
+            (answer, verdict)
+        };
+        let stop = || self.interrupt.is_raised();
+        let answers = roll_out(work.iter().collect(), rules, &stop, &on_one, &mut |_| {});
+        let flat =
+            |answer: Result<_, NotReached>| answer.unwrap_or_else(|why| Err(not_reached(why)));
+        answers.into_iter().map(flat).collect()
+    }
+}
+
+/// The failures of a verb that only looks, for its exit status: on several hosts 6 as soon as some
+/// have answered and some have not.
+#[derive(Debug, Default)]
+pub(super) struct Unanswered {
+    failed: Vec<ErrorKind>,
+}
+
+impl Unanswered {
+    pub(super) fn tell(&mut self, host: &str, error: &CommandError, screen: &mut Screen) {
+        screen.error(Some(host), error);
+        self.failed.push(error.kind);
+    }
+
+    /// `None` if each has answered.
+    pub(super) fn exit_status(&self, hosts: usize) -> Option<u8> {
+        let first = self.failed.first()?;
+        let kind = match self.failed.iter().find(|kind| **kind == ErrorKind::Interrupted) {
+            Some(interrupted) => interrupted,
+            None if self.failed.len() < hosts => &ErrorKind::Partial,
+            None => first,
+        };
+        Some(kind.exit_status())
+    }
+}
+
+/// Why a host has no outcome of its own.
+pub(super) fn not_reached(why: NotReached) -> CommandError {
+    let kind = match why {
+        NotReached::Interrupted => ErrorKind::Interrupted,
+        NotReached::FirstBatch | NotReached::TooManyFailed | NotReached::NoThread => {
+            ErrorKind::Refused
+        }
+    };
+    CommandError::new(kind, format!("not reached: {why}"))
+}
+
+/// `web1, web2, web3 (3 hosts)`, and a single name as it is.
+pub(super) fn named(hosts: &[&str]) -> String {
+    let shown: Vec<&str> = hosts.iter().take(NAMES_SHOWN).copied().collect();
+    let shown = shown.join(", ");
+    match hosts.len() {
+        0 | 1 => shown,
+        count if count <= NAMES_SHOWN => format!("{shown} ({count} hosts)"),
+        count => format!("{shown} and {} more ({count} hosts)", count - NAMES_SHOWN),
+    }
+}
+
+/// Hosts with the same text together, in the order in which each text first comes.
+pub(super) fn folded(texts: Vec<(&str, String)>) -> Vec<(Vec<&str>, String)> {
+    let mut groups: Vec<(Vec<&str>, String)> = Vec::new();
+    let mut places = std::collections::HashMap::new();
+    for (host, text) in texts {
+        let place = *places.entry(text.clone()).or_insert_with(|| {
+            groups.push((Vec::new(), text));
+            groups.len() - 1
+        });
+        if let Some((hosts, _)) = groups.get_mut(place) {
+            hosts.push(host);
+        }
+    }
+    groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_with_the_same_text_are_told_together() {
+        let text = |text: &str| text.to_owned();
+        let texts = vec![("a", text("x")), ("b", text("y")), ("c", text("x"))];
+        let expected = vec![(vec!["a", "c"], text("x")), (vec!["b"], text("y"))];
+        assert_eq!(folded(texts), expected);
+    }
+
+    #[test]
+    fn many_names_are_counted() {
+        assert_eq!(named(&["web1"]), "web1");
+        assert_eq!(named(&["web1", "web2"]), "web1, web2 (2 hosts)");
+        let many = ["a"; 500];
+        assert_eq!(named(&many), "a, a, a, a, a, a and 494 more (500 hosts)");
+    }
+
+    #[test]
+    fn some_hosts_without_an_answer_are_another_status_than_all() {
+        let of = |kinds: &[ErrorKind]| Unanswered { failed: kinds.to_vec() };
+        assert_eq!(of(&[]).exit_status(3), None);
+        assert_eq!(of(&[ErrorKind::Refused]).exit_status(1), Some(1));
+        assert_eq!(of(&[ErrorKind::Refused]).exit_status(3), Some(6));
+        assert_eq!(of(&[ErrorKind::Refused, ErrorKind::Interrupted]).exit_status(3), Some(130));
+    }
+}

@@ -1,0 +1,373 @@
+//! One conversation with an agent over the pipes of a child process, whatever the child is: `sudo`
+//! here, `ssh` to another machine.
+//!
+//! All three pipes are watched by one `poll`, so that neither a flood of words on stderr nor a far
+//! end that does not read can block it, and so that silence and Ctrl-C are noticed. A thread for
+//! each pipe is the road not taken: three for each of hundreds of hosts.
+
+use std::io::{self, Read, Write};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+
+use super::wire::{Answer, Ask, INTERRUPT, LONGEST_LINE, PROTOCOL, same};
+use crate::error::CommandError;
+use crate::event::Event;
+use crate::host::{Reply, Request};
+use crate::system::Interrupt;
+
+/// How often Ctrl-C is looked for while nothing is said.
+const TICK: Duration = Duration::from_millis(200);
+
+/// How much of the child's stderr is kept: words for a person.
+const WORDS_KEPT: usize = 16 * 1024;
+
+/// How much is said before the hello that is none: banners, not files.
+const LONGEST_NOISE: usize = 1024 * 1024;
+
+/// How long the child has to end once its input is closed.
+const PARTING: Duration = Duration::from_secs(2);
+
+/// A child whose far end is an agent, or will be.
+#[derive(Debug)]
+pub(super) struct Conversation {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: Option<ChildStdout>,
+    errors: Option<ChildStderr>,
+    /// What stdout has said beyond the last line that was taken.
+    heard: Vec<u8>,
+    /// How much of `heard` is known to hold no line break.
+    searched: usize,
+    words: Vec<u8>,
+}
+
+/// What came of listening for a line.
+#[derive(Debug)]
+pub(super) enum Heard {
+    /// A line, without its end.
+    Line(String),
+    /// There will be no more.
+    End,
+    /// Nothing was said for as long as we would wait.
+    Silence,
+    /// Ctrl-C.
+    Interrupted,
+    /// More than [`LONGEST_LINE`] without a line break.
+    TooLong,
+}
+
+/// How long to listen.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience<'a> {
+    /// For as long as neither end says anything; `None` for ever.
+    pub(super) silence: Option<Duration>,
+    /// Until it is raised.
+    pub(super) interrupt: Option<&'a Interrupt>,
+}
+
+/// Why an answer did not come.
+#[derive(Debug)]
+pub(super) enum NoReply {
+    /// The child is gone.
+    Lost,
+    /// The agent said why; it can be asked again.
+    Said(CommandError),
+    /// What the agent said cannot be understood, nor can what it says from now on.
+    Garbled(CommandError),
+}
+
+/// Why an agent did not introduce itself.
+#[derive(Debug)]
+pub(super) enum NoHello {
+    /// The child ended.
+    Ended,
+    /// It said nothing for too long.
+    Silence,
+    /// Ctrl-C.
+    Interrupted,
+    /// It is another version.
+    Other(CommandError),
+}
+
+/// How a child ended.
+#[derive(Debug)]
+pub(super) struct Parting {
+    /// The last of what it said on stderr, a line each, trimmed.
+    pub(super) words: Vec<String>,
+    /// Its exit status in words.
+    pub(super) status: String,
+}
+
+impl Conversation {
+    /// Starts the child with its pipes.
+    pub(super) fn start(command: &mut Command) -> io::Result<Self> {
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let input = child.stdin.take();
+        if let Some(input) = &input {
+            // Only our end: the child's is another open file.
+            let flags = fcntl_getfl(input)?;
+            fcntl_setfl(input, flags | OFlags::NONBLOCK)?;
+        }
+        let (output, errors) = (child.stdout.take(), child.stderr.take());
+        let (heard, words) = (Vec::new(), Vec::new());
+        Ok(Self { child, input, output, errors, heard, searched: 0, words })
+    }
+
+    /// The next line of stdout.
+    pub(super) fn listen(&mut self, patience: Patience<'_>) -> Heard {
+        let mut silent = Duration::ZERO;
+        loop {
+            if let Some(line) = self.take_line() {
+                return Heard::Line(line);
+            }
+            if self.output.is_none() {
+                return Heard::End;
+            }
+            if self.heard.len() > LONGEST_LINE {
+                return Heard::TooLong;
+            }
+            if patience.interrupt.is_some_and(Interrupt::is_raised) {
+                return Heard::Interrupted;
+            }
+            silent = if self.turn(&mut &[][..]) { Duration::ZERO } else { silent + TICK };
+            if patience.silence.is_some_and(|longest| silent >= longest) {
+                return Heard::Silence;
+            }
+        }
+    }
+
+    /// Sends all of it, listening meanwhile. An error if the far end does not take it.
+    pub(super) fn send(&mut self, mut bytes: &[u8], patience: Patience<'_>) -> io::Result<()> {
+        let mut silent = Duration::ZERO;
+        while !bytes.is_empty() {
+            if self.input.is_none() || self.output.is_none() {
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
+            if patience.interrupt.is_some_and(Interrupt::is_raised) {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            silent = if self.turn(&mut bytes) { Duration::ZERO } else { silent + TICK };
+            if patience.silence.is_some_and(|longest| silent >= longest) {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Passes over whatever is said until the agent introduces itself.
+    pub(super) fn hello(&mut self, patience: Patience<'_>) -> Result<(), NoHello> {
+        let mut noise = 0;
+        loop {
+            match self.listen(patience) {
+                Heard::Line(line) => {
+                    let begin = line.find("{\"hello\":").unwrap_or(0);
+                    let said = line.get(begin..).unwrap_or_default();
+                    if let Ok(Answer::Hello { protocol, .. }) = serde_json::from_str(said) {
+                        return same(protocol).map_err(NoHello::Other);
+                    }
+                    noise += line.len();
+                    if noise > LONGEST_NOISE {
+                        return Err(NoHello::Ended);
+                    }
+                }
+                Heard::End | Heard::TooLong => return Err(NoHello::Ended),
+                Heard::Silence => return Err(NoHello::Silence),
+                Heard::Interrupted => return Err(NoHello::Interrupted),
+            }
+        }
+    }
+
+    /// Asks the agent, which has said hello. Ctrl-C is passed on: the agent stops at its next step
+    /// and says how it ended.
+    pub(super) fn ask(
+        &mut self,
+        request: Request,
+        interrupt: &Interrupt,
+        events: &mut dyn FnMut(Event),
+    ) -> Result<Reply, NoReply> {
+        let mut line = serde_json::to_vec(&Ask { protocol: PROTOCOL, request }).map_err(|e| {
+            NoReply::Said(CommandError::refused("cannot write a request").caused_by(&e))
+        })?;
+        line.push(b'\n');
+        let forever = Patience { silence: None, interrupt: None };
+        // What cannot be sent shows as an end below, where there may be an answer that says why.
+        let _ = self.send(&line, forever);
+        let mut patience = Patience { interrupt: Some(interrupt), ..forever };
+        loop {
+            match self.listen(patience) {
+                Heard::Line(line) => match serde_json::from_str(&line) {
+                    Ok(Answer::Event(event)) => events(event),
+                    Ok(Answer::Reply(reply)) => return Ok(reply),
+                    Ok(Answer::Failed(error)) => return Err(NoReply::Said(error)),
+                    Ok(Answer::Hello { .. }) => return Err(garbled("it began anew")),
+                    Err(error) => return Err(garbled(&error.to_string())),
+                },
+                Heard::Interrupted => {
+                    patience.interrupt = None;
+                    let _ = self.send(format!("{INTERRUPT}\n").as_bytes(), forever);
+                }
+                Heard::TooLong => return Err(garbled("it is too long")),
+                Heard::End | Heard::Silence => return Err(NoReply::Lost),
+            }
+        }
+    }
+
+    /// Ends it, and says what there is to say about the end.
+    pub(super) fn part(mut self) -> Parting {
+        let status = self.end();
+        let words = String::from_utf8_lossy(&self.words);
+        Parting {
+            words: words.lines().map(|line| line.trim().to_owned()).collect(),
+            status: match status {
+                Some(Ok(status)) => status.to_string(),
+                Some(Err(error)) => error.to_string(),
+                None => "it did not end".to_owned(),
+            },
+        }
+    }
+
+    /// Closes the child's input and sees it off; `None` if it had to be killed.
+    fn end(&mut self) -> Option<io::Result<ExitStatus>> {
+        self.input = None;
+        let mut waited = Duration::ZERO;
+        while self.output.is_some() && waited < PARTING {
+            // What is still said is not wanted, but a child that cannot say it does not end.
+            self.heard.clear();
+            self.searched = 0;
+            if !self.turn(&mut &[][..]) {
+                waited += TICK;
+            }
+        }
+        let ended = self.output.is_none();
+        if !ended {
+            // An error: it has ended by itself meanwhile.
+            let _ = self.child.kill();
+        }
+        let status = self.child.wait();
+        self.last_words();
+        ended.then_some(status)
+    }
+
+    /// What is left on stderr. Its end is not waited for: a master connection that ssh leaves in
+    /// the background (`ControlPersist`) keeps it open.
+    fn last_words(&mut self) {
+        let Some(errors) = &self.errors else { return };
+        if fcntl_getfl(errors)
+            .and_then(|flags| fcntl_setfl(errors, flags | OFlags::NONBLOCK))
+            .is_err()
+        {
+            return;
+        }
+        while self.hear_words() {}
+    }
+
+    fn take_line(&mut self) -> Option<String> {
+        let unsearched = self.heard.get(self.searched..).unwrap_or_default();
+        let Some(at) = unsearched.iter().position(|byte| *byte == b'\n') else {
+            self.searched = self.heard.len();
+            return None;
+        };
+        let rest = self.heard.split_off(self.searched + at + 1);
+        let mut line = std::mem::replace(&mut self.heard, rest);
+        self.searched = 0;
+        line.pop();
+        Some(String::from_utf8_lossy(&line).trim_end_matches('\r').to_owned())
+    }
+
+    /// Waits for at most a [`TICK`] until one of the pipes can go on, and lets it. False if none
+    /// could.
+    fn turn(&mut self, outgoing: &mut &[u8]) -> bool {
+        let [writable, readable, wordy] = self.ready(!outgoing.is_empty());
+        if writable {
+            self.write(outgoing);
+        }
+        if readable {
+            self.read();
+        }
+        if wordy && !self.hear_words() {
+            self.errors = None;
+        }
+        writable || readable || wordy
+    }
+
+    /// Which of stdin, stdout and stderr can go on.
+    fn ready(&self, to_send: bool) -> [bool; 3] {
+        let mut ends = [false; 3];
+        let mut watched: Vec<(usize, PollFd<'_>)> = Vec::with_capacity(3);
+        if let Some(input) = self.input.as_ref().filter(|_| to_send) {
+            watched.push((0, PollFd::new(input, PollFlags::OUT)));
+        }
+        if let Some(output) = &self.output {
+            watched.push((1, PollFd::new(output, PollFlags::IN)));
+        }
+        if let Some(errors) = &self.errors {
+            watched.push((2, PollFd::new(errors, PollFlags::IN)));
+        }
+        let mut fds: Vec<PollFd<'_>> = watched.iter().map(|(_, fd)| fd.clone()).collect();
+        let tick = Timespec { tv_sec: 0, tv_nsec: i64::from(TICK.subsec_nanos()) };
+        // A signal ends the wait early, as if nothing had happened.
+        if poll(&mut fds, Some(&tick)).is_ok() {
+            for ((end, _), fd) in watched.iter().zip(&fds) {
+                if let Some(ready) = ends.get_mut(*end) {
+                    *ready = !fd.revents().is_empty();
+                }
+            }
+        }
+        ends
+    }
+
+    fn write(&mut self, outgoing: &mut &[u8]) {
+        let Some(input) = &mut self.input else { return };
+        match input.write(outgoing) {
+            Ok(written) => *outgoing = outgoing.get(written..).unwrap_or_default(),
+            Err(error) if is_passing(&error) => {}
+            // The far end does not read any more; why, it may say on stdout or stderr.
+            Err(_) => self.input = None,
+        }
+    }
+
+    fn read(&mut self) {
+        let Some(output) = &mut self.output else { return };
+        let mut piece = [0; 64 * 1024];
+        match output.read(&mut piece) {
+            Ok(0) => self.output = None,
+            Ok(read) => self.heard.extend_from_slice(piece.get(..read).unwrap_or_default()),
+            Err(error) if is_passing(&error) => {}
+            Err(_) => self.output = None,
+        }
+    }
+
+    /// Reads from stderr once; false at its end.
+    fn hear_words(&mut self) -> bool {
+        let Some(errors) = &mut self.errors else { return false };
+        let mut piece = [0; 4096];
+        let Ok(read @ 1..) = errors.read(&mut piece) else { return false };
+        self.words.extend_from_slice(piece.get(..read).unwrap_or_default());
+        let too_much = self.words.len().saturating_sub(WORDS_KEPT);
+        self.words.drain(..too_much);
+        true
+    }
+}
+
+impl Drop for Conversation {
+    /// The agent ends when its input does.
+    fn drop(&mut self) {
+        if self.input.is_some() || self.output.is_some() {
+            let _ = self.end();
+        }
+    }
+}
+
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
+
+fn garbled(how: &str) -> NoReply {
+    NoReply::Garbled(
+        CommandError::refused("the agent said something that cannot be understood").because(how),
+    )
+}

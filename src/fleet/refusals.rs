@@ -1,0 +1,257 @@
+//! ssh's words, and those of the first script on a host, as errors with the command to type next.
+//! Pure.
+//!
+//! ssh ends with 255 for everything that is its own, so its words are all there is to go by.
+
+use super::payload::platform;
+use crate::error::CommandError;
+
+/// Where a connection leads, for messages and for hints.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Destination {
+    /// The server's name in the inventory.
+    pub(super) name: String,
+    /// Its address as ssh takes it.
+    pub(super) address: String,
+    /// Whom to log in as; `None` if that is up to `ssh_config`.
+    pub(super) user: Option<String>,
+    /// The port; `None` if that is up to `ssh_config`.
+    pub(super) port: Option<u16>,
+    /// The private key.
+    pub(super) key: Option<String>,
+}
+
+impl Destination {
+    /// `user@address`.
+    pub(super) fn shown(&self) -> String {
+        let user = self.user.as_ref().map_or(String::new(), |user| format!("{user}@"));
+        format!("{user}{}", self.address)
+    }
+
+    /// The command that logs in by hand.
+    fn by_hand(&self) -> String {
+        let key = self.key.as_ref().map_or(String::new(), |key| format!(" -i {key}"));
+        let port = self.port.map_or(String::new(), |port| format!(" -p {port}"));
+        format!("ssh{key}{port} {}", self.shown())
+    }
+
+    /// The name in `known_hosts`.
+    fn known_as(&self) -> String {
+        match self.port {
+            Some(port) if port != 22 => format!("'[{}]:{port}'", self.address),
+            _ => self.address.clone(),
+        }
+    }
+}
+
+/// What ssh says, what it means, and what to do about it. The first that is found counts, so the
+/// particular stands before the general.
+const MEANINGS: &[(&str, Meaning)] = &[
+    ("REMOTE HOST IDENTIFICATION HAS CHANGED", Meaning::KeyChanged),
+    ("Host key verification failed", Meaning::KeyUnknown),
+    ("host key is known", Meaning::KeyUnknown),
+    ("Could not resolve hostname", Meaning::NoSuchName),
+    ("Connection refused", Meaning::NobodyListens),
+    ("timed out", Meaning::NoAnswer),
+    ("No route to host", Meaning::NoAnswer),
+    ("Network is unreachable", Meaning::NoAnswer),
+    ("not responding", Meaning::NoAnswer),
+    ("UNPROTECTED PRIVATE KEY FILE", Meaning::OpenKey),
+    ("Permission denied", Meaning::NotLetIn),
+    ("Too many authentication failures", Meaning::NotLetIn),
+    ("Bad owner or permissions", Meaning::BadConfig),
+    ("Bad configuration option", Meaning::BadConfig),
+    ("terminating,", Meaning::BadConfig),
+    ("Connection closed", Meaning::HungUp),
+    ("Connection reset", Meaning::HungUp),
+    ("kex_exchange_identification", Meaning::HungUp),
+];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    KeyChanged,
+    KeyUnknown,
+    NoSuchName,
+    NobodyListens,
+    NoAnswer,
+    OpenKey,
+    NotLetIn,
+    BadConfig,
+    HungUp,
+}
+
+/// Why there is no connection, by the words that ssh left; `None` if they say nothing about it.
+pub(super) fn refused(to: &Destination, words: &[String]) -> Option<CommandError> {
+    let (said, meaning) = MEANINGS.iter().find_map(|(said, meaning)| {
+        words.iter().find(|line| line.contains(said)).map(|line| (line, *meaning))
+    })?;
+    let (shown, by_hand) = (to.shown(), to.by_hand());
+    let error = |message: String, hint: String| CommandError::refused(message).hint(hint);
+    Some(match meaning {
+        Meaning::KeyChanged => error(
+            format!("the host key of {shown} has changed: another machine, or somebody in between"),
+            format!(
+                "if the server was set up anew, forget the old key: ssh-keygen -R {}; {by_hand}",
+                to.known_as()
+            ),
+        ),
+        Meaning::KeyUnknown => error(
+            format!("the host key of {shown} is not known here"),
+            format!("log in once by hand and compare its fingerprint: {by_hand}"),
+        ),
+        Meaning::NoSuchName => error(
+            format!("the address of {shown} cannot be found").as_str().to_owned(),
+            format!("mend `host` of server {} in the inventory", to.name),
+        )
+        .because(without_prefix(said)),
+        Meaning::NobodyListens => error(
+            format!("{shown} refuses the connection: no SSH server listens there"),
+            format!("see that it runs and that `port` is right: {by_hand}"),
+        ),
+        Meaning::NoAnswer => error(
+            format!("{shown} does not answer"),
+            format!("see that it is up and that nothing in between keeps SSH out: {by_hand}"),
+        )
+        .because(without_prefix(said)),
+        Meaning::OpenKey => error(
+            format!("ssh does not use the private key for {shown}: others may read it"),
+            format!("chmod 600 {}", to.key.as_deref().unwrap_or("~/.ssh/id_ed25519")),
+        ),
+        Meaning::NotLetIn => error(
+            format!("{shown} does not let us log in"),
+            format!("try it by hand, it must not ask for a password: {by_hand} true"),
+        )
+        .because(without_prefix(said)),
+        Meaning::BadConfig => error(
+            "ssh does not like its own configuration".to_owned(),
+            format!("mend it until this works: {by_hand} true"),
+        )
+        .because(said.as_str()),
+        Meaning::HungUp => error(
+            format!("{shown} closed the connection before the login"),
+            format!("see that it takes more than a few at once (MaxStartups): {by_hand} true"),
+        )
+        .because(without_prefix(said)),
+    })
+}
+
+/// The connection was made, but nothing of ours was said over it.
+pub(super) fn unintelligible(
+    to: &Destination,
+    words: &[String],
+    noise: &[String],
+    status: &str,
+) -> CommandError {
+    let all: Vec<&str> = noise.iter().chain(words).map(String::as_str).collect();
+    let last = all.len().saturating_sub(3);
+    let said = all.get(last..).unwrap_or_default().join("; ");
+    CommandError::refused(format!("{} runs no command for us", to.shown()))
+        .because(if said.is_empty() { status.to_owned() } else { said })
+        .hint(format!("its login shell must run commands, try it: {} true", to.by_hand()))
+}
+
+/// The first script on the host gave up.
+pub(super) fn gave_up(to: &Destination, at: &str, words: &str) -> CommandError {
+    let shown = to.shown();
+    match at {
+        "place" => CommandError::refused(format!("no folder of {shown} can hold a program"))
+            .because(format!("tried {words}"))
+            .hint("one of them must be writable and on a file system without noexec"),
+        "write" => CommandError::refused(format!("cannot put supervisor-sync on {shown}"))
+            .because(words)
+            .hint(format!("see that there is room: {} df -h", to.by_hand())),
+        "unfit" => CommandError::refused(format!(
+            "this supervisor-sync, for {}, does not run on {shown}, which is {words}",
+            platform()
+        ))
+        .hint("install a supervisor-sync of the same release there, on the PATH; it will be used"),
+        "root" => CommandError::refused(format!("{words} of {shown} is not root"))
+            .hint(format!("write `privilege: sudo` for server {}, or log in as root", to.name)),
+        "tools" => CommandError::refused(format!("{shown} lacks {words}")).hint(
+            "install it (Debian: coreutils), or a supervisor-sync of the same release, there",
+        ),
+        _ => CommandError::refused(format!("{shown} gave up: {at} {words}")),
+    }
+}
+
+/// `ssh: connect to host x port 22: Connection refused` without who says so.
+fn without_prefix(said: &str) -> &str {
+    said.strip_prefix("ssh: ").unwrap_or(said)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn web1() -> Destination {
+        Destination {
+            name: "web1".into(),
+            address: "203.0.113.10".into(),
+            user: Some("deployer".into()),
+            port: Some(2222),
+            key: None,
+        }
+    }
+
+    fn of(words: &[&str]) -> Option<CommandError> {
+        let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+        refused(&web1(), &words)
+    }
+
+    #[test]
+    fn each_of_sshs_refusals_has_a_message_and_a_command() {
+        let cases: &[(&[&str], &str, &str)] = &[
+            (
+                &[
+                    "@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!  @",
+                    "Host key verification failed.",
+                ],
+                "has changed",
+                "ssh-keygen -R '[203.0.113.10]:2222'",
+            ),
+            (&["Host key verification failed."], "is not known here", "ssh -p 2222 deployer@203"),
+            (
+                &["ssh: Could not resolve hostname web1: Name or service not known"],
+                "cannot be found: Could not resolve",
+                "`host` of server web1",
+            ),
+            (
+                &["ssh: connect to host 203.0.113.10 port 22: Connection refused"],
+                "no SSH server listens",
+                "-p 2222",
+            ),
+            (
+                &["ssh: connect to host 203.0.113.10 port 22: Connection timed out"],
+                "does not answer",
+                "see that it is up",
+            ),
+            (
+                &["Connection timed out during banner exchange"],
+                "does not answer: Connection timed out during banner exchange",
+                "",
+            ),
+            (
+                &["deployer@203.0.113.10: Permission denied (publickey)."],
+                "does not let us log in: deployer@203.0.113.10: Permission denied",
+                " true",
+            ),
+            (
+                &["kex_exchange_identification: Connection closed by remote host"],
+                "closed the connection before the login",
+                "MaxStartups",
+            ),
+        ];
+        for (words, message, hint) in cases {
+            let error = of(words).unwrap().to_string();
+            let (first, rest) = error.split_once('\n').unwrap();
+            assert!(first.contains(message), "{error}");
+            assert!(rest.contains(hint), "{error}");
+        }
+    }
+
+    #[test]
+    fn other_words_are_not_guessed_at() {
+        assert_eq!(of(&["sudo: a password is required"]), None);
+        assert_eq!(of(&[]), None);
+    }
+}
