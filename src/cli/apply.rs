@@ -3,9 +3,9 @@
 use clap::Args;
 use serde::Serialize;
 
-pub(super) use super::carry_out::{Order, carry_out};
+use super::carry_out::{Order, What, carry_out};
 use super::fleet::RolloutArguments;
-use super::selected::SelectionArguments;
+use super::selected::{ProgramArguments, SelectionArguments};
 use super::{Context, plan};
 use crate::apply::{ApplyOptions, Outcome};
 use crate::error::{CommandError, ErrorKind};
@@ -17,7 +17,7 @@ use crate::report::Screen;
 #[derive(Debug, Args)]
 pub(super) struct ApplyArguments {
     #[command(flatten)]
-    selection: SelectionArguments,
+    selection: ProgramArguments,
     #[command(flatten)]
     what: plan::WhatArguments,
     #[command(flatten)]
@@ -56,17 +56,12 @@ struct HowArguments {
 
 impl HowArguments {
     fn order(&self, goal: Goal, options: PlanOptions, purpose: String) -> Order {
+        let apply =
+            ApplyOptions { verify: !self.no_verify, rollback: !self.no_rollback, record: true };
         Order {
-            goal,
-            options,
-            apply: ApplyOptions {
-                verify: !self.no_verify,
-                rollback: !self.no_rollback,
-                record: true,
-            },
+            what: What::Apply { goal, options, apply, purpose },
             ask: !self.yes,
             lock_wait: self.lock_wait,
-            purpose,
             rules: self.rollout.rules(),
         }
     }
@@ -77,7 +72,7 @@ pub(super) fn run(
     arguments: &ApplyArguments,
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
-    let work = context.selected(&arguments.selection, screen)?;
+    let work = context.selected_programs(&arguments.selection, screen)?;
     let options = arguments.what.options();
     let order = arguments.how.order(Goal::Inventory, options, "apply".to_owned());
     carry_out(context, &work, &order, screen)

@@ -2,6 +2,7 @@
 //! batches, and say how each host ended.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 
 use serde::Serialize;
 
@@ -13,9 +14,12 @@ use crate::apply::{ApplyOptions, Outcome, SiteReport};
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::fleet::rollout::{NotReached, Rules, Told, Verdict, roll_out};
-use crate::host::{AppliedSite, ApplyRequest, Goal, PlannedSite, Reply, Request, Target};
-use crate::inventory::Domain;
-use crate::plan::PlanOptions;
+use crate::host::{
+    AppliedSite, ApplyRequest, ChosenSite, ControlRequest, Goal, PlannedSite, Reply, Request,
+    Target,
+};
+use crate::inventory::{Domain, Site};
+use crate::plan::{Control, PlanOptions};
 use crate::report::{Mode, Screen};
 
 /// How many connections are kept open while the person looks at the plans; the hosts beyond are
@@ -26,15 +30,20 @@ const CONNECTIONS_KEPT: usize = 200;
 const FAILURES_SHOWN: usize = 10;
 const LOG_LINES_SHOWN: usize = 3;
 
-/// One apply as the command line has it.
+/// What is carried out.
+pub(super) enum What {
+    /// An apply, a rollback or a restart.
+    Apply { goal: Goal, options: PlanOptions, apply: ApplyOptions, purpose: String },
+    /// A start or a stop.
+    Control { control: Control, verify: bool },
+}
+
+/// A command that changes hosts, as the command line has it.
 pub(super) struct Order {
-    pub(super) goal: Goal,
-    pub(super) options: PlanOptions,
-    pub(super) apply: ApplyOptions,
+    pub(super) what: What,
     /// Whether the plan is shown and asked about first.
     pub(super) ask: bool,
     pub(super) lock_wait: u64,
-    pub(super) purpose: String,
     /// How it goes from host to host.
     pub(super) rules: Rules,
 }
@@ -47,13 +56,16 @@ pub(super) fn carry_out(
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
     let mut telling = Telling::new(work.len(), order.ask, screen);
-    let begun = if order.ask {
-        let Some(begun) = plan_and_ask(context, work, order, &mut telling)? else {
-            return Ok(telling.ends.exit_status(work.len()));
-        };
-        begun
-    } else {
-        work.iter().map(Begun::new).collect()
+    let begun = match &order.what {
+        What::Apply { goal, options, .. } if order.ask => {
+            let parallel = order.rules.parallel;
+            let planned = plan_and_ask(context, work, (*goal, options), parallel, &mut telling)?;
+            let Some(begun) = planned else {
+                return Ok(telling.ends.exit_status(work.len()));
+            };
+            begun
+        }
+        What::Apply { .. } | What::Control { .. } => work.iter().map(Begun::new).collect(),
     };
     let names: Vec<&str> = begun.iter().map(|begun| begun.work.host.name.as_str()).collect();
     let on_one = |begun: Begun<'_>, events: &mut dyn FnMut(Event)| {
@@ -98,19 +110,20 @@ impl<'w> Begun<'w> {
 fn plan_and_ask<'w>(
     context: &Context,
     work: &'w [Work],
-    order: &Order,
+    (goal, options): (Goal, &PlanOptions),
+    parallel: NonZeroUsize,
     telling: &mut Telling<'_>,
 ) -> Result<Option<Vec<Begun<'w>>>, CommandError> {
     let on_one = |work: &'w Work, _: &mut dyn FnMut(Event)| {
         let planned = context.connect(&work.host).and_then(|mut target| {
-            let plans = plan::ask(target.as_mut(), work, order.goal, order.options.clone())?;
+            let plans = plan::ask(target.as_mut(), work, goal, options.clone())?;
             // Nothing will be asked of it again.
             Ok((plans.iter().any(is_to_apply).then_some(target), plans))
         });
         let verdict = if planned.is_ok() { Verdict::Done } else { Verdict::Failed };
         (planned, verdict)
     };
-    let rules = Rules::all(order.rules.parallel);
+    let rules = Rules::all(parallel);
     let stop = || context.interrupt.is_raised();
     let planned = roll_out(work.iter().collect(), rules, &stop, &on_one, &mut |_| {});
     let mut plans = Vec::new();
@@ -187,18 +200,38 @@ fn apply_on(
         Some(host) => host,
         None => context.connect(&begun.work.host)?,
     };
-    let request = Request::Apply(Box::new(ApplyRequest {
-        sites: begun.work.sites.clone(),
-        goal: order.goal,
-        plan: order.options.clone(),
-        apply: order.apply.clone(),
-        shown: begun.shown,
-        lock_wait: order.lock_wait,
-        purpose: order.purpose.clone(),
-    }));
+    let request = request(begun.work, begun.shown, order);
     match host.ask(request, events)? {
         Reply::Applied { sites } => Ok(sites),
         _ => Err(unexpected()),
+    }
+}
+
+fn request(work: &Work, shown: BTreeMap<Domain, String>, order: &Order) -> Request {
+    let lock_wait = order.lock_wait;
+    match &order.what {
+        What::Apply { goal, options, apply, purpose } => Request::Apply(Box::new(ApplyRequest {
+            sites: work.sites.clone(),
+            goal: *goal,
+            plan: PlanOptions { programs: work.programs.clone(), ..options.clone() },
+            apply: apply.clone(),
+            shown,
+            lock_wait,
+            purpose: purpose.clone(),
+        })),
+        What::Control { control, verify } => {
+            let chosen = |site: &Site| ChosenSite {
+                site: site.clone(),
+                programs: (!work.programs.is_empty())
+                    .then(|| work.programs.iter().cloned().collect()),
+            };
+            Request::Control(Box::new(ControlRequest {
+                sites: work.sites.iter().map(chosen).collect(),
+                control: *control,
+                verify: *verify,
+                lock_wait,
+            }))
+        }
     }
 }
 

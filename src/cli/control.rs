@@ -3,12 +3,10 @@
 use clap::Args;
 
 use super::Context;
-use super::apply::Ends;
-use super::programs::{OnHost, ProgramArguments};
-use super::selected::unexpected;
-use crate::apply::Outcome;
-use crate::error::{CommandError, ErrorKind};
-use crate::host::{AppliedSite, ControlRequest, Reply, Request, Target};
+use super::carry_out::{Order, What, carry_out};
+use super::fleet::{ParallelArguments, RolloutArguments};
+use super::selected::ProgramArguments;
+use crate::error::CommandError;
 use crate::plan::Control;
 use crate::report::Screen;
 
@@ -22,6 +20,8 @@ pub(super) struct StartArguments {
     /// Seconds to wait for an apply on the same host
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     lock_wait: u64,
+    #[command(flatten)]
+    rollout: RolloutArguments,
 }
 
 #[derive(Debug, Args)]
@@ -31,13 +31,8 @@ pub(super) struct StopArguments {
     /// Seconds to wait for an apply on the same host
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     lock_wait: u64,
-}
-
-/// One of the two as the command line has it.
-struct Order {
-    control: Control,
-    verify: bool,
-    lock_wait: u64,
+    #[command(flatten)]
+    parallel: ParallelArguments,
 }
 
 pub(super) fn start(
@@ -45,86 +40,30 @@ pub(super) fn start(
     arguments: &StartArguments,
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
-    let StartArguments { selection, no_verify, lock_wait } = arguments;
-    let order = Order { control: Control::Start, verify: !no_verify, lock_wait: *lock_wait };
-    carry_out(context, selection, &order, screen)
+    let StartArguments { selection, no_verify, lock_wait, rollout } = arguments;
+    let work = context.selected_programs(selection, screen)?;
+    let what = What::Control { control: Control::Start, verify: !no_verify };
+    let order = Order { what, ask: false, lock_wait: *lock_wait, rules: rollout.rules() };
+    carry_out(context, &work, &order, screen)
 }
 
+/// Nothing on the disk says that they are stopped: supervisord itself starts them again when it is
+/// started, and an apply leaves them as they are.
 pub(super) fn stop(
     context: &Context,
     arguments: &StopArguments,
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
-    let StopArguments { selection, lock_wait } = arguments;
-    let order = Order { control: Control::Stop, verify: false, lock_wait: *lock_wait };
-    carry_out(context, selection, &order, screen)
-}
-
-fn carry_out(
-    context: &Context,
-    selection: &ProgramArguments,
-    order: &Order,
-    screen: &mut Screen,
-) -> Result<u8, CommandError> {
+    let StopArguments { selection, lock_wait, parallel } = arguments;
     let work = context.selected_programs(selection, screen)?;
-    let several = work.len() > 1;
-    let mut ends = Ends::default();
-    for on_host in &work {
-        let name = on_host.host.name.as_str();
-        let done = context
-            .connect(&on_host.host)
-            .and_then(|mut host| ask(host.as_mut(), on_host, several, order, screen));
-        match done {
-            Ok(sites) => {
-                ends.tell(name, several, &sites, screen);
-                if order.control == Control::Stop {
-                    tell_of_stop(&sites, screen);
-                }
-            }
-            Err(error) => {
-                screen.error(Some(name), &error);
-                ends.failed.push(error.kind);
-            }
-        }
-        if context.interrupt.is_raised() {
-            return Ok(ErrorKind::Interrupted.exit_status());
-        }
+    let what = What::Control { control: Control::Stop, verify: false };
+    let order = Order { what, ask: false, lock_wait: *lock_wait, rules: parallel.rules() };
+    let status = carry_out(context, &work, &order, screen)?;
+    if status == 0 {
+        screen.print(
+            "What is stopped counts as stopped by hand: an apply leaves it so. Start it again: \
+             supervisor-sync start\n",
+        );
     }
-    Ok(ends.exit_status(work.len()))
-}
-
-fn ask(
-    host: &mut dyn Target,
-    on_host: &OnHost,
-    several: bool,
-    order: &Order,
-    screen: &mut Screen,
-) -> Result<Vec<AppliedSite>, CommandError> {
-    let request = Request::Control(Box::new(ControlRequest {
-        sites: on_host.sites.clone(),
-        control: order.control,
-        verify: order.verify,
-        lock_wait: order.lock_wait,
-    }));
-    let name = on_host.host.name.as_str();
-    match host.ask(request, &mut |event| screen.event(name, several, &event))? {
-        Reply::Applied { sites } => Ok(sites),
-        _ => Err(unexpected()),
-    }
-}
-
-/// Nothing on the disk says that they are stopped: supervisord itself starts them again when it is
-/// started, and an apply leaves them as they are.
-fn tell_of_stop(sites: &[AppliedSite], screen: &mut Screen) {
-    let stopped = |applied: &&AppliedSite| {
-        let report = applied.report.as_ref();
-        report.is_ok_and(|report| matches!(report.outcome, Outcome::Applied { .. }))
-    };
-    for applied in sites.iter().filter(stopped) {
-        let site = &applied.site;
-        screen.print(&format!(
-            "They count as stopped by hand: an apply leaves them so. Start them: \
-             supervisor-sync start --site {site}\n"
-        ));
-    }
+    Ok(status)
 }

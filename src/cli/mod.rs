@@ -10,7 +10,6 @@ mod generate;
 mod history;
 mod plan;
 mod playbook;
-mod programs;
 mod restart;
 mod runner;
 mod selected;

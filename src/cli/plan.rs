@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::Context;
 use super::fleet::{ParallelArguments, Unanswered, folded, named};
-use super::selected::{SelectionArguments, Work, unexpected};
+use super::selected::{ProgramArguments, Work, unexpected};
 use crate::error::{CommandError, ErrorKind};
 use crate::host::{Goal, PlannedSite, Reply, Request, Target};
 use crate::plan::{Override, PlanOptions, PlanView};
@@ -17,7 +17,7 @@ const CHANGES: u8 = 3;
 #[derive(Debug, Args)]
 pub(super) struct PlanArguments {
     #[command(flatten)]
-    selection: SelectionArguments,
+    selection: ProgramArguments,
     #[command(flatten)]
     what: WhatArguments,
     /// Exit with status 3 if there is something to do
@@ -66,7 +66,7 @@ pub(super) fn run(
     arguments: &PlanArguments,
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
-    let work = context.selected(&arguments.selection, screen)?;
+    let work = context.selected_programs(&arguments.selection, screen)?;
     let options = arguments.what.options();
     let plans = context.on_each(&work, arguments.parallel.rules(), &|work, host| {
         ask(host, work, Goal::Inventory, options.clone())
@@ -101,6 +101,7 @@ pub(super) fn ask(
     goal: Goal,
     options: PlanOptions,
 ) -> Result<Vec<PlannedSite>, CommandError> {
+    let options = PlanOptions { programs: work.programs.clone(), ..options };
     let request = Request::Plan { sites: work.sites.clone(), goal, options };
     match host.ask(request, &mut |_| {})? {
         Reply::Plans { sites } => Ok(sites),

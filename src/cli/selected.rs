@@ -1,5 +1,6 @@
-//! `--site`, `--on`: the part of the inventory a command is about, and the doors to its hosts.
+//! `--site`, `--on`, `--program`: the part of the inventory a command is about, and the doors to its hosts.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -8,7 +9,7 @@ use super::Context;
 use crate::error::CommandError;
 use crate::fleet::{SshHost, SudoHost};
 use crate::host::{LocalHost, Target};
-use crate::inventory::{self, Connection, Host, Inventory, Privilege, Selector, Site};
+use crate::inventory::{self, Connection, Host, Inventory, Privilege, ProgramName, Selector, Site};
 use crate::report::{Mode, Screen};
 use crate::system::users;
 
@@ -23,10 +24,22 @@ pub(super) struct SelectionArguments {
     pub(super) hosts: Vec<String>,
 }
 
+/// Which programs of which sites on which hosts.
+#[derive(Debug, Args)]
+pub(super) struct ProgramArguments {
+    #[command(flatten)]
+    selection: SelectionArguments,
+    /// Only these programs (comma separated, `*` for any text)
+    #[arg(long = "program", value_name = "NAME")]
+    programs: Vec<String>,
+}
+
 /// A host with the sites that are selected on it.
 pub(super) struct Work {
     pub(super) host: Host,
     pub(super) sites: Vec<Site>,
+    /// The programs that are meant, of whichever of the sites; empty for all.
+    pub(super) programs: Vec<ProgramName>,
 }
 
 impl Context {
@@ -50,12 +63,35 @@ impl Context {
         arguments: &SelectionArguments,
         screen: &mut Screen,
     ) -> Result<Vec<Work>, CommandError> {
+        self.chosen(arguments, &[], screen)
+    }
+
+    /// The same with the programs that are meant.
+    pub(super) fn selected_programs(
+        &self,
+        arguments: &ProgramArguments,
+        screen: &mut Screen,
+    ) -> Result<Vec<Work>, CommandError> {
+        self.chosen(&arguments.selection, &arguments.programs, screen)
+    }
+
+    fn chosen(
+        &self,
+        arguments: &SelectionArguments,
+        programs: &[String],
+        screen: &mut Screen,
+    ) -> Result<Vec<Work>, CommandError> {
         let inventory = self.inventory(screen)?;
-        let selector = Selector::new(&arguments.sites, &arguments.hosts, &[])?;
+        let selector = Selector::new(&arguments.sites, &arguments.hosts, programs)?;
         let selection = selector.select(&inventory)?.with_sites()?;
-        let work = |host: inventory::SelectedHost<'_>| Work {
-            host: host.host.clone(),
-            sites: host.sites.iter().map(|selected| selected.site.clone()).collect(),
+        let work = |host: inventory::SelectedHost<'_>| {
+            let named = host.sites.iter().filter_map(|site| site.programs.as_ref()).flatten();
+            let programs: BTreeSet<&ProgramName> = named.collect();
+            Work {
+                host: host.host.clone(),
+                sites: host.sites.iter().map(|selected| selected.site.clone()).collect(),
+                programs: programs.into_iter().cloned().collect(),
+            }
         };
         Ok(selection.hosts.into_iter().map(work).collect())
     }
