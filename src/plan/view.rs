@@ -96,6 +96,13 @@ pub struct GroupView {
     pub stop_seconds: u32,
 }
 
+impl GroupView {
+    /// The processes that stay stopped, each as supervisorctl shows it.
+    pub fn stopped_processes(&self) -> impl Iterator<Item = String> {
+        self.stopped.iter().map(|name| crate::supervisord::display_name(&self.group, name))
+    }
+}
+
 impl From<&SitePlan> for PlanView {
     fn from(plan: &SitePlan) -> Self {
         let SitePlan {

@@ -6,7 +6,6 @@ use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::plan::{GroupAction, PlanView, Reason, Refusal};
 use crate::report::describe::{Line, describe};
-use crate::supervisord::display_name;
 
 /// An error as the playbook prints it.
 pub(super) struct Words {
@@ -107,8 +106,7 @@ pub(super) fn remark(plan: &PlanView, output: &mut Output<'_>) {
             }
             (GroupAction::Remove, _) => {}
             _ => {
-                for name in &group.stopped {
-                    let process = display_name(&group.group, name);
+                for process in group.stopped_processes() {
                     output.arrow(&format!("Note: {process} stays stopped, as it was by hand"));
                 }
             }

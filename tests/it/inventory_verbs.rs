@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod apply;
+mod asked;
 mod history;
 mod obstacles;
 mod plan;
+mod scaling;
 mod secrets;
 
 use crate::site::{Host, Run};

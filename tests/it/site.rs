@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use supervisor_sync::inventory::{AbsolutePath, Domain};
@@ -333,6 +333,11 @@ impl Invocation {
         self
     }
 
+    pub(crate) fn stdin(&mut self, stdin: Stdio) -> &mut Self {
+        self.0.stdin(stdin);
+        self
+    }
+
     /// Runs it as somebody else, which only root can.
     pub(crate) fn become_user(&mut self, name: &str) -> &mut Self {
         let user = users::find(name).unwrap().unwrap();
@@ -368,6 +373,11 @@ pub(crate) struct Running {
 impl Running {
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Its stdin, where that is a pipe.
+    pub(crate) fn keyboard(&mut self) -> ChildStdin {
+        self.child.stdin.take().unwrap()
     }
 
     /// What it has written to stdout so far.
