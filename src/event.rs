@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::inventory::Domain;
+use crate::inventory::{Domain, ProgramName};
 use crate::plan::PlanView;
 
 /// Something worth telling while an apply runs.
@@ -43,6 +43,11 @@ pub enum Event {
         /// What.
         change: ProcessChange,
     },
+    /// A line of a program's log.
+    LogLine(LogLine),
+    /// Nothing has happened for a while. It is sent so that a far end finds out that nobody listens
+    /// any more.
+    Alive,
     /// Something a person should know, which stops nothing.
     Note {
         /// Whose.
@@ -103,6 +108,17 @@ pub enum Step {
     Commit,
     /// Everything is put back.
     Undo,
+}
+
+/// A line of a program's log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// Whose.
+    pub site: Domain,
+    /// Its program.
+    pub program: ProgramName,
+    /// The line, as the program wrote it; what is no UTF-8 is replaced.
+    pub text: String,
 }
 
 /// What processes are waited for.

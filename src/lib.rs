@@ -10,7 +10,7 @@
 //! 6. [`supervisord`]: the daemon, over XML-RPC. [`system`]: files, users, clock. [`state`]: what
 //!    outlives the process.
 //! 7. [`fleet`]: the same as another user or on another machine, over a pipe.
-//! 8. [`report`]: what people and machines see of it.
+//! 8. [`report`]: what people and machines see of it. [`status`]: what is wanted beside what runs.
 //!
 //! [`host`] wires 2 to 6 for one machine; [`playbook`] and [`cli`] are its two front doors.
 
@@ -28,5 +28,6 @@ pub mod playbook;
 pub mod report;
 pub mod runner;
 pub mod state;
+pub mod status;
 pub mod supervisord;
 pub mod system;

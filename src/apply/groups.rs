@@ -206,7 +206,7 @@ impl Doors<'_> {
             match (call, answer) {
                 (Call::RemoveProcessGroup(_), Err(fault)) if fault.code == FaultCode::BadName => {}
                 (Call::AddProcessGroup(_), Err(fault))
-                    if fault.code == FaultCode::AlreadyAdded && reached => {}
+                    if fault.code == FaultCode::AlreadyAdded && !item.remove => {}
                 (Call::RemoveProcessGroup(group) | Call::AddProcessGroup(group), Err(fault)) => {
                     if reached {
                         failures.push(failed(&group, format!("was not updated: {fault}")));

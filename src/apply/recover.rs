@@ -13,6 +13,7 @@ use crate::event::{Event, Step};
 use crate::plan::SitePlan;
 use crate::state::{Journal, JournalPhase};
 use crate::supervisord::ProcessState;
+use crate::system::files::staged_path;
 
 impl Doors<'_> {
     /// Records the revision and drops the journal. What an apply that records nothing found
@@ -113,6 +114,10 @@ impl Doors<'_> {
 pub fn recover(doors: &mut Doors<'_>) -> Result<(), CommandError> {
     for site in doors.state.sites(doors.files)? {
         let interrupted = doors.state.interrupted(doors.files, &site)?;
+        for file in interrupted.finished.iter().flat_map(|journal| &journal.files) {
+            // Left by an undo that failed and could not even say so in the journal.
+            let _ = doors.files.remove(&staged_path(&file.path));
+        }
         if let Some((phase, journal)) = &interrupted.undone_first {
             let rest = match phase {
                 JournalPhase::Undo => interrupted.finished.as_ref(),

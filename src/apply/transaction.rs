@@ -9,7 +9,7 @@ use crate::error::{CommandError, ErrorKind};
 use crate::event::{Event, Step};
 use crate::inventory::Domain;
 use crate::plan::{FileChange, SitePlan};
-use crate::state::journal::Content;
+use crate::state::journal::{Content, JournaledFile};
 use crate::state::{Journal, JournalPhase};
 use crate::supervisord::{Answer, Call, Reload};
 use crate::system::files::{Entry, FileContent, Files, staged_path};
@@ -209,35 +209,17 @@ pub(super) struct NotRestored {
 /// goes goes first: on a full disk that is the room for what comes back.
 pub(super) fn restore(files: &dyn Files, journal: &Journal) -> Vec<NotRestored> {
     let mut errors = Vec::new();
+    let mut is_changed = false;
     let (goes, comes_back): (Vec<_>, Vec<_>) =
         journal.files.iter().partition(|file| file.before == Content::Absent);
     for file in goes.into_iter().chain(comes_back) {
-        let staged = staged_path(&file.path);
-        let put_back = || -> std::io::Result<()> {
-            let now = files.read(&file.path)?;
-            if is(&now, &file.before) {
-                return files.remove(&staged);
+        match put_back(files, file) {
+            Ok(changed) => is_changed |= changed,
+            Err(error) => {
+                let edited = error.kind() == std::io::ErrorKind::ResourceBusy;
+                let what = format!("{}: {error}", file.path.display());
+                errors.push(NotRestored { what, edited });
             }
-            if !is(&now, &file.after) && now != Entry::Absent {
-                let edited = std::io::ErrorKind::ResourceBusy;
-                return Err(std::io::Error::new(edited, "somebody has edited it since"));
-            }
-            match &file.before {
-                Content::Absent => files.remove(&file.path)?,
-                Content::File(content) => {
-                    files.stage(&staged, content)?;
-                    files.rename(&staged, &file.path)?;
-                }
-                Content::Link(target) => {
-                    files.stage_link(&staged, target)?;
-                    files.rename(&staged, &file.path)?;
-                }
-            }
-            files.remove(&staged)
-        };
-        if let Err(error) = put_back() {
-            let edited = error.kind() == std::io::ErrorKind::ResourceBusy;
-            errors.push(NotRestored { what: format!("{}: {error}", file.path.display()), edited });
         }
     }
     for folder in journal.folders.iter().rev() {
@@ -246,10 +228,39 @@ pub(super) fn restore(files: &dyn Files, journal: &Journal) -> Vec<NotRestored> 
     }
     let folders = folders_of(journal);
     let folders: Vec<&Path> = folders.iter().map(PathBuf::as_path).collect();
-    if let Err(error) = files.sync(&folders) {
+    if is_changed && let Err(error) = files.sync(&folders) {
         errors.push(NotRestored { what: format!("syncing: {error}"), edited: false });
     }
     errors
+}
+
+/// Puts one file back, and says whether there was anything to put back.
+fn put_back(files: &dyn Files, file: &JournaledFile) -> std::io::Result<bool> {
+    let staged = staged_path(&file.path);
+    let now = files.read(&file.path)?;
+    if is(&now, &file.before) {
+        files.remove(&staged)?;
+        return Ok(false);
+    }
+    if !is(&now, &file.after) && now != Entry::Absent {
+        files.remove(&staged)?;
+        let edited = std::io::ErrorKind::ResourceBusy;
+        return Err(std::io::Error::new(edited, "somebody has edited it since"));
+    }
+    let written = match &file.before {
+        Content::Absent => files.remove(&file.path),
+        Content::File(content) => files.stage(&staged, content),
+        Content::Link(target) => files.stage_link(&staged, target),
+    };
+    let swapped = written.and_then(|()| match &file.before {
+        Content::Absent => files.remove(&staged),
+        Content::File(_) | Content::Link(_) => files.rename(&staged, &file.path),
+    });
+    if swapped.is_err() {
+        // The first error is the one to tell; a leftover goes with the next try.
+        let _ = files.remove(&staged);
+    }
+    swapped.map(|()| true)
 }
 
 fn is(entry: &Entry, content: &Content) -> bool {

@@ -63,7 +63,7 @@ impl Work {
                 GroupAction::Leave => continue,
                 GroupAction::Remove if !removed.contains(group.as_str()) => continue,
                 GroupAction::Replace { .. } if !changed.contains(group.as_str()) => {
-                    let Some(action) = instead_of_replacing(plan, group) else { continue };
+                    let Some(action) = plan.unseen.get(group).cloned() else { continue };
                     Item::new(group, &GroupChange { action, ..change.clone() }, None)
                 }
                 _ => Item::new(group, change, plan.stopped.get(group)),
@@ -149,17 +149,6 @@ impl Work {
             }
         }
         watched
-    }
-}
-
-/// What is still done to a group whose file changes without a change that supervisord sees.
-fn instead_of_replacing(plan: &SitePlan, group: &str) -> Option<GroupAction> {
-    let processes = plan.ran.get(group)?.clone();
-    match (plan.restart, &plan.interrupted) {
-        (true, _) => Some(GroupAction::Restart { processes }),
-        // It may have been stopped by the apply that never ended.
-        (false, Some(_)) => Some(GroupAction::Start { processes }),
-        (false, None) => None,
     }
 }
 

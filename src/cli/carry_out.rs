@@ -15,10 +15,9 @@ use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::fleet::rollout::{NotReached, Rules, Told, Verdict, roll_out};
 use crate::host::{
-    AppliedSite, ApplyRequest, ChosenSite, ControlRequest, Goal, PlannedSite, Reply, Request,
-    Target,
+    AppliedSite, ApplyRequest, ControlRequest, Goal, PlannedSite, Reply, Request, Target,
 };
-use crate::inventory::{Domain, Site};
+use crate::inventory::Domain;
 use crate::plan::{Control, PlanOptions};
 use crate::report::{Mode, Screen};
 
@@ -219,19 +218,12 @@ fn request(work: &Work, shown: BTreeMap<Domain, String>, order: &Order) -> Reque
             lock_wait,
             purpose: purpose.clone(),
         })),
-        What::Control { control, verify } => {
-            let chosen = |site: &Site| ChosenSite {
-                site: site.clone(),
-                programs: (!work.programs.is_empty())
-                    .then(|| work.programs.iter().cloned().collect()),
-            };
-            Request::Control(Box::new(ControlRequest {
-                sites: work.sites.iter().map(chosen).collect(),
-                control: *control,
-                verify: *verify,
-                lock_wait,
-            }))
-        }
+        What::Control { control, verify } => Request::Control(Box::new(ControlRequest {
+            sites: work.chosen(),
+            control: *control,
+            verify: *verify,
+            lock_wait,
+        })),
     }
 }
 

@@ -8,11 +8,13 @@ mod control;
 mod fleet;
 mod generate;
 mod history;
+mod logs;
 mod plan;
 mod playbook;
 mod restart;
 mod runner;
 mod selected;
+mod status;
 
 use std::path::PathBuf;
 
@@ -53,10 +55,14 @@ enum Verb {
     Plan(plan::PlanArguments),
     /// Make the hosts match the inventory
     Apply(apply::ApplyArguments),
+    /// Show what is wanted beside what runs
+    Status(status::StatusArguments),
     /// Start programs that do not run, and watch them
     Start(control::StartArguments),
     /// Stop programs; an apply leaves them stopped
     Stop(control::StopArguments),
+    /// Show the ends of the programs' logs, and follow them
+    Logs(logs::LogsArguments),
     /// Show the revisions applied to each site
     History(history::HistoryArguments),
     /// Go back to a former revision of a site
@@ -111,8 +117,10 @@ fn verb(cli: Cli, screen: &mut Screen) -> Result<u8, CommandError> {
         Verb::Check => check::run(&context, screen),
         Verb::Plan(arguments) => plan::run(&context, &arguments, screen),
         Verb::Apply(arguments) => apply::run(&context, &arguments, screen),
+        Verb::Status(arguments) => status::run(&context, &arguments, screen),
         Verb::Start(arguments) => control::start(&context, &arguments, screen),
         Verb::Stop(arguments) => control::stop(&context, &arguments, screen),
+        Verb::Logs(arguments) => logs::run(&context, &arguments, screen),
         Verb::History(arguments) => history::run(&context, &arguments, screen),
         Verb::Rollback(arguments) => apply::rollback(&context, &arguments, screen),
         Verb::Restart(arguments) => restart::run(&context, &arguments, screen),

@@ -8,7 +8,7 @@ use clap::Args;
 use super::Context;
 use crate::error::CommandError;
 use crate::fleet::{SshHost, SudoHost};
-use crate::host::{LocalHost, Target};
+use crate::host::{ChosenSite, LocalHost, Target};
 use crate::inventory::{self, Connection, Host, Inventory, Privilege, ProgramName, Selector, Site};
 use crate::report::{Mode, Screen};
 use crate::system::users;
@@ -40,6 +40,17 @@ pub(super) struct Work {
     pub(super) sites: Vec<Site>,
     /// The programs that are meant, of whichever of the sites; empty for all.
     pub(super) programs: Vec<ProgramName>,
+}
+
+impl Work {
+    /// Each site with the programs of it that are meant.
+    pub(super) fn chosen(&self) -> Vec<ChosenSite> {
+        let chosen = |site: &Site| ChosenSite {
+            site: site.clone(),
+            programs: (!self.programs.is_empty()).then(|| self.programs.iter().cloned().collect()),
+        };
+        self.sites.iter().map(chosen).collect()
+    }
 }
 
 impl Context {

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::{
-    AppliedSite, Instance, PlannedSite, Reply, Request, RevisionSummary, SiteHistory, Target,
-    runner,
+    AppliedSite, Instance, PlannedSite, Reply, Request, RevisionSummary, SiteHistory,
+    SiteStatusReply, Target, logs, runner,
 };
 use crate::apply::{ApplyError, Doors, FailedAt};
 use crate::desired::DaemonFacts;
 use crate::error::CommandError;
 use crate::event::Event;
-use crate::inventory::{Site, SupervisordAddress};
+use crate::inventory::{Domain, Site, SupervisordAddress};
 use crate::plan::Control;
 use crate::state::{Origin, StateDir};
 use crate::supervisord::{Client, MainConfig, Supervisord};
@@ -83,6 +84,28 @@ impl LocalHost {
         }))
     }
 
+    /// Does `work` for the sites of each supervisord; where one cannot be found, each of its sites
+    /// has `failed`.
+    fn each_instance<'s, T>(
+        &self,
+        sites: impl IntoIterator<Item = &'s Site>,
+        events: &mut dyn FnMut(Event),
+        work: impl Fn(&mut Instance<'_>, &[&Site]) -> Vec<T>,
+        failed: impl Fn(Domain, CommandError) -> T,
+    ) -> Vec<T> {
+        let mut done = Vec::new();
+        for sites in self.instances(sites) {
+            match self.with_instance(&sites, events, |instance| work(instance, &sites)) {
+                Ok(more) => done.extend(more),
+                Err(error) => {
+                    let failed = |site: &&Site| failed(site.domain.clone(), error.clone());
+                    done.extend(sites.iter().map(failed));
+                }
+            }
+        }
+        done
+    }
+
     fn revisions(&self, site: &Site) -> Result<Vec<RevisionSummary>, CommandError> {
         let state = StateDir::new(&site.paths, &self.state_base);
         let mut summaries = Vec::new();
@@ -127,48 +150,39 @@ impl Target for LocalHost {
     ) -> Result<Reply, CommandError> {
         match request {
             Request::Plan { sites, goal, options } => {
-                let mut planned = Vec::new();
-                for instance in self.instances(&sites) {
-                    match self
-                        .with_instance(&instance, events, |i| i.plan(&instance, goal, &options))
-                    {
-                        Ok(plans) => planned.extend(plans),
-                        Err(error) => planned.extend(instance.iter().map(|site| PlannedSite {
-                            site: site.domain.clone(),
-                            plan: Err(error.clone()),
-                        })),
-                    }
-                }
-                Ok(Reply::Plans { sites: planned })
+                let plan = |i: &mut Instance<'_>, sites: &[&Site]| i.plan(sites, goal, &options);
+                let failed = |site, error| PlannedSite { site, plan: Err(error) };
+                Ok(Reply::Plans { sites: self.each_instance(&sites, events, plan, failed) })
             }
             Request::Apply(request) => {
                 let origin = self.origin(&request.purpose);
-                let mut applied = Vec::new();
-                for instance in self.instances(&request.sites) {
-                    let work = |i: &mut Instance<'_>| i.apply(&instance, &request, &origin);
-                    match self.with_instance(&instance, events, work) {
-                        Ok(reports) => applied.extend(reports),
-                        Err(error) => applied.extend(not_begun(&instance, &error)),
-                    }
-                }
-                Ok(Reply::Applied { sites: applied })
+                let apply =
+                    |i: &mut Instance<'_>, sites: &[&Site]| i.apply(sites, &request, &origin);
+                let sites = self.each_instance(&request.sites, events, apply, not_begun);
+                Ok(Reply::Applied { sites })
             }
             Request::Control(request) => {
-                let purpose = match request.control {
+                let origin = self.origin(match request.control {
                     Control::Start => "start",
                     Control::Stop => "stop",
-                };
-                let origin = self.origin(purpose);
+                });
+                let control =
+                    |i: &mut Instance<'_>, sites: &[&Site]| i.control(sites, &request, &origin);
                 let sites = request.sites.iter().map(|chosen| &chosen.site);
-                let mut controlled = Vec::new();
-                for instance in self.instances(sites) {
-                    let work = |i: &mut Instance<'_>| i.control(&instance, &request, &origin);
-                    match self.with_instance(&instance, events, work) {
-                        Ok(reports) => controlled.extend(reports),
-                        Err(error) => controlled.extend(not_begun(&instance, &error)),
-                    }
-                }
-                Ok(Reply::Applied { sites: controlled })
+                let sites = self.each_instance(sites, events, control, not_begun);
+                Ok(Reply::Applied { sites })
+            }
+            Request::Status { sites: chosen, watch } => {
+                let watch = Duration::from_secs(u64::from(watch));
+                let status =
+                    |i: &mut Instance<'_>, sites: &[&Site]| i.status(sites, &chosen, watch);
+                let failed = |site, error| SiteStatusReply { site, status: Err(error) };
+                let sites = chosen.iter().map(|chosen| &chosen.site);
+                Ok(Reply::Status { sites: self.each_instance(sites, events, status, failed) })
+            }
+            Request::Logs(request) => {
+                let unreadable = logs::send(&request, &self.clock, &self.interrupt, events);
+                Ok(Reply::LogsEnded { unreadable })
             }
             Request::History { sites } => {
                 let history = |site: &Site| SiteHistory {
@@ -185,11 +199,9 @@ impl Target for LocalHost {
     }
 }
 
-/// The reports of sites that share a failure at the very beginning.
-fn not_begun(sites: &[&Site], error: &CommandError) -> Vec<AppliedSite> {
-    let report = || Err(ApplyError::new(FailedAt::Start, error.clone()));
-    let not_begun = |site: &&Site| AppliedSite { site: site.domain.clone(), report: report() };
-    sites.iter().map(not_begun).collect()
+/// The report of a site that shares a failure at the very beginning.
+fn not_begun(site: Domain, error: CommandError) -> AppliedSite {
+    AppliedSite { site, report: Err(ApplyError::new(FailedAt::Start, error)) }
 }
 
 fn config_path(site: &Site) -> Option<&Path> {

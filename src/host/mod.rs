@@ -6,10 +6,13 @@
 mod control;
 mod instance;
 mod local;
+mod logs;
 mod narrow;
 mod runner;
+mod status;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +22,7 @@ use crate::event::Event;
 use crate::inventory::{AbsolutePath, Domain, ProgramName, Site, UserName};
 use crate::plan::{Control, PlanOptions, PlanView};
 use crate::state::Origin;
+use crate::status::SiteStatus;
 
 pub use instance::Instance;
 pub use local::LocalHost;
@@ -40,6 +44,15 @@ pub enum Request {
     Apply(Box<ApplyRequest>),
     /// Start or stop programs as they are.
     Control(Box<ControlRequest>),
+    /// How are programs, beside how they should be? Changes nothing.
+    Status {
+        /// The programs.
+        sites: Vec<ChosenSite>,
+        /// Seconds for which a process that may be flapping is watched.
+        watch: u32,
+    },
+    /// What do programs log?
+    Logs(Box<LogsRequest>),
     /// Which revisions were applied?
     History {
         /// Of these sites.
@@ -88,6 +101,17 @@ pub struct ControlRequest {
     pub lock_wait: u64,
 }
 
+/// A look at logs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogsRequest {
+    /// The programs.
+    pub sites: Vec<ChosenSite>,
+    /// How many of the last lines of each.
+    pub lines: u32,
+    /// Whether it goes on until it is interrupted.
+    pub follow: bool,
+}
+
 /// A site as it should be, with the programs of it that are meant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChosenSite {
@@ -123,6 +147,16 @@ pub enum Reply {
         /// How each ended.
         sites: Vec<AppliedSite>,
     },
+    /// To [`Request::Status`]: each site.
+    Status {
+        /// A site that cannot be read does not keep the others from it.
+        sites: Vec<SiteStatusReply>,
+    },
+    /// To [`Request::Logs`]. The lines themselves are [`Event::LogLine`].
+    LogsEnded {
+        /// The logs that could not be read.
+        unreadable: Vec<UnreadableLog>,
+    },
     /// To [`Request::History`].
     History {
         /// Each site, in the order asked.
@@ -151,6 +185,28 @@ pub struct AppliedSite {
     pub site: Domain,
     /// The report.
     pub report: Result<SiteReport, ApplyError>,
+}
+
+/// How a site is, or why that cannot be told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SiteStatusReply {
+    /// Whose.
+    pub site: Domain,
+    /// The status.
+    pub status: Result<SiteStatus, CommandError>,
+}
+
+/// A log that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnreadableLog {
+    /// Whose.
+    pub site: Domain,
+    /// Its program.
+    pub program: ProgramName,
+    /// Where it is.
+    pub path: PathBuf,
+    /// Why.
+    pub reason: String,
 }
 
 /// What was applied to a site.

@@ -76,7 +76,7 @@ fn without_changes(desired: &DesiredSite) -> SitePlan {
         groups: BTreeMap::new(),
         ran: BTreeMap::new(),
         stopped: BTreeMap::new(),
-        restart: false,
+        unseen: BTreeMap::new(),
         unchanged: Vec::new(),
         interrupted: None,
         notes: Vec::new(),

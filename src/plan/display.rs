@@ -18,7 +18,7 @@ pub enum Colour {
 }
 
 impl Colour {
-    fn paint(self, style: Style, text: &str) -> String {
+    pub(crate) fn paint(self, style: Style, text: &str) -> String {
         match self {
             Self::Ansi => format!("{style}{text}{style:#}"),
             Self::Plain => text.to_owned(),

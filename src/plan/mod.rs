@@ -44,9 +44,9 @@ pub struct SitePlan {
     /// The processes of the site's groups that a person had stopped, by group: they stay stopped,
     /// also when supervisord starts the rest of their group.
     pub stopped: BTreeMap<String, Vec<String>>,
-    /// Whether a restart was asked for: then also a group restarts whose file changes in a way that
-    /// supervisord does not see.
-    pub restart: bool,
+    /// What is done instead to a group that is to be replaced, should supervisord see no difference
+    /// between what it runs and its new file.
+    pub unseen: BTreeMap<String, GroupAction>,
     /// Groups of the site that stay as they are.
     pub unchanged: Vec<String>,
     /// An interrupted apply of this site that this one undoes or finishes, in words.

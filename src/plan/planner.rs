@@ -30,7 +30,7 @@ pub fn plan_site(
         groups: BTreeMap::new(),
         ran: BTreeMap::new(),
         stopped: BTreeMap::new(),
-        restart: options.restart,
+        unseen: BTreeMap::new(),
         unchanged: Vec::new(),
         interrupted: interrupted(actual),
         notes: Vec::new(),
@@ -48,6 +48,12 @@ pub fn plan_site(
         let ran = context.ran();
         match context.change(&ran) {
             Some(change) => {
+                if let (GroupAction::Replace { .. }, Some((action, _))) =
+                    (&change.action, context.change_without_replacing(&ran))
+                    && action.acts()
+                {
+                    plan.unseen.insert(group.clone(), action);
+                }
                 plan.groups.insert(group.clone(), change);
             }
             None if desired.groups.contains_key(group) => plan.unchanged.push(group.clone()),
@@ -171,23 +177,35 @@ impl GroupContext<'_> {
         if self.options.start_stopped {
             return Vec::new();
         }
-        // With autostart=false, one that nobody ever started is not started for its neighbour's sake.
+        if let Some(journal) = self.touched_by_interruption() {
+            // Who else is stopped may be so because of the apply that never ended.
+            let stopped = journal.stopped.get(self.group).into_iter().flatten();
+            return stopped.filter(|name| !ran.contains(name)).cloned().collect();
+        }
+        // With autostart=false, one that nobody ever started is not started for its neighbour's
+        // sake.
         let idle =
             !ran.is_empty() && self.desired.groups.get(self.group).is_some_and(|g| !g.autostart);
         let was_stopped =
             |p: &ProcessInfo| was_stopped_by_hand(p) || (idle && p.state == ProcessState::Stopped);
         let stopped = |p: &&ProcessInfo| was_stopped(p) && !ran.contains(&p.name);
-        let now = self.processes().iter().filter(stopped).map(|p| &p.name);
-        let before = self.unfinished().and_then(|journal| journal.stopped.get(self.group));
-        let names: BTreeSet<&String> = now.chain(before.into_iter().flatten()).collect();
-        names.into_iter().filter(|name| !ran.contains(name)).cloned().collect()
+        self.processes().iter().filter(stopped).map(|p| p.name.clone()).collect()
+    }
+
+    fn touched_by_interruption(&self) -> Option<&Journal> {
+        self.unfinished().filter(|journal| journal.groups.contains_key(self.group))
     }
 
     fn unfinished(&self) -> Option<&Journal> {
         self.actual.interrupted.finished.as_ref()
     }
 
+    /// Of a group that has neither a file nor is wanted, nothing could run again.
     fn ran_before_interruption(&self) -> &[String] {
+        let sections = &self.sections.before;
+        if !self.desired.groups.contains_key(self.group) && !sections.contains_key(self.group) {
+            return &[];
+        }
         let ran = self.unfinished().and_then(|journal| journal.ran.get(self.group));
         ran.map_or(&[], Vec::as_slice)
     }
@@ -196,10 +214,15 @@ impl GroupContext<'_> {
     /// did so by itself.
     fn stopped_by_interruption(&self) -> Vec<String> {
         let ran = self.ran_before_interruption();
-        let stopped = |p: &&ProcessInfo| {
-            !is_up(p) && p.state != ProcessState::Exited && ran.contains(&p.name)
+        let autostart = self.desired.groups.get(self.group).is_some_and(|group| group.autostart);
+        let by_hand = self.touched_by_interruption().map(|journal| journal.stopped.get(self.group));
+        let comes_up = |name: &String| {
+            let stays = by_hand.flatten().is_some_and(|stopped| stopped.contains(name));
+            ran.contains(name) || (autostart && by_hand.is_some() && !stays)
         };
-        self.processes().iter().filter(stopped).map(|p| p.name.clone()).collect()
+        let is_down = |p: &&ProcessInfo| !is_up(p) && p.state != ProcessState::Exited;
+        let stopped = self.processes().iter().filter(is_down).map(|p| &p.name);
+        stopped.filter(|name| comes_up(name)).cloned().collect()
     }
 
     fn change(&self, ran: &[String]) -> Option<GroupChange> {
@@ -295,6 +318,12 @@ impl GroupContext<'_> {
             };
             return Some((GroupAction::Replace { start }, reason));
         }
+        self.change_without_replacing(ran)
+    }
+
+    /// What is done to a group that has its configuration already.
+    fn change_without_replacing(&self, ran: &[String]) -> Option<(GroupAction, Reason)> {
+        let autostart = self.desired.groups.get(self.group).is_some_and(|group| group.autostart);
         if self.options.restart {
             let stays =
                 |p: &&ProcessInfo| p.state != ProcessState::Stopped || ran.contains(&p.name);
@@ -306,7 +335,7 @@ impl GroupContext<'_> {
                 (GroupAction::Restart { processes }, Reason::RestartAsked)
             });
         }
-        if self.options.start_stopped && wanted.autostart {
+        if self.options.start_stopped && autostart {
             let stopped = |p: &&ProcessInfo| was_stopped_by_hand(p) && !ran.contains(&p.name);
             let processes: Vec<String> =
                 self.processes().iter().filter(stopped).map(|p| p.name.clone()).collect();

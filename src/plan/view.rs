@@ -112,7 +112,7 @@ impl From<&SitePlan> for PlanView {
             groups,
             ran,
             stopped,
-            restart: _,
+            unseen: _,
             unchanged,
             interrupted,
             notes,

@@ -17,7 +17,7 @@ pub fn describe(event: &Event) -> Vec<Line> {
     let one = |text: String| vec![Line::Progress(text)];
     match event {
         Event::Step { step, .. } => describe_step(step).into_iter().map(Line::Progress).collect(),
-        Event::Planned(_) => Vec::new(),
+        Event::Planned(_) | Event::LogLine(_) | Event::Alive => Vec::new(),
         Event::LockHeld { holder } => one(format!("Waiting for {holder} to end")),
         Event::Waiting { until, processes, .. } => one(waiting(*until, processes)),
         Event::Process { name, change, .. } => match change {

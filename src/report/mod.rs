@@ -1,6 +1,8 @@
 //! What people and machines see: text on a terminal or in a log, JSON lines for machines.
 
 pub mod describe;
+mod harmless;
 mod screen;
 
+pub use harmless::harmless;
 pub use screen::{Mode, Screen};

@@ -60,19 +60,44 @@ impl Screen {
 
     /// A result for people.
     pub fn print(&mut self, text: &str) {
-        if self.mode == Mode::Text {
-            let _ = write!(std::io::stdout(), "{text}");
+        let _ = self.try_print(text);
+    }
+
+    /// The same for output without end: an error says that nobody reads it any more.
+    pub fn try_print(&mut self, text: &str) -> std::io::Result<()> {
+        match self.mode {
+            Mode::Text => write!(std::io::stdout(), "{text}"),
+            Mode::Json => Ok(()),
         }
     }
 
     /// A result for machines.
     pub fn document(&mut self, kind: &str, host: Option<&str>, content: &impl Serialize) {
-        if self.mode == Mode::Json {
-            let document = Document { version: JSON_VERSION, kind, host, content };
-            if let Ok(line) = serde_json::to_string(&document) {
-                let _ = writeln!(std::io::stdout(), "{line}");
-            }
+        let _ = self.try_document(kind, host, content);
+    }
+
+    /// The same for output without end: an error says that nobody reads it any more.
+    pub fn try_document(
+        &mut self,
+        kind: &str,
+        host: Option<&str>,
+        content: &impl Serialize,
+    ) -> std::io::Result<()> {
+        if self.mode == Mode::Text {
+            return Ok(());
         }
+        let document = Document { version: JSON_VERSION, kind, host, content };
+        writeln!(std::io::stdout(), "{}", serde_json::to_string(&document)?)
+    }
+
+    /// Whether standard output is a pipe that nobody reads any more.
+    pub fn reader_is_gone() -> bool {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let stdout = std::io::stdout();
+        let mut asked = [PollFd::new(&stdout, PollFlags::empty())];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let answered = poll(&mut asked, Some(&now)).is_ok();
+        answered && asked.iter().any(|asked| asked.revents().contains(PollFlags::ERR))
     }
 
     /// Something happened on a host; `host` is named where there are several.

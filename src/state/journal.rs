@@ -177,7 +177,8 @@ impl StateDir {
         replace(files, &path, &private(journal)?).map_err(|source| cannot("write", &path, &source))
     }
 
-    /// Moves the journal on to another phase.
+    /// Moves the journal on to another phase. Not synced: a power cut ends the processes as well, and
+    /// then it is right to find the files in either phase.
     pub fn advance(
         &self,
         files: &dyn Files,
@@ -186,10 +187,7 @@ impl StateDir {
         to: JournalPhase,
     ) -> Result<(), CommandError> {
         let (from, to) = (self.journal_path(site, from), self.journal_path(site, to));
-        files
-            .rename(&from, &to)
-            .and_then(|()| files.sync(&[&self.site_folder(site)]))
-            .map_err(|source| cannot("write", &to, &source))
+        files.rename(&from, &to).map_err(|source| cannot("write", &to, &source))
     }
 
     /// Removes the journal: the apply is done.

@@ -16,7 +16,14 @@ use crate::system::clock::Clock;
 /// Holds the lock until it is dropped.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    /// Closing alone would leave it to a child that is just being forked, until its `exec`.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
 }
 
 /// Why the lock was not taken.
@@ -96,7 +103,7 @@ impl StateDir {
         }
         // The name is a courtesy to the one who waits: a full disk must not stop an apply here.
         let _ = write_holder(&mut file, origin);
-        Ok(Lock { _file: file })
+        Ok(Lock { file })
     }
 }
 

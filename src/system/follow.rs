@@ -9,6 +9,7 @@
 //! A line that is cut by a rotation is joined again. Zero bytes are dropped: they are the hole that
 //! a writer without `O_APPEND` leaves after a truncation.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
@@ -60,7 +61,8 @@ struct Reading {
 #[derive(Debug)]
 pub struct Follower {
     path: PathBuf,
-    reading: Option<Reading>,
+    /// What is read, and behind it what it was rotated to.
+    files: VecDeque<Reading>,
     /// The beginning of a line whose end was not written yet.
     partial: Vec<u8>,
     /// `NAME.1` as it was at the last look.
@@ -72,17 +74,21 @@ impl Follower {
     /// A log that is not there yet is waited for. An error means that it cannot be read.
     pub fn open(path: &Path, lines: usize) -> io::Result<(Self, Vec<Vec<u8>>)> {
         let rotated = identity_of(&rotated_path(path));
-        let mut follower =
-            Self { path: path.to_owned(), reading: None, partial: Vec::new(), rotated };
-        let Some(file) = open_regular(path)? else { return Ok((follower, Vec::new())) };
-        let mut reading = Reading { file, at: 0, before: Vec::new() };
-        reading.at = start_of_last(&reading.file, lines)?;
-        follower.reading = Some(reading);
+        let (path, files, partial) = (path.to_owned(), VecDeque::new(), Vec::new());
+        let mut follower = Self { path, files, partial, rotated };
+        let Some(file) = open_regular(&follower.path)? else { return Ok((follower, Vec::new())) };
+        let at = start_of_last(&file, lines)?;
+        follower.files.push_back(Reading::from_on(file, at)?);
         let mut last = Vec::new();
-        while follower.read_on(u64::MAX, &mut last)? {}
+        while follower.read_on(&mut last)? {}
         // More may have come meanwhile.
         last.drain(..last.len().saturating_sub(lines));
         Ok((follower, last))
+    }
+
+    /// Whether there is a log, or was one.
+    pub fn is_there(&self) -> bool {
+        !self.files.is_empty()
     }
 
     /// The beginning of a last line without an end, once nothing more is waited for.
@@ -92,83 +98,74 @@ impl Follower {
 
     /// Appends the lines that were written since the last look. Whether there may be more at once.
     pub fn look(&mut self, lines: &mut Vec<Vec<u8>>) -> io::Result<bool> {
-        let path = rotated_path(&self.path);
-        let rotated = identity_of(&path);
+        let rotated = identity_of(&rotated_path(&self.path));
         let news = rotated.filter(|rotated| self.rotated.as_ref() != Some(rotated));
-        let more = match &self.reading {
-            None => {
-                let file = open_regular(&self.path)?;
-                self.reading = file.map(|file| Reading { file, at: 0, before: Vec::new() });
-                self.reading.is_some()
-            }
-            Some(reading) if reading.is_truncated()? => {
-                self.after_truncation(news.is_some(), lines)?;
-                true
-            }
-            Some(reading) => {
-                let own = Identity::of(&reading.file.metadata()?);
-                // Looked at before the old file is read to its end: what is in the new one was
-                // written after everything in the old.
-                let next = std::fs::metadata(&self.path).ok();
-                let next = next.filter(|next| !Identity::of(next).is_same_file(&own));
-                let more = self.read_on(u64::MAX, lines)?;
-                if let Some(next) = next.filter(|next| next.len() > 0 && !more) {
-                    let between = news.filter(|news| !news.is_same_file(&own));
-                    self.go_on_to(&next, between.is_some(), lines)?;
-                    true
-                } else {
-                    more
-                }
-            }
-        };
+        if self.files.front().is_some_and(Reading::is_truncated) {
+            self.after_truncation(news.is_some(), lines)?;
+        }
+        self.open_what_is_new(news)?;
         self.rotated = rotated;
-        Ok(more)
+        loop {
+            // Looked at before the first is read to its end: what stands in a later one was
+            // written after everything in it.
+            let goes_on = self.files.iter().skip(1).any(Reading::holds_something);
+            if self.read_on(lines)? {
+                return Ok(true);
+            }
+            if !goes_on {
+                return Ok(false);
+            }
+            self.files.pop_front();
+        }
+    }
+
+    /// Puts what stands at the path now behind what is read, and before that what came and went
+    /// between two looks.
+    fn open_what_is_new(&mut self, news: Option<Identity>) -> io::Result<()> {
+        let Some(now) = identity_of(&self.path) else { return Ok(()) };
+        if self.files.iter().any(|reading| reading.is(&now)) {
+            return Ok(());
+        }
+        let Some(file) = open_regular(&self.path)? else { return Ok(()) };
+        let next = Reading::new(file);
+        let unseen = news.filter(|news| {
+            !next.is(news) && !self.files.is_empty() && !self.files.iter().any(|one| one.is(news))
+        });
+        if unseen.is_some()
+            && let Some(file) = open_regular(&rotated_path(&self.path))?
+        {
+            self.files.push_back(Reading::new(file));
+        }
+        self.files.push_back(next);
+        Ok(())
     }
 
     /// The log was copied to `NAME.1` and emptied: what we had not read is in the copy.
     fn after_truncation(&mut self, copied: bool, lines: &mut Vec<Vec<u8>>) -> io::Result<()> {
-        let Some(reading) = &mut self.reading else { return Ok(()) };
-        let copy = if copied { open_regular(&rotated_path(&self.path))? } else { None };
-        let before = std::mem::take(&mut reading.before);
+        let Some(reading) = self.files.front_mut() else { return Ok(()) };
         let at = std::mem::replace(&mut reading.at, 0);
-        match copy.map(|file| Reading { file, at, before }) {
-            // Only if it is a copy of what we read, and not another file of that name.
-            Some(copy) if !copy.is_truncated()? => {
-                let truncated = self.reading.replace(copy);
-                while self.read_on(u64::MAX, lines)? {}
-                self.reading = truncated;
+        let before = std::mem::take(&mut reading.before);
+        let copy = if copied { open_regular(&rotated_path(&self.path))? } else { None };
+        let copy = copy.map(|file| Reading { file, at, before });
+        // Only if it is a copy of what we read, and not another file of that name.
+        match copy.filter(|copy| !copy.is_truncated()) {
+            Some(copy) => {
+                self.files.push_front(copy);
+                while self.read_on(lines)? {}
+                self.files.pop_front();
             }
             // Its last line lost its end.
-            _ => lines.extend(self.rest()),
+            None => lines.extend(self.rest()),
         }
         Ok(())
     }
 
-    /// The log was renamed and a new one holds something already.
-    fn go_on_to(
-        &mut self,
-        next: &std::fs::Metadata,
-        one_between: bool,
-        lines: &mut Vec<Vec<u8>>,
-    ) -> io::Result<()> {
-        if one_between && let Some(file) = open_regular(&rotated_path(&self.path))? {
-            let is_next = Identity::of(&file.metadata()?).is_same_file(&Identity::of(next));
-            self.reading = Some(Reading { file, at: 0, before: Vec::new() });
-            // It was renamed in this very moment, and is what `next` was.
-            while !is_next && self.read_on(u64::MAX, lines)? {}
-        }
-        let file = open_regular(&self.path)?;
-        self.reading = file.map(|file| Reading { file, at: 0, before: Vec::new() });
-        Ok(())
-    }
-
-    /// Reads on, up to `end`; whether there is more.
-    fn read_on(&mut self, end: u64, lines: &mut Vec<Vec<u8>>) -> io::Result<bool> {
-        let Some(reading) = &mut self.reading else { return Ok(false) };
+    /// Reads the first file on; whether there is more.
+    fn read_on(&mut self, lines: &mut Vec<Vec<u8>>) -> io::Result<bool> {
+        let Some(reading) = self.files.front_mut() else { return Ok(false) };
         let mut block = vec![0; BLOCK];
         for _ in 0..MOST_A_LOOK / BLOCK {
-            let wanted = usize::try_from(end - reading.at).unwrap_or(BLOCK).min(BLOCK);
-            let read = reading.file.read_at(block.get_mut(..wanted).unwrap_or_default(), reading.at)?;
+            let read = reading.file.read_at(&mut block, reading.at)?;
             let bytes = block.get(..read).unwrap_or_default();
             if bytes.is_empty() {
                 return Ok(false);
@@ -181,6 +178,26 @@ impl Follower {
 }
 
 impl Reading {
+    fn new(file: File) -> Self {
+        Self { file, at: 0, before: Vec::new() }
+    }
+
+    /// One that goes on from `at`, as if what is before that had been read.
+    fn from_on(file: File, at: u64) -> io::Result<Self> {
+        let size = usize::try_from(at).unwrap_or(REMEMBERED).min(REMEMBERED);
+        let mut before = vec![0; size];
+        file.read_exact_at(&mut before, at - size as u64)?;
+        Ok(Self { file, at, before })
+    }
+
+    fn is(&self, identity: &Identity) -> bool {
+        self.file.metadata().is_ok_and(|own| Identity::of(&own).is_same_file(identity))
+    }
+
+    fn holds_something(&self) -> bool {
+        self.file.metadata().is_ok_and(|metadata| metadata.len() > 0)
+    }
+
     fn took(&mut self, bytes: &[u8]) {
         self.at += bytes.len() as u64;
         self.before.extend_from_slice(bytes);
@@ -188,18 +205,11 @@ impl Reading {
     }
 
     /// Whether what we read last is not where it was.
-    fn is_truncated(&self) -> io::Result<bool> {
-        let length = self.file.metadata()?.len();
+    fn is_truncated(&self) -> bool {
         let mut now = vec![0; self.before.len()];
-        if length < self.at {
-            return Ok(true);
-        }
         let from = self.at.saturating_sub(self.before.len() as u64);
-        match self.file.read_exact_at(&mut now, from) {
-            Ok(()) => Ok(now != self.before),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(true),
-            Err(error) => Err(error),
-        }
+        // Too short for it to be there is an error, too.
+        self.file.read_exact_at(&mut now, from).map_or(true, |()| now != self.before)
     }
 }
 
@@ -268,5 +278,194 @@ fn split(bytes: &[u8], partial: &mut Vec<u8>, lines: &mut Vec<Vec<u8>>) {
         if ended {
             lines.push(std::mem::take(partial));
         }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests on real files")]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    struct Log {
+        folder: tempfile::TempDir,
+    }
+
+    impl Log {
+        fn new() -> Self {
+            Self { folder: tempfile::tempdir().unwrap() }
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.folder.path().join(name)
+        }
+
+        fn append(&self, name: &str, text: &str) {
+            let mut file = File::options().append(true).create(true).open(self.path(name)).unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+        }
+
+        fn rename(&self, from: &str, to: &str) {
+            std::fs::rename(self.path(from), self.path(to)).unwrap();
+        }
+
+        fn copy_truncate(&self) {
+            std::fs::copy(self.path("log"), self.path("log.1")).unwrap();
+            File::options().write(true).open(self.path("log")).unwrap().set_len(0).unwrap();
+        }
+
+        fn follow(&self, lines: usize) -> (Follower, Vec<String>) {
+            let (follower, last) = Follower::open(&self.path("log"), lines).unwrap();
+            (follower, text(last))
+        }
+    }
+
+    fn text(lines: Vec<Vec<u8>>) -> Vec<String> {
+        lines.into_iter().map(|line| String::from_utf8(line).unwrap()).collect()
+    }
+
+    fn look(follower: &mut Follower) -> Vec<String> {
+        let mut lines = Vec::new();
+        while follower.look(&mut lines).unwrap() {}
+        text(lines)
+    }
+
+    #[test]
+    fn the_last_lines_are_found_and_what_is_appended_follows() {
+        let log = Log::new();
+        log.append("log", "1\n2\n3\n4");
+        assert_eq!(log.follow(0).1, [""; 0]);
+        assert_eq!(log.follow(1).1, [""; 0], "a line without its end is not there yet");
+        assert_eq!(log.follow(2).1, ["3"]);
+        assert_eq!(log.follow(99).1, ["1", "2", "3"]);
+        let (mut follower, last) = log.follow(2);
+        assert_eq!(last, ["3"]);
+        log.append("log", "4\n5\n");
+        assert_eq!(look(&mut follower), ["44", "5"]);
+        log.append("log", "6");
+        assert_eq!(look(&mut follower), [""; 0]);
+        assert_eq!(follower.rest(), Some(b"6".to_vec()));
+    }
+
+    #[test]
+    fn last_lines_are_found_across_blocks() {
+        let log = Log::new();
+        let line = "x".repeat(1000);
+        log.append("log", &format!("{line}\n").repeat(200));
+        log.append("log", "end\n");
+        let (_, last) = log.follow(150);
+        assert_eq!((last.len(), last.last().unwrap().as_str()), (150, "end"));
+        assert!(last.iter().rev().skip(1).all(|one| *one == line));
+    }
+
+    #[test]
+    fn a_renamed_log_is_read_until_the_new_one_holds_something() {
+        let log = Log::new();
+        log.append("log", "1\n");
+        let (mut follower, _) = log.follow(0);
+        log.rename("log", "log.1");
+        log.append("log", "");
+        log.append("log.1", "2\nhal");
+        assert_eq!(look(&mut follower), ["2"]);
+        log.append("log.1", "f\n");
+        assert_eq!(look(&mut follower), ["half"]);
+        log.append("log.1", "la");
+        log.append("log", "st\n4\n");
+        assert_eq!(look(&mut follower), ["last", "4"], "a line may be cut by the rotation");
+        log.append("log", "5\n");
+        assert_eq!(look(&mut follower), ["5"]);
+    }
+
+    #[test]
+    fn two_rotations_between_two_looks_lose_nothing() {
+        let log = Log::new();
+        log.append("log.1", "of long ago\n");
+        log.append("log", "1\n");
+        let (mut follower, _) = log.follow(0);
+        log.append("log", "2\n");
+        std::fs::remove_file(log.path("log.1")).unwrap();
+        log.rename("log", "log.2");
+        log.append("log.1", "3\n");
+        log.append("log", "4\n");
+        assert_eq!(look(&mut follower), ["2", "3", "4"]);
+    }
+
+    #[test]
+    fn a_rotation_while_the_new_log_is_still_empty_loses_nothing() {
+        let log = Log::new();
+        log.append("log", "1\n");
+        let (mut follower, _) = log.follow(0);
+        log.rename("log", "log.1");
+        log.append("log", "");
+        assert_eq!(look(&mut follower), [""; 0]);
+        log.append("log", "2\n");
+        log.rename("log.1", "log.2");
+        log.rename("log", "log.1");
+        log.append("log", "");
+        assert_eq!(look(&mut follower), ["2"]);
+        log.append("log", "3\n");
+        assert_eq!(look(&mut follower), ["3"]);
+    }
+
+    #[test]
+    fn a_truncated_log_gives_what_its_copy_holds_and_then_its_new_lines() {
+        let log = Log::new();
+        log.append("log", "1\n");
+        let (mut follower, _) = log.follow(0);
+        log.append("log", "2\n3");
+        log.copy_truncate();
+        log.append("log", "3\n4\n");
+        assert_eq!(look(&mut follower), ["2", "33", "4"]);
+        log.copy_truncate();
+        assert_eq!(look(&mut follower), [""; 0]);
+        log.append("log", "5\n");
+        assert_eq!(look(&mut follower), ["5"]);
+    }
+
+    #[test]
+    fn a_log_that_grew_beyond_its_former_length_is_seen_to_be_another() {
+        let log = Log::new();
+        log.append("log", "1\n");
+        let (mut follower, _) = log.follow(0);
+        log.append("log", "2\n");
+        assert_eq!(look(&mut follower), ["2"]);
+        log.copy_truncate();
+        log.append("log", "three\nfour\n");
+        assert_eq!(look(&mut follower), ["three", "four"]);
+        // Without a copy: emptied by hand.
+        std::fs::write(log.path("log"), "five, and longer than before\n").unwrap();
+        assert_eq!(look(&mut follower), ["five, and longer than before"]);
+    }
+
+    #[test]
+    fn the_hole_of_a_writer_without_append_is_no_text() {
+        let log = Log::new();
+        log.append("log", "1\n");
+        let (mut follower, _) = log.follow(0);
+        let writer = File::options().write(true).open(log.path("log")).unwrap();
+        log.copy_truncate();
+        writer.write_all_at(b"2\n", 100_000).unwrap();
+        assert_eq!(look(&mut follower), ["2"]);
+    }
+
+    #[test]
+    fn a_log_that_comes_later_is_read_from_its_beginning_and_a_folder_is_refused() {
+        let log = Log::new();
+        let (mut follower, last) = log.follow(10);
+        assert!(last.is_empty() && look(&mut follower).is_empty());
+        log.append("log", "1\n");
+        assert_eq!(look(&mut follower), ["1"]);
+        let error = Follower::open(log.folder.path(), 1).unwrap_err();
+        assert!(error.to_string().contains("not a regular file"), "{error}");
+    }
+
+    #[test]
+    fn a_line_without_end_is_cut() {
+        let (mut partial, mut lines) = (Vec::new(), Vec::new());
+        for _ in 0..3 {
+            split(&vec![b'x'; LONGEST_LINE], &mut partial, &mut lines);
+        }
+        assert_eq!((lines.len(), partial.len()), (2, LONGEST_LINE));
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod files;
+pub mod follow;
 pub mod interrupt;
 pub mod process;
 pub mod users;

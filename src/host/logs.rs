@@ -1,0 +1,117 @@
+//! The programs' logs, from the files themselves: supervisord's own `tail` answers HTTP 500 as soon
+//! as a log holds something that is no UTF-8.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{ChosenSite, LogsRequest, UnreadableLog};
+use crate::event::{Event, LogLine};
+use crate::inventory::{Domain, ProgramName};
+use crate::system::follow::Follower;
+use crate::system::{Clock, Interrupt};
+
+/// Between two looks at logs that are followed.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// Between two signs of life while nothing is logged, by which a far end finds out that nobody
+/// listens any more.
+const ALIVE_EVERY: Duration = Duration::from_secs(5);
+
+/// A log that is read.
+struct Source {
+    site: Domain,
+    program: ProgramName,
+    path: PathBuf,
+    follower: Follower,
+}
+
+/// Sends the last lines of each program and, if asked to follow, what is logged from then on, until
+/// it is interrupted. Returns the logs that could not be read.
+pub(super) fn send(
+    request: &LogsRequest,
+    clock: &dyn Clock,
+    interrupt: &Interrupt,
+    events: &mut dyn FnMut(Event),
+) -> Vec<UnreadableLog> {
+    let mut unreadable = Vec::new();
+    let mut sources = Vec::new();
+    for site in &request.sites {
+        open(site, request.lines as usize, &mut sources, &mut unreadable, events);
+    }
+    let mut alive = clock.now();
+    while request.follow && !sources.is_empty() && !interrupt.is_raised() {
+        let mut more = false;
+        sources.retain_mut(|source| {
+            let mut lines = Vec::new();
+            let looked = source.follower.look(&mut lines);
+            more |= !lines.is_empty();
+            lines.into_iter().for_each(|line| source.tell(&line, events));
+            looked.map_err(|error| unreadable.push(source.unreadable(&error))).is_ok()
+        });
+        let now = clock.now();
+        if now.saturating_sub(alive) >= ALIVE_EVERY {
+            alive = now;
+            events(Event::Alive);
+        }
+        if !more {
+            clock.wait(LOOK_EVERY);
+        }
+    }
+    for source in &mut sources {
+        if let Some(rest) = source.follower.rest() {
+            source.tell(&rest, events);
+        }
+    }
+    unreadable
+}
+
+fn open(
+    chosen: &ChosenSite,
+    lines: usize,
+    sources: &mut Vec<Source>,
+    unreadable: &mut Vec<UnreadableLog>,
+    events: &mut dyn FnMut(Event),
+) {
+    let ChosenSite { site, programs } = chosen;
+    let is_chosen = |name: &ProgramName| programs.as_ref().is_none_or(|set| set.contains(name));
+    for program in site.programs.iter().filter(|program| is_chosen(&program.name)) {
+        // Checked when the inventory was read.
+        let Ok(full) = site.full_name(program) else { continue };
+        let path = site.paths.log_dir.as_path().join(format!("{full}.log"));
+        let (domain, name) = (site.domain.clone(), program.name.clone());
+        match Follower::open(&path, lines) {
+            Ok((follower, last)) => {
+                if !follower.is_there() {
+                    let text = format!("{} is not there yet: {full} never ran", path.display());
+                    events(Event::Warning { site: domain.clone(), text });
+                }
+                let source = Source { site: domain, program: name, path, follower };
+                last.iter().for_each(|line| source.tell(line, events));
+                sources.push(source);
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                unreadable.push(UnreadableLog { site: domain, program: name, path, reason });
+            }
+        }
+    }
+}
+
+impl Source {
+    fn tell(&self, line: &[u8], events: &mut dyn FnMut(Event)) {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        events(Event::LogLine(LogLine {
+            site: self.site.clone(),
+            program: self.program.clone(),
+            text: String::from_utf8_lossy(line).into_owned(),
+        }));
+    }
+
+    fn unreadable(&self, error: &std::io::Error) -> UnreadableLog {
+        UnreadableLog {
+            site: self.site.clone(),
+            program: self.program.clone(),
+            path: self.path.clone(),
+            reason: error.to_string(),
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Puts the status of a site together.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::{
+    ConfigDrift, Drift, FileDrift, Health, Looks, ProcessStatus, ProgramStatus, SiteStatus,
+    StateDrift, Wanted,
+};
+use crate::actual::{ActualDaemon, ActualSite};
+use crate::apply::release::Former;
+use crate::desired::{DesiredGroup, DesiredSite, FileKind};
+use crate::inventory::{Autorestart, ProgramName};
+use crate::plan::{FileChange, SitePlan};
+use crate::supervisord::{ProcessInfo, ProcessState};
+use crate::system::files::Entry;
+
+/// What a status is put together from.
+#[derive(Debug, Clone, Copy)]
+pub struct Readings<'a> {
+    /// The programs that are asked about; `None` for all.
+    pub programs: Option<&'a BTreeSet<ProgramName>>,
+    /// How it should be.
+    pub desired: &'a DesiredSite,
+    /// How supervisord is, at the last look.
+    pub daemon: &'a ActualDaemon,
+    /// How the site is.
+    pub actual: &'a ActualSite,
+    /// What an apply would do.
+    pub plan: &'a SitePlan,
+    /// What the looks have shown.
+    pub looks: &'a Looks,
+    /// Processes that run a former release, by pid.
+    pub former: &'a BTreeMap<i64, Former>,
+}
+
+/// Puts it together.
+pub fn assemble(readings: &Readings<'_>) -> SiteStatus {
+    let Readings { programs, desired, plan, .. } = readings;
+    let is_asked = |name: &str| programs.is_none_or(|set| set.iter().any(|p| p.as_str() == name));
+    let mut all: BTreeMap<String, ProgramStatus> = BTreeMap::new();
+    for (name, group) in readings.groups() {
+        if is_asked(&group.program) {
+            let program = all.entry(group.program.clone()).or_insert_with(|| empty(&group.program));
+            readings.add_group(program, &name, &group);
+        }
+    }
+    for (path, change) in &plan.files {
+        let program = readings.program_of(path, change);
+        if is_asked(&program) {
+            let status = all.entry(program.clone()).or_insert_with(|| empty(&program));
+            let how = file_drift(path, change, readings.actual);
+            status.drift.push(Drift::File { path: path.clone(), how });
+        }
+    }
+    let mut programs: Vec<ProgramStatus> = all.into_values().collect();
+    for program in &mut programs {
+        program.drift.sort_unstable();
+    }
+    // Stable: each part stays sorted by name.
+    programs.sort_by_key(ProgramStatus::is_fine);
+    SiteStatus {
+        site: desired.domain.clone(),
+        programs,
+        problems: readings.problems(),
+        notes: readings.notes(),
+    }
+}
+
+fn empty(program: &str) -> ProgramStatus {
+    ProgramStatus {
+        program: program.to_owned(),
+        wanted: Wanted::Absent,
+        numprocs: 0,
+        processes: Vec::new(),
+        drift: Vec::new(),
+    }
+}
+
+/// A group of the site, wanted or not.
+struct Group<'a> {
+    program: String,
+    wanted: Option<&'a DesiredGroup>,
+}
+
+impl<'a> Readings<'a> {
+    /// Every group of the site: wanted ones, and those that are loaded although nobody wants them.
+    fn groups(&self) -> BTreeMap<String, Group<'a>> {
+        let wanted = self.desired.groups.iter().map(|(name, group)| {
+            (name.clone(), Group { program: group.program.clone(), wanted: Some(group) })
+        });
+        let mut groups: BTreeMap<String, Group<'a>> = wanted.collect();
+        for (name, change) in &self.plan.groups {
+            if change.desired.is_none() && self.daemon.groups.contains_key(name) {
+                let program = self.program_named(name);
+                groups.entry(name.clone()).or_insert(Group { program, wanted: None });
+            }
+        }
+        groups
+    }
+
+    /// The program of a group that is not wanted: as it was recorded, else by its name.
+    fn program_named(&self, group: &str) -> String {
+        let recorded = self.actual.record.as_ref().and_then(|record| record.groups.get(group));
+        let prefix = format!("{}-", self.desired.domain);
+        recorded.map_or_else(
+            || group.strip_prefix(&prefix).unwrap_or(group).to_owned(),
+            |group| group.program.clone(),
+        )
+    }
+
+    /// The program of a file, by its name.
+    fn program_of(&self, path: &Path, change: &FileChange) -> String {
+        let name = path.file_stem().map(|name| name.to_string_lossy()).unwrap_or_default();
+        let stem = match change.kind {
+            FileKind::Supervisor => &name,
+            FileKind::Logrotate => name.strip_prefix("supervisor-").unwrap_or(&name),
+        };
+        let prefix = format!("{}-", self.desired.domain);
+        stem.strip_prefix(&prefix).unwrap_or(stem).to_owned()
+    }
+
+    fn add_group(&self, program: &mut ProgramStatus, name: &str, group: &Group<'_>) {
+        let processes = self.daemon.groups.get(name).map_or(&[][..], Vec::as_slice);
+        if let Some(wanted) = group.wanted {
+            program.numprocs += wanted.numprocs;
+            program.wanted = if wanted.autostart { Wanted::Running } else { Wanted::Present };
+        }
+        program.drift.extend(self.config_drift(name, group.wanted, processes));
+        for process in processes {
+            let drift = match group.wanted {
+                Some(wanted) => state_drift(process, wanted),
+                None => Some(StateDrift::NotWanted),
+            };
+            let former = self.former.get(&process.pid).filter(|_| process.pid > 0);
+            let former = former.map(|former| StateDrift::FormerRelease {
+                folder: former.folder.clone(),
+                live: former.live.clone(),
+            });
+            for how in drift.into_iter().chain(former) {
+                program.drift.push(Drift::State { process: process.display_name(), how });
+            }
+            program.processes.push(self.process(process, group.wanted));
+        }
+    }
+
+    fn config_drift(
+        &self,
+        name: &str,
+        wanted: Option<&DesiredGroup>,
+        processes: &[ProcessInfo],
+    ) -> Option<Drift> {
+        let reread = self.daemon.reread.as_ref().ok()?;
+        let is_in = |groups: &[String]| groups.iter().any(|group| group == name);
+        let how = if is_in(&reread.changed) {
+            ConfigDrift::FileNewer
+        } else if is_in(&reread.added) {
+            ConfigDrift::NotLoaded
+        } else if is_in(&reread.removed) {
+            ConfigDrift::NoFile
+        } else {
+            // With the file as wanted there is nothing left that could explain it.
+            let number = wanted?.numprocs as usize;
+            let as_wanted = processes.is_empty() || processes.len() == number;
+            (!as_wanted && self.plan.files.is_empty()).then_some(ConfigDrift::Processes)?
+        };
+        Some(Drift::Config { group: name.to_owned(), how })
+    }
+
+    fn process(&self, process: &ProcessInfo, wanted: Option<&DesiredGroup>) -> ProcessStatus {
+        let restarts_seen = self.looks.restarts(process);
+        let up = matches!(process.state, ProcessState::Running | ProcessState::Starting);
+        let since = |then: i64| u64::try_from(process.now.saturating_sub(then)).unwrap_or(0);
+        ProcessStatus {
+            process: process.display_name(),
+            state: process.state,
+            health: health(process, wanted, restarts_seen),
+            pid: (process.pid > 0).then_some(process.pid),
+            uptime: up.then(|| since(process.start)),
+            restarts_seen,
+            ended: (process.stop > 0).then(|| since(process.stop)),
+        }
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if let Err(fault) = &self.daemon.reread {
+            let words = fault.text.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+            problems.push(format!(
+                "supervisord cannot read its files any more; it goes on as it is, but would not \
+                 start again: {words}"
+            ));
+        }
+        problems.extend(self.plan.interrupted.clone());
+        problems
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let foreign = self.actual.foreign.iter();
+        foreign.map(|(path, why)| format!("{} is not ours: {why}", path.display())).collect()
+    }
+}
+
+fn file_drift(path: &PathBuf, change: &FileChange, actual: &ActualSite) -> FileDrift {
+    let recorded = actual.record.as_ref().and_then(|record| record.files.get(path));
+    match (&change.before, &change.after, recorded) {
+        (_, None, _) => FileDrift::Orphan,
+        (Entry::Absent, Some(_), Some(_)) => FileDrift::Missing,
+        (Entry::Absent, Some(_), None) => FileDrift::NotApplied,
+        (before, Some(after), _) if before.bytes() == Some(&after.bytes) => FileDrift::Permissions,
+        (before, Some(_), Some(recorded))
+            if before.bytes() == Some(recorded.content.as_bytes()) =>
+        {
+            FileDrift::NotApplied
+        }
+        (_, Some(_), Some(_)) => FileDrift::Edited,
+        // Nobody knows what it was before: it is there, and is not what the inventory says.
+        (_, Some(_), None) => FileDrift::NotApplied,
+    }
+}
+
+fn state_drift(process: &ProcessInfo, wanted: &DesiredGroup) -> Option<StateDrift> {
+    let stopped = process.state == ProcessState::Stopped;
+    match (wanted.autostart && stopped, process.start) {
+        (false, _) => None,
+        (true, 0) => Some(StateDrift::NeverStarted),
+        (true, _) => Some(StateDrift::StoppedByHand),
+    }
+}
+
+fn health(process: &ProcessInfo, wanted: Option<&DesiredGroup>, restarts: u32) -> Health {
+    let unhealthy = |reason: String| Health::Unhealthy { reason };
+    let because = |what: &str| match process.spawnerr.is_empty() {
+        true => unhealthy(what.to_owned()),
+        false => unhealthy(format!("{what}: {}", process.spawnerr)),
+    };
+    if restarts > 0 {
+        let times = if restarts == 1 { "once".to_owned() } else { format!("{restarts} times") };
+        return unhealthy(format!("is flapping: started again {times} while it was watched"));
+    }
+    match process.state {
+        ProcessState::Running => Health::Up,
+        ProcessState::Stopped => Health::Down,
+        ProcessState::Starting | ProcessState::Stopping => Health::Changing,
+        ProcessState::Fatal => because("was given up by supervisord"),
+        ProcessState::Backoff => because("does not come up, and is tried again"),
+        ProcessState::Unknown => because("is in a state supervisord cannot tell"),
+        ProcessState::Exited => {
+            let expected = u8::try_from(process.exitstatus)
+                .is_ok_and(|status| wanted.is_none_or(|wanted| wanted.exitcodes.contains(&status)));
+            let autorestart = wanted.map_or(Autorestart::Unexpected, |wanted| wanted.autorestart);
+            match (autorestart, expected) {
+                (Autorestart::Always, _) | (Autorestart::Unexpected, false) => Health::Changing,
+                (_, true) => Health::Done,
+                (_, false) => unhealthy(format!("has ended with status {}", process.exitstatus)),
+            }
+        }
+    }
+}

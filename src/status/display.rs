@@ -1,0 +1,209 @@
+//! A status as text: problems first, what is fine in a line each, or counted.
+
+use std::fmt::Write;
+
+use anstyle::{AnsiColor, Style};
+
+use super::{
+    ConfigDrift, Drift, FileDrift, Health, ProcessStatus, ProgramStatus, SiteStatus, StateDrift,
+    Wanted,
+};
+use crate::plan::Colour;
+use crate::supervisord::ProcessState;
+
+/// More programs than this that are fine are counted, not listed.
+const LISTED: usize = 20;
+/// More pids than this are counted.
+const PIDS: usize = 4;
+
+const BAD: Style = AnsiColor::Red.on_default();
+const ODD: Style = AnsiColor::Yellow.on_default();
+const STRONG: Style = Style::new().bold();
+
+/// How much is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// Many programs that are fine are counted.
+    Summary,
+    /// Every program has its line.
+    All,
+}
+
+impl SiteStatus {
+    /// The status as a person reads it; ends with a line break.
+    pub fn text(&self, detail: Detail, colour: Colour) -> String {
+        let mut text = String::new();
+        let _ = writeln!(text, "{}", colour.paint(STRONG, &format!("Site {}", self.site)));
+        for problem in &self.problems {
+            let _ = writeln!(text, "  {} {problem}", colour.paint(BAD, "!"));
+        }
+        let fine = self.programs.iter().filter(|program| program.is_fine()).count();
+        let lists_all = detail == Detail::All || fine <= LISTED;
+        let shown: Vec<&ProgramStatus> =
+            self.programs.iter().filter(|program| lists_all || !program.is_fine()).collect();
+        let width = shown.iter().map(|program| program.program.len()).max().unwrap_or(0);
+        for program in shown {
+            program.write(&mut text, width, colour);
+        }
+        if !lists_all {
+            let _ =
+                writeln!(text, "    {fine} more are fine ({}; --all lists them)", self.counts());
+        }
+        for note in &self.notes {
+            let _ = writeln!(text, "  note: {note}");
+        }
+        let _ = writeln!(text, "  {}", self.summary());
+        text
+    }
+
+    /// The states of what is fine, counted.
+    fn counts(&self) -> String {
+        let fine = self.programs.iter().filter(|program| program.is_fine());
+        let processes: Vec<&ProcessStatus> = fine.flat_map(|program| &program.processes).collect();
+        states(&processes).join(", ")
+    }
+
+    /// One line.
+    pub fn summary(&self) -> String {
+        let all = self.programs.len();
+        let programs = if all == 1 { "1 program" } else { &format!("{all} programs") };
+        let bad = self.programs.iter().filter(|program| !program.is_fine()).count();
+        match (bad, self.problems.is_empty()) {
+            (0, true) => format!("{programs}: all as wanted"),
+            (0, false) => format!("{programs}: all as wanted, but see above"),
+            (1, _) => format!("{programs}: 1 is not as wanted"),
+            (bad, _) => format!("{programs}: {bad} are not as wanted"),
+        }
+    }
+}
+
+impl ProgramStatus {
+    fn write(&self, text: &mut String, width: usize, colour: Colour) {
+        let unhealthy = self.processes.iter().any(|process| !process.health.is_fine());
+        let sign = match (unhealthy, self.drift.is_empty()) {
+            (true, _) => colour.paint(BAD, "!"),
+            (false, false) => colour.paint(ODD, "~"),
+            (false, true) => " ".to_owned(),
+        };
+        let line = format!("  {sign} {:width$}  {}", self.program, self.states());
+        let _ = writeln!(text, "{}", line.trim_end());
+        for process in &self.processes {
+            if let Health::Unhealthy { reason } = &process.health {
+                let _ = writeln!(text, "        {} {reason}", process.process);
+            }
+        }
+        for drift in &self.drift {
+            let _ = writeln!(text, "        {}", described(drift));
+        }
+    }
+
+    /// `RUNNING x4  up 3 h 12 min  pids 812, 813, 814, 815`.
+    fn states(&self) -> String {
+        let processes: Vec<&ProcessStatus> = self.processes.iter().collect();
+        let mut parts = vec![match states(&processes) {
+            none if none.is_empty() => "not loaded".to_owned(),
+            states => states.join(", "),
+        }];
+        let uptimes = || self.processes.iter().filter_map(|process| process.uptime);
+        match (uptimes().min(), uptimes().max()) {
+            (Some(least), Some(most)) if duration(least) == duration(most) => {
+                parts.push(format!("up {}", duration(least)));
+            }
+            (Some(least), Some(most)) => {
+                parts.push(format!("up {} to {}", duration(least), duration(most)));
+            }
+            _ => {}
+        }
+        let pids: Vec<String> = self
+            .processes
+            .iter()
+            .filter_map(|process| process.pid)
+            .map(|p| p.to_string())
+            .collect();
+        match pids.len() {
+            0 => {}
+            1 => parts.push(format!("pid {}", pids.concat())),
+            2..=PIDS => parts.push(format!("pids {}", pids.join(", "))),
+            more => parts.push(format!("{more} pids")),
+        }
+        if let Some(seconds) = self.came_up_again() {
+            parts.push(format!("started again {} ago", duration(seconds)));
+        }
+        if self.wanted == Wanted::Present && self.is_fine() {
+            parts.push("not started by itself".to_owned());
+        }
+        parts.join("  ")
+    }
+
+    /// How long ago a process came up again after an end, if that is news.
+    fn came_up_again(&self) -> Option<u64> {
+        let again = |process: &ProcessStatus| {
+            let (uptime, ended) = (process.uptime?, process.ended?);
+            (ended >= uptime && uptime <= 60).then_some(uptime)
+        };
+        self.processes.iter().filter_map(again).min()
+    }
+}
+
+/// `RUNNING x3`, `FATAL`: the most frequent first.
+fn states(processes: &[&ProcessStatus]) -> Vec<String> {
+    let mut counts: Vec<(ProcessState, usize)> = Vec::new();
+    for process in processes {
+        match counts.iter_mut().find(|(state, _)| *state == process.state) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((process.state, 1)),
+        }
+    }
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let name = |state: &ProcessState| format!("{state:?}").to_ascii_uppercase();
+    let shown = |(state, count): &(ProcessState, usize)| match count {
+        1 => name(state),
+        count => format!("{} x{count}", name(state)),
+    };
+    counts.iter().map(shown).collect()
+}
+
+fn described(drift: &Drift) -> String {
+    match drift {
+        Drift::File { path, how } => {
+            let how = match how {
+                FileDrift::Edited => "was edited by hand since it was applied",
+                FileDrift::Missing => "was removed since it was applied",
+                FileDrift::Permissions => "can be read or written by others",
+                FileDrift::NotApplied => "is not as the inventory has it; it was not applied yet",
+                FileDrift::Orphan => "is left over: the inventory does not have it any more",
+            };
+            format!("{} {how}", path.display())
+        }
+        Drift::Config { group, how } => {
+            let how = match how {
+                ConfigDrift::NotLoaded => "is in a file, but supervisord has not loaded it",
+                ConfigDrift::FileNewer => "has a file that is newer than what runs",
+                ConfigDrift::NoFile => "is loaded, but its file is gone",
+                ConfigDrift::Processes => "is loaded with another number of processes",
+            };
+            format!("{group} {how}")
+        }
+        Drift::State { process, how } => match how {
+            StateDrift::StoppedByHand => format!("{process} was stopped by hand"),
+            StateDrift::NeverStarted => format!("{process} was never started"),
+            StateDrift::NotWanted => format!("{process} is loaded, but the inventory has it not"),
+            StateDrift::FormerRelease { folder, live } => format!(
+                "{process} runs in {}, but the live release is {}",
+                folder.display(),
+                live.display()
+            ),
+        },
+    }
+}
+
+/// `42 s`, `3 min`, `3 h 12 min`, `12 d 3 h`.
+fn duration(seconds: u64) -> String {
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, minutes) => format!("{minutes} min"),
+        (0, hours, minutes) => format!("{hours} h {} min", minutes % 60),
+        (days, hours, _) => format!("{days} d {} h", hours % 24),
+    }
+}

@@ -1,0 +1,195 @@
+//! What is wanted beside what runs: states, and every kind of drift between the two. Pure.
+//!
+//! [`assemble`] puts it together from what a plan is made of; [`Looks`] tells from several looks at
+//! supervisord which processes keep being restarted; [`SiteStatus::text`] shows it.
+
+mod assemble;
+mod display;
+mod looks;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::inventory::Domain;
+use crate::supervisord::ProcessState;
+
+pub use assemble::{Readings, assemble};
+pub use display::Detail;
+pub use looks::Looks;
+
+/// One site.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SiteStatus {
+    /// Whose.
+    pub site: Domain,
+    /// Its programs: first those with a problem, each part by name.
+    pub programs: Vec<ProgramStatus>,
+    /// What is wrong beside single programs.
+    pub problems: Vec<String>,
+    /// What a person may want to know.
+    pub notes: Vec<String>,
+}
+
+/// One program with all of its processes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgramStatus {
+    /// Its name within the site.
+    pub program: String,
+    /// What the inventory wants of it.
+    pub wanted: Wanted,
+    /// How many processes the inventory wants.
+    pub numprocs: u32,
+    /// Those that supervisord knows.
+    pub processes: Vec<ProcessStatus>,
+    /// How the host differs from what is wanted.
+    pub drift: Vec<Drift>,
+}
+
+/// What the inventory wants of a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wanted {
+    /// To run.
+    Running,
+    /// To be there; whether it runs is somebody's choice (`autostart: false`).
+    Present,
+    /// Not to be there.
+    Absent,
+}
+
+/// One process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessStatus {
+    /// As supervisorctl shows it.
+    pub process: String,
+    /// Its state.
+    pub state: ProcessState,
+    /// Whether that is as it should be.
+    pub health: Health,
+    /// Its pid, if it has one.
+    pub pid: Option<i64>,
+    /// Seconds since it started, if it is up.
+    pub uptime: Option<u64>,
+    /// How often it was started again while it was watched.
+    pub restarts_seen: u32,
+    /// Seconds since it last ended, if it ever did since it was loaded: a process that is up all
+    /// the same was started again, by supervisord or by somebody.
+    pub ended: Option<u64>,
+}
+
+/// How a process is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "health", rename_all = "snake_case")]
+pub enum Health {
+    /// It is up.
+    Up,
+    /// It has ended as expected, and is not started again.
+    Done,
+    /// It is stopped and may be.
+    Down,
+    /// It is on its way up or down.
+    Changing,
+    /// It should be up and is not, or does not stay so.
+    Unhealthy {
+        /// In words that follow its name.
+        reason: String,
+    },
+}
+
+/// How a host differs from what is wanted.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "drift", rename_all = "snake_case")]
+pub enum Drift {
+    /// Of a file.
+    File {
+        /// Which.
+        path: PathBuf,
+        /// How.
+        how: FileDrift,
+    },
+    /// Of what supervisord has loaded.
+    Config {
+        /// Which group.
+        group: String,
+        /// How.
+        how: ConfigDrift,
+    },
+    /// Of a process.
+    State {
+        /// Which, as supervisorctl shows it.
+        process: String,
+        /// How.
+        how: StateDrift,
+    },
+}
+
+/// How a file differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileDrift {
+    /// It is not what was applied.
+    Edited,
+    /// It was applied and is not there any more.
+    Missing,
+    /// Others may read or write it who may not.
+    Permissions,
+    /// The inventory has changed and was not applied since.
+    NotApplied,
+    /// The inventory does not have its program any more.
+    Orphan,
+}
+
+/// How what supervisord has loaded differs from its files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConfigDrift {
+    /// It is in the files and was not loaded.
+    NotLoaded,
+    /// Its file is newer than what runs.
+    FileNewer,
+    /// It is loaded, but in no file any more.
+    NoFile,
+    /// It is loaded with another number of processes than is wanted.
+    Processes,
+}
+
+/// How a process differs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "how", rename_all = "snake_case")]
+pub enum StateDrift {
+    /// Somebody stopped it.
+    StoppedByHand,
+    /// It should run and was never started.
+    NeverStarted,
+    /// It should not be there at all.
+    NotWanted,
+    /// It runs a former release.
+    FormerRelease {
+        /// Where.
+        folder: PathBuf,
+        /// Where it should.
+        live: PathBuf,
+    },
+}
+
+impl SiteStatus {
+    /// Whether everything is as wanted and healthy.
+    pub fn is_fine(&self) -> bool {
+        self.problems.is_empty() && self.programs.iter().all(ProgramStatus::is_fine)
+    }
+}
+
+impl ProgramStatus {
+    /// Whether it is as wanted and healthy.
+    pub fn is_fine(&self) -> bool {
+        self.drift.is_empty() && self.processes.iter().all(|process| process.health.is_fine())
+    }
+}
+
+impl Health {
+    /// Whether nobody has to see to it.
+    pub fn is_fine(&self) -> bool {
+        !matches!(self, Self::Unhealthy { .. })
+    }
+}
