@@ -134,7 +134,7 @@ impl Doors<'_> {
             for name in names {
                 let Some(process) = find(&groups, group, name) else { continue };
                 if matches!(process.state, ProcessState::Backoff | ProcessState::Fatal) {
-                    let reason = described(process);
+                    let reason = process.condition();
                     troubles.push(trouble(self.files, group, name, desired, reason));
                 }
             }
@@ -179,7 +179,7 @@ impl<'w> Watch<'w> {
         let verdict = match process.state {
             ProcessState::Running => self.running(process.pid, now),
             ProcessState::Exited => self.exited(process),
-            ProcessState::Fatal | ProcessState::Unknown => Verdict::Failed(described(process)),
+            ProcessState::Fatal | ProcessState::Unknown => Verdict::Failed(process.condition()),
             ProcessState::Starting
             | ProcessState::Backoff
             | ProcessState::Stopped
@@ -190,7 +190,7 @@ impl<'w> Watch<'w> {
                 "keeps exiting after it has started ({} times while it was watched)",
                 self.exits
             )),
-            Verdict::Pending if now >= self.deadline => Verdict::Failed(described(process)),
+            Verdict::Pending if now >= self.deadline => Verdict::Failed(process.condition()),
             verdict => verdict,
         }
     }
@@ -217,7 +217,7 @@ impl<'w> Watch<'w> {
             .is_ok_and(|status| self.desired.exitcodes.contains(&status));
         match (self.desired.autorestart, expected) {
             (Autorestart::Never | Autorestart::Unexpected, true) => Verdict::Healthy,
-            (Autorestart::Never, false) => Verdict::Failed(described(process)),
+            (Autorestart::Never, false) => Verdict::Failed(process.condition()),
             (Autorestart::Always, _) | (Autorestart::Unexpected, false) => Verdict::Pending,
         }
     }
@@ -235,18 +235,6 @@ pub(super) fn find<'p>(
     name: &str,
 ) -> Option<&'p ProcessInfo> {
     groups.get(group)?.iter().find(|process| process.name == name)
-}
-
-/// `is FATAL: Exited too quickly (process log may have details)`.
-fn described(process: &ProcessInfo) -> String {
-    let state = format!("{:?}", process.state).to_ascii_uppercase();
-    match (process.spawnerr.is_empty(), process.state) {
-        (false, _) => format!("is {state}: {}", process.spawnerr),
-        (true, ProcessState::Exited) => {
-            format!("is {state} with status {}", process.exitstatus)
-        }
-        (true, _) => format!("is {state}"),
-    }
 }
 
 pub(super) fn trouble(

@@ -1,15 +1,14 @@
 //! (how it should be, how it is, options) -> plan. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
-use super::remarks::{not_rolling, notes, refusals, warnings};
+use super::remarks::{ailing, interrupted, not_rolling, notes, refusals, warnings};
 use super::sections::Sections;
 use super::{FileChange, GroupAction, GroupChange, PlanOptions, Reason, SitePlan};
 use crate::actual::{ActualDaemon, ActualSite};
 use crate::desired::{DesiredGroup, DesiredSite, FileKind};
 use crate::inventory::RestartPolicy;
-use crate::state::{Interrupted, Journal};
+use crate::state::Journal;
 use crate::supervisord::{ProcessInfo, ProcessState};
 use crate::system::files::{Entry, FileContent};
 
@@ -68,19 +67,11 @@ pub fn plan_site(
         }
     }
     plan.warnings = warnings(desired, daemon, actual, options);
-    let together: Vec<String> = not_rolling(&plan, options).collect();
-    plan.warnings.extend(together);
+    let more: Vec<String> = not_rolling(&plan, options).chain(ailing(&plan, daemon)).collect();
+    plan.warnings.extend(more);
     plan.refusals = refusals(desired, daemon, actual, options, &plan);
     plan.notes = notes(daemon, actual, &own.names);
     plan
-}
-
-fn interrupted(actual: &ActualSite) -> Option<String> {
-    let Interrupted { undone_first, finished } = &actual.interrupted;
-    let undone = undone_first.as_ref().map(|(_, journal)| (&journal.origin, "undone first"));
-    let finished = finished.as_ref().map(|journal| (&journal.origin, "finished"));
-    let (origin, what) = undone.or(finished)?;
-    Some(format!("an apply that never ended, {origin}, is {what}"))
 }
 
 fn file_changes(
@@ -103,7 +94,7 @@ fn file_changes(
     }
     for path in actual.owned.iter().filter(|path| !desired.files.contains_key(*path)) {
         let before = actual.files.get(path).cloned().unwrap_or(Entry::Absent);
-        let kind = kind_of(path, actual);
+        let kind = actual.kinds.get(path).copied().unwrap_or(FileKind::Supervisor);
         changes.insert(path.clone(), FileChange { kind, before, after: None });
     }
     changes
@@ -113,10 +104,6 @@ fn file_changes(
 /// business. Beyond that a mode is its owner's choice.
 fn is_closed_enough(mode: u32, secret: bool) -> bool {
     mode & if secret { 0o077 } else { 0o022 } == 0
-}
-
-fn kind_of(path: &Path, actual: &ActualSite) -> FileKind {
-    actual.kinds.get(path).copied().unwrap_or(FileKind::Supervisor)
 }
 
 /// The groups that are the site's: wanted, recorded, or defined in one of its own files.

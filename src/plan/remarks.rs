@@ -8,7 +8,8 @@ use super::{GroupAction, GroupChange, PlanOptions, Refusal, SitePlan};
 use crate::actual::{ActualDaemon, ActualSite};
 use crate::desired::{DesiredGroup, DesiredSite, FileKind};
 use crate::inventory::RestartPolicy;
-use crate::supervisord;
+use crate::state::Interrupted;
+use crate::supervisord::{self, ProcessState};
 use crate::system::files::Entry;
 
 pub(super) fn refusals(
@@ -119,6 +120,28 @@ fn defined_elsewhere<'a>(
             group: program.group.clone(),
             file: program.file.clone(),
         })
+}
+
+/// The apply that never ended, and what becomes of it.
+pub(super) fn interrupted(actual: &ActualSite) -> Option<String> {
+    let Interrupted { undone_first, finished } = &actual.interrupted;
+    let undone = undone_first.as_ref().map(|(_, journal)| (&journal.origin, "undone first"));
+    let finished = finished.as_ref().map(|journal| (&journal.origin, "finished"));
+    let (origin, what) = undone.or(finished)?;
+    Some(format!("an apply that never ended, {origin}, is {what}"))
+}
+
+/// Programs that nothing is done to and that supervisord cannot keep up.
+pub(super) fn ailing<'a>(
+    plan: &'a SitePlan,
+    daemon: &'a ActualDaemon,
+) -> impl Iterator<Item = String> + 'a {
+    let left = plan.groups.iter().filter(|(_, change)| !change.action.acts());
+    let groups = plan.unchanged.iter().chain(left.map(|(group, _)| group));
+    let processes = groups.filter_map(|group| daemon.groups.get(group)).flatten();
+    processes
+        .filter(|process| matches!(process.state, ProcessState::Backoff | ProcessState::Fatal))
+        .map(|process| format!("{} {}", process.display_name(), process.condition()))
 }
 
 pub(super) fn warnings(

@@ -77,6 +77,16 @@ impl ProcessInfo {
         display_name(&self.group, &self.name)
     }
 
+    /// What it is in, behind its name: `is FATAL: Exited too quickly (process log may have details)`.
+    pub fn condition(&self) -> String {
+        let state = format!("{:?}", self.state).to_ascii_uppercase();
+        match (self.spawnerr.is_empty(), self.state) {
+            (false, _) => format!("is {state}: {}", self.spawnerr),
+            (true, ProcessState::Exited) => format!("is {state} with status {}", self.exitstatus),
+            (true, _) => format!("is {state}"),
+        }
+    }
+
     /// `group:name`, which every method accepts for every kind of group.
     pub fn namespec(&self) -> String {
         format!("{}:{}", self.group, self.name)
