@@ -5,7 +5,7 @@
 use super::{IMPATIENT, applied_host, document, documents, site, wants};
 use crate::daemon::{PATIENCE, wait_until};
 use crate::site::{Host, names};
-use supervisor_sync::supervisord::ProcessState;
+use supervisor_sync::supervisord::{Call, FaultCode, ProcessState, Supervisord as _};
 
 #[test]
 fn it_is_done_when_every_program_is_up_and_then_there_is_nothing_to_do() {
@@ -61,7 +61,9 @@ fn a_change_that_does_not_come_up_is_rolled_back_with_the_end_of_its_log() {
     assert_eq!(host.starts("a.com-w").len(), 2);
     assert_eq!(names(&host.state().join("sites/a.com")), ["revisions"], "no journal is left");
     assert_eq!(names(&host.state().join("sites/a.com/revisions")), ["00000001.json"]);
-    // supervisord has the former files read: nothing is pending.
+    // supervisord has read the former files: it does not know the program that was to come.
+    let add = Call::AddProcessGroup("a.com-v".to_owned());
+    assert_eq!(host.daemon.client().call(add).unwrap().unwrap_err().code, FaultCode::BadName);
     wants(&host, &["program: w, script: w.sh"]);
     host.run(&["plan", "--exit-code"]).ended(0);
 }

@@ -227,7 +227,7 @@ fn a_reread_that_fails_brings_the_former_bytes_back_in_supervisords_own_words() 
     assert!(run.stderr.contains("never"), "supervisord's own words: {}", run.stderr);
     assert_same_content(&before, &host);
     assert_eq!(host.result(), None);
-    // The former files were read again: supervisord has nothing of ours to add.
+    // With the obstacle gone the same run succeeds.
     host.daemon.remove_conf("00-defaults");
     host.sync("a.com", &changed()).ended(0);
     host.wait_running(&["a.com-w:a.com-w", "a.com-v:a.com-v"]);

@@ -177,6 +177,23 @@ fn a_program_that_exits_at_once_does_not_fail_the_sync() {
 }
 
 #[test]
+fn a_program_that_supervisord_cannot_keep_up_is_a_warning_also_when_it_does_not_change() {
+    let Some(host) = Host::start() else { return };
+    let site = host.deploy("a.com");
+    site.crasher("w");
+    site.worker("v");
+    host.sync("a.com", &programs(&["w"])).ended(0);
+    host.daemon.wait_for_state("a.com-w:a.com-w", ProcessState::Fatal);
+    // Neither if another program changes nor if nothing does.
+    for _ in 0..2 {
+        let run = host.sync("a.com", &programs(&["w", "v"])).ended(0);
+        let expected = "a.com-w is FATAL: Exited too quickly (process log may have details)";
+        assert_eq!(run.warnings(), [expected]);
+    }
+    assert_eq!(host.result().unwrap(), "status: success\nsupervisors_synced: 2\n");
+}
+
+#[test]
 fn a_missing_log_folder_is_made() {
     let Some(host) = Host::start() else { return };
     host.deploy("a.com").worker("w");
