@@ -5,6 +5,7 @@
 
 mod control;
 mod display;
+mod group;
 mod planner;
 mod refusal;
 mod remarks;
@@ -22,7 +23,7 @@ use crate::system::files::Entry;
 
 pub use control::{Control, plan_control};
 pub use display::Colour;
-pub(crate) use planner::are_siblings;
+pub(crate) use group::are_siblings;
 pub use planner::plan_site;
 pub use refusal::{Override, Refusal};
 pub use view::{FileView, GroupView, PlanView};

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod client;
+mod crash;
 mod daemon;
 mod examples;
 mod faults;

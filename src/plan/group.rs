@@ -1,0 +1,273 @@
+//! What is done to one group, and why. Pure.
+
+use std::collections::BTreeSet;
+
+use super::sections::Sections;
+use super::{GroupAction, GroupChange, PlanOptions, Reason};
+use crate::actual::{ActualDaemon, ActualSite};
+use crate::desired::{DesiredGroup, DesiredSite};
+use crate::inventory::RestartPolicy;
+use crate::state::Journal;
+use crate::supervisord::{ProcessInfo, ProcessState};
+
+/// supervisord's own default of `stopwaitsecs`, in seconds.
+const SUPERVISORDS_STOPWAITSECS: u32 = 10;
+
+/// One group of the site, with all that its change depends on.
+pub(super) struct GroupContext<'a> {
+    pub(super) group: &'a String,
+    pub(super) desired: &'a DesiredSite,
+    pub(super) daemon: &'a ActualDaemon,
+    pub(super) actual: &'a ActualSite,
+    pub(super) options: &'a PlanOptions,
+    pub(super) sections: &'a Sections,
+}
+
+impl GroupContext<'_> {
+    fn processes(&self) -> &[ProcessInfo] {
+        self.daemon.groups.get(self.group).map_or(&[], Vec::as_slice)
+    }
+
+    /// The processes that run, or that an interrupted apply has stopped.
+    pub(super) fn ran(&self) -> Vec<String> {
+        let mut ran: BTreeSet<String> =
+            self.processes().iter().filter(|p| is_up(p)).map(|p| p.name.clone()).collect();
+        ran.extend(self.ran_before_interruption().iter().cloned());
+        ran.into_iter().collect()
+    }
+
+    pub(super) fn stopped_by_hand(&self, ran: &[String]) -> Vec<String> {
+        if self.options.start_stopped {
+            return Vec::new();
+        }
+        if let Some(journal) = self.touched_by_interruption() {
+            // Who else is stopped may be so because of the apply that never ended.
+            let stopped = journal.stopped.get(self.group).into_iter().flatten();
+            return stopped.filter(|name| !ran.contains(name)).cloned().collect();
+        }
+        // With autostart=false, one that nobody ever started is not started for its neighbour's sake.
+        let idle =
+            !ran.is_empty() && self.desired.groups.get(self.group).is_some_and(|g| !g.autostart);
+        let was_stopped =
+            |p: &ProcessInfo| was_stopped_by_hand(p) || (idle && p.state == ProcessState::Stopped);
+        let stopped = |p: &&ProcessInfo| was_stopped(p) && !ran.contains(&p.name);
+        self.processes().iter().filter(stopped).map(|p| p.name.clone()).collect()
+    }
+
+    fn touched_by_interruption(&self) -> Option<&Journal> {
+        self.unfinished().filter(|journal| journal.groups.contains_key(self.group))
+    }
+
+    fn unfinished(&self) -> Option<&Journal> {
+        self.actual.interrupted.finished.as_ref()
+    }
+
+    /// Of a group that has neither a file nor is wanted, nothing could run again.
+    fn ran_before_interruption(&self) -> &[String] {
+        let sections = &self.sections.before;
+        if !self.desired.groups.contains_key(self.group) && !sections.contains_key(self.group) {
+            return &[];
+        }
+        let ran = self.unfinished().and_then(|journal| journal.ran.get(self.group));
+        ran.map_or(&[], Vec::as_slice)
+    }
+
+    /// The processes that an interrupted apply has stopped, or not yet started. One that has exited
+    /// did so by itself.
+    fn stopped_by_interruption(&self) -> Vec<String> {
+        let ran = self.ran_before_interruption();
+        let autostart = self.desired.groups.get(self.group).is_some_and(|group| group.autostart);
+        let by_hand = self.touched_by_interruption().map(|journal| journal.stopped.get(self.group));
+        let comes_up = |name: &String| {
+            let stays = by_hand.flatten().is_some_and(|stopped| stopped.contains(name));
+            ran.contains(name) || (autostart && by_hand.is_some() && !stays)
+        };
+        let is_down = |p: &&ProcessInfo| !is_up(p) && p.state != ProcessState::Exited;
+        let stopped = self.processes().iter().filter(is_down).map(|p| &p.name);
+        stopped.filter(|name| comes_up(name)).cloned().collect()
+    }
+
+    pub(super) fn change(&self, ran: &[String]) -> Option<GroupChange> {
+        let loaded = self.daemon.groups.contains_key(self.group);
+        let stop_seconds = self.stop_seconds();
+        let Some(wanted) = self.desired.groups.get(self.group) else {
+            let leaves = loaded && !self.options.only_processes && self.may_leave();
+            return leaves.then_some(GroupChange {
+                action: GroupAction::Remove,
+                reason: Reason::NotWanted,
+                desired: None,
+                rolling: None,
+                stop_seconds,
+            });
+        };
+        if !self.is_selected(wanted) {
+            return None;
+        }
+        let (action, reason) = if loaded {
+            self.change_of_loaded(wanted, ran)?
+        } else {
+            let start = !wanted.autostart && (!ran.is_empty() || self.sibling_ran());
+            match (self.pending(|reread| &reread.added), self.options.only_processes) {
+                (true, _) => (GroupAction::Add { start }, Reason::NotLoaded),
+                (false, false) => (GroupAction::Add { start }, Reason::New),
+                (false, true) => (GroupAction::Leave, Reason::NotKnown),
+            }
+        };
+        let rolling = self.rolling(wanted, &action);
+        Some(GroupChange { action, reason, desired: Some(wanted.clone()), rolling, stop_seconds })
+    }
+
+    /// Whether a group that is not wanted may go: of an apply of some programs only what one of
+    /// them had before, with another number of instances.
+    fn may_leave(&self) -> bool {
+        let wanted = &self.desired.groups;
+        self.options.programs.is_empty()
+            || wanted.iter().any(|(name, group)| {
+                self.is_selected(group)
+                    && (are_siblings(self.group, name) || are_instances(self.group, name))
+            })
+    }
+
+    fn is_selected(&self, wanted: &DesiredGroup) -> bool {
+        let programs = &self.options.programs;
+        programs.is_empty() || programs.iter().any(|name| name.as_str() == wanted.program)
+    }
+
+    /// Whether its processes go one after the other. A changed group of several processes cannot:
+    /// supervisord takes it out and in as a whole.
+    fn rolling(&self, wanted: &DesiredGroup, action: &GroupAction) -> Option<u32> {
+        let asked = (wanted.restart == RestartPolicy::Rolling).then_some(1);
+        let batch = self.options.rolling.or(asked)?;
+        match action {
+            GroupAction::Restart { .. } => Some(batch),
+            GroupAction::Replace { .. } if wanted.numprocs == 1 => Some(batch),
+            _ => None,
+        }
+    }
+
+    /// Whether the group that this one takes the place of ran: a program that goes from one group
+    /// to a group for each process, or back.
+    fn sibling_ran(&self) -> bool {
+        self.daemon.groups.iter().any(|(other, processes)| {
+            !self.desired.groups.contains_key(other)
+                && are_siblings(self.group, other)
+                && processes.iter().any(is_up)
+        })
+    }
+
+    fn change_of_loaded(
+        &self,
+        wanted: &DesiredGroup,
+        ran: &[String],
+    ) -> Option<(GroupAction, Reason)> {
+        let changed = self.changed_options();
+        let file_newer = self.pending(|reread| &reread.changed);
+        let by_hand = ran.is_empty() && !self.stopped_by_hand(ran).is_empty();
+        if !changed.is_empty() || file_newer {
+            if by_hand && wanted.autostart {
+                return Some((GroupAction::Leave, Reason::StoppedByHand));
+            }
+            let defers = self.options.no_restart || wanted.restart == RestartPolicy::Deferred;
+            let runs = self.stopped_by_interruption().is_empty() && !ran.is_empty();
+            if defers && runs && !self.options.restart {
+                return Some((GroupAction::Leave, Reason::Deferred));
+            }
+            let start = !wanted.autostart && !ran.is_empty();
+            let reason = if changed.is_empty() {
+                Reason::FileNewer
+            } else {
+                Reason::Changed { options: changed }
+            };
+            return Some((GroupAction::Replace { start }, reason));
+        }
+        self.change_without_replacing(ran)
+    }
+
+    /// What is done to a group that has its configuration already.
+    pub(super) fn change_without_replacing(&self, ran: &[String]) -> Option<(GroupAction, Reason)> {
+        let autostart = self.desired.groups.get(self.group).is_some_and(|group| group.autostart);
+        if self.options.restart {
+            let stays =
+                |p: &&ProcessInfo| p.state != ProcessState::Stopped || ran.contains(&p.name);
+            let processes: Vec<String> =
+                self.processes().iter().filter(stays).map(|p| p.name.clone()).collect();
+            return Some(if processes.is_empty() {
+                (GroupAction::Leave, Reason::StoppedByHand)
+            } else {
+                (GroupAction::Restart { processes }, Reason::RestartAsked)
+            });
+        }
+        if self.options.start_stopped && autostart {
+            let stopped = |p: &&ProcessInfo| was_stopped_by_hand(p) && !ran.contains(&p.name);
+            let processes: Vec<String> =
+                self.processes().iter().filter(stopped).map(|p| p.name.clone()).collect();
+            if !processes.is_empty() {
+                return Some((GroupAction::Start { processes }, Reason::StartAsked));
+            }
+        }
+        let stopped = self.stopped_by_interruption();
+        (!stopped.is_empty())
+            .then_some((GroupAction::Start { processes: stopped }, Reason::Interrupted))
+    }
+
+    fn pending(&self, of: fn(&crate::supervisord::Reload) -> &Vec<String>) -> bool {
+        self.daemon.reread.as_ref().is_ok_and(|reread| of(reread).contains(self.group))
+    }
+
+    /// The options that differ between the file as it is and as it will be. Those of a file that is
+    /// missing count as one difference: supervisord will tell whether there is any.
+    fn changed_options(&self) -> Vec<String> {
+        let Some(after) = self.sections.after.get(self.group) else { return Vec::new() };
+        match self.sections.before.get(self.group) {
+            None => vec!["its file was missing".to_owned()],
+            Some(before) => {
+                let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+                let differs = |key: &&String| before.get(*key) != after.get(*key);
+                keys.into_iter().filter(differs).cloned().collect()
+            }
+        }
+    }
+
+    /// How long its processes may take to stop: whichever is longest of the running, the recorded
+    /// and the wanted configuration, since supervisord does not tell which one it runs.
+    fn stop_seconds(&self) -> u32 {
+        let wanted = self.desired.groups.get(self.group).map(|group| group.stopwaitsecs);
+        let recorded = self.actual.record.as_ref().and_then(|r| r.groups.get(self.group));
+        let in_file = self.sections.before.get(self.group).map(|options| {
+            options
+                .get("stopwaitsecs")
+                .and_then(|text| text.parse().ok())
+                .unwrap_or(SUPERVISORDS_STOPWAITSECS)
+        });
+        let left = self.unfinished().and_then(|journal| journal.groups.get(self.group)).copied();
+        let known = [wanted, recorded.map(|group| group.stopwaitsecs), in_file, left];
+        known.into_iter().flatten().max().unwrap_or(SUPERVISORDS_STOPWAITSECS)
+    }
+}
+
+fn is_up(process: &ProcessInfo) -> bool {
+    matches!(process.state, ProcessState::Starting | ProcessState::Running | ProcessState::Backoff)
+}
+
+/// Whether two groups can be of one program, once with one group for all of its processes
+/// (`NAME`), once with a group for each (`NAME_00`).
+pub(crate) fn are_siblings(one: &str, other: &str) -> bool {
+    let numbered = |longer: &str, shorter: &str| {
+        longer.strip_prefix(shorter).and_then(|rest| rest.strip_prefix('_')).is_some_and(|number| {
+            number.len() >= 2 && number.bytes().all(|digit| digit.is_ascii_digit())
+        })
+    };
+    numbered(one, other) || numbered(other, one)
+}
+
+/// Whether two groups can be instances of one program: `NAME_00` and `NAME_01`.
+fn are_instances(one: &str, other: &str) -> bool {
+    let base = |name: &str| name.rsplit_once('_').map(|(base, _)| base.to_owned());
+    base(one).is_some_and(|base| are_siblings(one, &base) && are_siblings(other, &base))
+}
+
+/// STOPPED after it had been started: supervisord itself never does that, an exit is EXITED or
+/// FATAL.
+fn was_stopped_by_hand(process: &ProcessInfo) -> bool {
+    matches!(process.state, ProcessState::Stopped | ProcessState::Stopping) && process.start > 0
+}

@@ -1,0 +1,551 @@
+//! Promise: a `kill -9` at any point of an apply leaves a host that the next run puts right.
+//!
+//! The test runs itself again as the process that is killed: [`child`] applies to a real supervisord
+//! through doors that send SIGKILL to their own process at one point. Then the real binary comes.
+
+#![expect(clippy::disallowed_methods, reason = "runs itself again as the process that is killed")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a check that fails fails the test")]
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use rustix::process::{Signal, getpid, kill_process};
+use supervisor_sync::apply::{ApplyOptions, Doors};
+use supervisor_sync::desired::DaemonFacts;
+use supervisor_sync::event::{Event, Step};
+use supervisor_sync::host::{ApplyRequest, Goal, Instance};
+use supervisor_sync::inventory::{self, Site};
+use supervisor_sync::plan::PlanOptions;
+use supervisor_sync::state::StateDir;
+use supervisor_sync::supervisord::{
+    Answer, Call, CallError, Client, Fault, MainConfig, ProcessState, Supervisord,
+};
+use supervisor_sync::system::files::{Entry, FileContent, Files};
+use supervisor_sync::system::{Disk, Interrupt, SystemClock};
+
+use crate::simulated::origin;
+use crate::site::{Host, Run};
+
+/// Where the process dies, for the child: `step:swap`, `file:7`, `batch-before:3`.
+const POINT: &str = "SUPERVISOR_SYNC_TEST_DIES_AT";
+/// The inventory it applies.
+const INVENTORY: &str = "SUPERVISOR_SYNC_TEST_INVENTORY";
+
+/// The steps of an apply that succeeds, in their order: each is a point to die at.
+const STEPS: [&str; 9] = [
+    "journal",
+    "write_supervisor",
+    "write_logrotate",
+    "swap",
+    "remove_orphans",
+    "reread",
+    "update",
+    "verify",
+    "commit",
+];
+
+/// The steps up to which the files are undone by the next run.
+const UNDONE: [&str; 6] =
+    ["journal", "write_supervisor", "write_logrotate", "swap", "remove_orphans", "reread"];
+
+/// Has no test of its own: it is the process that is killed.
+#[test]
+fn child() {
+    let Ok(point) = std::env::var(POINT) else { return };
+    let inventory = PathBuf::from(std::env::var(INVENTORY).unwrap());
+    let text = std::fs::read_to_string(&inventory).unwrap();
+    let inventory = inventory::read("deployer.yml", &text).unwrap();
+    let site = &inventory.sites[0].site;
+    let (kind, at) = point.split_once(':').unwrap();
+    let number = || at.parse::<usize>().unwrap();
+    let step = if kind == "step" { at } else { "" };
+    let undoing = Cell::new(kind != "undo");
+    let files = DeadlyFiles {
+        dies_at: matches!(kind, "file" | "undo").then(number),
+        counts: &undoing,
+        count: Cell::new(0),
+    };
+    let mut daemon = DeadlyDaemon {
+        client: client(site),
+        dies_before: (kind == "batch-before").then(number),
+        dies_after: (kind == "batch-after").then(number),
+        count: 0,
+    };
+    apply(site, &files, &mut daemon, &mut |event| {
+        let Event::Step { step: now, .. } = event else { return };
+        if step_name(&now) == step {
+            die();
+        }
+        if now == Step::Undo {
+            undoing.set(true);
+        }
+    });
+}
+
+fn client(site: &Site) -> Client {
+    Client::connect(&config(site)).unwrap()
+}
+
+fn config(site: &Site) -> MainConfig {
+    let inventory::SupervisordAddress::Config(path) = &site.paths.supervisord else { panic!() };
+    MainConfig::load(Some(path.as_path())).unwrap()
+}
+
+fn apply(site: &Site, files: &dyn Files, daemon: &mut dyn Supervisord, on: &mut dyn FnMut(Event)) {
+    let (config, clock) = (config(site), SystemClock::start());
+    let state = StateDir::new(&site.paths, Path::new("/nonexistent"));
+    let doors = Doors {
+        files,
+        supervisord: daemon,
+        clock: &clock,
+        state: &state,
+        interrupt: &Interrupt::default(),
+        events: on,
+    };
+    let mut instance = Instance {
+        doors,
+        facts: DaemonFacts { pidfile: config.pidfile.clone() },
+        include_patterns: config.include_patterns.clone(),
+        included_files: &|| config.included_files(),
+    };
+    let request = ApplyRequest {
+        sites: vec![site.clone()],
+        goal: Goal::Inventory,
+        plan: PlanOptions::default(),
+        apply: ApplyOptions { verify: true, rollback: true, record: true },
+        shown: BTreeMap::new(),
+        lock_wait: 0,
+        purpose: "apply".to_owned(),
+    };
+    for applied in instance.apply(&[site], &request, &origin()) {
+        applied.report.unwrap();
+    }
+}
+
+fn step_name(step: &Step) -> String {
+    let json = serde_json::to_value(step).unwrap();
+    json["name"].as_str().unwrap().to_owned()
+}
+
+fn die() {
+    let _ = kill_process(getpid(), Signal::KILL);
+}
+
+/// The real disk; dies after so many operations that change it.
+struct DeadlyFiles<'a> {
+    dies_at: Option<usize>,
+    /// Whether it counts already.
+    counts: &'a Cell<bool>,
+    count: Cell<usize>,
+}
+
+impl DeadlyFiles<'_> {
+    fn done<T>(&self, result: T) -> T {
+        if !self.counts.get() {
+            return result;
+        }
+        self.count.set(self.count.get() + 1);
+        if self.dies_at == Some(self.count.get()) {
+            die();
+        }
+        result
+    }
+}
+
+impl Files for DeadlyFiles<'_> {
+    fn read(&self, path: &Path) -> io::Result<Entry> {
+        Disk.read(path)
+    }
+
+    fn names(&self, folder: &Path) -> io::Result<Vec<String>> {
+        Disk.names(folder)
+    }
+
+    fn stage(&self, path: &Path, content: &FileContent) -> io::Result<()> {
+        // In the midst of it, too.
+        let half =
+            FileContent { bytes: content.bytes[..content.bytes.len() / 2].into(), ..*content };
+        self.done(Disk.stage(path, &half))?;
+        self.done(Disk.stage(path, content))
+    }
+
+    fn stage_link(&self, path: &Path, target: &Path) -> io::Result<()> {
+        self.done(Disk.stage_link(path, target))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.done(Disk.rename(from, to))
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        if path.symlink_metadata().is_err() {
+            return Ok(());
+        }
+        self.done(Disk.remove(path))
+    }
+
+    fn create_folder(&self, path: &Path, mode: u32) -> io::Result<()> {
+        self.done(Disk.create_folder(path, mode))
+    }
+
+    fn remove_folder(&self, path: &Path) -> io::Result<()> {
+        self.done(Disk.remove_folder(path))
+    }
+
+    fn tail(&self, path: &Path, bytes: u64) -> io::Result<Vec<u8>> {
+        Disk.tail(path, bytes)
+    }
+
+    fn problem_with_code(&self, path: &Path, executable: bool) -> Option<String> {
+        Disk.problem_with_code(path, executable)
+    }
+
+    /// Not on the way to a death by SIGKILL, after which the kernel still has everything.
+    fn sync(&self, _: &[&Path]) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The real daemon; the process dies before or after so many batches.
+struct DeadlyDaemon {
+    client: Client,
+    dies_before: Option<usize>,
+    dies_after: Option<usize>,
+    count: usize,
+}
+
+impl Supervisord for DeadlyDaemon {
+    fn batch(&mut self, calls: &[Call]) -> Result<Vec<Result<Answer, Fault>>, CallError> {
+        // Polling is no point of interest, and how often it happens is a matter of luck.
+        if calls == [Call::GetAllProcessInfo] {
+            return self.client.batch(calls);
+        }
+        self.count += 1;
+        if self.dies_before == Some(self.count) {
+            die();
+        }
+        let answers = self.client.batch(calls);
+        if self.dies_after == Some(self.count) {
+            die();
+        }
+        answers
+    }
+}
+
+/// A host with one site that goes back and forth between two inventories.
+struct Scene {
+    host: Host,
+    /// Each state with the files and processes that it has.
+    states: [State; 2],
+    /// The pid of the program that never changes.
+    keep: i64,
+}
+
+struct State {
+    programs: String,
+    files: BTreeMap<PathBuf, String>,
+    up: BTreeSet<String>,
+}
+
+/// What all programs have: fast to start, fast to verify.
+const FAST: &str = "startsecs: 0, stopwaitsecs: 20, health: {stable_for: 0}";
+
+impl Scene {
+    fn new() -> Option<Self> {
+        let host = Host::start()?;
+        host.deploy("one.com");
+        host.deploy("two.com");
+        let programs = |text: &str, own: &str| {
+            let program = |name: &str, command: &str, more: &str| {
+                format!("      - {{program: {name}, command: {command}, {FAST}{more}}}\n")
+            };
+            [
+                program("keep", "/bin/sleep 1000", ""),
+                program("change", &format!("/bin/sleep 1000{text}"), ", numprocs: 2"),
+                program("hand", &format!("/bin/sleep 1000{text}"), ""),
+                program("idle", &format!("/bin/sleep 1000{text}"), ", autostart: false"),
+                program(own, "/bin/sleep 1000", ""),
+            ]
+            .concat()
+        };
+        let mut scene = Self {
+            host,
+            states: [programs("1", "gone"), programs("2", "new")].map(|programs| State {
+                programs,
+                files: BTreeMap::new(),
+                up: BTreeSet::new(),
+            }),
+            keep: 0,
+        };
+        scene.apply(0).ended(0);
+        let idle = Call::StartProcess("one.com-idle:one.com-idle".to_owned());
+        scene.host.daemon.client().call(idle).unwrap().unwrap();
+        scene.host.stop_by_hand("one.com-hand:one.com-hand");
+        scene.host.wait_running(&["one.com-idle:one.com-idle"]);
+        for state in [1, 0] {
+            scene.apply(state).ended(0);
+            scene.states[state].files = scene.files();
+            scene.states[state].up = scene.up();
+            assert_eq!(scene.up().len(), 5, "{:?}", scene.up());
+        }
+        scene.keep = scene.host.process("one.com-keep:one.com-keep").unwrap().pid;
+        Some(scene)
+    }
+
+    fn write_inventory(&self, state: usize) {
+        let programs = &self.states[state].programs;
+        self.host.inventory(&format!(
+            "  - domain: one.com\n    server: here\n    supervisors:\n{programs}"
+        ));
+    }
+
+    /// The real binary.
+    fn apply(&self, state: usize) -> Run {
+        self.write_inventory(state);
+        self.host.run(&["apply", "--yes"])
+    }
+
+    /// Applies in a process that dies at this point; false if it came to its end.
+    fn is_killed_on_the_way_to(&self, state: usize, point: &str) -> bool {
+        self.write_inventory(state);
+        self.is_killed(point)
+    }
+
+    fn is_killed(&self, point: &str) -> bool {
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "crash::child", "--nocapture"])
+            .env(POINT, point)
+            .env(INVENTORY, self.host.path("home/deployer.yml"))
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let killed = output.status.signal() == Some(Signal::KILL.as_raw());
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert!(killed || output.status.success(), "{point}: {told}");
+        killed
+    }
+
+    /// The files of both folders, those with a staged name apart.
+    fn files(&self) -> BTreeMap<PathBuf, String> {
+        let folders = [self.host.daemon.conf_dir(), self.host.daemon.logrotate_dir()];
+        let names = |folder: PathBuf| {
+            let names = crate::site::names(&folder);
+            names.into_iter().map(move |name| folder.join(name))
+        };
+        let is_read = |path: &PathBuf| !path.display().to_string().ends_with('~');
+        let read = |path: PathBuf| (path.clone(), std::fs::read_to_string(path).unwrap());
+        folders.into_iter().flat_map(names).filter(is_read).map(read).collect()
+    }
+
+    fn up(&self) -> BTreeSet<String> {
+        let processes = self.host.daemon.processes().into_iter();
+        let up =
+            processes.filter(|p| matches!(p.state, ProcessState::Running | ProcessState::Starting));
+        up.map(|process| process.namespec()).collect()
+    }
+
+    /// No half file, and supervisord reads what is there.
+    fn check_consistent(&self, context: &str) {
+        for (path, text) in self.files() {
+            let whole = self.states.iter().any(|state| state.files.get(&path) == Some(&text));
+            assert!(whole, "{context}: {} is none of ours: {text}", path.display());
+        }
+        let reread = self.host.daemon.client().reload_config().unwrap();
+        assert!(reread.is_ok(), "{context}: {reread:?}");
+    }
+
+    /// The journals that are there, by phase.
+    fn journals(&self, site: &str) -> Vec<String> {
+        let folder = self.host.state().join("sites").join(site);
+        let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.starts_with("journal.")).collect()
+    }
+
+    /// What an apply has written beside its target and not yet swapped in.
+    fn staged(&self) -> Vec<PathBuf> {
+        let paths = self.tree().into_keys();
+        paths.filter(|path| path.display().to_string().ends_with('~')).collect()
+    }
+
+    /// A plan changes nothing and says what will become of the apply that was killed.
+    fn check_plan(&self, context: &str) {
+        let before = (self.tree(), self.up());
+        let run = self.host.run(&["plan"]).ended(0);
+        assert_eq!((self.tree(), self.up()), before, "{context}");
+        let journals = self.journals("one.com");
+        let undone = journals.iter().any(|name| !name.contains("groups"));
+        let expected = match (journals.is_empty(), undone) {
+            (true, _) => return,
+            (false, true) => "is undone first",
+            (false, false) => "is finished",
+        };
+        assert!(run.stdout.contains(expected), "{context}: {}", run.stdout);
+    }
+
+    fn tree(&self) -> BTreeMap<PathBuf, String> {
+        let folders = [
+            self.host.daemon.conf_dir(),
+            self.host.daemon.logrotate_dir(),
+            self.host.path("state"),
+        ];
+        folders.iter().flat_map(|folder| Host::snapshot_of(folder)).collect()
+    }
+
+    /// The next run, with this inventory, comes to exactly what is wanted.
+    fn check_next_run(&self, state: usize, context: &str) {
+        let journals = self.journals("one.com");
+        let run = self.apply(state).ended(0);
+        let told = format!("{}{}", run.stdout, run.stderr);
+        let says = told.contains("never ended");
+        assert_eq!(says, !journals.is_empty(), "{context}, {journals:?}: {told}");
+        let wanted = &self.states[state];
+        assert_eq!(self.files(), wanted.files, "{context}: {told}");
+        assert_eq!(self.up(), wanted.up, "{context}: {told}");
+        assert_eq!(self.journals("one.com"), [""; 0], "{context}");
+        // Half a journal is no journal: a run with nothing to do lets it lie, the next that writes
+        // one takes its place.
+        let mut left = self.staged();
+        left.retain(|path| !journals.is_empty() || !path.starts_with(self.host.path("state")));
+        assert_eq!(left, [""; 0].map(PathBuf::from), "{context}");
+        let keep = self.host.process("one.com-keep:one.com-keep").unwrap().pid;
+        assert_eq!(keep, self.keep, "{context}: a program that does not change was restarted");
+        let hand = self.host.process("one.com-hand:one.com-hand").unwrap().state;
+        assert_eq!(hand, ProcessState::Stopped, "{context}");
+        let plan = self.host.run(&["plan", "--exit-code"]).ended(0);
+        assert!(plan.stdout.contains("nothing to do"), "{context}: {}", plan.stdout);
+    }
+
+    /// Kills at `point` on the way from one state to the other, then goes on to `other` or back.
+    /// False when the apply came to its end before that point.
+    fn kill(&self, from: usize, point: &str, back: bool) -> bool {
+        let to = 1 - from;
+        let killed = self.is_killed_on_the_way_to(to, point);
+        let context = format!("killed at {point} on the way from {from} to {to}, back: {back}");
+        if killed {
+            self.check_consistent(&context);
+            self.check_plan(&context);
+        }
+        self.check_next_run(if back { from } else { to }, &context);
+        killed
+    }
+}
+
+/// Kills at `kind:1`, `kind:2` and so on until an apply is not killed any more. Every second time
+/// the next run goes back instead of on.
+fn kill_everywhere(kind: &str, parity: usize) -> usize {
+    let Some(scene) = Scene::new() else { return usize::MAX };
+    let mut now = 0;
+    for n in 1.. {
+        let back = n % 2 == parity;
+        let killed = scene.kill(now, &format!("{kind}:{n}"), back);
+        if !back {
+            now = 1 - now;
+        }
+        if !killed {
+            assert_eq!(scene.staged(), [""; 0].map(PathBuf::from));
+            return n;
+        }
+    }
+    unreachable!()
+}
+
+/// The first file of this scene's site that a person can tell both states by.
+fn swapped(scene: &Scene) -> bool {
+    scene.files() != scene.states[0].files
+}
+
+#[test]
+fn another_sites_apply_undoes_half_written_files_and_touches_no_process() {
+    let Some(scene) = Scene::new() else { return };
+    let pids = || -> BTreeMap<String, i64> {
+        let processes = scene.host.daemon.processes().into_iter();
+        let of_one = processes.filter(|process| process.group.starts_with("one.com"));
+        of_one.map(|process| (process.namespec(), process.pid)).collect()
+    };
+    let mut half_written = 0;
+    for (number, step) in STEPS.into_iter().enumerate() {
+        let context = format!("killed at {step}");
+        assert!(scene.is_killed_on_the_way_to(1, &format!("step:{step}")));
+        half_written += usize::from(swapped(&scene));
+        let (files, before) = (scene.files(), pids());
+        let other = "  - domain: two.com\n    server: here\n    supervisors:\n";
+        let program = format!("      - {{program: w{number}, command: /bin/sleep 1000, {FAST}}}\n");
+        scene.host.inventory(&format!("{other}{program}"));
+        let run = scene.host.run(&["apply", "--yes"]).ended(0);
+        let mut now = scene.files();
+        now.retain(|path, _| !path.display().to_string().contains("two.com"));
+        if UNDONE.contains(&step) {
+            assert_eq!(now, scene.states[0].files, "{context}");
+            // The first point is just before the journal is written.
+            let says = run.stderr.contains("Undoing an apply that never ended");
+            assert_eq!(says, number > 0, "{context}");
+        } else {
+            assert_eq!(now, files, "{context}");
+        }
+        assert_eq!(pids(), before, "{context}");
+        let other = format!("two.com-w{number}:two.com-w{number}");
+        assert!(scene.up().contains(&other), "{context}: {:?}", scene.up());
+        scene.host.inventory("  - {domain: two.com, server: here, supervisors: []}");
+        scene.host.run(&["apply", "--yes"]).ended(0);
+        scene.check_next_run(0, &context);
+    }
+    assert!(half_written >= 4, "{half_written}");
+}
+
+#[test]
+fn killed_while_it_undoes() {
+    let Some(mut scene) = Scene::new() else { return };
+    let broken = format!("startsecs: 0, command: /bin/false, autorestart: false, {}", &FAST[14..]);
+    let crasher = format!("      - {{program: crash, {broken}}}\n");
+    let mut dead = 0;
+    for n in 1.. {
+        // On the way to a state that fails: it puts everything back, unless it is killed.
+        let programs = format!("{}{crasher}", scene.states[1].programs);
+        let text = format!("  - domain: one.com\n    server: here\n    supervisors:\n{programs}");
+        scene.host.inventory(&text);
+        let killed = scene.is_killed(&format!("undo:{n}"));
+        let context = format!("killed at the {n}th change of an undo");
+        let journals = scene.journals("one.com");
+        // The last change removes the journal.
+        let in_the_midst = journals == ["journal.undo.json"];
+        assert!(in_the_midst || journals.is_empty(), "{context}: {journals:?}");
+        dead += usize::from(in_the_midst);
+        let state = n % 2;
+        scene.host.run(&["plan"]).ended(0);
+        scene.check_next_run(state, &context);
+        if state == 1 {
+            scene.apply(0).ended(0);
+        }
+        if !killed {
+            break;
+        }
+        scene.keep = scene.host.process("one.com-keep:one.com-keep").unwrap().pid;
+    }
+    assert!(dead > 12, "{dead}");
+}
+
+#[test]
+fn killed_at_each_step() {
+    let Some(scene) = Scene::new() else { return };
+    for step in STEPS {
+        assert!(scene.kill(0, &format!("step:{step}"), true), "there is no step {step}");
+        assert!(scene.kill(0, &format!("step:{step}"), false));
+        scene.apply(0).ended(0);
+    }
+}
+
+#[test]
+fn killed_after_each_change_of_the_disk() {
+    assert!(kill_everywhere("file", 0) > 20);
+}
+
+#[test]
+fn killed_before_or_after_each_batch() {
+    assert!(kill_everywhere("batch-before", 0) > 5);
+    assert!(kill_everywhere("batch-after", 1) > 5);
+}
