@@ -5,13 +5,14 @@
 //! but does not know it yet cannot hold up an apply, and its lock, half-way.
 
 use std::io::{BufRead, Read, Write};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::wire::{Answer, INTERRUPT, LONGEST_LINE, PROTOCOL, read_ask};
 use crate::error::CommandError;
+use crate::event::Event;
 use crate::host::Target;
 use crate::system::Interrupt;
 
@@ -22,7 +23,8 @@ const LINES_WAITING: usize = 4096;
 const LAST_WORDS: Duration = Duration::from_secs(30);
 
 /// Serves requests until the caller closes its end. A caller that goes away does not stop what was
-/// begun: its lines are dropped. One that sends [`INTERRUPT`] does, as Ctrl-C would.
+/// begun, unless it is logs that are followed: its lines are dropped. One that sends [`INTERRUPT`]
+/// does, as Ctrl-C would.
 pub fn serve(
     host: &mut dyn Target,
     input: impl BufRead + Send + 'static,
@@ -32,10 +34,17 @@ pub fn serve(
     let mut mouth = Mouth::open(output);
     let release = env!("CARGO_PKG_VERSION").to_owned();
     mouth.say(&Answer::Hello { protocol: PROTOCOL, release });
-    for line in listen(input, interrupt.clone()) {
-        let reply = line
-            .and_then(|line| read_ask(&line))
-            .and_then(|request| host.ask(request, &mut |event| mouth.say(&Answer::Event(event))));
+    let gone = Arc::new(AtomicBool::new(false));
+    for line in listen(input, interrupt.clone(), Arc::clone(&gone)) {
+        let mut tell = |event: Event| {
+            let for_nobody = gone.load(Ordering::Relaxed) || mouth.is_silenced();
+            if for_nobody && matches!(event, Event::LogLine(_) | Event::Alive) {
+                interrupt.raise();
+            }
+            mouth.say(&Answer::Event(event));
+        };
+        let reply =
+            line.and_then(|line| read_ask(&line)).and_then(|request| host.ask(request, &mut tell));
         mouth.say(&match reply {
             Ok(reply) => Answer::Reply(reply),
             Err(error) => Answer::Failed(error),
@@ -47,37 +56,60 @@ pub fn serve(
 /// What says the lines.
 struct Mouth {
     lines: Sender<Vec<u8>>,
-    waiting: Arc<AtomicUsize>,
+    queue: Arc<Queue>,
     closed: Receiver<()>,
+}
+
+/// The lines that were not said yet.
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<usize>,
+    said: Condvar,
+    /// Nobody reads any more.
+    silenced: AtomicBool,
 }
 
 impl Mouth {
     fn open(mut output: impl Write + Send + 'static) -> Self {
         let (lines, to_say) = channel::<Vec<u8>>();
         let (done, closed) = channel();
-        let waiting = Arc::new(AtomicUsize::new(0));
-        let said = Arc::clone(&waiting);
+        let queue = Arc::<Queue>::default();
+        let said = Arc::clone(&queue);
         std::thread::spawn(move || {
             for line in to_say {
                 // Nobody reads any more: the rest is dropped, one by one.
-                let _ = output.write_all(&line).and_then(|()| output.flush());
-                said.fetch_sub(1, Ordering::Relaxed);
+                if output.write_all(&line).and_then(|()| output.flush()).is_err() {
+                    said.silenced.store(true, Ordering::Relaxed);
+                }
+                *said.waiting.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+                said.said.notify_all();
             }
             let _ = done.send(());
         });
-        Self { lines, waiting, closed }
+        Self { lines, queue, closed }
     }
 
+    /// Progress that nobody takes is dropped; lines of logs are what was asked for, and wait.
     fn say(&mut self, answer: &Answer) {
-        let is_event = matches!(answer, Answer::Event(_));
-        if is_event && self.waiting.load(Ordering::Relaxed) >= LINES_WAITING {
-            return;
+        let Ok(mut line) = serde_json::to_vec(answer) else { return };
+        line.push(b'\n');
+        let mut waiting = self.queue.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        match answer {
+            Answer::Event(Event::LogLine(_)) => {
+                while *waiting >= LINES_WAITING {
+                    waiting = self.queue.said.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+            Answer::Event(_) if *waiting >= LINES_WAITING => return,
+            _ => {}
         }
-        if let Ok(mut line) = serde_json::to_vec(answer) {
-            line.push(b'\n');
-            self.waiting.fetch_add(1, Ordering::Relaxed);
-            let _ = self.lines.send(line);
-        }
+        *waiting += 1;
+        let _ = self.lines.send(line);
+    }
+
+    /// Whether nobody reads any more.
+    fn is_silenced(&self) -> bool {
+        self.queue.silenced.load(Ordering::Relaxed)
     }
 
     /// Waits until everything is said, or nobody has listened for too long.
@@ -88,17 +120,21 @@ impl Mouth {
 }
 
 /// The caller's lines, read by a thread that also sees an interruption while a request is worked
-/// on. The thread ends with the process.
+/// on, and the caller's going. The thread ends with the process.
 fn listen(
     input: impl BufRead + Send + 'static,
     interrupt: Interrupt,
+    gone: Arc<AtomicBool>,
 ) -> Receiver<Result<String, CommandError>> {
     let (heard, lines) = channel();
     std::thread::spawn(move || {
         let mut input = input;
         loop {
             match next_line(&mut input) {
-                Ok(None) => return,
+                Ok(None) => {
+                    gone.store(true, Ordering::Relaxed);
+                    return;
+                }
                 Ok(Some(line)) if line.trim() == INTERRUPT => interrupt.raise(),
                 Ok(Some(line)) => {
                     let _ = heard.send(Ok(line));

@@ -11,10 +11,11 @@ use std::path::{Path, PathBuf};
 const LONGEST_FILE: usize = 400;
 
 /// Modules without a disk, a clock, an environment, a process or output. A folder or a file.
-const PURE: [&str; 8] = [
+const PURE: [&str; 9] = [
     "inventory",
     "desired",
     "plan",
+    "status",
     "actual/ownership.rs",
     "host/narrow.rs",
     "fleet/wire.rs",

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod client;
+mod control;
 mod crash;
 mod daemon;
 mod examples;
@@ -9,10 +10,13 @@ mod faults;
 mod ini;
 mod inventory_verbs;
 mod logrotate;
+mod logs;
 mod playbook;
+mod probes;
 mod python;
 mod render;
 mod runner;
 mod simulated;
 mod site;
+mod status;
 mod supervisord_contract;

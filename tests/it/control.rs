@@ -1,0 +1,127 @@
+//! `start` and `stop` on a real supervisord.
+
+#![expect(clippy::disallowed_methods, reason = "edits files by hand, as people do")]
+
+use supervisor_sync::supervisord::ProcessState;
+
+use crate::daemon::{PATIENCE, wait_until};
+use crate::site::Host;
+
+fn programs(lines: &[&str]) -> String {
+    let lines = lines.iter().map(|line| format!("      - {{{line}}}\n"));
+    let site = "  - domain: a.com\n    server: here\n    supervisors:\n";
+    format!("{site}{}", lines.collect::<String>())
+}
+
+#[test]
+fn what_is_stopped_stays_so_through_an_apply_until_it_is_started() {
+    let Some(host) = Host::start() else { return };
+    let site = host.deploy("a.com");
+    site.worker("one");
+    site.worker("two");
+    let both = ["program: one, script: one.sh", "program: two, script: two.sh, numprocs: 2"];
+    host.inventory(&programs(&both));
+    host.run(&["apply", "--yes"]).ended(0);
+    let one = host.wait_running(&["a.com-one:a.com-one"]);
+
+    host.run(&["stop", "--program", "two"])
+        .ended(0)
+        .says("They count as stopped by hand: an apply leaves them so")
+        .complains("a.com-two:a.com-two_01: stopped");
+    for name in ["a.com-two:a.com-two_00", "a.com-two:a.com-two_01"] {
+        assert_eq!(host.process(name).unwrap().state, ProcessState::Stopped);
+    }
+    host.run(&["stop", "--program", "two"]).ended(0).says("nothing to do");
+    host.inventory(&programs(&[both[0], &format!("{}, stopwaitsecs: 7", both[1])]));
+    host.run(&["apply", "--yes"]).ended(0);
+    assert_eq!(host.process("a.com-two:a.com-two_00").unwrap().state, ProcessState::Stopped);
+    host.run(&["status"]).ended(3).says("a.com-two has a file that is newer than what runs");
+
+    // Its start takes the change up.
+    host.run(&["start"]).ended(0).complains("a.com-two:a.com-two_01: healthy");
+    host.run(&["status"]).ended(0);
+    host.run(&["start"]).ended(0).says("nothing to do");
+    assert_eq!(host.wait_running(&["a.com-one:a.com-one"]), one, "it was restarted");
+}
+
+#[test]
+fn a_start_of_some_leaves_the_others_of_the_group_running() {
+    let Some(host) = Host::start() else { return };
+    let site = host.deploy("a.com");
+    site.worker("w");
+    let program = "program: w, script: w.sh, numprocs: 3";
+    host.inventory(&programs(&[program]));
+    host.run(&["apply", "--yes"]).ended(0);
+    let others = ["a.com-w:a.com-w_00", "a.com-w:a.com-w_02"];
+    let pids = host.wait_running(&others);
+    host.stop_by_hand("a.com-w:a.com-w_01");
+    // A newer file does not restart what runs.
+    let text = std::fs::read_to_string(host.conf("a.com-w")).unwrap();
+    host.daemon.write_conf("a.com-w", &text.replace("stopwaitsecs=3600", "stopwaitsecs=60"));
+    host.run(&["start"]).ended(0).complains("Warning: a.com-w has a newer file");
+    assert_eq!(host.wait_running(&others), pids);
+    host.wait_running(&["a.com-w:a.com-w_01"]);
+}
+
+#[test]
+fn all_stop_at_the_same_time_and_meanwhile_nobody_else_may() {
+    let Some(host) = Host::start() else { return };
+    let site = host.deploy("a.com");
+    let names = ["one", "two", "three"];
+    names.iter().for_each(|name| site.drainer(name));
+    let lines = names.map(|name| format!("program: {name}, script: {name}.sh, stopasgroup: true"));
+    host.inventory(&programs(&lines.iter().map(String::as_str).collect::<Vec<_>>()));
+    host.run(&["apply", "--yes"]).ended(0);
+    names.iter().for_each(|name| host.wait_starts(&format!("a.com-{name}"), 1));
+    let stop = host.command(&["stop"]).spawn();
+    for name in names {
+        host.daemon.wait_for_state(&format!("a.com-{name}:a.com-{name}"), ProcessState::Stopping);
+    }
+    host.run(&["start"]).ended(7).complains("`stop` of user");
+    wait_until(PATIENCE, "it says what it waits for", || {
+        stop.stderr().contains("Waiting for a.com-one, a.com-three, a.com-two to stop")
+    });
+    host.open_gate();
+    stop.wait().ended(0);
+}
+
+#[test]
+fn a_start_that_is_not_healthy_says_why_and_one_that_was_never_applied_is_refused() {
+    let Some(host) = Host::start() else { return };
+    let site = host.deploy("a.com");
+    site.crasher("bad");
+    site.worker("good");
+    let good = "program: good, script: good.sh";
+    host.inventory(&programs(&[
+        "program: bad, script: bad.sh, startretries: 0, autostart: false",
+        good,
+    ]));
+    host.run(&["apply", "--yes"]).ended(0);
+    host.run(&["stop", "--program", "good"]).ended(0);
+    let run = host.run(&["start"]).ended(5);
+    assert!(run.stderr.contains("a.com-bad not healthy"), "{}", run.stderr);
+    assert!(run.stderr.contains("| bad has no database"), "{}", run.stderr);
+    assert!(run.stderr.contains("a.com-good: healthy"), "{}", run.stderr);
+
+    host.inventory(&programs(&[good, "program: new, script: good.sh"]));
+    host.run(&["start", "--program", "new"])
+        .ended(1)
+        .complains("a.com-new is not known to supervisord: it was not applied yet")
+        .complains("supervisor-sync apply --site a.com");
+    host.run(&["stop", "--program", "nosuch"]).ended(1).complains("no program `nosuch`");
+}
+
+#[test]
+fn what_keeps_exiting_is_stopped_all_the_same() {
+    let Some(host) = Host::start() else { return };
+    let site = host.deploy("a.com");
+    site.script("loop.sh", "#!/bin/sh\nsleep 0.1\nexit 1\n");
+    host.inventory(&programs(&["program: loop, script: loop.sh, startsecs: 0"]));
+    host.run(&["apply", "--yes", "--no-verify"]).ended(0);
+    for _ in 0..5 {
+        host.daemon.wait_for_state("a.com-loop:a.com-loop", ProcessState::Running);
+        host.run(&["stop"]).ended(0);
+        assert_eq!(host.process("a.com-loop:a.com-loop").unwrap().state, ProcessState::Stopped);
+        host.run(&["start", "--no-verify"]).ended(0);
+    }
+}

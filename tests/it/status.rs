@@ -1,0 +1,205 @@
+//! `status` on a real supervisord: each kind of drift, and programs that do not stay up.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::disallowed_methods, reason = "edits files by hand, as people do")]
+
+use std::os::unix::fs::symlink;
+
+use serde_json::Value;
+use supervisor_sync::supervisord::ProcessState;
+
+use crate::site::Host;
+
+const SITE: &str = "  - domain: a.com\n    server: here\n    supervisors:\n";
+
+fn programs(lines: &[&str]) -> String {
+    let lines = lines.iter().map(|line| format!("      - {{{line}}}\n"));
+    format!("{SITE}{}", lines.collect::<String>())
+}
+
+/// The one JSON document of a command.
+fn document(stdout: &str) -> Value {
+    serde_json::from_str(stdout.trim()).unwrap()
+}
+
+/// The status of a program in a document.
+fn program<'v>(document: &'v Value, name: &str) -> &'v Value {
+    let programs = document["sites"][0]["status"]["Ok"]["programs"].as_array().unwrap();
+    programs.iter().find(|program| program["program"] == name).unwrap()
+}
+
+#[test]
+fn what_is_as_wanted_takes_a_line_each_and_status_0() {
+    let Some(host) = Host::start() else { return };
+    let site = host.deploy("a.com");
+    site.worker("w");
+    site.worker("many");
+    host.inventory(&programs(&[
+        "program: w, script: w.sh",
+        "program: many, script: many.sh, numprocs: 3",
+        "program: manual, script: w.sh, autostart: false",
+    ]));
+    host.run(&["apply", "--yes"]).ended(0);
+    let text = host.run(&["status"]).ended(0).says("3 programs: all as wanted").stdout;
+    let line = |name: &str| {
+        let start = format!("    {name} ");
+        text.lines().find(|line| line.starts_with(&start)).unwrap().to_owned()
+    };
+    let pid = host.process("a.com-w:a.com-w").unwrap().pid;
+    assert!(line("w").contains("RUNNING  up ") && line("w").ends_with(&format!("pid {pid}")));
+    assert!(line("many").contains("RUNNING x3  up ") && line("many").contains("pids "));
+    assert!(line("manual").contains("STOPPED  not started by itself"));
+    assert_eq!(text.lines().count(), 5, "{text}");
+
+    let json = document(&host.run(&["status", "--json", "--program", "w"]).ended(0).stdout);
+    let process = &program(&json, "w")["processes"][0];
+    assert_eq!((&process["pid"], &process["state"]), (&pid.into(), &"RUNNING".into()));
+    assert_eq!(process["health"]["health"], "up");
+    assert_eq!(json["sites"][0]["status"]["Ok"]["programs"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn files_that_were_edited_or_removed_by_hand_are_told_from_what_was_not_applied() {
+    let Some(host) = Host::start() else { return };
+    let site = host.deploy("a.com");
+    site.worker("w");
+    let all = ["edited", "removed", "later", "left"]
+        .map(|name| format!("program: {name}, script: w.sh, stopwaitsecs: 5, autostart: false"));
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    host.inventory(&programs(&all));
+    host.run(&["apply", "--yes"]).ended(0);
+
+    let edited = host.conf("a.com-edited");
+    let text = std::fs::read_to_string(&edited).unwrap();
+    std::fs::write(&edited, text.replace("stopwaitsecs=5", "stopwaitsecs=6")).unwrap();
+    std::fs::remove_file(host.logrotate("a.com-removed")).unwrap();
+    let later = "program: later, script: w.sh, stopwaitsecs: 7, autostart: false";
+    host.inventory(&programs(&[all[0], all[1], later]));
+
+    let told = host.run(&["status"]).ended(3).says("4 programs: 4 are not as wanted").stdout;
+    for line in [
+        format!("{} was edited by hand since it was applied", edited.display()),
+        "a.com-edited has a file that is newer than what runs".to_owned(),
+        format!("{} was removed since", host.logrotate("a.com-removed").display()),
+        format!("{} is not as the inventory has it", host.conf("a.com-later").display()),
+        format!("{} is left over", host.conf("a.com-left").display()),
+        "a.com-left is loaded, but the inventory has it not".to_owned(),
+    ] {
+        assert!(told.contains(&line), "no {line:?} in\n{told}");
+    }
+    let json = document(&host.run(&["status", "--json"]).ended(3).stdout);
+    assert_eq!(program(&json, "edited")["drift"][0]["how"], "edited");
+    assert_eq!(program(&json, "left")["wanted"], "absent");
+    host.run(&["apply", "--yes"]).ended(0);
+    host.run(&["status"]).ended(0);
+}
+
+#[test]
+fn a_program_stopped_by_hand_or_given_up_comes_first() {
+    let Some(host) = Host::start() else { return };
+    let site = host.deploy("a.com");
+    site.worker("fine");
+    site.worker("stopped");
+    site.crasher("z");
+    host.inventory(&programs(&[
+        "program: fine, script: fine.sh",
+        "program: stopped, script: stopped.sh",
+        "program: z, script: z.sh, startretries: 0",
+    ]));
+    host.run(&["apply", "--yes", "--no-verify"]).ended(0);
+    host.wait_running(&["a.com-fine:a.com-fine", "a.com-stopped:a.com-stopped"]);
+    host.stop_by_hand("a.com-stopped:a.com-stopped");
+    host.daemon.wait_for_state("a.com-z:a.com-z", ProcessState::Fatal);
+    let text = host.run(&["status"]).ended(3).stdout;
+    let at = |what: &str| text.find(what).unwrap_or_else(|| panic!("no {what:?} in\n{text}"));
+    assert!(at("  ~ stopped") < at("  ! z") && at("  ! z") < at("    fine"), "{text}");
+    at("a.com-stopped was stopped by hand");
+    at("a.com-z was given up by supervisord: Exited too quickly");
+    host.run(&["status", "--program", "fine"]).ended(0);
+}
+
+#[test]
+fn a_crash_loop_after_startsecs_is_seen_to_flap() {
+    let Some(host) = Host::start() else { return };
+    let site = host.deploy("a.com");
+    // supervisord takes it for started each time.
+    let note = host.path("starts").join("a.com-loop");
+    let text = format!("#!/bin/sh\necho $$ >> {}\nsleep 1.3\nexit 1\n", note.display());
+    site.script("loop.sh", &text);
+    host.inventory(&programs(&["program: loop, script: loop.sh, startsecs: 1"]));
+    host.run(&["apply", "--yes", "--no-verify"]).ended(0);
+    host.wait_starts("a.com-loop", 2);
+    let json = document(&host.run(&["status", "--json", "--watch", "30"]).ended(3).stdout);
+    let process = &program(&json, "loop")["processes"][0];
+    assert_eq!(process["health"]["health"], "unhealthy");
+    assert!(process["restarts_seen"].as_u64().unwrap() >= 1, "{process}");
+    let reason = process["health"]["reason"].as_str().unwrap();
+    assert!(reason.starts_with("is flapping: started again"), "{reason}");
+}
+
+#[test]
+fn a_worker_of_a_former_release_is_drift_and_a_restart_ends_it() {
+    let Some(host) = Host::start() else { return };
+    let site = host.deploy("a.com");
+    site.worker("w");
+    host.inventory(&programs(&["program: w, script: w.sh"]));
+    host.run(&["apply", "--yes"]).ended(0);
+    host.run(&["status"]).ended(0);
+    // A deployment: the same scripts in a new release.
+    let copied = std::process::Command::new("cp")
+        .args(["-R", "1", "2"])
+        .current_dir(site.path("releases"))
+        .status();
+    assert!(copied.unwrap().success());
+    std::fs::remove_file(site.path("current")).unwrap();
+    symlink("releases/2", site.path("current")).unwrap();
+    let former = site.path("releases/1").canonicalize().unwrap();
+    host.run(&["status"]).ended(3).says(&format!("a.com-w runs in {}", former.display()));
+    host.run(&["restart"]).ended(0);
+    host.run(&["status"]).ended(0);
+}
+
+#[test]
+fn a_broken_file_of_somebody_else_is_a_problem() {
+    let Some(host) = Host::start() else { return };
+    let site = host.deploy("a.com");
+    site.worker("w");
+    host.inventory(&programs(&["program: w, script: w.sh"]));
+    host.run(&["apply", "--yes"]).ended(0);
+    host.daemon.write_conf("foreign", "[program:foreign]\n");
+    host.run(&["status"])
+        .ended(3)
+        .says("supervisord cannot read its files any more")
+        .says("all as wanted, but see above");
+}
+
+#[test]
+fn five_hundred_programs_fit_on_a_screen_and_problems_are_not_lost_among_them() {
+    let Some(host) = Host::start() else { return };
+    host.deploy("a.com").worker("w");
+    let all: Vec<String> = (0..500)
+        .map(|n| format!("program: p{n:03}, command: sleep 1000, autostart: false"))
+        .collect();
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    host.inventory(&programs(&all));
+    host.run(&["apply", "--yes"]).ended(0);
+    let text = host.run(&["status"]).ended(0).says("500 programs: all as wanted").stdout;
+    assert_eq!(text.lines().count(), 3, "{text}");
+    assert!(text.contains("500 more are fine (STOPPED x500; --all lists them)"), "{text}");
+
+    std::fs::remove_file(host.conf("a.com-p250")).unwrap();
+    let text = host.run(&["status"]).ended(3).stdout;
+    assert!(text.lines().nth(1).unwrap().starts_with("  ~ p250  STOPPED"), "{text}");
+    assert!(text.contains("a.com-p250 is loaded, but its file is gone"), "{text}");
+    assert!(text.contains("499 more are fine"), "{text}");
+    let text = host.run(&["status", "--all"]).ended(3).stdout;
+    assert!((0..500).all(|n| text.contains(&format!(" p{n:03}  STOPPED"))));
+}
+
+#[test]
+fn a_host_without_supervisord_is_an_error_and_no_drift() {
+    let Some(mut host) = Host::start() else { return };
+    host.inventory(&programs(&["program: w, command: sleep 1"]));
+    host.daemon.stop();
+    host.run(&["status"]).ended(1).complains("no supervisord listens");
+}
