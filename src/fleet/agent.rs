@@ -7,9 +7,10 @@
 use std::io::{BufRead, Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::changes;
 use super::wire::{Answer, INTERRUPT, LONGEST_LINE, PROTOCOL, read_ask};
 use crate::error::CommandError;
 use crate::event::Event;
@@ -23,28 +24,22 @@ const LINES_WAITING: usize = 4096;
 const LAST_WORDS: Duration = Duration::from_secs(30);
 
 /// Serves requests until the caller closes its end. A caller that goes away does not stop what was
-/// begun, unless it is logs that are followed: its lines are dropped. One that sends [`INTERRUPT`]
-/// does, as Ctrl-C would.
+/// begun: its lines are dropped. What merely looks, which can go on for ever, is stopped. A caller
+/// that sends [`INTERRUPT`] stops either, as Ctrl-C would.
 pub fn serve(
     host: &mut dyn Target,
     input: impl BufRead + Send + 'static,
     output: impl Write + Send + 'static,
     interrupt: &Interrupt,
 ) {
-    let mut mouth = Mouth::open(output);
+    let mouth = Mouth::open(output, interrupt.clone());
     let release = env!("CARGO_PKG_VERSION").to_owned();
     mouth.say(&Answer::Hello { protocol: PROTOCOL, release });
-    let gone = Arc::new(AtomicBool::new(false));
-    for line in listen(input, interrupt.clone(), Arc::clone(&gone)) {
-        let mut tell = |event: Event| {
-            let for_nobody = gone.load(Ordering::Relaxed) || mouth.is_silenced();
-            if for_nobody && matches!(event, Event::LogLine(_) | Event::Alive) {
-                interrupt.raise();
-            }
-            mouth.say(&Answer::Event(event));
-        };
-        let reply =
-            line.and_then(|line| read_ask(&line)).and_then(|request| host.ask(request, &mut tell));
+    for line in listen(input, interrupt.clone()) {
+        let reply = line.and_then(|line| read_ask(&line)).and_then(|request| {
+            mouth.is_looking(!changes(&request));
+            host.ask(request, &mut |event| mouth.say(&Answer::Event(event)))
+        });
         mouth.say(&match reply {
             Ok(reply) => Answer::Reply(reply),
             Err(error) => Answer::Failed(error),
@@ -60,56 +55,56 @@ struct Mouth {
     closed: Receiver<()>,
 }
 
-/// The lines that were not said yet.
+/// How it stands with the lines that are not said yet.
 #[derive(Default)]
 struct Queue {
     waiting: Mutex<usize>,
-    said: Condvar,
-    /// Nobody reads any more.
-    silenced: AtomicBool,
+    room: Condvar,
+    /// Whether the request under way changes nothing.
+    looking: AtomicBool,
 }
 
 impl Mouth {
-    fn open(mut output: impl Write + Send + 'static) -> Self {
+    fn open(mut output: impl Write + Send + 'static, interrupt: Interrupt) -> Self {
         let (lines, to_say) = channel::<Vec<u8>>();
         let (done, closed) = channel();
-        let queue = Arc::<Queue>::default();
+        let queue = Arc::new(Queue::default());
         let said = Arc::clone(&queue);
         std::thread::spawn(move || {
             for line in to_say {
                 // Nobody reads any more: the rest is dropped, one by one.
-                if output.write_all(&line).and_then(|()| output.flush()).is_err() {
-                    said.silenced.store(true, Ordering::Relaxed);
+                let written = output.write_all(&line).and_then(|()| output.flush());
+                if written.is_err() && said.looking.load(Ordering::Relaxed) {
+                    interrupt.raise();
                 }
-                *said.waiting.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
-                said.said.notify_all();
+                *said.waiting() -= 1;
+                said.room.notify_one();
             }
             let _ = done.send(());
         });
         Self { lines, queue, closed }
     }
 
-    /// Progress that nobody takes is dropped; lines of logs are what was asked for, and wait.
-    fn say(&mut self, answer: &Answer) {
+    fn is_looking(&self, looking: bool) {
+        self.queue.looking.store(looking, Ordering::Relaxed);
+    }
+
+    /// Says it, or drops it if it is one of too many. The lines of a log are what was asked for:
+    /// they wait for the caller, and nothing waits for them.
+    fn say(&self, answer: &Answer) {
         let Ok(mut line) = serde_json::to_vec(answer) else { return };
         line.push(b'\n');
-        let mut waiting = self.queue.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        match answer {
-            Answer::Event(Event::LogLine(_)) => {
-                while *waiting >= LINES_WAITING {
-                    waiting = self.queue.said.wait(waiting).unwrap_or_else(PoisonError::into_inner);
-                }
+        let mut waiting = self.queue.waiting();
+        if matches!(answer, Answer::Event(_)) && *waiting >= LINES_WAITING {
+            if !matches!(answer, Answer::Event(Event::LogLine(_))) {
+                return;
             }
-            Answer::Event(_) if *waiting >= LINES_WAITING => return,
-            _ => {}
+            let is_full = |waiting: &mut usize| *waiting >= LINES_WAITING;
+            let room = self.queue.room.wait_while(waiting, is_full);
+            waiting = room.unwrap_or_else(PoisonError::into_inner);
         }
         *waiting += 1;
         let _ = self.lines.send(line);
-    }
-
-    /// Whether nobody reads any more.
-    fn is_silenced(&self) -> bool {
-        self.queue.silenced.load(Ordering::Relaxed)
     }
 
     /// Waits until everything is said, or nobody has listened for too long.
@@ -119,22 +114,24 @@ impl Mouth {
     }
 }
 
+impl Queue {
+    fn waiting(&self) -> MutexGuard<'_, usize> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The caller's lines, read by a thread that also sees an interruption while a request is worked
-/// on, and the caller's going. The thread ends with the process.
+/// on. The thread ends with the process.
 fn listen(
     input: impl BufRead + Send + 'static,
     interrupt: Interrupt,
-    gone: Arc<AtomicBool>,
 ) -> Receiver<Result<String, CommandError>> {
     let (heard, lines) = channel();
     std::thread::spawn(move || {
         let mut input = input;
         loop {
             match next_line(&mut input) {
-                Ok(None) => {
-                    gone.store(true, Ordering::Relaxed);
-                    return;
-                }
+                Ok(None) => return,
                 Ok(Some(line)) if line.trim() == INTERRUPT => interrupt.raise(),
                 Ok(Some(line)) => {
                     let _ = heard.send(Ok(line));
@@ -160,4 +157,206 @@ fn next_line(input: &mut impl BufRead) -> Result<Option<String>, CommandError> {
         return Err(CommandError::refused("the request is too long"));
     }
     Ok((read > 0).then_some(line))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+    use crate::event::LogLine;
+    use crate::fleet::wire::Ask;
+    use crate::host::{Goal, Reply, Request};
+    use crate::inventory::{AbsolutePath, Domain, ProgramName, UserName};
+    use crate::plan::PlanOptions;
+    use crate::system::{Clock, SystemClock};
+
+    /// Longer than anything here takes.
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// A host that tells of many things and then does what the test says.
+    struct FakeHost<F> {
+        events: usize,
+        then: F,
+    }
+
+    impl<F: FnMut() + Send> Target for FakeHost<F> {
+        fn ask(
+            &mut self,
+            _: Request,
+            events: &mut dyn FnMut(Event),
+        ) -> Result<Reply, CommandError> {
+            for number in 0..self.events {
+                events(Event::LockHeld { holder: number.to_string() });
+            }
+            (self.then)();
+            Ok(Reply::Plans { sites: Vec::new() })
+        }
+    }
+
+    /// What was said, for a test to look at.
+    #[derive(Clone, Default)]
+    struct Paper(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Paper {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Paper {
+        fn answers(&self) -> Vec<Answer> {
+            let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        }
+    }
+
+    fn request() -> String {
+        let (sites, options) = (Vec::new(), PlanOptions::default());
+        line(Request::Plan { sites, goal: Goal::Inventory, options })
+    }
+
+    fn line(request: Request) -> String {
+        serde_json::to_string(&Ask { protocol: PROTOCOL, request }).unwrap() + "\n"
+    }
+
+    fn done() -> Answer {
+        Answer::Reply(Reply::Plans { sites: Vec::new() })
+    }
+
+    #[test]
+    fn requests_are_answered_in_turn_until_the_end_and_nonsense_does_not_end_it() {
+        let paper = Paper::default();
+        let input = Cursor::new(format!("{}nonsense\n{}", request(), request()));
+        let mut host = FakeHost { events: 1, then: || {} };
+        serve(&mut host, input, paper.clone(), &Interrupt::default());
+        let answers = paper.answers();
+        let event = Answer::Event(Event::LockHeld { holder: "0".into() });
+        assert!(matches!(answers[0], Answer::Hello { protocol: PROTOCOL, .. }));
+        assert_eq!(answers[1..3], [event.clone(), done()]);
+        assert!(matches!(answers[3], Answer::Failed(_)), "{answers:?}");
+        assert_eq!(answers[4..], [event, done()]);
+    }
+
+    /// An output that nobody reads, until somebody does.
+    struct Jammed {
+        opened: Receiver<()>,
+        paper: Paper,
+        is_open: bool,
+    }
+
+    impl Write for Jammed {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            if !self.is_open {
+                self.opened.recv_timeout(PATIENCE).unwrap();
+                self.is_open = true;
+            }
+            self.paper.write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_caller_that_does_not_read_holds_up_nothing_and_still_gets_the_answer() {
+        let (open, opened) = channel();
+        let paper = Paper::default();
+        let output = Jammed { opened, paper: paper.clone(), is_open: false };
+        // It is opened by the host itself, when all of its events have been told.
+        let mut host = FakeHost { events: 3 * LINES_WAITING, then: move || open.send(()).unwrap() };
+        serve(&mut host, Cursor::new(request()), output, &Interrupt::default());
+        let answers = paper.answers();
+        assert_eq!(answers.last(), Some(&done()));
+        assert!(answers.len() <= LINES_WAITING + 2, "{} lines were kept", answers.len());
+    }
+
+    /// A host that is asked for a log.
+    struct Logging(usize);
+
+    impl Target for Logging {
+        fn ask(
+            &mut self,
+            _: Request,
+            events: &mut dyn FnMut(Event),
+        ) -> Result<Reply, CommandError> {
+            for number in 0..self.0 {
+                events(Event::LogLine(LogLine {
+                    site: Domain::parse("example.com").unwrap(),
+                    program: ProgramName::parse("worker").unwrap(),
+                    text: number.to_string(),
+                }));
+            }
+            Ok(Reply::Plans { sites: Vec::new() })
+        }
+    }
+
+    #[test]
+    fn no_line_of_a_log_is_lost_on_a_slow_caller() {
+        let paper = Paper::default();
+        let lines = 3 * LINES_WAITING;
+        serve(&mut Logging(lines), Cursor::new(request()), paper.clone(), &Interrupt::default());
+        assert_eq!(paper.answers().len(), lines + 2);
+    }
+
+    /// An output whose reader is gone.
+    struct Gone;
+
+    impl Write for Gone {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(std::io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_look_ends_when_its_caller_is_gone() {
+        let interrupt = Interrupt::default();
+        serve(&mut Logging(1), Cursor::new(request()), Gone, &interrupt);
+        assert!(interrupt.is_raised());
+    }
+
+    #[test]
+    fn a_caller_that_is_gone_does_not_stop_what_was_begun() {
+        let finished = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&finished);
+        let then = move || {
+            count.fetch_add(1, Ordering::SeqCst);
+        };
+        let mut host = FakeHost { events: 10, then };
+        let (path, interrupt) = (AbsolutePath::parse("/x").unwrap(), Interrupt::default());
+        let owner = UserName::parse("me").unwrap();
+        let change = Request::WriteRunner { path, script: String::new(), owner };
+        serve(&mut host, Cursor::new(line(change)), Gone, &interrupt);
+        assert_eq!(finished.load(Ordering::SeqCst), 1);
+        assert!(!interrupt.is_raised());
+    }
+
+    #[test]
+    fn an_interruption_reaches_the_request_under_way() {
+        let interrupt = Interrupt::default();
+        let seen = interrupt.clone();
+        // The host waits for it; the line behind the request is read meanwhile.
+        let then = move || {
+            let clock = SystemClock::start();
+            while !seen.is_raised() && clock.now() < PATIENCE {
+                clock.wait(Duration::from_millis(1));
+            }
+            assert!(seen.is_raised());
+        };
+        let paper = Paper::default();
+        let input = Cursor::new(format!("{}{INTERRUPT}\n", request()));
+        serve(&mut FakeHost { events: 0, then }, input, paper.clone(), &interrupt);
+        assert_eq!(paper.answers().last(), Some(&done()));
+    }
 }

@@ -24,7 +24,13 @@ use crate::host::Request;
 
 /// Whether a request may change something on the host.
 fn changes(request: &Request) -> bool {
-    !matches!(request, Request::Plan { .. } | Request::History { .. })
+    match request {
+        Request::Plan { .. }
+        | Request::History { .. }
+        | Request::Status { .. }
+        | Request::Logs(_) => false,
+        Request::Apply(_) | Request::Control(_) | Request::WriteRunner { .. } => true,
+    }
 }
 
 /// Ctrl-C before anything was asked.

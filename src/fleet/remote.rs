@@ -40,16 +40,15 @@ pub(super) struct Agent {
 }
 
 impl Agent {
-    /// The path as a sudoers line has it: for every release, not for this one's digest alone.
-    pub(super) fn sudoers_path(&self) -> String {
+    /// Whether it is the copy that was brought along, in a folder named after its digest.
+    pub(super) fn is_brought(&self) -> bool {
         let is_digest =
             |part: &str| part.len() == 64 && part.bytes().all(|b| b.is_ascii_hexdigit());
-        let parts = self.path.split('/').map(|part| if is_digest(part) { "*" } else { part });
-        parts.collect::<Vec<_>>().join("/")
+        self.path.split('/').any(is_digest)
     }
 }
 
-/// The one word line for ssh. It holds nothing of the inventory but the privilege, so there is
+/// What ssh is given to run. It holds nothing of the inventory but the privilege, so there is
 /// nothing in it to quote.
 pub(super) fn command(digest: &str, privilege: Option<Privilege>) -> String {
     let privilege = match privilege {
@@ -118,9 +117,12 @@ mod tests {
     }
 
     #[test]
-    fn the_sudoers_line_outlives_a_release() {
-        let path = format!("/home/me/.cache/supervisor-sync/{}/supervisor-sync", "0a".repeat(32));
-        let agent = Agent { sudo: true, user: "me".into(), path };
-        assert_eq!(agent.sudoers_path(), "/home/me/.cache/supervisor-sync/*/supervisor-sync");
+    fn what_was_brought_is_told_from_what_was_installed() {
+        let brought =
+            format!("/home/me/.cache/supervisor-sync/{}/supervisor-sync", "0a".repeat(32));
+        let is_brought =
+            |path: &str| Agent { sudo: true, user: "me".into(), path: path.into() }.is_brought();
+        assert!(is_brought(&brought));
+        assert!(!is_brought("/usr/local/bin/supervisor-sync"));
     }
 }

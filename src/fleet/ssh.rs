@@ -27,6 +27,9 @@ const BEGIN: Duration = Duration::from_secs(90);
 const DEADLINES: [&str; 3] =
     ["ConnectTimeout=10", "ServerAliveInterval=15", "ServerAliveCountMax=4"];
 
+/// Where a program belongs that is installed by hand.
+const INSTALLED: &str = "/usr/local/bin/supervisor-sync";
+
 /// What `ssh_config` must not change for this session: no questions, no command but ours, no
 /// forwards that two sessions would fight over, and words for what goes wrong.
 const NEEDED: [&str; 6] = [
@@ -157,7 +160,7 @@ impl SshHost {
             let user = &agent.user;
             CommandError::refused(format!("sudo of {shown} does not let {user} do it"))
                 .because(why)
-                .hint(sudoers_hint(user, &agent.sudoers_path()))
+                .hint(allow_it(agent))
         } else {
             CommandError::refused(format!("supervisor-sync does not run on {shown}")).because(why)
         })
@@ -282,6 +285,19 @@ impl Target for SshHost {
             Err(NoReply::Lost) => Err(self.lost(link, changes)),
         }
     }
+}
+
+/// The command that has sudo allow it. Never for the copy that was brought along: it lies where its
+/// user can replace it, and who can replace it would be root.
+fn allow_it(agent: &Agent) -> String {
+    if !agent.is_brought() {
+        return sudoers_hint(&agent.user, &agent.path);
+    }
+    let (user, path) = (&agent.user, &agent.path);
+    format!(
+        "install it there and allow it, as root: install -m 755 {path} {INSTALLED} && echo '{user} \
+         ALL=(root) NOPASSWD: {INSTALLED} agent' > /etc/sudoers.d/supervisor-sync"
+    )
 }
 
 /// `~/` is the home of who runs this; `~somebody/` is left to ssh.

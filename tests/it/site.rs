@@ -92,6 +92,11 @@ impl Host {
         site
     }
 
+    /// A site that [`Host::deploy`] has made.
+    pub(crate) fn deployed(&self, domain: &str) -> Deployed<'_> {
+        Deployed { host: self, domain: domain.to_owned() }
+    }
+
     /// Where root has started a supervisord for somebody else, the files are that person's too.
     fn give_to_user(&self) {
         if self.user == current_user() {
@@ -126,18 +131,7 @@ impl Host {
 
     /// The binary with these arguments, in the folder of the inventory.
     pub(crate) fn command(&self, arguments: &[&str]) -> Invocation {
-        let mut command = Command::new(BINARY);
-        command
-            .args(arguments)
-            .current_dir(self.path("home"))
-            .env_clear()
-            .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
-            .env("HOME", self.path("home"))
-            .stdin(Stdio::null());
-        if let Some(profile) = std::env::var_os("LLVM_PROFILE_FILE") {
-            command.env("LLVM_PROFILE_FILE", profile);
-        }
-        let mut invocation = Invocation(command);
+        let mut invocation = Invocation::in_folder(&self.path("home"), arguments);
         if self.user != current_user() {
             invocation.become_user(&self.user);
         }
@@ -313,6 +307,22 @@ impl<'h> Deployed<'h> {
 pub(crate) struct Invocation(Command);
 
 impl Invocation {
+    /// In an environment of its own, with this folder as its home.
+    pub(crate) fn in_folder(folder: &Path, arguments: &[&str]) -> Self {
+        let mut command = Command::new(BINARY);
+        command
+            .args(arguments)
+            .current_dir(folder)
+            .env_clear()
+            .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("HOME", folder)
+            .stdin(Stdio::null());
+        if let Some(profile) = std::env::var_os("LLVM_PROFILE_FILE") {
+            command.env("LLVM_PROFILE_FILE", profile);
+        }
+        Self(command)
+    }
+
     pub(crate) fn env(&mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> &mut Self {
         self.0.env(name, value);
         self

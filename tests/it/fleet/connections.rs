@@ -1,0 +1,176 @@
+//! How a host is logged in to: how often, as whom, and through what.
+
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use super::Fleet;
+use crate::site::BINARY;
+
+#[test]
+fn plan_question_and_apply_are_one_connection() {
+    let Some(fleet) = Fleet::start(&["web1", "web2"]) else { return };
+    fleet.write_inventory("");
+    // A terminal of its own, on which somebody says yes.
+    let mut on_terminal = Command::new("script")
+        .args(["-qec", &format!("{BINARY} apply"), "/dev/null"])
+        .current_dir(fleet.keyring.path(""))
+        .env("SUPERVISOR_SYNC_SSH", fleet.keyring.wrapper())
+        .env_remove("SUPERVISOR_SYNC_INVENTORY")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    on_terminal.stdin.take().unwrap().write_all(b"y\n").unwrap();
+    let output = on_terminal.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    assert_eq!(said.matches("Apply this on 2 hosts?").count(), 1, "{said}");
+    assert!(said.contains("2 of 2 hosts done"), "{said}");
+    for machine in &fleet.machines {
+        assert_eq!(machine.sshd.logins(), 1, "{}", machine.name);
+    }
+    fleet.run(&["apply", "--yes"]).ended(0);
+    fleet.run(&["plan"]).ended(0);
+    for machine in &fleet.machines {
+        assert_eq!(machine.sshd.logins(), 3, "{}", machine.name);
+    }
+}
+
+#[test]
+fn without_ssh_the_way_to_get_it_is_said() {
+    let Some(fleet) = Fleet::start(&["web1"]) else { return };
+    fleet.write_inventory("");
+    let run = fleet.command(&["plan"]).env("SUPERVISOR_SYNC_SSH", "/no/such/ssh").run();
+    run.ended(1).complains("web1: Error: cannot run /no/such/ssh").complains("openssh-client");
+}
+
+#[test]
+fn a_login_shell_that_runs_nothing_is_quoted() {
+    let Some(mut fleet) = Fleet::start(&["web1"]) else { return };
+    let extra = "ForceCommand echo This account is not available.";
+    fleet.machines[0].sshd = crate::sshd::Sshd::start_with(&fleet.keyring, extra);
+    fleet.write_inventory("");
+    let run = fleet.run(&["plan"]).ended(1);
+    run.complains("runs no command for us: This account is not available.\n");
+}
+
+#[test]
+fn ssh_config_names_the_user_where_the_inventory_does_not() {
+    let Some(fleet) = Fleet::start(&[]) else { return };
+    let fleet = fleet.with_other("by-config", "host: by-config").with_other("plain", "host: plain");
+    // Only what would be done is looked at.
+    let asked = fleet.keyring.path("asked");
+    let text = format!(
+        "case $1 in -G) exec ssh -F \"$CONFIG\" \"$@\";; esac\necho \"$@\" >> {}\nexit 255",
+        asked.display()
+    );
+    fleet.keyring.write_wrapper(&text);
+    let config = std::fs::read_to_string(fleet.keyring.path("config")).unwrap();
+    let config = format!("Host by-config\n  User somebody\n{config}");
+    std::fs::write(fleet.keyring.path("config"), config).unwrap();
+    fleet.write_inventory("");
+    fleet.run(&["history", "--parallel", "1"]).ended(1);
+    let asked = std::fs::read_to_string(asked).unwrap();
+    let [by_config, plain] = asked.lines().collect::<Vec<_>>()[..] else { panic!("{asked}") };
+    assert!(by_config.contains(" -- by-config exec sh") && !by_config.contains(" -l root "));
+    assert!(plain.contains(" -l root -- plain exec sh"), "{plain}");
+}
+
+/// An account without rights, made by root for one test.
+struct Account {
+    name: &'static str,
+    sudoers: PathBuf,
+}
+
+impl Account {
+    fn make(name: &'static str) -> Option<Self> {
+        let made = rustix::process::geteuid().is_root()
+            && Command::new("useradd")
+                .args(["--no-create-home", "--shell", "/bin/sh", "--password", "*", name])
+                .status()
+                .is_ok_and(|status| status.success());
+        let sudo = Command::new("sudo").arg("-V").stdout(Stdio::null()).status();
+        let account = Self { name, sudoers: PathBuf::from("/etc/sudoers.d").join(name) };
+        if !made || sudo.is_err() {
+            crate::python::missing("the right to make accounts, or sudo");
+            return None;
+        }
+        Some(account)
+    }
+
+    fn allow(&self, line: &str) {
+        std::fs::write(&self.sudoers, format!("{line}\n")).unwrap();
+        std::fs::set_permissions(&self.sudoers, std::fs::Permissions::from_mode(0o440)).unwrap();
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.sudoers);
+        let _ = Command::new("userdel").arg("-f").arg(self.name).stderr(Stdio::null()).status();
+    }
+}
+
+#[test]
+fn a_refusing_sudo_is_quoted_with_the_line_that_changes_its_mind() {
+    let Some(mut fleet) = Fleet::start(&["web1"]) else { return };
+    let Some(account) = Account::make("supsync-test") else { return };
+    // Somebody's home, and a folder for installed programs of root's that is on the PATH.
+    let (home, bin) = (fleet.keyring.path("home-of-a-host"), fleet.keyring.path("bin"));
+    for folder in [&home, &bin] {
+        std::fs::create_dir(folder).unwrap();
+    }
+    let chown = Command::new("chown").arg(account.name).arg(&home).status();
+    assert!(chown.unwrap().success());
+    let extra = format!("SetEnv HOME={} PATH={}:/usr/bin:/bin", home.display(), bin.display());
+    fleet.machines[0].sshd = crate::sshd::Sshd::start_with(&fleet.keyring, &extra);
+    let port = fleet.machines[0].sshd.port;
+    fleet.write_inventory("");
+    let path = fleet.keyring.path("deployer.yml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let server = format!("port: {port}, username: root, privilege: none");
+    assert!(text.contains(&server), "{text}");
+    let other = format!("port: {port}, username: {}", account.name);
+    std::fs::write(&path, text.replace(&server, &other)).unwrap();
+
+    let run = fleet.run(&["apply", "--yes"]).ended(1);
+    let run = run.complains("sudo of supsync-test@127.0.0.1 does not let supsync-test do it: ");
+    let line = |path: &str| format!("{} ALL=(root) NOPASSWD: {path} agent", account.name);
+    run.complains(&format!("install -m 755 {}/.cache/supervisor-sync/", home.display()))
+        .complains(&format!("echo '{}' > /etc/sudoers.d/", line("/usr/local/bin/supervisor-sync")));
+
+    // Another build of the same release, so that its digest is another: allowed, it is used.
+    let installed = bin.join("supervisor-sync");
+    let mut bytes = std::fs::read(BINARY).unwrap();
+    bytes.push(0);
+    std::fs::write(&installed, bytes).unwrap();
+    std::fs::set_permissions(&installed, std::fs::Permissions::from_mode(0o755)).unwrap();
+    fleet.run(&["apply", "--yes"]).ended(1);
+    account.allow(&line(installed.to_str().unwrap()));
+    fleet.run(&["apply", "--yes"]).ended(0);
+    let web1 = fleet.machine("web1");
+    web1.host.wait_running(&[&format!("{0}:{0}", web1.full())]);
+}
+
+#[test]
+fn sudo_on_this_machine_runs_the_same_agent() {
+    let Some(host) = crate::site::Host::start() else { return };
+    let sudo = Command::new("sudo").args(["-n", "true"]).status();
+    if !sudo.is_ok_and(|status| status.success()) {
+        crate::python::missing("sudo without a password");
+        return;
+    }
+    host.deploy("example.com").worker("worker");
+    host.inventory(
+        "  - {domain: example.com, server: here, supervisors: [{program: worker, script: \
+         worker.sh}]}",
+    );
+    let path = host.path("home/deployer.yml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("privilege: none", "privilege: sudo")).unwrap();
+    host.run(&["plan", "--exit-code"]).ended(3);
+    host.run(&["apply", "--yes"]).ended(0).says("applied as revision 1");
+    host.run(&["history"]).ended(0).says("apply");
+}

@@ -1,0 +1,184 @@
+//! The binary on the host: sent once, replaced when it is damaged, never run by halves, and put where
+//! it can be run.
+
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
+use std::process::Command;
+
+use super::Fleet;
+use crate::daemon::current_user;
+use crate::sshd::Sshd;
+
+fn size_of_binary() -> u64 {
+    std::fs::metadata(crate::site::BINARY).unwrap().len()
+}
+
+/// Has the wrapper count what is sent, and returns how much `arguments` sends.
+fn sent_by(fleet: &Fleet, arguments: &[&str]) -> u64 {
+    let sent = fleet.keyring.path("sent");
+    let text = format!("tee {} | ssh -F \"$CONFIG\" \"$@\"", sent.display());
+    fleet.keyring.write_wrapper(&text);
+    fleet.run(arguments).ended(0);
+    std::fs::metadata(sent).unwrap().len()
+}
+
+#[test]
+fn the_binary_is_sent_once_and_a_damaged_one_is_replaced() {
+    let Some(fleet) = Fleet::start(&["web1"]) else { return };
+    fleet.write_inventory("");
+    let sshd = &fleet.machine("web1").sshd;
+    assert!(sent_by(&fleet, &["history"]) > size_of_binary());
+    let [cached] = &sshd.cached()[..] else { panic!("{:?}", sshd.cached()) };
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().mode() & 0o7777;
+    assert_eq!(mode(&sshd.home().join(".cache/supervisor-sync")), 0o700);
+    assert_eq!(mode(cached), 0o700);
+
+    let before = std::fs::metadata(cached).unwrap();
+    assert!(sent_by(&fleet, &["history"]) < 10_000);
+    let after = std::fs::metadata(cached).unwrap();
+    assert_eq!((before.ino(), before.mtime_nsec()), (after.ino(), after.mtime_nsec()));
+
+    // The same length, so that only its content tells.
+    let mut bytes = std::fs::read(cached).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(cached, bytes).unwrap();
+    assert!(sent_by(&fleet, &["history"]) > size_of_binary());
+    assert_eq!(std::fs::read(cached).unwrap(), std::fs::read(crate::site::BINARY).unwrap());
+}
+
+#[test]
+fn a_copy_that_arrives_by_halves_is_never_run() {
+    let Some(fleet) = Fleet::start(&["web1"]) else { return };
+    fleet.write_inventory("");
+    fleet.keyring.write_wrapper("head -c 1000000 | ssh -F \"$CONFIG\" \"$@\"");
+    fleet.run(&["history"]).ended(1).complains("web1: Error: cannot put supervisor-sync on ");
+    let sshd = &fleet.machine("web1").sshd;
+    assert_eq!(sshd.cached(), [""; 0].map(Path::new));
+    fleet.keyring.write_wrapper("exec ssh -F \"$CONFIG\" \"$@\"");
+    fleet.run(&["history"]).ended(0);
+    assert_eq!(sshd.cached().len(), 1);
+}
+
+#[test]
+fn only_the_last_few_releases_are_kept() {
+    let Some(fleet) = Fleet::start(&["web1"]) else { return };
+    fleet.write_inventory("");
+    let sshd = &fleet.machine("web1").sshd;
+    let cache = sshd.home().join(".cache/supervisor-sync");
+    for release in ["a", "b", "c", "d", "e"] {
+        let folder = cache.join(release.repeat(64));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("supervisor-sync"), "an old one").unwrap();
+    }
+    let foreign = cache.join("foreign");
+    std::fs::create_dir(&foreign).unwrap();
+    fleet.run(&["history"]).ended(0);
+    assert_eq!(sshd.cached().len(), 3);
+    let current = |path: &std::path::PathBuf| std::fs::metadata(path).unwrap().len() > 100;
+    assert!(sshd.cached().iter().any(current));
+    assert!(foreign.is_dir(), "what is not ours is left");
+}
+
+#[test]
+fn banners_and_chatty_shells_are_passed_over() {
+    let Some(mut fleet) = Fleet::start(&["web1"]) else { return };
+    let banner = fleet.keyring.path("banner");
+    std::fs::write(&banner, "Authorised use only.\n").unwrap();
+    let extra = format!("Banner {}", banner.display());
+    fleet.machines[0].sshd = Sshd::start_with(&fleet.keyring, &extra);
+    let noise = "echo 'Welcome, today is {\"hello\":\"friday\"}'\nprintf 'no line break'\n";
+    std::fs::write(fleet.machines[0].sshd.home().join(".bashrc"), noise).unwrap();
+    fleet.write_inventory("");
+    fleet.run(&["apply", "--yes"]).ended(0).says("applied as revision 1");
+}
+
+/// A folder with a `uname` that says another CPU, first on the PATH of who logs in.
+fn as_another_cpu(fleet: &mut Fleet) -> std::path::PathBuf {
+    let folder = fleet.keyring.path("bin");
+    std::fs::create_dir(&folder).unwrap();
+    write_executable(
+        &folder.join("uname"),
+        "#!/bin/sh\n[ \"$1\" = -m ] && echo s390x || echo Linux\n",
+    );
+    let path = format!("{}:/usr/local/bin:/usr/bin:/bin", folder.display());
+    // sshd heeds the first `SetEnv` alone, so this one says where home is, too.
+    let home = fleet.keyring.path("home-of-a-host");
+    std::fs::create_dir(&home).unwrap();
+    let extra = format!("SetEnv HOME={} PATH={path}", home.display());
+    fleet.machines[0].sshd = Sshd::start_with(&fleet.keyring, &extra);
+    folder
+}
+
+fn write_executable(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn another_cpu_needs_an_installed_binary_of_the_same_version() {
+    let Some(mut fleet) = Fleet::start(&["web1"]) else { return };
+    let bin = as_another_cpu(&mut fleet);
+    fleet.write_inventory("");
+    let run = fleet.run(&["history"]).ended(1).complains("which is Linux-s390x\n");
+    run.complains("Hint: install a supervisor-sync of the same release there");
+
+    let installed = bin.join("supervisor-sync");
+    let stranger = "#!/bin/sh\n[ \"$1\" = agent ] && \
+                    echo '{\"hello\":{\"protocol\":99,\"release\":\"9.0.0\"}}'\nexit 0\n";
+    write_executable(&installed, stranger);
+    fleet.run(&["history"]).ended(1).complains("the other end speaks version 99");
+
+    std::fs::remove_file(&installed).unwrap();
+    std::fs::copy(crate::site::BINARY, &installed).unwrap();
+    fleet.run(&["history"]).ended(0).says("Site web1.example on web1\n");
+}
+
+/// Mounts a file system of memory, which only root can; gone when dropped.
+struct Mount(std::path::PathBuf);
+
+impl Mount {
+    fn new(folder: &Path, options: &str) -> Option<Self> {
+        std::fs::create_dir_all(folder).unwrap();
+        let mount = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
+            .arg(folder)
+            .output();
+        if !mount.is_ok_and(|mount| mount.status.success()) {
+            crate::python::missing("the right to mount");
+            return None;
+        }
+        Some(Self(folder.to_owned()))
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_home_without_programs_is_not_the_end() {
+    let Some(fleet) = Fleet::start(&["web1"]) else { return };
+    fleet.write_inventory("");
+    let Some(_mount) = Mount::new(&fleet.machine("web1").sshd.home(), "noexec") else { return };
+    let elsewhere = format!("/var/tmp/supervisor-sync-{}", rustix::process::geteuid().as_raw());
+    let at = |digest: &str| Path::new(&elsewhere).join(digest);
+    let digest = Command::new("sha256sum").arg(crate::site::BINARY).output().unwrap();
+    let digest = String::from_utf8(digest.stdout).unwrap()[..64].to_owned();
+    let _ = std::fs::remove_dir_all(at(&digest));
+    fleet.run(&["history"]).ended(0);
+    assert!(at(&digest).join("supervisor-sync").is_file());
+    std::fs::remove_dir_all(at(&digest)).unwrap();
+}
+
+#[test]
+fn a_full_disk_is_said_to_be_full() {
+    let Some(fleet) = Fleet::start(&["web1"]) else { return };
+    fleet.write_inventory("");
+    let home = fleet.machine("web1").sshd.home();
+    let Some(_mount) = Mount::new(&home, "size=1m") else { return };
+    let run = fleet.run(&["history"]).ended(1).complains("No space left on device\n");
+    run.complains(&format!(" {}@127.0.0.1 df -h\n", current_user()));
+}

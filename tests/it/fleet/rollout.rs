@@ -1,0 +1,139 @@
+//! Many hosts: each has a line and an outcome, and a bad one stops the others only if it should.
+
+use super::Fleet;
+use crate::daemon::{PATIENCE, wait_until};
+use crate::sshd::{free_port, keygen};
+
+#[test]
+fn three_hosts_are_planned_applied_and_remembered() {
+    let Some(fleet) = Fleet::start(&["web1", "web2", "web3"]) else { return };
+    fleet.write_inventory("");
+    let plan = fleet.run(&["plan", "--exit-code"]).ended(3);
+    for machine in &fleet.machines {
+        assert!(plan.stdout.contains(&format!("{}:\nSite {}\n", machine.name, machine.domain())));
+        assert_eq!(machine.host.file_names(), [""; 0]);
+    }
+
+    let applied = fleet.run(&["apply", "--yes"]).ended(0).says("3 of 3 hosts done\n");
+    for machine in &fleet.machines {
+        let (name, domain) = (machine.name, machine.domain());
+        let line = format!("{name}: Site {domain}: applied as revision 1\n");
+        assert!(applied.stderr.contains(&line), "{}", applied.stderr);
+        let full = machine.full();
+        machine.host.wait_running(&[&format!("{full}:{full}")]);
+    }
+    let history = fleet.run(&["history"]).ended(0);
+    let places: Vec<_> = ["web1", "web2", "web3"]
+        .map(|name| {
+            history.stdout.find(&format!("Site {name}.example on {name}\n     1 ")).unwrap()
+        })
+        .into();
+    assert!(places.is_sorted(), "in the order of the inventory: {}", history.stdout);
+    fleet.run(&["plan", "--exit-code"]).ended(0);
+}
+
+#[test]
+fn each_bad_host_says_why_and_the_others_are_done() {
+    let Some(fleet) = Fleet::start(&["web1", "changed", "unknown", "nokey"]) else { return };
+    let dead = free_port();
+    let user = crate::daemon::current_user();
+    let fleet = fleet
+        .with_other("dead", &format!("host: 127.0.0.1, port: {dead}, username: {user}"))
+        .with_other("unnamed", "host: no-such-host.invalid, username: root")
+        .with_other("lostkey", "host: 127.0.0.1, username: root, privateKeyPath: ~/.ssh/none");
+    let port = |name: &str| fleet.machine(name).sshd.port;
+    std::fs::write(fleet.keyring.path("known"), "").unwrap();
+    fleet.keyring.trust(&fleet.machine("web1").sshd);
+    fleet.keyring.trust(&fleet.machine("nokey").sshd);
+    keygen(&fleet.keyring.path("other"));
+    fleet.keyring.trust_key(port("changed"), &fleet.keyring.path("other.pub"));
+    std::fs::write(fleet.machine("nokey").sshd.path("authorized"), "").unwrap();
+    fleet.write_inventory("");
+
+    let run = fleet.run(&["apply", "--yes"]).ended(6);
+    assert!(run.stdout.starts_with("1 of 7 hosts done, 6 failed\n"), "{}", run.stdout);
+    let expected = [
+        (
+            "changed",
+            "has changed: another machine",
+            format!("-R '[127.0.0.1]:{}'", port("changed")),
+        ),
+        ("unknown", "is not known here", format!("ssh -p {} {user}@127.0.0.1", port("unknown"))),
+        ("nokey", "does not let us log in: ", format!("ssh -p {} {user}@", port("nokey"))),
+        ("dead", "refuses the connection: no SSH server", format!("ssh -p {dead} {user}@")),
+        ("unnamed", "cannot be found: Could not resolve", "mend `host` of server unnamed".into()),
+        ("lostkey", "/.ssh/none: No such file", "mend `privateKeyPath` of server lostkey".into()),
+    ];
+    for (name, message, hint) in expected {
+        let begin = format!("{name}: Error: ");
+        let mut lines = run.stderr.lines().skip_while(|line| !line.starts_with(&begin));
+        let first = lines.next().unwrap_or_else(|| panic!("{name}: {}", run.stderr));
+        assert!(first.contains(message), "{first}");
+        let second = lines.next().unwrap();
+        assert!(second.starts_with("Hint: ") && second.contains(&hint), "{second}");
+        assert!(run.stdout.contains(&format!("  failed: {name}: ")), "{}", run.stdout);
+    }
+    let web1 = fleet.machine("web1");
+    web1.host.wait_running(&[&format!("{0}:{0}", web1.full())]);
+    fleet.run(&["plan"]).ended(6).says("web1:\nSite web1.example\n");
+    fleet.run(&["plan", "--on", "dead"]).ended(1);
+}
+
+#[test]
+fn a_slow_host_does_not_hold_up_the_others_and_is_waited_for() {
+    let Some(fleet) = Fleet::start(&["slow", "web2"]) else { return };
+    fleet.machine("slow").site().drainer("worker");
+    fleet.write_inventory("");
+    fleet.run(&["apply", "--yes"]).ended(0);
+    let slow = fleet.machine("slow");
+    slow.host.wait_starts(&slow.full(), 1);
+
+    fleet.write_inventory(", stopwaitsecs: 600");
+    let mut run = fleet.command(&["apply", "--yes"]).spawn();
+    wait_until(PATIENCE, "web2 is done and slow is waited for", || {
+        let said = run.stderr();
+        said.contains("web2: Site web2.example: applied as revision 2")
+            && said.contains("slow: → Waiting for slow.example-worker")
+    });
+    assert!(!run.has_ended());
+    slow.host.open_gate();
+    run.wait().ended(0).says("2 of 2 hosts done\n");
+}
+
+#[test]
+fn failures_stop_a_rollout_where_they_should() {
+    let Some(fleet) = Fleet::start(&["web1", "web2"]) else { return };
+    // The first of the inventory fails.
+    fleet.machine("web1").site().crasher("worker");
+    fleet.write_inventory(", autorestart: false, exitcodes: [0]");
+    let not_reached = "1 failed, 1 not reached\n";
+    let run = fleet.run(&["apply", "--yes", "--parallel", "1", "--max-failures", "1"]).ended(4);
+    run.says("0 of 2 hosts done, 1 failed, 1 not reached\n")
+        .says("  not reached: web2: too many had failed\n")
+        .says("    | worker has no database\n");
+    assert_eq!(fleet.machine("web2").host.file_names(), [""; 0]);
+    let run = fleet.run(&["apply", "--yes", "--batch", "1"]).ended(4);
+    run.says(not_reached).says("  not reached: web2: the first batch was not healthy\n");
+    assert_eq!(fleet.machine("web2").host.file_names(), [""; 0]);
+    let run = fleet.run(&["apply", "--yes", "--parallel", "1"]).ended(6);
+    run.says("1 of 2 hosts done, 1 failed\n");
+    let web2 = fleet.machine("web2");
+    web2.host.wait_running(&[&format!("{0}:{0}", web2.full())]);
+}
+
+#[test]
+fn machines_get_events_and_a_summary_with_the_host_in_each() {
+    let Some(fleet) = Fleet::start(&["web1", "web2"]) else { return };
+    fleet.write_inventory("");
+    let run = fleet.run(&["apply", "--yes", "--json"]).ended(0);
+    let documents: Vec<serde_json::Value> =
+        run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for host in ["web1", "web2"] {
+        for kind in ["event", "applied"] {
+            assert!(documents.iter().any(|d| d["host"] == host && d["kind"] == kind), "{kind}");
+        }
+    }
+    let summary = documents.last().unwrap();
+    assert_eq!(summary["kind"], "summary");
+    assert_eq!((&summary["hosts"], &summary["done"]), (&2.into(), &2.into()));
+}
