@@ -3,12 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use serde::Serialize;
-
-use super::apply::Ends;
-use super::fleet::{folded, named, not_reached};
+use super::fleet::{allow_many_files, not_reached};
 use super::selected::{Work, unexpected};
+use super::telling::Telling;
 use super::{Context, plan};
 use crate::apply::{ApplyOptions, Outcome, SiteReport};
 use crate::error::{CommandError, ErrorKind};
@@ -19,15 +18,11 @@ use crate::host::{
 };
 use crate::inventory::Domain;
 use crate::plan::{Control, PlanOptions};
-use crate::report::{Mode, Screen};
+use crate::report::Screen;
 
 /// How many connections are kept open while the person looks at the plans; the hosts beyond are
 /// connected to again.
 const CONNECTIONS_KEPT: usize = 200;
-
-/// How many different failures the summary shows, and how many lines of a program's log.
-const FAILURES_SHOWN: usize = 10;
-const LOG_LINES_SHOWN: usize = 3;
 
 /// What is carried out.
 pub(super) enum What {
@@ -54,13 +49,14 @@ pub(super) fn carry_out(
     order: &Order,
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
+    allow_many_files();
     let mut telling = Telling::new(work.len(), order.ask, screen);
     let begun = match &order.what {
         What::Apply { goal, options, .. } if order.ask => {
             let parallel = order.rules.parallel;
             let planned = plan_and_ask(context, work, (*goal, options), parallel, &mut telling)?;
             let Some(begun) = planned else {
-                return Ok(telling.ends.exit_status(work.len()));
+                return Ok(telling.exit_status());
             };
             begun
         }
@@ -72,9 +68,10 @@ pub(super) fn carry_out(
         let verdict = verdict(&applied);
         (applied, verdict)
     };
-    let rules = Rules { failed: telling.failures.len(), ..order.rules };
+    let rules = Rules { failed: telling.failed(), ..order.rules };
     let stop = || context.interrupt.is_raised();
     let results = roll_out(begun, rules, &stop, &on_one, &mut |told| match told {
+        Told::Begun(host) => telling.begun(names.get(host).unwrap_or(&"")),
         Told::Event(host, event) => telling.event(names.get(host).unwrap_or(&""), &event),
         Told::Ended(host, applied) => telling.ended(names.get(host).unwrap_or(&""), applied),
     });
@@ -87,7 +84,7 @@ pub(super) fn carry_out(
     if context.interrupt.is_raised() {
         return Ok(ErrorKind::Interrupted.exit_status());
     }
-    Ok(telling.ends.exit_status(work.len()))
+    Ok(telling.exit_status())
 }
 
 /// A host that is to be applied to.
@@ -113,11 +110,13 @@ fn plan_and_ask<'w>(
     parallel: NonZeroUsize,
     telling: &mut Telling<'_>,
 ) -> Result<Option<Vec<Begun<'w>>>, CommandError> {
+    let kept = AtomicUsize::new(0);
     let on_one = |work: &'w Work, _: &mut dyn FnMut(Event)| {
         let planned = context.connect(&work.host).and_then(|mut target| {
             let plans = plan::ask(target.as_mut(), work, goal, options.clone())?;
-            // Nothing will be asked of it again.
-            Ok((plans.iter().any(is_to_apply).then_some(target), plans))
+            let to_apply = plans.iter().any(is_to_apply);
+            let keep = to_apply && kept.fetch_add(1, Ordering::Relaxed) < CONNECTIONS_KEPT;
+            Ok((to_apply, keep.then_some(target), plans))
         });
         let verdict = if planned.is_ok() { Verdict::Done } else { Verdict::Failed };
         (planned, verdict)
@@ -127,31 +126,31 @@ fn plan_and_ask<'w>(
     let planned = roll_out(work.iter().collect(), rules, &stop, &on_one, &mut |_| {});
     let mut plans = Vec::new();
     let mut begun = Vec::new();
-    let mut kept = 0;
     for (work, planned) in work.iter().zip(planned) {
         let name = work.host.name.as_str();
         match planned.unwrap_or_else(|why| Err(not_reached(why))) {
-            Ok((Some(target), sites)) => {
-                kept += 1;
-                let target = (kept <= CONNECTIONS_KEPT).then_some(target);
+            Ok((true, target, sites)) => {
                 let shown = fingerprints(&sites);
                 begun.push(Begun { work, target, shown });
                 plans.push((name, sites));
             }
-            Ok((None, sites)) => telling.ended(name, &Ok(unchanged(sites))),
+            Ok((false, _, sites)) => telling.ended(name, &Ok(unchanged(sites))),
             Err(error) => telling.ended(name, &Err(error)),
         }
+    }
+    if context.interrupt.is_raised() {
+        return Err(not_reached(NotReached::Interrupted));
     }
     let to_do = |site: &PlannedSite| {
         site.plan.as_ref().is_ok_and(|plan| !plan.empty && plan.refusals.is_empty())
     };
     if plans.iter().any(|(_, sites)| sites.iter().any(to_do)) {
-        plan::show(&plans, telling.several, telling.screen);
+        plan::show(&plans, work.len() > 1, telling.screen());
         let question = match begun.len() {
             1 => "Apply this?".to_owned(),
             hosts => format!("Apply this on {hosts} hosts?"),
         };
-        match telling.screen.confirm(&question) {
+        match telling.screen().confirm(&question) {
             Some(true) => {}
             Some(false) => return Ok(None),
             None => {
@@ -234,133 +233,9 @@ fn verdict(applied: &Result<Vec<AppliedSite>, CommandError>) -> Verdict {
     }
 }
 
-fn failure(applied: &AppliedSite) -> Option<CommandError> {
+pub(super) fn failure(applied: &AppliedSite) -> Option<CommandError> {
     match &applied.report {
         Ok(report) => report.failure(),
         Err(error) => Some(error.error.clone()),
     }
-}
-
-/// What people and machines are told while it goes on and when it is over.
-struct Telling<'s> {
-    several: bool,
-    hosts: usize,
-    /// Whether plans were shown before.
-    shown: bool,
-    screen: &'s mut Screen,
-    ends: Ends,
-    done: usize,
-    /// Each host that failed, with its reason as the summary has it.
-    failures: Vec<(String, String)>,
-    not_reached: Vec<(String, NotReached)>,
-}
-
-#[derive(Serialize)]
-struct Summary<'a> {
-    hosts: usize,
-    done: usize,
-    failed: Vec<&'a str>,
-    not_reached: Vec<&'a str>,
-}
-
-impl<'s> Telling<'s> {
-    fn new(hosts: usize, shown: bool, screen: &'s mut Screen) -> Self {
-        let (failures, not_reached) = (Vec::new(), Vec::new());
-        let ends = Ends::default();
-        Self { several: hosts > 1, hosts, shown, screen, ends, done: 0, failures, not_reached }
-    }
-
-    fn event(&mut self, host: &str, event: &Event) {
-        match event {
-            // A fleet's plans were shown, or nobody wanted to see them.
-            Event::Planned(plan) if self.several && self.screen.mode() == Mode::Text => {
-                if !self.shown {
-                    let (site, summary) = (&plan.site, plan.summary());
-                    self.screen.complain(&format!("{host}: → Site {site}: {summary}"));
-                }
-            }
-            event => self.screen.event(host, self.several, event),
-        }
-    }
-
-    fn ended(&mut self, host: &str, applied: &Result<Vec<AppliedSite>, CommandError>) {
-        let reason = match applied {
-            Ok(sites) => {
-                self.ends.tell(host, self.several, sites, self.screen);
-                let reasons: Vec<String> = sites.iter().filter_map(reason).collect();
-                (!reasons.is_empty()).then(|| reasons.join("\n    "))
-            }
-            Err(error) => {
-                self.screen.error(Some(host), error);
-                self.ends.failed.push(error.kind);
-                Some(one_line(error))
-            }
-        };
-        match reason {
-            Some(reason) => self.failures.push((host.to_owned(), reason)),
-            None => self.done += 1,
-        }
-    }
-
-    fn not_reached(&mut self, host: &str, why: NotReached) {
-        self.screen.document("error", Some(host), &not_reached(why));
-        self.not_reached.push((host.to_owned(), why));
-    }
-
-    /// Fits a screen: what is done is counted, what failed has its reason, the same ones together.
-    fn summarise(&mut self) {
-        if !self.several {
-            return;
-        }
-        let names = |hosts: &'_ [(String, String)]| -> Vec<String> {
-            hosts.iter().map(|(host, _)| host.clone()).collect()
-        };
-        let failed = names(&self.failures);
-        let left: Vec<&str> = self.not_reached.iter().map(|(host, _)| host.as_str()).collect();
-        let summary = Summary {
-            hosts: self.hosts,
-            done: self.done,
-            failed: failed.iter().map(String::as_str).collect(),
-            not_reached: left.clone(),
-        };
-        self.screen.document("summary", None, &summary);
-        let mut text = format!("{} of {} hosts done", self.done, self.hosts);
-        for (count, what) in [(failed.len(), "failed"), (left.len(), "not reached")] {
-            if count > 0 {
-                text.push_str(&format!(", {count} {what}"));
-            }
-        }
-        text.push('\n');
-        let reasons = self.failures.iter().map(|(host, reason)| (host.as_str(), reason.clone()));
-        let groups = folded(reasons.collect());
-        for (hosts, reason) in groups.iter().take(FAILURES_SHOWN) {
-            text.push_str(&format!("  failed: {}: {reason}\n", named(hosts)));
-        }
-        if groups.len() > FAILURES_SHOWN {
-            let more = groups.len() - FAILURES_SHOWN;
-            text.push_str(&format!("  and {more} other failures, see above\n"));
-        }
-        if let Some((_, why)) = self.not_reached.first() {
-            text.push_str(&format!("  not reached: {}: {why}\n", named(&left)));
-        }
-        self.screen.print(&text);
-    }
-}
-
-/// Why a site failed, with the end of the first log there is.
-fn reason(applied: &AppliedSite) -> Option<String> {
-    let mut reason = one_line(&failure(applied)?);
-    let troubles = applied.report.as_ref().map(|report| report.troubles.as_slice());
-    let log = troubles.unwrap_or_default().iter().find(|trouble| !trouble.log.is_empty());
-    let log = log.map_or(&[][..], |trouble| trouble.log.as_slice());
-    for line in log.iter().skip(log.len().saturating_sub(LOG_LINES_SHOWN)) {
-        reason.push_str(&format!("\n    | {line}"));
-    }
-    Some(reason)
-}
-
-/// Without the hints, which were shown when it failed.
-fn one_line(error: &CommandError) -> String {
-    let parts = std::iter::once(&error.message).chain(&error.causes);
-    parts.map(String::as_str).collect::<Vec<_>>().join(": ")
 }

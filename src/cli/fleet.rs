@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use rustix::process::{Resource, getrlimit, setrlimit};
 
 use super::Context;
 use super::selected::Work;
@@ -81,6 +82,7 @@ impl Context {
             let verdict = if answer.is_ok() { Verdict::Done } else { Verdict::Failed };
             (answer, verdict)
         };
+        allow_many_files();
         let stop = || self.interrupt.is_raised();
         let answers = roll_out(work.iter().collect(), rules, &stop, &on_one, &mut |_| {});
         let flat =
@@ -112,6 +114,14 @@ impl Unanswered {
         };
         Some(kind.exit_status())
     }
+}
+
+/// Each connection has three pipes, and the usual limit has room for three hundred. What cannot be
+/// raised shows when it is reached.
+pub(super) fn allow_many_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 /// Why a host has no outcome of its own.

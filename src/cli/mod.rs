@@ -15,6 +15,7 @@ mod restart;
 mod runner;
 mod selected;
 mod status;
+mod telling;
 
 use std::path::PathBuf;
 

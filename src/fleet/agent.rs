@@ -5,16 +5,14 @@
 //! but does not know it yet cannot hold up an apply, and its lock, half-way.
 
 use std::io::{BufRead, Read, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::changes;
 use super::wire::{Answer, INTERRUPT, LONGEST_LINE, PROTOCOL, read_ask};
 use crate::error::CommandError;
 use crate::event::Event;
-use crate::host::Target;
+use crate::host::{Request, Target};
 use crate::system::Interrupt;
 
 /// How many lines may wait for a caller that does not read before events are dropped.
@@ -24,20 +22,21 @@ const LINES_WAITING: usize = 4096;
 const LAST_WORDS: Duration = Duration::from_secs(30);
 
 /// Serves requests until the caller closes its end. A caller that goes away does not stop what was
-/// begun: its lines are dropped. What merely looks, which can go on for ever, is stopped. A caller
-/// that sends [`INTERRUPT`] stops either, as Ctrl-C would.
+/// begun: its lines are dropped. A log that is followed, for ever, is let go. A caller that sends
+/// [`INTERRUPT`] stops either, as Ctrl-C would.
 pub fn serve(
     host: &mut dyn Target,
     input: impl BufRead + Send + 'static,
     output: impl Write + Send + 'static,
     interrupt: &Interrupt,
 ) {
-    let mouth = Mouth::open(output, interrupt.clone());
+    let caller = Arc::new(Caller::new(interrupt.clone()));
+    let mouth = Mouth::open(output, Arc::clone(&caller));
     let release = env!("CARGO_PKG_VERSION").to_owned();
     mouth.say(&Answer::Hello { protocol: PROTOCOL, release });
-    for line in listen(input, interrupt.clone()) {
+    for line in listen(input, Arc::clone(&caller)) {
         let reply = line.and_then(|line| read_ask(&line)).and_then(|request| {
-            mouth.is_looking(!changes(&request));
+            caller.begin(&request);
             host.ask(request, &mut |event| mouth.say(&Answer::Event(event)))
         });
         mouth.say(&match reply {
@@ -46,6 +45,43 @@ pub fn serve(
         });
     }
     mouth.close();
+}
+
+/// Whether there still is one, and whether that matters.
+struct Caller {
+    standing: Mutex<Standing>,
+    interrupt: Interrupt,
+}
+
+#[derive(Default)]
+struct Standing {
+    /// The caller has closed its end, or does not read ours.
+    has_gone: bool,
+    /// The request under way ends only when it is stopped.
+    is_endless: bool,
+}
+
+impl Caller {
+    fn new(interrupt: Interrupt) -> Self {
+        Self { standing: Mutex::default(), interrupt }
+    }
+
+    fn begin(&self, request: &Request) {
+        let is_endless = matches!(request, Request::Logs(request) if request.follow);
+        self.change(|standing| standing.is_endless = is_endless);
+    }
+
+    fn has_gone(&self) {
+        self.change(|standing| standing.has_gone = true);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Standing)) {
+        let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut standing);
+        if standing.has_gone && standing.is_endless {
+            self.interrupt.raise();
+        }
+    }
 }
 
 /// What says the lines.
@@ -60,12 +96,10 @@ struct Mouth {
 struct Queue {
     waiting: Mutex<usize>,
     room: Condvar,
-    /// Whether the request under way changes nothing.
-    looking: AtomicBool,
 }
 
 impl Mouth {
-    fn open(mut output: impl Write + Send + 'static, interrupt: Interrupt) -> Self {
+    fn open(mut output: impl Write + Send + 'static, caller: Arc<Caller>) -> Self {
         let (lines, to_say) = channel::<Vec<u8>>();
         let (done, closed) = channel();
         let queue = Arc::new(Queue::default());
@@ -74,8 +108,8 @@ impl Mouth {
             for line in to_say {
                 // Nobody reads any more: the rest is dropped, one by one.
                 let written = output.write_all(&line).and_then(|()| output.flush());
-                if written.is_err() && said.looking.load(Ordering::Relaxed) {
-                    interrupt.raise();
+                if written.is_err() {
+                    caller.has_gone();
                 }
                 *said.waiting() -= 1;
                 said.room.notify_one();
@@ -83,10 +117,6 @@ impl Mouth {
             let _ = done.send(());
         });
         Self { lines, queue, closed }
-    }
-
-    fn is_looking(&self, looking: bool) {
-        self.queue.looking.store(looking, Ordering::Relaxed);
     }
 
     /// Says it, or drops it if it is one of too many. The lines of a log are what was asked for:
@@ -124,15 +154,15 @@ impl Queue {
 /// on. The thread ends with the process.
 fn listen(
     input: impl BufRead + Send + 'static,
-    interrupt: Interrupt,
+    caller: Arc<Caller>,
 ) -> Receiver<Result<String, CommandError>> {
     let (heard, lines) = channel();
     std::thread::spawn(move || {
         let mut input = input;
         loop {
             match next_line(&mut input) {
-                Ok(None) => return,
-                Ok(Some(line)) if line.trim() == INTERRUPT => interrupt.raise(),
+                Ok(None) => return caller.has_gone(),
+                Ok(Some(line)) if line.trim() == INTERRUPT => caller.interrupt.raise(),
                 Ok(Some(line)) => {
                     let _ = heard.send(Ok(line));
                 }
@@ -162,12 +192,12 @@ fn next_line(input: &mut impl BufRead) -> Result<Option<String>, CommandError> {
 #[cfg(test)]
 mod tests {
     use std::io::Cursor;
-    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
     use crate::event::LogLine;
     use crate::fleet::wire::Ask;
-    use crate::host::{Goal, Reply, Request};
+    use crate::host::{Goal, LogsRequest, Reply};
     use crate::inventory::{AbsolutePath, Domain, ProgramName, UserName};
     use crate::plan::PlanOptions;
     use crate::system::{Clock, SystemClock};
@@ -320,10 +350,19 @@ mod tests {
     }
 
     #[test]
-    fn a_look_ends_when_its_caller_is_gone() {
-        let interrupt = Interrupt::default();
-        serve(&mut Logging(1), Cursor::new(request()), Gone, &interrupt);
-        assert!(interrupt.is_raised());
+    fn a_log_is_followed_no_longer_than_there_is_somebody_to_see_it() {
+        let logs = |follow| {
+            line(Request::Logs(Box::new(LogsRequest { sites: Vec::new(), lines: 1, follow })))
+        };
+        let of = |follow, output: Box<dyn Write + Send>| {
+            let interrupt = Interrupt::default();
+            // The input ends behind the request.
+            serve(&mut Logging(1), Cursor::new(logs(follow)), output, &interrupt);
+            interrupt.is_raised()
+        };
+        assert!(of(true, Box::new(Gone)));
+        assert!(of(true, Box::<Paper>::default()));
+        assert!(!of(false, Box::new(Gone)), "it ends by itself");
     }
 
     #[test]

@@ -201,6 +201,8 @@ impl Schedule {
 /// What is told while it goes on, from the caller's own thread.
 #[derive(Debug)]
 pub enum Told<'r, R> {
+    /// This host begins.
+    Begun(usize),
     /// Something happened on this host.
     Event(usize, Event),
     /// This host has ended.
@@ -209,6 +211,7 @@ pub enum Told<'r, R> {
 
 /// What a worker sends.
 enum Message<R> {
+    Begun(usize),
     Event(usize, Event),
     Ended(usize, R),
 }
@@ -247,6 +250,7 @@ pub fn roll_out<T: Send, R: Send>(
         drop(messages);
         for message in inbox {
             match message {
+                Message::Begun(host) => told(Told::Begun(host)),
                 Message::Event(host, event) => told(Told::Event(host, event)),
                 Message::Ended(host, result) => {
                     told(Told::Ended(host, &result));
@@ -274,8 +278,9 @@ impl<T> Board<T> {
         messages: &SyncSender<Message<R>>,
     ) {
         while let Some((number, host)) = self.begin(stop) {
+            // The caller listens until the last worker has ended.
+            let _ = messages.send(Message::Begun(number));
             let mut events = |event| {
-                // The caller listens until the last worker has ended.
                 let _ = messages.send(Message::Event(number, event));
             };
             let (result, verdict) = work(host, &mut events);
@@ -430,10 +435,11 @@ mod tests {
             let verdict = if host.is_multiple_of(7) { Verdict::Failed } else { Verdict::Done };
             (host * 2, verdict)
         };
-        let (mut events, mut ends) = (0, 0);
+        let (mut begins, mut events, mut ends) = (0, 0, 0);
         let results =
             roll_out((0..5_000).collect(), rules(16, None, None), &|| false, &work, &mut |told| {
                 match told {
+                    Told::Begun(_) => begins += 1,
                     Told::Event(host, event) => {
                         assert_eq!(event, Event::LockHeld { holder: host.to_string() });
                         events += 1;
@@ -446,7 +452,7 @@ mod tests {
             });
         let expected: Vec<_> = (0..5_000).map(|host| Ok(host * 2)).collect();
         assert_eq!(results, expected);
-        assert_eq!((events, ends), (5_000, 5_000));
+        assert_eq!((begins, events, ends), (5_000, 5_000, 5_000));
         assert!(gauge.most.load(Ordering::SeqCst) <= 16);
     }
 

@@ -2,7 +2,9 @@
 
 pub mod describe;
 mod harmless;
+mod live;
 mod screen;
 
 pub use harmless::harmless;
+pub use live::Live;
 pub use screen::{Mode, Screen};

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 const LONGEST_FILE: usize = 400;
 
 /// Modules without a disk, a clock, an environment, a process or output. A folder or a file.
-const PURE: [&str; 9] = [
+const PURE: [&str; 10] = [
     "inventory",
     "desired",
     "plan",
@@ -20,6 +20,7 @@ const PURE: [&str; 9] = [
     "host/narrow.rs",
     "fleet/wire.rs",
     "fleet/remote.rs",
+    "fleet/refusals.rs",
     "runner.rs",
 ];
 /// The edges within them.

@@ -1,0 +1,191 @@
+//! What people and machines are told while a command goes from host to host, and when it is over.
+
+use serde::Serialize;
+
+use super::apply::Ends;
+use super::carry_out::failure;
+use super::fleet::{folded, named, not_reached};
+use crate::error::CommandError;
+use crate::event::Event;
+use crate::fleet::rollout::NotReached;
+use crate::host::AppliedSite;
+use crate::report::{Live, Mode, Screen};
+
+/// How many different failures the summary shows, and how many lines of a program's log.
+const FAILURES_SHOWN: usize = 10;
+const LOG_LINES_SHOWN: usize = 3;
+
+/// What people and machines are told while it goes on and when it is over.
+pub(super) struct Telling<'s> {
+    several: bool,
+    hosts: usize,
+    /// Whether plans were shown before.
+    shown: bool,
+    screen: &'s mut Screen,
+    /// The hosts at work, on a terminal.
+    live: Option<Live>,
+    ends: Ends,
+    done: usize,
+    /// Each host that failed, with its reason as the summary has it.
+    failures: Vec<(String, String)>,
+    not_reached: Vec<(String, NotReached)>,
+}
+
+#[derive(Serialize)]
+struct Summary<'a> {
+    hosts: usize,
+    done: usize,
+    failed: Vec<&'a str>,
+    not_reached: Vec<&'a str>,
+}
+
+impl<'s> Telling<'s> {
+    pub(super) fn new(hosts: usize, shown: bool, screen: &'s mut Screen) -> Self {
+        let (failures, not_reached) = (Vec::new(), Vec::new());
+        let (several, ends) = (hosts > 1, Ends::default());
+        let live = if several { Live::new(screen.mode(), hosts) } else { None };
+        Self { several, hosts, shown, screen, live, ends, done: 0, failures, not_reached }
+    }
+
+    pub(super) fn screen(&mut self) -> &mut Screen {
+        self.screen
+    }
+
+    /// How many hosts have failed.
+    pub(super) fn failed(&self) -> usize {
+        self.failures.len()
+    }
+
+    pub(super) fn exit_status(&self) -> u8 {
+        self.ends.exit_status(self.hosts)
+    }
+
+    pub(super) fn begun(&mut self, host: &str) {
+        if let Some(live) = &mut self.live {
+            live.begun(host);
+        }
+    }
+
+    pub(super) fn event(&mut self, host: &str, event: &Event) {
+        // On a terminal each host has its own line, which says the last of what happened.
+        if let Some(live) = &mut self.live
+            && live.event(host, event)
+        {
+            return;
+        }
+        self.above(|telling| telling.print_event(host, event));
+    }
+
+    /// Prints above the lines of the hosts at work, if there are any.
+    fn above(&mut self, print: impl FnOnce(&mut Self)) {
+        match self.live.take() {
+            Some(live) => {
+                live.above(|| print(self));
+                self.live = Some(live);
+            }
+            None => print(self),
+        }
+    }
+
+    fn print_event(&mut self, host: &str, event: &Event) {
+        match event {
+            // A fleet's plans were shown, or nobody wanted to see them.
+            Event::Planned(plan) if self.several && self.screen.mode() == Mode::Text => {
+                if !self.shown {
+                    let (site, summary) = (&plan.site, plan.summary());
+                    self.screen.complain(&format!("{host}: → Site {site}: {summary}"));
+                }
+            }
+            event => self.screen.event(host, self.several, event),
+        }
+    }
+
+    pub(super) fn ended(&mut self, host: &str, applied: &Result<Vec<AppliedSite>, CommandError>) {
+        if let Some(live) = &mut self.live {
+            live.ended(host);
+        }
+        self.above(|telling| telling.print_end(host, applied));
+    }
+
+    fn print_end(&mut self, host: &str, applied: &Result<Vec<AppliedSite>, CommandError>) {
+        let reason = match applied {
+            Ok(sites) => {
+                self.ends.tell(host, self.several, sites, self.screen);
+                let reasons: Vec<String> = sites.iter().filter_map(reason).collect();
+                (!reasons.is_empty()).then(|| reasons.join("\n    "))
+            }
+            Err(error) => {
+                self.screen.error(Some(host), error);
+                self.ends.failed.push(error.kind);
+                Some(one_line(error))
+            }
+        };
+        match reason {
+            Some(reason) => self.failures.push((host.to_owned(), reason)),
+            None => self.done += 1,
+        }
+    }
+
+    pub(super) fn not_reached(&mut self, host: &str, why: NotReached) {
+        self.screen.document("error", Some(host), &not_reached(why));
+        self.not_reached.push((host.to_owned(), why));
+    }
+
+    /// Fits a screen: what is done is counted, what failed has its reason, the same ones together.
+    pub(super) fn summarise(&mut self) {
+        self.live = None;
+        if !self.several {
+            return;
+        }
+        let names = |hosts: &'_ [(String, String)]| -> Vec<String> {
+            hosts.iter().map(|(host, _)| host.clone()).collect()
+        };
+        let failed = names(&self.failures);
+        let left: Vec<&str> = self.not_reached.iter().map(|(host, _)| host.as_str()).collect();
+        let summary = Summary {
+            hosts: self.hosts,
+            done: self.done,
+            failed: failed.iter().map(String::as_str).collect(),
+            not_reached: left.clone(),
+        };
+        self.screen.document("summary", None, &summary);
+        let mut text = format!("{} of {} hosts done", self.done, self.hosts);
+        for (count, what) in [(failed.len(), "failed"), (left.len(), "not reached")] {
+            if count > 0 {
+                text.push_str(&format!(", {count} {what}"));
+            }
+        }
+        text.push('\n');
+        let reasons = self.failures.iter().map(|(host, reason)| (host.as_str(), reason.clone()));
+        let groups = folded(reasons.collect());
+        for (hosts, reason) in groups.iter().take(FAILURES_SHOWN) {
+            text.push_str(&format!("  failed: {}: {reason}\n", named(hosts)));
+        }
+        if groups.len() > FAILURES_SHOWN {
+            let more = groups.len() - FAILURES_SHOWN;
+            text.push_str(&format!("  and {more} other failures, see above\n"));
+        }
+        if let Some((_, why)) = self.not_reached.first() {
+            text.push_str(&format!("  not reached: {}: {why}\n", named(&left)));
+        }
+        self.screen.print(&text);
+    }
+}
+
+/// Why a site failed, with the end of the first log there is.
+fn reason(applied: &AppliedSite) -> Option<String> {
+    let mut reason = one_line(&failure(applied)?);
+    let troubles = applied.report.as_ref().map(|report| report.troubles.as_slice());
+    let log = troubles.unwrap_or_default().iter().find(|trouble| !trouble.log.is_empty());
+    let log = log.map_or(&[][..], |trouble| trouble.log.as_slice());
+    for line in log.iter().skip(log.len().saturating_sub(LOG_LINES_SHOWN)) {
+        reason.push_str(&format!("\n    | {line}"));
+    }
+    Some(reason)
+}
+
+/// Without the hints, which were shown when it failed.
+fn one_line(error: &CommandError) -> String {
+    let parts = std::iter::once(&error.message).chain(&error.causes);
+    parts.map(String::as_str).collect::<Vec<_>>().join(": ")
+}
