@@ -53,18 +53,10 @@ impl Doors<'_> {
         let (ready, stopping): (Vec<&Item>, Vec<&Item>) =
             rest.into_iter().partition(|item| item.stop == Stop::Nothing);
         let mut waiting = waiting;
-        let now = self.clock.now();
-        let mut active: Vec<Active<'_>> = stopping
-            .into_iter()
-            .map(|item| Active {
-                item,
-                stage: Stage::Stopping,
-                deadline: now + Duration::from_secs(u64::from(item.stop_seconds)) + STOP_MARGIN,
-                asked: BTreeSet::new(),
-                told_stopped: BTreeSet::new(),
-            })
-            .collect();
-        self.advance(site, ready, &mut active, &mut failures)?;
+        let began = self.clock.now();
+        let stopping = stopping.into_iter().map(|item| Active::stopping(item, began));
+        let mut active: Vec<Active<'_>> = stopping.collect();
+        self.advance(site, ready, &mut active, &mut failures, began)?;
         let mut shown = Vec::new();
         while !active.is_empty() || !waiting.is_empty() {
             if self.interrupt.is_raised() {
@@ -72,12 +64,12 @@ impl Doors<'_> {
             }
             let groups = self.processes().map_err(|error| lost(site, &error))?;
             let down = self.stop_what_is_up(site, &mut active, &groups, &mut failures)?;
-            self.advance(site, down, &mut active, &mut failures)?;
+            self.advance(site, down, &mut active, &mut failures, began)?;
             let stopping = |group: &String| active.iter().any(|one| one.item.group == *group);
             let (blocked, free): (Vec<&Item>, Vec<&Item>) =
                 waiting.into_iter().partition(|item| item.after.iter().any(stopping));
             waiting = blocked;
-            self.advance(site, free, &mut active, &mut failures)?;
+            self.advance(site, free, &mut active, &mut failures, began)?;
             self.tell_waiting(site, &active, &groups, &mut shown);
             if !active.is_empty() {
                 self.clock.wait(LOOK_EVERY);
@@ -170,13 +162,20 @@ impl Doors<'_> {
         ready: Vec<&'w Item>,
         active: &mut Vec<Active<'w>>,
         failures: &mut Vec<ProgramTrouble>,
+        began: Duration,
     ) -> Result<(), ApplyError> {
         let calls: Vec<Call> = ready.iter().flat_map(|item| item.calls()).collect();
         let mut answers = self.call(site, &calls)?.into_iter();
         let now = self.clock.now();
         for item in ready {
             let answers: Vec<_> = answers.by_ref().take(item.calls().len()).collect();
-            if self.take_answers(site, item, answers, failures) && !item.keep_stopped.is_empty() {
+            let again = Active::stopping(item, began);
+            if still_running(&answers) && now < again.deadline {
+                // One that had exited was respawned between the look and the call.
+                active.push(again);
+            } else if self.take_answers(site, item, answers, failures)
+                && !item.keep_stopped.is_empty()
+            {
                 active.push(Active {
                     item,
                     stage: Stage::Settling { until: now + SETTLE },
@@ -266,7 +265,18 @@ impl Doors<'_> {
     }
 }
 
-impl Active<'_> {
+impl<'w> Active<'w> {
+    fn stopping(item: &'w Item, began: Duration) -> Self {
+        let seconds = Duration::from_secs(u64::from(item.stop_seconds));
+        Self {
+            item,
+            stage: Stage::Stopping,
+            deadline: began + seconds + STOP_MARGIN,
+            asked: BTreeSet::new(),
+            told_stopped: BTreeSet::new(),
+        }
+    }
+
     /// Whether this process of the group is to stop in the present stage.
     fn concerns(&self, process: &str) -> bool {
         match (&self.stage, &self.item.stop) {
@@ -291,6 +301,10 @@ impl Active<'_> {
             }
         }
     }
+}
+
+fn still_running(answers: &[Result<Answer, Fault>]) -> bool {
+    answers.iter().any(|a| a.as_ref().is_err_and(|fault| fault.code == FaultCode::StillRunning))
 }
 
 fn is_up(process: &ProcessInfo) -> bool {

@@ -2,6 +2,7 @@
 //! cleaning up what a killed one left.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::transaction::{ended, fault_after_restore, in_one_line, restore};
 use super::verify::find;
@@ -10,10 +11,17 @@ use super::{ApplyError, ApplyOptions, Doors, FailedAt, Outcome};
 use crate::desired::DesiredSite;
 use crate::error::CommandError;
 use crate::event::{Event, Step};
+use crate::inventory::Domain;
 use crate::plan::SitePlan;
 use crate::state::{Journal, JournalPhase};
 use crate::supervisord::ProcessState;
 use crate::system::files::staged_path;
+
+/// How long a former program is watched while it starts again: with supervisord's own `startsecs`
+/// of 1 it is RUNNING long before. One that takes longer is left STARTING, as good as it was.
+const STARTS_AGAIN: Duration = Duration::from_secs(10);
+/// Between two looks.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 impl Doors<'_> {
     /// Records the revision and drops the journal. What an apply that records nothing found
@@ -88,11 +96,22 @@ impl Doors<'_> {
 
     /// What ran before and does not run again: the proof that the undo has worked.
     fn not_running_again(&mut self, plan: &SitePlan, work: &Work) -> Vec<String> {
-        let Ok(groups) = self.processes() else {
-            return vec!["whether the former programs run again could not be seen".to_owned()];
-        };
         let touched: BTreeMap<&String, &Vec<String>> =
             work.all_items().filter_map(|item| plan.ran.get_key_value(&item.group)).collect();
+        let deadline = self.clock.now() + STARTS_AGAIN;
+        let groups = loop {
+            let Ok(groups) = self.processes() else {
+                return vec!["whether the former programs run again could not be seen".to_owned()];
+            };
+            let is_starting = |(group, names): (&&String, &&Vec<String>)| {
+                let state = |name: &String| find(&groups, group, name).map(|p| p.state);
+                names.iter().any(|name| state(name) == Some(ProcessState::Starting))
+            };
+            if !touched.iter().any(is_starting) || self.clock.now() >= deadline {
+                break groups;
+            }
+            self.clock.wait(LOOK_EVERY);
+        };
         let mut errors = Vec::new();
         for (group, names) in touched {
             for name in names {
@@ -111,23 +130,34 @@ impl Doors<'_> {
 /// Undoes what killed applies left half-written, of whichever site: the lock is held, so none of
 /// them is under way. An apply that was killed while processes were updated is left for the next
 /// apply of its own site to finish, unless it was already being undone.
-pub fn recover(doors: &mut Doors<'_>) -> Result<(), CommandError> {
+///
+/// Returns the sites it could not be done for, with the reason: one does not keep the others from
+/// being recovered, or applied.
+pub fn recover(doors: &mut Doors<'_>) -> Result<BTreeMap<Domain, CommandError>, CommandError> {
+    let mut failed = BTreeMap::new();
     for site in doors.state.sites(doors.files)? {
-        let interrupted = doors.state.interrupted(doors.files, &site)?;
-        for file in interrupted.finished.iter().flat_map(|journal| &journal.files) {
-            // Left by an undo that failed and could not even say so in the journal.
-            let _ = doors.files.remove(&staged_path(&file.path));
-        }
-        if let Some((phase, journal)) = &interrupted.undone_first {
-            let rest = match phase {
-                JournalPhase::Undo => interrupted.finished.as_ref(),
-                // No process was touched: what there was to finish before is there as it was.
-                JournalPhase::Files | JournalPhase::Groups => journal.former.as_deref(),
-            };
-            recover_site(doors, journal, rest)?;
+        if let Err(error) = recover_if_interrupted(doors, &site) {
+            let text = format!("an apply of site {site} that never ended is not undone: {error}");
+            (doors.events)(Event::Warning { site: site.clone(), text });
+            failed.insert(site, error);
         }
     }
-    Ok(())
+    Ok(failed)
+}
+
+fn recover_if_interrupted(doors: &mut Doors<'_>, site: &Domain) -> Result<(), CommandError> {
+    let interrupted = doors.state.interrupted(doors.files, site)?;
+    for file in interrupted.finished.iter().flat_map(|journal| &journal.files) {
+        // Left by an undo that failed and could not even say so in the journal.
+        let _ = doors.files.remove(&staged_path(&file.path));
+    }
+    let Some((phase, journal)) = &interrupted.undone_first else { return Ok(()) };
+    let rest = match phase {
+        JournalPhase::Undo => interrupted.finished.as_ref(),
+        // No process was touched: what there was to finish before is there as it was.
+        JournalPhase::Files | JournalPhase::Groups => journal.former.as_deref(),
+    };
+    recover_site(doors, journal, rest)
 }
 
 fn recover_site(

@@ -101,6 +101,7 @@ pub(super) fn rollback(
 #[derive(Default)]
 pub(super) struct Ends {
     pub(super) done: usize,
+    changed: bool,
     pub(super) failed: Vec<ErrorKind>,
 }
 
@@ -131,6 +132,7 @@ impl Ends {
                         Outcome::Applied { revision: None } => Some("done".to_owned()),
                         _ => None,
                     };
+                    self.changed |= matches!(report.outcome, Outcome::Applied { .. });
                     if let Some(done) = done {
                         // Of many hosts the summary is the result.
                         match several {
@@ -147,8 +149,12 @@ impl Ends {
             };
             match failure {
                 None => self.done += 1,
-                Some(error) => {
+                Some(mut error) => {
                     self.failed.push(error.kind);
+                    if applied.report.as_ref().is_ok_and(|report| !report.troubles.is_empty()) {
+                        // Said above, program by program.
+                        error.causes.clear();
+                    }
                     if screen.mode() == crate::report::Mode::Text {
                         screen.error(several.then_some(host), &error);
                         let ended = format!("{prefix}Site {site}: {}", ended(error.kind));
@@ -162,7 +168,8 @@ impl Ends {
         }
     }
 
-    /// On one host the gravest end; on several, 6 as soon as some are done and some are not.
+    /// 6 as soon as some hosts are done and some are not, or, of one host, some sites have changed
+    /// and some are not done; else the gravest end.
     pub(super) fn exit_status(&self, hosts: usize) -> u8 {
         let gravest = [
             ErrorKind::Interrupted,
@@ -174,9 +181,11 @@ impl Ends {
         ]
         .into_iter()
         .find(|kind| self.failed.contains(kind));
+        let partly = if hosts > 1 { self.done > 0 } else { self.changed };
         match gravest {
             None if self.failed.is_empty() => 0,
-            _ if hosts > 1 && self.done > 0 => ErrorKind::Partial.exit_status(),
+            Some(ErrorKind::Stuck) if hosts == 1 => ErrorKind::Stuck.exit_status(),
+            _ if partly => ErrorKind::Partial.exit_status(),
             gravest => gravest.unwrap_or(ErrorKind::Partial).exit_status(),
         }
     }

@@ -80,7 +80,7 @@ pub(super) fn carry_out(
             telling.not_reached(name, *why);
         }
     }
-    telling.summarise();
+    telling.summarise(work);
     if context.interrupt.is_raised() {
         return Ok(ErrorKind::Interrupted.exit_status());
     }
@@ -155,7 +155,7 @@ fn plan_and_ask<'w>(
             Some(false) => return Ok(None),
             None => {
                 return Err(CommandError::new(ErrorKind::Usage, "there is no terminal to ask on")
-                    .hint("look at the plan, then say so: supervisor-sync apply --yes"));
+                    .hint("look at the plan, then say so: the same command with --yes"));
             }
         }
     }

@@ -1,10 +1,13 @@
 //! What people and machines are told while a command goes from host to host, and when it is over.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 use super::apply::Ends;
 use super::carry_out::failure;
 use super::fleet::{folded, named, not_reached};
+use super::selected::Work;
 use crate::error::CommandError;
 use crate::event::Event;
 use crate::fleet::rollout::NotReached;
@@ -131,12 +134,16 @@ impl<'s> Telling<'s> {
         self.not_reached.push((host.to_owned(), why));
     }
 
-    /// Fits a screen: what is done is counted, what failed has its reason, the same ones together.
-    pub(super) fn summarise(&mut self) {
+    /// Fits a screen: what is done is counted, what failed has its reason, the same ones together, in the
+    /// inventory's order.
+    pub(super) fn summarise(&mut self, work: &[Work]) {
         self.live = None;
         if !self.several {
             return;
         }
+        let places = work.iter().enumerate().map(|(place, work)| (work.host.name.as_str(), place));
+        let places: HashMap<&str, usize> = places.collect();
+        self.failures.sort_by_key(|(host, _)| places.get(host.as_str()).copied());
         let names = |hosts: &'_ [(String, String)]| -> Vec<String> {
             hosts.iter().map(|(host, _)| host.clone()).collect()
         };

@@ -100,7 +100,7 @@ pub(super) fn refused(to: &Destination, words: &[String]) -> Option<CommandError
             format!("log in once by hand and compare its fingerprint: {by_hand}"),
         ),
         Meaning::NoSuchName => error(
-            format!("the address of {shown} cannot be found").as_str().to_owned(),
+            format!("the address of {shown} cannot be found"),
             format!("mend `host` of server {} in the inventory", to.name),
         )
         .because(without_prefix(said)),

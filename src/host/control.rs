@@ -1,6 +1,6 @@
 //! Starting and stopping programs of sites, under the lock.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{AppliedSite, ControlRequest, Goal, Instance};
@@ -40,12 +40,17 @@ impl Instance<'_> {
         };
         // Half-written files must not be taken up by a start. A stop touches no file and has no
         // time to lose.
-        if request.control == Control::Start
-            && let Err(error) = recover(&mut self.doors)
-        {
-            return sites.iter().map(|site| failed(site, &error)).collect();
+        let mut not_recovered = BTreeMap::new();
+        if request.control == Control::Start {
+            match recover(&mut self.doors) {
+                Ok(failed) => not_recovered = failed,
+                Err(error) => return sites.iter().map(|site| failed(site, &error)).collect(),
+            }
         }
         let control = |site: &&Site| {
+            if let Some(error) = not_recovered.get(&site.domain) {
+                return failed(site, error);
+            }
             let report = self.control_one(site, request);
             let report = report.map_err(|error| ApplyError::new(FailedAt::Start, error));
             AppliedSite { site: site.domain.clone(), report }

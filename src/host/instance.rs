@@ -63,10 +63,7 @@ impl Instance<'_> {
             Ok(applied) => applied,
             Err(error) => sites
                 .iter()
-                .map(|site| AppliedSite {
-                    site: site.domain.clone(),
-                    report: Err(ApplyError::new(FailedAt::Start, error.clone())),
-                })
+                .map(|site| AppliedSite { site: site.domain.clone(), report: Err(error.clone()) })
                 .collect(),
         }
     }
@@ -76,8 +73,8 @@ impl Instance<'_> {
         sites: &[&Site],
         request: &ApplyRequest,
         origin: &Origin,
-    ) -> Result<Vec<AppliedSite>, CommandError> {
-        let daemon = self.observe()?;
+    ) -> Result<Vec<AppliedSite>, ApplyError> {
+        let daemon = self.observe().map_err(|error| ApplyError::new(FailedAt::Reread, error))?;
         // Half-written files are put back first, even if the rest then comes to nothing.
         let recovers = !daemon.put_back_first.is_empty();
         let mut reports = BTreeMap::new();
@@ -131,21 +128,25 @@ impl Instance<'_> {
         request: &ApplyRequest,
         origin: &Origin,
         reports: &mut BTreeMap<&'s Domain, Result<SiteReport, ApplyError>>,
-    ) -> Result<(), CommandError> {
+    ) -> Result<(), ApplyError> {
         let patience = Duration::from_secs(request.lock_wait);
         let (state, clock) = (self.doors.state, self.doors.clock);
         let events = &mut *self.doors.events;
-        let _lock = state.lock(origin, patience, clock, &mut |holder| {
+        let lock = state.lock(origin, patience, clock, &mut |holder| {
             let holder = holder.map_or("another apply".to_owned(), Origin::to_string);
             events(Event::LockHeld { holder });
-        })?;
-        let changed_by_recovery = self.compare_before_recovery(to_do, request)?;
-        recover(&mut self.doors)?;
+        });
+        let start = |error| ApplyError::new(FailedAt::Start, error);
+        let _lock = lock.map_err(|error| start(error.into()))?;
+        let compared = self.compare_before_recovery(to_do, request);
+        let not_recovered = recover(&mut self.doors).map_err(start)?;
         for wanted in to_do {
             let domain = &wanted.site.domain;
-            let report = match changed_by_recovery.get(domain) {
-                Some(Err(error)) => Err(ApplyError::new(FailedAt::Start, error.clone())),
-                compared => self.apply_one(wanted, request, origin, compared.is_some()),
+            let in_the_way = not_recovered.get(domain).cloned();
+            let ready = in_the_way.map_or_else(|| compared.get(domain).cloned().transpose(), Err);
+            let report = match ready {
+                Err(error) => Err(start(error)),
+                Ok(compared) => self.apply_one(wanted, request, origin, compared.is_some()),
             };
             reports.insert(domain, report);
             if self.doors.interrupt.is_raised() {
@@ -161,18 +162,25 @@ impl Instance<'_> {
         &mut self,
         to_do: &[Wanted<'s>],
         request: &ApplyRequest,
-    ) -> Result<BTreeMap<&'s Domain, Result<(), CommandError>>, CommandError> {
+    ) -> BTreeMap<&'s Domain, Result<(), CommandError>> {
         let mut compared = BTreeMap::new();
         for wanted in to_do {
             let domain = &wanted.site.domain;
-            let interrupted = self.doors.state.interrupted(self.doors.files, domain)?;
-            if interrupted.undone_first.is_some() {
-                let daemon = self.observe()?;
-                let (plan, _) = self.plan_site(wanted, &daemon, &request.plan)?;
-                compared.insert(domain, as_shown(&PlanView::from(&plan), request));
+            match self.doors.state.interrupted(self.doors.files, domain) {
+                Ok(interrupted) if interrupted.undone_first.is_none() => {}
+                Ok(_) => {
+                    let same = self.observe().and_then(|daemon| {
+                        let (plan, _) = self.plan_site(wanted, &daemon, &request.plan)?;
+                        as_shown(&PlanView::from(&plan), request)
+                    });
+                    compared.insert(domain, same);
+                }
+                Err(error) => {
+                    compared.insert(domain, Err(error));
+                }
             }
         }
-        Ok(compared)
+        compared
     }
 
     fn apply_one(
@@ -183,7 +191,7 @@ impl Instance<'_> {
         is_compared: bool,
     ) -> Result<SiteReport, ApplyError> {
         let start = |error| ApplyError::new(FailedAt::Start, error);
-        let daemon = self.observe().map_err(start)?;
+        let daemon = self.observe().map_err(|error| ApplyError::new(FailedAt::Reread, error))?;
         let (plan, desired) = self.plan_site(wanted, &daemon, &request.plan).map_err(start)?;
         let view = PlanView::from(&plan);
         if !is_compared {
@@ -204,7 +212,9 @@ impl Instance<'_> {
         let (files, state) = (self.doors.files, self.doors.state);
         let mut daemon = observe::daemon(files, self.doors.supervisord, included, patterns)?;
         for site in state.sites(files)? {
-            if let Some((_, journal)) = state.interrupted(files, &site)?.undone_first {
+            // A journal that cannot be read is its own site's trouble, and told there.
+            let interrupted = state.interrupted(files, &site).unwrap_or_default();
+            if let Some((_, journal)) = interrupted.undone_first {
                 daemon.put_back_first.extend(journal.files.into_iter().map(|file| file.path));
             }
         }
@@ -265,7 +275,8 @@ impl Instance<'_> {
         }
         let mut plan = plan_site(&desired, daemon, &actual, options);
         for other in state.sites(files)?.into_iter().filter(|other| *other != plan.domain) {
-            if let Some((_, journal)) = state.interrupted(files, &other)?.undone_first {
+            let interrupted = state.interrupted(files, &other).unwrap_or_default();
+            if let Some((_, journal)) = interrupted.undone_first {
                 plan.notes.push(format!(
                     "an apply of site {other} that never ended, {}, is undone first",
                     journal.origin

@@ -201,7 +201,7 @@ impl Target for LocalHost {
 
 /// The report of a site that shares a failure at the very beginning.
 fn not_begun(site: Domain, error: CommandError) -> AppliedSite {
-    AppliedSite { site, report: Err(ApplyError::new(FailedAt::Start, error)) }
+    AppliedSite { site, report: Err(ApplyError::new(FailedAt::Reread, error)) }
 }
 
 fn config_path(site: &Site) -> Option<&Path> {

@@ -3,6 +3,7 @@
 //! [`Target`] is the one door, with two kinds behind it: [`LocalHost`] does the work in this
 //! process; `fleet` passes the same [`Request`] over a pipe to an agent that does.
 
+mod answered;
 mod control;
 mod instance;
 mod local;
@@ -175,6 +176,7 @@ pub struct PlannedSite {
     /// Whose.
     pub site: Domain,
     /// The plan.
+    #[serde(flatten, with = "answered::plan")]
     pub plan: Result<PlanView, CommandError>,
 }
 
@@ -184,6 +186,7 @@ pub struct AppliedSite {
     /// Whose.
     pub site: Domain,
     /// The report.
+    #[serde(flatten, with = "answered::report")]
     pub report: Result<SiteReport, ApplyError>,
 }
 
@@ -193,6 +196,7 @@ pub struct SiteStatusReply {
     /// Whose.
     pub site: Domain,
     /// The status.
+    #[serde(flatten, with = "answered::status")]
     pub status: Result<SiteStatus, CommandError>,
 }
 
@@ -215,6 +219,7 @@ pub struct SiteHistory {
     /// Whose.
     pub site: Domain,
     /// Ascending, or why they cannot be read.
+    #[serde(flatten, with = "answered::revisions")]
     pub revisions: Result<Vec<RevisionSummary>, CommandError>,
 }
 

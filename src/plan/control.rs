@@ -151,3 +151,131 @@ impl Group<'_> {
 fn is_up(process: &ProcessInfo) -> bool {
     process.state.is_running()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desired::{DaemonFacts, render};
+    use crate::inventory::{CommandLine, Domain, Format, Paths, Program, Run, Site, UserName};
+    use crate::supervisord::Reload;
+    use ProcessState::{Backoff, Exited, Fatal, Running, Stopped, Stopping};
+
+    fn desired(autorestart: Autorestart) -> DesiredSite {
+        let run = Run::Command(CommandLine::parse("sleep 1").unwrap());
+        let program = |name| Program {
+            autorestart,
+            numprocs: 2,
+            ..Program::new(ProgramName::parse(name).unwrap(), run.clone())
+        };
+        let site = Site {
+            domain: Domain::parse("a.com").unwrap(),
+            user: UserName::parse("deployer").unwrap(),
+            format: Format::Hardened,
+            paths: Paths::default(),
+            programs: vec![program("one"), program("two")],
+        };
+        render(&site, &DaemonFacts::default()).unwrap()
+    }
+
+    fn process(name: &str, state: ProcessState) -> ProcessInfo {
+        ProcessInfo {
+            group: "a.com-one".into(),
+            name: name.into(),
+            state,
+            pid: 0,
+            start: 1,
+            stop: 0,
+            now: 2,
+            exitstatus: 0,
+            spawnerr: String::new(),
+            stdout_logfile: String::new(),
+            description: String::new(),
+        }
+    }
+
+    /// The plan for `one`, of which the processes `a` and `b` are in these states.
+    fn planned(control: Control, states: &[ProcessState], reread: Reload) -> SitePlan {
+        let processes: Vec<ProcessInfo> =
+            ["a", "b"].iter().zip(states).map(|(name, state)| process(name, *state)).collect();
+        let groups = if states.is_empty() {
+            BTreeMap::new()
+        } else {
+            BTreeMap::from([("a.com-one".to_owned(), processes)])
+        };
+        let daemon = ActualDaemon {
+            version: "4.2.5".into(),
+            reads_private_files: true,
+            reread: Ok(reread),
+            groups,
+            defined: Vec::new(),
+            included: Vec::new(),
+            include_patterns: Vec::new(),
+            put_back_first: BTreeSet::new(),
+        };
+        let one = BTreeSet::from([ProgramName::parse("one").unwrap()]);
+        let desired = desired(Autorestart::Unexpected);
+        plan_control(control, Some(&one), &desired, &daemon, &ActualSite::default())
+    }
+
+    fn action(plan: &SitePlan) -> Option<&GroupAction> {
+        assert!(!plan.groups.contains_key("a.com-two"), "it was not asked for");
+        plan.groups.get("a.com-one").map(|change| &change.action)
+    }
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn what_is_not_up_starts() {
+        let plan = |states: &[_]| planned(Control::Start, states, Reload::default());
+        for (states, processes) in [
+            ([Stopped, Running], &["a"][..]),
+            ([Stopping, Fatal], &["a", "b"]),
+            ([Exited, Backoff], &["a"]),
+        ] {
+            let wanted = GroupAction::Start { processes: names(processes) };
+            assert_eq!(action(&plan(&states)), Some(&wanted), "{states:?}");
+        }
+        let up = plan(&[Running, Backoff]);
+        assert!(up.is_empty() && up.unchanged == ["a.com-one"]);
+    }
+
+    #[test]
+    fn a_newer_file_is_taken_up_unless_something_runs_on_the_former_one() {
+        let newer = || Reload { changed: names(&["a.com-one"]), ..Reload::default() };
+        let down = planned(Control::Start, &[Stopped, Fatal], newer());
+        assert_eq!(action(&down), Some(&GroupAction::Replace { start: true }));
+        let partly = planned(Control::Start, &[Stopped, Running], newer());
+        assert_eq!(action(&partly), Some(&GroupAction::Start { processes: names(&["a"]) }));
+        assert!(partly.warnings[0].contains("a.com-one has a newer file"), "{partly:?}");
+    }
+
+    #[test]
+    fn what_is_not_loaded_is_loaded_if_its_file_is_there() {
+        let added = Reload { added: names(&["a.com-one"]), ..Reload::default() };
+        let plan = planned(Control::Start, &[], added);
+        assert_eq!(action(&plan), Some(&GroupAction::Add { start: true }));
+        let plan = planned(Control::Start, &[], Reload::default());
+        assert_eq!(plan.groups["a.com-one"].reason, Reason::NotKnown);
+        assert!(plan.is_empty());
+    }
+
+    #[test]
+    fn what_is_up_or_about_to_be_stops() {
+        let plan = |states: &[_]| planned(Control::Stop, states, Reload::default());
+        for (states, processes) in [
+            ([Running, Stopped], &["a"][..]),
+            ([Backoff, Stopping], &["a", "b"]),
+            ([Fatal, Running], &["b"]),
+        ] {
+            let wanted = GroupAction::Stop { processes: names(processes) };
+            let plan = plan(&states);
+            assert_eq!(action(&plan), Some(&wanted), "{states:?}");
+            assert_eq!(plan.groups["a.com-one"].stop_seconds, 3600);
+        }
+        // Ended as expected: nothing starts it again.
+        assert!(plan(&[Exited, Stopped]).is_empty());
+        assert!(planned(Control::Stop, &[], Reload::default()).is_empty());
+    }
+}

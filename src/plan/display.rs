@@ -69,11 +69,14 @@ impl PlanView {
 
     /// One line: how much changes.
     pub fn summary(&self) -> String {
+        let stopped = (!self.stopped.is_empty()).then(|| {
+            let stopped = counted(self.stopped.len(), "stays", "stay");
+            format!("{stopped} stopped by hand")
+        });
         if self.empty && self.refusals.is_empty() {
-            return format!(
-                "nothing to do: {} as wanted",
-                counted(self.unchanged, "program is", "programs are")
-            );
+            let as_wanted = counted(self.unchanged, "program is", "programs are");
+            let stopped = stopped.map_or(String::new(), |stopped| format!(", {stopped}"));
+            return format!("nothing to do: {as_wanted} as wanted{stopped}");
         }
         let mut parts = Vec::new();
         let files = self.files.len();
@@ -85,7 +88,7 @@ impl PlanView {
             ("program is added but not started", "programs are added but not started", waits),
             ("program restarts", "programs restart", restarts),
             ("program stops", "programs stop", stops),
-            ("program is left as it runs", "programs are left as they run", leaves),
+            ("program is left as it is", "programs are left as they are", leaves),
         ] {
             let number = self.groups.iter().filter(|group| is(group)).count();
             if number > 0 {
@@ -95,6 +98,7 @@ impl PlanView {
         if self.unchanged > 0 {
             parts.push(counted(self.unchanged, "program unchanged", "programs unchanged"));
         }
+        parts.extend(stopped);
         match (parts.is_empty(), self.refusals.is_empty()) {
             (true, true) => "an interrupted apply is cleaned up".to_owned(),
             (true, false) => "an apply would not start".to_owned(),
@@ -221,12 +225,13 @@ fn because(reason: &Reason) -> String {
         Reason::Changed { options } if options.is_empty() => "its file changes".into(),
         Reason::Changed { options } => format!("because of {}", options.join(", ")),
         Reason::FileNewer => "its file is newer than what runs".into(),
-        Reason::NotWanted => "the inventory does not have it any more".into(),
+        Reason::NotWanted => "it is not wanted any more".into(),
         Reason::RestartAsked | Reason::StopAsked => "as asked".into(),
         Reason::Interrupted => "an interrupted apply had stopped it".into(),
         Reason::StartAsked => "it was stopped by hand and is to start, as asked".into(),
         Reason::StoppedByHand => {
-            "it was stopped by hand; its next start takes the change up".into()
+            "it was stopped by hand; `supervisor-sync start` runs it with its new configuration"
+                .into()
         }
         Reason::NotKnown => "supervisord does not know it".into(),
         Reason::Deferred => "restarts are deferred; its next restart takes the change up".into(),

@@ -45,7 +45,8 @@ impl GroupContext<'_> {
             let stopped = journal.stopped.get(self.group).into_iter().flatten();
             return stopped.filter(|name| !ran.contains(name)).cloned().collect();
         }
-        // With autostart=false, one that nobody ever started is not started for its neighbour's sake.
+        // With autostart=false, one that nobody ever started is not started for its neighbour's
+        // sake.
         let idle =
             !ran.is_empty() && self.desired.groups.get(self.group).is_some_and(|g| !g.autostart);
         let was_stopped =

@@ -195,3 +195,6 @@ pub struct PlanOptions {
     /// What the person said to do all the same.
     pub overrides: Vec<Override>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,8 +28,10 @@ pub struct PlanView {
     pub files: Vec<FileView>,
     /// Groups something is done to, or deliberately not.
     pub groups: Vec<GroupView>,
-    /// How many groups stay as they are.
+    /// How many groups are as wanted and stay so.
     pub unchanged: usize,
+    /// Groups that a person had stopped and that nothing else is to be done to: they stay stopped.
+    pub stopped: Vec<String>,
     /// What is left alone, and why.
     pub notes: Vec<String>,
     /// What a person should see to.
@@ -119,6 +121,9 @@ impl From<&SitePlan> for PlanView {
             warnings,
             refusals,
         } = plan;
+        let is_by_hand =
+            |group: &&String| stopped.contains_key(*group) && !ran.contains_key(*group);
+        let by_hand: Vec<String> = unchanged.iter().filter(is_by_hand).cloned().collect();
         let mut view = Self {
             site: domain.clone(),
             empty: plan.is_empty(),
@@ -135,7 +140,8 @@ impl From<&SitePlan> for PlanView {
                     group_view(name, change, of(ran), of(stopped))
                 })
                 .collect(),
-            unchanged: unchanged.len(),
+            unchanged: unchanged.len() - by_hand.len(),
+            stopped: by_hand,
             notes: notes.clone(),
             warnings: warnings.clone(),
             refusals: refusals.clone(),

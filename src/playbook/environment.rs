@@ -48,7 +48,7 @@ impl Problem {
     }
 
     pub(super) fn because(mut self, reason: impl Into<String>) -> Self {
-        self.rest.push(reason.into());
+        self.rest.push(format!("Cause: {}", reason.into()));
         self
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Output;
 use crate::apply::{ApplyError, FailedAt, Outcome, ProgramTrouble, SiteReport};
-use crate::error::{CommandError, ErrorKind};
+use crate::error::CommandError;
 use crate::event::Event;
 use crate::plan::{GroupAction, PlanView, Reason, Refusal};
 use crate::report::describe::{Line, describe};
@@ -56,8 +56,7 @@ pub(super) fn at(error: &ApplyError, plan: Option<&PlanView>) -> Words {
         FailedAt::State | FailedAt::Interrupted => return Words::of(&error.error),
         FailedAt::Start => match plan.and_then(|plan| plan.refusals.first()) {
             Some(refusal) => refused(refusal, plan),
-            None if error.error.kind == ErrorKind::Locked => return Words::of(&error.error),
-            None => "Failed to reread supervisor configs".to_owned(),
+            None => return Words::of(&error.error),
         },
     };
     let mut rest = vec![format!("Cause: {}", error.error.message)];

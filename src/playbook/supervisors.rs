@@ -46,7 +46,7 @@ struct Item {
 
 impl Item {
     fn tell(&mut self, key: &str, reason: impl std::fmt::Display) {
-        self.problems.push(format!("item {}, {key}: {reason}", self.number));
+        self.problems.push(format!("Cause: item {}, {key}: {reason}", self.number));
     }
 
     fn program(&mut self, value: &Value) -> Option<Program> {

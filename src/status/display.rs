@@ -171,7 +171,7 @@ fn described(drift: &Drift) -> String {
                 FileDrift::Missing => "was removed since it was applied",
                 FileDrift::Permissions => "can be read or written by others",
                 FileDrift::NotApplied => "is not as the inventory has it; it was not applied yet",
-                FileDrift::Orphan => "is left over: the inventory does not have it any more",
+                FileDrift::Orphan => "is left over: it is not wanted any more",
             };
             format!("{} {how}", path.display())
         }

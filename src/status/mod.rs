@@ -6,6 +6,8 @@
 mod assemble;
 mod display;
 mod looks;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 

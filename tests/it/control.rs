@@ -26,7 +26,7 @@ fn what_is_stopped_stays_so_through_an_apply_until_it_is_started() {
 
     host.run(&["stop", "--program", "two"])
         .ended(0)
-        .says("They count as stopped by hand: an apply leaves them so")
+        .says("What is stopped counts as stopped by hand: an apply leaves it so")
         .complains("a.com-two:a.com-two_01: stopped");
     for name in ["a.com-two:a.com-two_00", "a.com-two:a.com-two_01"] {
         assert_eq!(host.process(name).unwrap().state, ProcessState::Stopped);

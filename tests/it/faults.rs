@@ -458,6 +458,32 @@ fn a_restart_that_was_lost_half_way_is_finished_by_the_next_run() {
 }
 
 #[test]
+fn a_fault_for_a_list_of_processes_is_not_an_empty_list() {
+    for n in 1.. {
+        let mut host = Host::new();
+        let site = applied(&mut host, vec![program("w", "drains-2")]);
+        let started = host.process("example.com-w:example.com-w").pid;
+        let restart = PlanOptions { restart: true, ..PlanOptions::default() };
+        let order = Order { plan: restart, ..Order::default() };
+        let mut bridge = Bridge::of(&host);
+        bridge.fault = Box::new(move |number, call| {
+            (number == n && *call == Call::GetAllProcessInfo)
+                .then(|| Fault::new(FaultCode::Failed, "not now"))
+        });
+        let applied = host.apply_with(&site, &FaultyFiles::sound(), &mut bridge, &order);
+        let outcome = applied.report.map(|report| report.outcome);
+        let restarted = host.process("example.com-w:example.com-w").pid != started;
+        if matches!(outcome, Ok(Outcome::Applied { .. })) {
+            assert!(restarted, "call {n}: {outcome:?}");
+        }
+        assert_eq!(up(&host), ["w"], "call {n}: {outcome:?}");
+        if bridge.calls < n {
+            break;
+        }
+    }
+}
+
+#[test]
 fn an_asked_restart_is_not_lost_on_a_change_that_supervisord_does_not_see() {
     let mut host = Host::new();
     let site = applied(&mut host, vec![program("w", "runs")]);

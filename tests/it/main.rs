@@ -2,12 +2,14 @@
 
 mod architecture;
 mod client;
+mod compat;
 mod control;
 mod crash;
 mod daemon;
 mod examples;
 mod faults;
 mod fleet;
+mod full_disk;
 mod ini;
 mod inventory_verbs;
 mod logrotate;
@@ -17,6 +19,7 @@ mod probes;
 mod python;
 mod render;
 mod runner;
+mod signals;
 mod simulated;
 mod site;
 mod sshd;

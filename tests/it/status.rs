@@ -24,7 +24,7 @@ fn document(stdout: &str) -> Value {
 
 /// The status of a program in a document.
 fn program<'v>(document: &'v Value, name: &str) -> &'v Value {
-    let programs = document["sites"][0]["status"]["Ok"]["programs"].as_array().unwrap();
+    let programs = document["sites"][0]["status"]["programs"].as_array().unwrap();
     programs.iter().find(|program| program["program"] == name).unwrap()
 }
 
@@ -55,7 +55,7 @@ fn what_is_as_wanted_takes_a_line_each_and_status_0() {
     let process = &program(&json, "w")["processes"][0];
     assert_eq!((&process["pid"], &process["state"]), (&pid.into(), &"RUNNING".into()));
     assert_eq!(process["health"]["health"], "up");
-    assert_eq!(json["sites"][0]["status"]["Ok"]["programs"].as_array().unwrap().len(), 1);
+    assert_eq!(json["sites"][0]["status"]["programs"].as_array().unwrap().len(), 1);
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn a_rollback_goes_to_the_former_revision_and_forward_again() {
     }
     let json = host.run(&["history", "--json"]).ended(0);
     let history = document(&json, "history");
-    let revisions = history["sites"][0]["revisions"]["Ok"].as_array().unwrap().clone();
+    let revisions = history["sites"][0]["revisions"].as_array().unwrap().clone();
     let numbers: Vec<u64> = revisions.iter().map(|one| one["number"].as_u64().unwrap()).collect();
     assert_eq!(numbers, [1, 2, 3, 4]);
 }

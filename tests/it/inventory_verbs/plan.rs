@@ -26,7 +26,7 @@ fn a_plan_shows_what_an_apply_would_do_and_changes_nothing() {
     let json = host.run(&["plan", "--exit-code", "--json"]).ended(3);
     let plan = document(&json, "plan");
     assert_eq!(plan["host"], "here");
-    assert_eq!(plan["sites"][0]["plan"]["Ok"]["empty"], false, "{plan}");
+    assert_eq!(plan["sites"][0]["plan"]["empty"], false, "{plan}");
     before.assert_same(&host.snapshot());
 }
 
@@ -37,7 +37,7 @@ fn after_an_apply_the_plan_is_empty() {
     let run = host.run(&["plan", "--exit-code"]).ended(0);
     assert_eq!(run.stdout, "Site a.com\n  nothing to do: 1 program is as wanted\n");
     let json = host.run(&["plan", "--json", "--exit-code"]).ended(0);
-    assert_eq!(document(&json, "plan")["sites"][0]["plan"]["Ok"]["empty"], true);
+    assert_eq!(document(&json, "plan")["sites"][0]["plan"]["empty"], true);
     before.assert_same(&host.snapshot());
     // Somebody edits a file: the plan shows the way back.
     let path = host.conf("a.com-w");
@@ -107,7 +107,7 @@ fn another_machine_or_a_supervisord_that_is_down_is_told_with_a_hint() {
     }
     let json = host.run(&["apply", "--yes", "--json"]).ended(1);
     let applied = document(&json, "applied");
-    assert!(applied["sites"][0]["report"]["Err"].is_object(), "{applied}");
+    assert!(applied["sites"][0]["error"].is_object(), "{applied}");
     let run = host.run(&["plan", "--json"]).ended(1);
     assert!(!super::documents(&run).is_empty());
 }

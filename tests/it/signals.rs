@@ -1,0 +1,172 @@
+//! Ctrl-C and its like: before the swap nothing has happened, while programs drain the next apply
+//! finishes, and whoever only goes away does not stop an apply.
+
+#![expect(clippy::disallowed_methods, reason = "looks at files and at the process")]
+#![expect(clippy::unwrap_used, reason = "a check that fails fails the test")]
+
+use std::io::Read as _;
+
+use rustix::process::Signal;
+use supervisor_sync::apply::Outcome;
+use supervisor_sync::event::Event;
+
+use crate::daemon::{PATIENCE, signal, wait_until};
+use crate::simulated::{self, Bridge, FaultyFiles, Order, origin, program};
+use crate::site::{Host, Running};
+
+/// A site whose `slow` ends only when the gate opens, and the inventory that changes and removes.
+struct Draining {
+    host: Host,
+}
+
+const FAST: &str = "startsecs: 0, stopwaitsecs: 60, health: {stable_for: 0}";
+
+impl Draining {
+    fn new() -> Option<Self> {
+        let host = Host::start()?;
+        let site = host.deploy("one.com");
+        site.worker("quick");
+        site.drainer("slow");
+        let draining = Self { host };
+        draining.want(1);
+        draining.host.run(&["apply", "--yes"]).ended(0);
+        draining.host.wait_starts("one.com-slow", 1);
+        draining.host.wait_starts("one.com-quick", 1);
+        draining.want(2);
+        Some(draining)
+    }
+
+    fn want(&self, priority: u32) {
+        let program = |name: &str| {
+            format!(
+                "      - {{program: {name}, script: {name}.sh, priority: {priority}, {FAST}}}\n"
+            )
+        };
+        let programs = [program("quick"), program("slow")].concat();
+        let site = format!("  - domain: one.com\n    server: here\n    supervisors:\n{programs}");
+        self.host.inventory(&site);
+    }
+
+    /// Starts the apply and waits until it waits for `slow` to stop.
+    fn apply(&self) -> Running {
+        let mut running = self.host.command(&["apply", "--yes"]).spawn();
+        wait_until(PATIENCE, "it waits for slow to stop", || {
+            assert!(!running.has_ended(), "{}", running.stderr());
+            running.stderr().contains("Waiting for one.com-slow to stop")
+        });
+        running
+    }
+
+    fn is_done(&self) -> bool {
+        let text = std::fs::read_to_string(self.host.conf("one.com-slow")).unwrap();
+        let journals = crate::site::names(&self.host.state().join("sites/one.com"));
+        let is_open = journals.iter().any(|name| name.starts_with("journal."));
+        text.contains("priority=2") && self.host.starts("one.com-slow").len() == 2 && !is_open
+    }
+}
+
+/// Whether a process takes this signal itself.
+fn takes(pid: u32, signal: Signal) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim();
+    u64::from_str_radix(caught, 16).unwrap() & (1 << (signal.as_raw() - 1)) != 0
+}
+
+#[test]
+fn a_signal_before_anything_is_written_leaves_the_host_as_it_was() {
+    for kind in [Signal::INT, Signal::TERM] {
+        let Some(draining) = Draining::new() else { return };
+        let before = draining.host.snapshot();
+        // A daemon that does not answer holds the apply up before it has begun.
+        draining.host.daemon.freeze();
+        let running = draining.host.command(&["apply", "--yes"]).spawn();
+        wait_until(PATIENCE, "it takes signals", || takes(running.id(), kind));
+        signal(running.id(), kind);
+        draining.host.daemon.thaw();
+        running.wait().ended(130).complains("Error: site one.com: interrupted");
+        let mut now = draining.host.snapshot();
+        let own = |path: &std::path::PathBuf| path.starts_with(draining.host.path("state"));
+        now.files.retain(|path, _| !own(path));
+        let mut before = before;
+        before.files.retain(|path, _| !own(path));
+        before.assert_same(&now);
+        assert!(!draining.is_done());
+    }
+}
+
+#[test]
+fn a_signal_before_the_update_puts_the_files_back() {
+    for step in ["journal", "write_supervisor", "write_logrotate", "swap"] {
+        let host = simulated::Host::new();
+        let site = host.site(vec![program("w", "runs one")]);
+        host.apply(&site).report.unwrap();
+        let before = host.look();
+        let site = host.site(vec![program("w", "runs two"), program("new", "runs")]);
+        let interrupt = host.interrupt.clone();
+        let mut raise = |event| {
+            if let Event::Step { step: now, .. } = event
+                && serde_json::to_value(&now).unwrap()["name"] == step
+            {
+                interrupt.raise();
+            }
+        };
+        let request = Order::default().request(&site);
+        let (sound, mut bridge) = (FaultyFiles::sound(), Bridge::of(&host));
+        let report = host.with(&sound, &mut bridge, &mut raise, |instance| {
+            instance.apply(&[&site], &request, &origin()).pop().unwrap().report.unwrap()
+        });
+        assert!(matches!(report.outcome, Outcome::RolledBack { .. }), "{step}: {report:?}");
+        assert_eq!(report.failure().unwrap().kind.exit_status(), 130);
+        assert_eq!((host.look(), host.leftovers()), (before, vec![]), "{step}");
+    }
+}
+
+#[test]
+fn a_signal_while_programs_drain_leaves_the_rest_to_the_next_apply() {
+    for kind in [Signal::INT, Signal::TERM] {
+        let Some(draining) = Draining::new() else { return };
+        let running = draining.apply();
+        signal(running.id(), kind);
+        running
+            .wait()
+            .ended(130)
+            .complains("interrupted while one.com-slow were stopping")
+            .complains("Hint: the next apply finishes it: supervisor-sync apply --site one.com");
+        assert!(!draining.is_done());
+        draining.host.open_gate();
+        draining.host.run(&["apply", "--yes"]).ended(0).says("is finished");
+        draining.host.wait_running(&["one.com-slow:one.com-slow", "one.com-quick:one.com-quick"]);
+        assert!(draining.is_done());
+    }
+}
+
+#[test]
+fn a_terminal_that_goes_away_does_not_stop_an_apply() {
+    let Some(draining) = Draining::new() else { return };
+    let running = draining.apply();
+    signal(running.id(), Signal::HUP);
+    // It still waits: the signal is dealt with before the gate opens.
+    draining.host.open_gate();
+    running.wait().ended(0);
+    assert!(draining.is_done());
+}
+
+#[test]
+fn a_reader_that_goes_away_does_not_stop_an_apply() {
+    let Some(draining) = Draining::new() else { return };
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    std::thread::scope(|scope| {
+        let apply = scope.spawn(|| draining.host.command(&["apply", "--yes"]).run_into(writer));
+        let mut told = Vec::new();
+        while !String::from_utf8_lossy(&told).contains("Waiting for one.com-slow") {
+            let mut some = [0; 256];
+            let length = reader.read(&mut some).unwrap();
+            assert_ne!(length, 0, "{}", String::from_utf8_lossy(&told));
+            told.extend_from_slice(&some[..length]);
+        }
+        drop(reader);
+        draining.host.open_gate();
+        assert!(apply.join().unwrap().success());
+    });
+    assert!(draining.is_done());
+}
