@@ -104,8 +104,9 @@ impl Doors<'_> {
                 return vec!["whether the former programs run again could not be seen".to_owned()];
             };
             let is_starting = |(group, names): (&&String, &&Vec<String>)| {
+                let tried = [ProcessState::Starting, ProcessState::Backoff];
                 let state = |name: &String| find(&groups, group, name).map(|p| p.state);
-                names.iter().any(|name| state(name) == Some(ProcessState::Starting))
+                names.iter().any(|name| state(name).is_some_and(|state| tried.contains(&state)))
             };
             if !touched.iter().any(is_starting) || self.clock.now() >= deadline {
                 break groups;

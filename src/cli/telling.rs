@@ -130,7 +130,13 @@ impl<'s> Telling<'s> {
     }
 
     pub(super) fn not_reached(&mut self, host: &str, why: NotReached) {
-        self.screen.document("error", Some(host), &not_reached(why));
+        let error = not_reached(why);
+        if self.several {
+            self.screen.document("error", Some(host), &error);
+        } else {
+            // There is no summary that would tell.
+            self.screen.error(None, &error);
+        }
         self.not_reached.push((host.to_owned(), why));
     }
 

@@ -103,8 +103,9 @@ fn secrets_are_in_no_output_and_in_no_file_that_others_may_read() {
     run(&["rollback", "--json", "--yes"], 0);
     site.crasher("w");
     wants(&host, &[("KEY", &other)], "        stopwaitsecs: 9\n");
-    run(&["apply", "--yes", "--json"], 4);
-    run(&["apply", "--yes"], 4);
+    // The former program crashes as well: its script is broken, so not all could be put back.
+    run(&["apply", "--yes", "--json"], 5);
+    run(&["apply", "--yes"], 5);
     host.inventory("  - {domain: a.com, server: here, supervisors: []}\n");
     run(&["plan"], 0);
     run(&["apply", "--yes"], 0);
