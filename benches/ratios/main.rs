@@ -11,19 +11,23 @@
     reason = "a bench starts processes, reads the clock and stops at the first surprise"
 )]
 
-#[path = "../tests/it/daemon.rs"]
+#[path = "../../tests/it/daemon.rs"]
 #[expect(dead_code, reason = "the tests use the rest")]
 mod daemon;
-#[path = "../tests/it/python.rs"]
+#[path = "../../tests/it/python.rs"]
 #[expect(dead_code, reason = "the tests use the rest")]
 mod python;
+#[path = "../../tests/it/sshd.rs"]
+#[expect(dead_code, reason = "the tests use the rest")]
+mod sshd;
 
-use std::fmt::Write as _;
-use std::path::PathBuf;
+mod fleet;
+mod lab;
+
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use daemon::Daemon;
+use lab::{Inventory, Lab};
 use supervisor_sync::supervisord::{Call, Supervisord as _};
 
 const OURS: &str = env!("CARGO_BIN_EXE_supervisor-sync");
@@ -39,6 +43,8 @@ fn main() {
         ("nothing to do", nothing_to_do),
         ("stopping", stopping),
         ("rolling", rolling),
+        ("status", status),
+        ("fleet", fleet::fleet),
     ] {
         if wanted(name) {
             println!("## {name}");
@@ -66,96 +72,6 @@ fn start_up() {
     let size = std::fs::metadata(OURS).unwrap().len();
     println!("--version: {}, true: {}, {}", ms(ours), ms(floor), times(ours, floor));
     println!("binary: {:.1} MiB", size as f64 / 1024.0 / 1024.0);
-}
-
-/// A site of N programs on a daemon of its own.
-struct Lab {
-    daemon: Daemon,
-}
-
-impl Lab {
-    fn new() -> Self {
-        let daemon = Daemon::start().expect("a supervisord to measure against");
-        Self { daemon }
-    }
-
-    fn supervisors(count: usize, numprocs: u32) -> String {
-        let program = |number: usize| {
-            format!(
-                r#"{{"program":"p{number:03}","script":"w.sh","autostart":false,"numprocs":{numprocs}}}"#
-            )
-        };
-        format!("[{}]", (0..count).map(program).collect::<Vec<_>>().join(","))
-    }
-
-    fn sync(&self, supervisors: &str) -> Command {
-        let root = self.daemon.root();
-        let mut command = Command::new(OURS);
-        command.args(["playbook", "sync"]).env_clear();
-        for (name, value) in [
-            ("DEPLOYER_OUTPUT_FILE", root.join("result.yml")),
-            ("DEPLOYER_DISTRO", "debian".into()),
-            ("DEPLOYER_PERMS", "none".into()),
-            ("DEPLOYER_SITE_DOMAIN", "bench.example".into()),
-            ("DEPLOYER_SUPERVISORS", supervisors.into()),
-            ("SUPERVISOR_SYNC_SITES_DIR", root.join("sites")),
-            ("SUPERVISOR_SYNC_CONF_DIR", self.daemon.conf_dir()),
-            ("SUPERVISOR_SYNC_LOGROTATE_DIR", self.daemon.logrotate_dir()),
-            ("SUPERVISOR_SYNC_LOG_DIR", self.daemon.log_dir()),
-            ("SUPERVISOR_SYNC_SUPERVISORD_CONF", self.daemon.main_conf()),
-            ("SUPERVISOR_SYNC_STATE_DIR", root.join("state")),
-            ("SUPERVISOR_SYNC_USER", daemon::current_user().into()),
-        ] {
-            command.env(name, value);
-        }
-        command
-    }
-
-    fn run_sync(&self, supervisors: &str) -> Duration {
-        let mut command = self.sync(supervisors);
-        timed(|| succeeded(&command.output().unwrap()))
-    }
-
-    fn clear(&self) {
-        self.run_sync("[]");
-    }
-
-    fn groups(&self) -> Vec<String> {
-        let names = std::fs::read_dir(self.daemon.conf_dir()).unwrap();
-        let name = |entry: std::io::Result<std::fs::DirEntry>| {
-            let name = entry.unwrap().file_name().into_string().unwrap();
-            name.strip_suffix(".conf").map(str::to_owned)
-        };
-        names.filter_map(name).collect()
-    }
-
-    /// Empties the daemon but leaves the files, as they are when somebody else has written them.
-    fn forget_groups(&self) {
-        let groups = self.groups();
-        let mut client = self.daemon.client();
-        client
-            .batch(&groups.into_iter().map(Call::RemoveProcessGroup).collect::<Vec<_>>())
-            .unwrap();
-    }
-
-    /// The raw floor: one reloadConfig and one batch of adds.
-    fn floor(&self) -> Duration {
-        let groups = self.groups();
-        let mut client = self.daemon.client();
-        timed(|| {
-            client.batch(&[Call::ReloadConfig]).unwrap();
-            client
-                .batch(&groups.into_iter().map(Call::AddProcessGroup).collect::<Vec<_>>())
-                .unwrap();
-        })
-    }
-
-    fn supervisorctl_update(&self) -> Duration {
-        timed(|| {
-            succeeded(&self.daemon.supervisorctl(&["reread"]));
-            succeeded(&self.daemon.supervisorctl(&["update"]));
-        })
-    }
 }
 
 fn first_sync() {
@@ -223,62 +139,6 @@ fn memory(command: &Command) -> u64 {
     String::from_utf8_lossy(&output.stdout).trim().parse().expect("a number")
 }
 
-/// Workers that take three seconds to stop.
-struct Inventory {
-    lab: Lab,
-    path: PathBuf,
-}
-
-impl Inventory {
-    fn new() -> Self {
-        let lab = Lab::new();
-        let worker = lab.daemon.root().join("worker.sh");
-        std::fs::write(
-            &worker,
-            "trap 'sleep 3; exit 0' TERM\necho ready >> \"$1\"\nwhile :; do sleep 0.1; done\n",
-        )
-        .unwrap();
-        let path = lab.daemon.root().join("deployer.yml");
-        Self { lab, path }
-    }
-
-    fn write(&self, programs: usize, rest: &str) {
-        let root = self.lab.daemon.root().display();
-        let mut text = format!(
-            "servers:\n  - {{name: here, host: localhost, connection: local, privilege: none}}\n\
-             user: {}\npaths: {{sites: {root}/sites, conf_dir: {root}/conf.d, logrotate_dir: \
-             {root}/logrotate.d, log_dir: {root}/{}, supervisord: {}, state_dir: {root}/state}}\n\
-             sites:\n  - domain: bench.example\n    server: here\n    supervisors:\n",
-            daemon::current_user(),
-            self.lab.daemon.log_dir().file_name().unwrap().to_str().unwrap(),
-            self.lab.daemon.main_conf().display(),
-        );
-        for number in 0..programs {
-            let _ = writeln!(
-                text,
-                "      - {{program: p{number:02}, command: sh {root}/worker.sh {root}/ready, \
-                 directory: /tmp, stopasgroup: false, killasgroup: false, {rest}}}"
-            );
-        }
-        std::fs::write(&self.path, text).unwrap();
-    }
-
-    fn ours(&self, arguments: &[&str]) -> Duration {
-        let mut command = Command::new(OURS);
-        command.args(arguments).arg("--inventory").arg(&self.path);
-        timed(|| succeeded(&command.output().unwrap()))
-    }
-
-    /// Starts everything anew and waits until each has set its trap.
-    fn ready(&self, processes: usize) {
-        let ready = self.lab.daemon.root().join("ready");
-        daemon::wait_until(Duration::from_secs(60), "the workers are ready", || {
-            std::fs::read_to_string(&ready).unwrap_or_default().lines().count() >= processes
-        });
-        std::fs::remove_file(ready).unwrap();
-    }
-}
-
 fn stopping() {
     println!("K changed programs that take 3 s to stop, not watched afterwards");
     println!("   K |      ours | supervisorctl update | supervisorctl/ours");
@@ -316,6 +176,18 @@ fn rolling() {
     });
     println!("ours (each healthy before the next): {}", ms(ours));
     println!("supervisorctl restart, one by one:   {} ({})", ms(theirs), times(ours, theirs));
+}
+
+fn status() {
+    println!("status of 500 programs, and what supervisorctl prints of them");
+    let lab = Lab::new();
+    lab.run_sync(&Lab::supervisors(500, 1));
+    let inventory = Inventory::of(lab, 500);
+    let ours = median(5, || inventory.takes(&["status"]));
+    let theirs = median(5, || timed(|| drop(inventory.lab.daemon.supervisorctl(&["status"]))));
+    println!("ours (files, running configuration and state): {}", ms(ours));
+    println!("supervisorctl status:                          {}", ms(theirs));
+    println!("ours/supervisorctl: {}", times(ours, theirs));
 }
 
 fn succeeded(output: &Output) {
