@@ -352,7 +352,7 @@ fn an_orphan_and_an_added_program() {
           +numprocs=1
           +stdout_logfile=/var/log/supervisor/a.com-new.log
           +stderr_logfile=/var/log/supervisor/a.com-new.log
-      - a.com-gone: stop and remove, the inventory does not have it any more [1 process, up to 60 s to stop]
+      - a.com-gone: stop and remove, it is not wanted any more [1 process, up to 60 s to stop]
       + a.com-new: start, it is new
       4 files change, 1 program starts, 1 program stops, 1 program unchanged
     ");
@@ -447,8 +447,8 @@ fn stopped_by_hand_whole_and_in_part() {
            stdout_logfile=/var/log/supervisor/a.com-whole.log
            stderr_logfile=/var/log/supervisor/a.com-whole.log
       ~ a.com-part: restart, because of stopwaitsecs [1 process, up to 61 s to stop]
-      = a.com-whole: leave as it is, it was stopped by hand; its next start takes the change up
-      2 files change, 1 program restarts, 1 program is left as it runs
+      = a.com-whole: leave as it is, it was stopped by hand; `supervisor-sync start` runs it with its new configuration
+      2 files change, 1 program restarts, 1 program is left as it is
     ");
 }
 
@@ -477,7 +477,7 @@ fn a_deferred_restart() {
            stdout_logfile=/var/log/supervisor/a.com-w.log
            stderr_logfile=/var/log/supervisor/a.com-w.log
       = a.com-w: leave as it is, restarts are deferred; its next restart takes the change up
-      1 file changes, 1 program is left as it runs
+      1 file changes, 1 program is left as it is
     ");
 }
 
@@ -507,8 +507,8 @@ fn a_restart_is_asked_for() {
            stderr_logfile=/var/log/supervisor/a.com-changed.log
       ~ a.com-changed: restart, because of numprocs, process_name [1 process, up to 60 s to stop]
       ~ a.com-same: restart, as asked [1 process, up to 60 s to stop]
-      = a.com-stopped: leave as it is, it was stopped by hand; its next start takes the change up
-      1 file changes, 2 programs restart, 1 program is left as it runs
+      = a.com-stopped: leave as it is, it was stopped by hand; `supervisor-sync start` runs it with its new configuration
+      1 file changes, 2 programs restart, 1 program is left as it is
     ");
 }
 
@@ -542,7 +542,7 @@ fn interrupted_while_processes_were_updated() {
     insta::assert_snapshot!(model.text(), @r"
     Site a.com
       ! an apply that never ended, `apply` of user deployer (pid 42, since 2026-01-02T03:04:05Z), is finished
-      - a.com-gone: stop and remove, the inventory does not have it any more [1 process, up to 10 s to stop]
+      - a.com-gone: stop and remove, it is not wanted any more [1 process, up to 10 s to stop]
       + a.com-new: start, its file is there but supervisord had not loaded it
       + a.com-w: start, its file is there but supervisord had not loaded it
       + a.com-x: start, an interrupted apply had stopped it
@@ -563,7 +563,7 @@ fn interrupted_in_an_undo() {
     insta::assert_snapshot!(model.text(), @r"
     Site a.com
       ! an apply that never ended, `apply` of user deployer (pid 42, since 2026-01-02T03:04:05Z), is undone first
-      - a.com-added: stop and remove, the inventory does not have it any more [1 process, up to 10 s to stop]
+      - a.com-added: stop and remove, it is not wanted any more [1 process, up to 10 s to stop]
       + a.com-w: start, an interrupted apply had stopped it
       1 program starts, 1 program stops
     ");
@@ -749,7 +749,7 @@ fn processes_alone() {
     Site a.com
       = a.com-new: leave as it is, supervisord does not know it
       ~ a.com-w: restart, as asked [1 process, up to 60 s to stop]
-      1 program restarts, 1 program is left as it runs
+      1 program restarts, 1 program is left as it is
     ");
 }
 
