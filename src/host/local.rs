@@ -192,7 +192,7 @@ impl Target for LocalHost {
                 Ok(Reply::History { sites: sites.iter().map(history).collect() })
             }
             Request::WriteRunner { path, script, owner } => {
-                runner::write(&Disk, path.as_path(), &script, &owner)
+                runner::write(path.as_path(), &script, &owner)
                     .map(|changed| Reply::RunnerWritten { changed })
             }
         }

@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod files;
 pub mod follow;
+pub mod handover;
 pub mod interrupt;
 pub mod process;
 pub mod users;
