@@ -80,7 +80,7 @@ impl Doors<'_> {
         }
         let work = Work::new(plan, reread);
         self.step(&plan.domain, Step::Update { groups: work.items.len() });
-        troubles.extend(self.update(&plan.domain, &work)?);
+        troubles.extend(self.update(&plan.domain, &work)?.all());
         self.stop_what_came_up(plan, &work, troubles)?;
         let mut watched = work.watched(plan);
         watched.retain(|group, _| !troubles.iter().any(|trouble| trouble.group == *group));
@@ -116,7 +116,7 @@ impl Doors<'_> {
             if items.is_empty() {
                 return Ok(());
             }
-            troubles.extend(self.update(&plan.domain, &Work::batch(&items))?);
+            troubles.extend(self.update(&plan.domain, &Work::batch(&items))?.all());
         }
         Ok(())
     }

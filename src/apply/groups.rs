@@ -25,6 +25,22 @@ const SETTLE: Duration = Duration::from_secs(5);
 /// also makes it quicker.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// What could not be done.
+#[derive(Debug, Default)]
+pub(super) struct Updated {
+    /// Groups that are not as the files say, and processes that did not stop.
+    pub(super) failed: Vec<ProgramTrouble>,
+    /// Processes of groups that are, but that supervisord will not even try to start.
+    pub(super) not_started: Vec<ProgramTrouble>,
+}
+
+impl Updated {
+    /// Both.
+    pub(super) fn all(self) -> impl Iterator<Item = ProgramTrouble> {
+        self.failed.into_iter().chain(self.not_started)
+    }
+}
+
 /// Where a group has got to.
 enum Stage {
     Stopping,
@@ -40,14 +56,10 @@ struct Active<'w> {
 }
 
 impl Doors<'_> {
-    /// Does `work` and returns the groups it could not be done to: one group's failure does not
-    /// stop the others.
-    pub(super) fn update(
-        &mut self,
-        site: &Domain,
-        work: &Work,
-    ) -> Result<Vec<ProgramTrouble>, ApplyError> {
-        let mut failures = Vec::new();
+    /// Does `work` and returns what it could not be done to: one group's failure does not stop the
+    /// others.
+    pub(super) fn update(&mut self, site: &Domain, work: &Work) -> Result<Updated, ApplyError> {
+        let mut updated = Updated::default();
         let (waiting, rest): (Vec<&Item>, Vec<&Item>) =
             work.items.iter().partition(|item| !item.after.is_empty());
         let (ready, stopping): (Vec<&Item>, Vec<&Item>) =
@@ -56,26 +68,26 @@ impl Doors<'_> {
         let began = self.clock.now();
         let stopping = stopping.into_iter().map(|item| Active::stopping(item, began));
         let mut active: Vec<Active<'_>> = stopping.collect();
-        self.advance(site, ready, &mut active, &mut failures, began)?;
+        self.advance(site, ready, &mut active, &mut updated, began)?;
         let mut shown = Vec::new();
         while !active.is_empty() || !waiting.is_empty() {
             if self.interrupt.is_raised() {
                 return Err(interrupted(site, &active));
             }
             let groups = self.processes().map_err(|error| lost(site, &error))?;
-            let down = self.stop_what_is_up(site, &mut active, &groups, &mut failures)?;
-            self.advance(site, down, &mut active, &mut failures, began)?;
+            let down = self.stop_what_is_up(site, &mut active, &groups, &mut updated)?;
+            self.advance(site, down, &mut active, &mut updated, began)?;
             let stopping = |group: &String| active.iter().any(|one| one.item.group == *group);
             let (blocked, free): (Vec<&Item>, Vec<&Item>) =
                 waiting.into_iter().partition(|item| item.after.iter().any(stopping));
             waiting = blocked;
-            self.advance(site, free, &mut active, &mut failures, began)?;
+            self.advance(site, free, &mut active, &mut updated, began)?;
             self.tell_waiting(site, &active, &groups, &mut shown);
             if !active.is_empty() {
                 self.clock.wait(LOOK_EVERY);
             }
         }
-        Ok(failures)
+        Ok(updated)
     }
 
     /// Every process, by group.
@@ -99,7 +111,7 @@ impl Doors<'_> {
         site: &Domain,
         active: &mut Vec<Active<'w>>,
         groups: &BTreeMap<String, Vec<ProcessInfo>>,
-        failures: &mut Vec<ProgramTrouble>,
+        updated: &mut Updated,
     ) -> Result<Vec<&'w Item>, ApplyError> {
         let now = self.clock.now();
         let mut calls = Vec::new();
@@ -130,7 +142,7 @@ impl Doors<'_> {
             if now >= group.deadline {
                 let seconds = group.item.stop_seconds;
                 let name = &group.item.group;
-                failures.push(failed(name, format!("did not stop within {seconds} s")));
+                updated.failed.push(failed(name, format!("did not stop within {seconds} s")));
                 return false;
             }
             true
@@ -145,8 +157,8 @@ impl Doors<'_> {
                 {
                     let failure = failed(namespec, format!("was not stopped: {fault}"));
                     // It is asked again at each look, until its deadline.
-                    if !failures.contains(&failure) {
-                        failures.push(failure);
+                    if !updated.failed.contains(&failure) {
+                        updated.failed.push(failure);
                     }
                 }
                 _ => {}
@@ -161,7 +173,7 @@ impl Doors<'_> {
         site: &Domain,
         ready: Vec<&'w Item>,
         active: &mut Vec<Active<'w>>,
-        failures: &mut Vec<ProgramTrouble>,
+        updated: &mut Updated,
         began: Duration,
     ) -> Result<(), ApplyError> {
         let calls: Vec<Call> = ready.iter().flat_map(|item| item.calls()).collect();
@@ -173,7 +185,7 @@ impl Doors<'_> {
             if still_running(&answers) && now < again.deadline {
                 // One that had exited was respawned between the look and the call.
                 active.push(again);
-            } else if self.take_answers(site, item, answers, failures)
+            } else if self.take_answers(site, item, answers, updated)
                 && !item.keep_stopped.is_empty()
             {
                 active.push(Active {
@@ -198,7 +210,7 @@ impl Doors<'_> {
         site: &Domain,
         item: &Item,
         answers: Vec<Result<Answer, Fault>>,
-        failures: &mut Vec<ProgramTrouble>,
+        updated: &mut Updated,
     ) -> bool {
         let mut reached = true;
         for (call, answer) in item.calls().into_iter().zip(answers) {
@@ -208,7 +220,7 @@ impl Doors<'_> {
                     if fault.code == FaultCode::AlreadyAdded && !item.remove => {}
                 (Call::RemoveProcessGroup(group) | Call::AddProcessGroup(group), Err(fault)) => {
                     if reached {
-                        failures.push(failed(&group, format!("was not updated: {fault}")));
+                        updated.failed.push(failed(&group, format!("was not updated: {fault}")));
                     }
                     reached = false;
                 }
@@ -217,6 +229,11 @@ impl Doors<'_> {
                 }
                 (Call::AddProcessGroup(group), Ok(_)) => {
                     tell(self.events, site, group, ProcessChange::Added);
+                }
+                (Call::StartProcess(namespec), Err(fault)) if cannot_start(&fault) => {
+                    updated
+                        .not_started
+                        .push(failed(&namespec, format!("was not started: {fault}")));
                 }
                 (Call::StartProcess(namespec), Ok(_)) => {
                     tell(self.events, site, shown(&namespec), ProcessChange::Started);
@@ -301,6 +318,13 @@ impl<'w> Active<'w> {
             }
         }
     }
+}
+
+/// Faults after which supervisord tries no more. After a SPAWN_ERROR it does, and an ALREADY_STARTED
+/// is what was wanted.
+fn cannot_start(fault: &Fault) -> bool {
+    use FaultCode::{Failed, NoFile, NotExecutable};
+    matches!(fault.code, NoFile | NotExecutable | Failed)
 }
 
 fn still_running(answers: &[Result<Answer, Fault>]) -> bool {

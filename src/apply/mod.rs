@@ -24,6 +24,7 @@ pub use outcome::{Outcome, ProgramTrouble, SiteReport};
 pub use recover::recover;
 
 use failure::Unanswered;
+use groups::Updated;
 use work::{Item, Work};
 
 use crate::desired::DesiredSite;
@@ -172,17 +173,20 @@ impl Doors<'_> {
         troubles: &mut Vec<ProgramTrouble>,
     ) -> Result<(), ApplyError> {
         let site = &plan.domain;
-        let mut failed = self.update(site, work)?;
+        let Updated { mut failed, not_started } = self.update(site, work)?;
         let mut failed_at = FailedAt::Update;
         let mut watched = work.watched(plan);
         watched.retain(|group, _| !failed.iter().any(|trouble| trouble.group == *group));
         if !options.verify {
             // A look, for warnings; it decides nothing.
+            troubles.extend(not_started);
             troubles.extend(self.look(&watched));
         } else if failed.is_empty() || !options.rollback {
             if failed.is_empty() {
                 failed_at = FailedAt::Verify;
             }
+            watched.retain(|group, _| !not_started.iter().any(|trouble| trouble.group == *group));
+            failed.extend(not_started);
             failed.extend(self.verify(site, &watched)?);
         }
         if failed.is_empty() {

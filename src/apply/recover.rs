@@ -75,8 +75,9 @@ impl Doors<'_> {
             Ok(reread) => {
                 let back = work.reversed(plan, &reread);
                 match self.update(site, &back) {
-                    Ok(troubles) => errors
-                        .extend(troubles.iter().map(|t| format!("{} {}", t.process, t.reason))),
+                    Ok(updated) => {
+                        errors.extend(updated.all().map(|t| format!("{} {}", t.process, t.reason)));
+                    }
                     Err(error) => errors.push(in_one_line(&error.error)),
                 }
                 errors.extend(self.not_running_again(plan, work));
