@@ -6,12 +6,13 @@
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test bench ci
+.PHONY: help demo test bench dist ci
 
 help:
 	@echo 'make demo    show it on a throw-away supervisord: plan, apply, roll back, refuse (half a minute)'
 	@echo 'make test    run every test, against a real supervisord, logrotate, sudo and sshd'
 	@echo 'make bench   measure it against supervisord itself and print the table of the README'
+	@echo 'make dist    build the binary that runs on every supported Debian and Ubuntu'
 	@echo 'make ci      everything that must hold before a merge'
 
 demo:
@@ -27,6 +28,9 @@ test:
 bench:
 	@tools/packages.sh supervisord=supervisor logrotate=logrotate
 	$(CARGO) bench --bench ratios
+
+dist:
+	packaging/dist.sh
 
 ci:
 	.ci/run
