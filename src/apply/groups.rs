@@ -81,6 +81,7 @@ impl Doors<'_> {
             let (blocked, free): (Vec<&Item>, Vec<&Item>) =
                 waiting.into_iter().partition(|item| item.after.iter().any(stopping));
             waiting = blocked;
+            let free = without_predecessor(free, &mut updated.failed);
             self.advance(site, free, &mut active, &mut updated, began)?;
             self.tell_waiting(site, &active, &groups, &mut shown);
             if !active.is_empty() {
@@ -325,6 +326,25 @@ impl<'w> Active<'w> {
 fn cannot_start(fault: &Fault) -> bool {
     use FaultCode::{Failed, NoFile, NotExecutable};
     matches!(fault.code, NoFile | NotExecutable | Failed)
+}
+
+/// Those of `free` that may come. One whose predecessor could not be stopped may not: both would run.
+fn without_predecessor<'w>(
+    free: Vec<&'w Item>,
+    failures: &mut Vec<ProgramTrouble>,
+) -> Vec<&'w Item> {
+    let mut may_come = Vec::new();
+    for item in free {
+        let stuck = item.after.iter().find(|group| failures.iter().any(|f| f.group == **group));
+        match stuck {
+            None => may_come.push(item),
+            Some(group) => {
+                let reason = format!("was not started, because {group} has not stopped");
+                failures.push(failed(&item.group, reason));
+            }
+        }
+    }
+    may_come
 }
 
 fn still_running(answers: &[Result<Answer, Fault>]) -> bool {

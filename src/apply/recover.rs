@@ -14,12 +14,14 @@ use crate::event::{Event, Step};
 use crate::inventory::Domain;
 use crate::plan::SitePlan;
 use crate::state::{Journal, JournalPhase};
-use crate::supervisord::ProcessState;
+use crate::supervisord::{ProcessInfo, ProcessState, display_name};
 use crate::system::files::staged_path;
 
 /// How long a former program is watched while it starts again: with supervisord's own `startsecs`
 /// of 1 it is RUNNING long before. One that takes longer is left STARTING, as good as it was.
 const STARTS_AGAIN: Duration = Duration::from_secs(10);
+/// How long it must then keep its pid: with `startsecs=0` it is RUNNING whatever becomes of it.
+const STAYS_UP: Duration = Duration::from_secs(2);
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
@@ -99,33 +101,81 @@ impl Doors<'_> {
     fn not_running_again(&mut self, plan: &SitePlan, work: &Work) -> Vec<String> {
         let touched: BTreeMap<&String, &Vec<String>> =
             work.all_items().filter_map(|item| plan.ran.get_key_value(&item.group)).collect();
+        let mut watches: Vec<Again<'_>> = touched
+            .into_iter()
+            .flat_map(|(group, names)| names.iter().map(move |name| Again::new(group, name)))
+            .collect();
         let deadline = self.clock.now() + STARTS_AGAIN;
-        let groups = loop {
+        loop {
             let Ok(groups) = self.processes() else {
                 return vec!["whether the former programs run again could not be seen".to_owned()];
             };
-            let is_starting = |(group, names): (&&String, &&Vec<String>)| {
-                let tried = [ProcessState::Starting, ProcessState::Backoff];
-                let state = |name: &String| find(&groups, group, name).map(|p| p.state);
-                names.iter().any(|name| state(name).is_some_and(|state| tried.contains(&state)))
-            };
-            if !touched.iter().any(is_starting) || self.clock.now() >= deadline {
-                break groups;
+            let now = self.clock.now();
+            for watch in &mut watches {
+                watch.look(find(&groups, watch.group, watch.name), now);
+            }
+            if now >= deadline || watches.iter().all(|watch| watch.is_settled(now)) {
+                break;
             }
             self.clock.wait(LOOK_EVERY);
-        };
-        let mut errors = Vec::new();
-        for (group, names) in touched {
-            for name in names {
-                let state = find(&groups, group, name).map(|process| process.state);
-                // BACKOFF: it is being tried again, as it may have been before.
-                let up = [ProcessState::Running, ProcessState::Starting, ProcessState::Backoff];
-                if !state.is_some_and(|state| up.contains(&state)) {
-                    errors.push(format!("{group}:{name} does not run again"));
-                }
-            }
         }
-        errors
+        let failed = watches.iter().filter(|watch| !watch.runs());
+        failed.map(|watch| format!("{} does not run again", watch.shown())).collect()
+    }
+}
+
+/// A process that ran before and is to run again.
+struct Again<'w> {
+    group: &'w str,
+    name: &'w str,
+    state: Option<ProcessState>,
+    /// The pid that was last seen RUNNING, and since when.
+    up: Option<(i64, Duration)>,
+    exits: u32,
+}
+
+impl<'w> Again<'w> {
+    fn new(group: &'w str, name: &'w str) -> Self {
+        Self { group, name, state: None, up: None, exits: 0 }
+    }
+
+    fn look(&mut self, process: Option<&ProcessInfo>, now: Duration) {
+        self.state = process.map(|process| process.state);
+        let running = process.filter(|process| process.state == ProcessState::Running);
+        if let Some(process) = running
+            && self.up.is_none_or(|(pid, _)| pid != process.pid)
+        {
+            self.exits += u32::from(self.up.is_some());
+            self.up = Some((process.pid, now));
+        }
+    }
+
+    fn is_settled(&self, now: Duration) -> bool {
+        match self.state {
+            // BACKOFF and EXITED: it is being tried again, as it may have been before.
+            Some(ProcessState::Starting | ProcessState::Backoff | ProcessState::Exited) => {
+                self.keeps_exiting()
+            }
+            Some(ProcessState::Running) => {
+                let stays = |(_, since)| now.saturating_sub(since) >= STAYS_UP;
+                self.keeps_exiting() || self.up.is_some_and(stays)
+            }
+            _ => true,
+        }
+    }
+
+    /// Once may be its own choice, as of a worker that makes room for its successor.
+    fn keeps_exiting(&self) -> bool {
+        self.exits >= 2
+    }
+
+    fn runs(&self) -> bool {
+        let up = [ProcessState::Running, ProcessState::Starting, ProcessState::Backoff];
+        self.state.is_some_and(|state| up.contains(&state)) && !self.keeps_exiting()
+    }
+
+    fn shown(&self) -> String {
+        display_name(self.group, self.name)
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::desired::DesiredGroup;
-use crate::plan::{GroupAction, GroupChange, SitePlan, are_siblings};
+use crate::plan::{GroupAction, GroupChange, SitePlan};
 use crate::supervisord::{Call, Reload, display_name};
 
 /// What is done to one group, in this order.
@@ -68,10 +68,8 @@ impl Work {
                 }
                 _ => Item::new(group, change, plan.stopped.get(group)),
             };
-            if item.stop == Stop::Nothing && item.add {
-                let siblings = leaving.iter().filter(|other| are_siblings(group, other));
-                item.after = siblings.cloned().collect();
-            }
+            item.after = change.after.clone();
+            item.after.retain(|other| leaving.contains(other));
             match (change.rolling, &change.desired) {
                 (Some(batch), Some(desired)) => {
                     let queue = rolling.entry(&desired.program).or_default();
@@ -101,6 +99,11 @@ impl Work {
     /// group is as it was.
     pub(super) fn reversed(&self, plan: &SitePlan, reread: &Reload) -> Self {
         let is_in = |groups: &[String], group: &String| groups.contains(group);
+        let touched: BTreeMap<&String, &Item> =
+            self.all_items().map(|item| (&item.group, item)).collect();
+        let follows = |group: &String, other: &String| {
+            plan.groups.get(group).is_some_and(|change| change.after.contains(other))
+        };
         let back = |item: &Item| {
             let group = &item.group;
             let mut ran = plan.ran.get(group).cloned().unwrap_or_default();
@@ -121,15 +124,16 @@ impl Work {
             } else if is_in(&reread.added, group) {
                 (back.stop, back.add) = (Stop::Nothing, true);
             }
+            // The one that had left comes back when what took its place is gone.
+            let after = touched.keys().filter(|other| follows(other, group));
+            back.after = after.map(|other| (*other).clone()).collect();
             if back.add {
                 back.keep_stopped = plan.stopped.get(group).cloned().unwrap_or_default();
             }
             back.start = ran;
             back
         };
-        let touched: BTreeMap<&String, &Item> =
-            self.all_items().map(|item| (&item.group, item)).collect();
-        Self { items: touched.into_values().map(back).collect(), rolling: Vec::new() }
+        Self { items: touched.values().copied().map(back).collect(), rolling: Vec::new() }
     }
 
     /// The processes that should be up when it is done, by group.

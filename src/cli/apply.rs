@@ -151,10 +151,11 @@ impl Ends {
                 None => self.done += 1,
                 Some(mut error) => {
                     self.failed.push(error.kind);
-                    if applied.report.as_ref().is_ok_and(|report| !report.troubles.is_empty()) {
-                        // Said above, program by program.
-                        error.causes.clear();
-                    }
+                    let troubles = applied.report.iter().flat_map(|report| &report.troubles);
+                    // Said above, program by program.
+                    let told: Vec<String> =
+                        troubles.map(|t| format!("{} {}", t.process, t.reason)).collect();
+                    error.causes.retain(|cause| !told.contains(cause));
                     if screen.mode() == crate::report::Mode::Text {
                         screen.error(several.then_some(host), &error);
                         let ended = format!("{prefix}Site {site}: {}", ended(error.kind));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::narrow::narrowed;
+use super::narrow::{as_applied, narrowed};
 use super::{AppliedSite, ApplyRequest, Goal, PlannedSite};
 use crate::actual::{ActualDaemon, observe};
 use crate::apply::{ApplyError, Doors, FailedAt, Outcome, SiteReport, apply_site, recover};
@@ -272,6 +272,9 @@ impl Instance<'_> {
         let actual = observe::site(files, state, &site, &desired)?;
         if some {
             desired = narrowed(&site, &desired, &actual, &options.programs);
+        }
+        if options.only_processes {
+            desired = as_applied(&desired, &actual);
         }
         let mut plan = plan_site(&desired, daemon, &actual, options);
         for other in state.sites(files)?.into_iter().filter(|other| *other != plan.domain) {

@@ -1,14 +1,16 @@
-//! An apply of some programs of a site: the others are wanted as they are. Pure.
+//! What is wanted, narrowed to what is asked for. Pure.
 //!
-//! So the plan of the site has nothing for them, and the revision that is recorded still holds
-//! all of the site's files.
+//! In an apply of some programs of a site the others are wanted as they are: so the plan of the site
+//! has nothing for them, and the revision that is recorded still holds all of the site's files. A
+//! restart is of what was applied, whatever the inventory says by now.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::actual::ActualSite;
-use crate::desired::{DesiredFile, DesiredSite, FileKind};
-use crate::inventory::{FullName, ProgramName, Site};
+use crate::desired::{DesiredFile, DesiredGroup, DesiredSite, FileKind};
+use crate::inventory::{Autorestart, FullName, Health, ProgramName, RestartPolicy, Site};
+use crate::supervisord::ini::{self, Section};
 
 /// `desired` for `programs`, and for the rest what is there.
 pub(super) fn narrowed(
@@ -39,10 +41,76 @@ pub(super) fn narrowed(
         }
     }
     let recorded = record.iter().flat_map(|record| &record.groups);
-    let rendered = desired.groups.iter().filter(|_| record.is_none());
-    let others = recorded.chain(rendered).filter(|(_, group)| !by_name(&group.program));
+    let others = recorded.filter(|(_, group)| !by_name(&group.program));
     narrowed.groups.extend(others.map(|(name, group)| (name.clone(), group.clone())));
+    if record.is_none() {
+        let found = groups_in_files(site, &narrowed);
+        narrowed.groups.extend(found.into_iter().filter(|(_, group)| !by_name(&group.program)));
+    }
     narrowed
+}
+
+/// `desired` for processes alone: the groups of each program as they were applied. How they are
+/// restarted and when they are healthy is not in a file, so for that the inventory counts at once.
+pub(super) fn as_applied(desired: &DesiredSite, actual: &ActualSite) -> DesiredSite {
+    let Some(record) = &actual.record else { return desired.clone() };
+    let mut applied = desired.clone();
+    for (name, recorded) in &record.groups {
+        let now = desired.groups.values().find(|group| group.program == recorded.program);
+        let Some(now) = now else { continue };
+        applied.groups.retain(|name, group| {
+            group.program != recorded.program || record.groups.contains_key(name)
+        });
+        let (restart, health) = (now.restart, now.health.clone());
+        applied.groups.insert(name.clone(), DesiredGroup { restart, health, ..recorded.clone() });
+    }
+    applied
+}
+
+/// The groups that files define of which there is no record.
+fn groups_in_files(site: &Site, wanted: &DesiredSite) -> BTreeMap<String, DesiredGroup> {
+    let mut groups = BTreeMap::new();
+    let configs = wanted.files.iter().filter(|(_, file)| file.kind == FileKind::Supervisor);
+    for (path, file) in configs {
+        let full_name = stem(path, FileKind::Supervisor);
+        let prefix = format!("{}-", site.domain);
+        let program = full_name.strip_prefix(&prefix).unwrap_or(&full_name);
+        let Ok(parsed) = ini::parse(&String::from_utf8_lossy(&file.bytes)) else { continue };
+        for section in &parsed.sections {
+            if let Some(name) = section.name.strip_prefix("program:") {
+                groups.insert(name.trim().to_owned(), group_in(section, program));
+            }
+        }
+    }
+    groups
+}
+
+/// A group as its section has it, with supervisord's own defaults.
+fn group_in(section: &Section, program: &str) -> DesiredGroup {
+    let text = |key: &str| section.get(key).map(|value| value.trim().to_ascii_lowercase());
+    let number = |key: &str, default| text(key).and_then(|t| t.parse().ok()).unwrap_or(default);
+    let is_true = |text: &str| matches!(text, "true" | "yes" | "on" | "1");
+    let exitcodes = text("exitcodes").map(|codes| {
+        codes.split(',').filter_map(|code| code.trim().parse().ok()).collect::<Vec<u8>>()
+    });
+    DesiredGroup {
+        program: program.to_owned(),
+        numprocs: number("numprocs", 1),
+        autostart: text("autostart").is_none_or(|text| is_true(&text)),
+        autorestart: match text("autorestart").as_deref() {
+            None | Some("unexpected") => Autorestart::Unexpected,
+            Some(text) if is_true(text) => Autorestart::Always,
+            Some(_) => Autorestart::Never,
+        },
+        stopwaitsecs: number("stopwaitsecs", 10),
+        startsecs: number("startsecs", 1),
+        startretries: number("startretries", 3),
+        exitcodes: exitcodes.unwrap_or_else(|| vec![0]),
+        log: section.get("stdout_logfile").unwrap_or_default().into(),
+        restart: RestartPolicy::Immediate,
+        health: Health::default(),
+        release: None,
+    }
 }
 
 /// The full name in a file's name.

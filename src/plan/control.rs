@@ -55,7 +55,8 @@ pub fn plan_control(
         let recorded = recorded.map_or(0, |recorded| recorded.stopwaitsecs);
         let stop_seconds = wanted.stopwaitsecs.max(recorded);
         let desired = Some(wanted.clone());
-        let change = GroupChange { action, reason, desired, rolling: None, stop_seconds };
+        let (rolling, after) = (None, Vec::new());
+        let change = GroupChange { action, reason, desired, rolling, after, stop_seconds };
         plan.groups.insert(name.clone(), change);
     }
     if control == Control::Stop && actual.interrupted.finished.is_some() {

@@ -216,6 +216,12 @@ fn write_group(text: &mut String, group: &GroupView, colour: Colour) {
         group.group,
         because(&group.reason)
     );
+    if matches!(group.action, GroupAction::Replace { .. } | GroupAction::Restart { .. }) {
+        for process in group.stopped_processes() {
+            let by_hand = if group.autostart { ", as it was by hand" } else { "" };
+            let _ = writeln!(text, "      {process} stays stopped{by_hand}");
+        }
+    }
 }
 
 fn because(reason: &Reason) -> String {

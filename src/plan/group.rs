@@ -98,6 +98,7 @@ impl GroupContext<'_> {
                 reason: Reason::NotWanted,
                 desired: None,
                 rolling: None,
+                after: Vec::new(),
                 stop_seconds,
             });
         };
@@ -107,7 +108,7 @@ impl GroupContext<'_> {
         let (action, reason) = if loaded {
             self.change_of_loaded(wanted, ran)?
         } else {
-            let start = !wanted.autostart && (!ran.is_empty() || self.sibling_ran());
+            let start = !wanted.autostart && (!ran.is_empty() || self.predecessor_ran(wanted));
             match (self.pending(|reread| &reread.added), self.options.only_processes) {
                 (true, _) => (GroupAction::Add { start }, Reason::NotLoaded),
                 (false, false) => (GroupAction::Add { start }, Reason::New),
@@ -115,7 +116,12 @@ impl GroupContext<'_> {
             }
         };
         let rolling = self.rolling(wanted, &action);
-        Some(GroupChange { action, reason, desired: Some(wanted.clone()), rolling, stop_seconds })
+        let after = match action {
+            GroupAction::Add { .. } => self.predecessors(wanted).cloned().collect(),
+            _ => Vec::new(),
+        };
+        let desired = Some(wanted.clone());
+        Some(GroupChange { action, reason, desired, rolling, after, stop_seconds })
     }
 
     /// Whether a group that is not wanted may go: of an apply of some programs only what one of
@@ -124,9 +130,22 @@ impl GroupContext<'_> {
         let wanted = &self.desired.groups;
         self.options.programs.is_empty()
             || wanted.iter().any(|(name, group)| {
-                self.is_selected(group)
-                    && (are_siblings(self.group, name) || are_instances(self.group, name))
+                self.is_selected(group) && self.was_of(self.group, name, group)
             })
+    }
+
+    /// Whether this group, which is not wanted, was of the program of a wanted one: as it is
+    /// recorded, else as its file is called, and only of one that neither tells of by its name.
+    fn was_of(&self, former: &str, name: &str, wanted: &DesiredGroup) -> bool {
+        let recorded = self.actual.record.as_ref().and_then(|record| record.groups.get(former));
+        let file = self.sections.program.get(former);
+        match (recorded, file) {
+            (Some(recorded), _) => recorded.program == wanted.program,
+            (None, Some(full_name)) => {
+                *full_name == format!("{}-{}", self.desired.domain, wanted.program)
+            }
+            (None, None) => are_siblings(former, name) || are_instances(former, name),
+        }
     }
 
     fn is_selected(&self, wanted: &DesiredGroup) -> bool {
@@ -146,14 +165,16 @@ impl GroupContext<'_> {
         }
     }
 
-    /// Whether the group that this one takes the place of ran: a program that goes from one group
-    /// to a group for each process, or back.
-    fn sibling_ran(&self) -> bool {
-        self.daemon.groups.iter().any(|(other, processes)| {
-            !self.desired.groups.contains_key(other)
-                && are_siblings(self.group, other)
-                && processes.iter().any(is_up)
-        })
+    /// The groups that this one takes the place of: those of a program that goes from one group to
+    /// a group for each process, or back.
+    fn predecessors(&self, wanted: &DesiredGroup) -> impl Iterator<Item = &String> {
+        let leaving = self.daemon.groups.keys().filter(|o| !self.desired.groups.contains_key(*o));
+        leaving.filter(|other| self.was_of(other, self.group, wanted))
+    }
+
+    fn predecessor_ran(&self, wanted: &DesiredGroup) -> bool {
+        let mut processes = self.predecessors(wanted).flat_map(|other| &self.daemon.groups[other]);
+        processes.any(is_up)
     }
 
     fn change_of_loaded(
@@ -188,15 +209,22 @@ impl GroupContext<'_> {
     pub(super) fn change_without_replacing(&self, ran: &[String]) -> Option<(GroupAction, Reason)> {
         let autostart = self.desired.groups.get(self.group).is_some_and(|group| group.autostart);
         if self.options.restart {
-            let stays =
-                |p: &&ProcessInfo| p.state != ProcessState::Stopped || ran.contains(&p.name);
+            let by_hand = self.stopped_by_hand(ran);
+            let starts_too = self.options.start_stopped && autostart;
+            let is_idle = |p: &ProcessInfo| {
+                p.state == ProcessState::Stopped && !(starts_too && was_stopped_by_hand(p))
+            };
+            let restarts = |p: &&ProcessInfo| {
+                ran.contains(&p.name) || !(by_hand.contains(&p.name) || is_idle(p))
+            };
             let processes: Vec<String> =
-                self.processes().iter().filter(stays).map(|p| p.name.clone()).collect();
-            return Some(if processes.is_empty() {
-                (GroupAction::Leave, Reason::StoppedByHand)
-            } else {
-                (GroupAction::Restart { processes }, Reason::RestartAsked)
-            });
+                self.processes().iter().filter(restarts).map(|p| p.name.clone()).collect();
+            return match (processes.is_empty(), by_hand.is_empty()) {
+                (false, _) => Some((GroupAction::Restart { processes }, Reason::RestartAsked)),
+                (true, false) => Some((GroupAction::Leave, Reason::StoppedByHand)),
+                // Never started, as it is wanted.
+                (true, true) => None,
+            };
         }
         if self.options.start_stopped && autostart {
             let stopped = |p: &&ProcessInfo| was_stopped_by_hand(p) && !ran.contains(&p.name);
@@ -252,7 +280,7 @@ fn is_up(process: &ProcessInfo) -> bool {
 
 /// Whether two groups can be of one program, once with one group for all of its processes
 /// (`NAME`), once with a group for each (`NAME_00`).
-pub(crate) fn are_siblings(one: &str, other: &str) -> bool {
+fn are_siblings(one: &str, other: &str) -> bool {
     let numbered = |longer: &str, shorter: &str| {
         longer.strip_prefix(shorter).and_then(|rest| rest.strip_prefix('_')).is_some_and(|number| {
             number.len() >= 2 && number.bytes().all(|digit| digit.is_ascii_digit())

@@ -23,7 +23,6 @@ use crate::system::files::Entry;
 
 pub use control::{Control, plan_control};
 pub use display::Colour;
-pub(crate) use group::are_siblings;
 pub use planner::plan_site;
 pub use refusal::{Override, Refusal};
 pub use view::{FileView, GroupView, PlanView};
@@ -93,6 +92,8 @@ pub struct GroupChange {
     /// At most this many of its processes at a time, each healthy before the next; `None`: all
     /// together.
     pub rolling: Option<u32>,
+    /// Groups that must be gone before it comes: it takes their place.
+    pub after: Vec<String>,
     /// Seconds its processes have to stop: the longer `stopwaitsecs` of the former and the new
     /// file.
     pub stop_seconds: u32,

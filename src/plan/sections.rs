@@ -13,16 +13,26 @@ pub(super) struct Sections {
     pub(super) before: BTreeMap<String, BTreeMap<String, String>>,
     /// Of those files that change, as they will be.
     pub(super) after: BTreeMap<String, BTreeMap<String, String>>,
+    /// The full name of the program whose file, as it is, defines a group.
+    pub(super) program: BTreeMap<String, String>,
 }
 
 impl Sections {
     pub(super) fn read(plan: &SitePlan, actual: &ActualSite) -> Self {
-        let before = actual.files.iter().filter(|(path, _)| actual.owned.contains(*path));
+        let owned = actual.files.iter().filter(|(path, _)| actual.owned.contains(*path));
+        let mut before = BTreeMap::new();
+        let mut program = BTreeMap::new();
+        for (path, entry) in owned {
+            let stem = path.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
+            for (group, options) in sections(entry.bytes().unwrap_or_default()) {
+                program.insert(group.clone(), stem.to_string());
+                before.insert(group, options);
+            }
+        }
         let wanted = plan.files.values().filter_map(|change| change.after.as_ref());
         Self {
-            before: before
-                .flat_map(|(_, entry)| sections(entry.bytes().unwrap_or_default()))
-                .collect(),
+            before,
+            program,
             after: wanted
                 .filter(|file| file.kind == FileKind::Supervisor)
                 .flat_map(|file| sections(&file.bytes))

@@ -157,7 +157,7 @@ fn group_view(
     running: Vec<String>,
     stopped: Vec<String>,
 ) -> GroupView {
-    let GroupChange { action, reason, desired, rolling, stop_seconds } = change;
+    let GroupChange { action, reason, desired, rolling, after: _, stop_seconds } = change;
     GroupView {
         group: name.to_owned(),
         action: action.clone(),

@@ -172,11 +172,8 @@ fn restart(environment: &Environment, host: &mut dyn Target, output: &mut Output
 }
 
 fn restart_failed(report: &SiteReport, program: &str) -> bool {
-    let of_program = |group: &str| {
-        group.strip_prefix(program).is_some_and(|rest| {
-            rest.is_empty() || rest.strip_prefix('_').is_some_and(|n| n.parse::<u32>().is_ok())
-        })
-    };
+    // The contract knows no separate instances: each program is one group of its full name.
+    let of_program = |group: &str| group == program;
     let unknown = |view: &GroupView| {
         view.action == GroupAction::Leave
             && view.reason == Reason::NotKnown

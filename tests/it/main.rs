@@ -16,6 +16,7 @@ mod logrotate;
 mod logs;
 mod playbook;
 mod probes;
+mod processes;
 mod python;
 mod render;
 mod runner;

@@ -1,0 +1,55 @@
+//! A change that waits for the next restart: in the files and read, and no process feels it.
+
+use super::{applied, host_with, pids, wait_noted, wants};
+
+#[test]
+fn a_deferred_change_is_pending_until_the_next_restart_takes_it_up_once() {
+    for (policy, arguments) in [
+        (", restart: deferred", &["apply", "--yes"][..]),
+        ("", &["apply", "--yes", "--no-restart"]),
+    ] {
+        let Some(host) = host_with(&["w"]) else { return };
+        let program = |name: &str, more: &str| {
+            format!("program: {name}, script: w.sh, numprocs: 2{policy}{more}")
+        };
+        let all = |change: &str| {
+            [
+                program("w", change),
+                program("apart", &format!(", instances: separate{change}")),
+                program("same", ""),
+                program("manual", &format!(", autostart: false{change}")),
+            ]
+        };
+        let once = ["w_00", "w_01", "apart_00", "apart_01", "same_00", "same_01"].map(|n| (n, 1));
+        applied(&host, &all("").each_ref().map(String::as_str), &once);
+        let before = pids(&host);
+        wants(&host, &all(", umask: '027'").each_ref().map(String::as_str));
+        let run = host.run(arguments).ended(0);
+        assert!(run.stdout.contains("restarts are deferred"), "{}", run.stdout);
+        assert_eq!(pids(&host), before);
+        for name in ["a.com-w", "a.com-apart"] {
+            let text = std::fs::read_to_string(host.conf(name)).unwrap();
+            assert!(text.contains("umask=027"), "{name}: {text}");
+        }
+        let status = host.run(&["status"]).ended(3).stdout;
+        for group in ["a.com-w", "a.com-apart_00", "a.com-apart_01"] {
+            let pending = format!("{group} has a file that is newer than what runs");
+            assert!(status.contains(&pending), "{pending}: {status}");
+        }
+        assert!(!status.contains("a.com-manual has"), "nothing of it ran: {status}");
+        assert!(!status.contains("a.com-same has"), "{status}");
+        // Applied again, it stays pending, and nothing is to do.
+        host.run(arguments).ended(0);
+        assert_eq!(pids(&host), before);
+
+        host.run(&["restart"]).ended(0);
+        wait_noted(&host, &once.map(|(name, _)| (name, 2)));
+        for (process, pid) in pids(&host) {
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+            let umask = if process.starts_with("same") { "0022" } else { "0027" };
+            assert!(status.contains(&format!("Umask:\t{umask}\n")), "{process}: {status}");
+        }
+        host.run(&["status"]).ended(0);
+        host.run(&["plan", "--exit-code"]).ended(0);
+    }
+}
