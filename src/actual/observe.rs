@@ -303,9 +303,7 @@ fn is_same_or_plainly_ours(
             }
             FileKind::Logrotate => {
                 let log = format!("{}/{stem}.log", site.paths.log_dir);
-                text.lines()
-                    .filter_map(|line| line.trim_end().strip_suffix('{'))
-                    .all(|logs| logs.trim() == log)
+                ownership::rotates_only(&text, &log)
             }
         }
 }

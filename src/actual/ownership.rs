@@ -99,6 +99,38 @@ pub fn logrotate_file_is_of(companion: Option<&Owner>) -> Owner {
     }
 }
 
+/// Whether a logrotate config has one block, of exactly this log, as all that we or the script ever
+/// wrote do: nothing before it but comments, nothing behind it, no other `{` and no `include`.
+pub fn rotates_only(text: &str, log: &str) -> bool {
+    let mut lines = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .peekable();
+    let opens = lines.next().and_then(|line| line.strip_suffix('{'));
+    let mut inside = Vec::new();
+    let mut in_script = false;
+    let mut closed = false;
+    for line in lines {
+        // A script's own braces are no blocks.
+        in_script = match line {
+            "postrotate" | "prerotate" | "firstaction" | "lastaction" | "preremove" => true,
+            "endscript" => false,
+            _ => in_script,
+        };
+        if !in_script && line == "}" {
+            closed = true;
+        } else if !in_script || closed {
+            inside.push((closed, line));
+        }
+    }
+    opens.map(str::trim) == Some(log)
+        && closed
+        && inside.iter().all(|(behind, line)| {
+            !behind && !line.contains(['{', '/']) && !line.starts_with("include")
+        })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,6 +138,29 @@ mod tests {
     use crate::inventory::{
         Domain, Format, Instances, Paths, Program, ProgramName, Run, ScriptPath, UserName,
     };
+
+    #[test]
+    fn a_logrotate_config_of_anything_else_is_nobody_elses_to_replace() {
+        let log = "/var/log/supervisor/a.com-w.log";
+        let ours = format!("{log} {{\n    daily\n    rotate 5\n}}\n");
+        assert!(rotates_only(&ours, log));
+        let script =
+            "{\n daily\n postrotate\n  kill -USR2 \"$pid\" || { exit 0; }\n endscript\n}\n";
+        assert!(rotates_only(&format!("# a comment\n{log} {script}"), log));
+        for foreign in [
+            "/var/log/nginx/*.log { daily }\n".to_owned(),
+            "/var/log/nginx/*.log {\n daily\n}\n".to_owned(),
+            format!("/var/log/other/*.log\n{ours}"),
+            format!("{ours}{ours}"),
+            format!("{ours}/var/log/other/*.log {{ daily }}\n"),
+            format!("include /etc/other\n{ours}"),
+            format!("{log} {{\n daily\n"),
+            format!("{log} /var/log/other.log {{\n daily\n}}\n"),
+            String::new(),
+        ] {
+            assert!(!rotates_only(&foreign, log), "{foreign}");
+        }
+    }
 
     fn site(domain: &str, program: &str, instances: Instances, numprocs: u32) -> Site {
         let run = Run::Script(ScriptPath::parse("x.sh").unwrap());

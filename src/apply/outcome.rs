@@ -80,6 +80,24 @@ impl SiteReport {
         Self { site: plan.site.clone(), plan, outcome: Outcome::Unchanged, troubles: Vec::new() }
     }
 
+    /// The report of a site that is refused or has nothing to do.
+    pub fn not_applied(plan: PlanView) -> Self {
+        let refused = plan.refusals.split_first().map(|(first, rest)| {
+            let mut error =
+                CommandError::refused(format!("site {}: {}", plan.site, first.message()))
+                    .hint(first.hint());
+            for refusal in rest {
+                error = error.hint(format!("also: {}; {}", refusal.message(), refusal.hint()));
+            }
+            ApplyError::new(FailedAt::Start, error)
+        });
+        let mut report = Self::new(plan);
+        if let Some(cause) = refused {
+            report.outcome = Outcome::Refused { cause };
+        }
+        report
+    }
+
     pub(super) fn ended(mut self, outcome: Outcome) -> Self {
         self.outcome = outcome;
         self

@@ -9,7 +9,7 @@ use super::fleet::{allow_many_files, not_reached};
 use super::selected::{Work, unexpected};
 use super::telling::Telling;
 use super::{Context, plan};
-use crate::apply::{ApplyOptions, Outcome, SiteReport};
+use crate::apply::{ApplyError, ApplyOptions, FailedAt, SiteReport};
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::fleet::rollout::{NotReached, Rules, Told, Verdict, roll_out};
@@ -54,11 +54,7 @@ pub(super) fn carry_out(
     let begun = match &order.what {
         What::Apply { goal, options, .. } if order.ask => {
             let parallel = order.rules.parallel;
-            let planned = plan_and_ask(context, work, (*goal, options), parallel, &mut telling)?;
-            let Some(begun) = planned else {
-                return Ok(telling.exit_status());
-            };
-            begun
+            plan_and_ask(context, work, (*goal, options), parallel, &mut telling)?
         }
         What::Apply { .. } | What::Control { .. } => work.iter().map(Begun::new).collect(),
     };
@@ -92,24 +88,25 @@ struct Begun<'w> {
     work: &'w Work,
     /// The door its plan came through.
     target: Option<Box<dyn Target>>,
-    /// The plans that were shown.
-    shown: BTreeMap<Domain, String>,
+    /// The plans that were shown; `None` if the person did not want to be asked.
+    shown: Option<BTreeMap<Domain, String>>,
 }
 
 impl<'w> Begun<'w> {
     fn new(work: &'w Work) -> Self {
-        Self { work, target: None, shown: BTreeMap::new() }
+        Self { work, target: None, shown: None }
     }
 }
 
-/// Plans every host, shows the plans and asks once; `None` when the person said no.
+/// Plans every host, shows the plans and asks once. A host whose plan has nothing to do, is refused
+/// or failed is told at once, and not gone to again: nobody has agreed to anything there.
 fn plan_and_ask<'w>(
     context: &Context,
     work: &'w [Work],
     (goal, options): (Goal, &PlanOptions),
     parallel: NonZeroUsize,
     telling: &mut Telling<'_>,
-) -> Result<Option<Vec<Begun<'w>>>, CommandError> {
+) -> Result<Vec<Begun<'w>>, CommandError> {
     let kept = AtomicUsize::new(0);
     let on_one = |work: &'w Work, _: &mut dyn FnMut(Event)| {
         let planned = context.connect(&work.host).and_then(|mut target| {
@@ -130,21 +127,18 @@ fn plan_and_ask<'w>(
         let name = work.host.name.as_str();
         match planned.unwrap_or_else(|why| Err(not_reached(why))) {
             Ok((true, target, sites)) => {
-                let shown = fingerprints(&sites);
+                let shown = Some(fingerprints(&sites));
                 begun.push(Begun { work, target, shown });
                 plans.push((name, sites));
             }
-            Ok((false, _, sites)) => telling.ended(name, &Ok(unchanged(sites))),
+            Ok((false, _, sites)) => telling.ended(name, &Ok(not_begun(sites))),
             Err(error) => telling.ended(name, &Err(error)),
         }
     }
     if context.interrupt.is_raised() {
         return Err(not_reached(NotReached::Interrupted));
     }
-    let to_do = |site: &PlannedSite| {
-        site.plan.as_ref().is_ok_and(|plan| !plan.empty && plan.refusals.is_empty())
-    };
-    if plans.iter().any(|(_, sites)| sites.iter().any(to_do)) {
+    if !begun.is_empty() {
         plan::show(&plans, work.len() > 1, telling.screen());
         let question = match begun.len() {
             1 => "Apply this?".to_owned(),
@@ -152,19 +146,21 @@ fn plan_and_ask<'w>(
         };
         match telling.screen().confirm(&question) {
             Some(true) => {}
-            Some(false) => return Ok(None),
+            Some(false) => {
+                return Err(CommandError::refused("not applied: you said no"));
+            }
             None => {
                 return Err(CommandError::new(ErrorKind::Usage, "there is no terminal to ask on")
                     .hint("look at the plan, then say so: the same command with --yes"));
             }
         }
     }
-    Ok(Some(begun))
+    Ok(begun)
 }
 
-/// Whether an apply has anything to say about it: something to do, or why it will not.
+/// Whether an apply has anything to do for it.
 fn is_to_apply(planned: &PlannedSite) -> bool {
-    planned.plan.as_ref().map_or(true, |plan| !plan.empty || !plan.refusals.is_empty())
+    planned.plan.as_ref().is_ok_and(|plan| !plan.empty && plan.refusals.is_empty())
 }
 
 fn fingerprints(sites: &[PlannedSite]) -> BTreeMap<Domain, String> {
@@ -172,18 +168,14 @@ fn fingerprints(sites: &[PlannedSite]) -> BTreeMap<Domain, String> {
     plans.map(|plan| (plan.site.clone(), plan.fingerprint.clone())).collect()
 }
 
-/// The reports of sites that their plans say are as they should be.
-fn unchanged(sites: Vec<PlannedSite>) -> Vec<AppliedSite> {
+/// The reports of sites that nothing is to be done for: as they should be, refused, or without a
+/// plan.
+fn not_begun(sites: Vec<PlannedSite>) -> Vec<AppliedSite> {
     let report = |PlannedSite { site, plan }| AppliedSite {
-        report: plan
-            .map(|plan| SiteReport {
-                site: Domain::clone(&site),
-                plan,
-                outcome: Outcome::Unchanged,
-                troubles: Vec::new(),
-            })
-            .map_err(|error| crate::apply::ApplyError::new(crate::apply::FailedAt::Start, error)),
         site,
+        report: plan
+            .map(SiteReport::not_applied)
+            .map_err(|error| ApplyError::new(FailedAt::Start, error)),
     };
     sites.into_iter().map(report).collect()
 }
@@ -205,7 +197,7 @@ fn apply_on(
     }
 }
 
-fn request(work: &Work, shown: BTreeMap<Domain, String>, order: &Order) -> Request {
+fn request(work: &Work, shown: Option<BTreeMap<Domain, String>>, order: &Order) -> Request {
     let lock_wait = order.lock_wait;
     match &order.what {
         What::Apply { goal, options, apply, purpose } => Request::Apply(Box::new(ApplyRequest {

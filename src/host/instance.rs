@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::narrow::{as_applied, narrowed};
+use super::narrow::{as_applied, is_of_some, narrowed};
 use super::{AppliedSite, ApplyRequest, Goal, PlannedSite};
 use crate::actual::{ActualDaemon, observe};
-use crate::apply::{ApplyError, Doors, FailedAt, Outcome, SiteReport, apply_site, recover};
+use crate::apply::{ApplyError, Doors, FailedAt, SiteReport, apply_site, recover};
 use crate::desired::{DaemonFacts, DesiredSite, render};
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
@@ -119,7 +119,7 @@ impl Instance<'_> {
         }
         let view = PlanView::from(&plan);
         as_shown(&view, request)?;
-        Ok(Look::Done(Box::new(not_applied(view))))
+        Ok(Look::Done(Box::new(SiteReport::not_applied(view))))
     }
 
     fn apply_locked<'s>(
@@ -198,7 +198,7 @@ impl Instance<'_> {
             as_shown(&view, request).map_err(start)?;
         }
         if !plan.refusals.is_empty() {
-            return Ok(not_applied(view));
+            return Ok(SiteReport::not_applied(view));
         }
         (self.doors.events)(Event::Planned(Box::new(view.clone())));
         Ok(apply_site(&mut self.doors, &plan, view, &desired, origin, &request.apply))
@@ -277,6 +277,9 @@ impl Instance<'_> {
             desired = as_applied(&desired, &actual);
         }
         let mut plan = plan_site(&desired, daemon, &actual, options);
+        if some {
+            plan.files.retain(|path, change| is_of_some(&site, path, change.kind));
+        }
         for other in state.sites(files)?.into_iter().filter(|other| *other != plan.domain) {
             let interrupted = state.interrupted(files, &other).unwrap_or_default();
             if let Some((_, journal)) = interrupted.undone_first {
@@ -296,31 +299,14 @@ enum Look<'s> {
     Done(Box<SiteReport>),
 }
 
-/// The report of a site that is refused or has nothing to do.
-fn not_applied(plan: PlanView) -> SiteReport {
-    let refused = plan.refusals.split_first().map(|(first, rest)| {
-        let mut error = CommandError::refused(format!("site {}: {}", plan.site, first.message()))
-            .hint(first.hint());
-        for refusal in rest {
-            error = error.hint(format!("also: {}; {}", refusal.message(), refusal.hint()));
-        }
-        ApplyError::new(FailedAt::Start, error)
-    });
-    let mut report = SiteReport::new(plan);
-    if let Some(cause) = refused {
-        report.outcome = Outcome::Refused { cause };
-    }
-    report
-}
-
 /// The plan that was shown is the plan that is applied.
 fn as_shown(plan: &PlanView, request: &ApplyRequest) -> Result<(), CommandError> {
-    match request.shown.get(&plan.site) {
-        Some(shown) if *shown != plan.fingerprint => Err(CommandError::refused(format!(
-            "site {}: the host has changed since its plan was shown",
-            plan.site
-        ))
-        .hint("nothing was changed: look at the new plan and apply again")),
-        _ => Ok(()),
-    }
+    let Some(shown) = &request.shown else { return Ok(()) };
+    let reason = match shown.get(&plan.site) {
+        Some(shown) if *shown == plan.fingerprint => return Ok(()),
+        Some(_) => "the host has changed since its plan was shown",
+        None => "its plan could not be shown, so nobody has agreed to it",
+    };
+    Err(CommandError::refused(format!("site {}: {reason}", plan.site))
+        .hint("nothing was changed: look at the new plan and apply again"))
 }

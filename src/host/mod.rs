@@ -81,8 +81,9 @@ pub struct ApplyRequest {
     pub plan: PlanOptions,
     /// How the apply goes about it.
     pub apply: ApplyOptions,
-    /// The plans that were shown, by site: another one is not applied. Empty when none was.
-    pub shown: BTreeMap<Domain, String>,
+    /// The fingerprints of the plans that were shown and agreed to, by site: no other plan is
+    /// applied, and no site without one. `None` when nobody wanted to be asked.
+    pub shown: Option<BTreeMap<Domain, String>>,
     /// Seconds to wait for another apply to end.
     pub lock_wait: u64,
     /// The command, for the lock's holder and the revision.

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use crate::actual::ActualSite;
 use crate::desired::{DesiredFile, DesiredGroup, DesiredSite, FileKind};
-use crate::inventory::{Autorestart, FullName, Health, ProgramName, RestartPolicy, Site};
+use crate::inventory::{Autorestart, FullName, Health, Program, ProgramName, RestartPolicy, Site};
 use crate::supervisord::ini::{self, Section};
 
 /// `desired` for `programs`, and for the rest what is there.
@@ -111,6 +111,13 @@ fn group_in(section: &Section, program: &str) -> DesiredGroup {
         health: Health::default(),
         release: None,
     }
+}
+
+/// Whether a file is of one of the site's programs, of which the others were left out.
+pub(super) fn is_of_some(site: &Site, path: &Path, kind: FileKind) -> bool {
+    let stem = stem(path, kind);
+    let full = |program: &Program| FullName::new(&site.domain, &program.name).ok();
+    site.programs.iter().filter_map(full).any(|name| name.as_str() == stem)
 }
 
 /// The full name in a file's name.

@@ -284,7 +284,8 @@ fn hex(bytes: &[u8]) -> String {
 
 /// Of what is done alone: who else has pending changes may vary between showing and applying.
 fn fingerprint(view: &PlanView) -> String {
-    let what = (&view.site, &view.interrupted, &view.folders, &view.files, &view.groups);
+    let PlanView { site, interrupted, folders, files, groups, refusals, .. } = view;
+    let what = (site, interrupted, folders, files, groups, refusals);
     let text = serde_json::to_vec(&what).unwrap_or_default();
     digest(&text)[..16].to_owned()
 }

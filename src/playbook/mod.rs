@@ -8,7 +8,7 @@ mod environment;
 mod messages;
 mod supervisors;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 
@@ -198,7 +198,7 @@ fn ask(
         goal: Goal::Inventory,
         plan,
         apply,
-        shown: BTreeMap::new(),
+        shown: None,
         lock_wait: environment.lock_wait,
         purpose: purpose.to_owned(),
     }));

@@ -13,6 +13,9 @@ use super::{Origin, StateDir};
 use crate::error::{CommandError, ErrorKind};
 use crate::system::clock::Clock;
 
+/// Nobody means to wait longer than a week; beyond that, adding to the clock would overflow.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// Holds the lock until it is dropped.
 #[derive(Debug)]
 pub struct Lock {
@@ -84,7 +87,7 @@ impl StateDir {
             .mode(0o600)
             .open(&path)
             .map_err(io)?;
-        let deadline = clock.now() + patience;
+        let deadline = clock.now() + patience.min(LONGEST_PATIENCE);
         let mut told = false;
         loop {
             match file.try_lock() {

@@ -60,7 +60,8 @@ impl StateDir {
     /// The folder for these paths. `base` is where state goes when the inventory does not say.
     pub fn new(paths: &Paths, base: &Path) -> Self {
         let base = paths.state_dir.as_ref().map_or(base, |dir| dir.as_path());
-        let scope = paths.conf_dir.as_str().trim_matches('/').replace('/', "-");
+        // Two folders must not become one name: `a-b` and `a/b`.
+        let scope = paths.conf_dir.as_str().trim_matches('/').replace('-', "--").replace('/', "-");
         Self { root: base.join(scope) }
     }
 

@@ -7,7 +7,7 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Component, Path};
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
@@ -23,8 +23,7 @@ pub fn write_for(owner: &User, path: &Path, bytes: &[u8], mode: u32) -> io::Resu
     let invalid = || io::Error::new(io::ErrorKind::InvalidInput, "is no path of a file");
     let (parent, name) = (path.parent(), path.file_name());
     let (Some(parent), Some(name)) = (parent, name) else { return Err(invalid()) };
-    let folder: OwnedFd = open(rustix::fs::CWD, parent, OFlags::DIRECTORY)?;
-    trusted(&folder, parent, owner)?;
+    let folder = open_folder(parent, owner)?;
     if is_as_wanted(&folder, name.as_ref(), owner, bytes, mode)? {
         return Ok(false);
     }
@@ -44,22 +43,39 @@ fn open(folder: impl std::os::fd::AsFd, path: &Path, flags: OFlags) -> io::Resul
     Ok(rustix::fs::openat(folder, path, OFlags::RDONLY | OFlags::CLOEXEC | flags, Mode::empty())?)
 }
 
-/// The folder is the owner's, who could write there anyway; or nobody but root can have had a hand in
-/// the way to it.
-fn trusted(folder: &OwnedFd, path: &Path, owner: &User) -> io::Result<()> {
-    let opened = rustix::fs::fstat(folder)?;
+/// Opens the folder so that nobody but root can have led us to it: it is the owner's, who could
+/// write there anyway, or there is no symbolic link on the way to it and every folder on that way is
+/// root's and nobody else's to change.
+fn open_folder(path: &Path, owner: &User) -> io::Result<OwnedFd> {
+    let folder = open(rustix::fs::CWD, path, OFlags::DIRECTORY)?;
+    let opened = rustix::fs::fstat(&folder)?;
     if opened.st_uid == owner.uid || !super::users::is_root() {
-        return Ok(());
+        return Ok(folder);
     }
-    let straight = std::fs::canonicalize(path)? == path;
-    let there = rustix::fs::stat(path)?;
-    if straight && (there.st_dev, there.st_ino) == (opened.st_dev, opened.st_ino) {
-        return Ok(());
+    let refused = || {
+        let reason = format!("{} leads to a folder that is not {}'s", path.display(), owner.name);
+        io::Error::new(io::ErrorKind::PermissionDenied, reason)
+    };
+    // Anew, a step at a time from the root: what was opened at once may have come through a link.
+    let mut folder = open(rustix::fs::CWD, Path::new("/"), OFlags::DIRECTORY)?;
+    for part in path.components() {
+        let name = match part {
+            Component::RootDir => continue,
+            Component::Normal(name) => Path::new(name),
+            Component::CurDir | Component::ParentDir | Component::Prefix(_) => {
+                return Err(refused());
+            }
+        };
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW;
+        folder = open(&folder, name, flags).map_err(|_| refused())?;
+        let now = rustix::fs::fstat(&folder)?;
+        // A sticky folder (/tmp) lets nobody replace what is root's in it.
+        let others_may_write = now.st_mode & 0o022 != 0 && now.st_mode & 0o1000 == 0;
+        if now.st_uid != 0 || others_may_write {
+            return Err(refused());
+        }
     }
-    Err(io::Error::new(
-        io::ErrorKind::PermissionDenied,
-        format!("{} leads to a folder that is not {}'s", path.display(), owner.name),
-    ))
+    Ok(folder)
 }
 
 fn is_as_wanted(

@@ -117,7 +117,7 @@ fn apply(site: &Site, files: &dyn Files, daemon: &mut dyn Supervisord, on: &mut 
         goal: Goal::Inventory,
         plan: PlanOptions::default(),
         apply: ApplyOptions { verify: true, rollback: true, record: true },
-        shown: BTreeMap::new(),
+        shown: None,
         lock_wait: 0,
         purpose: "apply".to_owned(),
     };

@@ -243,7 +243,7 @@ impl Order {
             goal: Goal::Inventory,
             plan,
             apply: ApplyOptions { verify, rollback, record },
-            shown: BTreeMap::new(),
+            shown: None,
             lock_wait: 0,
             purpose: "apply".to_owned(),
         }
