@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::inventory::{Domain, ProgramName};
 use crate::plan::PlanView;
+use crate::setup::Progress;
 
 /// Something worth telling while an apply runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +49,8 @@ pub enum Event {
     /// Nothing has happened for a while. It is sent so that a far end finds out that nobody listens
     /// any more.
     Alive,
+    /// A server is being set up.
+    Setup(Progress),
     /// Something a person should know, which stops nothing.
     Note {
         /// Whose.

@@ -12,7 +12,7 @@
 //! 7. [`fleet`]: the same as another user or on another machine, over a pipe.
 //! 8. [`report`]: what people and machines see of it. [`status`]: what is wanted beside what runs.
 //!
-//! [`host`] wires 2 to 6 for one machine; [`playbook`] and [`cli`] are its two front doors.
+//! [`setup`] makes a server ready for all that. [`host`] wires 2 to 6 for one machine; [`playbook`] and [`cli`] are its two front doors.
 
 pub mod actual;
 pub mod apply;
@@ -27,6 +27,7 @@ pub mod plan;
 pub mod playbook;
 pub mod report;
 pub mod runner;
+pub mod setup;
 pub mod state;
 pub mod status;
 pub mod supervisord;

@@ -11,7 +11,7 @@ use super::Context;
 use super::selected::Work;
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
-use crate::fleet::rollout::{Batch, NotReached, Rules, Verdict, roll_out};
+use crate::fleet::rollout::{Batch, NotReached, Rules, Told, Verdict, roll_out};
 use crate::fleet::{Payload, SshSettings};
 use crate::host::Target;
 use crate::report::Screen;
@@ -77,14 +77,33 @@ impl Context {
         rules: Rules,
         ask: &(dyn Fn(&Work, &mut dyn Target) -> Result<R, CommandError> + Sync),
     ) -> Vec<Result<R, CommandError>> {
-        let on_one = |work: &Work, _: &mut dyn FnMut(Event)| {
-            let answer = self.connect(&work.host).and_then(|mut host| ask(work, host.as_mut()));
+        self.on_each_telling(work, rules, &|work, host, _| ask(work, host), &mut |_, _| {})
+    }
+
+    /// The same, with what happens on each host meanwhile.
+    pub(super) fn on_each_telling<R: Send>(
+        &self,
+        work: &[Work],
+        rules: Rules,
+        ask: &(impl Fn(&Work, &mut dyn Target, &mut dyn FnMut(Event)) -> Result<R, CommandError> + Sync),
+        tell: &mut dyn FnMut(&str, &Event),
+    ) -> Vec<Result<R, CommandError>> {
+        let on_one = |work: &Work, events: &mut dyn FnMut(Event)| {
+            let host = self.connect(&work.host);
+            let answer = host.and_then(|mut host| ask(work, host.as_mut(), events));
             let verdict = if answer.is_ok() { Verdict::Done } else { Verdict::Failed };
             (answer, verdict)
         };
         allow_many_files();
         let stop = || self.interrupt.is_raised();
-        let answers = roll_out(work.iter().collect(), rules, &stop, &on_one, &mut |_| {});
+        let mut told = |told: Told<'_, Result<R, CommandError>>| {
+            if let Told::Event(place, event) = told
+                && let Some(work) = work.get(place)
+            {
+                tell(work.host.name.as_str(), &event);
+            }
+        };
+        let answers = roll_out(work.iter().collect(), rules, &stop, &on_one, &mut told);
         let flat =
             |answer: Result<_, NotReached>| answer.unwrap_or_else(|why| Err(not_reached(why)));
         answers.into_iter().map(flat).collect()
@@ -102,6 +121,11 @@ impl Unanswered {
     pub(super) fn tell(&mut self, host: &str, error: &CommandError, screen: &mut Screen) {
         screen.error(Some(host), error);
         self.failed.push(error.kind);
+    }
+
+    /// A host that has answered, and whose failures were told.
+    pub(super) fn count(&mut self, kind: ErrorKind) {
+        self.failed.push(kind);
     }
 
     /// `None` if each has answered.

@@ -14,6 +14,7 @@ mod playbook;
 mod restart;
 mod runner;
 mod selected;
+mod setup;
 mod status;
 mod telling;
 
@@ -70,6 +71,8 @@ enum Verb {
     Rollback(apply::RollbackArguments),
     /// Restart programs, each process exactly once
     Restart(restart::RestartArguments),
+    /// Install and start what a server needs, and say what is left to a person
+    Setup(setup::SetupArguments),
     /// Write a site's runner.sh
     Runner(runner::RunnerArguments),
     /// The environment contract of DeployerPHP's supervisor-sync.sh
@@ -125,6 +128,7 @@ fn verb(cli: Cli, screen: &mut Screen) -> Result<u8, CommandError> {
         Verb::History(arguments) => history::run(&context, &arguments, screen),
         Verb::Rollback(arguments) => apply::rollback(&context, &arguments, screen),
         Verb::Restart(arguments) => restart::run(&context, &arguments, screen),
+        Verb::Setup(arguments) => setup::run(&context, &arguments, screen),
         Verb::Runner(arguments) => runner::run(&context, &arguments, screen),
         Verb::Playbook { playbook } => Ok(playbook::run(&context, playbook)),
         Verb::Agent => Ok(agent::run(&context)),

@@ -77,6 +77,17 @@ impl Context {
         self.chosen(arguments, &[], screen)
     }
 
+    /// The hosts that are selected, also those without a site if no site was named.
+    pub(super) fn selected_hosts(
+        &self,
+        arguments: &SelectionArguments,
+        screen: &mut Screen,
+    ) -> Result<Vec<Work>, CommandError> {
+        let inventory = self.inventory(screen)?;
+        let selector = Selector::new(&arguments.sites, &arguments.hosts, &[])?;
+        Ok(work_of(selector.select(&inventory)?))
+    }
+
     /// The same with the programs that are meant.
     pub(super) fn selected_programs(
         &self,
@@ -94,17 +105,7 @@ impl Context {
     ) -> Result<Vec<Work>, CommandError> {
         let inventory = self.inventory(screen)?;
         let selector = Selector::new(&arguments.sites, &arguments.hosts, programs)?;
-        let selection = selector.select(&inventory)?.with_sites()?;
-        let work = |host: inventory::SelectedHost<'_>| {
-            let named = host.sites.iter().filter_map(|site| site.programs.as_ref()).flatten();
-            let programs: BTreeSet<&ProgramName> = named.collect();
-            Work {
-                host: host.host.clone(),
-                sites: host.sites.iter().map(|selected| selected.site.clone()).collect(),
-                programs: programs.into_iter().cloned().collect(),
-            }
-        };
-        Ok(selection.hosts.into_iter().map(work).collect())
+        Ok(work_of(selector.select(&inventory)?.with_sites()?))
     }
 
     /// The door to a host.
@@ -132,6 +133,19 @@ impl Context {
         })?;
         Ok(Box::new(SudoHost::new(binary, self.interrupt.clone())))
     }
+}
+
+fn work_of(selection: inventory::Selection<'_>) -> Vec<Work> {
+    let work = |host: inventory::SelectedHost<'_>| {
+        let named = host.sites.iter().filter_map(|site| site.programs.as_ref()).flatten();
+        let programs: BTreeSet<&ProgramName> = named.collect();
+        Work {
+            host: host.host.clone(),
+            sites: host.sites.iter().map(|selected| selected.site.clone()).collect(),
+            programs: programs.into_iter().cloned().collect(),
+        }
+    };
+    selection.hosts.into_iter().map(work).collect()
 }
 
 /// An answer of another kind than was asked for: the two ends are not of one release.

@@ -29,7 +29,10 @@ fn changes(request: &Request) -> bool {
         | Request::History { .. }
         | Request::Status { .. }
         | Request::Logs(_) => false,
-        Request::Apply(_) | Request::Control(_) | Request::WriteRunner { .. } => true,
+        Request::Apply(_)
+        | Request::Control(_)
+        | Request::WriteRunner { .. }
+        | Request::Setup { .. } => true,
     }
 }
 

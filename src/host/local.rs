@@ -14,6 +14,7 @@ use crate::error::CommandError;
 use crate::event::Event;
 use crate::inventory::{Domain, Site, SupervisordAddress};
 use crate::plan::Control;
+use crate::setup;
 use crate::state::{Origin, StateDir};
 use crate::supervisord::{Client, MainConfig, Supervisord};
 use crate::system::{Clock, Disk, Interrupt, SystemClock, users};
@@ -194,6 +195,16 @@ impl Target for LocalHost {
             Request::WriteRunner { path, script, owner } => {
                 runner::write(path.as_path(), &script, &owner)
                     .map(|changed| Reply::RunnerWritten { changed })
+            }
+            Request::Setup { sites } => {
+                let mut doors = setup::Doors {
+                    machine: &mut setup::ThisMachine { interrupt: &self.interrupt },
+                    files: &Disk,
+                    clock: &self.clock,
+                    interrupt: &self.interrupt,
+                    progress: &mut |progress| events(Event::Setup(progress)),
+                };
+                setup::set_up(&sites, &mut doors).map(|report| Reply::SetUp { report })
             }
         }
     }

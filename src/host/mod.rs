@@ -22,6 +22,7 @@ use crate::error::CommandError;
 use crate::event::Event;
 use crate::inventory::{AbsolutePath, Domain, ProgramName, Site, UserName};
 use crate::plan::{Control, PlanOptions, PlanView};
+use crate::setup::Report as SetupReport;
 use crate::state::Origin;
 use crate::status::SiteStatus;
 
@@ -67,6 +68,11 @@ pub enum Request {
         script: String,
         /// Whose it will be.
         owner: UserName,
+    },
+    /// Install and start what these sites need of the host.
+    Setup {
+        /// The sites. Without any, what a site would need that says nothing about paths.
+        sites: Vec<Site>,
     },
 }
 
@@ -168,6 +174,11 @@ pub enum Reply {
     RunnerWritten {
         /// Whether it differed from what was there.
         changed: bool,
+    },
+    /// To [`Request::Setup`].
+    SetUp {
+        /// What was done and what is left.
+        report: SetupReport,
     },
 }
 

@@ -1,5 +1,6 @@
 //! An event in words, the same for every front door.
 
+use super::harmless;
 use crate::event::{Event, ProcessChange, Step, Waited, WaitingFor};
 
 /// A line about an event.
@@ -28,6 +29,7 @@ pub fn describe(event: &Event) -> Vec<Line> {
             ProcessChange::Started => one(format!("{name}: started")),
             ProcessChange::Healthy => one(format!("{name}: healthy")),
         },
+        Event::Setup(progress) => one(harmless(&progress.text())),
         Event::Note { text, .. } => one(format!("Note: {text}")),
         Event::Warning { text, .. } => vec![Line::Warning(text.clone())],
     }

@@ -1,0 +1,151 @@
+//! One reading of the machine, before and after each round of steps. Changes nothing.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::machine::{Daemon, Folder, Machine, Software, UnitState};
+use super::{Package, Unit};
+use crate::inventory::{Domain, Paths, Run, Site, SupervisordAddress, UserName};
+use crate::system::files::Files;
+
+/// Where logrotate's own configuration is.
+pub(super) const LOGROTATE_CONF: &str = "/etc/logrotate.conf";
+
+/// What the sites need of the machine as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Wanted {
+    /// The main configuration of each supervisord; `None` for that of the usual places.
+    pub(super) configs: Vec<Option<PathBuf>>,
+    pub(super) log_folders: Vec<PathBuf>,
+}
+
+impl Wanted {
+    /// A machine without a site gets what a site would need that says nothing about paths.
+    pub(super) fn of(sites: &[Site]) -> Self {
+        let mut wanted = Self { configs: Vec::new(), log_folders: Vec::new() };
+        sites.iter().for_each(|site| wanted.add(&site.paths));
+        if sites.is_empty() {
+            wanted.add(&Paths::default());
+        }
+        wanted
+    }
+
+    fn add(&mut self, paths: &Paths) {
+        let config = config_of(paths).map(Path::to_owned);
+        if !self.configs.contains(&config) {
+            self.configs.push(config);
+        }
+        let folder = paths.log_dir.as_path().to_owned();
+        if !self.log_folders.contains(&folder) {
+            self.log_folders.push(folder);
+        }
+    }
+}
+
+/// The main configuration that the inventory names.
+pub(super) fn config_of(paths: &Paths) -> Option<&Path> {
+    match &paths.supervisord {
+        SupervisordAddress::Discover => None,
+        SupervisordAddress::Config(path) => Some(path.as_path()),
+    }
+}
+
+/// The machine as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) is_root: bool,
+    pub(super) has_apt: bool,
+    pub(super) supervisor: Software,
+    pub(super) logrotate: Software,
+    pub(super) service: UnitState,
+    pub(super) timer: UnitState,
+    /// In the order of [`Wanted::configs`].
+    pub(super) daemons: Vec<Daemon>,
+    pub(super) log_folders: Vec<(PathBuf, Folder)>,
+}
+
+/// Reads the machine.
+pub(super) fn look(wanted: &Wanted, machine: &mut dyn Machine) -> Found {
+    let daemons = wanted.configs.iter().map(|config| machine.daemon(config.as_deref())).collect();
+    let folder = |path: &PathBuf| (path.clone(), machine.folder(path));
+    let log_folders = wanted.log_folders.iter().map(folder).collect();
+    Found {
+        is_root: machine.is_root(),
+        has_apt: machine.has_apt(),
+        supervisor: machine.software(Package::Supervisor),
+        logrotate: machine.software(Package::Logrotate),
+        service: machine.unit(Unit::Supervisor),
+        timer: machine.unit(Unit::LogrotateTimer),
+        daemons,
+        log_folders,
+    }
+}
+
+/// What a site needs that only a deployment or a person can give.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FoundSite {
+    pub(super) domain: Domain,
+    /// Folders of supervisor's and logrotate's files that are not there.
+    pub(super) missing_folders: Vec<PathBuf>,
+    /// A file that an apply would write to conf.d, or could.
+    pub(super) conf_file: PathBuf,
+    pub(super) logrotate_dir: PathBuf,
+    /// Which of [`Wanted::configs`] is its supervisord.
+    pub(super) config: Option<PathBuf>,
+    pub(super) missing_users: Vec<UserName>,
+    /// `current` and what is wrong with it.
+    pub(super) current: Option<(PathBuf, String)>,
+    /// runner.sh and what is wrong with it.
+    pub(super) runner: Option<(PathBuf, String)>,
+}
+
+/// Reads a site.
+pub(super) fn look_at_site(site: &Site, machine: &mut dyn Machine, files: &dyn Files) -> FoundSite {
+    let folders = [&site.paths.conf_dir, &site.paths.logrotate_dir];
+    let missing = |path: &PathBuf| problem_with_folder(files, path).is_some();
+    let programs = site.programs.iter();
+    let users: BTreeSet<&UserName> =
+        programs.clone().map(|program| program.user.as_ref().unwrap_or(&site.user)).collect();
+    // A user that cannot be looked up is for the apply to complain about.
+    let is_missing = |user: &&&UserName| machine.has_user(user).is_ok_and(|there| !there);
+    let missing_users = users.iter().filter(is_missing).map(|user| (*user).clone()).collect();
+    let runs_scripts = programs.clone().any(|program| matches!(program.run, Run::Script(_)));
+    let (current, runner) = (PathBuf::from(site.current()), PathBuf::from(site.runner()));
+    let file = |name: &str| format!("{}-{name}.conf", site.domain);
+    let name = site.programs.first().map_or("program", |program| program.name.as_str());
+    FoundSite {
+        domain: site.domain.clone(),
+        missing_folders: folders
+            .map(|path| path.as_path().to_owned())
+            .into_iter()
+            .filter(missing)
+            .collect(),
+        conf_file: site.paths.conf_dir.as_path().join(file(name)),
+        logrotate_dir: site.paths.logrotate_dir.as_path().to_owned(),
+        config: config_of(&site.paths).map(Path::to_owned),
+        missing_users,
+        current: problem_with_folder(files, &current).map(|problem| (current, problem)),
+        runner: files
+            .problem_with_code(&runner, true)
+            .filter(|_| runs_scripts)
+            .map(|problem| (runner, problem)),
+    }
+}
+
+/// logrotate's own configuration, with the files it is known to include left out; empty if it
+/// cannot be read.
+pub(super) fn logrotate_conf(files: &dyn Files) -> String {
+    let entry = files.read(Path::new(LOGROTATE_CONF));
+    let bytes = entry.as_ref().ok().and_then(|entry| entry.bytes()).unwrap_or_default();
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn problem_with_folder(files: &dyn Files, path: &Path) -> Option<String> {
+    match files.names(path) {
+        Ok(_) => None,
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => None,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Some("does not exist".to_owned()),
+        Err(error) => Some(format!("cannot be looked at: {error}")),
+    }
+}
