@@ -447,7 +447,7 @@ fn stopped_by_hand_whole_and_in_part() {
            stdout_logfile=/var/log/supervisor/a.com-whole.log
            stderr_logfile=/var/log/supervisor/a.com-whole.log
       ~ a.com-part: restart, because of stopwaitsecs [1 process, up to 61 s to stop]
-         a.com-part:a.com-part_00 stays stopped, as it was by hand
+          a.com-part:a.com-part_00 stays stopped, as it was by hand
       = a.com-whole: leave as it is, it was stopped by hand; `supervisor-sync start` runs it with its new configuration
       2 files change, 1 program restarts, 1 program is left as it is
     ");
