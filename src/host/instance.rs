@@ -36,6 +36,7 @@ pub(super) struct Wanted<'s> {
 impl Instance<'_> {
     /// Plans each site from one reading of the daemon.
     pub fn plan(&mut self, sites: &[&Site], goal: Goal, options: &PlanOptions) -> Vec<PlannedSite> {
+        let under_way = self.doors.state.held_by();
         let daemon = self.observe();
         let mut planned = Vec::new();
         for site in sites {
@@ -43,7 +44,8 @@ impl Instance<'_> {
                 Ok(daemon) => self
                     .wanted(site, goal)
                     .and_then(|wanted| self.plan_site(&wanted, daemon, options))
-                    .map(|(plan, _)| PlanView::from(&plan)),
+                    .map(|(plan, _)| PlanView::from(&plan))
+                    .map(|view| while_under_way(view, under_way.as_deref())),
                 Err(error) => Err(error.clone()),
             };
             planned.push(PlannedSite { site: site.domain.clone(), plan });
@@ -291,6 +293,16 @@ impl Instance<'_> {
         }
         Ok((plan, desired))
     }
+}
+
+/// A plan that was made while an apply is at work: what looks interrupted is not, and may change.
+fn while_under_way(mut view: PlanView, holder: Option<&str>) -> PlanView {
+    if let Some(holder) = holder {
+        view.interrupted = None;
+        let text = format!("{holder} is under way: what it has not done yet is planned here too");
+        view.warnings.insert(0, text);
+    }
+    view
 }
 
 /// What the first look at a site says.

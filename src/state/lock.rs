@@ -110,6 +110,20 @@ impl StateDir {
     }
 }
 
+impl StateDir {
+    /// Who holds the lock at this moment, in words; `None` if nobody does, as far as we may see. For
+    /// telling an apply that is under way from one that was killed.
+    pub fn held_by(&self) -> Option<String> {
+        let mut file = File::open(self.root.join("lock")).ok()?;
+        match file.try_lock_shared() {
+            Err(std::fs::TryLockError::WouldBlock) => {
+                Some(holder(&mut file).map_or("another apply".to_owned(), |held| held.to_string()))
+            }
+            _ => None,
+        }
+    }
+}
+
 /// Nobody else may read the state: it holds environment values.
 fn restrict(root: &std::path::Path) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
@@ -158,7 +172,9 @@ mod tests {
         let Err(LockError::Held { holder, .. }) = second else { panic!("locked twice") };
         assert_eq!(holder.as_ref(), Some(&origin));
         assert_eq!(waited_for, [Some(origin.clone())], "told once");
+        assert_eq!(state.held_by(), Some(origin.to_string()));
         drop(first);
+        assert_eq!(state.held_by(), None);
         assert!(state.lock(&origin, Duration::ZERO, &clock, &mut |_| {}).is_ok());
     }
 }
