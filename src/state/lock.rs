@@ -13,6 +13,9 @@ use super::{Origin, StateDir};
 use crate::error::{CommandError, ErrorKind};
 use crate::system::clock::Clock;
 
+/// A plan that looks whether somebody holds the lock has it for a moment itself.
+const SHORTEST_PATIENCE: Duration = Duration::from_millis(200);
+
 /// Nobody means to wait longer than a week; beyond that, adding to the clock would overflow.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -87,7 +90,7 @@ impl StateDir {
             .mode(0o600)
             .open(&path)
             .map_err(io)?;
-        let deadline = clock.now() + patience.min(LONGEST_PATIENCE);
+        let deadline = clock.now() + patience.clamp(SHORTEST_PATIENCE, LONGEST_PATIENCE);
         let mut told = false;
         loop {
             match file.try_lock() {
