@@ -40,7 +40,7 @@ pub(super) fn run(
         &|work, host, events| match host
             .ask(Request::Setup { sites: work.sites.clone() }, events)?
         {
-            Reply::SetUp { report } => Ok(report),
+            Reply::Setup { report } => Ok(report),
             _ => Err(unexpected()),
         },
         &mut |host, event| screen.event(host, several, event),
@@ -78,9 +78,9 @@ fn tell_failures(host: &str, report: &Report, failed: &mut Unanswered, screen: &
 fn text(report: &Report) -> String {
     let mut text = match (report.done.is_empty(), report.failures.len()) {
         (true, 0) => "nothing to do\n".to_owned(),
-        (true, failures) => format!("nothing was done, {failures} failed\n"),
+        (true, failures) => format!("not ready, {failures} error(s), nothing was done\n"),
         (false, 0) => "ready\n".to_owned(),
-        (false, failures) => format!("not ready, {failures} failed\n"),
+        (false, failures) => format!("not ready, {failures} error(s)\n"),
     };
     for step in &report.done {
         text.push_str(&format!("  + {}\n", step.done()));

@@ -125,6 +125,17 @@ impl LocalHost {
         Ok(summaries)
     }
 
+    fn set_up(&self, sites: &[Site], events: &mut dyn FnMut(Event)) -> Result<Reply, CommandError> {
+        let mut doors = setup::Doors {
+            machine: &mut setup::ThisMachine { interrupt: &self.interrupt },
+            files: &Disk,
+            clock: &self.clock,
+            interrupt: &self.interrupt,
+            progress: &mut |progress| events(Event::Setup(progress)),
+        };
+        setup::set_up(sites, &mut doors).map(|report| Reply::Setup { report })
+    }
+
     /// The sites by the supervisord they belong to, in the order asked.
     fn instances<'s>(&self, sites: impl IntoIterator<Item = &'s Site>) -> Vec<Vec<&'s Site>> {
         let key = |site: &Site| {
@@ -196,16 +207,7 @@ impl Target for LocalHost {
                 runner::write(path.as_path(), &script, &owner)
                     .map(|changed| Reply::RunnerWritten { changed })
             }
-            Request::Setup { sites } => {
-                let mut doors = setup::Doors {
-                    machine: &mut setup::ThisMachine { interrupt: &self.interrupt },
-                    files: &Disk,
-                    clock: &self.clock,
-                    interrupt: &self.interrupt,
-                    progress: &mut |progress| events(Event::Setup(progress)),
-                };
-                setup::set_up(&sites, &mut doors).map(|report| Reply::SetUp { report })
-            }
+            Request::Setup { sites } => self.set_up(&sites, events),
         }
     }
 }

@@ -176,7 +176,7 @@ pub enum Reply {
         changed: bool,
     },
     /// To [`Request::Setup`].
-    SetUp {
+    Setup {
         /// What was done and what is left.
         report: SetupReport,
     },

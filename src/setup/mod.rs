@@ -1,8 +1,8 @@
 //! What a server needs before anything can be applied to it: supervisor and logrotate, the service,
 //! the folder of the logs. And what else a person has to see to.
 //!
-//! [`look`] reads the machine, [`decide`] says what is missing (pure), [`work`] does it and looks
-//! again until nothing is missing or nothing more can be done, [`remarks`] says what is left (pure).
+//! `look` reads the machine, `decide` says what is missing (pure), `work` does it and looks
+//! again until nothing is missing or nothing more can be done, `remarks` says what is left (pure).
 //! Everything that reaches the machine goes through [`Machine`].
 
 pub mod apt;

@@ -20,6 +20,7 @@ mod processes;
 mod python;
 mod render;
 mod runner;
+mod setup;
 mod signals;
 mod simulated;
 mod site;
