@@ -514,6 +514,51 @@ fn a_restart_is_asked_for() {
 }
 
 #[test]
+fn a_restart_leaves_who_is_just_being_stopped_and_who_was_never_started() {
+    let idle = Program { autostart: false, ..program("idle") };
+    let mut model = Model::of(vec![scaled("w", 2), idle]);
+    model.options.restart = true;
+    model.daemon.groups.get_mut("a.com-w").unwrap()[0].state = ProcessState::Stopping;
+    let restarts = |model: &Model| match &model.plan().groups["a.com-w"].action {
+        GroupAction::Restart { processes } => processes.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(restarts(&model), ["a.com-w_01"]);
+    assert_eq!(model.plan().groups.get("a.com-idle"), None);
+    model.daemon.groups.get_mut("a.com-w").unwrap()[0].state = ProcessState::Stopped;
+    assert_eq!(restarts(&model), ["a.com-w_01"]);
+    model.options.start_stopped = true;
+    assert_eq!(restarts(&model), ["a.com-w_00", "a.com-w_01"]);
+}
+
+/// Of two programs of which one's name is the other's with a number.
+#[test]
+fn a_namesake_is_nobodys_predecessor() {
+    let idle = Program { autostart: false, ..program("w") };
+    let mut model = Model::of(vec![program("w_00")]).wants(vec![idle]);
+    for record in [true, false] {
+        if !record {
+            model.actual.record = None;
+        }
+        let change = model.plan().groups["a.com-w"].clone();
+        assert_eq!((change.action, change.after), (GroupAction::Add { start: false }, vec![]));
+    }
+    // But a program that is regrouped is its own.
+    let apart = |instances| Program { instances, autostart: false, ..scaled("w", 2) };
+    let mut model = Model::of(vec![apart(Instances::Separate)]);
+    model.state("a.com-w_01", ProcessState::Running);
+    let mut model = model.wants(vec![apart(Instances::Together)]);
+    for record in [true, false] {
+        if !record {
+            model.actual.record = None;
+        }
+        let change = model.plan().groups["a.com-w"].clone();
+        assert_eq!(change.action, GroupAction::Add { start: true });
+        assert_eq!(change.after, ["a.com-w_00", "a.com-w_01"]);
+    }
+}
+
+#[test]
 fn interrupted_while_files_were_swapped() {
     let model = Model::of(vec![program("w")]).with(|model| {
         model.killed(JournalPhase::Files, vec![scaled("w", 2)]);
