@@ -122,8 +122,7 @@ impl Mouth {
     /// Says it, or drops it if it is one of too many. The lines of a log are what was asked for:
     /// they wait for the caller, and nothing waits for them.
     fn say(&self, answer: &Answer) {
-        let Ok(mut line) = serde_json::to_vec(answer) else { return };
-        line.push(b'\n');
+        let Some(line) = written(answer) else { return };
         let mut waiting = self.queue.waiting();
         if matches!(answer, Answer::Event(_)) && *waiting >= LINES_WAITING {
             if !matches!(answer, Answer::Event(Event::LogLine(_))) {
@@ -148,6 +147,21 @@ impl Queue {
     fn waiting(&self) -> MutexGuard<'_, usize> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The line of an answer. The caller waits for a last line: one that cannot be written (a path that
+/// is not UTF-8) becomes a failure that can. An event that cannot is left out.
+fn written(answer: &Answer) -> Option<Vec<u8>> {
+    let mut line = match serde_json::to_vec(answer) {
+        Ok(line) => line,
+        Err(_) if matches!(answer, Answer::Event(_)) => return None,
+        Err(source) => {
+            let error = CommandError::refused("the agent cannot write its answer");
+            serde_json::to_vec(&Answer::Failed(error.caused_by(&source))).ok()?
+        }
+    };
+    line.push(b'\n');
+    Some(line)
 }
 
 /// The caller's lines, read by a thread that also sees an interruption while a request is worked
@@ -191,13 +205,15 @@ fn next_line(input: &mut impl BufRead) -> Result<Option<String>, CommandError> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
     use std::io::Cursor;
+    use std::os::unix::ffi::OsStringExt;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
     use crate::event::LogLine;
     use crate::fleet::wire::Ask;
-    use crate::host::{Goal, LogsRequest, Reply};
+    use crate::host::{Goal, LogsRequest, Reply, UnreadableLog};
     use crate::inventory::{AbsolutePath, Domain, ProgramName, UserName};
     use crate::plan::PlanOptions;
     use crate::system::{Clock, SystemClock};
@@ -334,6 +350,29 @@ mod tests {
         let lines = 3 * LINES_WAITING;
         serve(&mut Logging(lines), Cursor::new(request()), paper.clone(), &Interrupt::default());
         assert_eq!(paper.answers().len(), lines + 2);
+    }
+
+    /// A host with a path that JSON has no words for.
+    struct Unspeakable;
+
+    impl Target for Unspeakable {
+        fn ask(&mut self, _: Request, _: &mut dyn FnMut(Event)) -> Result<Reply, CommandError> {
+            let path = OsString::from_vec(b"/log/\xff".to_vec()).into();
+            let (site, program) = (Domain::parse("a.com"), ProgramName::parse("worker"));
+            let (site, program) = (site.unwrap(), program.unwrap());
+            let reason = "away".to_owned();
+            Ok(Reply::LogsEnded { unreadable: vec![UnreadableLog { site, program, path, reason }] })
+        }
+    }
+
+    #[test]
+    fn an_answer_that_cannot_be_written_is_a_failure_and_not_silence() {
+        let paper = Paper::default();
+        let input = Cursor::new(request() + &request());
+        serve(&mut Unspeakable, input, paper.clone(), &Interrupt::default());
+        let answers = paper.answers();
+        assert_eq!(answers.len(), 3, "{answers:?}");
+        assert!(answers[1..].iter().all(|answer| matches!(answer, Answer::Failed(_))));
     }
 
     /// An output whose reader is gone.

@@ -13,6 +13,7 @@ mod remote;
 pub mod rollout;
 pub mod ssh;
 pub mod sudo;
+mod sudoers;
 pub mod wire;
 
 pub use payload::Payload;
@@ -39,12 +40,4 @@ fn changes(request: &Request) -> bool {
 /// Ctrl-C before anything was asked.
 fn interrupted() -> CommandError {
     CommandError::new(ErrorKind::Interrupted, "interrupted before anything was done")
-}
-
-/// What lets `user` run `binary` as root without a password.
-fn sudoers_hint(user: &str, binary: &str) -> String {
-    format!(
-        "allow it there, as root: echo '{user} ALL=(root) NOPASSWD: {binary} agent' > \
-         /etc/sudoers.d/supervisor-sync"
-    )
 }

@@ -39,15 +39,6 @@ pub(super) struct Agent {
     pub(super) path: String,
 }
 
-impl Agent {
-    /// Whether it is the copy that was brought along, in a folder named after its digest.
-    pub(super) fn is_brought(&self) -> bool {
-        let is_digest =
-            |part: &str| part.len() == 64 && part.bytes().all(|b| b.is_ascii_hexdigit());
-        self.path.split('/').any(is_digest)
-    }
-}
-
 /// What ssh is given to run. It holds nothing of the inventory but the privilege, so there is
 /// nothing in it to quote.
 pub(super) fn command(digest: &str, privilege: Option<Privilege>) -> String {
@@ -114,15 +105,5 @@ mod tests {
             said("@supervisor-sync HAVE direct root /my home/x"),
             Some(Said::Have(Agent { sudo: false, user: "root".into(), path: "/my home/x".into() }))
         );
-    }
-
-    #[test]
-    fn what_was_brought_is_told_from_what_was_installed() {
-        let brought =
-            format!("/home/me/.cache/supervisor-sync/{}/supervisor-sync", "0a".repeat(32));
-        let is_brought =
-            |path: &str| Agent { sudo: true, user: "me".into(), path: path.into() }.is_brought();
-        assert!(is_brought(&brought));
-        assert!(!is_brought("/usr/local/bin/supervisor-sync"));
     }
 }

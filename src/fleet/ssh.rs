@@ -12,7 +12,7 @@ use super::conversation::{Conversation, Heard, NoHello, NoReply, Patience};
 use super::payload::{Payload, platform};
 use super::refusals::{self, Destination};
 use super::remote::{self, Agent, Said};
-use super::{changes, interrupted, sudoers_hint};
+use super::{changes, interrupted, sudoers};
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::host::{Reply, Request, Target};
@@ -26,9 +26,6 @@ const BEGIN: Duration = Duration::from_secs(90);
 /// Before ssh's own deadlines: how long a name may take to connect, and a dead link to be noticed.
 const DEADLINES: [&str; 3] =
     ["ConnectTimeout=10", "ServerAliveInterval=15", "ServerAliveCountMax=4"];
-
-/// Where a program belongs that is installed by hand.
-const INSTALLED: &str = "/usr/local/bin/supervisor-sync";
 
 /// What `ssh_config` must not change for this session: no questions, no command but ours, no
 /// forwards that two sessions would fight over, and words for what goes wrong.
@@ -160,7 +157,7 @@ impl SshHost {
             let user = &agent.user;
             CommandError::refused(format!("sudo of {shown} does not let {user} do it"))
                 .because(why)
-                .hint(allow_it(agent))
+                .hint(sudoers::hint_there(user, &agent.path))
         } else {
             CommandError::refused(format!("supervisor-sync does not run on {shown}")).because(why)
         })
@@ -285,19 +282,6 @@ impl Target for SshHost {
             Err(NoReply::Lost) => Err(self.lost(link, changes)),
         }
     }
-}
-
-/// The command that has sudo allow it. Never for the copy that was brought along: it lies where its
-/// user can replace it, and who can replace it would be root.
-fn allow_it(agent: &Agent) -> String {
-    if !agent.is_brought() {
-        return sudoers_hint(&agent.user, &agent.path);
-    }
-    let (user, path) = (&agent.user, &agent.path);
-    format!(
-        "install it there and allow it, as root: install -m 755 {path} {INSTALLED} && echo '{user} \
-         ALL=(root) NOPASSWD: {INSTALLED} agent' > /etc/sudoers.d/supervisor-sync"
-    )
 }
 
 /// `~/` is the home of who runs this; `~somebody/` is left to ssh.

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::conversation::{Conversation, NoHello, NoReply, Patience};
-use super::{changes, interrupted, sudoers_hint};
+use super::{changes, interrupted, sudoers};
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::host::{Reply, Request, Target};
@@ -47,7 +47,7 @@ impl SudoHost {
                 let words = parting.words.join("; ");
                 Err(CommandError::refused("sudo did not run supervisor-sync")
                     .because(if words.is_empty() { parting.status } else { words })
-                    .hint(sudoers_hint(&users::current(), &self.binary.to_string_lossy())))
+                    .hint(sudoers::hint_here(&users::current(), &self.binary)))
             }
         }
     }

@@ -40,6 +40,21 @@ struct Document<'a, T> {
     content: T,
 }
 
+/// A document as a line. One that cannot be written (a path that is not UTF-8) is an error document
+/// that says so.
+fn document(
+    kind: &str,
+    host: Option<&str>,
+    content: &impl Serialize,
+) -> serde_json::Result<String> {
+    let version = JSON_VERSION;
+    serde_json::to_string(&Document { version, kind, host, content }).or_else(|source| {
+        let content =
+            CommandError::refused(format!("cannot write the document `{kind}`")).caused_by(&source);
+        serde_json::to_string(&Document { version, kind: "error", host, content })
+    })
+}
+
 impl Screen {
     /// Colours as `NO_COLOR`, `CLICOLOR_FORCE` and the terminal have it.
     pub fn new(mode: Mode) -> Self {
@@ -86,8 +101,7 @@ impl Screen {
         if self.mode == Mode::Text {
             return Ok(());
         }
-        let document = Document { version: JSON_VERSION, kind, host, content };
-        writeln!(std::io::stdout(), "{}", serde_json::to_string(&document)?)
+        writeln!(std::io::stdout(), "{}", document(kind, host, content)?)
     }
 
     /// Whether standard output is a pipe that nobody reads any more.
@@ -155,5 +169,30 @@ impl Screen {
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer).ok()?;
         Some(matches!(answer.trim(), "y" | "Y" | "yes"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt;
+    use std::path::PathBuf;
+
+    use super::*;
+
+    #[derive(Serialize)]
+    struct Content {
+        path: PathBuf,
+    }
+
+    #[test]
+    fn a_document_that_cannot_be_written_is_an_error() {
+        let of = |path: &[u8]| {
+            let content = Content { path: OsString::from_vec(path.to_vec()).into() };
+            document("log", Some("web1"), &content).unwrap()
+        };
+        assert_eq!(of(b"/x"), r#"{"version":1,"kind":"log","host":"web1","path":"/x"}"#);
+        let error = of(b"/\xff");
+        assert!(error.starts_with(r#"{"version":1,"kind":"error","host":"web1""#), "{error}");
     }
 }

@@ -134,8 +134,8 @@ impl<'a> Readings<'a> {
             };
             let former = self.former.get(&process.pid).filter(|_| process.pid > 0);
             let former = former.map(|former| StateDrift::FormerRelease {
-                folder: former.folder.clone(),
-                live: former.live.clone(),
+                folder: former.folder.to_string_lossy().into_owned(),
+                live: former.live.to_string_lossy().into_owned(),
             });
             for how in drift.into_iter().chain(former) {
                 program.drift.push(Drift::State { process: process.display_name(), how });

@@ -188,11 +188,9 @@ fn described(drift: &Drift) -> String {
             StateDrift::StoppedByHand => format!("{process} was stopped by hand"),
             StateDrift::NeverStarted => format!("{process} was never started"),
             StateDrift::NotWanted => format!("{process} is loaded, but the inventory has it not"),
-            StateDrift::FormerRelease { folder, live } => format!(
-                "{process} runs in {}, but the live release is {}",
-                folder.display(),
-                live.display()
-            ),
+            StateDrift::FormerRelease { folder, live } => {
+                format!("{process} runs in {folder}, but the live release is {live}")
+            }
         },
     }
 }

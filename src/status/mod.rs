@@ -168,10 +168,10 @@ pub enum StateDrift {
     NotWanted,
     /// It runs a former release.
     FormerRelease {
-        /// Where.
-        folder: PathBuf,
+        /// Where, as far as it can be written: any process can have a folder of any bytes.
+        folder: String,
         /// Where it should.
-        live: PathBuf,
+        live: String,
     },
 }
 

@@ -1,6 +1,7 @@
 //! Statuses of a site that is changed in one way each.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::*;
@@ -226,6 +227,10 @@ fn a_process_of_a_former_release_is_drift() {
         host.oddity(),
         "a.com-w runs in /s/releases/1, but the live release is /s/releases/2"
     );
+    // A folder of any bytes still goes over the wire.
+    let folder = Path::new(std::ffi::OsStr::from_bytes(b"/s/\xff")).to_owned();
+    host.former.insert(42, Former { folder, live: "/s/releases/2".into() });
+    assert!(serde_json::to_string(&host.status()).is_ok());
 }
 
 #[test]
