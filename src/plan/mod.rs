@@ -6,6 +6,7 @@
 mod control;
 mod display;
 mod group;
+mod mask;
 mod planner;
 mod refusal;
 mod remarks;

@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::mask::{diff, holds_secrets};
 use super::{FileChange, GroupAction, GroupChange, Reason, Refusal, SitePlan};
 use crate::desired::FileKind;
 use crate::inventory::Domain;
 use crate::system::files::Entry;
+use crate::system::machine;
 
 /// A [`SitePlan`] for people and machines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,7 +20,8 @@ pub struct PlanView {
     pub site: Domain,
     /// Whether an apply has nothing to do.
     pub empty: bool,
-    /// Digest of everything an apply would do: two plans with the same one do the same.
+    /// Digest of everything an apply would do: two plans with the same one do the same. It is keyed
+    /// with what only the host knows, so that nobody elsewhere can guess values from it.
     pub fingerprint: String,
     /// An interrupted apply that is undone or finished.
     pub interrupted: Option<String>,
@@ -49,9 +52,10 @@ pub struct FileView {
     pub kind: FileKind,
     /// What becomes of it.
     pub change: FileChangeKind,
-    /// SHA-256 of what is there, if anything is.
+    /// SHA-256 of what is there, if anything is. None for a file with environment values on either
+    /// side: short ones could be guessed from it.
     pub before: Option<String>,
-    /// SHA-256 of what will be there, if anything will.
+    /// SHA-256 of what will be there, if anything will. None where `before` is kept back.
     pub after: Option<String>,
     /// Unified diff; values of environment variables are masked.
     pub diff: String,
@@ -146,7 +150,7 @@ impl From<&SitePlan> for PlanView {
             warnings: warnings.clone(),
             refusals: refusals.clone(),
         };
-        view.fingerprint = fingerprint(&view);
+        view.fingerprint = fingerprint(&view, files, machine::key());
         view
     }
 }
@@ -174,6 +178,8 @@ fn group_view(
 fn file_view(path: &std::path::Path, change: &FileChange) -> FileView {
     let FileChange { kind, before, after } = change;
     let after = after.as_ref().map(|file| file.bytes.as_slice());
+    let is_secret = before.bytes().is_some_and(holds_secrets) || after.is_some_and(holds_secrets);
+    let shown = |bytes: Option<&[u8]>| bytes.filter(|_| !is_secret).map(digest);
     FileView {
         path: path.to_owned(),
         kind: *kind,
@@ -184,90 +190,10 @@ fn file_view(path: &std::path::Path, change: &FileChange) -> FileView {
             (entry, Some(after)) if entry.bytes() == Some(after) => FileChangeKind::Permissions,
             (_, Some(_)) => FileChangeKind::Replace,
         },
-        before: before.bytes().map(digest),
-        after: after.map(digest),
+        before: shown(before.bytes()),
+        after: shown(after),
         diff: diff(before.bytes().unwrap_or_default(), after.unwrap_or_default()),
     }
-}
-
-fn diff(before: &[u8], after: &[u8]) -> String {
-    let (before, after) = masked(before, after);
-    similar::TextDiff::from_lines(&before, &after).unified_diff().context_radius(3).to_string()
-}
-
-/// Both texts with the values of `environment=` masked. A value that differs from its like on the
-/// other side is marked on both, so that the diff still shows that it changes.
-fn masked(before: &[u8], after: &[u8]) -> (String, String) {
-    let (before, after) = (String::from_utf8_lossy(before), String::from_utf8_lossy(after));
-    let (old, new) = (environments(&before), environments(&after));
-    let mask = |text: &str, other: &[String], side: &str| {
-        let mut lines = Vec::new();
-        let mut in_environment = false;
-        for line in text.split_inclusive('\n') {
-            let continues = line.starts_with([' ', '\t']) && in_environment;
-            if is_environment(line) || continues {
-                in_environment = true;
-                let same = |value: &String| value == line.trim_end();
-                let changed = !other.is_empty() && !other.iter().any(same);
-                let mark = if changed { format!(" ({side})") } else { String::new() };
-                lines.push(format!("{}{mark}\n", mask_line(line)));
-            } else {
-                in_environment = false;
-                lines.push(line.to_owned());
-            }
-        }
-        lines.concat()
-    };
-    (mask(&before, &new, "before"), mask(&after, &old, "after"))
-}
-
-fn environments(text: &str) -> Vec<String> {
-    text.lines()
-        .filter(|line| is_environment(line))
-        .map(|line| line.trim_end().to_owned())
-        .collect()
-}
-
-fn is_environment(line: &str) -> bool {
-    let key = line.split(['=', ':']).next().unwrap_or_default();
-    key.trim().eq_ignore_ascii_case("environment")
-}
-
-/// `environment=A='***',B='***'`: the names stay, as far as they can be told from values safely.
-fn mask_line(line: &str) -> String {
-    let Some((key, value)) = line.split_once(['=', ':']) else { return "***".to_owned() };
-    if !is_environment(line) {
-        return " ***".to_owned();
-    }
-    let names = environment_names(value);
-    match names {
-        Some(names) => {
-            let shown: Vec<String> = names.iter().map(|name| format!("{name}='***'")).collect();
-            format!("{key}={}", shown.join(","))
-        }
-        None => format!("{key}=***"),
-    }
-}
-
-/// The names in `A='x',B="y"` as we write it; anything else is masked whole.
-fn environment_names(value: &str) -> Option<Vec<&str>> {
-    let mut names = Vec::new();
-    let mut rest = value.trim();
-    while !rest.is_empty() {
-        let (name, after) = rest.split_once('=')?;
-        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-            return None;
-        }
-        let quote = after.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
-        let (_, behind) = after[1..].split_once(quote)?;
-        names.push(name);
-        rest = match behind.strip_prefix(',') {
-            Some(more) => more,
-            None if behind.is_empty() => "",
-            None => return None,
-        };
-    }
-    Some(names)
 }
 
 fn digest(bytes: &[u8]) -> String {
@@ -283,33 +209,69 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Of what is done alone: who else has pending changes may vary between showing and applying.
-fn fingerprint(view: &PlanView) -> String {
-    let PlanView { site, interrupted, folders, files, groups, refusals, .. } = view;
-    let what = (site, interrupted, folders, files, groups, refusals);
+fn fingerprint(view: &PlanView, files: &BTreeMap<PathBuf, FileChange>, key: &[u8]) -> String {
+    let bytes: Vec<_> = files
+        .values()
+        .map(|FileChange { before, after, .. }| {
+            (before.bytes().map(digest), after.as_ref().map(|file| digest(&file.bytes)))
+        })
+        .collect();
+    let PlanView { site, interrupted, folders, groups, refusals, .. } = view;
+    let what = (site, interrupted, folders, &view.files, groups, refusals, bytes);
     let text = serde_json::to_vec(&what).unwrap_or_default();
-    digest(&text)[..16].to_owned()
+    let keyed = Sha256::new().chain_update(Sha256::digest(key)).chain_update(text).finalize();
+    hex(&keyed)[..16].to_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::desired::DesiredFile;
 
-    #[test]
-    fn environment_values_never_reach_a_diff_and_a_change_of_one_still_shows() {
-        let before = b"command=x\nenvironment=KEY='hunter2',URL='a=b,c'\n";
-        let after = b"command=x\nenvironment=KEY='hunter3',URL='a=b,c'\n";
-        let diff = diff(before, after);
-        assert!(!diff.contains("hunter"), "{diff}");
-        assert!(diff.contains("-environment=KEY='***',URL='***' (before)"), "{diff}");
-        assert!(diff.contains("+environment=KEY='***',URL='***' (after)"), "{diff}");
+    fn change(after: &str) -> FileChange {
+        let file = DesiredFile { kind: FileKind::Supervisor, bytes: after.into(), secret: true };
+        FileChange { kind: FileKind::Supervisor, before: Entry::Absent, after: Some(file) }
     }
 
     #[test]
-    fn an_environment_somebody_else_wrote_is_masked_whole() {
-        for line in ["environment = A=x y,B=secret", "ENVIRONMENT: A=secret", "environment=secret"]
-        {
-            let shown = diff(format!("{line}\n  C='secret'\n").as_bytes(), b"");
-            assert!(!shown.contains("secret"), "{shown}");
-        }
+    fn what_holds_environment_values_is_shown_without_its_digests() {
+        let view = |text: &str| file_view(std::path::Path::new("/x"), &change(text));
+        assert_eq!(view("environment=A='hunter2'\n").after, None);
+        assert_eq!(view("[program:x]\n").after, Some(digest(b"[program:x]\n")));
+        let mut removed = change("");
+        removed.before =
+            Entry::Link { target: "y".into(), content: Some(b"environment=A='x'\n".to_vec()) };
+        let view = file_view(std::path::Path::new("/x"), &removed);
+        assert_eq!((view.before, view.after), (None, None));
+    }
+
+    #[test]
+    fn a_fingerprint_is_of_the_values_and_of_this_machine() {
+        let of = |text: &str, key: &[u8]| {
+            let plan = SitePlan {
+                domain: Domain::try_from("a.com".to_owned()).unwrap(),
+                files: BTreeMap::from([("/x".into(), change(text))]),
+                folders: Vec::new(),
+                groups: BTreeMap::new(),
+                ran: BTreeMap::new(),
+                stopped: BTreeMap::new(),
+                unseen: BTreeMap::new(),
+                unchanged: Vec::new(),
+                interrupted: None,
+                notes: Vec::new(),
+                warnings: Vec::new(),
+                refusals: Vec::new(),
+            };
+            let view = PlanView::from(&plan);
+            (fingerprint(&view, &plan.files, key), view)
+        };
+        let ((first, shown), (other, changed)) =
+            (of("environment=A='1'\n", b"key"), of("environment=A='2'\n", b"key"));
+        assert_eq!(shown.files, changed.files, "nothing of the value is shown");
+        assert_ne!(shown.fingerprint, changed.fingerprint);
+        assert_ne!(first, other);
+        assert_eq!(first, of("environment=A='1'\n", b"key").0);
+        assert_ne!(first, of("environment=A='1'\n", b"another").0);
+        assert_eq!(shown.fingerprint, of("environment=A='1'\n", machine::key()).0);
     }
 }

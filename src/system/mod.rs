@@ -1,10 +1,11 @@
-//! The other edges of the house: files, users, the clock and interruption. Imports nothing of ours.
+//! The other edges of the house: files, users, the clock, interruption, what machine it is. Imports nothing of ours.
 
 pub mod clock;
 pub mod files;
 pub mod follow;
 pub mod handover;
 pub mod interrupt;
+pub mod machine;
 pub mod process;
 pub mod users;
 

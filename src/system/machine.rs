@@ -1,0 +1,25 @@
+//! What tells this machine from all others.
+
+use std::sync::LazyLock;
+
+/// A key that is this machine's until it is started anew, and that nobody elsewhere can guess: its
+/// `machine-id` and the number of its start, both random. It is never shown, only hashed with.
+#[expect(clippy::disallowed_methods, reason = "an edge: reads who this machine is")]
+pub fn key() -> &'static [u8] {
+    static KEY: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        let sources = ["/etc/machine-id", "/proc/sys/kernel/random/boot_id"];
+        sources.iter().filter_map(|path| std::fs::read(path).ok()).flatten().collect()
+    });
+    &KEY
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_has_a_key_that_is_long_enough_and_stays() {
+        assert!(key().len() >= 32, "{} bytes", key().len());
+        assert_eq!(key(), key());
+    }
+}
