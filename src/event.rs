@@ -51,13 +51,6 @@ pub enum Event {
     Alive,
     /// A server is being set up.
     Setup(Progress),
-    /// Something a person should know, which stops nothing.
-    Note {
-        /// Whose.
-        site: Domain,
-        /// In words.
-        text: String,
-    },
     /// Something a person should see to, which stops nothing.
     Warning {
         /// Whose.

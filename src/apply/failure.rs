@@ -16,6 +16,7 @@ pub struct ApplyError {
     /// Where.
     pub at: FailedAt,
     /// What, with causes and hints.
+    #[serde(flatten)]
     pub error: CommandError,
 }
 
@@ -54,7 +55,7 @@ impl Unanswered {
 
 /// The points at which an apply can fail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(tag = "point", content = "path", rename_all = "snake_case")]
 pub enum FailedAt {
     /// Taking the lock, reading the host, or refused by the plan.
     Start,
@@ -96,4 +97,23 @@ pub(super) fn with_rest_left(mut failed: ApplyError, left: &[String]) -> ApplyEr
         failed.error.causes.push(text);
     }
     failed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_has_the_shape_of_all_errors_and_says_at_which_point() {
+        for (at, point) in [
+            (FailedAt::Write("/etc/x".into()), r#"{"point":"write","path":"/etc/x"}"#),
+            (FailedAt::Reread, r#"{"point":"reread"}"#),
+        ] {
+            let error = ApplyError::new(at, CommandError::refused("no").because("full").hint("df"));
+            let text = serde_json::to_string(&error).unwrap();
+            let shape = r#""kind":"refused","message":"no","causes":["full"],"hints":["df"]"#;
+            assert_eq!(text, format!(r#"{{"at":{point},{shape}}}"#));
+            assert_eq!(serde_json::from_str::<ApplyError>(&text).unwrap(), error);
+        }
+    }
 }

@@ -51,7 +51,8 @@ pub enum Outcome {
     Stuck {
         /// Why.
         cause: ApplyError,
-        /// What could not be put back, each with its path or program.
+        /// What could not be put back, each with its path or program. Empty if there was nothing
+        /// to put back: everything is as wanted, and only our own records are not.
         undo_errors: Vec<String>,
     },
     /// It was interrupted while processes were stopping; the next apply finishes it.
@@ -105,25 +106,31 @@ impl SiteReport {
 
     /// The failure, if it is one.
     pub fn failure(&self) -> Option<CommandError> {
-        let (cause, kind) = match &self.outcome {
-            Outcome::Unchanged | Outcome::Applied { .. } => return None,
-            Outcome::Refused { cause } => (cause, cause.error.kind),
-            Outcome::RolledBack { cause } if cause.at == FailedAt::Interrupted => {
-                (cause, ErrorKind::Interrupted)
-            }
-            Outcome::RolledBack { cause } => (cause, ErrorKind::RolledBack),
-            Outcome::Kept { cause } => (cause, ErrorKind::Stuck),
-            Outcome::Stuck { cause, .. } => (cause, ErrorKind::Stuck),
-            Outcome::Interrupted { cause } => (cause, ErrorKind::Interrupted),
-        };
-        let mut error = cause.error.clone().of_kind(kind);
-        if let Outcome::Stuck { undo_errors, .. } = &self.outcome {
-            error.hints.push(format!("could not be put back: {}", undo_errors.join("; ")));
-            error.hints.push(format!(
-                "mend that, then run it again: supervisor-sync apply --site {}",
-                self.site
-            ));
-        }
-        Some(error)
+        failure_of(&self.site, &self.outcome)
     }
+}
+
+/// How this ended, if it is a failure.
+pub(super) fn failure_of(site: &Domain, outcome: &Outcome) -> Option<CommandError> {
+    let (cause, kind) = match outcome {
+        Outcome::Unchanged | Outcome::Applied { .. } => return None,
+        Outcome::Refused { cause } => (cause, cause.error.kind),
+        Outcome::RolledBack { cause } if cause.at == FailedAt::Interrupted => {
+            (cause, ErrorKind::Interrupted)
+        }
+        Outcome::RolledBack { cause } => (cause, ErrorKind::RolledBack),
+        Outcome::Kept { cause } => (cause, ErrorKind::Stuck),
+        Outcome::Stuck { cause, .. } => (cause, ErrorKind::Stuck),
+        Outcome::Interrupted { cause } => (cause, ErrorKind::Interrupted),
+    };
+    let mut error = cause.error.clone().of_kind(kind);
+    if let Outcome::Stuck { undo_errors, .. } = outcome {
+        if !undo_errors.is_empty() {
+            error.hints.push(format!("could not be put back: {}", undo_errors.join("; ")));
+        }
+        error
+            .hints
+            .push(format!("mend that, then run it again: supervisor-sync apply --site {}", site));
+    }
+    Some(error)
 }

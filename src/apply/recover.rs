@@ -36,23 +36,19 @@ impl Doors<'_> {
     ) -> Outcome {
         let (files, state, site) = (self.files, self.state, &desired.domain);
         self.step(site, Step::Commit);
-        let failed = |error, what: &str| Outcome::Stuck {
-            cause: ApplyError::new(FailedAt::State, error),
-            undo_errors: vec![format!("files and programs are as wanted, but {what}")],
-        };
         if !options.record {
             return match state.close_undone(files, site, journal.former.as_deref()) {
                 Ok(()) => Outcome::Applied { revision: None },
-                Err(error) => failed(error, "the journal is still there"),
+                Err(error) => not_recorded(error, "the journal is still there"),
             };
         }
         let number = match state.commit(files, desired, journal.origin.clone()) {
             Ok(number) => number,
-            Err(error) => return failed(error, "the revision is not recorded"),
+            Err(error) => return not_recorded(error, "the revision is not recorded"),
         };
         match state.close(files, site, JournalPhase::Groups) {
             Ok(()) => Outcome::Applied { revision: Some(number) },
-            Err(error) => failed(error, "the journal is still there"),
+            Err(error) => not_recorded(error, "the journal is still there"),
         }
     }
 
@@ -122,6 +118,12 @@ impl Doors<'_> {
         let failed = watches.iter().filter(|watch| !watch.runs());
         failed.map(|watch| format!("{} does not run again", watch.shown())).collect()
     }
+}
+
+/// Everything was done, but our own records do not say so.
+fn not_recorded(error: CommandError, what: &str) -> Outcome {
+    let error = error.hint(format!("files and programs are as wanted, but {what}"));
+    Outcome::Stuck { cause: ApplyError::new(FailedAt::State, error), undo_errors: Vec::new() }
 }
 
 /// A process that ran before and is to run again.
@@ -232,4 +234,23 @@ fn recover_site(
         return Err(error.hint("mend that, then run the same command again"));
     }
     doors.state.close_undone(doors.files, site, rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_only_not_recorded_was_not_to_be_put_back() {
+        let error = CommandError::refused("cannot write /s/revisions/2.json");
+        let outcome = not_recorded(error, "the revision is not recorded");
+        let site = Domain::try_from("a.com".to_owned()).unwrap();
+        let text = super::super::outcome::failure_of(&site, &outcome).unwrap().to_string();
+        assert_eq!(
+            text,
+            "cannot write /s/revisions/2.json\n\
+             Hint: files and programs are as wanted, but the revision is not recorded\n\
+             Hint: mend that, then run it again: supervisor-sync apply --site a.com"
+        );
+    }
 }

@@ -13,6 +13,7 @@ use crate::desired::DesiredGroup;
 use crate::error::CommandError;
 use crate::event::{Event, ProcessChange, Step, Waited, WaitingFor};
 use crate::inventory::{Autorestart, Domain};
+use crate::plan::harmless;
 use crate::supervisord::{ProcessInfo, ProcessState, display_name};
 use crate::system::files::Files;
 
@@ -258,12 +259,7 @@ fn last_lines(files: &dyn Files, path: &Path) -> Vec<String> {
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<&str> = text.lines().collect();
     let first = lines.len().saturating_sub(LOG_LINES);
-    lines[first..].iter().map(|line| printable(line)).collect()
-}
-
-/// A program may log escape sequences; a terminal must not obey them.
-fn printable(line: &str) -> String {
-    line.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+    lines[first..].iter().map(|line| harmless(line)).collect()
 }
 
 fn lost(site: &Domain, error: &Unanswered) -> ApplyError {

@@ -130,7 +130,7 @@ pub(super) fn show(
         if several {
             screen.print(&format!("{}:\n", named(&hosts)));
         }
-        screen.print(&text);
+        screen.print_painted(&text);
     }
     let mut all = planned.iter().flat_map(|(_, sites)| sites);
     all.any(|site| site.plan.as_ref().is_ok_and(|plan| !plan.empty))

@@ -62,7 +62,7 @@ impl Context {
                 screen.document("problems", None, &problems);
             } else {
                 let coloured = screen.colour() == crate::plan::Colour::Ansi;
-                screen.complain(&problems.render(coloured));
+                screen.complain_painted(&problems.render(coloured));
             }
             problems.refusal()
         })

@@ -68,7 +68,7 @@ pub(super) fn run(
                 Ok(status) => {
                     not_as_wanted |= !status.is_fine();
                     let text = status.text(detail, screen.colour());
-                    screen.print(&text);
+                    screen.print_painted(&text);
                 }
                 Err(error) => unanswered.tell(name, error, screen),
             }

@@ -1,11 +1,13 @@
 //! A plan as text: the same for plan, apply, rollback and a fleet.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
 
 use super::view::FileChangeKind;
-use super::{FileView, GroupAction, GroupView, PlanView, Reason, Refusal};
+use super::{FileView, GroupAction, GroupView, PlanView, Reason};
+use super::{harmless, harmless_lines};
 use crate::desired::FileKind;
 
 /// Whether text carries colour.
@@ -38,10 +40,10 @@ impl PlanView {
         let mut text = String::new();
         let _ = writeln!(text, "{}", colour.paint(STRONG, &format!("Site {}", self.site)));
         if let Some(interrupted) = &self.interrupted {
-            let _ = writeln!(text, "  {} {interrupted}", colour.paint(CHANGE, "!"));
+            let _ = writeln!(text, "  {} {}", colour.paint(CHANGE, "!"), harmless(interrupted));
         }
         for folder in &self.folders {
-            let _ = writeln!(text, "  {} {}/", colour.paint(ADD, "+"), folder.display());
+            let _ = writeln!(text, "  {} {}/", colour.paint(ADD, "+"), shown(folder));
         }
         for file in &self.files {
             write_file(&mut text, file, colour);
@@ -56,14 +58,20 @@ impl PlanView {
 
     fn write_remarks(&self, text: &mut String, colour: Colour) {
         for note in &self.notes {
-            let _ = writeln!(text, "  {}", colour.paint(QUIET, &format!("note: {note}")));
+            let _ = writeln!(
+                text,
+                "  {}",
+                colour.paint(QUIET, &format!("note: {}", harmless_lines(note)))
+            );
         }
         for warning in &self.warnings {
+            let warning = harmless_lines(warning);
             let _ = writeln!(text, "  {} {warning}", colour.paint(CHANGE, "warning:"));
         }
         for refusal in &self.refusals {
-            let _ = writeln!(text, "  {} {}", colour.paint(REMOVE, "refused:"), refusal.message());
-            let _ = writeln!(text, "    hint: {}", refusal.hint());
+            let message = harmless_lines(&refusal.message());
+            let _ = writeln!(text, "  {} {message}", colour.paint(REMOVE, "refused:"));
+            let _ = writeln!(text, "    hint: {}", harmless_lines(&refusal.hint()));
         }
     }
 
@@ -108,11 +116,8 @@ impl PlanView {
     }
 }
 
-impl Refusal {
-    /// The refusal and its hint, as an error has them.
-    pub fn text(&self) -> String {
-        format!("{}\nHint: {}", self.message(), self.hint())
-    }
+fn shown(path: &Path) -> String {
+    harmless(&path.display().to_string())
 }
 
 fn starts(group: &GroupView) -> bool {
@@ -159,10 +164,10 @@ fn write_file(text: &mut String, file: &FileView, colour: Colour) {
     let whole = matches!(file.change, FileChangeKind::Create | FileChangeKind::Remove);
     if whole && file.kind == FileKind::Logrotate {
         // Always the same lines but for the log's name: its companion above tells the program.
-        let _ = writeln!(text, "  {} {}", colour.paint(style, sign), file.path.display());
+        let _ = writeln!(text, "  {} {}", colour.paint(style, sign), shown(&file.path));
         return;
     }
-    let _ = writeln!(text, "  {} {}{remark}", colour.paint(style, sign), file.path.display());
+    let _ = writeln!(text, "  {} {}{remark}", colour.paint(style, sign), shown(&file.path));
     for line in file.diff.lines().filter(|line| !(whole && line.starts_with("@@"))) {
         let style = match line.chars().next() {
             Some('+') => ADD,
@@ -170,7 +175,7 @@ fn write_file(text: &mut String, file: &FileView, colour: Colour) {
             Some('@') => QUIET,
             _ => Style::new(),
         };
-        let _ = writeln!(text, "      {}", colour.paint(style, line));
+        let _ = writeln!(text, "      {}", colour.paint(style, &harmless(line)));
     }
 }
 
@@ -213,12 +218,13 @@ fn write_group(text: &mut String, group: &GroupView, colour: Colour) {
         text,
         "  {} {}: {verb}, {}{processes}",
         colour.paint(style, sign),
-        group.group,
-        because(&group.reason)
+        harmless(&group.group),
+        harmless(&because(&group.reason))
     );
     if matches!(group.action, GroupAction::Replace { .. } | GroupAction::Restart { .. }) {
         for process in group.stopped_processes() {
             let by_hand = if group.autostart { ", as it was by hand" } else { "" };
+            let process = harmless(&process);
             let _ = writeln!(text, "      {process} stays stopped{by_hand}");
         }
     }

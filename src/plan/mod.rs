@@ -6,6 +6,7 @@
 mod control;
 mod display;
 mod group;
+mod harmless;
 mod mask;
 mod planner;
 mod refusal;
@@ -24,6 +25,7 @@ use crate::system::files::Entry;
 
 pub use control::{Control, plan_control};
 pub use display::Colour;
+pub use harmless::{harmless, harmless_lines};
 pub use planner::plan_site;
 pub use refusal::{Override, Refusal};
 pub use view::{FileView, GroupView, PlanView};

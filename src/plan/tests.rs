@@ -410,6 +410,18 @@ fn a_file_newer_than_what_runs_and_one_that_is_not_loaded() {
 }
 
 #[test]
+fn a_terminal_obeys_nothing_that_a_host_says() {
+    let mut view = PlanView::from(&Model::of(vec![program("w")]).plan());
+    view.interrupted = Some("apply by \u{1b}]0;x\u{7}".to_owned());
+    view.folders = vec!["/a\u{1b}[2J".into()];
+    view.warnings = vec!["one\ntwo\r\u{9b}2J".to_owned()];
+    view.notes = vec!["\u{1b}[31mred\u{8}".to_owned()];
+    let text = view.text(Colour::Plain);
+    assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
+    assert!(text.contains("one\ntwo"), "{text:?}");
+}
+
+#[test]
 fn stopped_by_hand_whole_and_in_part() {
     let mut model = Model::of(vec![program("whole"), scaled("part", 2)]);
     model.state("a.com-whole", ProcessState::Stopped);
@@ -740,7 +752,7 @@ fn a_configuration_that_somebody_else_has_broken() {
         model.daemon.reread = Err(broken_by(&theirs));
     });
     let refusals = model.plan().refusals;
-    insta::assert_snapshot!(refusals[0].text(), @r"
+    insta::assert_snapshot!(format!("{}\nHint: {}", refusals[0].message(), refusals[0].hint()), @r"
     supervisord's configuration is already broken by /etc/supervisor/conf.d/theirs.conf: CANT_REREAD: File contains no section headers. file: '/etc/supervisor/conf.d/theirs.conf', line: 1
     Hint: repair or move away /etc/supervisor/conf.d/theirs.conf, then try again
     ");

@@ -17,7 +17,7 @@ pub use environment::{Environment, Perms};
 use crate::apply::{ApplyOptions, Outcome, SiteReport};
 use crate::error::CommandError;
 use crate::host::{ApplyRequest, Goal, Reply, Request, Target};
-use crate::plan::{GroupAction, GroupView, PlanOptions, Reason};
+use crate::plan::{GroupAction, GroupView, PlanOptions, PlanView, Reason, harmless_lines};
 
 /// Which of the two playbooks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,11 +44,11 @@ impl<'a> Output<'a> {
 
     /// A broken pipe must not stop a sync half-way: what cannot be written is dropped.
     fn arrow(&mut self, text: &str) {
-        let _ = writeln!(self.stdout, "→ {text}");
+        let _ = writeln!(self.stdout, "→ {}", harmless_lines(text));
     }
 
     fn warn(&mut self, text: &str) {
-        self.warnings.push(text.to_owned());
+        self.warnings.push(harmless_lines(text));
     }
 
     fn tell_warnings(&mut self) {
@@ -58,9 +58,9 @@ impl<'a> Output<'a> {
     }
 
     fn fail(&mut self, first_line: &str, rest: &[String]) -> Failed {
-        let _ = writeln!(self.stderr, "Error: {first_line}");
+        let _ = writeln!(self.stderr, "Error: {}", harmless_lines(first_line));
         for line in rest {
-            let _ = writeln!(self.stderr, "{line}");
+            let _ = writeln!(self.stderr, "{}", harmless_lines(line));
         }
         self.tell_warnings();
         Failed
@@ -168,7 +168,21 @@ fn restart(environment: &Environment, host: &mut dyn Target, output: &mut Output
     if !failed.is_empty() {
         output.warn(&format!("{} supervisor program(s) failed to restart", failed.len()));
     }
-    format!("status: success\nsupervisors_restarted: {}\n", programs.len() - failed.len())
+    let stays = |program: &&String| {
+        report.as_ref().is_ok_and(|report| stays_stopped(&report.plan, program))
+    };
+    let restarted = programs.iter().filter(|p| !failed.contains(p) && !stays(p)).count();
+    format!("status: success\nsupervisors_restarted: {restarted}\n")
+}
+
+/// Whether a person had stopped the whole program: then a restart leaves it so.
+fn stays_stopped(plan: &PlanView, program: &str) -> bool {
+    let left = |view: &GroupView| {
+        view.group == program
+            && view.action == GroupAction::Leave
+            && view.reason == Reason::StoppedByHand
+    };
+    plan.groups.iter().any(left) || plan.stopped.iter().any(|group| group == program)
 }
 
 fn restart_failed(report: &SiteReport, program: &str) -> bool {

@@ -30,7 +30,6 @@ pub fn describe(event: &Event) -> Vec<Line> {
             ProcessChange::Healthy => one(format!("{name}: healthy")),
         },
         Event::Setup(progress) => one(harmless(&progress.text())),
-        Event::Note { text, .. } => one(format!("Note: {text}")),
         Event::Warning { text, .. } => vec![Line::Warning(text.clone())],
     }
 }

@@ -8,7 +8,7 @@ use super::describe::{Line, describe};
 use crate::apply::ProgramTrouble;
 use crate::error::CommandError;
 use crate::event::Event;
-use crate::plan::Colour;
+use crate::plan::{Colour, harmless_lines};
 
 /// For whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,8 +73,13 @@ impl Screen {
         self.colour
     }
 
-    /// A result for people.
+    /// A result for people. Whatever a terminal would obey is taken out of it.
     pub fn print(&mut self, text: &str) {
+        self.print_painted(&harmless_lines(text));
+    }
+
+    /// A result that carries colour: what comes from a host was made harmless before.
+    pub fn print_painted(&mut self, text: &str) {
         let _ = self.try_print(text);
     }
 
@@ -125,14 +130,13 @@ impl Screen {
             if named {
                 self.print(&format!("{prefix}\n"));
             }
-            self.print(&plan.text(self.colour));
+            self.print_painted(&plan.text(self.colour));
         }
         for line in describe(event) {
-            let text = match line {
+            self.complain(&match line {
                 Line::Progress(text) => format!("{prefix}→ {text}"),
                 Line::Warning(text) => format!("{prefix}Warning: {text}"),
-            };
-            let _ = writeln!(std::io::stderr(), "{text}");
+            });
         }
     }
 
@@ -141,12 +145,17 @@ impl Screen {
         self.document("error", host, error);
         if self.mode == Mode::Text {
             let prefix = host.map_or(String::new(), |host| format!("{host}: "));
-            let _ = writeln!(std::io::stderr(), "{prefix}Error: {error}");
+            self.complain(&format!("{prefix}Error: {error}"));
         }
     }
 
-    /// Something long for people, on stderr.
+    /// Something long for people, on stderr. Whatever a terminal would obey is taken out of it.
     pub fn complain(&mut self, text: &str) {
+        self.complain_painted(&harmless_lines(text));
+    }
+
+    /// The same with colour, for what comes from no host.
+    pub fn complain_painted(&mut self, text: &str) {
         if self.mode == Mode::Text {
             let _ = writeln!(std::io::stderr(), "{text}");
         }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::{Origin, StateDir};
 use crate::error::{CommandError, ErrorKind};
 use crate::system::clock::Clock;
+use crate::system::users;
 
 /// A plan that looks whether somebody holds the lock has it for a moment itself.
 const SHORTEST_PATIENCE: Duration = Duration::from_millis(200);
@@ -42,6 +43,13 @@ pub enum LockError {
         /// The lock file.
         path: PathBuf,
     },
+    /// The state folder is another user's, who could change what is in it.
+    Foreign {
+        /// The state folder.
+        path: PathBuf,
+        /// Whose it is.
+        owner: String,
+    },
     /// The lock file cannot be used.
     Io {
         /// The lock file.
@@ -59,6 +67,16 @@ impl From<LockError> for CommandError {
                 Self::new(ErrorKind::Locked, format!("{who} holds {}", path.display()))
                     .hint("wait for it, or let this run wait: --lock-wait 600")
             }
+            LockError::Foreign { path, owner } => Self::refused(format!(
+                "the state folder {} belongs to {owner}, not to {}",
+                path.display(),
+                users::current()
+            ))
+            .hint(format!(
+                "run it as {owner}, or set paths.state_dir to a folder of your own, or give this \
+                 one to {}: chown -R",
+                users::current()
+            )),
             LockError::Io { path, source } => {
                 Self::refused(format!("cannot lock {}", path.display()))
                     .caused_by(&source)
@@ -81,7 +99,11 @@ impl StateDir {
         let path = self.root.join("lock");
         let io = |source| LockError::Io { path: path.clone(), source };
         std::fs::create_dir_all(&self.root).map_err(io)?;
-        restrict(&self.root).map_err(io)?;
+        let owner = restrict(&self.root).map_err(io)?;
+        if owner != users::current_uid() {
+            let owner = users::name_of(owner);
+            return Err(LockError::Foreign { path: self.root.clone(), owner });
+        }
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -127,13 +149,15 @@ impl StateDir {
     }
 }
 
-/// Nobody else may read the state: it holds environment values.
-fn restrict(root: &std::path::Path) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    if std::fs::metadata(root)?.permissions().mode() & 0o077 != 0 {
+/// Nobody else may read the state: it holds environment values. Returns whose it is; another's is
+/// left as it is.
+fn restrict(root: &std::path::Path) -> std::io::Result<u32> {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let folder = std::fs::metadata(root)?;
+    if folder.uid() == users::current_uid() && folder.mode() & 0o077 != 0 {
         std::fs::set_permissions(root, std::fs::Permissions::from_mode(0o700))?;
     }
-    Ok(())
+    Ok(folder.uid())
 }
 
 fn holder(file: &mut File) -> Option<Origin> {
@@ -179,5 +203,25 @@ mod tests {
         drop(first);
         assert_eq!(state.held_by(), None);
         assert!(state.lock(&origin, Duration::ZERO, &clock, &mut |_| {}).is_ok());
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "gives a folder away")]
+    fn a_state_folder_of_another_user_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateDir::new(&Paths::default(), folder.path());
+        std::fs::create_dir_all(&state.root).unwrap();
+        if std::os::unix::fs::chown(&state.root, Some(65534), None).is_err() {
+            return; // Only root gives folders away.
+        }
+        let clock = SystemClock::start();
+        let origin =
+            Origin { user: "x".into(), pid: 1, purpose: "apply".into(), at: clock.timestamp() };
+        let Err(error) = state.lock(&origin, Duration::ZERO, &clock, &mut |_| {}) else {
+            panic!("it was taken")
+        };
+        assert!(matches!(error, LockError::Foreign { .. }), "{error:?}");
+        let text = CommandError::from(error).to_string();
+        assert!(text.contains("belongs to nobody, not to root"), "{text}");
     }
 }

@@ -8,7 +8,7 @@ use super::{
     ConfigDrift, Drift, FileDrift, Health, ProcessStatus, ProgramStatus, SiteStatus, StateDrift,
     Wanted,
 };
-use crate::plan::Colour;
+use crate::plan::{Colour, harmless, harmless_lines};
 use crate::supervisord::ProcessState;
 
 /// More programs than this that are fine are counted, not listed.
@@ -35,6 +35,7 @@ impl SiteStatus {
         let mut text = String::new();
         let _ = writeln!(text, "{}", colour.paint(STRONG, &format!("Site {}", self.site)));
         for problem in &self.problems {
+            let problem = harmless_lines(problem);
             let _ = writeln!(text, "  {} {problem}", colour.paint(BAD, "!"));
         }
         let fine = self.programs.iter().filter(|program| program.is_fine()).count();
@@ -50,7 +51,7 @@ impl SiteStatus {
                 writeln!(text, "    {fine} more are fine ({}; --all lists them)", self.counts());
         }
         for note in &self.notes {
-            let _ = writeln!(text, "  note: {note}");
+            let _ = writeln!(text, "  note: {}", harmless_lines(note));
         }
         let _ = writeln!(text, "  {}", self.summary());
         text
@@ -85,15 +86,17 @@ impl ProgramStatus {
             (false, false) => colour.paint(ODD, "~"),
             (false, true) => " ".to_owned(),
         };
-        let line = format!("  {sign} {:width$}  {}", self.program, self.states());
+        let program = harmless(&self.program);
+        let line = format!("  {sign} {program:width$}  {}", self.states());
         let _ = writeln!(text, "{}", line.trim_end());
         for process in &self.processes {
             if let Health::Unhealthy { reason } = &process.health {
-                let _ = writeln!(text, "        {} {reason}", process.process);
+                let line = format!("{} {reason}", process.process);
+                let _ = writeln!(text, "        {}", harmless(&line));
             }
         }
         for drift in &self.drift {
-            let _ = writeln!(text, "        {}", described(drift));
+            let _ = writeln!(text, "        {}", harmless(&described(drift)));
         }
     }
 

@@ -21,15 +21,12 @@ pub struct User {
 /// Finds a user by name; `None` if there is none.
 #[expect(clippy::disallowed_methods, reason = "an edge: reads the account database")]
 pub fn find(name: &str) -> io::Result<Option<User>> {
-    let accounts = std::fs::read_to_string("/etc/passwd")?;
-    if let Some(user) = accounts.lines().filter_map(parse).find(|user| user.name == name) {
+    let accounts = std::fs::read("/etc/passwd")?;
+    if let Some(user) = users(&accounts).into_iter().find(|user| user.name == name) {
         return Ok(Some(user));
     }
     match Command::new("getent").args(["passwd", "--", name]).stdin(Stdio::null()).output() {
-        Ok(output) => Ok(String::from_utf8_lossy(&output.stdout)
-            .lines()
-            .filter_map(parse)
-            .find(|user| user.name == name)),
+        Ok(output) => Ok(users(&output.stdout).into_iter().find(|user| user.name == name)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
@@ -38,9 +35,9 @@ pub fn find(name: &str) -> io::Result<Option<User>> {
 /// The name of the user with this id, or the id itself.
 #[expect(clippy::disallowed_methods, reason = "an edge: reads the account database")]
 pub fn name_of(uid: u32) -> String {
-    std::fs::read_to_string("/etc/passwd")
+    std::fs::read("/etc/passwd")
         .ok()
-        .and_then(|accounts| accounts.lines().filter_map(parse).find(|user| user.uid == uid))
+        .and_then(|accounts| users(&accounts).into_iter().find(|user| user.uid == uid))
         .map_or_else(|| uid.to_string(), |user| user.name)
 }
 
@@ -65,6 +62,11 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
+/// The users of an account file. Somebody's full name may be in any encoding.
+fn users(accounts: &[u8]) -> Vec<User> {
+    String::from_utf8_lossy(accounts).lines().filter_map(parse).collect()
+}
+
 fn parse(line: &str) -> Option<User> {
     let mut fields = line.split(':');
     let name = fields.next()?.to_owned();
@@ -82,5 +84,12 @@ mod tests {
         assert_eq!(find("root").unwrap().unwrap().uid, 0);
         assert_eq!(find("no-such-user-here").unwrap(), None);
         assert_eq!(name_of(0), "root");
+    }
+
+    #[test]
+    fn a_name_that_is_no_utf_8_hides_nobody() {
+        let accounts = b"jm:x:7:8:J\xf6rg:/home/jm:/bin/sh\nx:x:9:9::/:/bin/sh\n";
+        let found: Vec<_> = users(accounts).into_iter().map(|user| (user.name, user.uid)).collect();
+        assert_eq!(found, [("jm".to_owned(), 7), ("x".to_owned(), 9)]);
     }
 }

@@ -42,7 +42,8 @@ fn only_a_yes_applies() {
     for no in ["n\n", "\n", "yess\n"] {
         let Some((running, keyboard)) = apply_on_terminal(&host) else { return };
         assert!(running.stdout().contains("+ a.com-w: start, it is new"), "{}", running.stdout());
-        answer(running, keyboard, no).ended(0);
+        // What follows in a script must not take it for applied.
+        answer(running, keyboard, no).ended(1);
         before.assert_same(&host.snapshot());
     }
     let Some((running, keyboard)) = apply_on_terminal(&host) else { return };

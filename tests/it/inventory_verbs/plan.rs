@@ -107,7 +107,7 @@ fn another_machine_or_a_supervisord_that_is_down_is_told_with_a_hint() {
     }
     let json = host.run(&["apply", "--yes", "--json"]).ended(1);
     let applied = document(&json, "applied");
-    assert!(applied["sites"][0]["error"].is_object(), "{applied}");
+    assert!(applied["sites"][0]["error"]["message"].is_string(), "{applied}");
     let run = host.run(&["plan", "--json"]).ended(1);
     assert!(!super::documents(&run).is_empty());
 }

@@ -106,7 +106,11 @@ fn sudo_does_what_root_does_and_a_refusal_prints_the_line_that_allows_it() {
     assert!(refused.first_line().starts_with("Error: "), "{}", refused.stderr);
     before.assert_same(&host.snapshot());
     let rule = format!("{} ALL=(root) NOPASSWD: {} agent", user.name, binary.display());
-    assert!(refused.stderr.contains(&rule), "{}", refused.stderr);
+    // Never a rule for a program in a folder that others may write to.
+    let installed = "/usr/local/bin/supervisor-sync";
+    let advised = format!("{} ALL=(root) NOPASSWD: {installed} agent", user.name);
+    assert!(refused.stderr.contains(&advised), "{}", refused.stderr);
+    assert!(!refused.stderr.contains(&rule), "{}", refused.stderr);
     let warned = playbook("restart", &programs(&["w"])).ended(0);
     assert!(warned.stderr.contains("Warning: Failed to restart a.com-w\n"), "{}", warned.stderr);
 

@@ -69,6 +69,22 @@ fn each_process_is_restarted_exactly_once_and_runs_the_new_release() {
 }
 
 #[test]
+fn a_program_that_stays_stopped_by_hand_is_not_counted_as_restarted() {
+    let Some(host) = Host::start() else { return };
+    let site = host.deploy("a.com");
+    for name in ["good", "halted"] {
+        site.worker(name);
+    }
+    let array = programs(&["good", "halted"]);
+    host.sync("a.com", &array).ended(0);
+    host.wait_running(&["a.com-good:a.com-good", "a.com-halted:a.com-halted"]);
+    host.stop_by_hand("a.com-halted:a.com-halted");
+    assert_eq!(restart(&host, &array).stderr, "");
+    assert_eq!(host.starts("a.com-halted").len(), 1);
+    assert_eq!(host.result().unwrap(), "status: success\nsupervisors_restarted: 1\n");
+}
+
+#[test]
 fn a_program_that_fails_to_restart_is_a_warning_and_the_others_are_restarted() {
     let Some(host) = Host::start() else { return };
     let site = host.deploy("a.com");

@@ -1,4 +1,4 @@
-//! Text of programs for a terminal, which must not obey it.
+//! Text of hosts and programs for a terminal, which must not obey it.
 
 /// Colours and other complete escape sequences are left out; any other control character, and what
 /// turns the direction of text, is shown as U+FFFD.
@@ -15,6 +15,12 @@ pub fn harmless(text: &str) -> String {
         rest = rest.get(c.len_utf8()..).unwrap_or_default();
     }
     shown
+}
+
+/// The same line by line: line breaks stay, for text that we have put together from lines.
+pub fn harmless_lines(text: &str) -> String {
+    let lines: Vec<String> = text.split('\n').map(harmless).collect();
+    lines.join("\n")
 }
 
 /// What stands behind a control sequence whose beginning was taken off (ECMA-48, 5.4): parameters,
