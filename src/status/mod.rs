@@ -1,6 +1,6 @@
 //! What is wanted beside what runs: states, and every kind of drift between the two. Pure.
 //!
-//! [`assemble`] puts it together from what a plan is made of; [`Looks`] tells from several looks at
+//! [`assemble()`] puts it together from what a plan is made of; [`Looks`] tells from several looks at
 //! supervisord which processes keep being restarted; [`SiteStatus::text`] shows it.
 
 mod assemble;
