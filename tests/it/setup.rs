@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::daemon::{PATIENCE, wait_until};
-use crate::site::{BINARY, Host, Invocation, Run, write_executable};
+use crate::site::{Host, Invocation, Run, write_executable};
 use crate::sshd::{Keyring, Sshd};
 
 const SITES: &str =
@@ -174,7 +174,9 @@ fn through_sudo_it_is_the_same() {
         .run(&["setup"])
         .ended(1)
         .complains("a password is required")
-        .complains(&format!("ALL=(root) NOPASSWD: {BINARY} agent"));
+        // For this binary, or for one in a better place than the folder the tests are built in.
+        .complains("ALL=(root) NOPASSWD: /")
+        .complains("supervisor-sync agent");
 }
 
 #[test]
