@@ -25,7 +25,7 @@ const TICK: Duration = Duration::from_millis(200);
 const WORDS_KEPT: usize = 16 * 1024;
 
 /// How much is said before the hello that is none: banners, not files.
-const LONGEST_NOISE: usize = 1024 * 1024;
+pub(super) const LONGEST_NOISE: usize = 1024 * 1024;
 
 /// How long the child has to end once its input is closed.
 const PARTING: Duration = Duration::from_secs(2);
@@ -234,15 +234,24 @@ impl Conversation {
     fn end(&mut self) -> Option<io::Result<ExitStatus>> {
         self.input = None;
         let mut waited = Duration::ZERO;
-        while self.output.is_some() && waited < PARTING {
-            // What is still said is not wanted, but a child that cannot say it does not end.
+        let mut said = 0;
+        while self.output.is_some() && waited < PARTING && said < LONGEST_NOISE {
+            // What is still said is not wanted, but a child that cannot say it does not end. One
+            // that never stops talking is not waited for.
             self.heard.clear();
             self.searched = 0;
             if !self.turn(&mut &[][..]) {
                 waited += TICK;
             }
+            said += self.heard.len();
         }
-        let ended = self.output.is_none();
+        // A child that has closed its output may live on all the same.
+        let mut ended = self.output.is_none();
+        while ended && matches!(self.child.try_wait(), Ok(None)) {
+            self.turn(&mut &[][..]);
+            waited += TICK;
+            ended = waited < PARTING;
+        }
         if !ended {
             // An error: it has ended by itself meanwhile.
             let _ = self.child.kill();

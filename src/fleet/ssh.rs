@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::conversation::{Conversation, Heard, NoHello, NoReply, Patience};
+use super::conversation::{Conversation, Heard, LONGEST_NOISE, NoHello, NoReply, Patience};
 use super::payload::{Payload, platform};
 use super::refusals::{self, Destination};
 use super::remote::{self, Agent, Said};
@@ -80,16 +80,26 @@ impl SshHost {
         let mut link =
             Conversation::start(&mut self.command(&digest)).map_err(|e| self.no_ssh(&e))?;
         let mut noise = Vec::new();
+        let mut said = 0;
         loop {
-            match link.listen(self.patience()) {
+            let heard = match link.listen(self.patience()) {
+                // A login shell that talks without end is one that never gets to us.
+                Heard::Line(_) if said > LONGEST_NOISE => Heard::TooLong,
+                heard => heard,
+            };
+            match heard {
                 Heard::Line(line) => match remote::said(&line) {
                     Some(Said::Need { platform }) => self.deliver(&mut link, &platform)?,
                     Some(Said::Have(agent)) => return self.greet(link, &agent),
                     Some(Said::Fail { at, words }) => {
                         return Err(refusals::gave_up(&self.to, &at, &words));
                     }
-                    None if noise.len() < 100 => noise.extend((!line.is_empty()).then_some(line)),
-                    None => {}
+                    None => {
+                        said += line.len() + 1;
+                        if noise.len() < 100 && !line.is_empty() {
+                            noise.push(line);
+                        }
+                    }
                 },
                 Heard::Interrupted => return Err(interrupted()),
                 Heard::Silence => return Err(self.silent()),

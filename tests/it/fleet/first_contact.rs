@@ -93,6 +93,20 @@ fn banners_and_chatty_shells_are_passed_over() {
     fleet.run(&["apply", "--yes"]).ended(0).says("applied as revision 1");
 }
 
+/// Neither holds up the command for ever: not a login shell that talks without end, nor one that
+/// says nothing more and stays.
+#[test]
+fn a_shell_that_never_comes_to_the_point_is_given_up() {
+    let Some(fleet) = Fleet::start(&["web1"]) else { return };
+    fleet.write_inventory("");
+    for endless in ["exec yes", "exec >&-; exec sleep 1000"] {
+        fleet.keyring.write_wrapper(&format!("[ \"$1\" = -G ] && exit 0\n{endless}"));
+        let run = fleet.run(&["plan"]);
+        assert_eq!(run.status, 1, "{endless}: {run:?}");
+        assert!(run.stderr.contains("web1"), "{endless}: {}", run.stderr);
+    }
+}
+
 /// A folder with a `uname` that says another CPU, first on the PATH of who logs in.
 fn as_another_cpu(fleet: &mut Fleet) -> std::path::PathBuf {
     let folder = fleet.keyring.path("bin");
