@@ -352,11 +352,11 @@ fn still_running(answers: &[Result<Answer, Fault>]) -> bool {
 }
 
 fn is_up(process: &ProcessInfo) -> bool {
-    matches!(process.state, ProcessState::Starting | ProcessState::Running | ProcessState::Backoff)
+    process.state.is_running()
 }
 
 fn is_down(process: &ProcessInfo) -> bool {
-    !is_up(process) && process.state != ProcessState::Stopping
+    process.state.is_stopped()
 }
 
 fn tell(events: &mut dyn FnMut(Event), site: &Domain, name: String, change: ProcessChange) {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::group::is_up;
 use super::{GroupAction, GroupChange, Reason, SitePlan};
 use crate::actual::{ActualDaemon, ActualSite};
 use crate::desired::{DesiredGroup, DesiredSite};
@@ -28,7 +29,7 @@ pub fn plan_control(
     daemon: &ActualDaemon,
     actual: &ActualSite,
 ) -> SitePlan {
-    let mut plan = without_changes(desired);
+    let mut plan = SitePlan::without_changes(desired.domain.clone());
     // Groups of the last apply that the inventory has no more (fewer separate instances) are still
     // the program's, and stop with it.
     let recorded = actual.record.iter().flat_map(|record| &record.groups);
@@ -67,23 +68,6 @@ pub fn plan_control(
         );
     }
     plan
-}
-
-fn without_changes(desired: &DesiredSite) -> SitePlan {
-    SitePlan {
-        domain: desired.domain.clone(),
-        files: BTreeMap::new(),
-        folders: Vec::new(),
-        groups: BTreeMap::new(),
-        ran: BTreeMap::new(),
-        stopped: BTreeMap::new(),
-        unseen: BTreeMap::new(),
-        unchanged: Vec::new(),
-        interrupted: None,
-        notes: Vec::new(),
-        warnings: Vec::new(),
-        refusals: Vec::new(),
-    }
 }
 
 struct Group<'a> {
@@ -147,10 +131,6 @@ impl Group<'_> {
                 .is_ok_and(|status| self.wanted.exitcodes.contains(&status)),
         }
     }
-}
-
-fn is_up(process: &ProcessInfo) -> bool {
-    process.state.is_running()
 }
 
 #[cfg(test)]

@@ -274,8 +274,8 @@ impl GroupContext<'_> {
     }
 }
 
-fn is_up(process: &ProcessInfo) -> bool {
-    matches!(process.state, ProcessState::Starting | ProcessState::Running | ProcessState::Backoff)
+pub(super) fn is_up(process: &ProcessInfo) -> bool {
+    process.state.is_running()
 }
 
 /// Whether two groups can be of one program, once with one group for all of its processes

@@ -63,6 +63,24 @@ pub struct SitePlan {
 }
 
 impl SitePlan {
+    /// A plan that does nothing to this site yet.
+    fn without_changes(domain: Domain) -> Self {
+        Self {
+            domain,
+            files: BTreeMap::new(),
+            folders: Vec::new(),
+            groups: BTreeMap::new(),
+            ran: BTreeMap::new(),
+            stopped: BTreeMap::new(),
+            unseen: BTreeMap::new(),
+            unchanged: Vec::new(),
+            interrupted: None,
+            notes: Vec::new(),
+            warnings: Vec::new(),
+            refusals: Vec::new(),
+        }
+    }
+
     /// Whether an apply has nothing to do.
     pub fn is_empty(&self) -> bool {
         self.files.is_empty()

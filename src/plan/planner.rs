@@ -18,18 +18,10 @@ pub fn plan_site(
     options: &PlanOptions,
 ) -> SitePlan {
     let mut plan = SitePlan {
-        domain: desired.domain.clone(),
         files: file_changes(desired, actual),
         folders: actual.missing_log_folders.clone(),
-        groups: BTreeMap::new(),
-        ran: BTreeMap::new(),
-        stopped: BTreeMap::new(),
-        unseen: BTreeMap::new(),
-        unchanged: Vec::new(),
         interrupted: interrupted(actual),
-        notes: Vec::new(),
-        warnings: Vec::new(),
-        refusals: Vec::new(),
+        ..SitePlan::without_changes(desired.domain.clone())
     };
     if options.only_processes {
         plan.files.clear();

@@ -249,18 +249,8 @@ mod tests {
     fn a_fingerprint_is_of_the_values_and_of_this_machine() {
         let of = |text: &str, key: &[u8]| {
             let plan = SitePlan {
-                domain: Domain::try_from("a.com".to_owned()).unwrap(),
                 files: BTreeMap::from([("/x".into(), change(text))]),
-                folders: Vec::new(),
-                groups: BTreeMap::new(),
-                ran: BTreeMap::new(),
-                stopped: BTreeMap::new(),
-                unseen: BTreeMap::new(),
-                unchanged: Vec::new(),
-                interrupted: None,
-                notes: Vec::new(),
-                warnings: Vec::new(),
-                refusals: Vec::new(),
+                ..SitePlan::without_changes(Domain::try_from("a.com".to_owned()).unwrap())
             };
             let view = PlanView::from(&plan);
             (fingerprint(&view, &plan.files, key), view)
