@@ -110,30 +110,37 @@ impl Context {
     }
 }
 
-/// The failures of a verb that only looks, for its exit status: on several hosts 6 as soon as some
-/// have answered and some have not.
+/// What came of asking hosts and sites, for the exit status: 6 as soon as some have answered and
+/// some have not.
 #[derive(Debug, Default)]
-pub(super) struct Unanswered {
+pub(super) struct Answers {
+    answered: usize,
     failed: Vec<ErrorKind>,
 }
 
-impl Unanswered {
-    pub(super) fn tell(&mut self, host: &str, error: &CommandError, screen: &mut Screen) {
-        screen.error(Some(host), error);
-        self.failed.push(error.kind);
+impl Answers {
+    /// A host or a site has answered.
+    pub(super) fn count(&mut self) {
+        self.answered += 1;
     }
 
-    /// A host that has answered, and whose failures were told.
-    pub(super) fn count(&mut self, kind: ErrorKind) {
+    /// One has not.
+    pub(super) fn tell(&mut self, host: &str, error: &CommandError, screen: &mut Screen) {
+        screen.error(Some(host), error);
+        self.fail(error.kind);
+    }
+
+    /// One has not, and why was told.
+    pub(super) fn fail(&mut self, kind: ErrorKind) {
         self.failed.push(kind);
     }
 
     /// `None` if each has answered.
-    pub(super) fn exit_status(&self, hosts: usize) -> Option<u8> {
+    pub(super) fn exit_status(&self) -> Option<u8> {
         let first = self.failed.first()?;
         let kind = match self.failed.iter().find(|kind| **kind == ErrorKind::Interrupted) {
             Some(interrupted) => interrupted,
-            None if self.failed.len() < hosts => &ErrorKind::Partial,
+            None if self.answered > 0 => &ErrorKind::Partial,
             None => first,
         };
         Some(kind.exit_status())
@@ -207,11 +214,13 @@ mod tests {
     }
 
     #[test]
-    fn some_hosts_without_an_answer_are_another_status_than_all() {
-        let of = |kinds: &[ErrorKind]| Unanswered { failed: kinds.to_vec() };
-        assert_eq!(of(&[]).exit_status(3), None);
-        assert_eq!(of(&[ErrorKind::Refused]).exit_status(1), Some(1));
-        assert_eq!(of(&[ErrorKind::Refused]).exit_status(3), Some(6));
-        assert_eq!(of(&[ErrorKind::Refused, ErrorKind::Interrupted]).exit_status(3), Some(130));
+    fn some_without_an_answer_are_another_status_than_all() {
+        let of = |answered, kinds: &[ErrorKind]| {
+            Answers { answered, failed: kinds.to_vec() }.exit_status()
+        };
+        assert_eq!(of(3, &[]), None);
+        assert_eq!(of(0, &[ErrorKind::Refused]), Some(1));
+        assert_eq!(of(1, &[ErrorKind::Refused]), Some(6));
+        assert_eq!(of(1, &[ErrorKind::Refused, ErrorKind::Interrupted]), Some(130));
     }
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::Context;
-use super::fleet::{ParallelArguments, Unanswered};
+use super::fleet::{Answers, ParallelArguments};
 use super::selected::{SelectionArguments, unexpected};
 use crate::error::CommandError;
 use crate::host::{Reply, Request, SiteHistory};
@@ -37,29 +37,28 @@ pub(super) fn run(
         Reply::History { sites } => Ok(sites),
         _ => Err(unexpected()),
     });
-    let mut unanswered = Unanswered::default();
-    let mut status = 0;
+    let mut answers = Answers::default();
     for (on_host, history) in work.iter().zip(histories) {
         let name = on_host.host.name.as_str();
         let sites = match history {
             Ok(sites) => sites,
             Err(error) => {
-                unanswered.tell(name, &error, screen);
+                answers.tell(name, &error, screen);
                 continue;
             }
         };
         screen.document("history", Some(name), &Sites { sites: &sites });
         for site in &sites {
             match &site.revisions {
-                Ok(_) => screen.print(&text(name, site)),
-                Err(error) => {
-                    screen.error(Some(name), error);
-                    status = error.kind.exit_status();
+                Ok(_) => {
+                    answers.count();
+                    screen.print(&text(name, site));
                 }
+                Err(error) => answers.tell(name, error, screen),
             }
         }
     }
-    Ok(unanswered.exit_status(work.len()).unwrap_or(status))
+    Ok(answers.exit_status().unwrap_or(0))
 }
 
 fn text(host: &str, site: &SiteHistory) -> String {

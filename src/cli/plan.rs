@@ -4,7 +4,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::Context;
-use super::fleet::{ParallelArguments, Unanswered, folded, named};
+use super::fleet::{Answers, ParallelArguments, folded, named};
 use super::selected::{ProgramArguments, Work, unexpected};
 use crate::error::{CommandError, ErrorKind};
 use crate::host::{Goal, PlannedSite, Reply, Request, Target};
@@ -71,13 +71,22 @@ pub(super) fn run(
     let plans = context.on_each(&work, arguments.parallel.rules(), &|work, host| {
         ask(host, work, Goal::Inventory, options.clone())
     });
-    let mut unanswered = Unanswered::default();
+    let mut answers = Answers::default();
     let mut planned = Vec::new();
     for (on_host, plans) in work.iter().zip(plans) {
         let name = on_host.host.name.as_str();
         match plans {
-            Ok(sites) => planned.push((name, sites)),
-            Err(error) => unanswered.tell(name, &error, screen),
+            Ok(sites) => {
+                for site in &sites {
+                    match &site.plan {
+                        Ok(_) => answers.count(),
+                        // It is told with the plans.
+                        Err(error) => answers.fail(error.kind),
+                    }
+                }
+                planned.push((name, sites));
+            }
+            Err(error) => answers.tell(name, &error, screen),
         }
     }
     let changes = show(&planned, work.len() > 1, screen);
@@ -85,13 +94,13 @@ pub(super) fn run(
     let refused = planned
         .iter()
         .flat_map(|(_, sites)| sites)
-        .any(|site| site.plan.as_ref().map_or(true, refused));
+        .any(|site| site.plan.as_ref().is_ok_and(refused));
     let otherwise = match changes && arguments.exit_code {
         _ if refused => ErrorKind::Refused.exit_status(),
         true => CHANGES,
         false => 0,
     };
-    Ok(unanswered.exit_status(work.len()).unwrap_or(otherwise))
+    Ok(answers.exit_status().unwrap_or(otherwise))
 }
 
 /// Asks a host for the plans of its sites.

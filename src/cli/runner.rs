@@ -4,7 +4,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::Context;
-use super::fleet::{ParallelArguments, Unanswered};
+use super::fleet::{Answers, ParallelArguments};
 use super::selected::{SelectionArguments, unexpected};
 use crate::error::CommandError;
 use crate::host::{Reply, Request, Target};
@@ -44,37 +44,34 @@ pub(super) fn run(
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
     let work = context.selected(&arguments.selection, screen)?;
-    let answers = context.on_each(&work, arguments.parallel.rules(), &|work, host| {
+    let written = context.on_each(&work, arguments.parallel.rules(), &|work, host| {
         let write = |site| write(host, site, arguments);
         Ok(work.sites.iter().map(write).collect::<Vec<_>>())
     });
-    let mut unanswered = Unanswered::default();
-    let mut status = 0;
-    for (on_host, written) in work.iter().zip(answers) {
+    let mut answers = Answers::default();
+    for (on_host, written) in work.iter().zip(written) {
         let name = on_host.host.name.as_str();
         let written = match written {
             Ok(written) => written,
             Err(error) => {
-                unanswered.tell(name, &error, screen);
+                answers.tell(name, &error, screen);
                 continue;
             }
         };
         for written in written {
             match written {
                 Ok((path, changed)) => {
+                    answers.count();
                     let path = path.as_str();
                     screen.document("runner", Some(name), &Written { path, changed });
                     let what = if changed { "written" } else { "is as wanted" };
                     screen.print(&format!("{name}: {path} {what}\n"));
                 }
-                Err(error) => {
-                    screen.error(Some(name), &error);
-                    status = error.kind.exit_status();
-                }
+                Err(error) => answers.tell(name, &error, screen),
             }
         }
     }
-    Ok(unanswered.exit_status(work.len()).unwrap_or(status))
+    Ok(answers.exit_status().unwrap_or(0))
 }
 
 fn write(

@@ -4,7 +4,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::Context;
-use super::fleet::{ParallelArguments, Unanswered, folded, named};
+use super::fleet::{Answers, ParallelArguments, folded, named};
 use super::selected::{SelectionArguments, unexpected};
 use crate::error::{CommandError, ErrorKind};
 use crate::host::{Reply, Request};
@@ -45,33 +45,34 @@ pub(super) fn run(
         },
         &mut |host, event| screen.event(host, several, event),
     );
-    let mut failed = Unanswered::default();
+    let mut answers = Answers::default();
     let mut texts = Vec::new();
     for (on_host, report) in work.iter().zip(&reports) {
         let name = on_host.host.name.as_str();
         match report {
             Ok(report) => {
-                tell_failures(name, report, &mut failed, screen);
+                tell_failures(name, report, &mut answers, screen);
                 let Report { done, left, failures } = report;
                 let document = Document { done, left, failures: failures.len() };
                 screen.document("setup", Some(name), &document);
                 texts.push((name, text(report)));
             }
-            Err(error) => failed.tell(name, error, screen),
+            Err(error) => answers.tell(name, error, screen),
         }
     }
     for (hosts, text) in folded(texts) {
         screen.print(&format!("{}: {text}", named(&hosts)));
     }
-    Ok(failed.exit_status(work.len()).unwrap_or(0))
+    Ok(answers.exit_status().unwrap_or(0))
 }
 
-fn tell_failures(host: &str, report: &Report, failed: &mut Unanswered, screen: &mut Screen) {
+fn tell_failures(host: &str, report: &Report, answers: &mut Answers, screen: &mut Screen) {
     for error in &report.failures {
         screen.error(Some(host), error);
     }
-    if !report.failures.is_empty() {
-        failed.count(ErrorKind::Refused);
+    match report.failures.is_empty() {
+        true => answers.count(),
+        false => answers.fail(ErrorKind::Refused),
     }
 }
 

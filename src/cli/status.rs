@@ -4,7 +4,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::Context;
-use super::fleet::{ParallelArguments, Unanswered};
+use super::fleet::{Answers, ParallelArguments};
 use super::selected::{ProgramArguments, unexpected};
 use crate::error::CommandError;
 use crate::host::{Reply, Request, SiteStatusReply};
@@ -41,21 +41,21 @@ pub(super) fn run(
     let work = context.selected_programs(&arguments.selection, screen)?;
     let detail = if arguments.all { Detail::All } else { Detail::Summary };
     let watch = arguments.watch;
-    let answers = context.on_each(&work, arguments.parallel.rules(), &|work, host| match host
+    let statuses = context.on_each(&work, arguments.parallel.rules(), &|work, host| match host
         .ask(Request::Status { sites: work.chosen(), watch }, &mut |_| {})?
     {
         Reply::Status { sites } => Ok(sites),
         _ => Err(unexpected()),
     });
     let several = work.len() > 1;
-    let mut unanswered = Unanswered::default();
+    let mut answers = Answers::default();
     let mut not_as_wanted = false;
-    for (work, answer) in work.iter().zip(answers) {
+    for (work, status) in work.iter().zip(statuses) {
         let name = work.host.name.as_str();
-        let sites = match answer {
+        let sites = match status {
             Ok(sites) => sites,
             Err(error) => {
-                unanswered.tell(name, &error, screen);
+                answers.tell(name, &error, screen);
                 continue;
             }
         };
@@ -66,14 +66,15 @@ pub(super) fn run(
         for site in &sites {
             match &site.status {
                 Ok(status) => {
+                    answers.count();
                     not_as_wanted |= !status.is_fine();
                     let text = status.text(detail, screen.colour());
                     screen.print_painted(&text);
                 }
-                Err(error) => unanswered.tell(name, error, screen),
+                Err(error) => answers.tell(name, error, screen),
             }
         }
     }
     let fine = if not_as_wanted { NOT_AS_WANTED } else { 0 };
-    Ok(unanswered.exit_status(work.len()).unwrap_or(fine))
+    Ok(answers.exit_status().unwrap_or(fine))
 }

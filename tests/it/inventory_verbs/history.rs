@@ -97,3 +97,32 @@ fn a_record_of_a_newer_version_or_a_damaged_one_is_refused() {
         before.assert_same(&host.snapshot());
     }
 }
+
+/// Verbs that only look say with their status, as `apply` does, that some sites have no answer.
+#[test]
+fn a_site_without_an_answer_does_not_pass_for_all_or_for_none() {
+    let Some(host) = applied_host() else { return };
+    host.deploy("b.com").worker("w");
+    let program = ["program: w, script: w.sh"];
+    host.inventory(&[super::site("a.com", &program), super::site("b.com", &program)].concat());
+    let record = host.state().join("sites/a.com/revisions/00000001.json");
+    std::fs::write(&record, "").unwrap();
+    let before = host.snapshot();
+    for verb in ["plan", "history", "status"] {
+        let run = host.run(&[verb]).ended(6).complains("is damaged");
+        assert!(run.stdout.contains("Site b.com"), "{verb}: {}", run.stdout);
+    }
+    host.run(&["plan", "--site", "a.com"]).ended(1);
+    before.assert_same(&host.snapshot());
+}
+
+#[test]
+fn a_site_without_a_folder_does_not_keep_another_from_its_runner() {
+    let Some(host) = Host::start() else { return };
+    host.deploy("a.com");
+    let program = ["program: w, script: w.sh"];
+    host.inventory(&[super::site("a.com", &program), super::site("b.com", &program)].concat());
+    let run = host.run(&["runner"]).ended(6).complains("b.com");
+    assert!(run.stdout.contains("a.com/runner.sh"), "{}", run.stdout);
+    host.run(&["runner", "--site", "b.com"]).ended(1);
+}
