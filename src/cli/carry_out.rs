@@ -67,6 +67,7 @@ pub(super) fn carry_out(
     let rules = Rules { failed: telling.failed(), ..order.rules };
     let stop = || context.interrupt.is_raised();
     let results = roll_out(begun, rules, &stop, &on_one, &mut |told| match told {
+        Told::FewThreads(_) => {}
         Told::Begun(host) => telling.begun(names.get(host).unwrap_or(&"")),
         Told::Event(host, event) => telling.event(names.get(host).unwrap_or(&""), &event),
         Told::Ended(host, applied) => telling.ended(names.get(host).unwrap_or(&""), applied),

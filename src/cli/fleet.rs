@@ -49,6 +49,11 @@ impl ParallelArguments {
     pub(super) fn rules(self) -> Rules {
         Rules::all(self.parallel)
     }
+
+    /// Every host at once, for what does not end by itself.
+    pub(super) fn all_at_once(hosts: usize) -> Rules {
+        Rules::all(NonZeroUsize::new(hosts).unwrap_or(PARALLEL))
+    }
 }
 
 impl RolloutArguments {
@@ -77,7 +82,7 @@ impl Context {
         rules: Rules,
         ask: &(dyn Fn(&Work, &mut dyn Target) -> Result<R, CommandError> + Sync),
     ) -> Vec<Result<R, CommandError>> {
-        self.on_each_telling(work, rules, &|work, host, _| ask(work, host), &mut |_, _| {})
+        self.on_each_telling(work, rules, &|work, host, _| ask(work, host), &mut |_| {})
     }
 
     /// The same, with what happens on each host meanwhile.
@@ -86,7 +91,7 @@ impl Context {
         work: &[Work],
         rules: Rules,
         ask: &(impl Fn(&Work, &mut dyn Target, &mut dyn FnMut(Event)) -> Result<R, CommandError> + Sync),
-        tell: &mut dyn FnMut(&str, &Event),
+        told: &mut impl FnMut(Told<'_, Result<R, CommandError>>),
     ) -> Vec<Result<R, CommandError>> {
         let on_one = |work: &Work, events: &mut dyn FnMut(Event)| {
             let host = self.connect(&work.host);
@@ -96,14 +101,7 @@ impl Context {
         };
         allow_many_files();
         let stop = || self.interrupt.is_raised();
-        let mut told = |told: Told<'_, Result<R, CommandError>>| {
-            if let Told::Event(place, event) = told
-                && let Some(work) = work.get(place)
-            {
-                tell(work.host.name.as_str(), &event);
-            }
-        };
-        let answers = roll_out(work.iter().collect(), rules, &stop, &on_one, &mut told);
+        let answers = roll_out(work.iter().collect(), rules, &stop, &on_one, told);
         let flat =
             |answer: Result<_, NotReached>| answer.unwrap_or_else(|why| Err(not_reached(why)));
         answers.into_iter().map(flat).collect()

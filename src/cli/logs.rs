@@ -1,16 +1,19 @@
 //! `logs`: the ends of the programs' logs, and what comes after.
 
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::collections::BTreeMap;
 
 use clap::Args;
 
 use super::Context;
+use super::fleet::{Answers, ParallelArguments};
 use super::selected::{ProgramArguments, Work, unexpected};
 use crate::error::{CommandError, ErrorKind};
 use crate::event::{Event, LogLine};
+use crate::fleet::rollout::Told;
 use crate::host::{LogsRequest, Reply, Request, UnreadableLog};
 use crate::inventory::Program;
 use crate::report::{Screen, harmless};
+use crate::system::Interrupt;
 
 #[derive(Debug, Args)]
 pub(super) struct LogsArguments {
@@ -19,18 +22,11 @@ pub(super) struct LogsArguments {
     /// How many of the last lines of each program
     #[arg(long, short = 'n', value_name = "N", default_value_t = 10)]
     lines: u32,
-    /// Go on with what is logged from now on, until Ctrl-C
+    /// Go on with what is logged from now on, on all hosts at once, until Ctrl-C
     #[arg(long, short)]
     follow: bool,
-}
-
-/// How many lines may wait for a screen that is slower than the logs.
-const LINES_WAITING: usize = 1024;
-
-/// What a host says, on its way to the screen.
-enum Message {
-    Event(Event),
-    Ended(Result<Vec<UnreadableLog>, CommandError>),
+    #[command(flatten)]
+    parallel: ParallelArguments,
 }
 
 pub(super) fn run(
@@ -44,111 +40,118 @@ pub(super) fn run(
         lines: arguments.lines,
         follow: arguments.follow,
     };
-    let (sender, messages) = sync_channel(LINES_WAITING);
-    let mut reader = Reader::new(&hosts, screen);
-    std::thread::scope(|scope| {
-        for (index, on_host) in hosts.iter().enumerate() {
-            let request = request(on_host);
-            let sender = sender.clone();
-            scope.spawn(move || read(context, on_host, request, index, &sender));
-        }
-        drop(sender);
-        reader.show(&messages, context);
-    });
+    let rules = match arguments.follow {
+        true => ParallelArguments::all_at_once(hosts.len()),
+        false => arguments.parallel.rules(),
+    };
+    let mut reader = Reader::new(&hosts, arguments.follow, screen);
+    context.on_each_telling(
+        &hosts,
+        rules,
+        &|on_host, host, events| match host
+            .ask(Request::Logs(Box::new(request(on_host))), events)?
+        {
+            Reply::LogsEnded { unreadable } => Ok(unreadable),
+            _ => Err(unexpected()),
+        },
+        &mut |told| reader.hear(told, &context.interrupt),
+    );
     if reader.gone {
         return Ok(0);
     }
     if context.interrupt.is_raised() {
         return Ok(ErrorKind::Interrupted.exit_status());
     }
-    Ok(match reader.failed {
-        None => 0,
-        Some(_) if reader.failures < hosts.len() => ErrorKind::Partial.exit_status(),
-        Some(kind) => kind.exit_status(),
-    })
-}
-
-fn read(
-    context: &Context,
-    on_host: &Work,
-    request: LogsRequest,
-    index: usize,
-    sender: &SyncSender<(usize, Message)>,
-) {
-    // Nobody receives any more when the screen is gone: then this ends soon.
-    let say = |message| drop(sender.send((index, message)));
-    let reply = context.connect(&on_host.host).and_then(|mut host| {
-        match host.ask(Request::Logs(Box::new(request)), &mut |event| say(Message::Event(event)))? {
-            Reply::LogsEnded { unreadable } => Ok(unreadable),
-            _ => Err(unexpected()),
-        }
-    });
-    say(Message::Ended(reply));
+    Ok(reader.answers.exit_status().unwrap_or(0))
 }
 
 /// Where the lines of all hosts come together.
 struct Reader<'a> {
     hosts: &'a [Work],
+    /// Whether each line is shown when it comes. What ends by itself is shown host by host.
+    at_once: bool,
+    /// The lines of hosts that have not ended.
+    waiting: BTreeMap<usize, Vec<LogLine>>,
     /// Whether a line says where it is from: if there is more than one program.
     prefixed: bool,
     screen: &'a mut Screen,
     /// Whether nobody reads our output any more.
     gone: bool,
-    failed: Option<ErrorKind>,
-    failures: usize,
+    answers: Answers,
 }
 
 impl<'a> Reader<'a> {
-    fn new(hosts: &'a [Work], screen: &'a mut Screen) -> Self {
-        let is_meant = |work: &Work, program: &Program| {
-            work.programs.is_empty() || work.programs.contains(&program.name)
-        };
-        let programs = hosts.iter().flat_map(|work| {
-            let programs = work.sites.iter().flat_map(|site| &site.programs);
-            programs.filter(move |program| is_meant(work, program))
-        });
-        let prefixed = programs.count() > 1;
-        Self { hosts, prefixed, screen, gone: false, failed: None, failures: 0 }
+    fn new(hosts: &'a [Work], follow: bool, screen: &'a mut Screen) -> Self {
+        let prefixed = hosts.iter().map(programs).sum::<usize>() > 1;
+        let (at_once, waiting) = (follow || hosts.len() == 1, BTreeMap::new());
+        Self { hosts, at_once, waiting, prefixed, screen, gone: false, answers: Answers::default() }
     }
 
-    fn show(&mut self, messages: &Receiver<(usize, Message)>, context: &Context) {
-        for (index, message) in messages {
-            let Some(on_host) = self.hosts.get(index) else { continue };
-            let host = on_host.host.name.as_str();
-            match message {
-                Message::Event(Event::LogLine(line)) => {
-                    if !self.gone && self.line(host, &line).is_err() {
-                        // As if somebody had pressed Ctrl-C: the hosts stop reading.
-                        self.gone = true;
-                        context.interrupt.raise();
-                    }
-                }
-                Message::Event(Event::Alive) => {
-                    if !self.gone && Screen::reader_is_gone() {
-                        self.gone = true;
-                        context.interrupt.raise();
-                    }
-                }
-                Message::Event(event) => self.screen.event(host, self.hosts.len() > 1, &event),
-                Message::Ended(Ok(unreadable)) => {
-                    self.failures += usize::from(!unreadable.is_empty());
-                    for log in unreadable {
-                        self.failed.get_or_insert(ErrorKind::Refused);
-                        self.screen.error(Some(host), &cannot_read(&log));
-                    }
-                }
-                // What an interruption breaks off is no failure of the host.
-                Message::Ended(Err(_)) if context.interrupt.is_raised() => {}
-                Message::Ended(Err(error)) => {
-                    self.failures += 1;
-                    self.failed.get_or_insert(error.kind);
-                    self.screen.error(Some(host), &error);
+    fn hear(
+        &mut self,
+        told: Told<'_, Result<Vec<UnreadableLog>, CommandError>>,
+        interrupt: &Interrupt,
+    ) {
+        match told {
+            Told::Event(place, Event::LogLine(line)) if self.at_once => {
+                self.line(place, &line);
+            }
+            Told::Event(place, Event::LogLine(line)) => {
+                self.waiting.entry(place).or_default().push(line);
+            }
+            Told::Event(_, Event::Alive) => self.gone |= Screen::reader_is_gone(),
+            Told::Event(place, event) => {
+                if let Some(on_host) = self.hosts.get(place) {
+                    self.screen.event(on_host.host.name.as_str(), self.hosts.len() > 1, &event);
                 }
             }
+            Told::Ended(place, result) => self.ended(place, result, interrupt),
+            // A few can read one host after the other, but not follow them.
+            Told::FewThreads(threads) if self.at_once || threads == 0 => {
+                let error = too_few(threads, self.hosts.len());
+                self.screen.error(None, &error);
+                self.answers.fail(error.kind);
+            }
+            Told::FewThreads(_) | Told::Begun(_) => {}
+        }
+        if self.gone {
+            // As if somebody had pressed Ctrl-C: the hosts stop reading.
+            interrupt.raise();
         }
     }
 
-    fn line(&mut self, host: &str, line: &LogLine) -> std::io::Result<()> {
+    fn ended(
+        &mut self,
+        place: usize,
+        result: &Result<Vec<UnreadableLog>, CommandError>,
+        interrupt: &Interrupt,
+    ) {
+        for line in self.waiting.remove(&place).unwrap_or_default() {
+            self.line(place, &line);
+        }
+        let Some(on_host) = self.hosts.get(place) else { return };
+        let host = on_host.host.name.as_str();
+        match result {
+            Ok(unreadable) => {
+                if unreadable.is_empty() {
+                    self.answers.count();
+                }
+                for log in unreadable {
+                    self.answers.tell(host, &cannot_read(log), self.screen);
+                }
+            }
+            // What an interruption breaks off is no failure of the host.
+            Err(_) if interrupt.is_raised() => {}
+            Err(error) => self.answers.tell(host, error, self.screen),
+        }
+    }
+
+    fn line(&mut self, place: usize, line: &LogLine) {
+        let Some(on_host) = self.hosts.get(place).filter(|_| !self.gone) else { return };
+        self.gone = self.show(on_host.host.name.as_str(), line).is_err();
+    }
+
+    fn show(&mut self, host: &str, line: &LogLine) -> std::io::Result<()> {
         self.screen.try_document("log", Some(host), line)?;
         let text = harmless(&line.text);
         if !self.prefixed {
@@ -157,6 +160,19 @@ impl<'a> Reader<'a> {
         let host = if self.hosts.len() > 1 { format!("{host} ") } else { String::new() };
         self.screen.try_print(&format!("{host}{}-{} | {text}\n", line.site, line.program))
     }
+}
+
+/// How many programs are meant on a host.
+fn programs(on_host: &Work) -> usize {
+    let chosen = &on_host.programs;
+    let is_meant = |program: &&Program| chosen.is_empty() || chosen.contains(&program.name);
+    on_host.sites.iter().flat_map(|site| &site.programs).filter(is_meant).count()
+}
+
+fn too_few(threads: usize, hosts: usize) -> CommandError {
+    CommandError::refused(format!("only {threads} of {hosts} hosts are read"))
+        .because("the system has no more threads for this program")
+        .hint("name fewer hosts: supervisor-sync logs --on HOST")
 }
 
 fn cannot_read(log: &UnreadableLog) -> CommandError {

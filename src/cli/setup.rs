@@ -7,6 +7,7 @@ use super::Context;
 use super::fleet::{Answers, ParallelArguments, folded, named};
 use super::selected::{SelectionArguments, unexpected};
 use crate::error::{CommandError, ErrorKind};
+use crate::fleet::rollout::Told;
 use crate::host::{Reply, Request};
 use crate::report::{Screen, harmless};
 use crate::setup::{Level, Remark, Report, Step};
@@ -43,7 +44,13 @@ pub(super) fn run(
             Reply::Setup { report } => Ok(report),
             _ => Err(unexpected()),
         },
-        &mut |host, event| screen.event(host, several, event),
+        &mut |told| {
+            if let Told::Event(place, event) = told
+                && let Some(work) = work.get(place)
+            {
+                screen.event(work.host.name.as_str(), several, &event);
+            }
+        },
     );
     let mut answers = Answers::default();
     let mut texts = Vec::new();

@@ -201,6 +201,8 @@ impl Schedule {
 /// What is told while it goes on, from the caller's own thread.
 #[derive(Debug)]
 pub enum Told<'r, R> {
+    /// The system has no more threads than this, fewer than were wanted.
+    FewThreads(usize),
     /// This host begins.
     Begun(usize),
     /// Something happened on this host.
@@ -244,6 +246,7 @@ pub fn roll_out<T: Send, R: Send>(
                     lock(&board.schedule).stop(NotReached::NoThread);
                 }
                 // Those that are there do it, more slowly.
+                told(Told::FewThreads(thread));
                 break;
             }
         }
@@ -439,6 +442,7 @@ mod tests {
         let results =
             roll_out((0..5_000).collect(), rules(16, None, None), &|| false, &work, &mut |told| {
                 match told {
+                    Told::FewThreads(threads) => panic!("only {threads} threads"),
                     Told::Begun(_) => begins += 1,
                     Told::Event(host, event) => {
                         assert_eq!(event, Event::LockHeld { holder: host.to_string() });

@@ -7,6 +7,7 @@
 mod connections;
 mod first_contact;
 mod lost;
+mod many;
 mod rollout;
 
 use std::fmt::Write as _;
