@@ -46,8 +46,8 @@ pub enum Event {
     },
     /// A line of a program's log.
     LogLine(LogLine),
-    /// Nothing has happened for a while. It is sent so that a far end finds out that nobody listens
-    /// any more.
+    /// Nothing has happened for a while. By it a far end finds out that nobody listens any more, and
+    /// a caller that the far end does not hang.
     Alive,
     /// A server is being set up.
     Setup(Progress),

@@ -73,6 +73,8 @@ pub(super) struct Patience<'a> {
 pub(super) enum NoReply {
     /// The child is gone.
     Lost,
+    /// Nothing was said for longer than such a request takes.
+    Silent,
     /// The agent said why; it can be asked again.
     Said(CommandError),
     /// What the agent said cannot be understood, nor can what it says from now on.
@@ -182,10 +184,11 @@ impl Conversation {
     }
 
     /// Asks the agent, which has said hello. Ctrl-C is passed on: the agent stops at its next step
-    /// and says how it ended.
+    /// and says how it ended. Where `silence` is limited, so is the wait for that.
     pub(super) fn ask(
         &mut self,
         request: Request,
+        silence: Option<Duration>,
         interrupt: &Interrupt,
         events: &mut dyn FnMut(Event),
     ) -> Result<Reply, NoReply> {
@@ -193,10 +196,10 @@ impl Conversation {
             NoReply::Said(CommandError::refused("cannot write a request").caused_by(&e))
         })?;
         line.push(b'\n');
-        let forever = Patience { silence: None, interrupt: None };
+        let mut patience = Patience { silence, interrupt: None };
         // What cannot be sent shows as an end below, where there may be an answer that says why.
-        let _ = self.send(&line, forever);
-        let mut patience = Patience { interrupt: Some(interrupt), ..forever };
+        let _ = self.send(&line, patience);
+        patience.interrupt = Some(interrupt);
         loop {
             match self.listen(patience) {
                 Heard::Line(line) => match serde_json::from_str(&line) {
@@ -207,11 +210,12 @@ impl Conversation {
                     Err(error) => return Err(garbled(&error.to_string())),
                 },
                 Heard::Interrupted => {
-                    patience.interrupt = None;
-                    let _ = self.send(format!("{INTERRUPT}\n").as_bytes(), forever);
+                    patience = Patience { silence: silence.map(|_| PARTING), interrupt: None };
+                    let _ = self.send(format!("{INTERRUPT}\n").as_bytes(), patience);
                 }
                 Heard::TooLong => return Err(garbled("it is too long")),
-                Heard::End | Heard::Silence => return Err(NoReply::Lost),
+                Heard::Silence => return Err(NoReply::Silent),
+                Heard::End => return Err(NoReply::Lost),
             }
         }
     }
@@ -379,4 +383,63 @@ fn garbled(how: &str) -> NoReply {
     NoReply::Garbled(
         CommandError::refused("the agent said something that cannot be understood").because(how),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::disallowed_methods, reason = "has a shell play the far end")]
+
+    use super::*;
+    use crate::fleet::longest_silence;
+    use crate::host::Goal;
+    use crate::plan::PlanOptions;
+
+    const MOMENT: Duration = Duration::from_secs(2);
+
+    fn plan() -> Request {
+        let options = PlanOptions::default();
+        Request::Plan { sites: Vec::new(), goal: Goal::Inventory, options }
+    }
+
+    /// An agent that hears the request and does this.
+    fn agent(then: &str) -> Conversation {
+        Conversation::start(Command::new("sh").args(["-c", &format!("read -r line; {then}")]))
+            .unwrap()
+    }
+
+    #[test]
+    fn an_agent_that_hangs_is_given_up_and_one_that_shows_signs_of_life_is_not() {
+        let quiet = Interrupt::default();
+        let mut hung = agent("exec sleep 1000");
+        let answer = hung.ask(plan(), Some(MOMENT), &quiet, &mut |_| {});
+        assert!(matches!(answer, Err(NoReply::Silent)), "{answer:?}");
+
+        let sign = serde_json::to_string(&Answer::Event(Event::Alive)).unwrap();
+        let reply = serde_json::to_string(&Answer::Reply(Reply::Plans { sites: Vec::new() }));
+        let signs = format!("for i in 1 2 3 4 5 6; do echo '{sign}'; sleep 0.5; done");
+        let mut slow = agent(&format!("{signs}; echo '{}'", reply.unwrap()));
+        let mut heard = 0;
+        let answer = slow.ask(plan(), Some(MOMENT), &quiet, &mut |_| heard += 1);
+        assert!(matches!(answer, Ok(Reply::Plans { .. })), "{answer:?}");
+        assert_eq!(heard, 6);
+    }
+
+    #[test]
+    fn an_interruption_does_not_wait_for_ever_on_an_agent_that_only_looks() {
+        let interrupt = Interrupt::default();
+        interrupt.raise();
+        let answer = agent("exec sleep 1000").ask(
+            plan(),
+            Some(Duration::from_secs(3600)),
+            &interrupt,
+            &mut |_| {},
+        );
+        assert!(matches!(answer, Err(NoReply::Silent)), "{answer:?}");
+    }
+
+    #[test]
+    fn what_changes_a_host_is_waited_for_for_ever() {
+        assert!(longest_silence(&plan()).is_some());
+        assert_eq!(longest_silence(&Request::Setup { sites: Vec::new() }), None);
+    }
 }

@@ -20,6 +20,8 @@ pub use payload::Payload;
 pub use ssh::{SshHost, SshSettings};
 pub use sudo::SudoHost;
 
+use std::time::Duration;
+
 use crate::error::{CommandError, ErrorKind};
 use crate::host::Request;
 
@@ -35,6 +37,21 @@ fn changes(request: &Request) -> bool {
         | Request::WriteRunner { .. }
         | Request::Setup { .. } => true,
     }
+}
+
+/// How long a host may say nothing while it only looks, well beyond what any of it takes: a call of
+/// supervisord's may take a minute, and a watch tells that it goes on. `None` is for ever: a host
+/// that changes something is never left alone half-way, programs may drain for hours, and a link
+/// that is dead is ssh's to notice.
+fn longest_silence(request: &Request) -> Option<Duration> {
+    (!changes(request)).then_some(Duration::from_secs(300))
+}
+
+/// Who only looks, and has said nothing for that long.
+fn silent(who: &str, silence: Option<Duration>) -> CommandError {
+    let seconds = silence.unwrap_or_default().as_secs();
+    CommandError::refused(format!("{who} has not answered for {seconds} s"))
+        .hint("see there whether supervisor-sync hangs, e.g. on a file system that is away")
 }
 
 /// Ctrl-C before anything was asked.

@@ -12,7 +12,7 @@ use super::conversation::{Conversation, Heard, LONGEST_NOISE, NoHello, NoReply, 
 use super::payload::{Payload, platform};
 use super::refusals::{self, Destination};
 use super::remote::{self, Agent, Said};
-use super::{changes, interrupted, sudoers};
+use super::{changes, interrupted, longest_silence, silent, sudoers};
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::host::{Reply, Request, Target};
@@ -239,9 +239,14 @@ impl SshHost {
 
     fn no_ssh(&self, source: &io::Error) -> CommandError {
         let program = self.settings.program.display();
-        CommandError::refused(format!("cannot run {program}"))
-            .caused_by(source)
-            .hint("install OpenSSH's client (Debian: apt install openssh-client)")
+        let error = CommandError::refused(format!("cannot run {program}")).caused_by(source);
+        match source.kind() {
+            io::ErrorKind::NotFound => {
+                error.hint("install OpenSSH's client (Debian: apt install openssh-client)")
+            }
+            // Out of files, processes or memory.
+            _ => error.hint("reach fewer hosts at once: --parallel N, --on HOST"),
+        }
     }
 
     fn silent(&self) -> CommandError {
@@ -278,8 +283,8 @@ impl Target for SshHost {
             Some(link) => link,
             None => self.connect()?,
         };
-        let changes = changes(&request);
-        match link.ask(request, &self.settings.interrupt, events) {
+        let (changes, silence) = (changes(&request), longest_silence(&request));
+        match link.ask(request, silence, &self.settings.interrupt, events) {
             Ok(reply) => {
                 self.link = Some(link);
                 Ok(reply)
@@ -289,6 +294,8 @@ impl Target for SshHost {
                 Err(error)
             }
             Err(NoReply::Garbled(error)) => Err(error),
+            Err(NoReply::Silent) if self.settings.interrupt.is_raised() => Err(interrupted()),
+            Err(NoReply::Silent) => Err(silent(&self.to.shown(), silence)),
             Err(NoReply::Lost) => Err(self.lost(link, changes)),
         }
     }

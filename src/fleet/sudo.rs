@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::conversation::{Conversation, NoHello, NoReply, Patience};
-use super::{changes, interrupted, sudoers};
+use super::{changes, interrupted, longest_silence, silent, sudoers};
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::host::{Reply, Request, Target};
@@ -63,8 +63,8 @@ impl Target for SudoHost {
             Some(agent) => agent,
             None => self.start()?,
         };
-        let changes = changes(&request);
-        match agent.ask(request, &self.interrupt, events) {
+        let (changes, silence) = (changes(&request), longest_silence(&request));
+        match agent.ask(request, silence, &self.interrupt, events) {
             Ok(reply) => {
                 self.agent = Some(agent);
                 Ok(reply)
@@ -74,6 +74,8 @@ impl Target for SudoHost {
                 Err(error)
             }
             Err(NoReply::Garbled(error)) => Err(error),
+            Err(NoReply::Silent) if self.interrupt.is_raised() => Err(interrupted()),
+            Err(NoReply::Silent) => Err(silent("supervisor-sync as root", silence)),
             Err(NoReply::Lost) => {
                 let parting = agent.part();
                 let words = parting.words.join("; ");

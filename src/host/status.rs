@@ -9,6 +9,7 @@ use crate::actual::{ActualDaemon, observe};
 use crate::apply::release::{self, Former};
 use crate::desired::DesiredSite;
 use crate::error::CommandError;
+use crate::event::Event;
 use crate::inventory::Site;
 use crate::plan::{PlanOptions, plan_site};
 use crate::status::{Looks, Readings, SiteStatus, assemble};
@@ -58,6 +59,7 @@ impl Instance<'_> {
             && self.doors.clock.now() < end
             && !self.doors.interrupt.is_raised()
         {
+            (self.doors.events)(Event::Alive);
             self.doors.clock.wait(LOOK_EVERY);
             let processes = self.doors.supervisord.get_all_process_info();
             let processes = processes.map_err(observe::daemon_error)?;
