@@ -14,8 +14,11 @@ fail() { say FAIL "$@"; exit 1; };
 genuine() { [ -f "$1" ] && s=$(sha256sum < "$1") && [ "${s%% *}" = "$digest" ]; };
 # Does it run here? Another CPU or an older C library shows now.
 runs() { "$1" --version < /dev/null > /dev/null 2>&1; };
-# A folder of our own that nobody else can write to: root may come to run what lies in it.
-mine() { if [ -L "$1" ]; then return 1; fi; mkdir -p "$1" 2> /dev/null; [ -d "$1" ] && [ -O "$1" ] && chmod 700 "$1" 2> /dev/null; };
+# A folder of our own, no link to one, that nobody else can write to: root may come to run what lies
+# in it. One look tells all of it, so that in /var/tmp nothing can be put in its place between two;
+# what has passed is kept in place by the sticky bit.
+mine() { set -- $(ls -ldn "$1" 2> /dev/null); case $1 in *+) return 1;; d????-??-?*) [ "$3" = "$uid" ];; *) return 1;; esac; };
+made() { mkdir -p "${1%/*}" 2> /dev/null; mkdir -m 700 "$1" 2> /dev/null; mine "$1"; };
 # Can programs be run from this folder? Not from a file system that is mounted noexec.
 runnable() { p=$1/.probe.$$; { echo "exit 0" > "$p"; } 2> /dev/null && chmod 700 "$p" && "$p" > /dev/null 2>&1; e=$?; rm -f "$p"; return "$e"; };
 # Takes the binary from stdin. Nothing has its real name before all of it is there.
@@ -44,15 +47,14 @@ if [ -n "$installed" ] && genuine "$installed" && runs "$installed"; then found=
 if [ -z "$found" ]; then
   for d in "$@"; do
     f=$d/$digest/supervisor-sync;
-    if [ -L "$d" ]; then continue; fi;
-    if [ -O "$d" ] && [ -O "$f" ] && genuine "$f"; then
+    if mine "$d" && genuine "$f"; then
       if runs "$f"; then found=$f; break; fi;
       if runnable "$d"; then unfit=$f; break; fi;
     fi;
   done;
 fi;
 if [ -z "$found$unfit" ]; then
-  for d in "$@"; do if mine "$d" && runnable "$d"; then place=$d; break; fi; done;
+  for d in "$@"; do if made "$d" && runnable "$d"; then place=$d; break; fi; done;
   if [ -n "$place" ]; then receive; elif [ -z "$installed" ]; then fail place "$@"; fi;
 fi;
 if [ -z "$found" ]; then

@@ -172,19 +172,47 @@ impl Drop for Mount {
     }
 }
 
+/// The other folder is the same for all tests: this one has a binary of its own.
 #[test]
-fn a_home_without_programs_is_not_the_end() {
+fn a_folder_that_others_can_write_to_or_without_programs_is_not_the_end() {
     let Some(fleet) = Fleet::start(&["web1"]) else { return };
     fleet.write_inventory("");
-    let Some(_mount) = Mount::new(&fleet.machine("web1").sshd.home(), "noexec") else { return };
+    let home = fleet.machine("web1").sshd.home();
     let elsewhere = format!("/var/tmp/supervisor-sync-{}", rustix::process::geteuid().as_raw());
     let at = |digest: &str| Path::new(&elsewhere).join(digest);
-    let digest = Command::new("sha256sum").arg(crate::site::BINARY).output().unwrap();
+    let binary = fleet.keyring.path("supervisor-sync");
+    let mut bytes = std::fs::read(crate::site::BINARY).unwrap();
+    bytes.push(0);
+    std::fs::write(&binary, bytes).unwrap();
+    std::fs::set_permissions(&binary, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let look = || fleet.command(&["history"]).program(&binary).run().ended(0);
+    let digest = Command::new("sha256sum").arg(&binary).output().unwrap();
     let digest = String::from_utf8(digest.stdout).unwrap()[..64].to_owned();
-    let _ = std::fs::remove_dir_all(at(&digest));
-    fleet.run(&["history"]).ended(0);
-    assert!(at(&digest).join("supervisor-sync").is_file());
-    std::fs::remove_dir_all(at(&digest)).unwrap();
+    let goes_elsewhere = || {
+        let _ = std::fs::remove_dir_all(at(&digest));
+        look();
+        assert!(at(&digest).join("supervisor-sync").is_file());
+        std::fs::remove_dir_all(at(&digest)).unwrap();
+    };
+
+    look();
+    let cache = home.join(".cache/supervisor-sync");
+    assert!(cache.join(&digest).is_dir());
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&cache), 0o700);
+    for open in [0o770, 0o702] {
+        std::fs::set_permissions(&cache, std::fs::Permissions::from_mode(open)).unwrap();
+        goes_elsewhere();
+        assert_eq!(mode(&cache), open, "what is there is not ours to change");
+    }
+    std::fs::set_permissions(&cache, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let moved = home.join("moved");
+    std::fs::rename(&cache, &moved).unwrap();
+    std::os::unix::fs::symlink(&moved, &cache).unwrap();
+    goes_elsewhere();
+
+    let Some(_mount) = Mount::new(&home, "noexec") else { return };
+    goes_elsewhere();
 }
 
 #[test]
