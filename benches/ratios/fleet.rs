@@ -11,34 +11,44 @@ use crate::{OURS, median, ms, succeeded, timed, times};
 /// How many hosts at once, for both.
 const PARALLEL: &str = "16";
 
+/// The inventory with the hosts behind ssh, and the one with the same sites on this machine.
+const REMOTE: &str = "deployer.yml";
+const LOCAL: &str = "local.yml";
+
 pub(crate) fn fleet() {
     println!("apply with nothing to do, {PARALLEL} hosts at once, beside `ssh HOST true` likewise");
+    println!("(own work: the same apply without ssh; all hosts share this machine's processors)");
     println!(
-        "hosts |  first contact |       cached | ssh HOST true | cached/ssh | memory, threads"
+        "hosts |  first contact |       cached | ssh HOST true |   own work | (cached - own)/ssh | \
+         memory, threads"
     );
     for (count, rounds) in [(1, 9), (16, 3), (64, 3)] {
         let hosts = Hosts::start(count);
         // The machine has a hand in it too: both sides in turn, and the median of each.
         let mut theirs = Vec::new();
         let mut cached = Vec::new();
+        let mut own = Vec::new();
         let first = hosts.apply().0;
         hosts.forget_binary();
         let contact = hosts.apply().0;
         let mut footprint = Footprint::default();
         for _ in 0..rounds {
             theirs.push(hosts.ssh_true());
+            own.push(hosts.apply_from(LOCAL).0);
             let (time, seen) = hosts.apply();
             cached.push(time);
             footprint = footprint.max(seen);
         }
         let theirs = median(rounds, || theirs.pop().unwrap());
         let cached = median(rounds, || cached.pop().unwrap());
+        let own = median(rounds, || own.pop().unwrap());
         println!(
-            "{count:5} | {:>14} | {:>12} | {:>13} | {:>10} | {:.1} MiB, {}",
+            "{count:5} | {:>14} | {:>12} | {:>13} | {:>10} | {:>18} | {:.1} MiB, {}",
             ms(contact),
             ms(cached),
             ms(theirs),
-            times(cached, theirs),
+            ms(own),
+            times(cached.saturating_sub(own), theirs),
             footprint.kib as f64 / 1024.0,
             footprint.threads,
         );
@@ -82,20 +92,20 @@ impl Hosts {
         };
         let machines = (0..count).map(machine).collect();
         let hosts = Self { keyring, machines };
-        hosts.write_inventory();
+        hosts.write_inventory(REMOTE, |port| {
+            format!("port: {port}, username: {}, privilege: none", current_user())
+        });
+        hosts.write_inventory(LOCAL, |_| "connection: local, privilege: none".to_owned());
         hosts
     }
 
-    fn write_inventory(&self) {
+    /// `door` is how each host is reached, by the port of its sshd.
+    fn write_inventory(&self, name: &str, door: impl Fn(u16) -> String) {
         let user = current_user();
         let mut text = "servers:\n".to_owned();
         for (number, (_, sshd)) in self.machines.iter().enumerate() {
-            let port = sshd.port;
-            let _ = writeln!(
-                text,
-                "  - {{name: web{number}, host: 127.0.0.1, port: {port}, username: {user}, \
-                 privilege: none}}"
-            );
+            let door = door(sshd.port);
+            let _ = writeln!(text, "  - {{name: web{number}, host: 127.0.0.1, {door}}}");
         }
         let _ = writeln!(text, "user: {user}\nsites:");
         for (number, (daemon, _)) in self.machines.iter().enumerate() {
@@ -111,14 +121,18 @@ impl Hosts {
                 daemon.main_conf().display(),
             );
         }
-        std::fs::write(self.keyring.path("deployer.yml"), text).unwrap();
+        std::fs::write(self.keyring.path(name), text).unwrap();
     }
 
     fn apply(&self) -> (Duration, Footprint) {
+        self.apply_from(REMOTE)
+    }
+
+    fn apply_from(&self, inventory: &str) -> (Duration, Footprint) {
         let mut command = Command::new(OURS);
         command
             .args(["apply", "--yes", "--parallel", PARALLEL, "--inventory"])
-            .arg(self.keyring.path("deployer.yml"))
+            .arg(self.keyring.path(inventory))
             .env("SUPERVISOR_SYNC_SSH", self.keyring.wrapper())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -27,6 +27,9 @@ const WORDS_KEPT: usize = 16 * 1024;
 /// How much is said before the hello that is none: banners, not files.
 pub(super) const LONGEST_NOISE: usize = 1024 * 1024;
 
+/// How often a child that has said all is looked at until it is gone.
+const BLINK: Duration = Duration::from_millis(5);
+
 /// How long the child has to end once its input is closed.
 const PARTING: Duration = Duration::from_secs(2);
 
@@ -252,8 +255,9 @@ impl Conversation {
         // A child that has closed its output may live on all the same.
         let mut ended = self.output.is_none();
         while ended && matches!(self.child.try_wait(), Ok(None)) {
-            self.turn(&mut &[][..]);
-            waited += TICK;
+            // No pipe says when it ends, if it has closed them all.
+            self.turn_within(BLINK, &mut &[][..]);
+            waited += BLINK;
             ended = waited < PARTING;
         }
         if !ended {
@@ -294,7 +298,11 @@ impl Conversation {
     /// Waits for at most a [`TICK`] until one of the pipes can go on, and lets it. False if none
     /// could.
     fn turn(&mut self, outgoing: &mut &[u8]) -> bool {
-        let [writable, readable, wordy] = self.ready(!outgoing.is_empty());
+        self.turn_within(TICK, outgoing)
+    }
+
+    fn turn_within(&mut self, longest: Duration, outgoing: &mut &[u8]) -> bool {
+        let [writable, readable, wordy] = self.ready(longest, !outgoing.is_empty());
         if writable {
             self.write(outgoing);
         }
@@ -307,8 +315,8 @@ impl Conversation {
         writable || readable || wordy
     }
 
-    /// Which of stdin, stdout and stderr can go on.
-    fn ready(&self, to_send: bool) -> [bool; 3] {
+    /// Which of stdin, stdout and stderr can go on, within less than a second.
+    fn ready(&self, longest: Duration, to_send: bool) -> [bool; 3] {
         let mut ends = [false; 3];
         let mut watched: Vec<(usize, PollFd<'_>)> = Vec::with_capacity(3);
         if let Some(input) = self.input.as_ref().filter(|_| to_send) {
@@ -321,7 +329,7 @@ impl Conversation {
             watched.push((2, PollFd::new(errors, PollFlags::IN)));
         }
         let mut fds: Vec<PollFd<'_>> = watched.iter().map(|(_, fd)| fd.clone()).collect();
-        let tick = Timespec { tv_sec: 0, tv_nsec: i64::from(TICK.subsec_nanos()) };
+        let tick = Timespec { tv_sec: 0, tv_nsec: i64::from(longest.subsec_nanos()) };
         // A signal ends the wait early, as if nothing had happened.
         if poll(&mut fds, Some(&tick)).is_ok() {
             for ((end, _), fd) in watched.iter().zip(&fds) {
