@@ -7,11 +7,16 @@
 # ends in `;`, and whole-line comments are dropped (`remote::command`).
 #
 # $1 the SHA-256 of the wanted binary; $2 the privilege: root, sudo, none or auto.
-digest=$1; privilege=$2; uid=$(id -u); user=$(id -un);
+digest=$1; privilege=$2; uid=$(id -u); user=${LOGNAME:-$(id -un)};
 say() { echo; echo "@supervisor-sync $*"; };
 fail() { say FAIL "$@"; exit 1; };
 # Is the file the wanted one, to the last byte?
 genuine() { [ -f "$1" ] && s=$(sha256sum < "$1") && [ "${s%% *}" = "$digest" ]; };
+# What changes whenever the file does. Reading all of it takes most of the time of a short visit, so a
+# file that was genuine is not read again until it is touched.
+stamp() { stat -c "%i %s %z" "$1" 2> /dev/null; };
+note() { { stamp "$1" > "${1%/*}/genuine"; } 2> /dev/null || :; };
+known() { n=; read -r n 2> /dev/null < "${1%/*}/genuine"; [ -n "$n" ] && [ "$n" = "$(stamp "$1")" ]; };
 # Does it run here? Another CPU or an older C library shows now.
 runs() { "$1" --version < /dev/null > /dev/null 2>&1; };
 # A folder of our own, no link to one, that nobody else can write to: root may come to run what lies
@@ -33,6 +38,7 @@ receive() {
   ls -1t "$place" | grep -E "^[0-9a-f]{64}$" | tail -n +4 | while read -r old; do rm -rf "${place:?}/$old"; done;
   find "$place" -name ".incoming.*" -mmin +60 -exec rm -f {} + ;
   f=$place/$digest/supervisor-sync;
+  note "$f";
   if runs "$f"; then found=$f; else unfit=$f; fi;
 };
 set --;
@@ -47,7 +53,7 @@ if [ -n "$installed" ] && genuine "$installed" && runs "$installed"; then found=
 if [ -z "$found" ]; then
   for d in "$@"; do
     f=$d/$digest/supervisor-sync;
-    if mine "$d" && genuine "$f"; then
+    if mine "$d" && { known "$f" || { genuine "$f" && note "$f"; }; }; then
       if runs "$f"; then found=$f; break; fi;
       if runnable "$d"; then unfit=$f; break; fi;
     fi;
