@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::guarded;
+
 /// The largest file that is read: a config of several megabytes is not one.
 const LARGEST_FILE: u64 = 16 * 1024 * 1024;
 
@@ -184,17 +186,7 @@ impl Files for Disk {
     }
 
     fn create_folder(&self, path: &Path, mode: u32) -> io::Result<()> {
-        if path.is_dir() {
-            return Ok(());
-        }
-        if let Some(parent) = path.parent() {
-            self.create_folder(parent, 0o755)?;
-        }
-        match std::fs::create_dir(path) {
-            Ok(()) => std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-            Err(error) => Err(error),
-        }
+        guarded::create_folder(path, mode)
     }
 
     fn remove_folder(&self, path: &Path) -> io::Result<()> {
@@ -202,7 +194,7 @@ impl Files for Disk {
     }
 
     fn tail(&self, path: &Path, bytes: u64) -> io::Result<Vec<u8>> {
-        let mut file = std::fs::File::open(path)?;
+        let mut file = guarded::open(path)?;
         let length = file.metadata()?.len();
         file.seek(io::SeekFrom::Start(length.saturating_sub(bytes)))?;
         let mut tail = Vec::new();

@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod files;
 pub mod follow;
+pub mod guarded;
 pub mod handover;
 pub mod interrupt;
 pub mod machine;

@@ -14,6 +14,7 @@ use supervisor_sync::host::{ChosenSite, LogsRequest, Reply, Request};
 use supervisor_sync::inventory::{
     AbsolutePath, CommandLine, Domain, Format, Paths, Program, ProgramName, Run, Site, UserName,
 };
+use supervisor_sync::system::users;
 
 use crate::daemon::{PATIENCE, signal, wait_until};
 use crate::python::missing;
@@ -93,6 +94,28 @@ fn the_last_lines_of_each_program_say_where_they_are_from() {
     host.run(&["logs"]).ended(0).complains("a.com-one.log is not there yet: a.com-one never ran");
     std::fs::create_dir(host.log("a.com-one")).unwrap();
     host.run(&["logs"]).ended(1).complains("cannot read the log of a.com-one").says("no end");
+}
+
+#[test]
+fn root_shows_nobody_a_file_that_a_users_link_leads_to() {
+    let Some(host) = Host::start() else { return };
+    if !users::is_root() {
+        return;
+    }
+    host.deploy("a.com");
+    inventory(&host, "hardened", &["program: one, command: sleep x, startretries: 0"]);
+    let nobody = users::find("nobody").unwrap().unwrap();
+    let log = host.log("a.com-one");
+    std::fs::write(host.path("secret"), "the secret\n").unwrap();
+    std::os::unix::fs::symlink(host.path("secret"), &log).unwrap();
+    std::os::unix::fs::lchown(&log, Some(nobody.uid), Some(nobody.gid)).unwrap();
+    for arguments in [&["logs"][..], &["logs", "-f"], &["apply", "--yes"]] {
+        let run = host.run(arguments);
+        let text = format!("{}{}", run.stdout, run.stderr);
+        assert!(run.status != 0 && !text.contains("the secret"), "{arguments:?}: {text}");
+    }
+    let words = "a symbolic link of user nobody leads to what is root's";
+    host.run(&["logs"]).ended(1).complains(words);
 }
 
 #[test]
