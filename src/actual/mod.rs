@@ -58,6 +58,8 @@ pub struct ActualSite {
     pub files: BTreeMap<PathBuf, Entry>,
     /// Which kind each of them is.
     pub kinds: BTreeMap<PathBuf, FileKind>,
+    /// Whether it is root who writes them, and so could give each its owner.
+    pub writes_as_root: bool,
     /// Those of them that are the site's own.
     pub owned: BTreeSet<PathBuf>,
     /// Files whose names match the site's, but that are not its own, with the reason.

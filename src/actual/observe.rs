@@ -133,6 +133,7 @@ pub fn site(
     let mut actual = ActualSite {
         record: state.last_revision(files, &site.domain)?,
         interrupted: state.interrupted(files, &site.domain)?,
+        writes_as_root: users::is_root(),
         ..ActualSite::default()
     };
     if let Some(target) =

@@ -266,7 +266,11 @@ fn put_back(files: &dyn Files, file: &JournaledFile) -> std::io::Result<bool> {
 fn is(entry: &Entry, content: &Content) -> bool {
     match (entry, content) {
         (Entry::Absent, Content::Absent) => true,
-        (Entry::File(now), Content::File(then)) => now.bytes == then.bytes && now.mode == then.mode,
+        (Entry::File(now), Content::File(then)) => {
+            // What we made has the owner of whoever writes.
+            let same_owner = then.owner.is_none() || now.owner == then.owner;
+            now.bytes == then.bytes && now.mode == then.mode && same_owner
+        }
         (Entry::Link { target, .. }, Content::Link(then)) => target == then,
         _ => false,
     }

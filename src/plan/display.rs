@@ -159,6 +159,7 @@ fn write_file(text: &mut String, file: &FileView, colour: Colour) {
         FileChangeKind::Replace => ("~", CHANGE, ""),
         FileChangeKind::ReplaceLink => ("~", CHANGE, " (a symbolic link now)"),
         FileChangeKind::Permissions => ("~", CHANGE, " (permissions only)"),
+        FileChangeKind::Owner => ("~", CHANGE, whose(file.kind)),
         FileChangeKind::Remove => ("-", REMOVE, ""),
     };
     let whole = matches!(file.change, FileChangeKind::Create | FileChangeKind::Remove);
@@ -176,6 +177,14 @@ fn write_file(text: &mut String, file: &FileView, colour: Colour) {
             _ => Style::new(),
         };
         let _ = writeln!(text, "      {}", colour.paint(style, &harmless(line)));
+    }
+}
+
+/// Why a file becomes root's.
+fn whose(kind: FileKind) -> &'static str {
+    match kind {
+        FileKind::Supervisor => " (becomes root's: another user could change what it runs)",
+        FileKind::Logrotate => " (becomes root's: logrotate ignores another user's)",
     }
 }
 

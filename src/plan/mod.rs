@@ -99,6 +99,8 @@ pub struct FileChange {
     pub before: Entry,
     /// What will be there; `None` removes it.
     pub after: Option<DesiredFile>,
+    /// Whether what is there is another user's who must not own it.
+    pub is_anothers: bool,
 }
 
 /// What is done to one group, and why.

@@ -18,7 +18,7 @@ pub fn plan_site(
     options: &PlanOptions,
 ) -> SitePlan {
     let mut plan = SitePlan {
-        files: file_changes(desired, actual),
+        files: file_changes(desired, daemon, actual),
         folders: actual.missing_log_folders.clone(),
         interrupted: interrupted(actual),
         ..SitePlan::without_changes(desired.domain.clone())
@@ -63,26 +63,28 @@ pub fn plan_site(
 
 fn file_changes(
     desired: &DesiredSite,
+    daemon: &ActualDaemon,
     actual: &ActualSite,
 ) -> BTreeMap<std::path::PathBuf, FileChange> {
     let mut changes = BTreeMap::new();
     for (path, file) in &desired.files {
         let before = actual.files.get(path).cloned().unwrap_or(Entry::Absent);
+        let is_anothers = is_anothers(&before, file.kind, daemon, actual);
         let as_wanted = match &before {
-            Entry::File(FileContent { bytes, mode, .. }) => {
-                *bytes == file.bytes && is_closed_enough(*mode, file.secret)
+            Entry::File(FileContent { bytes, mode, owner: _ }) => {
+                *bytes == file.bytes && is_closed_enough(*mode, file.secret) && !is_anothers
             }
             _ => false,
         };
         if !as_wanted {
-            let after = Some(file.clone());
-            changes.insert(path.clone(), FileChange { kind: file.kind, before, after });
+            let (kind, after) = (file.kind, Some(file.clone()));
+            changes.insert(path.clone(), FileChange { kind, before, after, is_anothers });
         }
     }
     for path in actual.owned.iter().filter(|path| !desired.files.contains_key(*path)) {
         let before = actual.files.get(path).cloned().unwrap_or(Entry::Absent);
         let kind = actual.kinds.get(path).copied().unwrap_or(FileKind::Supervisor);
-        changes.insert(path.clone(), FileChange { kind, before, after: None });
+        changes.insert(path.clone(), FileChange { kind, before, after: None, is_anothers: false });
     }
     changes
 }
@@ -91,6 +93,18 @@ fn file_changes(
 /// business. Beyond that a mode is its owner's choice.
 fn is_closed_enough(mode: u32, secret: bool) -> bool {
     mode & if secret { 0o077 } else { 0o022 } == 0
+}
+
+/// Whether a file is of a user who must not own it: logrotate ignores one that is not root's, and
+/// whoever owns a config of root's supervisord has root run what they like. A supervisord of another
+/// user may well read files of that user's, and who is not root cannot give a file away.
+fn is_anothers(entry: &Entry, kind: FileKind, daemon: &ActualDaemon, actual: &ActualSite) -> bool {
+    let Entry::File(FileContent { owner: Some((uid, _)), .. }) = entry else { return false };
+    let roots = match kind {
+        FileKind::Supervisor => daemon.reads_private_files,
+        FileKind::Logrotate => true,
+    };
+    roots && actual.writes_as_root && *uid != 0
 }
 
 /// The groups that are the site's: wanted, recorded, or defined in one of its own files.

@@ -395,6 +395,32 @@ fn a_file_that_others_may_write_to() {
 }
 
 #[test]
+fn a_file_that_is_another_users() {
+    let mut model = Model::of(vec![program("w")]).with(|model| {
+        model.actual.writes_as_root = true;
+        for entry in model.actual.files.values_mut() {
+            let Entry::File(file) = entry else { panic!() };
+            file.owner = Some((1000, 1000));
+        }
+    });
+    insta::assert_snapshot!(model.text(), @r"
+    Site a.com
+      ~ /etc/logrotate.d/supervisor-a.com-w.conf (becomes root's: logrotate ignores another user's)
+      ~ /etc/supervisor/conf.d/a.com-w.conf (becomes root's: another user could change what it runs)
+      2 files change, 1 program unchanged
+    ");
+    // That user's own supervisord reads it.
+    model.daemon.reads_private_files = false;
+    insta::assert_snapshot!(model.text(), @r"
+    Site a.com
+      ~ /etc/logrotate.d/supervisor-a.com-w.conf (becomes root's: logrotate ignores another user's)
+      1 file changes, 1 program unchanged
+    ");
+    model.actual.writes_as_root = false;
+    assert!(model.plan().is_empty());
+}
+
+#[test]
 fn a_file_newer_than_what_runs_and_one_that_is_not_loaded() {
     let model = Model::of(vec![program("w"), program("x")]).with(|model| {
         model.daemon.groups.remove("a.com-x");

@@ -73,6 +73,8 @@ pub enum FileChangeKind {
     ReplaceLink,
     /// Only its permissions are narrowed.
     Permissions,
+    /// It becomes root's, with permissions as narrow as they must be; its bytes stay.
+    Owner,
     /// It goes.
     Remove,
 }
@@ -176,7 +178,7 @@ fn group_view(
 }
 
 fn file_view(path: &std::path::Path, change: &FileChange) -> FileView {
-    let FileChange { kind, before, after } = change;
+    let FileChange { kind, before, after, is_anothers } = change;
     let after = after.as_ref().map(|file| file.bytes.as_slice());
     let is_secret = before.bytes().is_some_and(holds_secrets) || after.is_some_and(holds_secrets);
     let shown = |bytes: Option<&[u8]>| bytes.filter(|_| !is_secret).map(digest);
@@ -187,6 +189,9 @@ fn file_view(path: &std::path::Path, change: &FileChange) -> FileView {
             (_, None) => FileChangeKind::Remove,
             (Entry::Absent, Some(_)) => FileChangeKind::Create,
             (Entry::Link { .. }, Some(_)) => FileChangeKind::ReplaceLink,
+            (entry, Some(after)) if entry.bytes() == Some(after) && *is_anothers => {
+                FileChangeKind::Owner
+            }
             (entry, Some(after)) if entry.bytes() == Some(after) => FileChangeKind::Permissions,
             (_, Some(_)) => FileChangeKind::Replace,
         },
@@ -230,7 +235,8 @@ mod tests {
 
     fn change(after: &str) -> FileChange {
         let file = DesiredFile { kind: FileKind::Supervisor, bytes: after.into(), secret: true };
-        FileChange { kind: FileKind::Supervisor, before: Entry::Absent, after: Some(file) }
+        let (kind, after) = (FileKind::Supervisor, Some(file));
+        FileChange { kind, before: Entry::Absent, after, is_anothers: false }
     }
 
     #[test]

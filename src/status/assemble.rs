@@ -207,7 +207,13 @@ fn file_drift(path: &PathBuf, change: &FileChange, actual: &ActualSite) -> FileD
         (_, None, _) => FileDrift::Orphan,
         (Entry::Absent, Some(_), Some(_)) => FileDrift::Missing,
         (Entry::Absent, Some(_), None) => FileDrift::NotApplied,
-        (before, Some(after), _) if before.bytes() == Some(&after.bytes) => FileDrift::Permissions,
+        (before, Some(after), _) if before.bytes() == Some(&after.bytes) => {
+            if change.is_anothers {
+                FileDrift::Owner
+            } else {
+                FileDrift::Permissions
+            }
+        }
         (before, Some(_), Some(recorded))
             if before.bytes() == Some(recorded.content.as_bytes()) =>
         {

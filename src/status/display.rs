@@ -173,6 +173,7 @@ fn described(drift: &Drift) -> String {
                 FileDrift::Edited => "was edited by hand since it was applied",
                 FileDrift::Missing => "was removed since it was applied",
                 FileDrift::Permissions => "can be read or written by others",
+                FileDrift::Owner => "belongs to another user than root",
                 FileDrift::NotApplied => "is not as the inventory has it; it was not applied yet",
                 FileDrift::Orphan => "is left over: it is not wanted any more",
             };

@@ -136,6 +136,8 @@ pub enum FileDrift {
     Missing,
     /// Others may read or write it who may not.
     Permissions,
+    /// It belongs to another user than root, who would have it.
+    Owner,
     /// The inventory has changed and was not applied since.
     NotApplied,
     /// The inventory does not have its program any more.

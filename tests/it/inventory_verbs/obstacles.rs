@@ -2,9 +2,13 @@
 
 #![expect(clippy::disallowed_methods, reason = "puts things in the way")]
 
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, chown, symlink};
+use std::process::Command;
 
-use super::wants;
+use supervisor_sync::system::users;
+
+use super::{applied_host, wants};
+use crate::python::missing;
 use crate::site::Host;
 
 /// A host where `a.com` is deployed and wants `w`, but nothing is applied.
@@ -78,7 +82,7 @@ fn a_folder_or_a_pipe_in_a_files_place_is_refused() {
     refused_untouched(&host, &[&format!("{} is a folder", conf.display()), "mv "]);
     std::fs::remove_dir(&conf).unwrap();
     let logrotate = host.logrotate("a.com-w");
-    let made = std::process::Command::new("mkfifo").arg(&logrotate).status().unwrap();
+    let made = Command::new("mkfifo").arg(&logrotate).status().unwrap();
     assert!(made.success());
     refused_untouched(&host, &[&format!("{} is not a regular file", logrotate.display())]);
 }
@@ -136,4 +140,50 @@ fn a_command_that_does_not_exist_is_refused_and_one_that_is_no_script_runs() {
     let pid = host.wait_running(&["a.com-c:a.com-c"])[0];
     let cwd = std::fs::read_link(format!("/proc/{pid}/cwd")).unwrap();
     assert_eq!(cwd.to_str(), Some("/tmp"));
+}
+
+/// What the real logrotate says against a config.
+fn logrotate_complains(host: &Host) -> String {
+    let mut logrotate = Command::new("/usr/sbin/logrotate");
+    logrotate.arg("-d").arg("-s").arg(host.path("rotated")).arg(host.logrotate("a.com-w"));
+    let Ok(output) = logrotate.output() else {
+        missing("logrotate");
+        return String::new();
+    };
+    let said = String::from_utf8(output.stderr).unwrap();
+    said.lines().filter(|line| line.starts_with("error:")).collect()
+}
+
+#[test]
+fn a_file_of_another_user_becomes_roots_and_an_undo_gives_it_back() {
+    if !users::is_root() {
+        return;
+    }
+    let Some(host) = applied_host() else { return };
+    host.deployed("a.com").crasher("bad");
+    let nobody = users::find("nobody").unwrap().unwrap();
+    let files = [host.logrotate("a.com-w"), host.conf("a.com-w")];
+    for file in &files {
+        chown(file, Some(nobody.uid), Some(nobody.gid)).unwrap();
+    }
+    let owners = || files.each_ref().map(|file| file.metadata().unwrap().uid());
+    assert!(logrotate_complains(&host).contains("owner"), "it is ignored");
+    host.run(&["status"]).ended(3).says("belongs to another user than root");
+    let run = host.run(&["plan", "--exit-code"]).ended(3);
+    let run =
+        run.says("supervisor-a.com-w.conf (becomes root's: logrotate ignores another user's)");
+    run.says("a.com-w.conf (becomes root's: another user could change what it runs)");
+
+    wants(&host, &["program: w, script: w.sh", "program: bad, script: bad.sh"]);
+    host.run(&["apply", "--yes"]).ended(4);
+    assert_eq!(owners(), [nobody.uid; 2]);
+
+    wants(&host, &["program: w, script: w.sh"]);
+    let before = host.wait_running(&["a.com-w:a.com-w"]);
+    host.run(&["apply", "--yes"]).ended(0);
+    assert_eq!(owners(), [0, 0]);
+    assert_eq!(logrotate_complains(&host), "");
+    assert_eq!(host.wait_running(&["a.com-w:a.com-w"]), before, "nothing restarts for it");
+    host.run(&["status"]).ended(0);
+    host.run(&["plan", "--exit-code"]).ended(0);
 }
