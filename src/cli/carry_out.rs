@@ -141,22 +141,27 @@ fn plan_and_ask<'w>(
     }
     if !begun.is_empty() {
         plan::show(&plans, work.len() > 1, telling.screen());
-        let question = match begun.len() {
-            1 => "Apply this?".to_owned(),
-            hosts => format!("Apply this on {hosts} hosts?"),
-        };
-        match telling.screen().confirm(&question) {
-            Some(true) => {}
-            Some(false) => {
-                return Err(CommandError::refused("not applied: you said no"));
-            }
-            None => {
-                return Err(CommandError::new(ErrorKind::Usage, "there is no terminal to ask on")
-                    .hint("look at the plan, then say so: the same command with --yes"));
-            }
-        }
+        agree(begun.len(), &stop, telling.screen())?;
     }
     Ok(begun)
+}
+
+/// Asks whether what is shown is to be done; an error is anything but a yes.
+fn agree(hosts: usize, stop: &dyn Fn() -> bool, screen: &mut Screen) -> Result<(), CommandError> {
+    let question = match hosts {
+        1 => "Apply this?".to_owned(),
+        hosts => format!("Apply this on {hosts} hosts?"),
+    };
+    let answer = screen.confirm(&question, stop);
+    if stop() {
+        return Err(CommandError::new(ErrorKind::Interrupted, "not applied: interrupted"));
+    }
+    match answer {
+        Some(true) => Ok(()),
+        Some(false) => Err(CommandError::refused("not applied: you said no")),
+        None => Err(CommandError::new(ErrorKind::Usage, "there is no terminal to ask on")
+            .hint("look at the plan, then say so: the same command with --yes")),
+    }
 }
 
 /// Whether an apply has anything to do for it.

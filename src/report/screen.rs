@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 
 use super::describe::{Line, describe};
@@ -111,7 +112,6 @@ impl Screen {
 
     /// Whether standard output is a pipe that nobody reads any more.
     pub fn reader_is_gone() -> bool {
-        use rustix::event::{PollFd, PollFlags, Timespec, poll};
         let stdout = std::io::stdout();
         let mut asked = [PollFd::new(&stdout, PollFlags::empty())];
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
@@ -169,15 +169,36 @@ impl Screen {
         }
     }
 
-    /// Asks a question on the terminal; `None` when there is no one to ask.
-    pub fn confirm(&mut self, question: &str) -> Option<bool> {
-        if self.mode == Mode::Json || !std::io::stdin().is_terminal() {
+    /// Asks a question on the terminal, until it is answered or `stop` says so; `None` when there is
+    /// no one to ask.
+    pub fn confirm(&mut self, question: &str, stop: &dyn Fn() -> bool) -> Option<bool> {
+        let stdin = std::io::stdin();
+        if self.mode == Mode::Json || !stdin.is_terminal() {
             return None;
         }
         let _ = write!(std::io::stderr(), "{question} [y/N] ");
+        // Reading at once would go on after a signal, until somebody presses a key.
+        while !is_readable(&stdin) {
+            if stop() {
+                let _ = writeln!(std::io::stderr());
+                return Some(false);
+            }
+        }
         let mut answer = String::new();
-        std::io::stdin().read_line(&mut answer).ok()?;
+        stdin.read_line(&mut answer).ok()?;
         Some(matches!(answer.trim(), "y" | "Y" | "yes"))
+    }
+}
+
+/// Waits a moment for an answer, or for its end. A signal ends the wait; the wait is short because
+/// one may come just before it.
+fn is_readable(stdin: &std::io::Stdin) -> bool {
+    let mut asked = [PollFd::new(stdin, PollFlags::IN)];
+    let moment = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+    match poll(&mut asked, Some(&moment)) {
+        Ok(answered) => answered > 0,
+        // What cannot be waited for is read, which says why.
+        Err(error) => error != rustix::io::Errno::INTR,
     }
 }
 

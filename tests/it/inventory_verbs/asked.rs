@@ -53,6 +53,20 @@ fn only_a_yes_applies() {
 }
 
 #[test]
+fn one_ctrl_c_ends_the_question() {
+    let Some(host) = Host::start() else { return };
+    host.deploy("a.com").worker("w");
+    wants(&host, &["program: w, script: w.sh"]);
+    let before = host.snapshot();
+    let Some((mut running, mut keyboard)) = apply_on_terminal(&host) else { return };
+    keyboard.write_all(b"\x03").unwrap();
+    wait_until(PATIENCE, "it has ended without another key", || running.has_ended());
+    let run = running.wait().ended(130);
+    assert!(run.stdout.contains("Error: not applied: interrupted"), "{}", run.stdout);
+    before.assert_same(&host.snapshot());
+}
+
+#[test]
 fn a_host_that_changed_since_its_plan_was_shown_is_refused() {
     let Some(host) = Host::start() else { return };
     host.deploy("a.com").worker("w");
