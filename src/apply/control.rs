@@ -14,10 +14,11 @@ const STOPS: u32 = 3;
 pub fn control_site(
     doors: &mut Doors<'_>,
     plan: &SitePlan,
+    view: PlanView,
     reread: &Reload,
     verify: bool,
 ) -> SiteReport {
-    let mut report = SiteReport::new(PlanView::from(plan));
+    let mut report = SiteReport::new(view);
     for text in &plan.warnings {
         (doors.events)(Event::Warning { site: plan.domain.clone(), text: text.clone() });
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::instance::shown;
 use super::{AppliedSite, ControlRequest, Goal, Instance};
 use crate::actual::observe;
 use crate::apply::{ApplyError, FailedAt, SiteReport, control_site, recover};
@@ -78,6 +79,6 @@ impl Instance<'_> {
         let actual = observe::site(files, state, site, &wanted.desired)?;
         let plan = plan_control(request.control, programs, &wanted.desired, &daemon, &actual);
         let reread = daemon.reread.unwrap_or_default();
-        Ok(control_site(&mut self.doors, &plan, &reread, request.verify))
+        Ok(control_site(&mut self.doors, &plan, shown(&plan), &reread, request.verify))
     }
 }

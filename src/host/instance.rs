@@ -14,6 +14,7 @@ use crate::event::Event;
 use crate::inventory::{Domain, Site};
 use crate::plan::{PlanOptions, PlanView, SitePlan, plan_site};
 use crate::state::Origin;
+use crate::system::machine;
 
 /// The doors to one supervisord, and what its configuration says.
 pub struct Instance<'a> {
@@ -44,7 +45,7 @@ impl Instance<'_> {
                 Ok(daemon) => self
                     .wanted(site, goal)
                     .and_then(|wanted| self.plan_site(&wanted, daemon, options))
-                    .map(|(plan, _)| PlanView::from(&plan))
+                    .map(|(plan, _)| shown(&plan))
                     .map(|view| while_under_way(view, under_way.as_deref())),
                 Err(error) => Err(error.clone()),
             };
@@ -119,7 +120,7 @@ impl Instance<'_> {
         if recovers || plan.refusals.is_empty() && !plan.is_empty() {
             return Ok(Look::ToDo(wanted));
         }
-        let view = PlanView::from(&plan);
+        let view = shown(&plan);
         as_shown(&view, request)?;
         Ok(Look::Done(Box::new(SiteReport::not_applied(view))))
     }
@@ -173,7 +174,7 @@ impl Instance<'_> {
                 Ok(_) => {
                     let same = self.observe().and_then(|daemon| {
                         let (plan, _) = self.plan_site(wanted, &daemon, &request.plan)?;
-                        as_shown(&PlanView::from(&plan), request)
+                        as_shown(&shown(&plan), request)
                     });
                     compared.insert(domain, same);
                 }
@@ -195,7 +196,7 @@ impl Instance<'_> {
         let start = |error| ApplyError::new(FailedAt::Start, error);
         let daemon = self.observe().map_err(|error| ApplyError::new(FailedAt::Reread, error))?;
         let (plan, desired) = self.plan_site(wanted, &daemon, &request.plan).map_err(start)?;
-        let view = PlanView::from(&plan);
+        let view = shown(&plan);
         if !is_compared {
             as_shown(&view, request).map_err(start)?;
         }
@@ -293,6 +294,11 @@ impl Instance<'_> {
         }
         Ok((plan, desired))
     }
+}
+
+/// A plan as it is shown; nobody elsewhere can guess values from its fingerprint.
+pub(super) fn shown(plan: &SitePlan) -> PlanView {
+    PlanView::of(plan, machine::key())
 }
 
 /// A plan that was made while an apply is at work: what looks interrupted is not, and may change.

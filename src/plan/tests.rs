@@ -145,7 +145,7 @@ impl Model {
     }
 
     fn text(&self) -> String {
-        PlanView::from(&self.plan()).text(Colour::Plain)
+        PlanView::of(&self.plan(), b"").text(Colour::Plain)
     }
 }
 
@@ -437,7 +437,7 @@ fn a_file_newer_than_what_runs_and_one_that_is_not_loaded() {
 
 #[test]
 fn a_terminal_obeys_nothing_that_a_host_says() {
-    let mut view = PlanView::from(&Model::of(vec![program("w")]).plan());
+    let mut view = PlanView::of(&Model::of(vec![program("w")]).plan(), b"");
     view.interrupted = Some("apply by \u{1b}]0;x\u{7}".to_owned());
     view.folders = vec!["/a\u{1b}[2J".into()];
     view.warnings = vec!["one\ntwo\r\u{9b}2J".to_owned()];
@@ -945,7 +945,7 @@ proptest! {
     #[test]
     fn a_fingerprint_is_of_what_is_done(before in any_programs(), after in any_programs()) {
         let mut model = Model::of(before).wants(after);
-        let fingerprint = |model: &Model| PlanView::from(&model.plan()).fingerprint;
+        let fingerprint = |model: &Model| PlanView::of(&model.plan(), b"").fingerprint;
         let first = fingerprint(&model);
         model.site.programs.reverse();
         prop_assert_eq!(&fingerprint(&model), &first);
