@@ -260,13 +260,10 @@ impl Conversation {
             waited += BLINK;
             ended = waited < PARTING;
         }
-        if !ended {
-            // An error: it has ended by itself meanwhile.
-            let _ = self.child.kill();
-        }
-        let status = self.child.wait();
+        // What is not ours to kill, as a sudo may be, is not waited for either.
+        let status = (ended || self.child.kill().is_ok()).then(|| self.child.wait());
         self.last_words();
-        ended.then_some(status)
+        status.filter(|_| ended)
     }
 
     /// What is left on stderr. Its end is not waited for: a master connection that ssh leaves in
