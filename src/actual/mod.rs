@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::desired::FileKind;
-use crate::inventory::Domain;
+use crate::inventory::{Domain, UserName};
 use crate::state::{Interrupted, Revision};
 use crate::supervisord::{Fault, ProcessInfo, Reload};
 use crate::system::files::Entry;
@@ -73,7 +73,7 @@ pub struct ActualSite {
     /// Folders that must be there and are not (conf.d, logrotate.d).
     pub missing_folders: Vec<PathBuf>,
     /// Users that do not exist, with the programs that want them.
-    pub missing_users: BTreeMap<String, Vec<String>>,
+    pub missing_users: BTreeMap<UserName, Vec<String>>,
     /// Scripts, commands and runners that are not there or cannot be run, in words, by program.
     pub missing_code: Vec<MissingCode>,
 }

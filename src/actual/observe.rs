@@ -335,7 +335,7 @@ fn look_for_needs(
             CommandError::refused(format!("cannot look up user {user}")).caused_by(&error)
         })?;
         if known.is_none() {
-            actual.missing_users.insert(user.to_string(), programs);
+            actual.missing_users.insert(user.clone(), programs);
         }
     }
     look_for_code(files, site, actual)

@@ -13,8 +13,9 @@ pub(super) fn write(path: &Path, script: &str, owner: &UserName) -> Result<bool,
         CommandError::refused(format!("cannot write {}", path.display())).caused_by(source)
     };
     let Some(user) = users::find(owner.as_str()).map_err(|source| cannot(&source))? else {
-        return Err(CommandError::refused(format!("user {owner} does not exist"))
-            .hint(format!("create it: useradd --create-home {owner}")));
+        return Err(
+            CommandError::refused(format!("user {owner} does not exist")).hint(owner.how_to_make())
+        );
     };
     handover::write_for(&user, path, script.as_bytes(), 0o755).map_err(|source| {
         let error = cannot(&source);

@@ -5,7 +5,7 @@
 
 use super::file::{Node, Span, Value};
 use super::findings::{Finding, Findings};
-use super::name::NameError;
+use super::name::{NameError, UserName};
 use super::source::Source;
 use super::suggest::{near_miss, nearest, shown};
 
@@ -178,6 +178,17 @@ impl Reader<'_, '_> {
                 self.push(Finding::new(node.at, format!("`{what}` {error}")));
                 None
             }
+        }
+    }
+
+    /// A user by name or by id, as supervisord takes both: an id is a whole number in YAML.
+    pub(super) fn user(&mut self, node: &Node, what: &str) -> Option<UserName> {
+        let typed = self.source.slice(node.defined);
+        let is_id =
+            matches!(node.value, Value::Number) && typed.bytes().all(|byte| byte.is_ascii_digit());
+        match UserName::parse(typed) {
+            Ok(id) if is_id => Some(id),
+            _ => self.parse(node, what, UserName::parse),
         }
     }
 

@@ -160,8 +160,8 @@ checked_text!(
 );
 
 checked_text!(
-    /// An operating system user: what `useradd` accepts, plus the dots and capitals found in the
-    /// field.
+    /// An operating system user, by name (what `useradd` accepts, plus the dots and capitals found in
+    /// the field) or by id.
     UserName,
     |text| {
         not_empty(text)?;
@@ -174,6 +174,16 @@ checked_text!(
         at_most(text, 64)
     }
 );
+
+impl UserName {
+    /// What a person can type where there is no such user. supervisord takes digits for an id.
+    pub(crate) fn how_to_make(&self) -> String {
+        if self.0.bytes().all(|byte| byte.is_ascii_digit()) {
+            return "take the id of a user of this server: getent passwd".to_owned();
+        }
+        format!("create it: useradd --create-home {self}")
+    }
+}
 
 checked_text!(
     /// A worker script below the release's `.deployer/supervisors/`: a relative path that stays

@@ -117,7 +117,7 @@ impl Options {
             numprocs: get("numprocs").and_then(|n| reader.whole(n, "numprocs", 1, MOST_PROCESSES)),
             directory: get("directory")
                 .and_then(|n| reader.parse(n, "directory", AbsolutePath::parse)),
-            user: get("user").and_then(|n| reader.parse(n, "user", UserName::parse)),
+            user: get("user").and_then(|n| reader.user(n, "user")),
             environment: get("environment").map(|n| environment(reader, n)).unwrap_or_default(),
             startsecs: get("startsecs").and_then(|n| reader.whole(n, "startsecs", 0, LARGEST)),
             startretries: get("startretries")

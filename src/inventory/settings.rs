@@ -50,7 +50,7 @@ impl Settings {
         defaults.check(reader);
         let formats = [("classic", Format::Classic), ("hardened", Format::Hardened)];
         let format = fields.get("format").and_then(|n| reader.choice(n, "format", &formats));
-        let user = fields.get("user").and_then(|n| reader.parse(n, "user", UserName::parse));
+        let user = fields.get("user").and_then(|n| reader.user(n, "user"));
         let paths = match fields.get("paths") {
             Some(node) => PathSettings::read(reader, node, &base.paths),
             None => base.paths.clone(),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::inventory::Domain;
+use crate::inventory::{Domain, UserName};
 
 /// What a person can say to have an apply start all the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -73,7 +73,7 @@ pub enum Refusal {
     /// A user that programs should run as does not exist.
     MissingUser {
         /// The user.
-        user: String,
+        user: UserName,
         /// The programs.
         programs: Vec<String>,
     },
@@ -179,7 +179,7 @@ impl Refusal {
                 )
             }
             Self::MissingUser { user, .. } => {
-                format!("create it: useradd --create-home {user}; or set user: in the inventory")
+                format!("{}; or set user: in the inventory", user.how_to_make())
             }
             Self::MissingCode { .. } => {
                 "deploy the site first; to apply all the same: --allow missing-code".into()

@@ -733,7 +733,10 @@ fn everything_else_that_refuses() {
             logs: Vec::new(),
         });
         model.actual.missing_folders.push("/etc/logrotate.d".into());
-        model.actual.missing_users.insert("deployer".to_owned(), vec!["w".to_owned()]);
+        model
+            .actual
+            .missing_users
+            .insert(UserName::parse("deployer").unwrap(), vec!["w".to_owned()]);
         model.actual.missing_code.push(MissingCode {
             programs: vec!["w".to_owned()],
             path: "/bin/work".into(),

@@ -191,7 +191,7 @@ impl Remarks {
         }
         for user in &site.missing_users {
             let text = format!("user {user} does not exist");
-            self.warn(domain, text, format!("useradd --create-home {user}"));
+            self.warn(domain, text, user.how_to_make());
         }
         if let Some((path, problem)) = &site.current {
             let text = format!("{} {problem}", path.display());

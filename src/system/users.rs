@@ -1,11 +1,17 @@
 //! Users of the operating system, without linking to its name service.
 //!
 //! `/etc/passwd` is read first; a user who is not there may still come from LDAP or sssd, which
-//! `getent` asks. Calling `getpwnam` in the process itself is the road not taken: a portable build
-//! that is linked statically crashes in it.
+//! `getent` asks, within a time. Calling `getpwnam` in the process itself is the road not taken: a
+//! portable build that is linked statically crashes in it.
 
 use std::io;
 use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::process;
+
+/// How long a directory that does not answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A user as the system knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,16 +24,24 @@ pub struct User {
     pub gid: u32,
 }
 
-/// Finds a user by name; `None` if there is none.
+/// Finds a user by name; `None` if there is none. Digits alone are an id, as supervisord has it.
 #[expect(clippy::disallowed_methods, reason = "an edge: reads the account database")]
 pub fn find(name: &str) -> io::Result<Option<User>> {
+    let id: Option<u32> = name.parse().ok();
+    let is_meant = |user: &User| id.map_or(user.name == name, |id| user.uid == id);
     let accounts = std::fs::read("/etc/passwd")?;
-    if let Some(user) = users(&accounts).into_iter().find(|user| user.name == name) {
+    if let Some(user) = users(&accounts).into_iter().find(is_meant) {
         return Ok(Some(user));
     }
-    match Command::new("getent").args(["passwd", "--", name]).stdin(Stdio::null()).output() {
-        Ok(output) => Ok(users(&output.stdout).into_iter().find(|user| user.name == name)),
+    let mut getent = Command::new("getent");
+    getent.args(["passwd", "--", name]).stdin(Stdio::null()).stderr(Stdio::null());
+    match process::output(&mut getent, PATIENCE) {
+        Ok(output) => Ok(users(&output).into_iter().find(is_meant)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+            let what = format!("`getent passwd {name}` did not answer within {PATIENCE:?}");
+            Err(io::Error::new(io::ErrorKind::TimedOut, what))
+        }
         Err(error) => Err(error),
     }
 }
@@ -83,6 +97,9 @@ mod tests {
     fn root_is_found_and_nobody_of_that_name_is_not() {
         assert_eq!(find("root").unwrap().unwrap().uid, 0);
         assert_eq!(find("no-such-user-here").unwrap(), None);
+        assert_eq!(find("0").unwrap().unwrap().name, "root");
+        assert_eq!(find("4294967294").unwrap(), None);
+        assert_eq!(find("99999999999").unwrap(), None);
         assert_eq!(name_of(0), "root");
     }
 

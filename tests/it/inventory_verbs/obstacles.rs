@@ -103,6 +103,18 @@ fn a_user_that_does_not_exist_is_refused() {
 }
 
 #[test]
+fn a_user_may_be_an_id_as_supervisord_has_it() {
+    let Some(host) = wanting_host() else { return };
+    wants(&host, &["program: w, script: w.sh, user: 54321"]);
+    refused_untouched(&host, &["user 54321 does not exist (wanted by w)", "getent passwd"]);
+    let id = users::current_uid();
+    wants(&host, &[&format!("program: w, script: w.sh, user: {id}")]);
+    host.run(&["apply", "--yes"]).ended(0);
+    host.wait_running(&["a.com-w:a.com-w"]);
+    host.run(&["plan", "--exit-code"]).ended(0);
+}
+
+#[test]
 fn a_foreign_file_is_replaced_only_if_asked() {
     let Some(host) = wanting_host() else { return };
     let theirs = "[program:a.com-w]\ncommand=/bin/sleep 1000\ndirectory=/tmp\n";
