@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::instance::shown;
+use super::narrow::as_applied;
 use super::{AppliedSite, ControlRequest, Goal, Instance};
 use crate::actual::observe;
 use crate::apply::{ApplyError, FailedAt, SiteReport, control_site, recover};
@@ -77,7 +78,8 @@ impl Instance<'_> {
         let wanted = self.wanted(site, Goal::Inventory)?;
         let (files, state) = (self.doors.files, self.doors.state);
         let actual = observe::site(files, state, site, &wanted.desired)?;
-        let plan = plan_control(request.control, programs, &wanted.desired, &daemon, &actual);
+        let desired = as_applied(site, &wanted.desired, &actual);
+        let plan = plan_control(request.control, programs, &desired, &daemon, &actual);
         let reread = daemon.reread.unwrap_or_default();
         Ok(control_site(&mut self.doors, &plan, shown(&plan), &reread, request.verify))
     }

@@ -277,7 +277,7 @@ impl Instance<'_> {
             desired = narrowed(&site, &desired, &actual, &options.programs);
         }
         if options.only_processes {
-            desired = as_applied(&desired, &actual);
+            desired = as_applied(&site, &desired, &actual);
         }
         let mut plan = plan_site(&desired, daemon, &actual, options);
         if some {

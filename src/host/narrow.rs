@@ -5,7 +5,7 @@
 //! restart is of what was applied, whatever the inventory says by now.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::actual::ActualSite;
 use crate::desired::{DesiredFile, DesiredGroup, DesiredSite, FileKind};
@@ -44,38 +44,59 @@ pub(super) fn narrowed(
     let others = recorded.filter(|(_, group)| !by_name(&group.program));
     narrowed.groups.extend(others.map(|(name, group)| (name.clone(), group.clone())));
     if record.is_none() {
-        let found = groups_in_files(site, &narrowed);
+        let configs = narrowed.files.iter().filter(|(_, file)| file.kind == FileKind::Supervisor);
+        let configs = configs.map(|(path, file)| (path.as_path(), file.bytes.as_slice()));
+        let found = groups_in_files(site, configs);
         narrowed.groups.extend(found.into_iter().filter(|(_, group)| !by_name(&group.program)));
     }
     narrowed
 }
 
-/// `desired` for processes alone: the groups of each program as they were applied. How they are
-/// restarted and when they are healthy is not in a file, so for that the inventory counts at once.
-pub(super) fn as_applied(desired: &DesiredSite, actual: &ActualSite) -> DesiredSite {
-    let Some(record) = &actual.record else { return desired.clone() };
+/// `desired` for processes alone: the groups of each program as supervisord loads them, whatever the
+/// inventory says by now. How they are restarted and when they are healthy is not in a file, so for
+/// that the inventory counts at once.
+pub(super) fn as_applied(site: &Site, desired: &DesiredSite, actual: &ActualSite) -> DesiredSite {
+    let there = groups_there(site, actual);
     let mut applied = desired.clone();
-    for (name, recorded) in &record.groups {
-        let now = desired.groups.values().find(|group| group.program == recorded.program);
+    for (name, group) in &there {
+        let now = desired.groups.values().find(|now| now.program == group.program);
         let Some(now) = now else { continue };
-        applied.groups.retain(|name, group| {
-            group.program != recorded.program || record.groups.contains_key(name)
-        });
+        applied.groups.retain(|name, now| now.program != group.program || there.contains_key(name));
+        let recorded = actual.record.as_ref().and_then(|record| record.groups.get(name));
         let (restart, health) = (now.restart, now.health.clone());
-        applied.groups.insert(name.clone(), DesiredGroup { restart, health, ..recorded.clone() });
+        let release = recorded.map_or(&now.release, |recorded| &recorded.release).clone();
+        applied
+            .groups
+            .insert(name.clone(), DesiredGroup { restart, health, release, ..group.clone() });
     }
     applied
 }
 
-/// The groups that files define of which there is no record.
-fn groups_in_files(site: &Site, wanted: &DesiredSite) -> BTreeMap<String, DesiredGroup> {
+/// The site's groups as its files have them; those of a program without a file as they are recorded.
+fn groups_there(site: &Site, actual: &ActualSite) -> BTreeMap<String, DesiredGroup> {
+    let is_config = |path: &&PathBuf| actual.kinds.get(*path) == Some(&FileKind::Supervisor);
+    let configs = actual.owned.iter().filter(is_config);
+    let configs =
+        configs.filter_map(|path| Some((path.as_path(), actual.files.get(path)?.bytes()?)));
+    let mut there = groups_in_files(site, configs);
+    let programs: BTreeSet<String> = there.values().map(|group| group.program.clone()).collect();
+    let recorded = actual.record.iter().flat_map(|record| &record.groups);
+    let without_file = recorded.filter(|(_, group)| !programs.contains(&group.program));
+    there.extend(without_file.map(|(name, group)| (name.clone(), group.clone())));
+    there
+}
+
+/// The groups that supervisor configs define.
+fn groups_in_files<'f>(
+    site: &Site,
+    configs: impl Iterator<Item = (&'f Path, &'f [u8])>,
+) -> BTreeMap<String, DesiredGroup> {
     let mut groups = BTreeMap::new();
-    let configs = wanted.files.iter().filter(|(_, file)| file.kind == FileKind::Supervisor);
-    for (path, file) in configs {
+    for (path, bytes) in configs {
         let full_name = stem(path, FileKind::Supervisor);
         let prefix = format!("{}-", site.domain);
         let program = full_name.strip_prefix(&prefix).unwrap_or(&full_name);
-        let Ok(parsed) = ini::parse(&String::from_utf8_lossy(&file.bytes)) else { continue };
+        let Ok(parsed) = ini::parse(&String::from_utf8_lossy(bytes)) else { continue };
         for section in &parsed.sections {
             if let Some(name) = section.name.strip_prefix("program:") {
                 groups.insert(name.trim().to_owned(), group_in(section, program));

@@ -64,6 +64,32 @@ fn a_start_of_some_leaves_the_others_of_the_group_running() {
 }
 
 #[test]
+fn a_start_is_of_what_the_files_say_whatever_the_inventory_says_by_now() {
+    let Some(host) = Host::start() else { return };
+    let site = host.deploy("a.com");
+    site.worker("w");
+    let program = "program: w, script: w.sh";
+    host.inventory(&programs(&[program]));
+    host.run(&["apply", "--yes"]).ended(0);
+    host.run(&["stop"]).ended(0);
+    host.inventory(&programs(&[&format!("{program}, numprocs: 3")]));
+    host.run(&["start"]).ended(0).complains("a.com-w: healthy");
+
+    // A newer file with the number it had, and one that somebody has edited to another number.
+    host.run(&["stop"]).ended(0);
+    let text = std::fs::read_to_string(host.conf("a.com-w")).unwrap();
+    host.daemon.write_conf("a.com-w", &text.replace("stopwaitsecs=3600", "stopwaitsecs=60"));
+    host.run(&["start"]).ended(0).complains("a.com-w: healthy");
+    let two = "numprocs=2\nprocess_name=%(program_name)s_%(process_num)02d";
+    host.daemon.write_conf("a.com-w", &text.replace("numprocs=1", two));
+    host.run(&["restart"]).ended(0).complains("a.com-w:a.com-w_01: healthy");
+    host.run(&["stop"]).ended(0);
+    let four = two.replace('2', "4").replace("04d", "02d");
+    host.daemon.write_conf("a.com-w", &text.replace("numprocs=1", &four));
+    host.run(&["start"]).ended(0).complains("a.com-w:a.com-w_03: healthy");
+}
+
+#[test]
 fn all_stop_at_the_same_time_and_meanwhile_nobody_else_may() {
     let Some(host) = Host::start() else { return };
     let site = host.deploy("a.com");
