@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::narrow::{as_applied, is_of_some, narrowed};
+use super::narrow::{as_applied, is_of_some, narrowed, to_record};
 use super::{AppliedSite, ApplyRequest, Goal, PlannedSite};
 use crate::actual::{ActualDaemon, observe};
 use crate::apply::{ApplyError, Doors, FailedAt, SiteReport, apply_site, recover};
@@ -258,6 +258,7 @@ impl Instance<'_> {
         })
     }
 
+    /// The plan, and what a revision of it says.
     pub(super) fn plan_site(
         &self,
         wanted: &Wanted<'_>,
@@ -282,6 +283,7 @@ impl Instance<'_> {
         let mut plan = plan_site(&desired, daemon, &actual, options);
         if some {
             plan.files.retain(|path, change| is_of_some(&site, path, change.kind));
+            desired = to_record(&site, desired, &actual);
         }
         for other in state.sites(files)?.into_iter().filter(|other| *other != plan.domain) {
             let interrupted = state.interrupted(files, &other).unwrap_or_default();

@@ -2,7 +2,7 @@
 //!
 //! In an apply of some programs of a site the others are wanted as they are: so the plan of the site
 //! has nothing for them, and the revision that is recorded still holds all of the site's files. A
-//! restart is of what was applied, whatever the inventory says by now.
+//! start or restart is of what was applied, whatever the inventory says by now.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -49,6 +49,20 @@ pub(super) fn narrowed(
         let found = groups_in_files(site, configs);
         narrowed.groups.extend(found.into_iter().filter(|(_, group)| !by_name(&group.program)));
     }
+    narrowed
+}
+
+/// What is recorded of it: of the other programs what was applied, not what somebody has made of
+/// their files since, so that this is still told.
+pub(super) fn to_record(
+    site: &Site,
+    mut narrowed: DesiredSite,
+    actual: &ActualSite,
+) -> DesiredSite {
+    let Some(record) = &actual.record else { return narrowed };
+    narrowed.files.retain(|path, file| is_of_some(site, path, file.kind));
+    let recorded = record.as_desired().files.into_iter();
+    narrowed.files.extend(recorded.filter(|(path, file)| !is_of_some(site, path, file.kind)));
     narrowed
 }
 

@@ -105,6 +105,34 @@ fn a_restart_of_one_program_leaves_the_others_alone() {
 }
 
 #[test]
+fn what_somebody_has_edited_of_another_program_is_still_told_afterwards() {
+    let Some(host) = host_with(&["w"]) else { return };
+    let all = ["one", "two", "old"].map(|name| program(name, ""));
+    applied(&host, &all.each_ref().map(String::as_str), &ONCE);
+    let text = std::fs::read_to_string(host.conf("a.com-two")).unwrap();
+    let edited = text.replace("stopwaitsecs=3600", "stopwaitsecs=7");
+    host.daemon.write_conf("a.com-two", &edited);
+    std::fs::remove_file(host.logrotate("a.com-old")).unwrap();
+    let all = [&program("one", ", priority: 7"), &all[1], &all[2]];
+    wants(&host, &all.map(String::as_str));
+    host.run(&["apply", "--yes", "--program", "one"]).ended(0);
+    assert_eq!(std::fs::read_to_string(host.conf("a.com-two")).unwrap(), edited);
+    assert!(!host.logrotate("a.com-old").exists());
+
+    let plan = host.run(&["plan", "--exit-code"]).ended(3);
+    let plan = plan.says("a.com-two: restart, because of stopwaitsecs");
+    plan.says("+ ").says("supervisor-a.com-old.conf");
+    let status = host.run(&["status"]).ended(3);
+    let status = status.says("a.com-two.conf was edited by hand since it was applied");
+    status.says("supervisor-a.com-old.conf was removed since it was applied");
+    // The revision has what was applied, not what was edited.
+    wants(&host, &[&program("one", "")].map(|one| one.as_str()));
+    host.run(&["rollback", "--yes", "--site", "a.com", "--to", "2"]).ended(0);
+    assert_eq!(std::fs::read_to_string(host.conf("a.com-two")).unwrap(), text);
+    assert!(host.logrotate("a.com-old").exists());
+}
+
+#[test]
 fn one_program_with_separate_instances_scales_alone() {
     let Some(host) = host_with(&["w"]) else { return };
     let apart =
