@@ -33,10 +33,10 @@ pub(super) struct WhatArguments {
     /// Restart every program, each exactly once, also those that do not change
     #[arg(long)]
     restart: bool,
-    /// Leave what runs as it runs: the next restart takes a change up
+    /// Restart nothing: the next restart takes a change up. What is not wanted any more stops
     #[arg(long, conflicts_with = "restart")]
     no_restart: bool,
-    /// Start what somebody had stopped, too
+    /// Start what somebody had stopped, too, unless it has autostart=false
     #[arg(long)]
     start_stopped: bool,
     /// Go on in spite of this

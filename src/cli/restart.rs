@@ -23,7 +23,7 @@ pub(super) struct RestartArguments {
     #[arg(long, value_name = "N", default_value_t = 1, requires = "rolling",
           value_parser = clap::value_parser!(u32).range(1..))]
     batch: u32,
-    /// Start what somebody had stopped, too
+    /// Start what somebody had stopped, too, unless it has autostart=false
     #[arg(long)]
     start_stopped: bool,
     /// Seconds to wait for another apply on the same host

@@ -3,6 +3,33 @@
 use super::{applied, host_with, pids, wait_noted, wants};
 
 #[test]
+fn what_is_not_wanted_any_more_stops_all_the_same() {
+    for (policy, arguments) in [
+        (", restart: deferred", &["apply", "--yes"][..]),
+        ("", &["apply", "--yes", "--no-restart"]),
+    ] {
+        let Some(host) = host_with(&["w"]) else { return };
+        let program =
+            |name: &str, more: &str| format!("program: {name}, script: w.sh{policy}{more}");
+        let apart =
+            |number: u32| program("apart", &format!(", instances: separate, numprocs: {number}"));
+        applied(
+            &host,
+            &[&apart(2), &program("w", ""), &program("gone", "")],
+            &[("apart_00", 1), ("apart_01", 1), ("w", 1), ("gone", 1)],
+        );
+        let before = pids(&host);
+        wants(&host, &[&apart(1), &program("w", ", umask: '027'")]);
+        let plan = host.run(arguments).ended(0);
+        let plan = plan.says("- a.com-gone: stop and remove").says("- a.com-apart_01: stop and");
+        plan.says("= a.com-w: leave as it is");
+        let after = pids(&host);
+        assert_eq!(after.keys().collect::<Vec<_>>(), ["apart_00", "w"]);
+        assert!(after.iter().all(|(name, pid)| before[name] == *pid), "{before:?} {after:?}");
+    }
+}
+
+#[test]
 fn a_deferred_change_is_pending_until_the_next_restart_takes_it_up_once() {
     for (policy, arguments) in [
         (", restart: deferred", &["apply", "--yes"][..]),
