@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use supervisor_sync::fleet::wire::PROTOCOL;
+
 use crate::daemon::{Daemon, current_user};
 use crate::sshd::{Keyring, Sshd};
 use crate::{OURS, median, ms, succeeded, timed, times};
@@ -14,6 +16,9 @@ const PARALLEL: &str = "16";
 /// The inventory with the hosts behind ssh, and the one with the same sites on this machine.
 const REMOTE: &str = "deployer.yml";
 const LOCAL: &str = "local.yml";
+
+/// How many hosts are there at our end alone.
+const SIMULATED: usize = 5_000;
 
 pub(crate) fn fleet() {
     println!("apply with nothing to do, {PARALLEL} hosts at once, beside `ssh HOST true` likewise");
@@ -34,7 +39,7 @@ pub(crate) fn fleet() {
         let mut footprint = Footprint::default();
         for _ in 0..rounds {
             theirs.push(hosts.ssh_true());
-            own.push(hosts.apply_from(LOCAL).0);
+            own.push(apply(&hosts.keyring, LOCAL).0);
             let (time, seen) = hosts.apply();
             cached.push(time);
             footprint = footprint.max(seen);
@@ -54,6 +59,59 @@ pub(crate) fn fleet() {
         );
         println!("      | (with the first apply itself: {})", ms(first));
     }
+    simulated();
+}
+
+/// Many more hosts than there are, by an ssh that answers itself: what our own end takes.
+fn simulated() {
+    let keyring = Keyring::new().expect("an ssh to measure against");
+    let doors = (0..SIMULATED).map(|_| "username: root".to_owned());
+    let site = |_| "    supervisors: [{program: p, command: sleep 1000}]\n".to_owned();
+    std::fs::write(keyring.path(REMOTE), inventory(doors, site)).unwrap();
+    keyring.write_wrapper(&format!(
+        "echo '@supervisor-sync HAVE direct root /supervisor-sync'\n\
+         echo '{{\"hello\":{{\"protocol\":{PROTOCOL},\"release\":\"simulated\"}}}}'\n\
+         while read -r line; do echo '{{\"reply\":{{\"reply\":\"applied\",\"sites\":[]}}}}'; done"
+    ));
+    let (time, Footprint { kib, threads }) = apply(&keyring, REMOTE);
+    let memory = kib as f64 / 1024.0;
+    println!("{SIMULATED} simulated hosts: {}, {memory:.1} MiB, {threads} threads", ms(time));
+}
+
+/// An inventory with a host for each of these doors, and on each a site with this in it.
+fn inventory(doors: impl Iterator<Item = String>, site: impl Fn(usize) -> String) -> String {
+    let mut servers = "servers:\n".to_owned();
+    let mut sites = format!("user: {}\nsites:\n", current_user());
+    for (number, door) in doors.enumerate() {
+        let _ = writeln!(servers, "  - {{name: web{number}, host: 127.0.0.1, {door}}}");
+        let _ = write!(
+            sites,
+            "  - domain: s{number}.example\n    server: web{number}\n{}",
+            site(number)
+        );
+    }
+    servers + &sites
+}
+
+fn apply(keyring: &Keyring, inventory: &str) -> (Duration, Footprint) {
+    let mut command = Command::new(OURS);
+    command
+        .args(["apply", "--yes", "--parallel", PARALLEL, "--inventory"])
+        .arg(keyring.path(inventory))
+        .env("SUPERVISOR_SYNC_SSH", keyring.wrapper())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let mut footprint = Footprint::default();
+    let time = timed(|| {
+        let mut child = command.spawn().unwrap();
+        while child.try_wait().unwrap().is_none() {
+            footprint = footprint.max(Footprint::of(child.id()));
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        succeeded(&child.wait_with_output().unwrap());
+    });
+    (time, footprint)
 }
 
 struct Hosts {
@@ -101,52 +159,24 @@ impl Hosts {
 
     /// `door` is how each host is reached, by the port of its sshd.
     fn write_inventory(&self, name: &str, door: impl Fn(u16) -> String) {
-        let user = current_user();
-        let mut text = "servers:\n".to_owned();
-        for (number, (_, sshd)) in self.machines.iter().enumerate() {
-            let door = door(sshd.port);
-            let _ = writeln!(text, "  - {{name: web{number}, host: 127.0.0.1, {door}}}");
-        }
-        let _ = writeln!(text, "user: {user}\nsites:");
-        for (number, (daemon, _)) in self.machines.iter().enumerate() {
+        let doors = self.machines.iter().map(|(_, sshd)| door(sshd.port));
+        let site = |number: usize| {
+            let (daemon, _) = &self.machines[number];
             let root = daemon.root().display();
-            let log = daemon.log_dir();
-            let _ = writeln!(
-                text,
-                "  - domain: s{number}.example\n    server: web{number}\n    paths: {{sites: \
-                 {root}/sites, conf_dir: {root}/conf.d, logrotate_dir: {root}/logrotate.d, \
-                 log_dir: {}, supervisord: {}, state_dir: {root}/state}}\n    supervisors:\n      \
-                 - {{program: p, command: sleep 1000, directory: /tmp, autostart: false}}",
-                log.display(),
+            format!(
+                "    paths: {{sites: {root}/sites, conf_dir: {root}/conf.d, logrotate_dir: \
+                 {root}/logrotate.d, log_dir: {}, supervisord: {}, state_dir: {root}/state}}\n    \
+                 supervisors:\n      - {{program: p, command: sleep 1000, directory: /tmp, \
+                 autostart: false}}\n",
+                daemon.log_dir().display(),
                 daemon.main_conf().display(),
-            );
-        }
-        std::fs::write(self.keyring.path(name), text).unwrap();
+            )
+        };
+        std::fs::write(self.keyring.path(name), inventory(doors, site)).unwrap();
     }
 
     fn apply(&self) -> (Duration, Footprint) {
-        self.apply_from(REMOTE)
-    }
-
-    fn apply_from(&self, inventory: &str) -> (Duration, Footprint) {
-        let mut command = Command::new(OURS);
-        command
-            .args(["apply", "--yes", "--parallel", PARALLEL, "--inventory"])
-            .arg(self.keyring.path(inventory))
-            .env("SUPERVISOR_SYNC_SSH", self.keyring.wrapper())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut footprint = Footprint::default();
-        let time = timed(|| {
-            let mut child = command.spawn().unwrap();
-            while child.try_wait().unwrap().is_none() {
-                footprint = footprint.max(Footprint::of(child.id()));
-                std::thread::sleep(Duration::from_millis(2));
-            }
-            succeeded(&child.wait_with_output().unwrap());
-        });
-        (time, footprint)
+        apply(&self.keyring, REMOTE)
     }
 
     fn forget_binary(&self) {
