@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::verify::Watched;
 use crate::desired::DesiredGroup;
 use crate::plan::{GroupAction, GroupChange, SitePlan};
 use crate::supervisord::{Call, Reload, display_name};
@@ -43,6 +44,8 @@ pub(super) struct Work {
     pub(super) items: Vec<Item>,
     /// What is done after that, one batch after the other, each healthy before the next.
     pub(super) rolling: Vec<Vec<Item>>,
+    /// What is watched with the items: an interrupted apply has started it.
+    unwatched: Watched,
 }
 
 impl Work {
@@ -56,7 +59,7 @@ impl Work {
                 .then(|| group.clone())
         };
         let leaving: Vec<String> = plan.groups.iter().filter_map(leaves).collect();
-        let mut work = Self::default();
+        let mut work = Self { unwatched: plan.unwatched.clone(), ..Self::default() };
         let mut rolling: BTreeMap<&str, (usize, Vec<Item>)> = BTreeMap::new();
         for (group, change) in &plan.groups {
             let mut item = match &change.action {
@@ -92,7 +95,7 @@ impl Work {
 
     /// One batch of what goes one after the other, as work of its own.
     pub(super) fn batch(items: &[Item]) -> Self {
-        Self { items: items.to_vec(), rolling: Vec::new() }
+        Self { items: items.to_vec(), ..Self::default() }
     }
 
     /// The way back: what must be done after the former files are read again, so that each touched
@@ -133,12 +136,12 @@ impl Work {
             back.start = ran;
             back
         };
-        Self { items: touched.values().copied().map(back).collect(), rolling: Vec::new() }
+        Self { items: touched.values().copied().map(back).collect(), ..Self::default() }
     }
 
     /// The processes that should be up when it is done, by group.
-    pub(super) fn watched(&self, plan: &SitePlan) -> BTreeMap<String, (DesiredGroup, Vec<String>)> {
-        let mut watched: BTreeMap<String, (DesiredGroup, Vec<String>)> = BTreeMap::new();
+    pub(super) fn watched(&self, plan: &SitePlan) -> Watched {
+        let mut watched = self.unwatched.clone();
         for item in &self.items {
             let change = plan.groups.get(&item.group);
             let Some(desired) = change.and_then(|change| change.desired.clone()) else { continue };

@@ -88,6 +88,20 @@ impl GroupContext<'_> {
         stopped.filter(|name| comes_up(name)).cloned().collect()
     }
 
+    /// Its processes that an interrupted apply has changed, unless all of them change again now. One
+    /// that only put things back has nothing to watch.
+    pub(super) fn unwatched(&self, change: Option<&GroupChange>) -> Vec<String> {
+        let journal = self.touched_by_interruption();
+        let stays = change.is_none_or(|change| {
+            matches!(change.action, GroupAction::Leave | GroupAction::Start { .. })
+        });
+        if !stays || journal.is_none_or(|journal| journal.target.is_none()) {
+            return Vec::new();
+        }
+        let came_up = |p: &&ProcessInfo| is_up(p) || p.state == ProcessState::Exited;
+        self.processes().iter().filter(came_up).map(|p| p.name.clone()).collect()
+    }
+
     pub(super) fn change(&self, ran: &[String]) -> Option<GroupChange> {
         let loaded = self.daemon.groups.contains_key(self.group);
         let stop_seconds = self.stop_seconds();

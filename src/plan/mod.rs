@@ -50,6 +50,9 @@ pub struct SitePlan {
     /// What is done instead to a group that is to be replaced, should supervisord see no difference
     /// between what it runs and its new file.
     pub unseen: BTreeMap<String, GroupAction>,
+    /// Processes that an interrupted apply has changed and may not have watched to the end, by group:
+    /// they are watched with what this one starts.
+    pub unwatched: BTreeMap<String, (DesiredGroup, Vec<String>)>,
     /// Groups of the site that stay as they are.
     pub unchanged: Vec<String>,
     /// An interrupted apply of this site that this one undoes or finishes, in words.
@@ -73,6 +76,7 @@ impl SitePlan {
             ran: BTreeMap::new(),
             stopped: BTreeMap::new(),
             unseen: BTreeMap::new(),
+            unwatched: BTreeMap::new(),
             unchanged: Vec::new(),
             interrupted: None,
             notes: Vec::new(),

@@ -32,7 +32,12 @@ pub fn plan_site(
     for group in &own.names {
         let context = GroupContext { group, desired, daemon, actual, options, sections: &sections };
         let ran = context.ran();
-        match context.change(&ran) {
+        let change = context.change(&ran);
+        let unwatched = context.unwatched(change.as_ref());
+        if let (false, Some(wanted)) = (unwatched.is_empty(), desired.groups.get(group)) {
+            plan.unwatched.insert(group.clone(), (wanted.clone(), unwatched));
+        }
+        match change {
             Some(change) => {
                 if let (GroupAction::Replace { .. }, Some((action, _))) =
                     (&change.action, context.change_without_replacing(&ran))

@@ -121,6 +121,7 @@ impl PlanView {
             ran,
             stopped,
             unseen: _,
+            unwatched: _,
             unchanged,
             interrupted,
             notes,

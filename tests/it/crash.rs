@@ -530,6 +530,24 @@ fn killed_while_it_undoes() {
 }
 
 #[test]
+fn what_was_not_watched_to_its_end_is_watched_by_the_next_apply() {
+    let Some(scene) = Scene::new() else { return };
+    let broken = format!("startsecs: 0, command: /bin/false, autorestart: false, {}", &FAST[14..]);
+    let crasher = format!("      - {{program: crash, {broken}}}\n");
+    let programs = format!("{}{crasher}", scene.states[1].programs);
+    let text = format!("  - domain: one.com\n    server: here\n    supervisors:\n{programs}");
+    scene.host.inventory(&text);
+    assert!(scene.is_killed("step:verify"));
+    scene.host.daemon.wait_for_state("one.com-crash:one.com-crash", ProcessState::Exited);
+    for _ in 0..2 {
+        assert_eq!(scene.journals("one.com"), ["journal.groups.json"]);
+        let run = scene.host.run(&["apply", "--yes"]).ended(4).says("is finished");
+        assert!(run.stderr.contains("one.com-crash not healthy"), "{}", run.stderr);
+    }
+    scene.check_next_run(1, "after a crash that was not seen");
+}
+
+#[test]
 fn killed_at_each_step() {
     let Some(scene) = Scene::new() else { return };
     for step in STEPS {
