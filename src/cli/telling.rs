@@ -132,7 +132,7 @@ impl<'s> Telling<'s> {
     pub(super) fn not_reached(&mut self, host: &str, why: NotReached) {
         let error = not_reached(why);
         if self.several {
-            self.screen.document("error", Some(host), &error);
+            self.screen.failure(Some(host), &error);
         } else {
             // There is no summary that would tell.
             self.screen.error(None, &error);

@@ -41,6 +41,12 @@ struct Document<'a, T> {
     content: T,
 }
 
+/// An error below a key of its own: it has a kind, too.
+#[derive(Serialize)]
+struct Failure<'a> {
+    error: &'a CommandError,
+}
+
 /// A document as a line. One that cannot be written (a path that is not UTF-8) is an error document
 /// that says so.
 fn document(
@@ -52,6 +58,7 @@ fn document(
     serde_json::to_string(&Document { version, kind, host, content }).or_else(|source| {
         let content =
             CommandError::refused(format!("cannot write the document `{kind}`")).caused_by(&source);
+        let content = Failure { error: &content };
         serde_json::to_string(&Document { version, kind: "error", host, content })
     })
 }
@@ -140,9 +147,14 @@ impl Screen {
         }
     }
 
+    /// A failure for machines.
+    pub fn failure(&mut self, host: Option<&str>, error: &CommandError) {
+        self.document("error", host, &Failure { error });
+    }
+
     /// A failure, on stderr for people and as a document for machines.
     pub fn error(&mut self, host: Option<&str>, error: &CommandError) {
-        self.document("error", host, error);
+        self.failure(host, error);
         if self.mode == Mode::Text {
             let prefix = host.map_or(String::new(), |host| format!("{host}: "));
             self.complain(&format!("{prefix}Error: {error}"));
@@ -223,6 +235,7 @@ mod tests {
         };
         assert_eq!(of(b"/x"), r#"{"version":1,"kind":"log","host":"web1","path":"/x"}"#);
         let error = of(b"/\xff");
-        assert!(error.starts_with(r#"{"version":1,"kind":"error","host":"web1""#), "{error}");
+        let shape = r#"{"version":1,"kind":"error","host":"web1","error":{"kind":"refused","#;
+        assert!(error.starts_with(shape), "{error}");
     }
 }

@@ -42,7 +42,8 @@ fn applied_host() -> Option<Host> {
 fn documents(run: &Run) -> Vec<serde_json::Value> {
     let documents: Vec<serde_json::Value> =
         run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    for document in &documents {
+    for (document, line) in documents.iter().zip(run.stdout.lines()) {
+        assert_eq!(document.to_string().len(), line.len(), "a key twice: {line}");
         assert_eq!(document["version"], 1, "{document}");
         assert!(document["kind"].is_string(), "{document}");
     }

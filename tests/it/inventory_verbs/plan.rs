@@ -110,6 +110,13 @@ fn another_machine_or_a_supervisord_that_is_down_is_told_with_a_hint() {
     assert!(applied["sites"][0]["error"]["message"].is_string(), "{applied}");
     let run = host.run(&["plan", "--json"]).ended(1);
     assert!(!super::documents(&run).is_empty());
+    let run = host.run(&["plan", "--json", "--inventory", "nowhere.yml"]).ended(1);
+    let error = document(&run, "error");
+    assert_eq!(error["error"]["kind"], "refused", "{error}");
+    assert_eq!(error["error"]["message"], "cannot read nowhere.yml", "{error}");
+    for list in ["causes", "hints"] {
+        assert!(error["error"][list].is_array(), "{error}");
+    }
 }
 
 #[test]
