@@ -42,18 +42,6 @@ pub struct PlacedSite {
     pub line: u32,
 }
 
-impl Inventory {
-    /// The server of that name.
-    pub fn host(&self, name: &str) -> Option<&Host> {
-        self.hosts.iter().find(|host| host.name.as_str() == name)
-    }
-
-    /// The managed site of that domain.
-    pub fn site(&self, domain: &str) -> Option<&PlacedSite> {
-        self.sites.iter().find(|placed| placed.site.domain.as_str() == domain)
-    }
-}
-
 const TOP: Keys<'static> = Keys {
     of: "the inventory",
     known: &["servers", "sites", "defaults", "format", "paths", "user"],

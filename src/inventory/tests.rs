@@ -16,6 +16,14 @@ fn inventory(text: &str) -> Inventory {
     read("deployer.yml", text).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
+fn server<'i>(inventory: &'i Inventory, name: &str) -> Option<&'i Host> {
+    inventory.hosts.iter().find(|host| host.name.as_str() == name)
+}
+
+fn site<'i>(inventory: &'i Inventory, domain: &str) -> Option<&'i PlacedSite> {
+    inventory.sites.iter().find(|placed| placed.site.domain.as_str() == domain)
+}
+
 fn problems(text: &str) -> Problems {
     match read("deployer.yml", text) {
         Ok(inventory) => panic!("was accepted: {inventory:?}"),
@@ -92,12 +100,12 @@ fn deployerphps_own_file_reads_as_it_is() {
     let inventory = inventory(DEPLOYER_PHP);
     let hosts: Vec<_> = inventory.hosts.iter().map(|host| host.name.as_str()).collect();
     assert_eq!(hosts, ["production", "staging"]);
-    let host = inventory.host("production").unwrap();
+    let host = server(&inventory, "production").unwrap();
     assert_eq!((host.port, host.connection), (Some(22), Connection::Ssh));
     assert_eq!(host.private_key_path.as_deref(), Some("~/.ssh/id_ed25519"));
-    assert_eq!(inventory.host("staging").unwrap().private_key_path, None);
+    assert_eq!(server(&inventory, "staging").unwrap().private_key_path, None);
 
-    let placed = inventory.site("example.com").unwrap();
+    let placed = site(&inventory, "example.com").unwrap();
     assert_eq!(placed.line, 19);
     assert_eq!(placed.site.format, Format::Hardened);
     assert_eq!(placed.site.user.as_str(), "deployer");
@@ -115,8 +123,8 @@ fn deployerphps_own_file_reads_as_it_is() {
 fn a_site_without_the_key_is_left_alone_and_one_with_an_empty_list_is_managed() {
     let inventory = inventory(DEPLOYER_PHP);
     assert_eq!(inventory.left_alone, ["static.example.com"]);
-    assert!(inventory.site("static.example.com").is_none());
-    assert!(inventory.site("empty.example.com").unwrap().site.programs.is_empty());
+    assert!(site(&inventory, "static.example.com").is_none());
+    assert!(site(&inventory, "empty.example.com").unwrap().site.programs.is_empty());
     let text = "servers: [{name: a, host: b}]\nsites: [{domain: e.com, server: a, supervisors: }]";
     assert!(messages(text).starts_with("2:36 `supervisors` is empty: that could mean"));
 }

@@ -14,7 +14,6 @@ pub(super) fn method(call: &Call) -> Method<'_> {
     match call {
         Call::GetSupervisorVersion => plain("supervisor.getSupervisorVersion"),
         Call::GetPid => plain("supervisor.getPID"),
-        Call::GetState => plain("supervisor.getState"),
         Call::ReloadConfig => plain("supervisor.reloadConfig"),
         Call::GetAllProcessInfo => plain("supervisor.getAllProcessInfo"),
         Call::AddProcessGroup(group) => named("supervisor.addProcessGroup", group),
@@ -51,7 +50,6 @@ fn one(call: &Call, value: Value) -> Result<Result<Answer, Fault>, String> {
     let answer = match (call, value) {
         (Call::GetSupervisorVersion, Value::Text(text)) => Some(Answer::Text(text)),
         (Call::GetPid, Value::Int(number)) => Some(Answer::Number(number)),
-        (Call::GetState, value) => int(&value, "statecode").ok().map(Answer::Number),
         (Call::ReloadConfig, value) => reload(value).map(Answer::Reload),
         (Call::GetAllProcessInfo, Value::Array(processes)) => {
             let processes = processes.iter().map(process).collect::<Result<_, _>>()?;
@@ -176,7 +174,7 @@ mod tests {
     #[test]
     fn a_fault_of_the_multicall_is_everyones() {
         let response = Response::Fault(fault_value(6, "SHUTDOWN_STATE"));
-        let answers = answers(&[Call::GetPid, Call::GetState], response).unwrap();
+        let answers = answers(&[Call::GetPid, Call::GetSupervisorVersion], response).unwrap();
         assert_eq!(answers.len(), 2);
         for answer in answers {
             assert_eq!(answer.unwrap_err().code, FaultCode::ShutdownState);

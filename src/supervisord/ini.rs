@@ -50,13 +50,8 @@ pub struct IniError {
 }
 
 impl Ini {
-    /// The first section of that name. A file may repeat a section, and supervisord merges them:
-    /// use [`Ini::get`] to read an option as supervisord would.
-    pub fn section(&self, name: &str) -> Option<&Section> {
-        self.sections.iter().find(|section| section.name == name)
-    }
-
-    /// The value of an option over all sections of that name; the last one wins.
+    /// The value of an option over all sections of that name, which supervisord merges; the last one
+    /// wins.
     pub fn get(&self, section: &str, key: &str) -> Option<&str> {
         let same_name = self.sections.iter().rev().filter(|found| found.name == section);
         same_name.filter_map(|found| found.get(key)).next()
@@ -347,7 +342,7 @@ mod tests {
     #[test]
     fn the_last_value_wins_within_a_section_and_over_its_repetitions() {
         let ini = parse("[a]\nk=1\nK=2\nz=0\n[b]\n[a]\nk=3\n").unwrap();
-        assert_eq!(ini.section("a").unwrap().get("k"), Some("2"));
+        assert_eq!(ini.sections[0].get("k"), Some("2"));
         assert_eq!(ini.get("a", "k"), Some("3"));
         assert_eq!(ini.get("a", "z"), Some("0"));
         assert_eq!(ini.get("b", "k"), None);

@@ -32,9 +32,9 @@ pub enum Call {
     GetSupervisorVersion,
     /// `supervisor.getPID`: supervisord's own pid.
     GetPid,
-    /// `supervisor.getState`: `statecode` (1 is RUNNING).
-    GetState,
-    /// `supervisor.reloadConfig`: reads all files anew; changes no process.
+    /// `supervisor.reloadConfig`: reads all files anew; changes no process. The fault is CANT_REREAD
+    /// with supervisord's reason, and then nothing has changed: the configuration read before stays
+    /// the one `addProcessGroup` uses.
     ReloadConfig,
     /// `supervisor.getAllProcessInfo`.
     GetAllProcessInfo,
@@ -138,16 +138,6 @@ pub trait Supervisord {
         let calls = [call];
         let [call] = &calls;
         self.batch(&calls)?.pop().ok_or_else(|| unexpected(call))
-    }
-
-    /// [`Call::ReloadConfig`]. The fault is CANT_REREAD with supervisord's reason, and then
-    /// nothing has changed: the configuration read before stays the one `addProcessGroup` uses.
-    fn reload_config(&mut self) -> Result<Result<Reload, Fault>, CallError> {
-        match self.call(Call::ReloadConfig)? {
-            Ok(Answer::Reload(reload)) => Ok(Ok(reload)),
-            Ok(_) => Err(unexpected(&Call::ReloadConfig)),
-            Err(fault) => Ok(Err(fault)),
-        }
     }
 
     /// [`Call::GetAllProcessInfo`], sorted by group and name.

@@ -27,6 +27,7 @@ use supervisor_sync::supervisord::{
 use supervisor_sync::system::files::{Entry, FileContent, Files};
 use supervisor_sync::system::{Disk, Interrupt, SystemClock};
 
+use crate::daemon::reread;
 use crate::simulated::origin;
 use crate::site::{Host, Run};
 
@@ -354,7 +355,7 @@ impl Scene {
             let whole = self.states.iter().any(|state| state.files.get(&path) == Some(&text));
             assert!(whole, "{context}: {} is none of ours: {text}", path.display());
         }
-        let reread = self.host.daemon.client().reload_config().unwrap();
+        let reread = reread(&mut self.host.daemon.client());
         assert!(reread.is_ok(), "{context}: {reread:?}");
     }
 

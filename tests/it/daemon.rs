@@ -16,7 +16,9 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
-use supervisor_sync::supervisord::{Call, Client, ProcessInfo, ProcessState, Supervisord as _};
+use supervisor_sync::supervisord::{
+    Answer, Call, Client, Fault, ProcessInfo, ProcessState, Reload, Supervisord,
+};
 use supervisor_sync::system::users;
 use tempfile::TempDir;
 
@@ -33,6 +35,14 @@ pub(crate) fn wait_until(deadline: Duration, what: &str, mut condition: impl FnM
     while !condition() {
         assert!(Instant::now() < end, "waited {deadline:?} in vain until {what}");
         std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Has supervisord read its files anew.
+pub(crate) fn reread(supervisord: &mut dyn Supervisord) -> Result<Reload, Fault> {
+    match supervisord.call(Call::ReloadConfig).unwrap()? {
+        Answer::Reload(reload) => Ok(reload),
+        other => panic!("{other:?}"),
     }
 }
 

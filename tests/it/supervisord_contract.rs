@@ -15,6 +15,8 @@ mod hosts;
 
 use hosts::{FakeHost, Host, RealHost};
 
+use crate::daemon::reread;
+
 macro_rules! contract {
     ($($name:ident)*) => {
         mod fake {
@@ -88,7 +90,7 @@ fn refused(host: &mut impl Host, call: Call, code: FaultCode, detail: &str) {
 }
 
 fn reload(host: &mut impl Host) -> Reload {
-    host.door().reload_config().unwrap().unwrap()
+    reread(host.door()).unwrap()
 }
 
 fn processes(host: &mut impl Host) -> Vec<ProcessInfo> {
@@ -311,18 +313,18 @@ fn a_command_that_is_not_there(host: &mut impl Host) {
 fn one_fault_does_not_stop_the_batch(host: &mut impl Host) {
     host.write(vec![quick("a", Behaviour::Runs), quick("b", Behaviour::Runs)]);
     reload(host);
-    let calls = [add("a"), add("nope"), add("b"), add("a"), Call::GetState];
+    let calls = [add("a"), add("nope"), add("b"), add("a"), Call::GetPid];
     let answers = host.door().batch(&calls).unwrap();
     assert_eq!(
-        answers,
+        answers[..4],
         [
             Ok(Answer::Done),
             Err(Fault::new(FaultCode::BadName, "nope")),
             Ok(Answer::Done),
             Err(Fault::new(FaultCode::AlreadyAdded, "a")),
-            Ok(Answer::Number(1)),
         ]
     );
+    assert!(matches!(answers[4], Ok(Answer::Number(_))), "{answers:?}");
 }
 
 fn a_broken_file_changes_nothing(host: &mut impl Host) {
@@ -330,7 +332,7 @@ fn a_broken_file_changes_nothing(host: &mut impl Host) {
     let before = wait_for(host, "web:web", ProcessState::Running);
     host.write(vec![quick("other", Behaviour::Runs)]);
     host.break_config();
-    let fault = host.door().reload_config().unwrap().unwrap_err();
+    let fault = reread(host.door()).unwrap_err();
     assert_eq!(fault.code, FaultCode::CantReread);
     assert!(fault.text.starts_with("CANT_REREAD: File contains no section headers."), "{fault}");
     let after = process(host, "web:web");
@@ -378,7 +380,7 @@ fn odd_names_are_bad_names(host: &mut impl Host) {
         refused(host, add(name), FaultCode::BadName, name);
     }
     // Nothing else in the batch suffers from a character that XML cannot carry.
-    let answers = host.door().batch(&[add("bell\u{7}"), Call::GetState]).unwrap();
+    let answers = host.door().batch(&[add("bell\u{7}"), Call::GetPid]).unwrap();
     assert!(matches!(&answers[0], Err(Fault { code: FaultCode::BadName, .. })), "{answers:?}");
-    assert_eq!(answers[1], Ok(Answer::Number(1)));
+    assert!(matches!(answers[1], Ok(Answer::Number(_))), "{answers:?}");
 }
