@@ -140,6 +140,29 @@ impl<'s> Telling<'s> {
         self.not_reached.push((host.to_owned(), why));
     }
 
+    /// The reasons, the same ones together. One that holds for a single host names its address.
+    fn reasons(&self, work: &[Work], places: &HashMap<&str, usize>) -> Vec<(Vec<&str>, String)> {
+        let address = |host: &str| {
+            let work = places.get(host).and_then(|place| work.get(*place));
+            work.map_or("", |work| work.host.address.as_str())
+        };
+        let plain = self
+            .failures
+            .iter()
+            .map(|(host, reason)| (host.as_str(), without_address(reason, address(host))));
+        let mut groups = folded(plain.collect());
+        let whole: HashMap<&str, &String> =
+            self.failures.iter().map(|(host, reason)| (host.as_str(), reason)).collect();
+        for (hosts, reason) in &mut groups {
+            if let [host] = hosts[..]
+                && let Some(whole) = whole.get(host)
+            {
+                reason.clone_from(whole);
+            }
+        }
+        groups
+    }
+
     /// Fits a screen: what is done is counted, what failed has its reason, the same ones together, in the
     /// inventory's order.
     pub(super) fn summarise(&mut self, work: &[Work]) {
@@ -169,8 +192,7 @@ impl<'s> Telling<'s> {
             }
         }
         text.push('\n');
-        let reasons = self.failures.iter().map(|(host, reason)| (host.as_str(), reason.clone()));
-        let groups = folded(reasons.collect());
+        let groups = self.reasons(work, &places);
         for (hosts, reason) in groups.iter().take(FAILURES_SHOWN) {
             text.push_str(&format!("  failed: {}: {reason}\n", named(hosts)));
         }
@@ -183,6 +205,19 @@ impl<'s> Telling<'s> {
         }
         self.screen.print(&text);
     }
+}
+
+/// The same reason with `the host` in place of its address, so that it is the same for all.
+fn without_address(reason: &str, address: &str) -> String {
+    let is_address = |word: &str| {
+        let word = word.trim_end_matches([':', ',', ';', '.']);
+        word.rsplit_once('@').map_or(word, |(_, after)| after) == address
+    };
+    let plain = |word: &str| match is_address(word.trim_end()) {
+        true => word.replace(word.trim_end_matches([':', ',', ';', '.', ' ', '\n']), "the host"),
+        false => word.to_owned(),
+    };
+    reason.split_inclusive([' ', '\n']).map(plain).collect()
 }
 
 /// Why a site failed, with the end of the first log there is.
@@ -201,4 +236,21 @@ fn reason(applied: &AppliedSite) -> Option<String> {
 fn one_line(error: &CommandError) -> String {
     let parts = std::iter::once(&error.message).chain(&error.causes);
     parts.map(String::as_str).collect::<Vec<_>>().join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_the_same_for_all_but_for_the_address() {
+        let of = |reason| without_address(reason, "10.0.0.1");
+        assert_eq!(of("root@10.0.0.1 refuses"), "the host refuses");
+        assert_eq!(
+            of("lost: to 10.0.0.1: x\n    | 10.0.0.11"),
+            "lost: to the host: x\n    | 10.0.0.11"
+        );
+        assert_eq!(without_address("a cat", ""), "a cat");
+        assert_eq!(without_address("a cat at a: x", "at"), "a cat the host a: x");
+    }
 }
