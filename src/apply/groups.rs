@@ -148,7 +148,17 @@ impl Doors<'_> {
             }
             true
         });
-        for (call, answer) in calls.iter().zip(self.call(site, &calls)?) {
+        self.send_stops(site, &calls, updated)?;
+        Ok(down)
+    }
+
+    fn send_stops(
+        &mut self,
+        site: &Domain,
+        stops: &[Call],
+        updated: &mut Updated,
+    ) -> Result<(), ApplyError> {
+        for (call, answer) in stops.iter().zip(self.call(site, stops)?) {
             match (call, answer) {
                 (Call::StopProcess(namespec), Ok(_)) => {
                     tell(self.events, site, shown(namespec), ProcessChange::Stopping);
@@ -165,7 +175,7 @@ impl Doors<'_> {
                 _ => {}
             }
         }
-        Ok(down)
+        Ok(())
     }
 
     /// Removes, adds and starts every group of `ready`, in one round trip.

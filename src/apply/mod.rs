@@ -89,26 +89,11 @@ pub fn apply_site(
     if let Err(error) = doors.write_files(plan, &journal) {
         return report.ended(doors.undo_files(&journal, false, error));
     }
-    let reread = match doors.reread(&plan.domain) {
+    let reread = match doors.accepted(plan) {
         Ok(reread) => reread,
-        // Somebody else's broken file does not keep programs from being restarted as they are.
-        Err(Unanswered::Fault(fault)) if fault.code == FaultCode::CantReread && !rereads(plan) => {
-            let text = format!("restarting with what supervisord has loaded: {fault}");
-            (doors.events)(Event::Warning { site: plan.domain.clone(), text });
-            Reload::default()
-        }
-        Err(error) => {
-            let cause = transaction::reread_failed(&error);
-            return report.ended(doors.undo_files(&journal, true, cause));
-        }
+        Err(cause) => return report.ended(doors.undo_files(&journal, true, cause)),
     };
     // Phase 5: processes.
-    let (site, state) = (&plan.domain, doors.state);
-    if let Err(error) = state.advance(doors.files, site, JournalPhase::Files, JournalPhase::Groups)
-    {
-        let cause = ApplyError::new(FailedAt::State, error);
-        return report.ended(doors.undo_files(&journal, true, cause));
-    }
     let work = Work::new(plan, &reread);
     let failure = match doors.change_processes(plan, &work, options, &mut report.troubles) {
         Ok(()) => None,
@@ -143,6 +128,27 @@ fn rereads(plan: &SitePlan) -> bool {
 }
 
 impl Doors<'_> {
+    /// Has supervisord read the new files; from then on the journal says so.
+    fn accepted(&mut self, plan: &SitePlan) -> Result<Reload, ApplyError> {
+        let site = &plan.domain;
+        let reread = match self.reread(site) {
+            Ok(reread) => reread,
+            // Somebody else's broken file does not keep programs from being restarted as they are.
+            Err(Unanswered::Fault(fault))
+                if fault.code == FaultCode::CantReread && !rereads(plan) =>
+            {
+                let text = format!("restarting with what supervisord has loaded: {fault}");
+                (self.events)(Event::Warning { site: site.clone(), text });
+                Reload::default()
+            }
+            Err(error) => return Err(transaction::reread_failed(&error)),
+        };
+        let advanced =
+            self.state.advance(self.files, site, JournalPhase::Files, JournalPhase::Groups);
+        advanced.map_err(|error| ApplyError::new(FailedAt::State, error))?;
+        Ok(reread)
+    }
+
     /// Phases 5 and 6: updates the groups, then watches or looks at what was started.
     fn change_processes(
         &mut self,

@@ -3,11 +3,11 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::carry_out::{Order, What, carry_out};
+use super::carry_out::{Order, What, carry_out, failure};
 use super::fleet::RolloutArguments;
 use super::selected::{ProgramArguments, SelectionArguments};
 use super::{Context, plan};
-use crate::apply::{ApplyOptions, Outcome};
+use crate::apply::{ApplyOptions, Outcome, SiteReport};
 use crate::error::{CommandError, ErrorKind};
 use crate::host::{AppliedSite, Goal};
 use crate::inventory::Domain;
@@ -119,50 +119,25 @@ impl Ends {
         screen: &mut Screen,
     ) {
         screen.document("applied", Some(host), &Sites { sites });
-        let prefix = if several { format!("{host}: ") } else { String::new() };
         for applied in sites {
             let site = &applied.site;
-            let failure = match &applied.report {
-                Ok(report) => {
-                    let done = match &report.outcome {
-                        Outcome::Unchanged => Some(report.plan.summary()),
-                        Outcome::Applied { revision: Some(revision) } => {
-                            Some(format!("applied as revision {revision}"))
-                        }
-                        Outcome::Applied { revision: None } => Some("done".to_owned()),
-                        _ => None,
-                    };
-                    self.changed |= matches!(report.outcome, Outcome::Applied { .. });
-                    if let Some(done) = done {
-                        // Of many hosts the summary is the result.
-                        match several {
-                            true => screen.complain(&format!("{prefix}Site {site}: {done}")),
-                            false => screen.print(&format!("Site {site}: {done}\n")),
-                        }
-                    }
-                    for trouble in &report.troubles {
-                        screen.trouble(trouble);
-                    }
-                    report.failure()
+            if let Ok(report) = &applied.report {
+                self.changed |= matches!(report.outcome, Outcome::Applied { .. });
+                if let Some(done) = done(report) {
+                    tell_end(host, several, &format!("Site {site}: {done}"), screen);
                 }
-                Err(error) => Some(error.error.clone()),
-            };
-            match failure {
+                for trouble in &report.troubles {
+                    screen.trouble(trouble);
+                }
+            }
+            match failure(applied) {
                 None => self.done += 1,
-                Some(mut error) => {
-                    self.failed.push(error.kind);
-                    let troubles = applied.report.iter().flat_map(|report| &report.troubles);
-                    // Said above, program by program.
-                    let told: Vec<String> =
-                        troubles.map(|t| format!("{} {}", t.process, t.reason)).collect();
-                    error.causes.retain(|cause| !told.contains(cause));
+                Some(error) => {
+                    let kind = error.kind;
+                    self.failed.push(kind);
                     if screen.mode() == crate::report::Mode::Text {
-                        screen.error(several.then_some(host), &error);
-                        let ended = format!("{prefix}Site {site}: {}", ended(error.kind));
-                        match several {
-                            true => screen.complain(&ended),
-                            false => screen.print(&format!("{ended}\n")),
-                        }
+                        screen.error(several.then_some(host), &without_told(error, applied));
+                        tell_end(host, several, &format!("Site {site}: {}", ended(kind)), screen);
                     }
                 }
             }
@@ -190,6 +165,34 @@ impl Ends {
             gravest => gravest.unwrap_or(ErrorKind::Partial).exit_status(),
         }
     }
+}
+
+/// How a site ended that has not failed.
+fn done(report: &SiteReport) -> Option<String> {
+    match &report.outcome {
+        Outcome::Unchanged => Some(report.plan.summary()),
+        Outcome::Applied { revision: Some(revision) } => {
+            Some(format!("applied as revision {revision}"))
+        }
+        Outcome::Applied { revision: None } => Some("done".to_owned()),
+        _ => None,
+    }
+}
+
+/// How a site ended, in a line; of many hosts the summary is the result.
+fn tell_end(host: &str, several: bool, end: &str, screen: &mut Screen) {
+    match several {
+        true => screen.complain(&format!("{host}: {end}")),
+        false => screen.print(&format!("{end}\n")),
+    }
+}
+
+/// The failure without the causes that were told above, program by program.
+fn without_told(mut error: CommandError, applied: &AppliedSite) -> CommandError {
+    let troubles = applied.report.iter().flat_map(|report| &report.troubles);
+    let told: Vec<String> = troubles.map(|t| format!("{} {}", t.process, t.reason)).collect();
+    error.causes.retain(|cause| !told.contains(cause));
+    error
 }
 
 fn ended(kind: ErrorKind) -> &'static str {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{
-    AppliedSite, Instance, PlannedSite, Reply, Request, RevisionSummary, SiteHistory,
-    SiteStatusReply, Target, logs, runner,
+    AppliedSite, ControlRequest, Instance, PlannedSite, Reply, Request, RevisionSummary,
+    SiteHistory, SiteStatusReply, Target, logs, runner,
 };
 use crate::apply::{ApplyError, Doors, FailedAt};
 use crate::desired::DaemonFacts;
@@ -107,6 +107,16 @@ impl LocalHost {
         done
     }
 
+    fn control(&self, request: &ControlRequest, events: &mut dyn FnMut(Event)) -> Reply {
+        let origin = self.origin(match request.control {
+            Control::Start => "start",
+            Control::Stop => "stop",
+        });
+        let control = |i: &mut Instance<'_>, sites: &[&Site]| i.control(sites, request, &origin);
+        let sites = request.sites.iter().map(|chosen| &chosen.site);
+        Reply::Applied { sites: self.each_instance(sites, events, control, not_begun) }
+    }
+
     fn revisions(&self, site: &Site) -> Result<Vec<RevisionSummary>, CommandError> {
         let state = StateDir::new(&site.paths, &self.state_base);
         let mut summaries = Vec::new();
@@ -173,17 +183,7 @@ impl Target for LocalHost {
                 let sites = self.each_instance(&request.sites, events, apply, not_begun);
                 Ok(Reply::Applied { sites })
             }
-            Request::Control(request) => {
-                let origin = self.origin(match request.control {
-                    Control::Start => "start",
-                    Control::Stop => "stop",
-                });
-                let control =
-                    |i: &mut Instance<'_>, sites: &[&Site]| i.control(sites, &request, &origin);
-                let sites = request.sites.iter().map(|chosen| &chosen.site);
-                let sites = self.each_instance(sites, events, control, not_begun);
-                Ok(Reply::Applied { sites })
-            }
+            Request::Control(request) => Ok(self.control(&request, events)),
             Request::Status { sites: chosen, watch } => {
                 let watch = Duration::from_secs(u64::from(watch));
                 let status =

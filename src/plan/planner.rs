@@ -31,32 +31,7 @@ pub fn plan_site(
     let own = OwnGroups::find(desired, daemon, actual, &sections);
     for group in &own.names {
         let context = GroupContext { group, desired, daemon, actual, options, sections: &sections };
-        let ran = context.ran();
-        let change = context.change(&ran);
-        let unwatched = context.unwatched(change.as_ref());
-        if let (false, Some(wanted)) = (unwatched.is_empty(), desired.groups.get(group)) {
-            plan.unwatched.insert(group.clone(), (wanted.clone(), unwatched));
-        }
-        match change {
-            Some(change) => {
-                if let (GroupAction::Replace { .. }, Some((action, _))) =
-                    (&change.action, context.change_without_replacing(&ran))
-                    && action.acts()
-                {
-                    plan.unseen.insert(group.clone(), action);
-                }
-                plan.groups.insert(group.clone(), change);
-            }
-            None if desired.groups.contains_key(group) => plan.unchanged.push(group.clone()),
-            None => {}
-        }
-        let stopped = context.stopped_by_hand(&ran);
-        if !stopped.is_empty() {
-            plan.stopped.insert(group.clone(), stopped);
-        }
-        if !ran.is_empty() {
-            plan.ran.insert(group.clone(), ran);
-        }
+        add_group(&mut plan, &context);
     }
     plan.warnings = warnings(desired, daemon, actual, options);
     let more: Vec<String> = not_rolling(&plan, options).chain(ailing(&plan, daemon)).collect();
@@ -64,6 +39,37 @@ pub fn plan_site(
     plan.refusals = refusals(desired, daemon, actual, options, &plan);
     plan.notes = notes(daemon, actual, &own.names);
     plan
+}
+
+/// What is done to one group, and what is known of its processes.
+fn add_group(plan: &mut SitePlan, context: &GroupContext<'_>) {
+    let group = context.group;
+    let ran = context.ran();
+    let change = context.change(&ran);
+    let unwatched = context.unwatched(change.as_ref());
+    if let (false, Some(wanted)) = (unwatched.is_empty(), context.desired.groups.get(group)) {
+        plan.unwatched.insert(group.clone(), (wanted.clone(), unwatched));
+    }
+    match change {
+        Some(change) => {
+            if let (GroupAction::Replace { .. }, Some((action, _))) =
+                (&change.action, context.change_without_replacing(&ran))
+                && action.acts()
+            {
+                plan.unseen.insert(group.clone(), action);
+            }
+            plan.groups.insert(group.clone(), change);
+        }
+        None if context.desired.groups.contains_key(group) => plan.unchanged.push(group.clone()),
+        None => {}
+    }
+    let stopped = context.stopped_by_hand(&ran);
+    if !stopped.is_empty() {
+        plan.stopped.insert(group.clone(), stopped);
+    }
+    if !ran.is_empty() {
+        plan.ran.insert(group.clone(), ran);
+    }
 }
 
 fn file_changes(

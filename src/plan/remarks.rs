@@ -35,17 +35,7 @@ pub(super) fn refusals(
             other: other.clone(),
         }),
     );
-    for (path, change) in &plan.files {
-        if let Entry::Other(what) = change.before {
-            refusals.push(Refusal::NotAFile { path: path.clone(), what: what.to_owned() });
-        } else if let Some(why) = actual.in_the_way.get(path) {
-            refusals.push(Refusal::ForeignFile { path: path.clone(), why: why.clone() });
-        }
-        let secret = change.after.as_ref().is_some_and(|file| file.secret);
-        if secret && !daemon.reads_private_files {
-            refusals.push(Refusal::UnreadableSecrets { path: path.clone() });
-        }
-    }
+    refusals.extend(of_files(daemon, actual, plan));
     refusals.extend(defined_elsewhere(desired, daemon, actual));
     refusals.extend(actual.missing_users.iter().map(|(user, programs)| Refusal::MissingUser {
         user: user.clone(),
@@ -67,6 +57,23 @@ pub(super) fn refusals(
     refusals.retain(|refusal| {
         refusal.overridden_by().is_none_or(|said| !options.overrides.contains(&said))
     });
+    refusals
+}
+
+/// What keeps each file that changes from being written.
+fn of_files(daemon: &ActualDaemon, actual: &ActualSite, plan: &SitePlan) -> Vec<Refusal> {
+    let mut refusals = Vec::new();
+    for (path, change) in &plan.files {
+        if let Entry::Other(what) = change.before {
+            refusals.push(Refusal::NotAFile { path: path.clone(), what: what.to_owned() });
+        } else if let Some(why) = actual.in_the_way.get(path) {
+            refusals.push(Refusal::ForeignFile { path: path.clone(), why: why.clone() });
+        }
+        let secret = change.after.as_ref().is_some_and(|file| file.secret);
+        if secret && !daemon.reads_private_files {
+            refusals.push(Refusal::UnreadableSecrets { path: path.clone() });
+        }
+    }
     refusals
 }
 
