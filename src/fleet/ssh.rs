@@ -226,8 +226,12 @@ impl SshHost {
         let Some(key) = self.to.key.as_ref().filter(|key| !key.contains(['~', '%'])) else {
             return Ok(());
         };
-        match std::fs::metadata(key) {
-            Ok(_) => Ok(()),
+        let is_file = std::fs::metadata(key).and_then(|metadata| match metadata.is_dir() {
+            true => Err(io::ErrorKind::IsADirectory.into()),
+            false => Ok(()),
+        });
+        match is_file {
+            Ok(()) => Ok(()),
             Err(source) => Err(CommandError::refused(format!("cannot use the private key {key}"))
                 .caused_by(&source)
                 .hint(format!(

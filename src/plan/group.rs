@@ -262,7 +262,7 @@ impl GroupContext<'_> {
     fn changed_options(&self) -> Vec<String> {
         let Some(after) = self.sections.after.get(self.group) else { return Vec::new() };
         match self.sections.before.get(self.group) {
-            None => vec!["its file was missing".to_owned()],
+            None => vec!["its file, which was missing".to_owned()],
             Some(before) => {
                 let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
                 let differs = |key: &&String| before.get(*key) != after.get(*key);

@@ -40,7 +40,8 @@ fn each_bad_host_says_why_and_the_others_are_done() {
     let fleet = fleet
         .with_other("dead", &format!("host: 127.0.0.1, port: {dead}, username: {user}"))
         .with_other("unnamed", "host: no-such-host.invalid, username: root")
-        .with_other("lostkey", "host: 127.0.0.1, username: root, privateKeyPath: ~/.ssh/none");
+        .with_other("lostkey", "host: 127.0.0.1, username: root, privateKeyPath: ~/.ssh/none")
+        .with_other("folder", "host: 127.0.0.1, username: root, privateKeyPath: /tmp");
     let port = |name: &str| fleet.machine(name).sshd.port;
     std::fs::write(fleet.keyring.path("known"), "").unwrap();
     fleet.keyring.trust(&fleet.machine("web1").sshd);
@@ -51,7 +52,7 @@ fn each_bad_host_says_why_and_the_others_are_done() {
     fleet.write_inventory("");
 
     let run = fleet.run(&["apply", "--yes"]).ended(6);
-    assert!(run.stdout.starts_with("1 of 7 hosts done, 6 failed\n"), "{}", run.stdout);
+    assert!(run.stdout.starts_with("1 of 8 hosts done, 7 failed\n"), "{}", run.stdout);
     let expected = [
         (
             "changed",
@@ -62,6 +63,7 @@ fn each_bad_host_says_why_and_the_others_are_done() {
         ("nokey", "does not let us log in: ", format!("ssh -p {} {user}@", port("nokey"))),
         ("dead", "refuses the connection: no SSH server", format!("ssh -p {dead} {user}@")),
         ("unnamed", "cannot be found: Could not resolve", "mend `host` of server unnamed".into()),
+        ("folder", "/tmp: is a directory", "mend `privateKeyPath` of server folder".into()),
         ("lostkey", "/.ssh/none: No such file", "mend `privateKeyPath` of server lostkey".into()),
     ];
     for (name, message, hint) in expected {
