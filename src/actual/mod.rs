@@ -24,7 +24,7 @@ pub struct ActualDaemon {
     pub reread: Result<Reload, Fault>,
     /// The processes it has, by group.
     pub groups: BTreeMap<String, Vec<ProcessInfo>>,
-    /// The programs its included files define.
+    /// The programs its main file and the included files define.
     pub defined: Vec<DefinedProgram>,
     /// The files it includes, in its order.
     pub included: Vec<PathBuf>,
@@ -35,7 +35,7 @@ pub struct ActualDaemon {
     pub put_back_first: BTreeSet<PathBuf>,
 }
 
-/// A `[program:NAME]` (or group, or listener) of an included file.
+/// A `[program:NAME]` (or group, or listener) of supervisord's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DefinedProgram {
     /// The group it makes.
@@ -51,6 +51,8 @@ pub struct DefinedProgram {
 pub struct ActualSite {
     /// The last revision that was recorded.
     pub record: Option<Revision>,
+    /// Every group that the site ever had, as far as revisions and journals tell.
+    pub former_groups: BTreeSet<String>,
     /// An apply of this site that never finished.
     pub interrupted: Interrupted,
     /// What is at each path that is wanted or owned. Where an interrupted apply will be undone

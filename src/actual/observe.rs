@@ -9,7 +9,7 @@ use super::{ActualDaemon, ActualSite, DefinedProgram, MissingCode};
 use crate::desired::{DesiredSite, FileKind};
 use crate::error::CommandError;
 use crate::inventory::{Run, Site, UserName};
-use crate::state::StateDir;
+use crate::state::{Revision, StateDir};
 use crate::supervisord::{Answer, Call, CallError, Fault, FaultCode, Supervisord, ini};
 use crate::system::files::{Entry, Files};
 use crate::system::users;
@@ -19,6 +19,7 @@ use crate::system::users;
 pub fn daemon(
     files: &dyn Files,
     supervisord: &mut dyn Supervisord,
+    main_file: &Path,
     included: Vec<PathBuf>,
     include_patterns: Vec<String>,
 ) -> Result<ActualDaemon, CommandError> {
@@ -52,7 +53,8 @@ pub fn daemon(
         }
         other => return Err(unexpected("getAllProcessInfo", &other)),
     }
-    let defined = included.iter().flat_map(|path| defined_in(files, path)).collect();
+    let all = std::iter::once(main_file).chain(included.iter().map(PathBuf::as_path));
+    let defined = all.flat_map(|path| defined_in(files, path)).collect();
     Ok(ActualDaemon {
         version,
         reads_private_files,
@@ -102,7 +104,7 @@ fn uid_of(pid: i64) -> Option<u32> {
     std::fs::metadata(format!("/proc/{pid}")).ok().map(|metadata| metadata.uid())
 }
 
-/// What an included file defines; one that cannot be read or parsed defines nothing here, and the
+/// What a file of supervisord's defines; one that cannot be read or parsed defines nothing here, and the
 /// reread says what is wrong with it.
 fn defined_in(files: &dyn Files, path: &Path) -> Vec<DefinedProgram> {
     let Ok(entry) = files.read(path) else { return Vec::new() };
@@ -136,6 +138,8 @@ pub fn site(
         writes_as_root: users::is_root(),
         ..ActualSite::default()
     };
+    actual.former_groups = actual.interrupted.group_names();
+    actual.former_groups.extend(actual.record.iter().flat_map(Revision::group_names));
     if let Some(target) =
         actual.interrupted.finished.as_ref().and_then(|journal| journal.target.as_ref())
     {

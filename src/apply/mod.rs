@@ -107,11 +107,11 @@ pub fn apply_site(
         Some(error) if options.rollback => doors.undo_all(plan, &journal, &work, error),
         // The journal knows what ran before: the next apply finishes what was not reached.
         Some(cause) if cause.at == FailedAt::Update => Outcome::Kept { cause },
-        Some(cause) => match doors.finish(desired, &journal, options) {
+        Some(cause) => match doors.finish(plan, desired, &journal, options) {
             Outcome::Applied { .. } => Outcome::Kept { cause },
             other => other,
         },
-        None => doors.finish(desired, &journal, options),
+        None => doors.finish(plan, desired, &journal, options),
     };
     report.ended(outcome)
 }
@@ -216,6 +216,12 @@ impl Doors<'_> {
         journal.folders.clone_from(&plan.folders);
         journal.ran.clone_from(&plan.ran);
         journal.stopped.clone_from(&plan.stopped);
+        journal.idle.clone_from(&plan.idle);
+        for (group, idle) in &plan.idle {
+            if let Some(stopped) = journal.stopped.get_mut(group) {
+                stopped.retain(|name| !idle.contains(name));
+            }
+        }
         let acting = plan.groups.iter().filter(|(_, change)| change.action.acts());
         journal.groups = acting.map(|(name, c)| (name.clone(), c.stop_seconds)).collect();
         journal.files = plan

@@ -13,8 +13,8 @@ use crate::error::CommandError;
 use crate::event::{Event, Step};
 use crate::inventory::Domain;
 use crate::plan::SitePlan;
-use crate::state::{Journal, JournalPhase};
-use crate::supervisord::{ProcessInfo, ProcessState, display_name};
+use crate::state::{Journal, JournalPhase, Revision};
+use crate::supervisord::{Answer, Call, ProcessInfo, ProcessState, display_name};
 use crate::system::files::staged_path;
 
 /// How long a former program is watched while it starts again: with supervisord's own `startsecs`
@@ -27,9 +27,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 impl Doors<'_> {
     /// Records the revision and drops the journal. What an apply that records nothing found
-    /// unfinished stays so.
+    /// unfinished stays so, and so does what one of some programs found of the others.
     pub(super) fn finish(
         &mut self,
+        plan: &SitePlan,
         desired: &DesiredSite,
         journal: &Journal,
         options: &ApplyOptions,
@@ -42,11 +43,20 @@ impl Doors<'_> {
                 Err(error) => not_recorded(error, "the journal is still there"),
             };
         }
-        let number = match state.commit(files, desired, journal.origin.clone()) {
+        let (origin, groups) = (journal.origin.clone(), journal.group_names());
+        let number = match state.commit(files, desired, origin, groups) {
             Ok(number) => number,
             Err(error) => return not_recorded(error, "the revision is not recorded"),
         };
-        match state.close(files, site, JournalPhase::Groups) {
+        let left = journal.former.as_ref().and_then(|former| {
+            let target = Revision::new(number, desired, journal.origin.clone());
+            former.left_of(&plan.unfinished, target)
+        });
+        let closed = match &left {
+            Some(left) => state.close_undone(files, site, Some(left)),
+            None => state.close(files, site, JournalPhase::Groups),
+        };
+        match closed {
             Ok(()) => Outcome::Applied { revision: Some(number) },
             Err(error) => not_recorded(error, "the journal is still there"),
         }
@@ -206,19 +216,29 @@ fn recover_if_interrupted(doors: &mut Doors<'_>, site: &Domain) -> Result<(), Co
         let _ = doors.files.remove(&staged_path(&file.path));
     }
     let Some((phase, journal)) = &interrupted.undone_first else { return Ok(()) };
+    put_files_back(doors, journal)?;
     let rest = match phase {
-        JournalPhase::Undo => interrupted.finished.as_ref(),
-        // No process was touched: what there was to finish before is there as it was.
-        JournalPhase::Files | JournalPhase::Groups => journal.former.as_deref(),
+        JournalPhase::Undo => interrupted.finished,
+        // We have touched no process. But a supervisord that was started since has loaded the files
+        // as they were then, and runs what they said.
+        JournalPhase::Files | JournalPhase::Groups if is_loaded_otherwise(doors, journal) => {
+            journal.rest()
+        }
+        JournalPhase::Files | JournalPhase::Groups => journal.former.as_deref().cloned(),
     };
-    recover_site(doors, journal, rest)
+    doors.state.close_undone(doors.files, site, rest.as_ref())
 }
 
-fn recover_site(
-    doors: &mut Doors<'_>,
-    journal: &Journal,
-    rest: Option<&Journal>,
-) -> Result<(), CommandError> {
+/// Whether supervisord has loaded any group of the journal otherwise than the files, which are as
+/// they were before, say; also if it cannot tell.
+fn is_loaded_otherwise(doors: &mut Doors<'_>, journal: &Journal) -> bool {
+    let answers = doors.supervisord.batch(&[Call::ReloadConfig]).unwrap_or_default();
+    let Some(Ok(Answer::Reload(reload))) = answers.into_iter().next() else { return true };
+    let mut differs = reload.added.iter().chain(&reload.changed).chain(&reload.removed);
+    differs.any(|group| journal.groups.contains_key(group))
+}
+
+fn put_files_back(doors: &mut Doors<'_>, journal: &Journal) -> Result<(), CommandError> {
     let site = &journal.site;
     doors.step(site, Step::Recover { interrupted: journal.origin.to_string() });
     let (edited, failed): (Vec<_>, Vec<_>) =
@@ -233,7 +253,7 @@ fn recover_site(
         error.causes = failed.into_iter().map(|error| error.what).collect();
         return Err(error.hint("mend that, then run the same command again"));
     }
-    doors.state.close_undone(doors.files, site, rest)
+    Ok(())
 }
 
 #[cfg(test)]

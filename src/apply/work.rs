@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::verify::Watched;
-use crate::desired::DesiredGroup;
 use crate::plan::{GroupAction, GroupChange, SitePlan};
 use crate::supervisord::{Call, Reload, display_name};
 
@@ -147,7 +146,7 @@ impl Work {
             let Some(desired) = change.and_then(|change| change.desired.clone()) else { continue };
             let mut names = item.start.clone();
             if item.add && desired.autostart {
-                names = process_names(&item.group, &desired);
+                names = desired.process_names(&item.group);
                 names.retain(|name| !item.keep_stopped.contains(name));
             }
             if !names.is_empty() {
@@ -159,17 +158,9 @@ impl Work {
     }
 }
 
-/// The names of a group's processes, as the `process_name` we write makes them.
-fn process_names(group: &str, desired: &DesiredGroup) -> Vec<String> {
-    match desired.numprocs {
-        1 => vec![group.to_owned()],
-        n => (0..n).map(|number| format!("{group}_{number:02}")).collect(),
-    }
-}
-
 impl Item {
     fn new(group: &str, change: &GroupChange, stopped_by_hand: Option<&Vec<String>>) -> Self {
-        let all = change.desired.as_ref().map_or(Vec::new(), |d| process_names(group, d));
+        let all = change.desired.as_ref().map_or(Vec::new(), |d| d.process_names(group));
         let by_hand = stopped_by_hand.map_or(&[][..], Vec::as_slice);
         let may_start = || all.iter().filter(|name| !by_hand.contains(name)).cloned().collect();
         let if_asked = |start: bool| if start { may_start() } else { Vec::new() };
@@ -185,10 +176,11 @@ impl Item {
         };
         match &change.action {
             GroupAction::Leave => {}
-            GroupAction::Add { start } => (item.add, item.start) = (true, if_asked(*start)),
-            GroupAction::Replace { start } => {
-                (item.stop, item.remove, item.add) = (Stop::Everything, true, true);
-                item.start = if_asked(*start);
+            GroupAction::Add { start } | GroupAction::Replace { start } => {
+                if matches!(change.action, GroupAction::Replace { .. }) {
+                    (item.stop, item.remove) = (Stop::Everything, true);
+                }
+                (item.add, item.start) = (true, if_asked(*start));
                 if change.desired.as_ref().is_some_and(|desired| desired.autostart) {
                     item.keep_stopped = by_hand.to_vec();
                     item.keep_stopped.retain(|name| all.contains(name));

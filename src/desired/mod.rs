@@ -82,3 +82,13 @@ pub struct DesiredGroup {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<PathBuf>,
 }
+
+impl DesiredGroup {
+    /// The names of its processes, `group` being its own, as the `process_name` we write makes them.
+    pub fn process_names(&self, group: &str) -> Vec<String> {
+        match self.numprocs {
+            1 => vec![group.to_owned()],
+            n => (0..n).map(|number| format!("{group}_{number:02}")).collect(),
+        }
+    }
+}

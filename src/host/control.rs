@@ -6,13 +6,29 @@ use std::time::Duration;
 use super::instance::shown;
 use super::narrow::as_applied;
 use super::{AppliedSite, ControlRequest, Goal, Instance};
-use crate::actual::observe;
+use crate::actual::{ActualDaemon, observe};
 use crate::apply::{ApplyError, FailedAt, SiteReport, control_site, recover};
+use crate::desired::DesiredSite;
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::inventory::{ProgramName, Site};
-use crate::plan::{Control, plan_control};
+use crate::plan::{Control, SitePlan, plan_control};
 use crate::state::Origin;
+
+/// Each process of the groups of a plan, by group: those that supervisord has, and those it should.
+fn all_processes(
+    plan: &SitePlan,
+    desired: &DesiredSite,
+    daemon: &ActualDaemon,
+) -> BTreeMap<String, Vec<String>> {
+    let groups = plan.groups.keys().chain(&plan.unchanged);
+    let processes = groups.map(|group| {
+        let loaded = daemon.groups.get(group).into_iter().flatten().map(|p| p.name.clone());
+        let wanted = desired.groups.get(group).into_iter().flat_map(|g| g.process_names(group));
+        (group.clone(), loaded.chain(wanted).collect())
+    });
+    processes.collect()
+}
 
 impl Instance<'_> {
     /// Starts or stops the programs of each site.
@@ -80,6 +96,11 @@ impl Instance<'_> {
         let actual = observe::site(files, state, site, &wanted.desired)?;
         let desired = as_applied(site, &wanted.desired, &actual);
         let plan = plan_control(request.control, programs, &desired, &daemon, &actual);
+        if request.control == Control::Stop {
+            // Before it is done: a kill in between leaves what runs, which then counts as running.
+            let stopped = all_processes(&plan, &desired, &daemon);
+            state.note_stopped(files, &site.domain, &stopped)?;
+        }
         let reread = daemon.reread.unwrap_or_default();
         Ok(control_site(&mut self.doors, &plan, shown(&plan), &reread, request.verify))
     }

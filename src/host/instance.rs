@@ -22,6 +22,8 @@ pub struct Instance<'a> {
     pub doors: Doors<'a>,
     /// What rendering needs to know of the daemon.
     pub facts: DaemonFacts,
+    /// Its main file.
+    pub main_file: PathBuf,
     /// `[include] files`.
     pub include_patterns: Vec<String>,
     /// The files those patterns match now; asked again for each reading.
@@ -122,6 +124,12 @@ impl Instance<'_> {
         }
         let view = shown(&plan);
         as_shown(&view, request)?;
+        if !plan.unfinished.is_empty() {
+            // Nothing to do here is not all that the site needs.
+            for text in plan.warnings {
+                (self.doors.events)(Event::Warning { site: site.domain.clone(), text });
+            }
+        }
         Ok(Look::Done(Box::new(SiteReport::not_applied(view))))
     }
 
@@ -213,7 +221,8 @@ impl Instance<'_> {
         })?;
         let patterns = self.include_patterns.clone();
         let (files, state) = (self.doors.files, self.doors.state);
-        let mut daemon = observe::daemon(files, self.doors.supervisord, included, patterns)?;
+        let mut daemon =
+            observe::daemon(files, self.doors.supervisord, &self.main_file, included, patterns)?;
         for site in state.sites(files)? {
             // A journal that cannot be read is its own site's trouble, and told there.
             let interrupted = state.interrupted(files, &site).unwrap_or_default();

@@ -80,6 +80,7 @@ impl LocalHost {
         Ok(work(&mut Instance {
             doors,
             facts: DaemonFacts { pidfile: config.pidfile.clone() },
+            main_file: config.path.clone(),
             include_patterns: config.include_patterns.clone(),
             included_files: &|| config.included_files(),
         }))

@@ -60,13 +60,6 @@ pub fn plan_control(
         let change = GroupChange { action, reason, desired, rolling, after, stop_seconds };
         plan.groups.insert(name.clone(), change);
     }
-    if control == Control::Stop && actual.interrupted.finished.is_some() {
-        plan.warnings.push(
-            "an apply that never ended is finished by the next one, which starts again what ran \
-             before it"
-                .to_owned(),
-        );
-    }
     plan
 }
 

@@ -40,19 +40,32 @@ impl GroupContext<'_> {
         if self.options.start_stopped {
             return Vec::new();
         }
-        if let Some(journal) = self.touched_by_interruption() {
+        let mut stopped: BTreeSet<String> = match self.touched_by_interruption() {
             // Who else is stopped may be so because of the apply that never ended.
-            let stopped = journal.stopped.get(self.group).into_iter().flatten();
-            return stopped.filter(|name| !ran.contains(name)).cloned().collect();
-        }
+            Some(journal) => {
+                journal.stopped.get(self.group).into_iter().flatten().cloned().collect()
+            }
+            None => self.named(was_stopped_by_hand).collect(),
+        };
         // With autostart=false, one that nobody ever started is not started for its neighbour's
         // sake.
-        let idle =
-            !ran.is_empty() && self.desired.groups.get(self.group).is_some_and(|g| !g.autostart);
-        let was_stopped =
-            |p: &ProcessInfo| was_stopped_by_hand(p) || (idle && p.state == ProcessState::Stopped);
-        let stopped = |p: &&ProcessInfo| was_stopped(p) && !ran.contains(&p.name);
-        self.processes().iter().filter(stopped).map(|p| p.name.clone()).collect()
+        if !ran.is_empty() && self.desired.groups.get(self.group).is_some_and(|g| !g.autostart) {
+            stopped.extend(self.idle(ran));
+        }
+        stopped.into_iter().filter(|name| !ran.contains(name)).collect()
+    }
+
+    /// Its processes that nobody ever started.
+    pub(super) fn idle(&self, ran: &[String]) -> Vec<String> {
+        let idle: Vec<String> = match self.touched_by_interruption() {
+            Some(journal) => journal.idle.get(self.group).cloned().unwrap_or_default(),
+            None => self.named(|p| p.state == ProcessState::Stopped && p.start == 0).collect(),
+        };
+        idle.into_iter().filter(|name| !ran.contains(name)).collect()
+    }
+
+    fn named(&self, which: fn(&ProcessInfo) -> bool) -> impl Iterator<Item = String> {
+        self.processes().iter().filter(move |p| which(p)).map(|p| p.name.clone())
     }
 
     fn touched_by_interruption(&self) -> Option<&Journal> {
@@ -63,13 +76,23 @@ impl GroupContext<'_> {
         self.actual.interrupted.finished.as_ref()
     }
 
-    /// Of a group that has neither a file nor is wanted, nothing could run again.
+    /// Whether an interrupted apply was about to change it, and this one, of other programs, may not.
+    pub(super) fn stays_unfinished(&self) -> bool {
+        let is_selected = || match self.desired.groups.get(self.group) {
+            Some(wanted) => self.is_selected(wanted),
+            None => self.may_leave(),
+        };
+        self.touched_by_interruption().is_some() && !is_selected()
+    }
+
+    /// Of a group that has neither a file nor is wanted, nothing could run again, and one that the
+    /// interrupted apply did not change is as somebody else has left it.
     fn ran_before_interruption(&self) -> &[String] {
         let sections = &self.sections.before;
         if !self.desired.groups.contains_key(self.group) && !sections.contains_key(self.group) {
             return &[];
         }
-        let ran = self.unfinished().and_then(|journal| journal.ran.get(self.group));
+        let ran = self.touched_by_interruption().and_then(|journal| journal.ran.get(self.group));
         ran.map_or(&[], Vec::as_slice)
     }
 
@@ -80,7 +103,8 @@ impl GroupContext<'_> {
         let autostart = self.desired.groups.get(self.group).is_some_and(|group| group.autostart);
         let by_hand = self.touched_by_interruption().map(|journal| journal.stopped.get(self.group));
         let comes_up = |name: &String| {
-            let stays = by_hand.flatten().is_some_and(|stopped| stopped.contains(name));
+            let stays = !self.options.start_stopped
+                && by_hand.flatten().is_some_and(|stopped| stopped.contains(name));
             ran.contains(name) || (autostart && by_hand.is_some() && !stays)
         };
         let is_down = |p: &&ProcessInfo| !is_up(p) && p.state != ProcessState::Exited;
@@ -95,7 +119,8 @@ impl GroupContext<'_> {
         let stays = change.is_none_or(|change| {
             matches!(change.action, GroupAction::Leave | GroupAction::Start { .. })
         });
-        if !stays || journal.is_none_or(|journal| journal.target.is_none()) {
+        let has_nothing_to_watch = journal.is_none_or(|journal| journal.target.is_none());
+        if !stays || has_nothing_to_watch || self.stays_unfinished() {
             return Vec::new();
         }
         let came_up = |p: &&ProcessInfo| is_up(p) || p.state == ProcessState::Exited;

@@ -14,7 +14,7 @@ mod remarks;
 mod sections;
 mod view;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -47,6 +47,11 @@ pub struct SitePlan {
     /// The processes of the site's groups that a person had stopped, by group: they stay stopped,
     /// also when supervisord starts the rest of their group.
     pub stopped: BTreeMap<String, Vec<String>>,
+    /// Those of `stopped` that nobody had ever started: with `autostart` they start.
+    pub idle: BTreeMap<String, Vec<String>>,
+    /// Groups that an interrupted apply was about to change, and that this one, of other programs,
+    /// leaves to be finished.
+    pub unfinished: BTreeSet<String>,
     /// What is done instead to a group that is to be replaced, should supervisord see no difference
     /// between what it runs and its new file.
     pub unseen: BTreeMap<String, GroupAction>,
@@ -75,6 +80,8 @@ impl SitePlan {
             groups: BTreeMap::new(),
             ran: BTreeMap::new(),
             stopped: BTreeMap::new(),
+            idle: BTreeMap::new(),
+            unfinished: BTreeSet::new(),
             unseen: BTreeMap::new(),
             unwatched: BTreeMap::new(),
             unchanged: Vec::new(),

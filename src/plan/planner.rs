@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::group::GroupContext;
-use super::remarks::{ailing, interrupted, not_rolling, notes, refusals, warnings};
+use super::remarks::{
+    ailing, interrupted, left_unfinished, not_rolling, notes, refusals, warnings,
+};
 use super::sections::Sections;
 use super::{FileChange, GroupAction, PlanOptions, SitePlan};
 use crate::actual::{ActualDaemon, ActualSite};
@@ -20,7 +22,6 @@ pub fn plan_site(
     let mut plan = SitePlan {
         files: file_changes(desired, daemon, actual),
         folders: actual.missing_log_folders.clone(),
-        interrupted: interrupted(actual),
         ..SitePlan::without_changes(desired.domain.clone())
     };
     if options.only_processes {
@@ -33,7 +34,9 @@ pub fn plan_site(
         let context = GroupContext { group, desired, daemon, actual, options, sections: &sections };
         add_group(&mut plan, &context);
     }
+    plan.interrupted = interrupted(actual, &plan.unfinished);
     plan.warnings = warnings(desired, daemon, actual, options);
+    plan.warnings.extend(left_unfinished(actual, &plan.unfinished));
     let more: Vec<String> = not_rolling(&plan, options).chain(ailing(&plan, daemon)).collect();
     plan.warnings.extend(more);
     plan.refusals = refusals(desired, daemon, actual, options, &plan);
@@ -60,8 +63,17 @@ fn add_group(plan: &mut SitePlan, context: &GroupContext<'_>) {
             }
             plan.groups.insert(group.clone(), change);
         }
-        None if context.desired.groups.contains_key(group) => plan.unchanged.push(group.clone()),
+        None if context.desired.groups.contains_key(group) && !context.stays_unfinished() => {
+            plan.unchanged.push(group.clone())
+        }
         None => {}
+    }
+    if context.stays_unfinished() {
+        plan.unfinished.insert(group.clone());
+    }
+    let idle = context.idle(&ran);
+    if !idle.is_empty() {
+        plan.idle.insert(group.clone(), idle);
     }
     let stopped = context.stopped_by_hand(&ran);
     if !stopped.is_empty() {
@@ -118,7 +130,8 @@ fn is_anothers(entry: &Entry, kind: FileKind, daemon: &ActualDaemon, actual: &Ac
     roots && actual.writes_as_root && *uid != 0
 }
 
-/// The groups that are the site's: wanted, recorded, or defined in one of its own files.
+/// The groups that are the site's: wanted, defined in one of its own files, or once its own and
+/// defined by nobody any more.
 struct OwnGroups {
     names: BTreeSet<String>,
 }
@@ -131,20 +144,22 @@ impl OwnGroups {
         sections: &Sections,
     ) -> Self {
         let mut names: BTreeSet<String> = desired.groups.keys().cloned().collect();
-        // A program that somebody has meanwhile defined elsewhere is theirs now.
+        // A program that somebody has meanwhile defined elsewhere is theirs now. A file that is put
+        // back first defines nothing that lasts.
         let elsewhere: BTreeSet<&String> = daemon
             .defined
             .iter()
             .filter(|program| {
-                !actual.owned.contains(&program.file) && !desired.files.contains_key(&program.file)
+                !actual.owned.contains(&program.file)
+                    && !desired.files.contains_key(&program.file)
+                    && !daemon.put_back_first.contains(&program.file)
             })
             .map(|program| &program.group)
             .collect();
         let recorded = actual.record.iter().flat_map(|record| record.groups.keys());
-        // One that an interrupted apply was about to remove has neither file nor record any more.
-        let finished = actual.interrupted.finished.iter();
-        let left = finished.flat_map(|journal| journal.groups.keys().chain(journal.ran.keys()));
-        let former = recorded.chain(left).chain(sections.before.keys());
+        // One that an interrupted apply was about to remove, or that supervisord has started from a
+        // file that was put back since, has neither file nor record any more.
+        let former = recorded.chain(&actual.former_groups).chain(sections.before.keys());
         names.extend(former.filter(|group| !elsewhere.contains(group)).cloned());
         Self { names }
     }

@@ -8,7 +8,7 @@ use super::{GroupAction, GroupChange, PlanOptions, Refusal, SitePlan};
 use crate::actual::{ActualDaemon, ActualSite};
 use crate::desired::{DesiredGroup, DesiredSite, FileKind};
 use crate::inventory::RestartPolicy;
-use crate::state::Interrupted;
+use crate::state::{Interrupted, Journal};
 use crate::supervisord::{self, ProcessState};
 use crate::system::files::Entry;
 
@@ -130,12 +130,36 @@ fn defined_elsewhere<'a>(
 }
 
 /// The apply that never ended, and what becomes of it.
-pub(super) fn interrupted(actual: &ActualSite) -> Option<String> {
+pub(super) fn interrupted(actual: &ActualSite, unfinished: &BTreeSet<String>) -> Option<String> {
     let Interrupted { undone_first, finished } = &actual.interrupted;
-    let undone = undone_first.as_ref().map(|(_, journal)| (&journal.origin, "undone first"));
-    let finished = finished.as_ref().map(|journal| (&journal.origin, "finished"));
-    let (origin, what) = undone.or(finished)?;
-    Some(format!("an apply that never ended, {origin}, is {what}"))
+    if let Some((_, journal)) = undone_first {
+        return Some(format!("an apply that never ended, {}, is undone first", journal.origin));
+    }
+    let journal = finished.as_ref()?;
+    let what = match (unfinished.is_empty(), is_all_of(journal, unfinished)) {
+        (true, _) => "finished",
+        (false, false) => "finished for these programs",
+        (false, true) => return None,
+    };
+    Some(format!("an apply that never ended, {}, is {what}", journal.origin))
+}
+
+fn is_all_of(journal: &Journal, unfinished: &BTreeSet<String>) -> bool {
+    journal.groups.keys().all(|group| unfinished.contains(group))
+}
+
+/// What an interrupted apply was about to change, and an apply of other programs leaves so.
+pub(super) fn left_unfinished(
+    actual: &ActualSite,
+    unfinished: &BTreeSet<String>,
+) -> Option<String> {
+    let journal = actual.interrupted.finished.as_ref().filter(|_| !unfinished.is_empty())?;
+    let groups: Vec<&str> = unfinished.iter().map(String::as_str).collect();
+    Some(format!(
+        "an apply that never ended, {}, is left to be finished by an apply of the whole site: {}",
+        journal.origin,
+        groups.join(", ")
+    ))
 }
 
 /// Programs that nothing is done to and that supervisord cannot keep up.

@@ -138,6 +138,7 @@ impl Model {
                     Interrupted { undone_first: Some((phase, journal)), finished };
             }
         }
+        self.actual.former_groups = self.actual.interrupted.group_names();
     }
 
     fn plan(&self) -> SitePlan {

@@ -120,6 +120,8 @@ impl PlanView {
             groups,
             ran,
             stopped,
+            idle: _,
+            unfinished: _,
             unseen: _,
             unwatched: _,
             unchanged,

@@ -3,7 +3,7 @@
 //!
 //! Its phase is in its file name: going on to the next phase is one rename, however large it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -56,6 +56,10 @@ pub struct Journal {
     pub ran: BTreeMap<String, Vec<String>>,
     /// The processes that a person had stopped, by group: they stay so.
     pub stopped: BTreeMap<String, Vec<String>>,
+    /// The processes that nobody had ever started, by group: they stay so as long as supervisord is
+    /// not to start them by itself. Older journals have them among `stopped`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub idle: BTreeMap<String, Vec<String>>,
     /// The groups it changes, with the seconds their processes may take to stop: one that neither
     /// a file nor a record tells of any more is still the site's.
     pub groups: BTreeMap<String, u32>,
@@ -121,6 +125,7 @@ impl Journal {
             folders: Vec::new(),
             ran: BTreeMap::new(),
             stopped: BTreeMap::new(),
+            idle: BTreeMap::new(),
             groups: BTreeMap::new(),
             target: None,
             former: None,
@@ -129,7 +134,7 @@ impl Journal {
 
     /// What is left to finish when this one, whose files were put back after processes had
     /// changed, has been recovered. `None` if it had changed none.
-    fn rest(&self) -> Option<Self> {
+    pub fn rest(&self) -> Option<Self> {
         if self.former.is_none() && self.ran.is_empty() && self.groups.is_empty() {
             return None;
         }
@@ -137,10 +142,66 @@ impl Journal {
         Some(Self {
             ran: self.ran.clone(),
             stopped: self.stopped.clone(),
+            idle: self.idle.clone(),
             groups: self.groups.clone(),
             target: former.and_then(|former| former.target.clone()),
             ..Self::new(self.site.clone(), former.unwrap_or(self).origin.clone())
         })
+    }
+
+    /// What is left to finish when an apply that led to `target` has finished all of this one but
+    /// these groups. `None` if that is all of it.
+    pub fn left_of(&self, groups: &BTreeSet<String>, target: Revision) -> Option<Self> {
+        let of = |all: &BTreeMap<String, Vec<String>>| {
+            let mut some = all.clone();
+            some.retain(|group, _| groups.contains(group));
+            some
+        };
+        let mut left = self.groups.clone();
+        left.retain(|group, _| groups.contains(group));
+        // One that only puts things back has nothing to watch, and neither has what is left of it.
+        let target = self.target.is_some().then_some(target);
+        (!left.is_empty()).then(|| Self {
+            ran: of(&self.ran),
+            stopped: of(&self.stopped),
+            idle: of(&self.idle),
+            groups: left,
+            target,
+            ..Self::new(self.site.clone(), self.origin.clone())
+        })
+    }
+
+    /// Every group that it, or one that it was to finish, knows the site to have.
+    pub fn group_names(&self) -> BTreeSet<String> {
+        let wanted = self.target.iter().flat_map(|target| target.groups.keys());
+        let mut names: BTreeSet<String> =
+            self.groups.keys().chain(self.ran.keys()).chain(wanted).cloned().collect();
+        if let Some(former) = &self.former {
+            names.extend(former.group_names());
+        }
+        names
+    }
+
+    /// Takes these processes, by group, for stopped by hand, as far as it has changed their groups.
+    fn note_stopped(&mut self, stopped: &BTreeMap<String, Vec<String>>) {
+        for (group, names) in stopped.iter().filter(|(group, _)| self.groups.contains_key(*group)) {
+            let ran = self.ran.remove(group).unwrap_or_default();
+            let noted = self.stopped.entry(group.clone()).or_default();
+            noted.extend(ran.into_iter().chain(names.iter().cloned()));
+            noted.sort_unstable();
+            noted.dedup();
+        }
+        if let Some(former) = &mut self.former {
+            former.note_stopped(stopped);
+        }
+    }
+}
+
+impl Interrupted {
+    /// Every group that its journals know the site to have.
+    pub fn group_names(&self) -> BTreeSet<String> {
+        let journals = self.undone_first.iter().map(|(_, journal)| journal).chain(&self.finished);
+        journals.flat_map(Journal::group_names).collect()
     }
 }
 
@@ -177,8 +238,8 @@ impl StateDir {
         replace(files, &path, &private(journal)?).map_err(|source| cannot("write", &path, &source))
     }
 
-    /// Moves the journal on to another phase. Not synced: a power cut ends the processes as well, and
-    /// then it is right to find the files in either phase.
+    /// Moves the journal on to another phase, on the disk too: after a power cut supervisord starts
+    /// what the files say, so which of them were accepted must still be known.
     pub fn advance(
         &self,
         files: &dyn Files,
@@ -187,7 +248,10 @@ impl StateDir {
         to: JournalPhase,
     ) -> Result<(), CommandError> {
         let (from, to) = (self.journal_path(site, from), self.journal_path(site, to));
-        files.rename(&from, &to).map_err(|source| cannot("write", &to, &source))
+        files
+            .rename(&from, &to)
+            .and_then(|()| files.sync(&[&self.site_folder(site)]))
+            .map_err(|source| cannot("write", &to, &source))
     }
 
     /// Removes the journal: the apply is done.
@@ -221,6 +285,29 @@ impl StateDir {
         }
         self.close(files, site, JournalPhase::Undo)?;
         self.close(files, site, JournalPhase::Files)
+    }
+
+    /// Notes in each journal of the site that these processes, by group, were stopped on purpose:
+    /// whoever undoes or finishes it leaves them so.
+    pub fn note_stopped(
+        &self,
+        files: &dyn Files,
+        site: &Domain,
+        stopped: &BTreeMap<String, Vec<String>>,
+    ) -> Result<(), CommandError> {
+        for phase in [JournalPhase::Files, JournalPhase::Groups, JournalPhase::Undo] {
+            let path = self.journal_path(site, phase);
+            let Some(journal) = read_record::<Journal>(files, &path, VERSION)? else { continue };
+            let mut noted = journal.clone();
+            noted.note_stopped(stopped);
+            if noted != journal {
+                self.begin(files, &noted, phase)?;
+                files
+                    .sync(&[&self.site_folder(site)])
+                    .map_err(|source| cannot("write", &path, &source))?;
+            }
+        }
+        Ok(())
     }
 
     fn journal_path(&self, site: &Domain, phase: JournalPhase) -> PathBuf {

@@ -2,7 +2,7 @@
 //!
 //! They answer two questions: which files are the site's own, and what `rollback` goes back to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,10 @@ pub struct Revision {
     pub files: BTreeMap<PathBuf, RecordedFile>,
     /// Every group those files define.
     pub groups: BTreeMap<String, DesiredGroup>,
+    /// The other groups that the site ever had: what supervisord still runs under such a name, and
+    /// no file defines any more, is the site's to remove. Older revisions do not have it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub former_groups: BTreeSet<String>,
 }
 
 /// A file as it was written.
@@ -67,7 +71,13 @@ impl Revision {
             origin,
             files: files.collect(),
             groups: desired.groups.clone(),
+            former_groups: BTreeSet::new(),
         }
+    }
+
+    /// Every group that the site had up to this revision.
+    pub fn group_names(&self) -> BTreeSet<String> {
+        self.groups.keys().chain(&self.former_groups).cloned().collect()
     }
 
     /// What a rollback to it makes of the site.
@@ -120,18 +130,27 @@ impl StateDir {
         }
     }
 
-    /// Writes the next revision, removes those beyond [`KEPT`] and returns its number.
+    /// Writes the next revision, removes those beyond [`KEPT`] and returns its number. `groups` are
+    /// the names of groups that the site may have had and that no revision knows of.
     pub fn commit(
         &self,
         files: &dyn Files,
         desired: &DesiredSite,
         origin: Origin,
+        groups: BTreeSet<String>,
     ) -> Result<u64, CommandError> {
         let site = &desired.domain;
         let numbers = self.revision_numbers(files, site)?;
         let number = numbers.last().map_or(1, |last| last + 1);
         let path = self.revision_path(site, number);
-        let content = private(&Revision::new(number, desired, origin))?;
+        let mut revision = Revision::new(number, desired, origin);
+        revision.former_groups = groups;
+        if let Some(last) = numbers.last() {
+            let last = self.revision(files, site, *last)?;
+            revision.former_groups.extend(last.iter().flat_map(Revision::group_names));
+        }
+        revision.former_groups.retain(|group| !desired.groups.contains_key(group));
+        let content = private(&revision)?;
         replace(files, &path, &content)
             .and_then(|()| files.sync(&[path.parent().unwrap_or(Path::new("/"))]))
             .map_err(|source| cannot("write", &path, &source))?;

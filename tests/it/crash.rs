@@ -110,6 +110,7 @@ fn apply(site: &Site, files: &dyn Files, daemon: &mut dyn Supervisord, on: &mut 
     let mut instance = Instance {
         doors,
         facts: DaemonFacts { pidfile: config.pidfile.clone() },
+        main_file: config.path.clone(),
         include_patterns: config.include_patterns.clone(),
         included_files: &|| config.included_files(),
     };
@@ -237,6 +238,22 @@ impl Supervisord for DeadlyDaemon {
     }
 }
 
+/// Applies the inventory of a host in a process that dies at this point; false if it came to its
+/// end.
+pub(crate) fn is_killed(host: &Host, point: &str) -> bool {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "crash::child", "--nocapture"])
+        .env(POINT, point)
+        .env(INVENTORY, host.path("home/deployer.yml"))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let killed = output.status.signal() == Some(Signal::KILL.as_raw());
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(killed || output.status.success(), "{point}: {told}");
+    killed
+}
+
 /// A host with one site that goes back and forth between two inventories.
 struct Scene {
     host: Host,
@@ -317,17 +334,7 @@ impl Scene {
     }
 
     fn is_killed(&self, point: &str) -> bool {
-        let output = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "crash::child", "--nocapture"])
-            .env(POINT, point)
-            .env(INVENTORY, self.host.path("home/deployer.yml"))
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        let killed = output.status.signal() == Some(Signal::KILL.as_raw());
-        let told = String::from_utf8_lossy(&output.stdout);
-        assert!(killed || output.status.success(), "{point}: {told}");
-        killed
+        is_killed(&self.host, point)
     }
 
     /// The files of both folders, those with a staged name apart.

@@ -207,6 +207,13 @@ impl Daemon {
         });
     }
 
+    /// Ends the daemon and all that it started at once, and starts it again: what a power cut and
+    /// the boot after it make of them.
+    pub(crate) fn cut_power(&mut self) {
+        self.kill_tree();
+        self.start_again();
+    }
+
     /// [`Daemon::stop`] and [`Daemon::start_again`].
     pub(crate) fn restart(&mut self) {
         self.stop();

@@ -27,3 +27,4 @@ mod site;
 mod sshd;
 mod status;
 mod supervisord_contract;
+mod unfinished;

@@ -149,6 +149,7 @@ impl Host {
         work(&mut Instance {
             doors,
             facts: DaemonFacts::default(),
+            main_file: self.at("supervisord.conf"),
             include_patterns: vec![format!("{}/conf.d/*.conf", self.root().display())],
             included_files: &|| Ok(included(&self.at("conf.d"))),
         })

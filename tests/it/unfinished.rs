@@ -1,0 +1,199 @@
+//! Promise: what a killed apply has left of any program of the site is undone or finished, whichever
+//! verb comes next, and whatever supervisord has started meanwhile.
+
+#![expect(clippy::disallowed_methods, reason = "looks at journals and writes foreign files")]
+
+use supervisor_sync::supervisord::ProcessState;
+
+use crate::crash::is_killed;
+use crate::site::{Host, Run};
+
+/// The call that sends the stops is the fourth of an apply: two looks and a reread come first.
+const WHEN_STOPPED: &str = "batch-after:4";
+const BEFORE_STOPS: &str = "batch-before:4";
+
+/// A host with the site `one.com`, applied with these programs.
+fn host(programs: &[&str]) -> Option<Host> {
+    let host = Host::start()?;
+    host.deploy("one.com");
+    want(&host, programs);
+    host.run(&["apply", "--yes"]).ended(0);
+    Some(host)
+}
+
+/// Writes the inventory: each program as `NAME` and, behind a comma, more options.
+fn want(host: &Host, programs: &[&str]) {
+    let mut text = "  - domain: one.com\n    server: here\n    supervisors:\n".to_owned();
+    for program in programs {
+        text.push_str(&format!(
+            "      - {{command: /bin/sleep 1000, startsecs: 0, health: {{stable_for: 0}}, \
+             stopwaitsecs: 20, program: {program}}}\n"
+        ));
+    }
+    if programs.is_empty() {
+        text.push_str("      []\n");
+    }
+    host.inventory(&text);
+}
+
+/// The journals of the site.
+fn journals(host: &Host) -> Vec<String> {
+    let mut names = crate::site::names(&host.state().join("sites/one.com"));
+    names.retain(|name| name.starts_with("journal."));
+    names
+}
+
+fn state(host: &Host, program: &str) -> Option<ProcessState> {
+    host.process(&format!("one.com-{program}:one.com-{program}")).map(|process| process.state)
+}
+
+fn told(run: &Run, what: &str) {
+    assert!(run.stdout.contains(what) || run.stderr.contains(what), "{}{}", run.stdout, run.stderr);
+}
+
+/// A full apply finishes everything, and then there is nothing to do.
+fn finish(host: &Host, running: &[&str]) {
+    let run = host.run(&["apply", "--yes"]).ended(0);
+    let names: Vec<String> =
+        running.iter().map(|name| format!("one.com-{name}:one.com-{name}")).collect();
+    host.wait_running(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let groups: Vec<String> = running.iter().map(|name| format!("one.com-{name}")).collect();
+    assert_eq!(host.groups(), groups, "{}{}", run.stdout, run.stderr);
+    assert_eq!(journals(host), [""; 0]);
+    host.run(&["plan", "--exit-code"]).ended(0).says("nothing to do");
+}
+
+#[test]
+fn an_apply_of_another_program_leaves_the_rest_to_be_finished() {
+    for other in ["other, priority: 5", "other"] {
+        let Some(host) = host(&["gone", "other", "x"]) else { return };
+        want(&host, &[other, "x, priority: 7"]);
+        assert!(is_killed(&host, WHEN_STOPPED));
+        host.daemon.wait_for_state("one.com-x:one.com-x", ProcessState::Stopped);
+        let run = host.run(&["apply", "--yes", "--program", "other"]).ended(0);
+        told(&run, "is left to be finished by an apply of the whole site: one.com-gone, one.com-x");
+        assert_eq!(journals(&host), ["journal.groups.json"]);
+        assert_eq!(state(&host, "x"), Some(ProcessState::Stopped));
+        host.run(&["plan", "--exit-code"]).ended(3).says("is finished");
+        finish(&host, &["other", "x"]);
+    }
+}
+
+#[test]
+fn an_apply_of_one_program_finishes_that_one() {
+    let Some(host) = host(&["gone", "w", "x"]) else { return };
+    want(&host, &["w, priority: 7", "x, priority: 7"]);
+    assert!(is_killed(&host, WHEN_STOPPED));
+    let run = host.run(&["apply", "--yes", "--program", "x"]).ended(0);
+    told(&run, "is finished for these programs");
+    told(&run, "of the whole site: one.com-gone, one.com-w");
+    host.wait_running(&["one.com-x:one.com-x"]);
+    assert_eq!(journals(&host), ["journal.groups.json"]);
+    host.run(&["apply", "--yes", "--program", "w"]).ended(0);
+    host.wait_running(&["one.com-w:one.com-w"]);
+    finish(&host, &["w", "x"]);
+}
+
+#[test]
+fn what_was_to_be_removed_goes_after_an_apply_of_another_program() {
+    let Some(host) = host(&["gone", "other"]) else { return };
+    want(&host, &["other"]);
+    assert!(is_killed(&host, BEFORE_STOPS));
+    host.run(&["apply", "--yes", "--program", "other"]).ended(0);
+    assert_eq!(state(&host, "gone"), Some(ProcessState::Running));
+    host.run(&["status"]).ended(3);
+    finish(&host, &["other"]);
+}
+
+#[test]
+fn what_supervisord_started_from_files_that_are_put_back_is_removed() {
+    let Some(mut host) = host(&["w"]) else { return };
+    // Killed when the files are swapped; a power cut with the journal behind; with another site's
+    // apply as the one that puts the files back.
+    for (point, others) in [("step:reread", false), ("step:verify", false), ("step:reread", true)] {
+        want(&host, &["new", "w, priority: 7"]);
+        assert!(is_killed(&host, point));
+        let journal =
+            |phase: &str| host.state().join(format!("sites/one.com/journal.{phase}.json"));
+        if point == "step:verify" {
+            std::fs::rename(journal("groups"), journal("files")).unwrap();
+        }
+        host.daemon.cut_power();
+        host.wait_running(&["one.com-new:one.com-new", "one.com-w:one.com-w"]);
+        if others {
+            host.deploy("two.com");
+            host.inventory("  - {domain: two.com, server: here, supervisors: []}");
+            host.run(&["apply", "--yes"]).ended(0);
+        }
+        want(&host, &["w"]);
+        host.run(&["plan", "--exit-code"]).ended(3).says("- one.com-new: stop and remove");
+        finish(&host, &["w"]);
+    }
+}
+
+#[test]
+fn a_group_that_the_site_once_had_and_no_file_defines_is_removed() {
+    let Some(mut host) = host(&["old", "w"]) else { return };
+    let text = std::fs::read_to_string(host.conf("one.com-old")).unwrap();
+    for priority in 0..3 {
+        want(&host, &[&format!("w, priority: {priority}")]);
+        host.run(&["apply", "--yes"]).ended(0);
+    }
+    // It comes back from a backup, and goes again after supervisord has loaded it.
+    std::fs::write(host.conf("one.com-old"), &text).unwrap();
+    host.daemon.restart();
+    host.wait_running(&["one.com-old:one.com-old"]);
+    host.run(&["apply", "--yes"]).ended(0).says("nothing to do");
+    std::fs::remove_file(host.conf("one.com-old")).unwrap();
+    // As long as the main file has it, it is not the site's.
+    let main = std::fs::read_to_string(host.daemon.main_conf()).unwrap();
+    std::fs::write(host.daemon.main_conf(), format!("{main}{text}")).unwrap();
+    host.run(&["plan", "--exit-code"]).ended(0).says("nothing to do");
+    std::fs::write(host.daemon.main_conf(), &main).unwrap();
+    host.run(&["plan", "--exit-code"]).ended(3).says("- one.com-old: stop and remove");
+    finish(&host, &["w"]);
+}
+
+#[test]
+fn a_stop_after_a_crash_is_respected() {
+    let Some(host) = host(&["aside", "down", "up", "w"]) else { return };
+    want(&host, &["aside", "down, priority: 7", "up, priority: 7", "w, priority: 7"]);
+    assert!(is_killed(&host, WHEN_STOPPED));
+    for program in ["down", "up", "w"] {
+        let namespec = format!("one.com-{program}:one.com-{program}");
+        host.daemon.wait_for_state(&namespec, ProcessState::Stopped);
+    }
+    host.run(&["start", "--program", "up"]).ended(0);
+    // One that the crashed apply did not touch, one that it had stopped, one that runs again.
+    for program in ["aside", "down", "up"] {
+        let run = host.run(&["stop", "--program", program]).ended(0);
+        assert_eq!(run.warnings(), [""; 0], "{program}");
+    }
+    let run = host.run(&["apply", "--yes"]).ended(0);
+    assert!(!run.stdout.contains("aside: start"), "{}", run.stdout);
+    for program in ["aside", "down", "up"] {
+        assert_eq!(state(&host, program), Some(ProcessState::Stopped), "{program}");
+    }
+    host.wait_running(&["one.com-w:one.com-w"]);
+    assert_eq!(journals(&host), [""; 0]);
+    host.run(&["plan", "--exit-code"]).ended(0);
+    let programs = ["--program", "aside", "--program", "down", "--program", "up"];
+    host.run(&[&["start"], &programs[..]].concat()).ended(0);
+    host.wait_running(&["one.com-aside:one.com-aside", "one.com-down:one.com-down"]);
+}
+
+#[test]
+fn what_nobody_ever_started_starts_with_autostart_after_a_crash_too() {
+    let part = |more: &str| format!("part, numprocs: 2, {more}");
+    let Some(host) = host(&[&part("autostart: false")]) else { return };
+    let one =
+        supervisor_sync::supervisord::Call::StartProcess("one.com-part:one.com-part_00".into());
+    use supervisor_sync::supervisord::Supervisord as _;
+    host.daemon.client().call(one).unwrap().unwrap();
+    host.wait_running(&["one.com-part:one.com-part_00"]);
+    want(&host, &[&part("autostart: false, priority: 7")]);
+    assert!(is_killed(&host, BEFORE_STOPS));
+    want(&host, &[&part("priority: 7")]);
+    host.run(&["apply", "--yes"]).ended(0);
+    host.wait_running(&["one.com-part:one.com-part_00", "one.com-part:one.com-part_01"]);
+}
