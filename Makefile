@@ -6,11 +6,12 @@
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test bench dist ci
+.PHONY: help demo test soak bench dist ci
 
 help:
 	@echo 'make demo    show it on a throw-away supervisord: plan, apply, roll back, refuse (half a minute)'
 	@echo 'make test    run every test, against a real supervisord, logrotate, sudo and sshd'
+	@echo 'make soak    kill chains of verbs at random steps: SOAK_ROUNDS=300 SOAK_SEED=7 make soak'
 	@echo 'make bench   measure it against supervisord itself and print the table of the README'
 	@echo 'make dist    build the binary that runs on every supported Debian and Ubuntu'
 	@echo 'make ci      everything that must hold before a merge'
@@ -24,6 +25,14 @@ test:
 	@tools/packages.sh supervisord=supervisor logrotate=logrotate \
 		sshd=openssh-server ssh=openssh-client sudo=sudo python3=python3
 	REQUIRE_E2E=1 $(CARGO) test
+
+SOAK_SEED ?= 1
+SOAK_ROUNDS ?= 100
+
+soak:
+	@tools/packages.sh supervisord=supervisor logrotate=logrotate
+	SOAK_SEED=$(SOAK_SEED) SOAK_ROUNDS=$(SOAK_ROUNDS) REQUIRE_E2E=1 \
+		$(CARGO) test --test it chain::any_chain -- --nocapture
 
 bench:
 	@tools/packages.sh supervisord=supervisor logrotate=logrotate

@@ -1,6 +1,7 @@
 //! Integration tests against real parts.
 
 mod architecture;
+mod chain;
 mod client;
 mod compat;
 mod control;
