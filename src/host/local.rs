@@ -56,19 +56,23 @@ impl LocalHost {
         }
     }
 
-    /// Runs `work` with the doors to the supervisord of these sites.
+    /// Runs `work` with the doors to the supervisord of these sites, once the state is known to be
+    /// nobody else's.
     fn with_instance<T>(
         &self,
         sites: &[&Site],
         events: &mut dyn FnMut(Event),
         work: impl FnOnce(&mut Instance<'_>) -> T,
-    ) -> Result<T, CommandError> {
+    ) -> Result<T, ApplyError> {
+        let no_daemon = |error| ApplyError::new(FailedAt::Reread, error);
         let Some(first) = sites.first() else {
-            return Err(CommandError::refused("no site to work on"));
+            return Err(no_daemon(CommandError::refused("no site to work on")));
         };
-        let config = MainConfig::load(config_path(first)).map_err(config_error)?;
-        let mut client = Client::connect(&config).map_err(config_error)?;
+        let load = || MainConfig::load(config_path(first));
+        let config = load().map_err(config_error).map_err(no_daemon)?;
+        let mut client = Client::connect(&config).map_err(config_error).map_err(no_daemon)?;
         let state = StateDir::new(&first.paths, &self.state_base);
+        state.check().map_err(|error| ApplyError::new(FailedAt::State, error))?;
         let doors = Doors {
             files: &Disk,
             supervisord: &mut client as &mut dyn Supervisord,
@@ -93,7 +97,7 @@ impl LocalHost {
         sites: impl IntoIterator<Item = &'s Site>,
         events: &mut dyn FnMut(Event),
         work: impl Fn(&mut Instance<'_>, &[&Site]) -> Vec<T>,
-        failed: impl Fn(Domain, CommandError) -> T,
+        failed: impl Fn(Domain, ApplyError) -> T,
     ) -> Vec<T> {
         let mut done = Vec::new();
         for sites in self.instances(sites) {
@@ -118,22 +122,21 @@ impl LocalHost {
         Reply::Applied { sites: self.each_instance(sites, events, control, not_begun) }
     }
 
-    fn revisions(&self, site: &Site) -> Result<Vec<RevisionSummary>, CommandError> {
-        let state = StateDir::new(&site.paths, &self.state_base);
-        let mut summaries = Vec::new();
-        for number in state.revision_numbers(&Disk, &site.domain)? {
-            if let Some(revision) = state.revision(&Disk, &site.domain, number)? {
-                let programs: BTreeSet<&String> =
-                    revision.groups.values().map(|group| &group.program).collect();
-                summaries.push(RevisionSummary {
-                    number,
-                    programs: programs.len(),
-                    files: revision.files.len(),
-                    origin: revision.origin.clone(),
-                });
-            }
+    /// The history of each site; a folder that several share is looked at once.
+    fn history(&self, sites: &[Site]) -> Reply {
+        let mut last: Option<(StateDir, Result<(), CommandError>)> = None;
+        let mut histories = Vec::with_capacity(sites.len());
+        for site in sites {
+            let state = StateDir::new(&site.paths, &self.state_base);
+            let checked = match last.take() {
+                Some((same, checked)) if same == state => checked,
+                _ => state.check(),
+            };
+            let revisions = checked.clone().and_then(|()| revisions(&state, site));
+            histories.push(SiteHistory { site: site.domain.clone(), revisions });
+            last = Some((state, checked));
         }
-        Ok(summaries)
+        Reply::History { sites: histories }
     }
 
     fn set_up(&self, sites: &[Site], events: &mut dyn FnMut(Event)) -> Result<Reply, CommandError> {
@@ -174,7 +177,7 @@ impl Target for LocalHost {
         match request {
             Request::Plan { sites, goal, options } => {
                 let plan = |i: &mut Instance<'_>, sites: &[&Site]| i.plan(sites, goal, &options);
-                let failed = |site, error| PlannedSite { site, plan: Err(error) };
+                let failed = |site, error: ApplyError| PlannedSite { site, plan: Err(error.error) };
                 Ok(Reply::Plans { sites: self.each_instance(&sites, events, plan, failed) })
             }
             Request::Apply(request) => {
@@ -189,7 +192,8 @@ impl Target for LocalHost {
                 let watch = Duration::from_secs(u64::from(watch));
                 let status =
                     |i: &mut Instance<'_>, sites: &[&Site]| i.status(sites, &chosen, watch);
-                let failed = |site, error| SiteStatusReply { site, status: Err(error) };
+                let failed =
+                    |site, error: ApplyError| SiteStatusReply { site, status: Err(error.error) };
                 let sites = chosen.iter().map(|chosen| &chosen.site);
                 Ok(Reply::Status { sites: self.each_instance(sites, events, status, failed) })
             }
@@ -197,13 +201,7 @@ impl Target for LocalHost {
                 let unreadable = logs::send(&request, &self.clock, &self.interrupt, events);
                 Ok(Reply::LogsEnded { unreadable })
             }
-            Request::History { sites } => {
-                let history = |site: &Site| SiteHistory {
-                    site: site.domain.clone(),
-                    revisions: self.revisions(site),
-                };
-                Ok(Reply::History { sites: sites.iter().map(history).collect() })
-            }
+            Request::History { sites } => Ok(self.history(&sites)),
             Request::WriteRunner { path, script, owner } => {
                 runner::write(path.as_path(), &script, &owner)
                     .map(|changed| Reply::RunnerWritten { changed })
@@ -213,9 +211,26 @@ impl Target for LocalHost {
     }
 }
 
+fn revisions(state: &StateDir, site: &Site) -> Result<Vec<RevisionSummary>, CommandError> {
+    let mut summaries = Vec::new();
+    for number in state.revision_numbers(&Disk, &site.domain)? {
+        if let Some(revision) = state.revision(&Disk, &site.domain, number)? {
+            let programs: BTreeSet<&String> =
+                revision.groups.values().map(|group| &group.program).collect();
+            summaries.push(RevisionSummary {
+                number,
+                programs: programs.len(),
+                files: revision.files.len(),
+                origin: revision.origin.clone(),
+            });
+        }
+    }
+    Ok(summaries)
+}
+
 /// The report of a site that shares a failure at the very beginning.
-fn not_begun(site: Domain, error: CommandError) -> AppliedSite {
-    AppliedSite { site, report: Err(ApplyError::new(FailedAt::Reread, error)) }
+fn not_begun(site: Domain, error: ApplyError) -> AppliedSite {
+    AppliedSite { site, report: Err(error) }
 }
 
 fn config_path(site: &Site) -> Option<&Path> {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Origin, Revision, StateDir, cannot, private, read_record};
+use super::{Origin, Record, Revision, StateDir, cannot, is_plain, private};
 use crate::error::CommandError;
 use crate::inventory::Domain;
 use crate::system::files::{Entry, FileContent, Files, replace};
@@ -205,6 +205,23 @@ impl Interrupted {
     }
 }
 
+impl Record for Journal {
+    const VERSION: u32 = VERSION;
+
+    fn damage(&self, state: &StateDir, site: &Domain) -> Option<String> {
+        let files = self.files.iter().map(|file| file.path.as_path());
+        let folder = || {
+            let odd = self.folders.iter().find(|folder| !is_plain(folder))?;
+            Some(format!("it names the folder {}", odd.display()))
+        };
+        state
+            .damage(site, &self.site, files)
+            .or_else(folder)
+            .or_else(|| self.target.as_ref()?.damage(state, site))
+            .or_else(|| self.former.as_ref()?.damage(state, site))
+    }
+}
+
 impl StateDir {
     /// What an unfinished apply of this site left. Two journals are there at once when an apply was
     /// interrupted that was to finish an interrupted one.
@@ -214,7 +231,7 @@ impl StateDir {
         site: &Domain,
     ) -> Result<Interrupted, CommandError> {
         let read = |phase| -> Result<Option<(JournalPhase, Journal)>, CommandError> {
-            let journal = read_record(files, &self.journal_path(site, phase), VERSION)?;
+            let journal = self.read_record(files, site, &self.journal_path(site, phase))?;
             Ok(journal.map(|journal| (phase, journal)))
         };
         if let Some((phase, journal)) = read(JournalPhase::Undo)? {
@@ -274,7 +291,7 @@ impl StateDir {
     ) -> Result<(), CommandError> {
         let path = self.journal_path(site, JournalPhase::Groups);
         match rest {
-            Some(rest) if read_record(files, &path, VERSION)?.as_ref() != Some(rest) => {
+            Some(rest) if self.read_record(files, site, &path)?.as_ref() != Some(rest) => {
                 self.begin(files, rest, JournalPhase::Groups)?;
                 files
                     .sync(&[&self.site_folder(site)])
@@ -297,7 +314,8 @@ impl StateDir {
     ) -> Result<(), CommandError> {
         for phase in [JournalPhase::Files, JournalPhase::Groups, JournalPhase::Undo] {
             let path = self.journal_path(site, phase);
-            let Some(journal) = read_record::<Journal>(files, &path, VERSION)? else { continue };
+            let read = self.read_record::<Journal>(files, site, &path)?;
+            let Some(journal) = read else { continue };
             let mut noted = journal.clone();
             noted.note_stopped(stopped);
             if noted != journal {

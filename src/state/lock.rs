@@ -3,16 +3,18 @@
 //! `flock` on an open file: the kernel releases it when the process ends, however it ends, so there
 //! is no stale lock to clear. The holder's name is written into the file for the one who waits.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use rustix::fs::{CWD, Mode, OFlags};
 
 use super::{Origin, StateDir};
 use crate::error::{CommandError, ErrorKind};
 use crate::system::clock::Clock;
-use crate::system::users;
+use crate::system::closed;
 
 /// A plan that looks whether somebody holds the lock has it for a moment itself.
 const SHORTEST_PATIENCE: Duration = Duration::from_millis(200);
@@ -43,19 +45,14 @@ pub enum LockError {
         /// The lock file.
         path: PathBuf,
     },
-    /// The state folder is another user's, who could change what is in it.
-    Foreign {
-        /// The state folder.
-        path: PathBuf,
-        /// Whose it is.
-        owner: String,
-    },
+    /// Somebody else could change what is in the state folder.
+    Unsafe(CommandError),
     /// The lock file cannot be used.
     Io {
         /// The lock file.
         path: PathBuf,
         /// The system's reason.
-        source: std::io::Error,
+        source: io::Error,
     },
 }
 
@@ -67,16 +64,7 @@ impl From<LockError> for CommandError {
                 Self::new(ErrorKind::Locked, format!("{who} holds {}", path.display()))
                     .hint("wait for it, or let this run wait: --lock-wait 600")
             }
-            LockError::Foreign { path, owner } => Self::refused(format!(
-                "the state folder {} belongs to {owner}, not to {}",
-                path.display(),
-                users::current()
-            ))
-            .hint(format!(
-                "run it as {owner}, or set paths.state_dir to a folder of your own, or give this \
-                 one to {}: chown -R",
-                users::current()
-            )),
+            LockError::Unsafe(error) => error,
             LockError::Io { path, source } => {
                 Self::refused(format!("cannot lock {}", path.display()))
                     .caused_by(&source)
@@ -88,7 +76,6 @@ impl From<LockError> for CommandError {
 
 impl StateDir {
     /// Takes the lock, trying for at most `patience`; `on_wait` is told once who is waited for.
-    #[expect(clippy::disallowed_methods, reason = "an edge: makes the state folder")]
     pub fn lock(
         &self,
         origin: &Origin,
@@ -98,20 +85,7 @@ impl StateDir {
     ) -> Result<Lock, LockError> {
         let path = self.root.join("lock");
         let io = |source| LockError::Io { path: path.clone(), source };
-        std::fs::create_dir_all(&self.root).map_err(io)?;
-        let owner = restrict(&self.root).map_err(io)?;
-        if owner != users::current_uid() {
-            let owner = users::name_of(owner);
-            return Err(LockError::Foreign { path: self.root.clone(), owner });
-        }
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(io)?;
+        let mut file = self.open_lock(&path)?;
         let deadline = clock.now() + patience.clamp(SHORTEST_PATIENCE, LONGEST_PATIENCE);
         let mut told = false;
         loop {
@@ -133,13 +107,34 @@ impl StateDir {
         let _ = write_holder(&mut file, origin);
         Ok(Lock { file })
     }
-}
 
-impl StateDir {
+    /// Makes the folder where it is missing, and the lock file in it. Whatever is there already and
+    /// not ours is neither used nor changed.
+    fn open_lock(&self, path: &Path) -> Result<File, LockError> {
+        let failed = |error: io::Error| match closed::is_of_the_system(&error) {
+            true => LockError::Io { path: path.to_owned(), source: error },
+            false => LockError::Unsafe(self.refused(&self.root, &error)),
+        };
+        let folder = closed::make(&self.root, 0o700).map_err(failed)?;
+        self.check().map_err(LockError::Unsafe)?;
+        let flags =
+            OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let mode = Mode::RUSR | Mode::WUSR;
+        let file = rustix::fs::openat(&folder, "lock", flags, mode);
+        let file = File::from(file.map_err(|error| failed(error.into()))?);
+        let now = file.metadata().map_err(failed)?;
+        match closed::written_by_others(now.uid(), now.mode()) {
+            Some(reason) => Err(failed(io::Error::other(format!("{} {reason}", path.display())))),
+            None => Ok(file),
+        }
+    }
+
     /// Who holds the lock at this moment, in words; `None` if nobody does, as far as we may see. For
     /// telling an apply that is under way from one that was killed.
     pub fn held_by(&self) -> Option<String> {
-        let mut file = File::open(self.root.join("lock")).ok()?;
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(CWD, self.root.join("lock"), flags, Mode::empty()).ok()?;
+        let mut file = File::from(file);
         match file.try_lock_shared() {
             Err(std::fs::TryLockError::WouldBlock) => {
                 Some(holder(&mut file).map_or("another apply".to_owned(), |held| held.to_string()))
@@ -149,17 +144,6 @@ impl StateDir {
     }
 }
 
-/// Nobody else may read the state: it holds environment values. Returns whose it is; another's is
-/// left as it is.
-fn restrict(root: &std::path::Path) -> std::io::Result<u32> {
-    use std::os::unix::fs::{MetadataExt, PermissionsExt};
-    let folder = std::fs::metadata(root)?;
-    if folder.uid() == users::current_uid() && folder.mode() & 0o077 != 0 {
-        std::fs::set_permissions(root, std::fs::Permissions::from_mode(0o700))?;
-    }
-    Ok(folder.uid())
-}
-
 fn holder(file: &mut File) -> Option<Origin> {
     let mut text = String::new();
     file.rewind().ok()?;
@@ -167,7 +151,7 @@ fn holder(file: &mut File) -> Option<Origin> {
     serde_json::from_str(&text).ok()
 }
 
-fn write_holder(file: &mut File, origin: &Origin) -> std::io::Result<()> {
+fn write_holder(file: &mut File, origin: &Origin) -> io::Result<()> {
     let text = serde_json::to_vec(origin)?;
     file.set_len(0)?;
     file.rewind()?;
@@ -220,8 +204,8 @@ mod tests {
         let Err(error) = state.lock(&origin, Duration::ZERO, &clock, &mut |_| {}) else {
             panic!("it was taken")
         };
-        assert!(matches!(error, LockError::Foreign { .. }), "{error:?}");
+        assert!(matches!(error, LockError::Unsafe(_)), "{error:?}");
         let text = CommandError::from(error).to_string();
-        assert!(text.contains("belongs to nobody, not to root"), "{text}");
+        assert!(text.contains("belongs to nobody, who could change what is in it"), "{text}");
     }
 }

@@ -11,20 +11,27 @@
 //!
 //! Files hold environment values, so folders are 0700 and files 0600. Each shape has a version; a
 //! newer one than ours is refused, an older one must stay readable.
+//!
+//! Root does what a journal says, so nobody else may have written one. The way to the folder is
+//! looked at once for a request ([`StateDir::check`]) and once under the lock; then each site's
+//! folder, and each record when it is read. And a record may only name files that are its site's by
+//! their names ([`StateDir::may_name`]).
 
 pub mod journal;
 pub mod lock;
 pub mod revision;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::CommandError;
 use crate::inventory::{Domain, Paths};
+use crate::system::closed;
 use crate::system::files::{Entry, FileContent, Files};
+use crate::system::users;
 
 pub use journal::{Interrupted, Journal, JournalPhase};
 pub use lock::{Lock, LockError};
@@ -54,6 +61,8 @@ impl std::fmt::Display for Origin {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateDir {
     root: PathBuf,
+    /// The conf.d it is named after.
+    conf_dir: PathBuf,
 }
 
 impl StateDir {
@@ -62,7 +71,7 @@ impl StateDir {
         let base = paths.state_dir.as_ref().map_or(base, |dir| dir.as_path());
         // Two folders must not become one name: `a-b` and `a/b`.
         let scope = paths.conf_dir.as_str().trim_matches('/').replace('-', "--").replace('/', "-");
-        Self { root: base.join(scope) }
+        Self { root: base.join(scope), conf_dir: paths.conf_dir.as_path().to_owned() }
     }
 
     /// The folder itself.
@@ -73,7 +82,65 @@ impl StateDir {
     /// Makes the folders that a record of this site needs.
     pub fn prepare(&self, files: &dyn Files, site: &Domain) -> Result<(), CommandError> {
         let folder = self.revisions_folder(site);
-        files.create_folder(&folder, 0o700).map_err(|source| cannot("make", &folder, &source))
+        files.create_folder(&folder, 0o700).map_err(|source| cannot("make", &folder, &source))?;
+        self.check_in_sites(&folder)
+    }
+
+    /// Refuses a state folder that somebody else could change. Everything below reads and writes by
+    /// path and relies on it.
+    pub fn check(&self) -> Result<(), CommandError> {
+        let base = self.root.parent().unwrap_or(&self.root);
+        match closed::open(base) {
+            // Made by the first apply, on a way that is looked at then.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            opened => opened.map_err(|error| self.refused(&self.root, &error))?,
+        };
+        self.check_folder(&self.root)?;
+        self.check_folder(&self.root.join("sites"))
+    }
+
+    /// The same for a folder in `sites`, which has been found good, and those between the two.
+    fn check_in_sites(&self, folder: &Path) -> Result<(), CommandError> {
+        let sites = self.root.join("sites");
+        folder.ancestors().take_while(|f| **f != *sites).try_for_each(|f| self.check_folder(f))
+    }
+
+    fn check_folder(&self, folder: &Path) -> Result<(), CommandError> {
+        closed::check_entry(folder).map_err(|error| self.refused(folder, &error))
+    }
+
+    fn refused(&self, folder: &Path, error: &io::Error) -> CommandError {
+        if closed::is_of_the_system(error) {
+            return cannot("read", folder, error);
+        }
+        let owners = match users::current() {
+            user if users::is_root() => user,
+            user => format!("root or {user}"),
+        };
+        CommandError::refused(format!("the state folder {} is not safe to use", self.root.display()))
+            .caused_by(error)
+            .hint(format!(
+                "it and every folder above it must belong to {owners}, and no other user may write \
+                 there: see it with namei -l {}",
+                folder.display()
+            ))
+            .hint("set paths.state_dir to such a folder; do not take over records that others could write")
+    }
+
+    /// Whether a record of this site may name this path: `{conf_dir}/{domain}-*.conf`, or
+    /// `supervisor-{domain}-*.conf` for logrotate. The latter in any folder, since `logrotate_dir` may
+    /// have been another one when the record was written; whoever can forge a record gains nothing by
+    /// that, as conf.d itself decides what root runs.
+    fn may_name(&self, site: &Domain, path: &Path) -> bool {
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return false };
+        let name = name.to_string_lossy();
+        let is_of_site = |name: &str| {
+            let program = name.strip_prefix(site.as_str()).and_then(|rest| rest.strip_prefix('-'));
+            program.and_then(|rest| rest.strip_suffix(".conf")).is_some_and(|p| !p.is_empty())
+        };
+        is_plain(path)
+            && (folder == self.conf_dir && is_of_site(&name)
+                || name.strip_prefix("supervisor-").is_some_and(is_of_site))
     }
 
     /// Every site that has a record or a journal here.
@@ -98,35 +165,84 @@ fn private(record: &impl Serialize) -> Result<FileContent, CommandError> {
     Ok(FileContent { bytes, mode: 0o600, owner: None })
 }
 
-/// Reads a record, refusing a version that is newer than `newest`.
-fn read_record<T: DeserializeOwned>(
-    files: &dyn Files,
-    path: &Path,
-    newest: u32,
-) -> Result<Option<T>, CommandError> {
-    #[derive(Deserialize)]
-    struct Versioned {
-        version: u32,
+/// What is read of a site's records.
+trait Record: DeserializeOwned {
+    /// The newest shape this program knows.
+    const VERSION: u32;
+
+    /// What it says that a record of this site cannot say.
+    fn damage(&self, state: &StateDir, site: &Domain) -> Option<String>;
+}
+
+impl StateDir {
+    /// Reads a record of a site, refusing a version that is newer than ours, and what somebody else
+    /// could have written.
+    fn read_record<T: Record>(
+        &self,
+        files: &dyn Files,
+        site: &Domain,
+        path: &Path,
+    ) -> Result<Option<T>, CommandError> {
+        #[derive(Deserialize)]
+        struct Versioned {
+            version: u32,
+        }
+        let damaged = || {
+            CommandError::refused(format!("{} is damaged", path.display()))
+                .hint(format!("look at it, then move it away: mv {0} {0}.damaged", path.display()))
+        };
+        let entry = files.read(path).map_err(|source| cannot("read", path, &source))?;
+        if entry != Entry::Absent {
+            self.check_in_sites(path.parent().unwrap_or(path))?;
+        }
+        let bytes = match entry {
+            Entry::Absent => return Ok(None),
+            Entry::File(file) => {
+                let (owner, _) = file.owner.unwrap_or_default();
+                if let Some(reason) = closed::written_by_others(owner, file.mode) {
+                    return Err(damaged().because(format!("it {reason}")));
+                }
+                file.bytes
+            }
+            Entry::Link { .. } => return Err(damaged().because("it is a symbolic link")),
+            Entry::Other(kind) => return Err(damaged().because(format!("it is {kind}"))),
+        };
+        let unreadable = |source: serde_json::Error| damaged().caused_by(&source);
+        let Versioned { version } = serde_json::from_slice(&bytes).map_err(unreadable)?;
+        if version > T::VERSION {
+            return Err(CommandError::refused(format!(
+                "{} has version {version}, this supervisor-sync knows up to {}",
+                path.display(),
+                T::VERSION
+            ))
+            .hint("install the newer supervisor-sync that wrote it"));
+        }
+        let record: T = serde_json::from_slice(&bytes).map_err(unreadable)?;
+        match record.damage(self, site) {
+            Some(damage) => Err(damaged().because(damage)),
+            None => Ok(Some(record)),
+        }
     }
-    let entry = files.read(path).map_err(|source| cannot("read", path, &source))?;
-    let bytes = match &entry {
-        Entry::Absent => return Ok(None),
-        entry => entry.bytes().unwrap_or_default(),
-    };
-    let damaged = |source: serde_json::Error| {
-        CommandError::refused(format!("{} is damaged", path.display()))
-            .caused_by(&source)
-            .hint(format!("look at it, then move it away: mv {0} {0}.damaged", path.display()))
-    };
-    let Versioned { version } = serde_json::from_slice(bytes).map_err(damaged)?;
-    if version > newest {
-        return Err(CommandError::refused(format!(
-            "{} has version {version}, this supervisor-sync knows up to {newest}",
-            path.display()
-        ))
-        .hint("install the newer supervisor-sync that wrote it"));
+
+    /// What speaks against a record that says it is of `site`, and names these files.
+    fn damage<'p>(
+        &self,
+        site: &Domain,
+        of: &Domain,
+        paths: impl IntoIterator<Item = &'p Path>,
+    ) -> Option<String> {
+        if site != of {
+            return Some(format!("it is of site {of}"));
+        }
+        let stranger = paths.into_iter().find(|path| !self.may_name(site, path))?;
+        Some(format!("it names {}, which cannot be a file of site {site}", stranger.display()))
     }
-    serde_json::from_slice(bytes).map(Some).map_err(damaged)
+}
+
+/// Whether a path is absolute and leads nowhere but down.
+fn is_plain(path: &Path) -> bool {
+    let down = |part| matches!(part, Component::RootDir | Component::Normal(_));
+    path.is_absolute() && path.components().all(down)
 }
 
 fn names_or_none(files: &dyn Files, folder: &Path) -> Result<Vec<String>, CommandError> {

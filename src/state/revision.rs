@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Origin, StateDir, cannot, names_or_none, private, read_record};
+use super::{Origin, Record, StateDir, cannot, names_or_none, private};
 use crate::desired::{DesiredFile, DesiredGroup, DesiredSite, FileKind};
 use crate::error::CommandError;
 use crate::inventory::Domain;
@@ -94,6 +94,14 @@ impl Revision {
     }
 }
 
+impl Record for Revision {
+    const VERSION: u32 = VERSION;
+
+    fn damage(&self, state: &StateDir, site: &Domain) -> Option<String> {
+        state.damage(site, &self.site, self.files.keys().map(PathBuf::as_path))
+    }
+}
+
 impl StateDir {
     /// The numbers of a site's revisions, ascending.
     pub fn revision_numbers(
@@ -101,7 +109,9 @@ impl StateDir {
         files: &dyn Files,
         site: &Domain,
     ) -> Result<Vec<u64>, CommandError> {
-        let names = names_or_none(files, &self.revisions_folder(site))?;
+        let folder = self.revisions_folder(site);
+        self.check_in_sites(&folder)?;
+        let names = names_or_none(files, &folder)?;
         let mut numbers: Vec<u64> =
             names.iter().filter_map(|name| name.strip_suffix(".json")?.parse().ok()).collect();
         numbers.sort_unstable();
@@ -115,7 +125,7 @@ impl StateDir {
         site: &Domain,
         number: u64,
     ) -> Result<Option<Revision>, CommandError> {
-        read_record(files, &self.revision_path(site, number), VERSION)
+        self.read_record(files, site, &self.revision_path(site, number))
     }
 
     /// The newest revision of a site.

@@ -9,6 +9,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use super::guarded;
@@ -126,7 +127,8 @@ impl Files for Disk {
         if kind.is_symlink() {
             let target = std::fs::read_link(path)?;
             let leads_to_file = std::fs::metadata(path).is_ok_and(|m| m.is_file());
-            let content = if leads_to_file { Some(read_bounded(path)?) } else { None };
+            let content =
+                if leads_to_file { Some(bounded(std::fs::File::open(path)?)?) } else { None };
             return Ok(Entry::Link { target, content });
         }
         if kind.is_dir() {
@@ -135,8 +137,15 @@ impl Files for Disk {
         if !kind.is_file() {
             return Ok(Entry::Other("not a regular file"));
         }
+        // Nothing that has taken its place by now is followed or waited for.
+        let flags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits().cast_signed();
+        let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Ok(Entry::Other("not a regular file"));
+        }
         Ok(Entry::File(FileContent {
-            bytes: read_bounded(path)?,
+            bytes: bounded(file)?,
             mode: metadata.mode() & 0o7777,
             owner: Some((metadata.uid(), metadata.gid())),
         }))
@@ -258,9 +267,8 @@ fn tolerate_absent(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
-fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+fn bounded(file: std::fs::File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let file = std::fs::File::open(path)?;
     file.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LARGEST_FILE {
         return Err(io::Error::new(

@@ -12,7 +12,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::users;
@@ -20,14 +20,34 @@ use super::users;
 /// As many links as the kernel follows on one way.
 const MOST_LINKS: u8 = 40;
 /// A folder that is only passed through.
-const PASS: OFlags = OFlags::PATH.union(OFlags::DIRECTORY);
+pub(super) const PASS: OFlags = OFlags::PATH.union(OFlags::DIRECTORY);
+
+/// What has to be minded on a way.
+pub(super) struct Way {
+    /// How many links may still be met.
+    links: u8,
+    /// Refuses a folder, link or file that must not be on it.
+    inspect: fn(&OwnedFd, &Stat) -> io::Result<()>,
+}
+
+impl Way {
+    /// A way that minds where links lead, and no more.
+    fn new() -> Self {
+        Self::inspected(|_, _| Ok(()))
+    }
+
+    /// A way on which everything is looked at before it is entered or followed.
+    pub(super) fn inspected(inspect: fn(&OwnedFd, &Stat) -> io::Result<()>) -> Self {
+        Self { links: MOST_LINKS, inspect }
+    }
+}
 
 /// Opens a regular file for reading. Anything else is refused before it is opened: reading a pipe
 /// might never end, and opening a device can do things.
 pub fn open(path: &Path) -> io::Result<File> {
     // NONBLOCK: what was a file a moment ago may be a pipe by now.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK;
-    Ok(File::from(walk(rustix::fs::CWD, path, flags, &mut { MOST_LINKS })?))
+    Ok(File::from(walk(rustix::fs::CWD, path, flags, &mut Way::new())?))
 }
 
 /// Makes a folder and its parents. The mode is not at the umask's mercy.
@@ -39,7 +59,7 @@ pub fn create_folder(path: &Path, mode: u32) -> io::Result<()> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "is no path of a folder"));
     };
     create_folder(parent, 0o755)?;
-    let parent = walk(rustix::fs::CWD, parent, PASS, &mut { MOST_LINKS })?;
+    let parent = walk(rustix::fs::CWD, parent, PASS, &mut Way::new())?;
     let mode = Mode::from_raw_mode(mode);
     match rustix::fs::mkdirat(&parent, name, mode) {
         Ok(()) => {}
@@ -55,27 +75,28 @@ pub fn create_folder(path: &Path, mode: u32) -> io::Result<()> {
 }
 
 /// Opens what is at `path`, seen from a folder.
-fn walk(from: BorrowedFd<'_>, path: &Path, end: OFlags, links: &mut u8) -> io::Result<OwnedFd> {
+pub(super) fn walk(
+    from: BorrowedFd<'_>,
+    path: &Path,
+    end: OFlags,
+    way: &mut Way,
+) -> io::Result<OwnedFd> {
     let mut here: Option<OwnedFd> = None;
     let mut parts = path.components().peekable();
     while let Some(part) = parts.next() {
         let flags = if parts.peek().is_some() { PASS } else { end };
         let folder = here.as_ref().map_or(from, AsFd::as_fd);
-        here = Some(step(folder, part.as_os_str(), flags, links)?);
+        here = Some(step(folder, part.as_os_str(), flags, way)?);
     }
     here.ok_or_else(|| Errno::NOENT.into())
 }
 
-fn step(
-    folder: BorrowedFd<'_>,
-    name: &OsStr,
-    flags: OFlags,
-    links: &mut u8,
-) -> io::Result<OwnedFd> {
+fn step(folder: BorrowedFd<'_>, name: &OsStr, flags: OFlags, way: &mut Way) -> io::Result<OwnedFd> {
     let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let look = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let there = rustix::fs::openat(folder, name, look, Mode::empty())?;
     let now = rustix::fs::fstat(&there)?;
+    (way.inspect)(&there, &now)?;
     match FileType::from_raw_mode(now.st_mode) {
         FileType::Symlink => {}
         kind if kind != FileType::RegularFile && !flags.contains(OFlags::DIRECTORY) => {
@@ -83,9 +104,9 @@ fn step(
         }
         _ => return Ok(rustix::fs::openat(folder, name, flags, Mode::empty())?),
     }
-    *links = links.checked_sub(1).ok_or(Errno::LOOP)?;
+    way.links = way.links.checked_sub(1).ok_or(Errno::LOOP)?;
     let target = rustix::fs::readlinkat(&there, "", Vec::new())?;
-    let end = walk(folder, Path::new(OsStr::from_bytes(target.as_bytes())), flags, links)?;
+    let end = walk(folder, Path::new(OsStr::from_bytes(target.as_bytes())), flags, way)?;
     let owner = rustix::fs::fstat(&end)?.st_uid;
     if users::is_root() && now.st_uid != 0 && now.st_uid != owner {
         let (from, to) = (users::name_of(now.st_uid), users::name_of(owner));

@@ -1,6 +1,7 @@
 //! The other edges of the house: files, users, the clock, interruption, what machine it is. Imports nothing of ours.
 
 pub mod clock;
+pub mod closed;
 pub mod files;
 pub mod follow;
 pub mod guarded;

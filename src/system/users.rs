@@ -76,6 +76,37 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
+/// Whether what belongs to this user is changed by nobody but root and ourselves.
+pub fn is_trusted(uid: u32) -> bool {
+    uid == 0 || uid == current_uid()
+}
+
+/// Whether a group is that of this user alone, as many systems give one to each: named like the
+/// user, the user's first one, and nobody else is in it. A group that the files do not tell of is
+/// not.
+#[expect(clippy::disallowed_methods, reason = "an edge: reads the account database")]
+pub fn is_private_group(gid: u32, uid: u32) -> bool {
+    let (Ok(accounts), Ok(groups)) = (std::fs::read("/etc/passwd"), std::fs::read("/etc/group"))
+    else {
+        return false;
+    };
+    let users = users(&accounts);
+    let mut of_group = users.iter().filter(|user| user.gid == gid);
+    let (Some(user), None) = (of_group.next(), of_group.next()) else { return false };
+    user.uid == uid && String::from_utf8_lossy(&groups).lines().any(|line| is_own(line, user))
+}
+
+/// Whether this line of the group file is the group of this user alone.
+fn is_own(line: &str, user: &User) -> bool {
+    let mut fields = line.split(':');
+    let name = fields.next();
+    let gid = fields.nth(1).and_then(|gid| gid.parse().ok());
+    let members = fields.next().unwrap_or_default();
+    name == Some(&user.name)
+        && gid == Some(user.gid)
+        && members.split(',').all(|member| member.is_empty() || member == user.name)
+}
+
 /// The users of an account file. Somebody's full name may be in any encoding.
 fn users(accounts: &[u8]) -> Vec<User> {
     String::from_utf8_lossy(accounts).lines().filter_map(parse).collect()
@@ -101,6 +132,20 @@ mod tests {
         assert_eq!(find("4294967294").unwrap(), None);
         assert_eq!(find("99999999999").unwrap(), None);
         assert_eq!(name_of(0), "root");
+    }
+
+    #[test]
+    fn a_group_is_private_when_nobody_else_is_in_it() {
+        let user = User { name: "deployer".into(), uid: 1000, gid: 1000 };
+        assert!(is_own("deployer:x:1000:", &user));
+        assert!(is_own("deployer:x:1000:deployer", &user));
+        for other in
+            ["deployer:x:1000:www-data", "deployer:x:1001:", "users:x:1000:", "deployer", ""]
+        {
+            assert!(!is_own(other, &user), "{other}");
+        }
+        // Several have it as their first.
+        assert!(!is_private_group(65534, 65534));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "reads the fixtures")]
 #![expect(clippy::unwrap_used, reason = "a check that fails fails the test")]
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use supervisor_sync::inventory::{Domain, Paths};
@@ -26,7 +27,8 @@ fn state(records: &[(&str, &str)]) -> (tempfile::TempDir, StateDir, Domain) {
     state.prepare(&Disk, &site).unwrap();
     for (name, place) in records {
         let to = state.root().join("sites/example.com").join(place);
-        std::fs::copy(fixture(name), to).unwrap();
+        std::fs::copy(fixture(name), &to).unwrap();
+        std::fs::set_permissions(to, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
     (folder, state, site)
 }

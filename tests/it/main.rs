@@ -11,6 +11,7 @@ mod examples;
 mod faults;
 mod fleet;
 mod full_disk;
+mod hostile_state;
 mod ini;
 mod inventory_verbs;
 mod logrotate;
