@@ -10,7 +10,6 @@ mod supervisors;
 
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::path::Path;
 
 pub use environment::{Environment, Perms};
 
@@ -18,6 +17,7 @@ use crate::apply::{ApplyOptions, Outcome, SiteReport};
 use crate::error::CommandError;
 use crate::host::{ApplyRequest, Goal, Reply, Request, Target};
 use crate::plan::{GroupAction, GroupView, PlanOptions, PlanView, Reason, harmless_lines};
+use crate::system::result_file;
 
 /// Which of the two playbooks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +81,9 @@ pub fn run(
 ) -> Result<(), Failed> {
     let environment = Environment::read(variable)
         .map_err(|problem| output.fail(&problem.first_line, &problem.rest))?;
+    // Nothing is applied and then told as failed, as far as that can be known.
+    result_file::check(&environment.output_file)
+        .map_err(|source| no_result(&environment, &source, output, None))?;
     if !matches!(environment.distro.as_str(), "ubuntu" | "debian") {
         output.warn(&format!(
             "DEPLOYER_DISTRO is {}: only ubuntu and debian are tried",
@@ -93,8 +96,10 @@ pub fn run(
         Playbook::Sync => sync(&environment, host.as_mut(), output)?,
         Playbook::Restart => restart(&environment, host.as_mut(), output),
     };
-    write_result(&environment.output_file, &result)
-        .map_err(|source| output.fail("Failed to write output file", &[source.to_string()]))?;
+    result_file::write(&environment.output_file, result.as_bytes()).map_err(|source| {
+        let done = "everything else is done, only the result is missing";
+        no_result(&environment, &source, output, Some(done))
+    })?;
     output.tell_warnings();
     Ok(())
 }
@@ -227,8 +232,18 @@ fn ask(
     }
 }
 
-/// As the script did: in place, so that a file that was made for us keeps its owner and mode.
-#[expect(clippy::disallowed_methods, reason = "an edge: the result of the playbook")]
-fn write_result(path: &Path, result: &str) -> std::io::Result<()> {
-    std::fs::write(path, result)
+/// The result cannot be written, in the contract's words.
+fn no_result(
+    environment: &Environment,
+    source: &std::io::Error,
+    output: &mut Output<'_>,
+    note: Option<&str>,
+) -> Failed {
+    let path = environment.output_file.display();
+    let mut rest = vec![format!("Cause: {path}: {source}")];
+    rest.extend(note.map(|note| format!("Hint: {note}")));
+    rest.push(
+        "Hint: name a new file, or one of your own: DEPLOYER_OUTPUT_FILE=$(mktemp)".to_owned(),
+    );
+    output.fail("Failed to write output file", &rest)
 }

@@ -50,6 +50,13 @@ pub fn open(path: &Path) -> io::Result<File> {
     Ok(File::from(walk(rustix::fs::CWD, path, flags, &mut Way::new())?))
 }
 
+/// Opens a folder, for calls relative to it.
+pub fn open_folder(path: &Path) -> io::Result<OwnedFd> {
+    // A name without a folder is one of the folder we are in.
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    walk(rustix::fs::CWD, path, PASS, &mut Way::new())
+}
+
 /// Makes a folder and its parents. The mode is not at the umask's mercy.
 pub fn create_folder(path: &Path, mode: u32) -> io::Result<()> {
     if path.is_dir() {

@@ -9,6 +9,7 @@ pub mod handover;
 pub mod interrupt;
 pub mod machine;
 pub mod process;
+pub mod result_file;
 pub mod users;
 
 pub use clock::{Clock, SystemClock};

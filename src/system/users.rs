@@ -66,6 +66,12 @@ pub fn invoker() -> String {
     std::env::var("SUDO_USER").ok().filter(|user| !user.is_empty()).unwrap_or_else(current)
 }
 
+/// The id of the person who called sudo, if somebody has.
+#[expect(clippy::disallowed_methods, reason = "an edge: sudo tells its caller this way")]
+pub fn invoker_uid() -> Option<u32> {
+    std::env::var("SUDO_UID").ok()?.parse().ok()
+}
+
 /// The effective id of the user who runs this process.
 pub fn current_uid() -> u32 {
     rustix::process::geteuid().as_raw()

@@ -6,6 +6,7 @@ mod perms;
 mod processes;
 mod refusals;
 mod restart;
+mod result;
 mod sync;
 
 /// `DEPLOYER_SUPERVISORS` with a program of each name, its script called after it.

@@ -10,7 +10,7 @@ use std::process::Command;
 use super::{program, programs};
 use crate::daemon::{Options, current_user};
 use crate::python::missing;
-use crate::site::{Host, Snapshot, names};
+use crate::site::{Host, Snapshot};
 
 /// A host where `a.com` has been synced once, as somebody to whom permissions apply.
 fn host_of_ordinary_user() -> Option<Host> {
@@ -280,16 +280,6 @@ fn a_supervisord_that_does_not_run_is_told_with_a_hint() {
     let run = host.sync("a.com", &changed()).ended(1);
     assert_eq!(run.first_line(), "Error: Failed to reread supervisor configs");
     assert!(run.stderr.contains(&host.daemon.main_conf().display().to_string()), "{}", run.stderr);
-}
-
-#[test]
-fn a_result_that_cannot_be_written_is_told_after_the_sync_is_done() {
-    let Some(host) = synced_host() else { return };
-    let mut invocation = host.playbook("sync", "a.com", &changed());
-    let run = invocation.env("DEPLOYER_OUTPUT_FILE", host.path("no/folder.yml")).run().ended(1);
-    assert_eq!(run.first_line(), "Error: Failed to write output file");
-    host.wait_running(&["a.com-v:a.com-v"]);
-    assert_eq!(names(&host.daemon.conf_dir()), ["a.com-v.conf", "a.com-w.conf"]);
 }
 
 #[test]
