@@ -27,7 +27,7 @@ use crate::daemon::{PATIENCE, signal, wait_until};
 use crate::site::{Host, Run};
 
 /// Rounds in the suite, beside those of `chain.seeds`.
-const ROUNDS: u64 = 2;
+const ROUNDS: u64 = 1;
 const SEED: u64 = 1;
 /// The inventories a chain goes to and fro between.
 const STATES: u64 = 4;
