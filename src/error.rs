@@ -1,11 +1,18 @@
 //! Errors as people meet them: one line of what failed and where, the causes once, and hints with
 //! the command to type next. The one place that maps a failure to an exit status.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// The longest text of a host that is shown, in bytes: a traceback fits, a file does not.
+const LONGEST_TEXT: usize = 8 * 1024;
+
+/// How many causes or hints of a host are shown.
+const MOST_TEXTS: usize = 100;
 
 /// What kind of end a command came to, and so its exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,10 +55,13 @@ pub struct CommandError {
     /// Decides the exit status.
     pub kind: ErrorKind,
     /// What failed and where: path, host, program or inventory line.
+    #[serde(deserialize_with = "cut_text")]
     pub message: String,
     /// The chain of causes, outermost first.
+    #[serde(deserialize_with = "cut_texts")]
     pub causes: Vec<String>,
     /// What the person can do, each with a command where there is one.
+    #[serde(deserialize_with = "cut_texts")]
     pub hints: Vec<String>,
 }
 
@@ -136,9 +146,44 @@ impl fmt::Display for CommandError {
 
 impl Error for CommandError {}
 
+/// A text as long as people read it, and how much of it was left out. What is short stays as it is.
+pub fn cut(text: &str) -> Cow<'_, str> {
+    if text.len() <= LONGEST_TEXT {
+        return Cow::Borrowed(text);
+    }
+    // Room for the remark, so that a text that was cut is not cut again.
+    let head = text.get(..text.floor_char_boundary(LONGEST_TEXT - 64)).unwrap_or_default();
+    Cow::Owned(format!("{head}… ({} more bytes are left out)", text.len() - head.len()))
+}
+
+/// What comes over a wire is cut at the border: the other end may be anybody.
+fn cut_text<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    String::deserialize(from).map(|text| cut(&text).into_owned())
+}
+
+fn cut_texts<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    let texts = Vec::<String>::deserialize(from)?;
+    Ok(texts.iter().take(MOST_TEXTS).map(|text| cut(text).into_owned()).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_text_says_how_much_of_it_is_left_out() {
+        assert_eq!(cut("short"), "short");
+        let long = "ä".repeat(20_000);
+        let shown = cut(&long).into_owned();
+        assert!(shown.len() <= LONGEST_TEXT, "{}", shown.len());
+        assert!(shown.ends_with("ä… (31872 more bytes are left out)"), "{}", &shown[8000..]);
+        assert_eq!(cut(&shown), shown);
+        let error = CommandError::refused(long.clone()).because(long.clone()).hint(long);
+        let sent = serde_json::to_string(&error).unwrap();
+        let received: CommandError = serde_json::from_str(&sent).unwrap();
+        let expected = CommandError::refused(&shown).because(&shown).hint(&shown);
+        assert_eq!(received, expected);
+    }
 
     #[test]
     fn a_chain_is_shown_once_and_the_hint_stands_on_its_own_line() {

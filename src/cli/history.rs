@@ -8,9 +8,9 @@ use serde::Serialize;
 use super::Context;
 use super::fleet::{Answers, ParallelArguments};
 use super::selected::{SelectionArguments, unexpected};
-use crate::error::CommandError;
+use crate::error::{CommandError, cut};
 use crate::host::{Reply, Request, SiteHistory};
-use crate::report::Screen;
+use crate::report::{Screen, harmless};
 
 #[derive(Debug, Args)]
 pub(super) struct HistoryArguments {
@@ -74,8 +74,8 @@ fn text(host: &str, site: &SiteHistory) -> String {
             revision.number,
             revision.origin.at,
             revision.programs,
-            revision.origin.purpose,
-            revision.origin.user
+            harmless(&cut(&revision.origin.purpose)),
+            harmless(&cut(&revision.origin.user))
         );
     }
     text

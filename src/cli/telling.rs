@@ -12,7 +12,8 @@ use crate::error::CommandError;
 use crate::event::Event;
 use crate::fleet::rollout::NotReached;
 use crate::host::AppliedSite;
-use crate::report::{Live, Mode, Screen};
+use crate::report::describe::describe_failure;
+use crate::report::{Live, Mode, Screen, harmless};
 
 /// How many different failures the summary shows, and how many lines of a program's log.
 const FAILURES_SHOWN: usize = 10;
@@ -120,7 +121,7 @@ impl<'s> Telling<'s> {
             Err(error) => {
                 self.screen.error(Some(host), error);
                 self.ends.failed.push(error.kind);
-                Some(one_line(error))
+                Some(describe_failure(error))
             }
         };
         match reason {
@@ -220,22 +221,16 @@ fn without_address(reason: &str, address: &str) -> String {
     reason.split_inclusive([' ', '\n']).map(plain).collect()
 }
 
-/// Why a site failed, with the end of the first log there is.
+/// Why a site failed, without the hints, which were shown when it did, and with the end of the first log there is.
 fn reason(applied: &AppliedSite) -> Option<String> {
-    let mut reason = one_line(&failure(applied)?);
+    let mut reason = describe_failure(&failure(applied)?);
     let troubles = applied.report.as_ref().map(|report| report.troubles.as_slice());
     let log = troubles.unwrap_or_default().iter().find(|trouble| !trouble.log.is_empty());
     let log = log.map_or(&[][..], |trouble| trouble.log.as_slice());
     for line in log.iter().skip(log.len().saturating_sub(LOG_LINES_SHOWN)) {
-        reason.push_str(&format!("\n    | {line}"));
+        reason.push_str(&format!("\n    | {}", harmless(line)));
     }
     Some(reason)
-}
-
-/// Without the hints, which were shown when it failed.
-fn one_line(error: &CommandError) -> String {
-    let parts = std::iter::once(&error.message).chain(&error.causes);
-    parts.map(String::as_str).collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]

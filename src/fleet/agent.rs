@@ -9,10 +9,11 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::wire::{Answer, INTERRUPT, LONGEST_LINE, PROTOCOL, read_ask};
-use crate::error::CommandError;
+use super::limits::LONGEST_ANSWER;
+use super::wire::{Answer, INTERRUPT, LONGEST_ASK, PROTOCOL, read_ask};
+use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
-use crate::host::{Request, Target};
+use crate::host::{Reply, Request, Target};
 use crate::system::Interrupt;
 
 /// How many lines may wait for a caller that does not read before events are dropped.
@@ -150,18 +151,33 @@ impl Queue {
 }
 
 /// The line of an answer. The caller waits for a last line: one that cannot be written (a path that
-/// is not UTF-8) becomes a failure that can. An event that cannot is left out.
+/// is not UTF-8) or that the caller would not take becomes a failure that can. An event is left out.
 fn written(answer: &Answer) -> Option<Vec<u8>> {
-    let mut line = match serde_json::to_vec(answer) {
-        Ok(line) => line,
-        Err(_) if matches!(answer, Answer::Event(_)) => return None,
+    let failed = match serde_json::to_vec(answer) {
+        Ok(line) if line.len() < LONGEST_ANSWER => return Some(ended(line)),
+        _ if matches!(answer, Answer::Event(_)) => return None,
+        Ok(line) => too_long(answer, line.len()),
         Err(source) => {
-            let error = CommandError::refused("the agent cannot write its answer");
-            serde_json::to_vec(&Answer::Failed(error.caused_by(&source))).ok()?
+            CommandError::refused("the agent cannot write its answer").caused_by(&source)
         }
     };
+    serde_json::to_vec(&Answer::Failed(failed)).ok().map(ended)
+}
+
+fn ended(mut line: Vec<u8>) -> Vec<u8> {
     line.push(b'\n');
-    Some(line)
+    line
+}
+
+/// What was done is done, also when it is too much to tell.
+fn too_long(answer: &Answer, length: usize) -> CommandError {
+    let kind = match answer {
+        Answer::Reply(Reply::Applied { .. }) => ErrorKind::Stuck,
+        _ => ErrorKind::Refused,
+    };
+    let most = LONGEST_ANSWER / 1024 / 1024;
+    CommandError::new(kind, format!("the answer has {length} bytes, more than {most} MiB"))
+        .hint("ask for fewer sites at once: --site DOMAIN")
 }
 
 /// The caller's lines, read by a thread that also sees an interruption while a request is worked
@@ -193,11 +209,11 @@ fn listen(
 /// `None` at the end.
 fn next_line(input: &mut impl BufRead) -> Result<Option<String>, CommandError> {
     let mut line = String::new();
-    let limit = LONGEST_LINE as u64 + 1;
+    let limit = LONGEST_ASK as u64 + 1;
     let read = input.by_ref().take(limit).read_line(&mut line).map_err(|source| {
         CommandError::refused("the agent cannot read its request").caused_by(&source)
     })?;
-    if line.len() > LONGEST_LINE {
+    if line.len() > LONGEST_ASK {
         return Err(CommandError::refused("the request is too long"));
     }
     Ok((read > 0).then_some(line))
@@ -213,7 +229,7 @@ mod tests {
     use super::*;
     use crate::event::LogLine;
     use crate::fleet::wire::Ask;
-    use crate::host::{Goal, LogsRequest, Reply, UnreadableLog};
+    use crate::host::{Goal, LogsRequest, UnreadableLog};
     use crate::inventory::{AbsolutePath, Domain, ProgramName, UserName};
     use crate::plan::PlanOptions;
     use crate::system::{Clock, SystemClock};

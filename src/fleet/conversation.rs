@@ -7,12 +7,15 @@
 
 use std::io::{self, Read, Write};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
-use super::wire::{Answer, Ask, INTERRUPT, LONGEST_LINE, PROTOCOL, same};
+pub(super) use super::heard::{Heard, NoHello, NoReply, Parting, Patience};
+use super::limits::{LONGEST_ANSWER, Limits, reads_cheaply};
+use super::reply::Expected;
+use super::wire::{Answer, Ask, INTERRUPT, PROTOCOL, same};
 use crate::error::CommandError;
 use crate::event::Event;
 use crate::host::{Reply, Request};
@@ -45,65 +48,8 @@ pub(super) struct Conversation {
     /// How much of `heard` is known to hold no line break.
     searched: usize,
     words: Vec<u8>,
-}
-
-/// What came of listening for a line.
-#[derive(Debug)]
-pub(super) enum Heard {
-    /// A line, without its end.
-    Line(String),
-    /// There will be no more.
-    End,
-    /// Nothing was said for as long as we would wait.
-    Silence,
-    /// Ctrl-C.
-    Interrupted,
-    /// More than [`LONGEST_LINE`] without a line break.
-    TooLong,
-}
-
-/// How long to listen.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Patience<'a> {
-    /// For as long as neither end says anything; `None` for ever.
-    pub(super) silence: Option<Duration>,
-    /// Until it is raised.
-    pub(super) interrupt: Option<&'a Interrupt>,
-}
-
-/// Why an answer did not come.
-#[derive(Debug)]
-pub(super) enum NoReply {
-    /// The child is gone.
-    Lost,
-    /// Nothing was said for longer than such a request takes.
-    Silent,
-    /// The agent said why; it can be asked again.
-    Said(CommandError),
-    /// What the agent said cannot be understood, nor can what it says from now on.
-    Garbled(CommandError),
-}
-
-/// Why an agent did not introduce itself.
-#[derive(Debug)]
-pub(super) enum NoHello {
-    /// The child ended.
-    Ended,
-    /// It said nothing for too long.
-    Silence,
-    /// Ctrl-C.
-    Interrupted,
-    /// It is another version.
-    Other(CommandError),
-}
-
-/// How a child ended.
-#[derive(Debug)]
-pub(super) struct Parting {
-    /// The last of what it said on stderr, a line each, trimmed.
-    pub(super) words: Vec<String>,
-    /// Its exit status in words.
-    pub(super) status: String,
+    /// How much stderr has said in all, kept or not.
+    worded: usize,
 }
 
 impl Conversation {
@@ -119,7 +65,7 @@ impl Conversation {
         }
         let (output, errors) = (child.stdout.take(), child.stderr.take());
         let (heard, words) = (Vec::new(), Vec::new());
-        Ok(Self { child, input, output, errors, heard, searched: 0, words })
+        Ok(Self { child, input, output, errors, heard, searched: 0, words, worded: 0 })
     }
 
     /// The next line of stdout.
@@ -132,8 +78,8 @@ impl Conversation {
             if self.output.is_none() {
                 return Heard::End;
             }
-            if self.heard.len() > LONGEST_LINE {
-                return Heard::TooLong;
+            if self.heard.len() > LONGEST_ANSWER || self.is_over(patience) {
+                return Heard::TooMuch;
             }
             if patience.interrupt.is_some_and(Interrupt::is_raised) {
                 return Heard::Interrupted;
@@ -143,6 +89,11 @@ impl Conversation {
                 return Heard::Silence;
             }
         }
+    }
+
+    fn is_over(&self, patience: Patience<'_>) -> bool {
+        patience.words.is_some_and(|most| self.worded > most)
+            || patience.until.is_some_and(|until| now() >= until)
     }
 
     /// Sends all of it, listening meanwhile. An error if the far end does not take it.
@@ -179,7 +130,7 @@ impl Conversation {
                         return Err(NoHello::Ended);
                     }
                 }
-                Heard::End | Heard::TooLong => return Err(NoHello::Ended),
+                Heard::End | Heard::TooMuch => return Err(NoHello::Ended),
                 Heard::Silence => return Err(NoHello::Silence),
                 Heard::Interrupted => return Err(NoHello::Interrupted),
             }
@@ -187,36 +138,53 @@ impl Conversation {
     }
 
     /// Asks the agent, which has said hello. Ctrl-C is passed on: the agent stops at its next step
-    /// and says how it ended. Where `silence` is limited, so is the wait for that.
+    /// and says how it ended. Where the request is limited, so is the wait for that.
     pub(super) fn ask(
         &mut self,
         request: Request,
-        silence: Option<Duration>,
+        limits: Limits,
         interrupt: &Interrupt,
         events: &mut dyn FnMut(Event),
     ) -> Result<Reply, NoReply> {
+        let expected = Expected::of(&request);
         let mut line = serde_json::to_vec(&Ask { protocol: PROTOCOL, request }).map_err(|e| {
             NoReply::Said(CommandError::refused("cannot write a request").caused_by(&e))
         })?;
         line.push(b'\n');
-        let mut patience = Patience { silence, interrupt: None };
+        let Limits { silence, time, events: mut room } = limits;
+        let words = time.map(|_| self.worded.saturating_add(LONGEST_NOISE));
+        let until = time.map(|time| now() + time);
+        let mut patience = Patience { silence, words, until, interrupt: None };
         // What cannot be sent shows as an end below, where there may be an answer that says why.
         let _ = self.send(&line, patience);
         patience.interrupt = Some(interrupt);
         loop {
             match self.listen(patience) {
-                Heard::Line(line) => match serde_json::from_str(&line) {
-                    Ok(Answer::Event(event)) => events(event),
-                    Ok(Answer::Reply(reply)) => return Ok(reply),
-                    Ok(Answer::Failed(error)) => return Err(NoReply::Said(error)),
-                    Ok(Answer::Hello { .. }) => return Err(garbled("it began anew")),
-                    Err(error) => return Err(garbled(&error.to_string())),
+                Heard::Line(line) => match understood(&line)? {
+                    Answer::Event(event) => {
+                        room = room.map(|room| room.saturating_sub(line.len()));
+                        if room == Some(0) {
+                            return Err(garbled("it tells of more than such a request can cause"));
+                        }
+                        events(event);
+                    }
+                    Answer::Reply(reply) => {
+                        expected.check(&reply).map_err(NoReply::Garbled)?;
+                        return Ok(reply);
+                    }
+                    Answer::Failed(error) => return Err(NoReply::Said(error)),
+                    Answer::Hello { .. } => return Err(garbled("it began anew")),
                 },
                 Heard::Interrupted => {
-                    patience = Patience { silence: silence.map(|_| PARTING), interrupt: None };
+                    let until = time.map(|_| now() + PARTING);
+                    patience = Patience { until, interrupt: None, ..patience };
                     let _ = self.send(format!("{INTERRUPT}\n").as_bytes(), patience);
                 }
-                Heard::TooLong => return Err(garbled("it is too long")),
+                // Who only looks need not be waited for once nobody wants to know.
+                Heard::TooMuch if interrupt.is_raised() && time.is_some() => {
+                    return Err(NoReply::Silent);
+                }
+                Heard::TooMuch => return Err(garbled("it does not come to an end")),
                 Heard::Silence => return Err(NoReply::Silent),
                 Heard::End => return Err(NoReply::Lost),
             }
@@ -240,25 +208,23 @@ impl Conversation {
     /// Closes the child's input and sees it off; `None` if it had to be killed.
     fn end(&mut self) -> Option<io::Result<ExitStatus>> {
         self.input = None;
-        let mut waited = Duration::ZERO;
+        let until = now() + PARTING;
         let mut said = 0;
-        while self.output.is_some() && waited < PARTING && said < LONGEST_NOISE {
+        while self.output.is_some() && now() < until && said < LONGEST_NOISE {
             // What is still said is not wanted, but a child that cannot say it does not end. One
             // that never stops talking is not waited for.
             self.heard.clear();
             self.searched = 0;
-            if !self.turn(&mut &[][..]) {
-                waited += TICK;
-            }
-            said += self.heard.len();
+            let worded = self.worded;
+            self.turn(&mut &[][..]);
+            said += self.heard.len() + (self.worded - worded);
         }
         // A child that has closed its output may live on all the same.
         let mut ended = self.output.is_none();
         while ended && matches!(self.child.try_wait(), Ok(None)) {
             // No pipe says when it ends, if it has closed them all.
             self.turn_within(BLINK, &mut &[][..]);
-            waited += BLINK;
-            ended = waited < PARTING;
+            ended = now() < until;
         }
         // What is not ours to kill, as a sudo may be, is not waited for either.
         let status = (ended || self.child.kill().is_ok()).then(|| self.child.wait());
@@ -276,7 +242,9 @@ impl Conversation {
         {
             return;
         }
-        while self.hear_words() {}
+        // As much as a pipe holds: what others of the child's go on to say is not waited for.
+        let enough = self.worded.saturating_add(64 * 1024);
+        while self.worded < enough && self.hear_words() {}
     }
 
     fn take_line(&mut self) -> Option<String> {
@@ -288,8 +256,12 @@ impl Conversation {
         let rest = self.heard.split_off(self.searched + at + 1);
         let mut line = std::mem::replace(&mut self.heard, rest);
         self.searched = 0;
-        line.pop();
-        Some(String::from_utf8_lossy(&line).trim_end_matches('\r').to_owned())
+        while line.pop_if(|byte| matches!(byte, b'\n' | b'\r')).is_some() {}
+        // No second copy of what is long and, nearly always, UTF-8.
+        Some(
+            String::from_utf8(line)
+                .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
+        )
     }
 
     /// Waits for at most a [`TICK`] until one of the pipes can go on, and lets it. False if none
@@ -364,6 +336,7 @@ impl Conversation {
         let Some(errors) = &mut self.errors else { return false };
         let mut piece = [0; 4096];
         let Ok(read @ 1..) = errors.read(&mut piece) else { return false };
+        self.worded = self.worded.saturating_add(read);
         self.words.extend_from_slice(piece.get(..read).unwrap_or_default());
         let too_much = self.words.len().saturating_sub(WORDS_KEPT);
         self.words.drain(..too_much);
@@ -384,6 +357,18 @@ fn is_passing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
+#[expect(clippy::disallowed_methods, reason = "an edge: how long a child may go on")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+fn understood(line: &str) -> Result<Answer, NoReply> {
+    if !reads_cheaply(line) {
+        return Err(garbled("it holds more values than an answer needs"));
+    }
+    serde_json::from_str(line).map_err(|error| garbled(&error.to_string()))
+}
+
 fn garbled(how: &str) -> NoReply {
     NoReply::Garbled(
         CommandError::refused("the agent said something that cannot be understood").because(how),
@@ -395,7 +380,6 @@ mod tests {
     #![expect(clippy::disallowed_methods, reason = "has a shell play the far end")]
 
     use super::*;
-    use crate::fleet::longest_silence;
     use crate::host::Goal;
     use crate::plan::PlanOptions;
 
@@ -404,6 +388,11 @@ mod tests {
     fn plan() -> Request {
         let options = PlanOptions::default();
         Request::Plan { sites: Vec::new(), goal: Goal::Inventory, options }
+    }
+
+    /// Those of a plan, but for this silence.
+    fn limits(silence: Duration) -> Limits {
+        Limits { silence: Some(silence), ..Limits::of(&plan()) }
     }
 
     /// An agent that hears the request and does this.
@@ -416,7 +405,7 @@ mod tests {
     fn an_agent_that_hangs_is_given_up_and_one_that_shows_signs_of_life_is_not() {
         let quiet = Interrupt::default();
         let mut hung = agent("exec sleep 1000");
-        let answer = hung.ask(plan(), Some(MOMENT), &quiet, &mut |_| {});
+        let answer = hung.ask(plan(), limits(MOMENT), &quiet, &mut |_| {});
         assert!(matches!(answer, Err(NoReply::Silent)), "{answer:?}");
 
         let sign = serde_json::to_string(&Answer::Event(Event::Alive)).unwrap();
@@ -424,7 +413,7 @@ mod tests {
         let signs = format!("for i in 1 2 3 4 5 6; do echo '{sign}'; sleep 0.5; done");
         let mut slow = agent(&format!("{signs}; echo '{}'", reply.unwrap()));
         let mut heard = 0;
-        let answer = slow.ask(plan(), Some(MOMENT), &quiet, &mut |_| heard += 1);
+        let answer = slow.ask(plan(), limits(MOMENT), &quiet, &mut |_| heard += 1);
         assert!(matches!(answer, Ok(Reply::Plans { .. })), "{answer:?}");
         assert_eq!(heard, 6);
     }
@@ -435,7 +424,7 @@ mod tests {
         interrupt.raise();
         let answer = agent("exec sleep 1000").ask(
             plan(),
-            Some(Duration::from_secs(3600)),
+            limits(Duration::from_secs(3600)),
             &interrupt,
             &mut |_| {},
         );
@@ -444,7 +433,7 @@ mod tests {
 
     #[test]
     fn what_changes_a_host_is_waited_for_for_ever() {
-        assert!(longest_silence(&plan()).is_some());
-        assert_eq!(longest_silence(&Request::Setup { sites: Vec::new() }), None);
+        assert!(Limits::of(&plan()).silence.is_some());
+        assert_eq!(Limits::of(&Request::Setup { sites: Vec::new() }).silence, None);
     }
 }

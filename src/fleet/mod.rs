@@ -7,9 +7,12 @@
 
 pub mod agent;
 mod conversation;
+mod heard;
+mod limits;
 pub mod payload;
 mod refusals;
 mod remote;
+mod reply;
 pub mod rollout;
 pub mod ssh;
 pub mod sudo;
@@ -39,19 +42,19 @@ fn changes(request: &Request) -> bool {
     }
 }
 
-/// How long a host may say nothing while it only looks, well beyond what any of it takes: a call of
-/// supervisord's may take a minute, and a watch tells that it goes on. `None` is for ever: a host
-/// that changes something is never left alone half-way, programs may drain for hours, and a link
-/// that is dead is ssh's to notice.
-fn longest_silence(request: &Request) -> Option<Duration> {
-    (!changes(request)).then_some(Duration::from_secs(300))
-}
-
 /// Who only looks, and has said nothing for that long.
 fn silent(who: &str, silence: Option<Duration>) -> CommandError {
     let seconds = silence.unwrap_or_default().as_secs();
     CommandError::refused(format!("{who} has not answered for {seconds} s"))
         .hint("see there whether supervisor-sync hangs, e.g. on a file system that is away")
+}
+
+/// A host that cannot be understood. If it was to change something, it may have.
+fn garbled(error: CommandError, changes: bool, plan: &str) -> CommandError {
+    if !changes {
+        return error;
+    }
+    error.of_kind(ErrorKind::Stuck).hint(format!("see how it ended: {plan}"))
 }
 
 /// Ctrl-C before anything was asked.

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::conversation::{Conversation, Heard, LONGEST_NOISE, NoHello, NoReply, Patience};
+use super::limits::Limits;
 use super::payload::{Payload, platform};
 use super::refusals::{self, Destination};
 use super::remote::{self, Agent, Said};
-use super::{changes, interrupted, longest_silence, silent, sudoers};
+use super::{changes, garbled, interrupted, silent, sudoers};
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::host::{Reply, Request, Target};
@@ -84,7 +85,7 @@ impl SshHost {
         loop {
             let heard = match link.listen(self.patience()) {
                 // A login shell that talks without end is one that never gets to us.
-                Heard::Line(_) if said > LONGEST_NOISE => Heard::TooLong,
+                Heard::Line(_) if said > LONGEST_NOISE => Heard::TooMuch,
                 heard => heard,
             };
             match heard {
@@ -103,7 +104,7 @@ impl SshHost {
                 },
                 Heard::Interrupted => return Err(interrupted()),
                 Heard::Silence => return Err(self.silent()),
-                Heard::End | Heard::TooLong => {
+                Heard::End | Heard::TooMuch => {
                     let end = link.part();
                     return Err(refusals::refused(&self.to, &end.words).unwrap_or_else(|| {
                         refusals::unintelligible(&self.to, &end.words, &noise, &end.status)
@@ -174,7 +175,12 @@ impl SshHost {
     }
 
     fn patience(&self) -> Patience<'_> {
-        Patience { silence: Some(BEGIN), interrupt: Some(&self.settings.interrupt) }
+        Patience {
+            silence: Some(BEGIN),
+            words: Some(LONGEST_NOISE),
+            until: None,
+            interrupt: Some(&self.settings.interrupt),
+        }
     }
 
     #[expect(clippy::disallowed_methods, reason = "an edge: ssh")]
@@ -287,8 +293,8 @@ impl Target for SshHost {
             Some(link) => link,
             None => self.connect()?,
         };
-        let (changes, silence) = (changes(&request), longest_silence(&request));
-        match link.ask(request, silence, &self.settings.interrupt, events) {
+        let (changes, limits) = (changes(&request), Limits::of(&request));
+        match link.ask(request, limits, &self.settings.interrupt, events) {
             Ok(reply) => {
                 self.link = Some(link);
                 Ok(reply)
@@ -297,9 +303,12 @@ impl Target for SshHost {
                 self.link = Some(link);
                 Err(error)
             }
-            Err(NoReply::Garbled(error)) => Err(error),
+            Err(NoReply::Garbled(error)) => {
+                let plan = format!("supervisor-sync plan --on {}", self.to.name);
+                Err(garbled(error, changes, &plan))
+            }
             Err(NoReply::Silent) if self.settings.interrupt.is_raised() => Err(interrupted()),
-            Err(NoReply::Silent) => Err(silent(&self.to.shown(), silence)),
+            Err(NoReply::Silent) => Err(silent(&self.to.shown(), limits.silence)),
             Err(NoReply::Lost) => Err(self.lost(link, changes)),
         }
     }

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use super::conversation::{Conversation, NoHello, NoReply, Patience};
-use super::{changes, interrupted, longest_silence, silent, sudoers};
+use super::conversation::{Conversation, LONGEST_NOISE, NoHello, NoReply, Patience};
+use super::limits::Limits;
+use super::{changes, garbled, interrupted, silent, sudoers};
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::host::{Reply, Request, Target};
@@ -37,7 +38,12 @@ impl SudoHost {
                 .caused_by(&source)
                 .hint("install sudo, or run it as root")
         })?;
-        let patience = Patience { silence: Some(BEGIN), interrupt: Some(&self.interrupt) };
+        let patience = Patience {
+            silence: Some(BEGIN),
+            words: Some(LONGEST_NOISE),
+            until: None,
+            interrupt: Some(&self.interrupt),
+        };
         match agent.hello(patience) {
             Ok(()) => Ok(agent),
             Err(NoHello::Other(error)) => Err(error),
@@ -63,8 +69,8 @@ impl Target for SudoHost {
             Some(agent) => agent,
             None => self.start()?,
         };
-        let (changes, silence) = (changes(&request), longest_silence(&request));
-        match agent.ask(request, silence, &self.interrupt, events) {
+        let (changes, limits) = (changes(&request), Limits::of(&request));
+        match agent.ask(request, limits, &self.interrupt, events) {
             Ok(reply) => {
                 self.agent = Some(agent);
                 Ok(reply)
@@ -73,9 +79,9 @@ impl Target for SudoHost {
                 self.agent = Some(agent);
                 Err(error)
             }
-            Err(NoReply::Garbled(error)) => Err(error),
+            Err(NoReply::Garbled(error)) => Err(garbled(error, changes, "supervisor-sync plan")),
             Err(NoReply::Silent) if self.interrupt.is_raised() => Err(interrupted()),
-            Err(NoReply::Silent) => Err(silent("supervisor-sync as root", silence)),
+            Err(NoReply::Silent) => Err(silent("supervisor-sync as root", limits.silence)),
             Err(NoReply::Lost) => {
                 let parting = agent.part();
                 let words = parting.words.join("; ");

@@ -16,8 +16,9 @@ pub const PROTOCOL: u32 = 1;
 /// answered, the request under way is.
 pub const INTERRUPT: &str = r#"{"interrupt":true}"#;
 
-/// The longest line that is accepted, in bytes: a plan of thousands of programs fits well.
-pub const LONGEST_LINE: usize = 64 * 1024 * 1024;
+/// The longest request that is accepted, in bytes: every site of a large inventory fits well. What an
+/// agent answers is bounded more tightly, see `limits.rs`: it may be anybody.
+pub const LONGEST_ASK: usize = 64 * 1024 * 1024;
 
 /// A line to the agent; each is answered before the next is read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

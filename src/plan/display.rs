@@ -7,7 +7,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::view::FileChangeKind;
 use super::{FileView, GroupAction, GroupView, PlanView, Reason};
-use super::{harmless, harmless_lines};
+use super::{harmless, harmless_paragraph};
 use crate::desired::FileKind;
 
 /// Whether text carries colour.
@@ -61,17 +61,17 @@ impl PlanView {
             let _ = writeln!(
                 text,
                 "  {}",
-                colour.paint(QUIET, &format!("note: {}", harmless_lines(note)))
+                colour.paint(QUIET, &format!("note: {}", harmless_paragraph(note)))
             );
         }
         for warning in &self.warnings {
-            let warning = harmless_lines(warning);
+            let warning = harmless_paragraph(warning);
             let _ = writeln!(text, "  {} {warning}", colour.paint(CHANGE, "warning:"));
         }
         for refusal in &self.refusals {
-            let message = harmless_lines(&refusal.message());
+            let message = harmless_paragraph(&refusal.message());
             let _ = writeln!(text, "  {} {message}", colour.paint(REMOVE, "refused:"));
-            let _ = writeln!(text, "    hint: {}", harmless_lines(&refusal.hint()));
+            let _ = writeln!(text, "    hint: {}", harmless_paragraph(&refusal.hint()));
         }
     }
 

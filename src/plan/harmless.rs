@@ -1,4 +1,7 @@
-//! Text of hosts and programs for a terminal, which must not obey it.
+//! Text of hosts and programs for a terminal, which must not obey it, and for people, who must see
+//! whose it is.
+
+use crate::error::cut;
 
 /// Colours and other complete escape sequences are left out; any other control character, and what
 /// turns the direction of text, is shown as U+FFFD.
@@ -10,14 +13,29 @@ pub fn harmless(text: &str) -> String {
             rest = behind;
             continue;
         }
-        let turns = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        shown.push(if (c.is_control() && c != '\t') || turns { '\u{fffd}' } else { c });
+        shown.push(if (c.is_control() && c != '\t') || is_deceptive(c) { '\u{fffd}' } else { c });
         rest = rest.get(c.len_utf8()..).unwrap_or_default();
     }
     shown
 }
 
-/// The same line by line: line breaks stay, for text that we have put together from lines.
+/// What turns the direction of text, or breaks a line where no line break stands.
+pub fn is_deceptive(c: char) -> bool {
+    matches!(
+        c,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    )
+}
+
+/// A message of a host: cut to what people read, and with every line but the first indented, so that
+/// none of them passes for a line of ours or of another host.
+pub fn harmless_paragraph(text: &str) -> String {
+    let text = cut(text);
+    let lines: Vec<String> = text.trim_end().split('\n').map(harmless).collect();
+    lines.join("\n      ")
+}
+
+/// Each line harmless: line breaks stay, for text that we have put together from lines.
 pub fn harmless_lines(text: &str) -> String {
     let lines: Vec<String> = text.split('\n').map(harmless).collect();
     lines.join("\n")
@@ -47,8 +65,15 @@ mod tests {
             ("\u{1b}[3\u{1b}[0m!", "\u{fffd}[3!"),
             ("a\rb\u{8}c\u{9b}2J\u{7f}", "a\u{fffd}b\u{fffd}c\u{fffd}2J\u{fffd}"),
             ("user\u{202e}txt.exe", "user\u{fffd}txt.exe"),
+            ("a\u{2028}b\u{200f}c\u{85}d", "a\u{fffd}b\u{fffd}c\u{fffd}d"),
         ] {
             assert_eq!(harmless(text), shown, "{text:?}");
         }
+    }
+
+    #[test]
+    fn no_line_of_a_message_begins_where_ours_do() {
+        assert_eq!(harmless_paragraph("one\nweb1: two\r\n"), "one\n      web1: two");
+        assert!(harmless_paragraph(&"x".repeat(100_000)).len() < 10_000);
     }
 }

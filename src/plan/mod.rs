@@ -25,7 +25,7 @@ use crate::system::files::Entry;
 
 pub use control::{Control, plan_control};
 pub use display::Colour;
-pub use harmless::{harmless, harmless_lines};
+pub use harmless::{harmless, harmless_lines, harmless_paragraph, is_deceptive};
 pub use planner::plan_site;
 pub use refusal::{Override, Refusal};
 pub use view::{FileView, GroupView, PlanView};

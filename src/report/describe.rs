@@ -1,6 +1,7 @@
 //! An event in words, the same for every front door.
 
-use super::harmless;
+use super::{harmless, harmless_paragraph};
+use crate::error::{CommandError, cut};
 use crate::event::{Event, ProcessChange, Step, Waited, WaitingFor};
 
 /// A line about an event.
@@ -15,9 +16,9 @@ pub enum Line {
 /// The lines of an event; none for what only a display that repaints itself would show. A plan has
 /// its own text.
 pub fn describe(event: &Event) -> Vec<Line> {
-    let one = |text: String| vec![Line::Progress(text)];
+    let one = |text: String| vec![Line::Progress(harmless(&cut(&text)))];
     match event {
-        Event::Step { step, .. } => describe_step(step).into_iter().map(Line::Progress).collect(),
+        Event::Step { step, .. } => describe_step(step).into_iter().flat_map(one).collect(),
         Event::Planned(_) | Event::LogLine(_) | Event::Alive => Vec::new(),
         Event::LockHeld { holder } => one(format!("Waiting for {holder} to end")),
         Event::Waiting { until, processes, .. } => one(waiting(*until, processes)),
@@ -29,9 +30,25 @@ pub fn describe(event: &Event) -> Vec<Line> {
             ProcessChange::Started => one(format!("{name}: started")),
             ProcessChange::Healthy => one(format!("{name}: healthy")),
         },
-        Event::Setup(progress) => one(harmless(&progress.text())),
-        Event::Warning { text, .. } => vec![Line::Warning(text.clone())],
+        Event::Setup(progress) => one(progress.text()),
+        Event::Warning { text, .. } => vec![Line::Warning(harmless_paragraph(text))],
     }
+}
+
+/// An error for people: what failed, its causes, and a line for each hint.
+pub fn describe_error(error: &CommandError) -> String {
+    let mut text = describe_failure(error);
+    for hint in &error.hints {
+        text.push_str("\nHint: ");
+        text.push_str(&harmless_paragraph(hint));
+    }
+    text
+}
+
+/// The same without hints.
+pub fn describe_failure(error: &CommandError) -> String {
+    let parts = std::iter::once(&error.message).chain(&error.causes);
+    parts.map(|part| harmless_paragraph(part)).collect::<Vec<_>>().join(": ")
 }
 
 /// Names beyond the first few are counted: 500 of them are no line.

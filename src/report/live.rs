@@ -10,7 +10,6 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::Mode;
 use super::describe::{Line, describe};
 use crate::event::Event;
-use crate::plan::harmless;
 
 /// How often the elapsed time is drawn.
 const TICK: Duration = Duration::from_secs(1);
@@ -55,7 +54,7 @@ impl Live {
             Line::Warning(_) => None,
         });
         if let Some(last) = progress.next_back() {
-            line.set_message(harmless(last));
+            line.set_message(last.clone());
         }
         // A warning has to stay.
         !said.iter().any(|line| matches!(line, Line::Warning(_)))

@@ -5,7 +5,8 @@ use std::io::{IsTerminal, Write};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 
-use super::describe::{Line, describe};
+use super::describe::{Line, describe, describe_error};
+use super::{harmless, harmless_paragraph, json};
 use crate::apply::ProgramTrouble;
 use crate::error::CommandError;
 use crate::event::Event;
@@ -55,11 +56,11 @@ fn document(
     content: &impl Serialize,
 ) -> serde_json::Result<String> {
     let version = JSON_VERSION;
-    serde_json::to_string(&Document { version, kind, host, content }).or_else(|source| {
+    json::line(&Document { version, kind, host, content }).or_else(|source| {
         let content =
             CommandError::refused(format!("cannot write the document `{kind}`")).caused_by(&source);
         let content = Failure { error: &content };
-        serde_json::to_string(&Document { version, kind: "error", host, content })
+        json::line(&Document { version, kind: "error", host, content })
     })
 }
 
@@ -157,7 +158,7 @@ impl Screen {
         self.failure(host, error);
         if self.mode == Mode::Text {
             let prefix = host.map_or(String::new(), |host| format!("{host}: "));
-            self.complain(&format!("{prefix}Error: {error}"));
+            self.complain(&format!("{prefix}Error: {}", describe_error(error)));
         }
     }
 
@@ -175,9 +176,10 @@ impl Screen {
 
     /// A program that is not as it should be, with the end of its log.
     pub fn trouble(&mut self, trouble: &ProgramTrouble) {
-        self.complain(&format!("  {} {}", trouble.process, trouble.reason));
+        let reason = harmless_paragraph(&trouble.reason);
+        self.complain(&format!("  {} {reason}", harmless(&trouble.process)));
         for line in &trouble.log {
-            self.complain(&format!("    | {line}"));
+            self.complain(&format!("    | {}", harmless(line)));
         }
     }
 

@@ -8,7 +8,7 @@ use super::{
     ConfigDrift, Drift, FileDrift, Health, ProcessStatus, ProgramStatus, SiteStatus, StateDrift,
     Wanted,
 };
-use crate::plan::{Colour, harmless, harmless_lines};
+use crate::plan::{Colour, harmless, harmless_paragraph};
 use crate::supervisord::ProcessState;
 
 /// More programs than this that are fine are counted, not listed.
@@ -35,7 +35,7 @@ impl SiteStatus {
         let mut text = String::new();
         let _ = writeln!(text, "{}", colour.paint(STRONG, &format!("Site {}", self.site)));
         for problem in &self.problems {
-            let problem = harmless_lines(problem);
+            let problem = harmless_paragraph(problem);
             let _ = writeln!(text, "  {} {problem}", colour.paint(BAD, "!"));
         }
         let fine = self.programs.iter().filter(|program| program.is_fine()).count();
@@ -51,7 +51,7 @@ impl SiteStatus {
                 writeln!(text, "    {fine} more are fine ({}; --all lists them)", self.counts());
         }
         for note in &self.notes {
-            let _ = writeln!(text, "  note: {}", harmless_lines(note));
+            let _ = writeln!(text, "  note: {}", harmless_paragraph(note));
         }
         let _ = writeln!(text, "  {}", self.summary());
         text

@@ -70,7 +70,20 @@ fn one(call: &Call, value: Value) -> Result<Result<Answer, Fault>, String> {
 fn fault(value: &Value) -> Option<Fault> {
     let code = FaultCode::from_number(int(value, "faultCode").ok()?);
     let text = text(value, "faultString").ok()?;
-    Some(Fault { code, text })
+    Some(Fault { code, text: cut(text) })
+}
+
+/// A fault's text is a line, or a traceback. More is no help to anybody.
+const LONGEST_FAULT: usize = 4 * 1024;
+
+fn cut(mut text: String) -> String {
+    if text.len() > LONGEST_FAULT {
+        let length = text.len();
+        text.truncate(text.floor_char_boundary(LONGEST_FAULT));
+        let left_out = length - text.len();
+        text.push_str(&format!("… ({left_out} more bytes are left out)"));
+    }
+    text
 }
 
 /// `[[added, changed, removed]]`: the outer array always has one element.
@@ -168,6 +181,17 @@ mod tests {
                 Err(Fault::new(FaultCode::AlreadyAdded, "web")),
                 Ok(Answer::Text("4.2.5".into())),
             ])
+        );
+    }
+
+    #[test]
+    fn a_long_fault_says_how_much_of_it_is_left_out() {
+        let response = Response::Fault(fault_value(92, &"x".repeat(30_000_000)));
+        let fault = answers(&[Call::GetPid], response).unwrap().remove(0).unwrap_err();
+        assert!(
+            fault.text.ends_with("x… (29995904 more bytes are left out)"),
+            "{}",
+            fault.text.len()
         );
     }
 

@@ -133,7 +133,7 @@ struct Parser<'a> {
 impl<'a> Parser<'a> {
     fn token(&mut self) -> Result<Token<'a>, String> {
         loop {
-            match self.reader.read_event().map_err(|error| error.to_string())? {
+            match self.reader.read_event().map_err(|error| shorten(&error.to_string()))? {
                 Event::Start(start) => return Ok(Token::Open(start.name().0.to_owned())),
                 Event::End(_) => return Ok(Token::Close),
                 Event::Text(text) => return Ok(Token::Text(text.into_inner())),
@@ -164,7 +164,7 @@ impl<'a> Parser<'a> {
     fn open(&mut self, wanted: &str) -> Result<(), String> {
         match self.markup()? {
             Some(name) if name == wanted => Ok(()),
-            Some(name) => Err(format!("<{name}> where <{wanted}> belongs")),
+            Some(name) => Err(format!("<{}> where <{wanted}> belongs", shorten(&name))),
             None => Err(format!("an end where <{wanted}> belongs")),
         }
     }
@@ -173,7 +173,7 @@ impl<'a> Parser<'a> {
     fn close(&mut self) -> Result<(), String> {
         match self.markup()? {
             None => Ok(()),
-            Some(name) => Err(format!("<{name}> where an element should end")),
+            Some(name) => Err(format!("<{}> where an element should end", shorten(&name))),
         }
     }
 
