@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::ownership::{self, Owner};
 use super::{ActualDaemon, ActualSite, DefinedProgram, MissingCode};
 use crate::desired::{DesiredSite, FileKind};
-use crate::error::CommandError;
+use crate::error::{CommandError, ErrorKind};
 use crate::inventory::{Run, Site, UserName};
 use crate::state::{Revision, StateDir};
 use crate::supervisord::{Answer, Call, CallError, Fault, FaultCode, Supervisord, ini};
@@ -82,6 +82,7 @@ pub fn daemon_error(error: CallError) -> CommandError {
             failed.hint("look at its log: journalctl -u supervisor; tail /var/log/supervisor/supervisord.log")
         }
         CallError::NotSupervisord { .. } => failed,
+        CallError::Interrupted { .. } => failed.of_kind(ErrorKind::Interrupted),
     }
 }
 

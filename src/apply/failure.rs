@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::ProgramTrouble;
-use crate::error::CommandError;
+use crate::error::{CommandError, ErrorKind};
 use crate::inventory::Domain;
 use crate::supervisord::{Answer, CallError, Fault, FaultCode};
 
@@ -73,6 +73,18 @@ pub enum FailedAt {
     Verify,
     /// A signal.
     Interrupted,
+}
+
+/// supervisord was lost while its programs were at stake. Where that is because somebody wanted to stop
+/// and it did not answer, the rest is the next apply's, as with any interruption.
+pub(super) fn lost(site: &Domain, at: FailedAt, what: &str, error: &Unanswered) -> ApplyError {
+    let lost = CommandError::refused(format!("site {site}: {what}")).caused_by(error);
+    if matches!(error, Unanswered::Lost(CallError::Interrupted { .. })) {
+        let hint = format!("the next apply finishes it: supervisor-sync apply --site {site}");
+        let lost = lost.of_kind(ErrorKind::Interrupted).hint(hint);
+        return ApplyError::new(FailedAt::Interrupted, lost);
+    }
+    ApplyError::new(at, lost)
 }
 
 /// Groups that could not be updated, or programs that are not healthy, as a failure.

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::failure::Unanswered;
+use super::failure::{self, Unanswered};
 use super::work::{Item, Stop, Work};
 use super::{ApplyError, Doors, FailedAt, ProgramTrouble};
 use crate::error::{CommandError, ErrorKind};
@@ -74,7 +74,7 @@ impl Doors<'_> {
             if self.interrupt.is_raised() {
                 return Err(interrupted(site, &active));
             }
-            let groups = self.processes().map_err(|error| lost(site, &error))?;
+            let groups = self.processes().map_err(|error| lost(site, error))?;
             let down = self.stop_what_is_up(site, &mut active, &groups, &mut updated)?;
             self.advance(site, down, &mut active, &mut updated, began)?;
             let stopping = |group: &String| active.iter().any(|one| one.item.group == *group);
@@ -263,7 +263,7 @@ impl Doors<'_> {
         if calls.is_empty() {
             return Ok(Vec::new());
         }
-        self.supervisord.batch(calls).map_err(|error| lost(site, &error))
+        self.supervisord.batch(calls).map_err(|error| lost(site, error))
     }
 
     fn tell_waiting(
@@ -386,9 +386,9 @@ fn shown(namespec: &str) -> String {
     }
 }
 
-fn lost(site: &Domain, error: &dyn std::error::Error) -> ApplyError {
-    let message = format!("site {site}: lost supervisord while updating programs");
-    ApplyError::new(FailedAt::Update, CommandError::refused(message).caused_by(error))
+fn lost(site: &Domain, error: impl Into<Unanswered>) -> ApplyError {
+    let what = "lost supervisord while updating programs";
+    failure::lost(site, FailedAt::Update, what, &error.into())
 }
 
 fn interrupted(site: &Domain, active: &[Active<'_>]) -> ApplyError {

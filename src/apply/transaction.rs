@@ -11,7 +11,7 @@ use crate::inventory::Domain;
 use crate::plan::{FileChange, SitePlan};
 use crate::state::journal::{Content, JournaledFile};
 use crate::state::{Journal, JournalPhase};
-use crate::supervisord::{Answer, Call, Reload};
+use crate::supervisord::{Answer, Call, CallError, Reload};
 use crate::system::files::{Entry, FileContent, Files, staged_path};
 
 /// What is at the path of a change now.
@@ -174,7 +174,12 @@ impl Doors<'_> {
 /// A failure of supervisord itself as an error of the reread.
 pub(super) fn reread_failed(error: &Unanswered) -> ApplyError {
     let failed = CommandError::refused("supervisord did not reread its files").caused_by(error);
-    ApplyError::new(FailedAt::Reread, failed)
+    match error {
+        Unanswered::Lost(CallError::Interrupted { .. }) => {
+            ApplyError::new(FailedAt::Interrupted, failed.of_kind(ErrorKind::Interrupted))
+        }
+        _ => ApplyError::new(FailedAt::Reread, failed),
+    }
 }
 
 /// A daemon that is gone has forgotten what it read; its next start reads the former files.

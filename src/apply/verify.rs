@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use super::failure::Unanswered;
+use super::failure::{self, Unanswered};
 use super::{ApplyError, Doors, FailedAt, ProgramTrouble, release};
 use crate::desired::DesiredGroup;
 use crate::error::CommandError;
@@ -263,8 +263,8 @@ fn last_lines(files: &dyn Files, path: &Path) -> Vec<String> {
 }
 
 fn lost(site: &Domain, error: &Unanswered) -> ApplyError {
-    let message = format!("site {site}: lost supervisord while watching programs");
-    ApplyError::new(FailedAt::Verify, CommandError::refused(message).caused_by(error))
+    let what = "lost supervisord while watching programs";
+    failure::lost(site, FailedAt::Verify, what, error)
 }
 
 pub(super) fn interrupted(site: &Domain, names: impl Iterator<Item = String>) -> ApplyError {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
@@ -10,7 +11,7 @@ use super::{
 };
 use crate::apply::{ApplyError, Doors, FailedAt};
 use crate::desired::DaemonFacts;
-use crate::error::CommandError;
+use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::inventory::{Domain, Site, SupervisordAddress};
 use crate::plan::Control;
@@ -68,9 +69,15 @@ impl LocalHost {
         let Some(first) = sites.first() else {
             return Err(no_daemon(CommandError::refused("no site to work on")));
         };
+        if self.interrupt.is_raised() {
+            let error = CommandError::new(ErrorKind::Interrupted, "interrupted before it began");
+            return Err(ApplyError::new(FailedAt::Interrupted, error));
+        }
         let load = || MainConfig::load(config_path(first));
         let config = load().map_err(config_error).map_err(no_daemon)?;
-        let mut client = Client::connect(&config).map_err(config_error).map_err(no_daemon)?;
+        let interrupt = self.interrupt.clone();
+        let client = Client::connect(&config).map_err(config_error).map_err(no_daemon)?;
+        let mut client = client.with_stop(Arc::new(move || interrupt.is_raised()));
         let state = StateDir::new(&first.paths, &self.state_base);
         state.check().map_err(|error| ApplyError::new(FailedAt::State, error))?;
         let doors = Doors {

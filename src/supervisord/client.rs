@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 
 use super::answer;
 use super::config::{ConfigError, Listener, MainConfig};
-use super::connection::Connection;
+use super::connection::{Connection, GivenUp, Patience};
 use super::http::{self, HttpError};
 use super::xmlrpc;
 use super::{Answer, Call, CallError, Fault, Supervisord};
@@ -28,7 +29,13 @@ pub struct Client {
     /// The value of the header; a secret.
     authorization: Option<String>,
     deadline: Duration,
+    /// Whether somebody wants to stop.
+    stop: Option<Arc<dyn Fn() -> bool + Send + Sync>>,
 }
+
+/// How long a batch may take after somebody wanted to stop and the daemon did not answer: what is put
+/// back then is worth a try, and somebody waits.
+const SHORT_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Where supervisord listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,7 +93,7 @@ impl Client {
     }
 
     fn new(address: Address) -> Self {
-        Self { address, authorization: None, deadline: DEFAULT_DEADLINE }
+        Self { address, authorization: None, deadline: DEFAULT_DEADLINE, stop: None }
     }
 
     /// Sends this user name and password with every batch (HTTP Basic authentication).
@@ -105,6 +112,14 @@ impl Client {
         self
     }
 
+    /// Gives a batch up, with [`CallError::Interrupted`], soon after `stop` begins to hold while the
+    /// daemon does not answer. A batch that begins when it holds already is not given up.
+    #[must_use]
+    pub fn with_stop(mut self, stop: Arc<dyn Fn() -> bool + Send + Sync>) -> Self {
+        self.stop = Some(stop);
+        self
+    }
+
     /// The socket's path, or `host:port`: as errors name it.
     pub fn address(&self) -> String {
         self.address.to_string()
@@ -118,8 +133,9 @@ impl Client {
     /// Sends one body and returns the body of the answer.
     fn post(&self, body: &str) -> Result<Vec<u8>, CallError> {
         let until = Self::now() + self.deadline;
-        let mut connection = Connection::open(&self.address, until, Self::now)
-            .map_err(|error| self.refused(error))?;
+        let patience = Patience::new(until, Self::now, self.stop.as_deref());
+        let mut connection =
+            Connection::open(&self.address, patience).map_err(|error| self.refused(error))?;
         let host = match &self.address {
             Address::Unix(_) => "localhost",
             Address::Tcp { host, .. } => host,
@@ -133,6 +149,7 @@ impl Client {
             Ok(response) => Err(self.garbage(format!("HTTP status {}", response.status))),
             Err(HttpError::Garbage(reason)) => Err(self.garbage(reason)),
             Err(HttpError::Io(error)) if timed_out(&error) => Err(self.late()),
+            Err(HttpError::Io(error)) if given_up(&error) => Err(self.interrupted()),
             Err(HttpError::Io(source)) => {
                 Err(CallError::Broken { address: self.address(), source })
             }
@@ -144,6 +161,7 @@ impl Client {
         match source.kind() {
             std::io::ErrorKind::PermissionDenied => CallError::NoPermission { address, source },
             _ if timed_out(&source) => self.late(),
+            _ if given_up(&source) => self.interrupted(),
             // No file, nobody behind the file, a path too long, an unknown host.
             _ => CallError::NotRunning { address, source },
         }
@@ -151,6 +169,10 @@ impl Client {
 
     fn late(&self) -> CallError {
         CallError::TimedOut { address: self.address(), after: self.deadline }
+    }
+
+    fn interrupted(&self) -> CallError {
+        CallError::Interrupted { address: self.address() }
     }
 
     fn garbage(&self, reason: String) -> CallError {
@@ -167,7 +189,11 @@ impl Supervisord for Client {
             return Ok(Vec::new());
         }
         let methods: Vec<_> = calls.iter().map(answer::method).collect();
-        let body = self.post(&xmlrpc::multicall(&methods))?;
+        let body = self.post(&xmlrpc::multicall(&methods)).inspect_err(|error| {
+            if matches!(error, CallError::Interrupted { .. }) {
+                self.deadline = self.deadline.min(SHORT_DEADLINE);
+            }
+        })?;
         let text = String::from_utf8(body)
             .map_err(|_| self.garbage("the answer is not UTF-8".to_owned()))?;
         let response = xmlrpc::parse_response(&text).map_err(|reason| self.garbage(reason))?;
@@ -178,6 +204,10 @@ impl Supervisord for Client {
 /// A socket's timeout shows as `WouldBlock` on Linux.
 fn timed_out(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::TimedOut | std::io::ErrorKind::WouldBlock)
+}
+
+fn given_up(error: &std::io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<GivenUp>())
 }
 
 #[cfg(test)]

@@ -107,6 +107,12 @@ pub enum CallError {
         /// How long it was waited for.
         after: Duration,
     },
+    /// Somebody wanted to stop before there was an answer. What was asked may still be done.
+    #[error("interrupted while supervisord on {address} did not answer")]
+    Interrupted {
+        /// The socket's path or the TCP address.
+        address: String,
+    },
     /// The connection broke.
     #[error("the connection to supervisord on {address} broke")]
     Broken {

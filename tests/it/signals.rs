@@ -4,6 +4,8 @@
 #![expect(clippy::disallowed_methods, reason = "looks at files and at the process")]
 #![expect(clippy::unwrap_used, reason = "a check that fails fails the test")]
 
+mod hanging;
+
 use std::io::Read as _;
 
 use rustix::process::Signal;
