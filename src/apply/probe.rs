@@ -15,7 +15,7 @@ use super::verify::{Watched, interrupted, trouble};
 use super::{ApplyError, Doors, ProgramTrouble};
 use crate::desired::DesiredGroup;
 use crate::event::{Event, Waited, WaitingFor};
-use crate::inventory::{Domain, Probe};
+use crate::inventory::{Domain, Probe, without_passwords};
 
 /// Between two tries.
 const RETRY: Duration = Duration::from_millis(250);
@@ -139,13 +139,13 @@ fn until_answered(probe: &Probe, end: Instant) -> Result<(), String> {
         let one_try = left.min((whole / TRIES).max(Duration::from_secs(1)));
         let answer = match probe {
             Probe::Http { url, .. } => {
-                http::get(url, one_try).map_err(|why| format!("{url} {why}"))
+                http::get(url, one_try).map_err(|why| format!("{} {why}", without_passwords(url)))
             }
             Probe::Tcp { address, .. } => {
                 connect(address, one_try).map(drop).map_err(|why| format!("{address} {why}"))
             }
             Probe::Exec { command, .. } => command::run(command.as_str(), left)
-                .map_err(|why| format!("`{}` {why}", command.as_str())),
+                .map_err(|why| format!("`{}` {why}", without_passwords(command.as_str()))),
         };
         let over = Instant::now() + RETRY >= end;
         match answer {

@@ -18,6 +18,7 @@ mod load;
 mod logs;
 pub mod name;
 mod options;
+mod passwords;
 pub mod problem;
 pub mod program;
 mod resolve;
@@ -37,6 +38,7 @@ pub use name::{
     AbsolutePath, CommandLine, Domain, EnvironmentName, EnvironmentValue, FullName, HostName,
     NameError, ProgramName, ScriptPath, UserName,
 };
+pub use passwords::without_passwords;
 pub use problem::{Place, Problem, Problems};
 pub use program::{
     Autorestart, Health, Instances, LogFrequency, Logs, Probe, Program, RestartPolicy, Run, Signal,

@@ -1,8 +1,9 @@
 //! What must not be shown of an inventory: the values of `environment`, also where it is mistyped,
 //! indented wrongly, or in a file that is no YAML. So the rule is the other way round: shown are the
-//! values of known keys only.
+//! values of known keys only, and of those not what looks like a password.
 
 use super::file::{Node, Span, Value};
+use super::passwords::passwords;
 use super::suggest::{near_miss, nearest};
 
 /// How far above a line its `environment` is looked for.
@@ -18,7 +19,7 @@ const NOT_KEY: [char; 8] = [' ', '\t', '-', '#', '?', '"', '\'', '\r'];
 /// an inventory.
 pub(super) fn of(root: &Node, text: &str, keys: &[&str]) -> Vec<Span> {
     let mut search = Search { text, keys, found: Vec::new(), unknown: 0 };
-    search.node(root, false);
+    search.top(root);
     disjoint(search.found)
 }
 
@@ -44,6 +45,20 @@ struct Search<'t> {
 }
 
 impl Search<'_> {
+    /// A variable of `environment` that is not indented is a key of the top level, where no known key
+    /// has a text that a mistyped one would be worth showing for.
+    fn top(&mut self, root: &Node) {
+        self.node(root, false);
+        let Value::Map(entries) = &root.value else { return };
+        for (key, value) in entries {
+            let known = key.text().is_some_and(|name| self.keys.contains(&name));
+            if !known && value.children().is_empty() {
+                self.before_value(key, value);
+                self.node(value, true);
+            }
+        }
+    }
+
     fn node(&mut self, node: &Node, inside: bool) {
         match &node.value {
             Value::Map(entries) => self.map(entries, inside),
@@ -53,6 +68,13 @@ impl Search<'_> {
                 }
             }
             Value::Bool(_) | Value::Number | Value::Text(_) if inside => self.hide(node.defined),
+            Value::Text(_) => {
+                let Span { start, end } = node.defined;
+                let text = self.text.get(start..end).unwrap_or_default();
+                let found = passwords(text).into_iter();
+                let found = found.map(|at| Span { start: start + at.start, end: start + at.end });
+                found.for_each(|span| self.hide(span));
+            }
             _ => {}
         }
     }
@@ -65,7 +87,13 @@ impl Search<'_> {
                 self.before_value(key, value);
             }
             // `{&A: secret}` makes the secret a key, without a value; variables are in capitals.
-            let variable = !name.is_empty() && !name.contains(|c: char| c.is_ascii_lowercase());
+            // So does `{A: x,secret}`, where none has a colon behind it.
+            let variable = !name.is_empty()
+                && !name.contains(|c: char| c.is_ascii_lowercase() || c.is_whitespace())
+                && self.has_colon(key);
+            if inside && name.contains(char::is_whitespace) {
+                self.hide(key.defined);
+            }
             if inside && !variable && matches!(value.value, Value::Null) {
                 self.hide(key.defined);
             }
@@ -89,6 +117,12 @@ impl Search<'_> {
             && !is_environment(key)
             && key.contains(|c: char| c.is_ascii_lowercase())
             && near_miss(key, self.keys.iter().copied()).is_some()
+    }
+
+    /// Whether a key is written as one: with a colon behind it.
+    fn has_colon(&self, key: &Node) -> bool {
+        let rest = self.text.get(key.defined.end..).unwrap_or_default();
+        rest.trim_start_matches([' ', '\t']).starts_with(':')
     }
 
     /// Between a key and its value there can be an anchor or a tag: a secret that begins with `&`
@@ -126,6 +160,16 @@ impl Search<'_> {
 /// it begins. Without a tree nothing is sure, so only values of known keys are shown: what is behind
 /// an unknown key, behind `environment` or below it is masked.
 pub(super) fn in_unparsed_line<'t>(
+    line: &'t str,
+    above: impl Iterator<Item = &'t str>,
+    keys: &[&str],
+) -> Option<usize> {
+    let password = passwords(line).first().map(|found| found.start);
+    let unknown = behind_unknown_key(line, above, keys);
+    unknown.into_iter().chain(password).min()
+}
+
+fn behind_unknown_key<'t>(
     line: &'t str,
     above: impl Iterator<Item = &'t str>,
     keys: &[&str],

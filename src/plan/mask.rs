@@ -1,4 +1,7 @@
-//! The difference of two files with the values of environment variables masked.
+//! The difference of two files with the values of environment variables masked, and with what looks
+//! like a password elsewhere.
+
+use crate::inventory::without_passwords;
 
 /// The unified diff. A value that differs from its like on the other side is marked on both, so
 /// that the diff still shows that it changes.
@@ -35,7 +38,7 @@ fn lines(text: &str) -> Vec<Line<'_>> {
         let comment = uncommented(line);
         let mask = if let Some(comment) = comment {
             let is_secret = in_environment || is_environment(comment);
-            is_secret.then(|| "; ***".to_owned())
+            if is_secret { Some("; ***".to_owned()) } else { without(raw) }
         } else if line.is_empty() {
             None
         } else if is_environment(line) {
@@ -43,11 +46,18 @@ fn lines(text: &str) -> Vec<Line<'_>> {
             Some(mask_option(raw))
         } else {
             in_environment &= line.len() < raw.len();
-            in_environment.then(|| " ***".to_owned())
+            if in_environment { Some(" ***".to_owned()) } else { without(raw) }
         };
         lines.push(Line { raw, mask });
     }
     lines
+}
+
+/// The line without what looks like a password; `None` if nothing does.
+fn without(raw: &str) -> Option<String> {
+    let line = raw.trim_end();
+    let masked = without_passwords(line);
+    (*masked != *line).then(|| masked.into_owned())
 }
 
 fn shown(lines: &[Line<'_>], other: &[Line<'_>], side: &str) -> String {
@@ -134,6 +144,17 @@ mod tests {
         assert!(!diff.contains("hunter"), "{diff}");
         assert!(diff.contains("-environment=KEY='***',URL='***' (before)"), "{diff}");
         assert!(diff.contains("+environment=KEY='***',URL='***' (after)"), "{diff}");
+    }
+
+    #[test]
+    fn a_password_in_a_command_never_reaches_a_diff_and_a_change_of_it_still_shows() {
+        let before = b"command=run --password=hunter2 --fast\nuser=me\n";
+        let after = b"command=run --password=hunter3 --fast\nuser=me\n";
+        let diff = diff(before, after);
+        assert!(!diff.contains("hunter"), "{diff}");
+        assert!(diff.contains("-command=run --password=*** --fast (before)"), "{diff}");
+        assert!(diff.contains("+command=run --password=*** --fast (after)"), "{diff}");
+        assert!(holds_secrets(before));
     }
 
     #[test]

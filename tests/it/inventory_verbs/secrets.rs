@@ -144,3 +144,78 @@ fn files_that_hold_secrets_are_their_owners_alone() {
     assert_eq!(std::fs::metadata(&conf).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(host.wait_running(&["a.com-w:a.com-w"]), pid);
 }
+
+/// What people mistype around a secret, and secrets where none is meant to be.
+#[test]
+fn a_slip_shows_no_secret() {
+    let program = |rest: &str| {
+        format!(
+            "sites:\n  - domain: a.com\n    server: here\n    supervisors:\n      - {{program: w, {rest}}}\n"
+        )
+    };
+    let slips = [
+        program("script: w.sh, environment: {A: x,S3CRETS3CRET}"),
+        program("script: w.sh, environment: {A: x, s3crets3cret and more}"),
+        program("script: w.sh, environment: {A s3crets3cret: x}"),
+        program("script: w.sh, environment: {\"A s3crets3cret\": x}"),
+        program("script: w.sh, health: {probe: {http: \"http://u:s3crets3cret@h/\"}}"),
+        program("script: w.sh, health: {probe: {http: \"https://h/?token=s3crets3cret\"}}"),
+        program("command: run --password=s3crets3cret, numprocs: many"),
+        program("command: \"run --db-password s3crets3cret\", numprocs: many"),
+        program("command: x postgres://u:s3crets3cret@h/d, numprocs: many"),
+        program("command: env TOKEN=s3crets3cret x, numprocs: many"),
+        program("command: mysql -ps3crets3cret, numprocs: [, TOKEN=s3crets3cret"),
+        program("script: w.sh, environment: {A: x}") + "site: s3crets3cret\n",
+        program("script: w.sh, environment: {A: x}") + "usr: s3crets3cret\n",
+        program("script: w.sh, environment: {A: x}") + "site: {x: s3crets3cret}\n",
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    for slip in slips {
+        let text = format!("servers:\n  - {{name: here, connection: local}}\nuser: root\n{slip}");
+        std::fs::write(folder.path().join("deployer.yml"), text).unwrap();
+        for arguments in [&["check"][..], &["check", "--json"]] {
+            let run = crate::site::Invocation::in_folder(folder.path(), arguments).run().ended(1);
+            let said = format!("{}{}", run.stdout, run.stderr);
+            assert!(!said.to_ascii_lowercase().contains("s3crets3cret"), "{slip}: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_password_in_a_command_or_a_probe_is_in_no_output_and_what_changes_is_told() {
+    let Some(host) = Host::start() else { return };
+    deploy(&host);
+    let port = crate::sshd::free_port();
+    let wants = |secret: &str| {
+        host.inventory_with(
+            IMPATIENT,
+            &format!(
+                "  - domain: a.com\n    server: here\n    supervisors:\n      - program: w\n        \
+                 command: /bin/sh -c 'sleep 1000' --password={secret} postgres://u:{secret}@h\n        \
+                 health: {{stable_for: 0, probe: {{http: \"http://127.0.0.1:{port}/?token={secret}\", \
+                 timeout: 1}}}}\n"
+            ),
+        );
+    };
+    wants(SECRET);
+    let mut said = Vec::new();
+    let mut run = |arguments: &[&str], status: i32| {
+        let run = host.run(arguments).ended(status);
+        said.push(format!("{arguments:?}: {}{}", run.stdout, run.stderr));
+        run
+    };
+    run(&["plan"], 0).says("--password=*** postgres://u:***@h");
+    run(&["plan", "--json"], 0);
+    run(&["apply", "--yes"], 4).complains("/?token=***");
+    run(&["apply", "--yes", "--json"], 4);
+    run(&["apply", "--yes", "--no-verify"], 0);
+    let conf = std::fs::read_to_string(host.conf("a.com-w")).unwrap();
+    assert!(conf.contains(&format!("--password={SECRET}")), "{conf}");
+    wants(&format!("{SECRET}-2"));
+    run(&["plan"], 0).says("--password=*** postgres://u:***@h (after)");
+    run(&["status"], 3);
+    run(&["history", "--json"], 0);
+    for said in said {
+        assert!(!said.contains(SECRET), "{said}");
+    }
+}
