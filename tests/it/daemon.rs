@@ -13,6 +13,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
@@ -328,6 +329,40 @@ pub(crate) fn signal(pid: u32, signal: Signal) {
 pub(crate) fn current_user() -> String {
     let output = Command::new("id").arg("-un").output().unwrap();
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// A release of supervisord.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Version {
+    pub(crate) text: String,
+    numbers: Vec<u32>,
+}
+
+impl Version {
+    /// Whether the plan warns of it.
+    pub(crate) fn can_crash(&self) -> bool {
+        self.numbers.as_slice() < [4, 2, 2].as_slice()
+    }
+
+    /// What it says then.
+    pub(crate) fn warning(&self) -> String {
+        format!(
+            "supervisord {} can crash when a process is stopped that keeps exiting; 4.2.2 mended it",
+            self.text
+        )
+    }
+}
+
+/// The release that the tests run on, asked once; `None` where there is none.
+pub(crate) fn version() -> Option<&'static Version> {
+    static VERSION: OnceLock<Option<Version>> = OnceLock::new();
+    let ask = || {
+        let output = Command::new(find_binary()?).arg("--version").output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap().trim().to_owned();
+        let numbers = text.split('.').map(|number| number.parse().unwrap()).collect();
+        Some(Version { text, numbers })
+    };
+    VERSION.get_or_init(ask).as_ref()
 }
 
 /// `$SUPERVISORD`, else the system's own, else the first on the PATH.

@@ -11,6 +11,7 @@ use std::process::{Command, Output};
 use supervisor_sync::inventory::{self, Run};
 
 use crate::daemon::{Daemon, current_user};
+use crate::site::without_warning_of_version;
 
 /// Where the layout of the README's reader is on the host of the test.
 const LAYOUT: [(&str, &str); 4] = [
@@ -115,7 +116,7 @@ fn the_readme_shows_the_plan_that_its_inventory_prints() {
     let output = supervisor_sync(&["plan", "--inventory", path.to_str().unwrap()]);
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
     assert_eq!(output.status.code(), Some(0));
-    let mut plan = String::from_utf8(output.stdout).unwrap();
+    let mut plan = without_warning_of_version(&String::from_utf8(output.stdout).unwrap());
     for (here, there) in LAYOUT {
         plan = plan.replace(daemon.root().join(here).to_str().unwrap(), there);
     }

@@ -107,6 +107,19 @@ fn a_shell_that_never_comes_to_the_point_is_given_up() {
     }
 }
 
+/// The system's commands without supervisor-sync, which may be installed where the tests run.
+fn link_commands(into: &Path) {
+    std::fs::create_dir(into).unwrap();
+    for folder in ["/usr/local/bin", "/usr/bin", "/bin"] {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let link = into.join(entry.file_name());
+            if entry.file_name() != "supervisor-sync" && link.symlink_metadata().is_err() {
+                std::os::unix::fs::symlink(entry.path(), link).unwrap();
+            }
+        }
+    }
+}
+
 /// A folder with a `uname` that says another CPU, first on the PATH of who logs in.
 fn as_another_cpu(fleet: &mut Fleet) -> std::path::PathBuf {
     let folder = fleet.keyring.path("bin");
@@ -115,7 +128,9 @@ fn as_another_cpu(fleet: &mut Fleet) -> std::path::PathBuf {
         &folder.join("uname"),
         "#!/bin/sh\n[ \"$1\" = -m ] && echo s390x || echo Linux\n",
     );
-    let path = format!("{}:/usr/local/bin:/usr/bin:/bin", folder.display());
+    let commands = fleet.keyring.path("commands");
+    link_commands(&commands);
+    let path = format!("{}:{}", folder.display(), commands.display());
     // sshd heeds the first `SetEnv` alone, so this one says where home is, too.
     let home = fleet.keyring.path("home-of-a-host");
     std::fs::create_dir(&home).unwrap();
