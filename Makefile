@@ -6,12 +6,13 @@
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test soak bench dist ci
+.PHONY: help demo test versions soak bench dist ci
 
 help:
 	@echo 'make demo    show it on a throw-away supervisord: plan, apply, roll back, refuse (half a minute)'
 	@echo 'make test    run every test, against a real supervisord, logrotate, sudo and sshd'
 	@echo 'make soak    kill chains of verbs at random steps: SOAK_ROUNDS=300 SOAK_SEED=7 make soak'
+	@echo 'make versions run the tests on each release of supervisord that is promised (from PyPI)'
 	@echo 'make bench   measure it against supervisord itself and print the table of the README'
 	@echo 'make dist    build the binary that runs on every supported Debian and Ubuntu'
 	@echo 'make ci      everything that must hold before a merge'
@@ -33,6 +34,11 @@ soak:
 	@tools/packages.sh supervisord=supervisor logrotate=logrotate
 	SOAK_SEED=$(SOAK_SEED) SOAK_ROUNDS=$(SOAK_ROUNDS) REQUIRE_E2E=1 \
 		$(CARGO) test --test it chain::any_chain -- --nocapture
+# One release: make versions VERSIONS=4.0.4. Another interpreter: make versions PYTHON=/usr/bin/python3.9
+versions:
+	@tools/packages.sh logrotate=logrotate \
+		sshd=openssh-server ssh=openssh-client sudo=sudo python3=python3 supervisord=supervisor
+	tools/versions.sh $(VERSIONS)
 
 bench:
 	@tools/packages.sh supervisord=supervisor logrotate=logrotate

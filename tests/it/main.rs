@@ -30,3 +30,4 @@ mod sshd;
 mod status;
 mod supervisord_contract;
 mod unfinished;
+mod versions;
