@@ -1,6 +1,7 @@
 //! How the host is now: one reading, with what could not be read. Changes nothing, apart from
 //! `reloadConfig`, which makes supervisord read its files anew and touches no process.
 
+pub mod daemon;
 pub mod observe;
 pub mod ownership;
 
@@ -22,6 +23,8 @@ pub struct ActualDaemon {
     pub reads_private_files: bool,
     /// What its reread said before anything was changed.
     pub reread: Result<Reload, Fault>,
+    /// Its pid. `None` if it does not say.
+    pub pid: Option<i64>,
     /// The processes it has, by group.
     pub groups: BTreeMap<String, Vec<ProcessInfo>>,
     /// The programs its main file and the included files define.
@@ -33,6 +36,25 @@ pub struct ActualDaemon {
     /// Files that interrupted applies, of whichever site, have changed and that are put back before
     /// anything else.
     pub put_back_first: BTreeSet<PathBuf>,
+    /// Whether any site has a journal, of an apply that never ended or is under way.
+    pub has_journals: bool,
+    /// The bytes of its main file and of each included one, for telling whether a reread would find anything new.
+    pub contents: BTreeMap<PathBuf, Option<Vec<u8>>>,
+}
+
+impl ActualDaemon {
+    /// Whether what supervisord said of its files at `earlier` still holds: it is the same process,
+    /// with the same groups and processes, and its files have the same bytes.
+    pub(crate) fn is_as_at(&self, earlier: &Self) -> bool {
+        let processes = |daemon: &Self| -> Vec<(String, i64)> {
+            let all = daemon.groups.values().flatten();
+            all.map(|process| (process.namespec(), process.pid)).collect()
+        };
+        self.pid.is_some()
+            && self.pid == earlier.pid
+            && self.contents == earlier.contents
+            && processes(self) == processes(earlier)
+    }
 }
 
 /// A `[program:NAME]` (or group, or listener) of supervisord's files.

@@ -1,130 +1,16 @@
-//! Reads a host: supervisord, its files, the site's files and records, and what its programs need.
+//! Reads a site: its files and records, and what its programs need.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::fs::MetadataExt;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::ownership::{self, Owner};
-use super::{ActualDaemon, ActualSite, DefinedProgram, MissingCode};
+use super::{ActualSite, MissingCode};
 use crate::desired::{DesiredSite, FileKind};
-use crate::error::{CommandError, ErrorKind};
+use crate::error::CommandError;
 use crate::inventory::{Run, Site, UserName};
 use crate::state::{Revision, StateDir};
-use crate::supervisord::{Answer, Call, CallError, Fault, FaultCode, Supervisord, ini};
 use crate::system::files::{Entry, Files};
 use crate::system::users;
-
-/// Reads supervisord: version, processes, and a reread before anything is changed, in one round
-/// trip.
-pub fn daemon(
-    files: &dyn Files,
-    supervisord: &mut dyn Supervisord,
-    main_file: &Path,
-    included: Vec<PathBuf>,
-    include_patterns: Vec<String>,
-) -> Result<ActualDaemon, CommandError> {
-    let calls =
-        [Call::GetSupervisorVersion, Call::GetPid, Call::ReloadConfig, Call::GetAllProcessInfo];
-    let mut answers = supervisord.batch(&calls).map_err(daemon_error)?.into_iter();
-    let mut next = || answers.next().unwrap_or(Ok(Answer::Done));
-    let (version, pid, reread, processes) = (next(), next(), next(), next());
-    let version = match version.map_err(fault_error)? {
-        Answer::Text(version) => version,
-        other => return Err(unexpected("getSupervisorVersion", &other)),
-    };
-    let reads_private_files = match pid {
-        Ok(Answer::Number(pid)) => {
-            uid_of(pid).is_none_or(|uid| uid == 0 || uid == users::current_uid())
-        }
-        _ => true,
-    };
-    let reread = match reread {
-        Ok(Answer::Reload(reload)) => Ok(reload),
-        Ok(other) => return Err(unexpected("reloadConfig", &other)),
-        Err(fault) if fault.code == FaultCode::CantReread => Err(fault),
-        Err(fault) => return Err(fault_error(fault)),
-    };
-    let mut groups: BTreeMap<String, Vec<_>> = BTreeMap::new();
-    match processes.map_err(fault_error)? {
-        Answer::Processes(processes) => {
-            for process in processes {
-                groups.entry(process.group.clone()).or_default().push(process);
-            }
-        }
-        other => return Err(unexpected("getAllProcessInfo", &other)),
-    }
-    let all = std::iter::once(main_file).chain(included.iter().map(PathBuf::as_path));
-    let defined = all.flat_map(|path| defined_in(files, path)).collect();
-    Ok(ActualDaemon {
-        version,
-        reads_private_files,
-        reread,
-        groups,
-        defined,
-        included,
-        include_patterns,
-        put_back_first: BTreeSet::new(),
-    })
-}
-
-/// A call that got no answer, with what a person can do about it.
-pub fn daemon_error(error: CallError) -> CommandError {
-    let failed = CommandError::refused("cannot talk to supervisord").caused_by(&error);
-    match error {
-        CallError::NotRunning { .. } => failed.hint("start it: systemctl start supervisor"),
-        CallError::NoPermission { .. } => {
-            failed.hint("run it as root: sudo supervisor-sync ..., or open the socket in [unix_http_server] (chmod, chown)")
-        }
-        CallError::Unauthorized { .. } => {
-            failed.hint("check username and password in supervisord's main config")
-        }
-        CallError::TimedOut { .. } | CallError::Broken { .. } => {
-            failed.hint("look at its log: journalctl -u supervisor; tail /var/log/supervisor/supervisord.log")
-        }
-        CallError::NotSupervisord { .. } => failed,
-        CallError::Interrupted { .. } => failed.of_kind(ErrorKind::Interrupted),
-    }
-}
-
-/// A fault where none was expected.
-pub fn fault_error(fault: Fault) -> CommandError {
-    let shutting_down = fault.code == FaultCode::ShutdownState;
-    let failed = CommandError::refused("supervisord refused a call").caused_by(&fault);
-    if shutting_down {
-        failed.hint("supervisord is restarting or shutting down: try again when it is up")
-    } else {
-        failed
-    }
-}
-
-fn unexpected(method: &str, answer: &Answer) -> CommandError {
-    CommandError::refused(format!("supervisord answered {method} with {answer:?}"))
-}
-
-fn uid_of(pid: i64) -> Option<u32> {
-    std::fs::metadata(format!("/proc/{pid}")).ok().map(|metadata| metadata.uid())
-}
-
-/// What a file of supervisord's defines; one that cannot be read or parsed defines nothing here, and the
-/// reread says what is wrong with it.
-fn defined_in(files: &dyn Files, path: &Path) -> Vec<DefinedProgram> {
-    let Ok(entry) = files.read(path) else { return Vec::new() };
-    let text = String::from_utf8_lossy(entry.bytes().unwrap_or_default());
-    let Ok(parsed) = ini::parse(&text) else { return Vec::new() };
-    let group_of = |section: &ini::Section| {
-        let (kind, name) = section.name.split_once(':')?;
-        let defines = matches!(kind, "program" | "group" | "eventlistener" | "fcgi-program");
-        defines.then(|| DefinedProgram {
-            group: name.trim().to_owned(),
-            file: path.to_owned(),
-            logs: ["stdout_logfile", "stderr_logfile"]
-                .iter()
-                .filter_map(|key| section.get(key).map(str::to_owned))
-                .collect(),
-        })
-    };
-    parsed.sections.iter().filter_map(group_of).collect()
-}
 
 /// Reads one site: its record, its files, and what its programs need.
 pub fn site(

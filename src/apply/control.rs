@@ -1,52 +1,64 @@
-//! Starting and stopping without an apply: no file, no journal, nothing to put back.
+//! What is special about a mere start or stop: nothing to put back, and what comes up again is stopped
+//! again.
 
-use super::work::Work;
-use super::{ApplyError, Doors, FailedAt, Outcome, ProgramTrouble, SiteReport, failure};
-use crate::event::{Event, Step};
-use crate::plan::{GroupAction, PlanView, Reason, SitePlan};
-use crate::supervisord::Reload;
+use super::site::{SiteApply, Stage};
+use super::update::Update;
+use super::work::Item;
+use super::{ApplyError, FailedAt, Look, Outcome, ProgramTrouble, failure};
+use crate::plan::{GroupAction, Reason, SitePlan};
+use crate::supervisord::ProcessInfo;
 
 /// How often what supervisord starts again while it is being stopped is stopped once more.
 const STOPS: u32 = 3;
 
-/// Carries out a plan of [`plan_control`](crate::plan::plan_control). The lock is held; `reread` is
-/// what the plan was made from. With `verify`, what was started is watched as an apply would.
-pub fn control_site(
-    doors: &mut Doors<'_>,
-    plan: &SitePlan,
-    view: PlanView,
-    reread: &Reload,
-    verify: bool,
-) -> SiteReport {
-    let mut report = SiteReport::new(view);
-    for text in &plan.warnings {
-        (doors.events)(Event::Warning { site: plan.domain.clone(), text: text.clone() });
+impl SiteApply {
+    /// Whether it is a stop that is carried out.
+    fn is_stop(&self) -> bool {
+        let stops = |action: &GroupAction| matches!(action, GroupAction::Stop { .. });
+        self.plan.groups.values().any(|change| stops(&change.action))
     }
-    report.troubles = not_known(plan);
-    if plan.is_empty() && report.troubles.is_empty() {
-        return report.ended(Outcome::Unchanged);
+
+    /// Whether it is to be looked whether what was stopped has come up again.
+    pub(super) fn may_stop_again(&self) -> bool {
+        self.is_stop() && self.batch.stops < STOPS
     }
-    let outcome = match doors.control(plan, reread, verify, &mut report.troubles) {
-        Ok(()) if report.troubles.is_empty() => Outcome::Applied { revision: None },
-        Ok(()) if plan.is_empty() => {
-            let cause = failure::of_programs(FailedAt::Start, &plan.domain, &report.troubles);
-            Outcome::Refused { cause: hinted(cause, plan) }
+
+    /// A process that had just exited when it was asked to stop counts as down, and is then started
+    /// again by supervisord.
+    pub(super) fn stop_what_came_up(&mut self, look: &Look) {
+        let came_up = |group: &String| {
+            let change = self.plan.groups.get(group);
+            let Some(GroupAction::Stop { processes }) = change.map(|change| &change.action) else {
+                return false;
+            };
+            let failed = self.report.troubles.iter().any(|trouble| trouble.group == *group);
+            let is_up = |p: &&ProcessInfo| p.state.is_running();
+            !failed && look.group(group).iter().filter(is_up).any(|p| processes.contains(&p.name))
+        };
+        let items: Vec<Item> =
+            self.work.items.iter().filter(|item| came_up(&item.group)).cloned().collect();
+        // With nothing left to stop, this is the last time.
+        self.batch.stops = if items.is_empty() { STOPS } else { self.batch.stops + 1 };
+        self.stage = Stage::Updating(Update::begin(&items, look.now));
+    }
+
+    /// A start or stop is over.
+    pub(super) fn end_control(&mut self) {
+        if self.report.troubles.is_empty() {
+            return self.end(Outcome::Applied { revision: None });
         }
-        Ok(()) => {
-            let cause = failure::of_programs(FailedAt::Verify, &plan.domain, &report.troubles);
-            Outcome::Kept { cause: hinted(cause, plan) }
-        }
-        Err(mut cause) if cause.at == FailedAt::Interrupted => {
-            cause.error.hints = vec!["what was begun goes on; run the same command again".into()];
-            Outcome::Interrupted { cause }
-        }
-        Err(cause) => Outcome::Kept { cause },
-    };
-    report.ended(outcome)
+        let (plan, troubles) = (&self.plan, &self.report.troubles);
+        let cause = |at| hinted(failure::of_programs(at, &plan.domain, troubles), plan);
+        self.end(if plan.is_empty() {
+            Outcome::Refused { cause: cause(FailedAt::Start) }
+        } else {
+            Outcome::Kept { cause: cause(FailedAt::Verify) }
+        });
+    }
 }
 
 /// Programs that cannot be started because supervisord has never heard of them.
-fn not_known(plan: &SitePlan) -> Vec<ProgramTrouble> {
+pub(super) fn not_known(plan: &SitePlan) -> Vec<ProgramTrouble> {
     let unknown = plan.groups.iter().filter(|(_, change)| change.reason == Reason::NotKnown);
     let trouble = |(group, _): (&String, _)| ProgramTrouble {
         group: group.clone(),
@@ -66,59 +78,4 @@ fn hinted(mut cause: ApplyError, plan: &SitePlan) -> ApplyError {
         cause.error = cause.error.hint(format!("look: supervisor-sync status --site {site}"));
     }
     cause
-}
-
-impl Doors<'_> {
-    fn control(
-        &mut self,
-        plan: &SitePlan,
-        reread: &Reload,
-        verify: bool,
-        troubles: &mut Vec<ProgramTrouble>,
-    ) -> Result<(), ApplyError> {
-        if plan.is_empty() {
-            return Ok(());
-        }
-        let work = Work::new(plan, reread);
-        self.step(&plan.domain, Step::Update { groups: work.items.len() });
-        troubles.extend(self.update(&plan.domain, &work)?.all());
-        self.stop_what_came_up(plan, &work, troubles)?;
-        let mut watched = work.watched(plan);
-        watched.retain(|group, _| !troubles.iter().any(|trouble| trouble.group == *group));
-        let unhealthy =
-            if verify { self.verify(&plan.domain, &watched)? } else { self.look(&watched) };
-        troubles.extend(unhealthy);
-        Ok(())
-    }
-
-    /// A process that had just exited when it was asked to stop counts as down, and is then started
-    /// again by supervisord.
-    fn stop_what_came_up(
-        &mut self,
-        plan: &SitePlan,
-        work: &Work,
-        troubles: &mut Vec<ProgramTrouble>,
-    ) -> Result<(), ApplyError> {
-        for _ in 0..STOPS {
-            let Ok(groups) = self.processes() else { return Ok(()) };
-            let came_up = |group: &String| {
-                let change = plan.groups.get(group);
-                let Some(GroupAction::Stop { processes }) = change.map(|change| &change.action)
-                else {
-                    return false;
-                };
-                let failed = troubles.iter().any(|trouble| trouble.group == *group);
-                let of_group = groups.get(group).map_or(&[][..], Vec::as_slice);
-                !failed
-                    && of_group.iter().any(|p| p.state.is_running() && processes.contains(&p.name))
-            };
-            let items: Vec<_> =
-                work.items.iter().filter(|item| came_up(&item.group)).cloned().collect();
-            if items.is_empty() {
-                return Ok(());
-            }
-            troubles.extend(self.update(&plan.domain, &Work::batch(&items))?.all());
-        }
-        Ok(())
-    }
 }

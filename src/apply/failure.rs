@@ -42,6 +42,14 @@ pub(super) enum Unanswered {
 }
 
 impl Unanswered {
+    /// supervisord's refusal of what is in its files, if it is one.
+    pub(super) fn refusal(&self) -> Option<&Fault> {
+        match self {
+            Self::Fault(fault) if fault.code == FaultCode::CantReread => Some(fault),
+            _ => None,
+        }
+    }
+
     /// Whether the daemon is gone or going, and what it had read with it: its next start reads the
     /// files as they are then.
     pub(super) fn is_gone(&self) -> bool {
@@ -51,6 +59,28 @@ impl Unanswered {
             Self::Odd(_) => false,
         }
     }
+}
+
+/// A failure of supervisord itself as an error of the reread.
+pub(super) fn reread_failed(error: &Unanswered) -> ApplyError {
+    let failed = CommandError::refused("supervisord did not reread its files").caused_by(error);
+    match error {
+        Unanswered::Lost(CallError::Interrupted { .. }) => {
+            ApplyError::new(FailedAt::Interrupted, failed.of_kind(ErrorKind::Interrupted))
+        }
+        _ => ApplyError::new(FailedAt::Reread, failed),
+    }
+}
+
+/// A daemon that is gone has forgotten what it read; its next start reads the former files.
+pub(super) fn fault_after_restore(error: &Unanswered) -> Option<String> {
+    (!error.is_gone())
+        .then(|| format!("supervisord's memory: {}", in_one_line(&reread_failed(error).error)))
+}
+
+/// Message and causes; the hints are said of the failure as a whole.
+pub(super) fn in_one_line(error: &CommandError) -> String {
+    CommandError { hints: Vec::new(), ..error.clone() }.to_string()
 }
 
 /// The points at which an apply can fail.
@@ -100,6 +130,14 @@ pub(super) fn of_programs(at: FailedAt, site: &Domain, troubles: &[ProgramTroubl
         error = error.because(format!("{} {}", trouble.process, trouble.reason));
     }
     ApplyError::new(at, error)
+}
+
+/// A signal came while these were, e.g., `stopping`.
+pub(super) fn interrupted(site: &Domain, names: &[String], doing: &str) -> ApplyError {
+    let message = format!("site {site}: interrupted while {} were {doing}", names.join(", "));
+    let error = CommandError::new(ErrorKind::Interrupted, message)
+        .hint(format!("the next apply finishes it: supervisor-sync apply --site {site}"));
+    ApplyError::new(FailedAt::Interrupted, error)
 }
 
 /// A batch that failed, with the processes after it that were not begun with.

@@ -1,39 +1,49 @@
-//! The transaction: carries out one plan, or puts everything back.
+//! The transaction: carries out the plans of all sites of one supervisord, or puts back what it has
+//! changed, site by site.
 //!
-//! [`apply_site`] is the phases on one page. Up to the reread nothing but files has changed, so a
-//! failure puts the former bytes back and no process is any the wiser. From the update on, a
-//! failure puts files and processes back. The journal on the disk follows each phase, so that a
+//! [`apply`] takes all sites through the same phases together, so that their number costs neither
+//! rereads nor syncs nor windows of watching. Each site has its own end, though: what one is refused
+//! for, or fails at, is put back for it alone. Up to the reread nothing but files has changed, so a
+//! failure puts the former bytes back and no process is any the wiser. From the update on, a failure
+//! puts files and processes back. A journal for each site follows each phase on the disk, so that a
 //! `kill -9` at any point leaves what [`recover()`] can undo or the next apply finish.
 
+mod accept;
+mod commit;
 mod control;
+mod cut_off;
 mod failure;
-mod groups;
+mod files;
+mod follow;
 mod outcome;
 mod probe;
 mod recover;
 pub mod release;
+mod site;
+mod stopping;
 mod transaction;
-mod verify;
+mod undo;
+mod update;
+mod watch;
 mod work;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use control::control_site;
 pub use failure::{ApplyError, FailedAt};
 pub use outcome::{Outcome, ProgramTrouble, SiteReport};
 pub use recover::recover;
 
-use failure::Unanswered;
-use groups::Updated;
-use work::{Item, Work};
+use transaction::Transaction;
 
 use crate::desired::DesiredSite;
-use crate::error::CommandError;
-use crate::event::{Event, Step};
-use crate::plan::{GroupAction, PlanView, SitePlan};
-use crate::state::journal::JournaledFile;
-use crate::state::{Journal, JournalPhase, Origin, Revision, StateDir};
-use crate::supervisord::{FaultCode, Reload, Supervisord};
+use crate::event::{Event, ProcessChange};
+use crate::inventory::Domain;
+use crate::plan::{PlanView, SitePlan};
+use crate::state::{Lock, Origin, StateDir};
+use crate::supervisord::{Fault, ProcessInfo, Reload, Supervisord};
 use crate::system::files::Files;
 use crate::system::{Clock, Interrupt};
 
@@ -64,186 +74,96 @@ pub struct ApplyOptions {
     pub record: bool,
 }
 
-/// Applies `plan`, which leads to `desired` and was shown as `view`. The lock is held and a former
-/// apply recovered.
-pub fn apply_site(
+/// A site that is to be applied.
+#[derive(Debug)]
+pub struct PlannedSite {
+    /// What is done.
+    pub plan: SitePlan,
+    /// The plan as it was shown.
+    pub view: PlanView,
+    /// What a revision of it records.
+    pub record: DesiredSite,
+}
+
+/// The configuration that supervisord has read when an apply begins.
+pub type Baseline = Result<Reload, Fault>;
+
+/// Applies the plans of `sites`, all on the supervisord of `doors`, each with its lock held and a
+/// former apply recovered. `daemon_lock` is let go once supervisord has read the new files: whoever
+/// waits for it need not wait for processes.
+pub fn apply(
     doors: &mut Doors<'_>,
-    plan: &SitePlan,
-    view: PlanView,
-    desired: &DesiredSite,
+    sites: Vec<PlannedSite>,
+    baseline: Baseline,
     origin: &Origin,
     options: &ApplyOptions,
-) -> SiteReport {
-    let mut report = SiteReport::new(view);
-    if plan.is_empty() {
-        return report.ended(Outcome::Unchanged);
-    }
-    let journal = match doors.journal_of(plan, desired, origin, options) {
-        Ok(journal) => journal,
-        Err(error) => {
-            let cause = ApplyError::new(FailedAt::State, error);
-            return report.ended(Outcome::Refused { cause });
-        }
-    };
-    // Phases 1 to 4: files.
-    if let Err(error) = doors.write_files(plan, &journal) {
-        return report.ended(doors.undo_files(&journal, false, error));
-    }
-    let reread = match doors.accepted(plan) {
-        Ok(reread) => reread,
-        Err(cause) => return report.ended(doors.undo_files(&journal, true, cause)),
-    };
-    // Phase 5: processes.
-    let work = Work::new(plan, &reread);
-    let failure = match doors.change_processes(plan, &work, options, &mut report.troubles) {
-        Ok(()) => None,
-        // Stopping goes on by itself; the journal stays for the next apply to finish.
-        Err(cause) if cause.at == FailedAt::Interrupted => {
-            return report.ended(Outcome::Interrupted { cause });
-        }
-        Err(error) => Some(error),
-    };
-    let outcome = match failure {
-        Some(error) if options.rollback => doors.undo_all(plan, &journal, &work, error),
-        // The journal knows what ran before: the next apply finishes what was not reached.
-        Some(cause) if cause.at == FailedAt::Update => Outcome::Kept { cause },
-        Some(cause) => match doors.finish(plan, desired, &journal, options) {
-            Outcome::Applied { .. } => Outcome::Kept { cause },
-            other => other,
-        },
-        None => doors.finish(plan, desired, &journal, options),
-    };
-    report.ended(outcome)
+    daemon_lock: Lock,
+) -> Vec<SiteReport> {
+    let mut transaction = Transaction::new(doors, sites, origin, options);
+    transaction.write_journals();
+    transaction.stage();
+    transaction.swap();
+    let reread = transaction.accept(baseline);
+    drop(daemon_lock);
+    transaction.begin_updates(&reread);
+    transaction.follow();
+    transaction.into_reports()
 }
 
-/// Whether what the plan does depends on supervisord having read the files anew.
-fn rereads(plan: &SitePlan) -> bool {
-    let as_loaded = |action: &GroupAction| {
-        matches!(
-            action,
-            GroupAction::Leave | GroupAction::Restart { .. } | GroupAction::Start { .. }
-        )
-    };
-    !plan.files.is_empty() || !plan.groups.values().all(|group| as_loaded(&group.action))
+/// Carries out plans of [`plan_control`](crate::plan::plan_control): processes start or stop as they
+/// are, with no file, no journal and nothing to put back. With `verify`, what was started is watched
+/// as an apply would.
+pub fn control(
+    doors: &mut Doors<'_>,
+    sites: Vec<PlannedSite>,
+    baseline: &Reload,
+    origin: &Origin,
+    verify: bool,
+) -> Vec<SiteReport> {
+    let options = ApplyOptions { verify, rollback: false, record: false };
+    let mut transaction = Transaction::new(doors, sites, origin, &options);
+    transaction.begin_updates(baseline);
+    transaction.follow();
+    transaction.into_reports()
 }
 
-impl Doors<'_> {
-    /// Has supervisord read the new files; from then on the journal says so.
-    fn accepted(&mut self, plan: &SitePlan) -> Result<Reload, ApplyError> {
-        let site = &plan.domain;
-        let reread = match self.reread(site) {
-            Ok(reread) => reread,
-            // Somebody else's broken file does not keep programs from being restarted as they are.
-            Err(Unanswered::Fault(fault))
-                if fault.code == FaultCode::CantReread && !rereads(plan) =>
-            {
-                let text = format!("restarting with what supervisord has loaded: {fault}");
-                (self.events)(Event::Warning { site: site.clone(), text });
-                Reload::default()
-            }
-            Err(error) => return Err(transaction::reread_failed(&error)),
-        };
-        let advanced =
-            self.state.advance(self.files, site, JournalPhase::Files, JournalPhase::Groups);
-        advanced.map_err(|error| ApplyError::new(FailedAt::State, error))?;
-        Ok(reread)
+/// What supervisord says of its processes at one moment.
+struct Look {
+    groups: BTreeMap<String, Vec<ProcessInfo>>,
+    now: Duration,
+}
+
+impl Look {
+    /// The processes of a group, none if it is not loaded.
+    fn group(&self, group: &str) -> &[ProcessInfo] {
+        self.groups.get(group).map_or(&[], Vec::as_slice)
     }
 
-    /// Phases 5 and 6: updates the groups, then watches or looks at what was started.
-    fn change_processes(
-        &mut self,
-        plan: &SitePlan,
-        work: &Work,
-        options: &ApplyOptions,
-        troubles: &mut Vec<ProgramTrouble>,
-    ) -> Result<(), ApplyError> {
-        let site = &plan.domain;
-        self.step(site, Step::Update { groups: work.all_items().count() });
-        self.change_together(plan, work, options, troubles)?;
-        for (number, batch) in work.rolling.iter().enumerate() {
-            let batch = Work::batch(batch);
-            if let Err(error) = self.change_together(plan, &batch, options, troubles) {
-                let rest = work.rolling[number + 1..].iter().flatten();
-                let left: Vec<String> = rest.flat_map(Item::names).collect();
-                return Err(failure::with_rest_left(error, &left));
-            }
-        }
-        Ok(())
+    fn process(&self, group: &str, name: &str) -> Option<&ProcessInfo> {
+        self.group(group).iter().find(|process| process.name == name)
+    }
+}
+
+/// Tells what happens to one site.
+struct Teller<'t> {
+    site: &'t Domain,
+    events: &'t mut dyn FnMut(Event),
+}
+
+impl Teller<'_> {
+    fn tell(&mut self, event: Event) {
+        (self.events)(event);
     }
 
-    fn change_together(
-        &mut self,
-        plan: &SitePlan,
-        work: &Work,
-        options: &ApplyOptions,
-        troubles: &mut Vec<ProgramTrouble>,
-    ) -> Result<(), ApplyError> {
-        let site = &plan.domain;
-        let Updated { mut failed, not_started } = self.update(site, work)?;
-        let mut failed_at = FailedAt::Update;
-        let mut watched = work.watched(plan);
-        watched.retain(|group, _| !failed.iter().any(|trouble| trouble.group == *group));
-        if !options.verify {
-            // A look, for warnings; it decides nothing.
-            troubles.extend(not_started);
-            troubles.extend(self.look(&watched));
-        } else if failed.is_empty() || !options.rollback {
-            if failed.is_empty() {
-                failed_at = FailedAt::Verify;
-            }
-            watched.retain(|group, _| !not_started.iter().any(|trouble| trouble.group == *group));
-            failed.extend(not_started);
-            failed.extend(self.verify(site, &watched)?);
-        }
-        if failed.is_empty() {
-            return Ok(());
-        }
-        let error = failure::of_programs(failed_at, site, &failed);
-        troubles.append(&mut failed);
-        Err(error)
+    fn process(&mut self, name: String, change: ProcessChange) {
+        self.tell(Event::Process { site: self.site.clone(), name, change });
     }
 
-    /// What the next run needs to undo or finish this apply, should it be killed.
-    fn journal_of(
-        &self,
-        plan: &SitePlan,
-        desired: &DesiredSite,
-        origin: &Origin,
-        options: &ApplyOptions,
-    ) -> Result<Journal, CommandError> {
-        let former = self.state.interrupted(self.files, &plan.domain)?.finished;
-        let mut journal = Journal::new(plan.domain.clone(), origin.clone());
-        journal.folders.clone_from(&plan.folders);
-        journal.ran.clone_from(&plan.ran);
-        journal.stopped.clone_from(&plan.stopped);
-        journal.idle.clone_from(&plan.idle);
-        for (group, idle) in &plan.idle {
-            if let Some(stopped) = journal.stopped.get_mut(group) {
-                stopped.retain(|name| !idle.contains(name));
-            }
-        }
-        let acting = plan.groups.iter().filter(|(_, change)| change.action.acts());
-        journal.groups = acting.map(|(name, c)| (name.clone(), c.stop_seconds)).collect();
-        journal.files = plan
-            .files
-            .iter()
-            .map(|(path, change)| JournaledFile {
-                path: path.clone(),
-                before: transaction::content_before(change),
-                after: transaction::content_after(change),
-            })
-            .collect();
-        journal.target = match &former {
-            _ if options.record => Some(Revision::new(0, desired, origin.clone())),
-            former => former.as_ref().and_then(|former| former.target.clone()),
-        };
-        if let Some(former) = former {
-            // An apply that records nothing leaves the groups of the former one to be finished.
-            for (group, seconds) in &former.groups {
-                journal.groups.entry(group.clone()).or_insert(*seconds);
-            }
-            journal.former = Some(Box::new(Journal { former: None, ..former }));
-        }
-        Ok(journal)
+    fn step(&mut self, step: crate::event::Step) {
+        self.tell(Event::Step { site: self.site.clone(), step });
+    }
+
+    fn warn(&mut self, text: String) {
+        self.tell(Event::Warning { site: self.site.clone(), text });
     }
 }

@@ -99,11 +99,6 @@ impl SiteReport {
         report
     }
 
-    pub(super) fn ended(mut self, outcome: Outcome) -> Self {
-        self.outcome = outcome;
-        self
-    }
-
     /// The failure, if it is one.
     pub fn failure(&self) -> Option<CommandError> {
         failure_of(&self.site, &self.outcome)

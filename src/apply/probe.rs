@@ -8,14 +8,16 @@ mod http;
 mod words;
 
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
-use super::verify::{Watched, interrupted, trouble};
-use super::{ApplyError, Doors, ProgramTrouble};
+use super::watch::{Watched, trouble};
+use super::{ProgramTrouble, Teller};
 use crate::desired::DesiredGroup;
-use crate::event::{Event, Waited, WaitingFor};
-use crate::inventory::{Domain, Probe, without_passwords};
+use crate::event::{Event, ProcessChange, Waited, WaitingFor};
+use crate::inventory::{Probe, without_passwords};
+use crate::supervisord::display_name;
+use crate::system::files::Files;
 
 /// Between two tries.
 const RETRY: Duration = Duration::from_millis(250);
@@ -25,69 +27,111 @@ const TRIES: u32 = 3;
 /// What a thread may need beyond its time, e.g. for a name that does not resolve.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Between two looks at an interruption.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
-
-/// A probe that is being asked, and the groups it speaks for.
-struct Asked<'w> {
-    probe: &'w Probe,
-    question: Question,
-    groups: Vec<(&'w String, &'w DesiredGroup)>,
+/// The probes of a site's groups, each asked once, all at the same time: the processes of a group
+/// stand behind one address, and so do the groups of separate instances.
+#[derive(Debug)]
+pub(super) struct Probes {
+    asked: Vec<Asked>,
 }
 
-impl Doors<'_> {
-    /// Asks each distinct probe once, all at the same time: the processes of a group stand behind
-    /// one address, and so do the groups of separate instances.
-    pub(super) fn ask_probes(
-        &mut self,
-        site: &Domain,
+/// A probe that is being asked, and the groups it speaks for.
+#[derive(Debug)]
+struct Asked {
+    probe: Probe,
+    question: Question,
+    groups: Vec<Behind>,
+}
+
+/// A group whose health a probe decides.
+#[derive(Debug)]
+struct Behind {
+    group: String,
+    desired: DesiredGroup,
+    /// Its processes that are watched.
+    processes: Vec<String>,
+}
+
+impl Probes {
+    /// Begins to ask those of the groups that have not failed.
+    pub(super) fn begin(
         watched: &Watched,
-        troubles: &mut Vec<ProgramTrouble>,
-    ) -> Result<(), ApplyError> {
-        let mut all: Vec<Asked<'_>> = Vec::new();
-        for (group, (desired, _)) in watched {
+        troubles: &[ProgramTrouble],
+        teller: &mut Teller<'_>,
+    ) -> Self {
+        let mut all: Vec<Asked> = Vec::new();
+        for (group, (desired, processes)) in watched {
             let failed = troubles.iter().any(|trouble| trouble.group == *group);
             let Some(probe) = desired.health.probe.as_ref().filter(|_| !failed) else { continue };
-            match all.iter_mut().find(|asked| asked.probe == probe) {
-                Some(asked) => asked.groups.push((group, desired)),
-                None => {
-                    let groups = vec![(group, desired)];
-                    all.push(Asked { probe, question: ask(probe), groups });
-                }
+            let group = Behind {
+                group: group.clone(),
+                desired: desired.clone(),
+                processes: processes.clone(),
+            };
+            match all.iter_mut().find(|asked| asked.probe == *probe) {
+                Some(asked) => asked.groups.push(group),
+                None => all.push(Asked {
+                    probe: probe.clone(),
+                    question: ask(probe),
+                    groups: vec![group],
+                }),
             }
         }
         if !all.is_empty() {
             let processes = all.iter().flat_map(Asked::waited).collect();
-            let until = WaitingFor::Probe;
-            (self.events)(Event::Waiting { site: site.clone(), until, processes });
+            let (site, until) = (teller.site.clone(), WaitingFor::Probe);
+            teller.tell(Event::Waiting { site, until, processes });
         }
-        while let Some(asked) = all.last() {
-            if self.interrupt.is_raised() {
-                let groups = all.iter().flat_map(|asked| &asked.groups);
-                return Err(interrupted(site, groups.map(|(group, _)| (*group).clone())));
+        Self { asked: all }
+    }
+
+    /// Whether each is answered or out of time.
+    pub(super) fn is_done(&self) -> bool {
+        self.asked.is_empty()
+    }
+
+    /// The groups that wait for an answer, for the person who has interrupted it.
+    pub(super) fn unfinished(&self) -> Vec<String> {
+        let groups = self.asked.iter().flat_map(|asked| &asked.groups);
+        groups.map(|behind| behind.group.clone()).collect()
+    }
+
+    /// Takes the answers that have come, and returns the groups that did not pass.
+    pub(super) fn look(
+        &mut self,
+        files: &dyn Files,
+        teller: &mut Teller<'_>,
+    ) -> Vec<ProgramTrouble> {
+        let mut troubles = Vec::new();
+        self.asked.retain(|asked| {
+            let Some(answer) = asked.question.answer() else { return true };
+            for Behind { group, desired, processes } in &asked.groups {
+                match &answer {
+                    Ok(()) => {
+                        for name in processes {
+                            teller.process(display_name(group, name), ProcessChange::Healthy);
+                        }
+                    }
+                    Err(reason) => troubles.push(ProgramTrouble {
+                        process: group.clone(),
+                        ..trouble(files, group, group, desired, reason.clone())
+                    }),
+                }
             }
-            let Some(answer) = asked.question.answer(LOOK_EVERY) else { continue };
-            if let Err(reason) = answer {
-                troubles.extend(asked.groups.iter().map(|(group, desired)| ProgramTrouble {
-                    process: (*group).clone(),
-                    ..trouble(self.files, group, group, desired, reason.clone())
-                }));
-            }
-            all.pop();
-        }
-        Ok(())
+            false
+        });
+        troubles
     }
 }
 
-impl Asked<'_> {
+impl Asked {
     fn waited(&self) -> impl Iterator<Item = Waited> {
         let seconds_left = self.question.seconds_left();
-        let names = self.groups.iter().map(|(group, _)| (*group).clone());
-        names.map(move |name| Waited { name, seconds_left })
+        self.groups.iter().map(move |behind| Waited { name: behind.group.clone(), seconds_left })
     }
 }
 
 /// A question and where its answer comes.
+#[derive(Debug)]
 struct Question {
     answer: Receiver<Result<(), String>>,
     end: Instant,
@@ -111,15 +155,14 @@ fn ask(probe: &Probe) -> Question {
 }
 
 impl Question {
-    /// The answer, waiting for it for at most `wait`; `None` while there is none. The error is a
-    /// reason that follows the program's name.
+    /// The answer; `None` while there is none. The error is a reason that follows the program's name.
     #[expect(clippy::disallowed_methods, reason = "an edge: a probe has the machine's own time")]
-    fn answer(&self, wait: Duration) -> Option<Result<(), String>> {
-        match self.answer.recv_timeout(wait) {
+    fn answer(&self) -> Option<Result<(), String>> {
+        match self.answer.try_recv() {
             Ok(answer) => Some(answer.map_err(|reason| {
                 format!("runs, but did not pass its probe within {} s: {reason}", self.timeout)
             })),
-            Err(RecvTimeoutError::Timeout) if Instant::now() < self.end + GRACE => None,
+            Err(TryRecvError::Empty) if Instant::now() < self.end + GRACE => None,
             Err(_) => Some(Err(format!("runs, but its probe got no answer in {} s", self.timeout))),
         }
     }
@@ -185,10 +228,11 @@ mod tests {
     use crate::system::{Clock, SystemClock};
 
     fn answer(probe: &Probe) -> Result<(), String> {
-        let question = ask(probe);
+        let (question, clock) = (ask(probe), SystemClock::start());
         loop {
-            if let Some(answer) = question.answer(Duration::from_millis(50)) {
-                return answer;
+            match question.answer() {
+                Some(answer) => return answer,
+                None => clock.wait(Duration::from_millis(20)),
             }
         }
     }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::verify::Watched;
+use super::watch::Watched;
 use crate::plan::{GroupAction, GroupChange, SitePlan};
 use crate::supervisord::{Call, Reload, display_name};
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    AppliedSite, ControlRequest, Instance, PlannedSite, Reply, Request, RevisionSummary,
-    SiteHistory, SiteStatusReply, Target, logs, runner,
+    AppliedSite, ControlRequest, Engine, PlannedSite, Reply, Request, RevisionSummary, SiteHistory,
+    SiteStatusReply, Target, logs, runner,
 };
 use crate::apply::{ApplyError, Doors, FailedAt};
 use crate::desired::DaemonFacts;
@@ -63,7 +63,7 @@ impl LocalHost {
         &self,
         sites: &[&Site],
         events: &mut dyn FnMut(Event),
-        work: impl FnOnce(&mut Instance<'_>) -> T,
+        work: impl FnOnce(&mut Engine<'_>) -> T,
     ) -> Result<T, ApplyError> {
         let no_daemon = |error| ApplyError::new(FailedAt::Reread, error);
         let Some(first) = sites.first() else {
@@ -88,7 +88,7 @@ impl LocalHost {
             interrupt: &self.interrupt,
             events,
         };
-        Ok(work(&mut Instance {
+        Ok(work(&mut Engine {
             doors,
             facts: DaemonFacts { pidfile: config.pidfile.clone() },
             main_file: config.path.clone(),
@@ -103,7 +103,7 @@ impl LocalHost {
         &self,
         sites: impl IntoIterator<Item = &'s Site>,
         events: &mut dyn FnMut(Event),
-        work: impl Fn(&mut Instance<'_>, &[&Site]) -> Vec<T>,
+        work: impl Fn(&mut Engine<'_>, &[&Site]) -> Vec<T>,
         failed: impl Fn(Domain, ApplyError) -> T,
     ) -> Vec<T> {
         let mut done = Vec::new();
@@ -124,7 +124,7 @@ impl LocalHost {
             Control::Start => "start",
             Control::Stop => "stop",
         });
-        let control = |i: &mut Instance<'_>, sites: &[&Site]| i.control(sites, request, &origin);
+        let control = |i: &mut Engine<'_>, sites: &[&Site]| i.control(sites, request, &origin);
         let sites = request.sites.iter().map(|chosen| &chosen.site);
         Reply::Applied { sites: self.each_instance(sites, events, control, not_begun) }
     }
@@ -183,22 +183,20 @@ impl Target for LocalHost {
     ) -> Result<Reply, CommandError> {
         match request {
             Request::Plan { sites, goal, options } => {
-                let plan = |i: &mut Instance<'_>, sites: &[&Site]| i.plan(sites, goal, &options);
+                let plan = |i: &mut Engine<'_>, sites: &[&Site]| i.plan(sites, goal, &options);
                 let failed = |site, error: ApplyError| PlannedSite { site, plan: Err(error.error) };
                 Ok(Reply::Plans { sites: self.each_instance(&sites, events, plan, failed) })
             }
             Request::Apply(request) => {
                 let origin = self.origin(&request.purpose);
-                let apply =
-                    |i: &mut Instance<'_>, sites: &[&Site]| i.apply(sites, &request, &origin);
+                let apply = |i: &mut Engine<'_>, sites: &[&Site]| i.apply(sites, &request, &origin);
                 let sites = self.each_instance(&request.sites, events, apply, not_begun);
                 Ok(Reply::Applied { sites })
             }
             Request::Control(request) => Ok(self.control(&request, events)),
             Request::Status { sites: chosen, watch } => {
                 let watch = Duration::from_secs(u64::from(watch));
-                let status =
-                    |i: &mut Instance<'_>, sites: &[&Site]| i.status(sites, &chosen, watch);
+                let status = |i: &mut Engine<'_>, sites: &[&Site]| i.status(sites, &chosen, watch);
                 let failed =
                     |site, error: ApplyError| SiteStatusReply { site, status: Err(error.error) };
                 let sites = chosen.iter().map(|chosen| &chosen.site);

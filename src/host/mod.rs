@@ -5,10 +5,12 @@
 
 mod answered;
 mod control;
-mod instance;
+mod engine;
 mod local;
+mod locks;
 mod logs;
 mod narrow;
+mod reading;
 mod runner;
 mod status;
 
@@ -26,7 +28,7 @@ use crate::setup::Report as SetupReport;
 use crate::state::Origin;
 use crate::status::SiteStatus;
 
-pub use instance::Instance;
+pub use engine::Engine;
 pub use local::LocalHost;
 
 /// What can be asked of a host. It travels, so its shape belongs to the wire's version.

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{ChosenSite, Goal, Instance, SiteStatusReply};
-use crate::actual::{ActualDaemon, observe};
+use super::{ChosenSite, Engine, Goal, SiteStatusReply};
+use crate::actual::{ActualDaemon, daemon, observe};
 use crate::apply::release::{self, Former};
 use crate::desired::DesiredSite;
 use crate::error::CommandError;
@@ -17,7 +17,7 @@ use crate::status::{Looks, Readings, SiteStatus, assemble};
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-impl Instance<'_> {
+impl Engine<'_> {
     /// The status of each site. Processes that may be flapping are watched for up to `watch`.
     pub fn status(
         &mut self,
@@ -62,9 +62,9 @@ impl Instance<'_> {
             (self.doors.events)(Event::Alive);
             self.doors.clock.wait(LOOK_EVERY);
             let processes = self.doors.supervisord.get_all_process_info();
-            let processes = processes.map_err(observe::daemon_error)?;
+            let processes = processes.map_err(daemon::daemon_error)?;
             daemon.groups.clear();
-            for process in processes.map_err(observe::fault_error)? {
+            for process in processes.map_err(daemon::fault_error)? {
                 daemon.groups.entry(process.group.clone()).or_default().push(process);
             }
             add(&daemon, &mut looks);

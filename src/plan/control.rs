@@ -185,6 +185,9 @@ mod tests {
             included: Vec::new(),
             include_patterns: Vec::new(),
             put_back_first: BTreeSet::new(),
+            has_journals: false,
+            pid: None,
+            contents: BTreeMap::new(),
         };
         let one = BTreeSet::from([ProgramName::parse("one").unwrap()]);
         let desired = desired(Autorestart::Unexpected);

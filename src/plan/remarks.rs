@@ -82,18 +82,9 @@ fn of_files(daemon: &ActualDaemon, actual: &ActualSite, plan: &SitePlan) -> Vec<
 fn broken_config(daemon: &ActualDaemon, plan: &SitePlan) -> Option<Refusal> {
     let fault = daemon.reread.as_ref().err()?;
     // supervisord names the file, or the section, or (an unknown user) neither.
-    let named = daemon.included.iter().find(|path| {
-        let path = path.to_string_lossy();
-        ["'", "\""].iter().any(|q| fault.text.contains(&format!("{q}{path}{q}")))
-            || fault.text.contains(&format!("file: {path}"))
-    });
+    let named = daemon.included.iter().find(|path| fault.names_file(path));
     let by_section = || {
-        let program = daemon.defined.iter().find(|program| {
-            ["program", "group", "eventlistener", "fcgi-program"].iter().any(|kind| {
-                fault.text.contains(&format!("'{kind}:{}'", program.group))
-                    || fault.text.contains(&format!("[{kind}:{}]", program.group))
-            })
-        });
+        let program = daemon.defined.iter().find(|p| fault.names_section(&p.group));
         program.map(|program| &program.file)
     };
     let file = named.or_else(by_section);

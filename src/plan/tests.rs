@@ -62,6 +62,9 @@ impl Model {
             included: Vec::new(),
             include_patterns: vec!["/etc/supervisor/conf.d/*.conf".to_owned()],
             put_back_first: BTreeSet::new(),
+            has_journals: false,
+            pid: None,
+            contents: BTreeMap::new(),
         };
         Self { site, daemon, actual: ActualSite::default(), options: PlanOptions::default() }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::apt::{self, AptFault};
 use super::command::{Ended, run};
 use super::{Package, Unit};
-use crate::actual::observe::{daemon_error, fault_error};
+use crate::actual::daemon::{daemon_error, fault_error};
 use crate::error::CommandError;
 use crate::inventory::UserName;
 use crate::supervisord::{

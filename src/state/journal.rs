@@ -255,8 +255,8 @@ impl StateDir {
         replace(files, &path, &private(journal)?).map_err(|source| cannot("write", &path, &source))
     }
 
-    /// Moves the journal on to another phase, on the disk too: after a power cut supervisord starts
-    /// what the files say, so which of them were accepted must still be known.
+    /// Moves the journal on to another phase. The caller syncs before it relies on that: after a power
+    /// cut supervisord starts what the files say, so which of them were accepted must still be known.
     pub fn advance(
         &self,
         files: &dyn Files,
@@ -265,10 +265,12 @@ impl StateDir {
         to: JournalPhase,
     ) -> Result<(), CommandError> {
         let (from, to) = (self.journal_path(site, from), self.journal_path(site, to));
-        files
-            .rename(&from, &to)
-            .and_then(|()| files.sync(&[&self.site_folder(site)]))
-            .map_err(|source| cannot("write", &to, &source))
+        files.rename(&from, &to).map_err(|source| cannot("write", &to, &source))
+    }
+
+    /// Brings all journals to the disk.
+    pub fn sync(&self, files: &dyn Files) -> Result<(), CommandError> {
+        files.sync(&[&self.root]).map_err(|source| cannot("write", &self.root, &source))
     }
 
     /// Removes the journal: the apply is done.

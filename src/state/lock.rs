@@ -13,14 +13,15 @@ use rustix::fs::{CWD, Mode, OFlags};
 
 use super::{Origin, StateDir};
 use crate::error::{CommandError, ErrorKind};
+use crate::inventory::Domain;
 use crate::system::clock::Clock;
 use crate::system::closed;
 
 /// A plan that looks whether somebody holds the lock has it for a moment itself.
-const SHORTEST_PATIENCE: Duration = Duration::from_millis(200);
+pub const SHORTEST_PATIENCE: Duration = Duration::from_millis(200);
 
 /// Nobody means to wait longer than a week; beyond that, adding to the clock would overflow.
-const LONGEST_PATIENCE: Duration = Duration::from_secs(7 * 24 * 3600);
+pub const LONGEST_PATIENCE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Holds the lock until it is dropped.
 #[derive(Debug)]
@@ -75,7 +76,8 @@ impl From<LockError> for CommandError {
 }
 
 impl StateDir {
-    /// Takes the lock, trying for at most `patience`; `on_wait` is told once who is waited for.
+    /// Takes the lock of the supervisord, which is held while its files are read, changed and read
+    /// by it, trying for at most `patience`; `on_wait` is told once who is waited for.
     pub fn lock(
         &self,
         origin: &Origin,
@@ -83,10 +85,37 @@ impl StateDir {
         clock: &dyn Clock,
         on_wait: &mut dyn FnMut(Option<&Origin>),
     ) -> Result<Lock, LockError> {
-        let path = self.root.join("lock");
+        let patience = patience.clamp(SHORTEST_PATIENCE, LONGEST_PATIENCE);
+        self.take(self.root.join("lock"), origin, patience, clock, on_wait)
+    }
+
+    /// Takes the lock of a site, which is held for the whole of its apply, without waiting for it.
+    pub fn lock_site(
+        &self,
+        site: &Domain,
+        origin: &Origin,
+        clock: &dyn Clock,
+    ) -> Result<Lock, LockError> {
+        let path = self.site_lock(site);
+        self.take(path, origin, Duration::ZERO, clock, &mut |_| {})
+    }
+
+    /// Not in the site's own folder: that is there only once it has a record.
+    fn site_lock(&self, site: &Domain) -> PathBuf {
+        self.root.join("locks").join(site.as_str())
+    }
+
+    fn take(
+        &self,
+        path: PathBuf,
+        origin: &Origin,
+        patience: Duration,
+        clock: &dyn Clock,
+        on_wait: &mut dyn FnMut(Option<&Origin>),
+    ) -> Result<Lock, LockError> {
         let io = |source| LockError::Io { path: path.clone(), source };
         let mut file = self.open_lock(&path)?;
-        let deadline = clock.now() + patience.clamp(SHORTEST_PATIENCE, LONGEST_PATIENCE);
+        let deadline = clock.now() + patience;
         let mut told = false;
         loop {
             match file.try_lock() {
@@ -115,12 +144,17 @@ impl StateDir {
             true => LockError::Io { path: path.to_owned(), source: error },
             false => LockError::Unsafe(self.refused(&self.root, &error)),
         };
-        let folder = closed::make(&self.root, 0o700).map_err(failed)?;
+        // The outermost first: it closes all that is below.
+        let mut folder = closed::make(&self.root, 0o700).map_err(failed)?;
+        if let Some(below) = path.parent().filter(|parent| *parent != self.root) {
+            folder = closed::make(below, 0o700).map_err(failed)?;
+        }
         self.check().map_err(LockError::Unsafe)?;
+        let name = path.file_name().unwrap_or_default();
         let flags =
             OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let mode = Mode::RUSR | Mode::WUSR;
-        let file = rustix::fs::openat(&folder, "lock", flags, mode);
+        let file = rustix::fs::openat(&folder, name, flags, mode);
         let file = File::from(file.map_err(|error| failed(error.into()))?);
         let now = file.metadata().map_err(failed)?;
         match closed::written_by_others(now.uid(), now.mode()) {
@@ -129,11 +163,11 @@ impl StateDir {
         }
     }
 
-    /// Who holds the lock at this moment, in words; `None` if nobody does, as far as we may see. For
-    /// telling an apply that is under way from one that was killed.
-    pub fn held_by(&self) -> Option<String> {
+    /// Who holds a site's lock at this moment, in words; `None` if nobody does, as far as we may see.
+    /// For telling an apply that is under way from one that was killed.
+    pub fn site_held_by(&self, site: &Domain) -> Option<String> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(CWD, self.root.join("lock"), flags, Mode::empty()).ok()?;
+        let file = rustix::fs::openat(CWD, self.site_lock(site), flags, Mode::empty()).ok()?;
         let mut file = File::from(file);
         match file.try_lock_shared() {
             Err(std::fs::TryLockError::WouldBlock) => {
@@ -183,10 +217,24 @@ mod tests {
         let Err(LockError::Held { holder, .. }) = second else { panic!("locked twice") };
         assert_eq!(holder.as_ref(), Some(&origin));
         assert_eq!(waited_for, [Some(origin.clone())], "told once");
-        assert_eq!(state.held_by(), Some(origin.to_string()));
         drop(first);
-        assert_eq!(state.held_by(), None);
         assert!(state.lock(&origin, Duration::ZERO, &clock, &mut |_| {}).is_ok());
+    }
+
+    #[test]
+    fn the_lock_of_a_site_is_its_own_and_tells_who_has_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateDir::new(&Paths::default(), folder.path());
+        let clock = SystemClock::start();
+        let origin =
+            Origin { user: "x".into(), pid: 1, purpose: "apply".into(), at: clock.timestamp() };
+        let (one, other) = (Domain::parse("a.com").unwrap(), Domain::parse("b.com").unwrap());
+        let first = state.lock_site(&one, &origin, &clock).unwrap();
+        assert!(matches!(state.lock_site(&one, &origin, &clock), Err(LockError::Held { .. })));
+        assert!(state.lock_site(&other, &origin, &clock).is_ok());
+        assert_eq!(state.site_held_by(&one), Some(origin.to_string()));
+        drop(first);
+        assert_eq!(state.site_held_by(&one), None);
     }
 
     #[test]

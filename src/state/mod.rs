@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! {state_dir}/etc-supervisor-conf.d/lock
+//! {state_dir}/etc-supervisor-conf.d/locks/{domain}
 //! {state_dir}/etc-supervisor-conf.d/sites/{domain}/journal.{phase}.json
 //! {state_dir}/etc-supervisor-conf.d/sites/{domain}/revisions/00000001.json
 //! ```
@@ -153,7 +154,8 @@ impl StateDir {
         self.root.join("sites").join(site.as_str())
     }
 
-    fn revisions_folder(&self, site: &Domain) -> PathBuf {
+    /// Where a site's revisions are.
+    pub fn revisions_folder(&self, site: &Domain) -> PathBuf {
         self.site_folder(site).join("revisions")
     }
 }

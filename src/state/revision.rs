@@ -3,7 +3,7 @@
 //! They answer two questions: which files are the site's own, and what `rollback` goes back to.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -141,8 +141,9 @@ impl StateDir {
     }
 
     /// Writes the next revision, removes those beyond [`KEPT`] and returns its number. `groups` are
-    /// the names of groups that the site may have had and that no revision knows of.
-    pub fn commit(
+    /// the names of groups that the site may have had and that no revision knows of. The caller syncs
+    /// [`revisions_folder`](Self::revisions_folder) before it relies on it.
+    pub fn write_revision(
         &self,
         files: &dyn Files,
         desired: &DesiredSite,
@@ -161,9 +162,7 @@ impl StateDir {
         }
         revision.former_groups.retain(|group| !desired.groups.contains_key(group));
         let content = private(&revision)?;
-        replace(files, &path, &content)
-            .and_then(|()| files.sync(&[path.parent().unwrap_or(Path::new("/"))]))
-            .map_err(|source| cannot("write", &path, &source))?;
+        replace(files, &path, &content).map_err(|source| cannot("write", &path, &source))?;
         for old in numbers.iter().take((numbers.len() + 1).saturating_sub(KEPT)) {
             // One that stays is no harm, and the next commit tries again.
             let _ = files.remove(&self.revision_path(site, *old));

@@ -91,6 +91,9 @@ impl HostModel {
             included: Vec::new(),
             include_patterns: vec!["/etc/supervisor/conf.d/*.conf".into()],
             put_back_first: BTreeSet::new(),
+            has_journals: false,
+            pid: None,
+            contents: BTreeMap::new(),
         };
         Self { desired, daemon, actual, looks: Looks::default(), former: BTreeMap::new() }
     }

@@ -1,5 +1,7 @@
 //! The faults supervisord answers, by name.
 
+use std::path::Path;
+
 /// A fault that supervisord itself answered: `faultCode` and `faultString`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
@@ -14,6 +16,22 @@ impl Fault {
     /// A fault worded as supervisord words it: `NAME: detail`.
     pub fn new(code: FaultCode, detail: &str) -> Self {
         Self { code, text: format!("{}: {detail}", code.name()) }
+    }
+
+    /// Whether the words of a CANT_REREAD name this file. supervisord quotes it, or puts `file: `
+    /// before it.
+    pub fn names_file(&self, path: &Path) -> bool {
+        let path = path.to_string_lossy();
+        ["'", "\""].iter().any(|quote| self.text.contains(&format!("{quote}{path}{quote}")))
+            || self.text.contains(&format!("file: {path}"))
+    }
+
+    /// Whether the words of a CANT_REREAD name a section that makes this group.
+    pub fn names_section(&self, group: &str) -> bool {
+        ["program", "group", "eventlistener", "fcgi-program"].iter().any(|kind| {
+            self.text.contains(&format!("'{kind}:{group}'"))
+                || self.text.contains(&format!("[{kind}:{group}]"))
+        })
     }
 }
 

@@ -17,7 +17,7 @@ use rustix::process::{Signal, getpid, kill_process};
 use supervisor_sync::apply::{ApplyOptions, Doors};
 use supervisor_sync::desired::DaemonFacts;
 use supervisor_sync::event::{Event, Step};
-use supervisor_sync::host::{ApplyRequest, Goal, Instance};
+use supervisor_sync::host::{ApplyRequest, Engine, Goal};
 use supervisor_sync::inventory::{self, Site};
 use supervisor_sync::plan::PlanOptions;
 use supervisor_sync::state::StateDir;
@@ -107,7 +107,7 @@ fn apply(site: &Site, files: &dyn Files, daemon: &mut dyn Supervisord, on: &mut 
         interrupt: &Interrupt::default(),
         events: on,
     };
-    let mut instance = Instance {
+    let mut instance = Engine {
         doors,
         facts: DaemonFacts { pidfile: config.pidfile.clone() },
         main_file: config.path.clone(),

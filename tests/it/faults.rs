@@ -295,7 +295,7 @@ fn supervisords_own_words_come_with_a_reread_that_it_refuses() {
     let is_second = std::cell::Cell::new(0);
     bridge.fault = Box::new(move |_, call| {
         is_second.set(is_second.get() + usize::from(*call == Call::ReloadConfig));
-        (*call == Call::ReloadConfig && is_second.get() == 3)
+        (*call == Call::ReloadConfig && is_second.get() == 2)
             .then(|| Fault::new(FaultCode::CantReread, words))
     });
     let outcome = scenario.run(&FaultyFiles::sound(), &mut bridge);

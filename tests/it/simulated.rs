@@ -17,7 +17,7 @@ use rustix::io::Errno;
 use supervisor_sync::apply::{ApplyOptions, Doors};
 use supervisor_sync::desired::DaemonFacts;
 use supervisor_sync::event::Event;
-use supervisor_sync::host::{AppliedSite, ApplyRequest, Goal, Instance};
+use supervisor_sync::host::{AppliedSite, ApplyRequest, Engine, Goal};
 use supervisor_sync::inventory::{
     AbsolutePath, Autorestart, CommandLine, Domain, Format, Paths, Program, ProgramName, Run, Site,
     SupervisordAddress, UserName,
@@ -135,7 +135,7 @@ impl Host {
         files: &dyn Files,
         supervisord: &mut dyn Supervisord,
         events: &mut dyn FnMut(Event),
-        work: impl FnOnce(&mut Instance<'_>) -> T,
+        work: impl FnOnce(&mut Engine<'_>) -> T,
     ) -> T {
         let (clock, state) = (HandClock(Rc::clone(&self.daemon)), self.state());
         let doors = Doors {
@@ -146,7 +146,7 @@ impl Host {
             interrupt: &self.interrupt,
             events,
         };
-        work(&mut Instance {
+        work(&mut Engine {
             doors,
             facts: DaemonFacts::default(),
             main_file: self.at("supervisord.conf"),

@@ -104,23 +104,39 @@ fn a_signal_while_programs_drain_is_an_error_and_the_next_run_completes_it() {
 }
 
 #[test]
-fn a_second_sync_waits_for_the_first_and_says_so() {
+fn a_second_sync_of_a_site_waits_for_the_first_and_says_so() {
     let Some(host) = host_of_drainers() else { return };
     let first = host.playbook("sync", "a.com", &drainers(r#""stopwaitsecs":60"#)).spawn();
     wait_all_stopping(&host);
-    host.deploy("b.com").worker("w");
-    let second = host.playbook("sync", "b.com", &programs(&["w"])).spawn();
+    let again = drainers(r#""stopwaitsecs":61"#);
+    let second = host.playbook("sync", "a.com", &again).spawn();
     wait_says(&second, "→ Waiting for `playbook sync` of user ");
-    let impatient = host
-        .playbook("sync", "b.com", &programs(&["w"]))
-        .env("SUPERVISOR_SYNC_LOCK_WAIT", "0")
-        .run()
-        .ended(1);
+    let impatient =
+        host.playbook("sync", "a.com", &again).env("SUPERVISOR_SYNC_LOCK_WAIT", "0").run().ended(1);
     assert!(impatient.first_line().contains("`playbook sync`"), "{}", impatient.stderr);
     host.open_gate();
     first.wait().ended(0);
     second.wait().ended(0);
+}
+
+#[test]
+fn a_site_that_drains_keeps_no_other_site_waiting() {
+    let Some(host) = host_of_drainers() else { return };
+    let first = host.playbook("sync", "a.com", &drainers(r#""stopwaitsecs":60"#)).spawn();
+    wait_all_stopping(&host);
+    host.deploy("b.com").worker("w");
+    let no_patience = ("SUPERVISOR_SYNC_LOCK_WAIT", "0");
+    let sync = |array: &str| {
+        let (name, value) = no_patience;
+        host.playbook("sync", "b.com", array).env(name, value).run().ended(0)
+    };
+    sync(&programs(&["w"]));
     host.wait_running(&["b.com-w:b.com-w"]);
+    sync("[]");
+    wait_all_stopping(&host);
+    host.open_gate();
+    first.wait().ended(0);
+    host.sync("a.com", &drainers(r#""stopwaitsecs":60"#)).ended(0);
 }
 
 #[test]

@@ -7,18 +7,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use super::failure::{self, Unanswered};
-use super::{ApplyError, Doors, FailedAt, ProgramTrouble, release};
+use super::{Look, ProgramTrouble, Teller, release};
 use crate::desired::DesiredGroup;
-use crate::error::CommandError;
-use crate::event::{Event, ProcessChange, Step, Waited, WaitingFor};
-use crate::inventory::{Autorestart, Domain};
+use crate::event::{Event, ProcessChange, Waited, WaitingFor};
+use crate::inventory::Autorestart;
 use crate::plan::harmless;
 use crate::supervisord::{ProcessInfo, ProcessState, display_name};
 use crate::system::files::Files;
 
-/// Between two looks.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Beyond what supervisord's retries may take: it looks once a second.
 const MARGIN: Duration = Duration::from_secs(5);
 /// The shortest window, seconds.
@@ -30,10 +26,19 @@ const LOG_BYTES: u64 = 8 * 1024;
 /// The processes to watch, by group, with how the group should behave.
 pub(super) type Watched = BTreeMap<String, (DesiredGroup, Vec<String>)>;
 
-struct Watch<'w> {
-    group: &'w str,
-    process: &'w str,
-    desired: &'w DesiredGroup,
+/// Processes of a site that are watched until each is healthy or has failed.
+#[derive(Debug)]
+pub(super) struct Watch {
+    processes: Vec<WatchedProcess>,
+    /// How many there were when that was last told.
+    told: usize,
+}
+
+#[derive(Debug)]
+struct WatchedProcess {
+    group: String,
+    name: String,
+    desired: DesiredGroup,
     deadline: Duration,
     /// The pid that was seen RUNNING, and since when.
     up: Option<(i64, Duration)>,
@@ -57,107 +62,80 @@ impl Verdict {
     }
 }
 
-impl Doors<'_> {
-    /// Watches until each process is healthy or has failed, asks the probes of those groups that
-    /// are healthy, and returns what has failed.
-    pub(super) fn verify(
-        &mut self,
-        site: &Domain,
-        watched: &Watched,
-    ) -> Result<Vec<ProgramTrouble>, ApplyError> {
-        let mut troubles = Vec::new();
-        if watched.is_empty() {
-            return Ok(troubles);
-        }
-        self.step(site, Step::Verify { groups: watched.len() });
-        self.watch(site, watched, &mut troubles)?;
-        self.ask_probes(site, watched, &mut troubles)?;
-        Ok(troubles)
+impl Watch {
+    pub(super) fn begin(watched: &Watched, now: Duration) -> Self {
+        let processes = watched.iter().flat_map(|(group, (desired, names))| {
+            names.iter().map(move |name| WatchedProcess::new(group, name, desired, now))
+        });
+        Self { processes: processes.collect(), told: usize::MAX }
     }
 
-    fn watch(
-        &mut self,
-        site: &Domain,
-        watched: &Watched,
-        troubles: &mut Vec<ProgramTrouble>,
-    ) -> Result<(), ApplyError> {
-        let now = self.clock.now();
-        let mut watches: Vec<Watch<'_>> = watched
-            .iter()
-            .flat_map(|(group, (desired, names))| {
-                names.iter().map(move |name| Watch::new(group, name, desired, now))
-            })
-            .collect();
-        let mut shown = usize::MAX;
-        while !watches.is_empty() {
-            if self.interrupt.is_raised() {
-                return Err(interrupted(site, watches.iter().map(Watch::name)));
-            }
-            let groups = self.processes().map_err(|error| lost(site, &error))?;
-            let now = self.clock.now();
-            watches.retain_mut(|watch| {
-                let process = find(&groups, watch.group, watch.process);
-                match watch.verdict(process, now).with_release(watch.desired, process) {
-                    Verdict::Pending => return true,
-                    Verdict::Healthy => (self.events)(Event::Process {
-                        site: site.clone(),
-                        name: watch.name(),
-                        change: ProcessChange::Healthy,
-                    }),
-                    Verdict::Failed(reason) => {
-                        let Watch { group, process, desired, .. } = watch;
-                        troubles.push(trouble(self.files, group, process, desired, reason));
-                    }
-                }
-                false
-            });
-            if watches.len() != shown && !watches.is_empty() {
-                shown = watches.len();
-                self.tell_watched(site, &watches, now);
-            }
-            if !watches.is_empty() {
-                self.clock.wait(LOOK_EVERY);
-            }
-        }
-        Ok(())
+    /// Whether each has its verdict.
+    pub(super) fn is_done(&self) -> bool {
+        self.processes.is_empty()
     }
 
-    /// One look: which of these have failed already.
-    pub(super) fn look(&mut self, watched: &Watched) -> Vec<ProgramTrouble> {
-        if watched.is_empty() {
-            return Vec::new();
-        }
-        // A daemon that does not answer has just been told everything it needed; a look is no more
-        // than a courtesy.
-        let Ok(groups) = self.processes() else { return Vec::new() };
+    /// What is still watched, for the person who has interrupted it.
+    pub(super) fn unfinished(&self) -> Vec<String> {
+        self.processes.iter().map(WatchedProcess::shown).collect()
+    }
+
+    /// Judges each by what supervisord says, and returns what has failed.
+    pub(super) fn look(
+        &mut self,
+        look: &Look,
+        files: &dyn Files,
+        teller: &mut Teller<'_>,
+    ) -> Vec<ProgramTrouble> {
         let mut troubles = Vec::new();
-        for (group, (desired, names)) in watched {
-            for name in names {
-                let Some(process) = find(&groups, group, name) else { continue };
-                if matches!(process.state, ProcessState::Backoff | ProcessState::Fatal) {
-                    let reason = process.condition();
-                    troubles.push(trouble(self.files, group, name, desired, reason));
+        self.processes.retain_mut(|watched| {
+            let process = look.process(&watched.group, &watched.name);
+            match watched.verdict(process, look.now).with_release(&watched.desired, process) {
+                Verdict::Pending => return true,
+                // Where there is a probe, it has the last word.
+                Verdict::Healthy if watched.desired.health.probe.is_some() => {}
+                Verdict::Healthy => teller.process(watched.shown(), ProcessChange::Healthy),
+                Verdict::Failed(reason) => {
+                    let WatchedProcess { group, name, desired, .. } = watched;
+                    troubles.push(trouble(files, group, name, desired, reason));
                 }
             }
+            false
+        });
+        if self.processes.len() != self.told && !self.processes.is_empty() {
+            self.told = self.processes.len();
+            let waited = |process: &WatchedProcess| Waited {
+                name: process.shown(),
+                seconds_left: process.deadline.saturating_sub(look.now).as_secs(),
+            };
+            let processes = self.processes.iter().map(waited).collect();
+            let (site, until) = (teller.site.clone(), WaitingFor::Health);
+            teller.tell(Event::Waiting { site, until, processes });
         }
         troubles
     }
-
-    fn tell_watched(&mut self, site: &Domain, watches: &[Watch<'_>], now: Duration) {
-        let waited = |watch: &Watch<'_>| Waited {
-            name: watch.name(),
-            seconds_left: watch.deadline.saturating_sub(now).as_secs(),
-        };
-        (self.events)(Event::Waiting {
-            site: site.clone(),
-            until: WaitingFor::Health,
-            processes: watches.iter().map(waited).collect(),
-        });
-    }
 }
 
-impl<'w> Watch<'w> {
-    fn new(group: &'w str, process: &'w str, desired: &'w DesiredGroup, now: Duration) -> Self {
+/// One look without a watch: which of these have failed already.
+pub(super) fn failed_already(
+    watched: &Watched,
+    look: &Look,
+    files: &dyn Files,
+) -> Vec<ProgramTrouble> {
+    let mut troubles = Vec::new();
+    for (group, (desired, names)) in watched {
+        for name in names {
+            let Some(process) = look.process(group, name) else { continue };
+            if matches!(process.state, ProcessState::Backoff | ProcessState::Fatal) {
+                troubles.push(trouble(files, group, name, desired, process.condition()));
+            }
+        }
+    }
+    troubles
+}
+
+impl WatchedProcess {
+    fn new(group: &str, name: &str, desired: &DesiredGroup, now: Duration) -> Self {
         // supervisord tries startretries + 1 times, waiting 1, 2, 3... seconds in between.
         let (startsecs, retries) = (u64::from(desired.startsecs), u64::from(desired.startretries));
         let tries = startsecs
@@ -166,11 +144,18 @@ impl<'w> Watch<'w> {
         // A hundred retries are an hour and a half: nobody waits for that to hear that it failed.
         let tries = Duration::from_secs(tries.min(300 + startsecs));
         let deadline = now + tries + window(desired) + MARGIN;
-        Self { group, process, desired, deadline, up: None, exits: 0 }
+        Self {
+            group: group.to_owned(),
+            name: name.to_owned(),
+            desired: desired.clone(),
+            deadline,
+            up: None,
+            exits: 0,
+        }
     }
 
-    fn name(&self) -> String {
-        display_name(self.group, self.process)
+    fn shown(&self) -> String {
+        display_name(&self.group, &self.name)
     }
 
     fn verdict(&mut self, process: Option<&ProcessInfo>, now: Duration) -> Verdict {
@@ -199,7 +184,7 @@ impl<'w> Watch<'w> {
     fn running(&mut self, pid: i64, now: Duration) -> Verdict {
         match self.up {
             Some((seen, since)) if seen == pid => {
-                if now.saturating_sub(since) >= window(self.desired) {
+                if now.saturating_sub(since) >= window(&self.desired) {
                     Verdict::Healthy
                 } else {
                     Verdict::Pending
@@ -230,14 +215,6 @@ fn window(desired: &DesiredGroup) -> Duration {
     Duration::from_secs(u64::from(seconds))
 }
 
-pub(super) fn find<'p>(
-    groups: &'p BTreeMap<String, Vec<ProcessInfo>>,
-    group: &str,
-    name: &str,
-) -> Option<&'p ProcessInfo> {
-    groups.get(group)?.iter().find(|process| process.name == name)
-}
-
 pub(super) fn trouble(
     files: &dyn Files,
     group: &str,
@@ -260,17 +237,4 @@ fn last_lines(files: &dyn Files, path: &Path) -> Vec<String> {
     let lines: Vec<&str> = text.lines().collect();
     let first = lines.len().saturating_sub(LOG_LINES);
     lines[first..].iter().map(|line| harmless(line)).collect()
-}
-
-fn lost(site: &Domain, error: &Unanswered) -> ApplyError {
-    let what = "lost supervisord while watching programs";
-    failure::lost(site, FailedAt::Verify, what, error)
-}
-
-pub(super) fn interrupted(site: &Domain, names: impl Iterator<Item = String>) -> ApplyError {
-    let names: Vec<String> = names.collect();
-    let message = format!("site {site}: interrupted while {} were watched", names.join(", "));
-    let error = CommandError::new(crate::error::ErrorKind::Interrupted, message)
-        .hint(format!("the next apply finishes it: supervisor-sync apply --site {site}"));
-    ApplyError::new(FailedAt::Interrupted, error)
 }

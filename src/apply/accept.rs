@@ -1,0 +1,225 @@
+//! The one reread: supervisord reads the new files of all sites, or says what is wrong with one.
+//!
+//! supervisord refuses its whole configuration for one bad file, and stops at the first it meets. The
+//! site whose file that is gets its former bytes back and the others go on. Where its words name no
+//! site, the sites are tried in halves, so that one bad site among S costs about 2 log S rereads.
+//!
+//! The road not taken is to try one site after the other: a reread costs supervisord time for every
+//! file there is, so S of them are quadratic.
+
+use super::failure::{Unanswered, fault_after_restore, reread_failed};
+use super::transaction::Transaction;
+use super::{ApplyError, Baseline, FailedAt, files};
+use crate::desired::FileKind;
+use crate::event::Step;
+use crate::plan::{GroupAction, SitePlan};
+use crate::state::JournalPhase;
+use crate::supervisord::{Answer, Call, Fault, Reload};
+
+/// A site that is not accepted, and why. Its former files are back.
+type Rejected = (usize, ApplyError);
+
+impl Transaction<'_, '_> {
+    /// Has supervisord read the new files. A site it does not accept ends here, with its former files;
+    /// the journals of the others say from then on that their processes are being changed.
+    ///
+    /// Without a changed file nothing is read: what supervisord said at the beginning still holds.
+    pub(super) fn accept(&mut self, baseline: Baseline) -> Reload {
+        let changed = self.with_changed_files();
+        let reread = if changed.is_empty() {
+            baseline.map_err(Unanswered::Fault)
+        } else {
+            self.reread_without_bad_sites(changed)
+        };
+        let reload = match reread {
+            Ok(reload) => reload,
+            Err(error) => {
+                self.go_on_without_reread(&error);
+                Reload::default()
+            }
+        };
+        self.advance_journals();
+        reload
+    }
+
+    /// Has supervisord read its files anew; no process is touched by it. Told for the first site that
+    /// is concerned.
+    pub(super) fn reread(&mut self, index: usize) -> Result<Reload, Unanswered> {
+        self.sites[index].teller(self.doors.events).step(Step::Reread);
+        self.doors.reread()
+    }
+
+    /// Ends sites whose files are being changed: their former files come back. Unless supervisord has
+    /// already read the new ones, that is all.
+    pub(super) fn put_files_back(&mut self, failed: Vec<Rejected>) {
+        let failed = self.restore(failed);
+        self.end_undone(failed, None);
+    }
+
+    fn with_changed_files(&self) -> Vec<usize> {
+        let has_files =
+            |i: &usize| self.sites[*i].journal.as_ref().is_some_and(|j| !j.files.is_empty());
+        self.in_files().into_iter().filter(has_files).collect()
+    }
+
+    /// Rereads until what is left is accepted. The error is of the last reread.
+    fn reread_without_bad_sites(&mut self, mut suspects: Vec<usize>) -> Result<Reload, Unanswered> {
+        let mut rejected = Vec::new();
+        let mut answer = self.reread(suspects[0]);
+        while let Err(error) = &answer {
+            let cause = reread_failed(error);
+            let named = |index: &usize| error.refusal().is_some_and(|f| self.is_named(*index, f));
+            if let Some(at) = suspects.iter().position(named) {
+                let index = suspects.remove(at);
+                rejected.extend(self.restore(vec![(index, cause)]));
+                answer = self.reread(index);
+                continue;
+            }
+            let Some(first) = suspects.first().copied() else { break };
+            let was_refused = error.refusal().is_some();
+            let rest = std::mem::take(&mut suspects);
+            let all = self.restore(rest.iter().map(|i| (*i, cause.clone())).collect());
+            answer = self.reread(first);
+            if was_refused && answer.is_ok() {
+                rejected.extend(self.bring_in(&rest, &cause));
+                // The last one tried may have been a bad one.
+                answer = self.doors.reread();
+            } else {
+                // Not theirs, or nobody answers.
+                rejected.extend(all);
+            }
+        }
+        self.end_undone(rejected, answer.as_ref().err());
+        answer
+    }
+
+    /// Brings the new files of these sites in again, as far as supervisord accepts them. All of them
+    /// have their former files, and all of them together were refused with `cause`.
+    fn bring_in(&mut self, sites: &[usize], cause: &ApplyError) -> Vec<Rejected> {
+        if let [index] = sites {
+            return vec![(*index, cause.clone())];
+        }
+        let mut rejected = Vec::new();
+        for half in sites.chunks(sites.len().div_ceil(2)) {
+            let (mut tried, mut failed) = (Vec::new(), Vec::new());
+            for index in half {
+                match self.swap_in_again(*index) {
+                    Ok(()) => tried.push(*index),
+                    Err(cause) => failed.push((*index, cause)),
+                }
+            }
+            rejected.extend(self.restore(failed));
+            let Err(error) = self.doors.reread() else { continue };
+            let cause = reread_failed(&error);
+            let back = self.restore(tried.iter().map(|i| (*i, cause.clone())).collect());
+            if error.refusal().is_some() && !tried.is_empty() {
+                rejected.extend(self.bring_in(&tried, &cause));
+            } else {
+                rejected.extend(back);
+            }
+        }
+        rejected
+    }
+
+    /// Puts a site's new files into their places once more; its journal has them.
+    fn swap_in_again(&mut self, index: usize) -> Result<(), ApplyError> {
+        let (disk, site) = (self.doors.files, &self.sites[index]);
+        let Some(journal) = &site.journal else { return Ok(()) };
+        for kind in [FileKind::Supervisor, FileKind::Logrotate] {
+            files::stage(disk, &site.plan, journal, kind)?;
+        }
+        files::swap(disk, journal)?;
+        files::remove(disk, &files::orphans(journal))
+    }
+
+    /// Whether supervisord's words name a file or a program of this site.
+    fn is_named(&self, index: usize, fault: &Fault) -> bool {
+        let site = &self.sites[index];
+        site.plan.files.keys().any(|path| fault.names_file(path))
+            || site.record.groups.keys().any(|group| fault.names_section(group))
+    }
+
+    /// Sites that only start or stop what is loaded need no reread: somebody else's broken file does
+    /// not keep them from it. The others end.
+    fn go_on_without_reread(&mut self, error: &Unanswered) {
+        let is_refused = error.refusal().is_some();
+        let mut failed = Vec::new();
+        for index in self.in_files() {
+            let site = &self.sites[index];
+            if is_refused && !needs_reread(&site.plan) {
+                let text = format!("restarting with what supervisord has loaded: {error}");
+                site.teller(self.doors.events).warn(text);
+            } else {
+                failed.push((index, reread_failed(error)));
+            }
+        }
+        self.put_files_back(failed);
+    }
+
+    /// Has the journals say that processes are being changed, before any is: after a power cut
+    /// supervisord starts what it finds, and what that was must be known.
+    fn advance_journals(&mut self) {
+        let (mut advanced, mut failed) = (Vec::new(), Vec::new());
+        for index in self.in_files() {
+            let (doors, site) = (&*self.doors, &self.sites[index]);
+            let (from, to) = (JournalPhase::Files, JournalPhase::Groups);
+            match doors.state.advance(doors.files, site.domain(), from, to) {
+                Ok(()) => advanced.push(index),
+                Err(error) => failed.push((index, ApplyError::new(FailedAt::State, error))),
+            }
+        }
+        if !advanced.is_empty()
+            && let Err(error) = self.doors.state.sync(self.doors.files)
+        {
+            let cause = ApplyError::new(FailedAt::State, error);
+            failed.extend(advanced.into_iter().map(|index| (index, cause.clone())));
+        }
+        if let Some((index, _)) = failed.first() {
+            let index = *index;
+            let failed = self.restore(failed);
+            let again = self.reread(index);
+            self.end_undone(failed, again.as_ref().err());
+        }
+    }
+
+    /// Brings the former files of these sites back; what cannot be is noted at the site.
+    fn restore(&mut self, failed: Vec<Rejected>) -> Vec<Rejected> {
+        for (index, _) in &failed {
+            self.sites[*index].teller(self.doors.events).step(Step::Undo);
+        }
+        self.restore_files(failed.iter().map(|(index, _)| *index));
+        failed
+    }
+
+    /// Ends sites whose files are back. `reread` is why supervisord has not read them again, if it
+    /// was asked to and has not.
+    fn end_undone(&mut self, failed: Vec<Rejected>, reread: Option<&Unanswered>) {
+        for (index, cause) in failed {
+            let site = &mut self.sites[index];
+            site.undo_errors.extend(reread.and_then(fault_after_restore));
+            site.end_undone(self.doors, cause);
+        }
+    }
+}
+
+impl super::Doors<'_> {
+    /// Has supervisord read its files anew.
+    pub(super) fn reread(&mut self) -> Result<Reload, Unanswered> {
+        let answer = self.supervisord.batch(&[Call::ReloadConfig])?.into_iter().next();
+        match answer.transpose()? {
+            Some(Answer::Reload(reload)) => Ok(reload),
+            other => Err(Unanswered::Odd(other)),
+        }
+    }
+}
+
+/// Whether what the plan does depends on supervisord having read the files anew.
+fn needs_reread(plan: &SitePlan) -> bool {
+    let as_loaded = |action: &GroupAction| {
+        matches!(
+            action,
+            GroupAction::Leave | GroupAction::Restart { .. } | GroupAction::Start { .. }
+        )
+    };
+    !plan.files.is_empty() || !plan.groups.values().all(|group| as_loaded(&group.action))
+}

@@ -1,0 +1,197 @@
+//! Files: staged, swapped in, and put back. Each function is about one site; the transaction calls
+//! it for one after the other and syncs for all of them at once.
+
+use std::path::{Path, PathBuf};
+
+use super::{ApplyError, FailedAt};
+use crate::desired::{DesiredFile, FileKind};
+use crate::error::CommandError;
+use crate::plan::{FileChange, SitePlan};
+use crate::state::Journal;
+use crate::state::journal::{Content, JournaledFile};
+use crate::system::files::{Entry, FileContent, Files, staged_path};
+
+/// What is at the path of a change now.
+pub(super) fn content_before(change: &FileChange) -> Content {
+    match &change.before {
+        Entry::File(file) => Content::File(file.clone()),
+        Entry::Link { target, .. } => Content::Link(target.clone()),
+        Entry::Absent | Entry::Other(_) => Content::Absent,
+    }
+}
+
+/// What will be there. A mode that is closed enough is kept, since it was somebody's choice.
+pub(super) fn content_after(change: &FileChange) -> Content {
+    let Some(DesiredFile { bytes, secret, .. }) = &change.after else { return Content::Absent };
+    let (widest, wanted) = if *secret { (0o700, 0o600) } else { (0o755, 0o644) };
+    let mode = match &change.before {
+        Entry::File(file) if file.mode & !widest == 0 => file.mode,
+        _ => wanted,
+    };
+    Content::File(FileContent { bytes: bytes.clone(), mode, owner: None })
+}
+
+/// Makes the folders of a plan.
+pub(super) fn make_folders(files: &dyn Files, plan: &SitePlan) -> Result<(), ApplyError> {
+    for folder in &plan.folders {
+        files
+            .create_folder(folder, 0o755)
+            .map_err(|source| cannot("make", folder, &source, FailedAt::Write))?;
+    }
+    Ok(())
+}
+
+/// Writes the new files of this kind beside their targets.
+pub(super) fn stage(
+    files: &dyn Files,
+    plan: &SitePlan,
+    journal: &Journal,
+    kind: FileKind,
+) -> Result<(), ApplyError> {
+    for file in &journal.files {
+        let of_kind = plan.files.get(&file.path).is_some_and(|change| change.kind == kind);
+        if let (true, Content::File(content)) = (of_kind, &file.after) {
+            files
+                .stage(&staged_path(&file.path), content)
+                .map_err(|source| cannot("write", &file.path, &source, FailedAt::Write))?;
+        }
+    }
+    Ok(())
+}
+
+/// Renames the staged files into their places.
+pub(super) fn swap(files: &dyn Files, journal: &Journal) -> Result<(), ApplyError> {
+    for file in journal.files.iter().filter(|file| file.after != Content::Absent) {
+        files
+            .rename(&staged_path(&file.path), &file.path)
+            .map_err(|source| cannot("write", &file.path, &source, FailedAt::Write))?;
+    }
+    Ok(())
+}
+
+/// The files of a journal that go.
+pub(super) fn orphans(journal: &Journal) -> Vec<PathBuf> {
+    let orphans = journal.files.iter().filter(|file| file.after == Content::Absent);
+    orphans.map(|file| file.path.clone()).collect()
+}
+
+/// Removes them.
+pub(super) fn remove(files: &dyn Files, paths: &[PathBuf]) -> Result<(), ApplyError> {
+    for path in paths {
+        files.remove(path).map_err(|source| cannot("remove", path, &source, FailedAt::Remove))?;
+    }
+    Ok(())
+}
+
+/// A file that could not be put back.
+pub(super) struct NotRestored {
+    /// Its path and the reason.
+    pub(super) what: String,
+    /// Whether that is because somebody has edited it since: then it is theirs now.
+    pub(super) edited: bool,
+}
+
+/// What came of putting a site's files back.
+pub(super) struct Restored {
+    /// What could not be put back.
+    pub(super) errors: Vec<NotRestored>,
+    /// Whether any file was, so that its folder must be synced.
+    pub(super) changed: bool,
+}
+
+/// Puts every file of the journal back as it was, whatever state it is in; not synced. A file that
+/// is neither as it was nor as we made it has been edited since: it stays. What goes goes first: on a
+/// full disk that is the room for what comes back.
+pub(super) fn restore(files: &dyn Files, journal: &Journal) -> Restored {
+    let mut restored = Restored { errors: Vec::new(), changed: false };
+    let (goes, comes_back): (Vec<_>, Vec<_>) =
+        journal.files.iter().partition(|file| file.before == Content::Absent);
+    for file in goes.into_iter().chain(comes_back) {
+        let what = |why: &dyn std::fmt::Display| format!("{}: {why}", file.path.display());
+        match put_back(files, file) {
+            Ok(PutBack::AsItWas) => {}
+            Ok(PutBack::Restored) => restored.changed = true,
+            Ok(PutBack::EditedSince) => {
+                let what = what(&"somebody has edited it since");
+                restored.errors.push(NotRestored { what, edited: true });
+            }
+            Err(error) => {
+                restored.errors.push(NotRestored { what: what(&error), edited: false });
+            }
+        }
+    }
+    for folder in journal.folders.iter().rev() {
+        // Not empty any more means that somebody uses it.
+        let _ = files.remove_folder(folder);
+    }
+    restored
+}
+
+/// What became of one file that was to be put back.
+enum PutBack {
+    /// It was as before.
+    AsItWas,
+    /// It is as before again.
+    Restored,
+    /// It is neither as before nor as we made it.
+    EditedSince,
+}
+
+fn put_back(files: &dyn Files, file: &JournaledFile) -> std::io::Result<PutBack> {
+    let staged = staged_path(&file.path);
+    let now = files.read(&file.path)?;
+    if is(&now, &file.before) {
+        files.remove(&staged)?;
+        return Ok(PutBack::AsItWas);
+    }
+    if !is(&now, &file.after) && now != Entry::Absent {
+        files.remove(&staged)?;
+        return Ok(PutBack::EditedSince);
+    }
+    let written = match &file.before {
+        Content::Absent => files.remove(&file.path),
+        Content::File(content) => files.stage(&staged, content),
+        Content::Link(target) => files.stage_link(&staged, target),
+    };
+    let swapped = written.and_then(|()| match &file.before {
+        Content::Absent => files.remove(&staged),
+        Content::File(_) | Content::Link(_) => files.rename(&staged, &file.path),
+    });
+    if swapped.is_err() {
+        // The first error is the one to tell; a leftover goes with the next try.
+        let _ = files.remove(&staged);
+    }
+    swapped.map(|()| PutBack::Restored)
+}
+
+fn is(entry: &Entry, content: &Content) -> bool {
+    match (entry, content) {
+        (Entry::Absent, Content::Absent) => true,
+        (Entry::File(now), Content::File(then)) => {
+            // What we made has the owner of whoever writes.
+            let same_owner = then.owner.is_none() || now.owner == then.owner;
+            now.bytes == then.bytes && now.mode == then.mode && same_owner
+        }
+        (Entry::Link { target, .. }, Content::Link(then)) => target == then,
+        _ => false,
+    }
+}
+
+/// The folders of the journal's files, each once.
+pub(super) fn folders_of(journal: &Journal) -> Vec<PathBuf> {
+    let parents = journal.files.iter().filter_map(|file| file.path.parent());
+    let mut folders: Vec<PathBuf> = parents.map(Path::to_owned).collect();
+    folders.sort_unstable();
+    folders.dedup();
+    folders
+}
+
+fn cannot(
+    verb: &str,
+    path: &Path,
+    source: &std::io::Error,
+    at: fn(PathBuf) -> FailedAt,
+) -> ApplyError {
+    let error = CommandError::refused(format!("cannot {verb} {}", path.display()));
+    ApplyError::new(at(path.to_owned()), error.caused_by_io(source, path))
+}

@@ -1,0 +1,129 @@
+//! The loop over all sites whose processes are being changed.
+//!
+//! One round trip sends what every site wants sent, one look is shown to all of them, and each is in
+//! a stage of its own. So a site that drains for an hour keeps no other from being done, and S sites
+//! are watched in the time of one.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::Look;
+use super::failure::Unanswered;
+use super::site::Stage;
+use super::transaction::Transaction;
+use crate::supervisord::{Answer, Call, ProcessInfo};
+
+/// Between two looks while something stops. supervisord wakes up for each call and reaps what has
+/// ended, so looking often also makes it quicker.
+const WHILE_STOPPING: Duration = Duration::from_millis(100);
+/// Between two looks while programs are only watched.
+const WHILE_WATCHING: Duration = Duration::from_millis(200);
+
+impl Transaction<'_, '_> {
+    /// Takes every site to its end.
+    pub(super) fn follow(&mut self) {
+        let mut is_first_look = true;
+        loop {
+            self.send();
+            self.undo_failed();
+            self.commit_finished();
+            self.close_put_back();
+            if self.sites.iter().all(|site| site.has_ended()) {
+                return;
+            }
+            if self.sites.iter().any(|site| !site.calls().is_empty()) {
+                continue;
+            }
+            // Who only wants a glance has waited for nothing yet.
+            if !std::mem::take(&mut is_first_look) && !self.is_any(|s| matches!(s, Stage::Glancing))
+            {
+                self.doors.clock.wait(self.pause());
+            }
+            // Just before the look: one that has begun is waited for, whatever is wanted meanwhile.
+            if self.doors.interrupt.is_raised() {
+                for site in &mut self.sites {
+                    site.interrupt(self.doors);
+                }
+                return;
+            }
+            self.look();
+        }
+    }
+
+    fn is_any(&self, stage: impl Fn(&Stage) -> bool) -> bool {
+        self.sites.iter().any(|site| stage(&site.stage))
+    }
+
+    fn pause(&self) -> Duration {
+        let stops = |stage: &Stage| matches!(stage, Stage::Updating(_) | Stage::PuttingBack(..));
+        if self.is_any(stops) { WHILE_STOPPING } else { WHILE_WATCHING }
+    }
+
+    /// Sends the calls of all sites in one batch, and hands each its own answers.
+    fn send(&mut self) {
+        let counts: Vec<usize> = self.sites.iter().map(|site| site.calls().len()).collect();
+        let calls: Vec<Call> = self.sites.iter().flat_map(|site| site.calls()).collect();
+        // Work without a call is answered, too: a group that only had to come to rest.
+        let sent = match calls.is_empty() {
+            true => Ok(Vec::new()),
+            false => self.doors.supervisord.batch(&calls).map_err(Unanswered::Lost),
+        };
+        let now = self.doors.clock.now();
+        match sent {
+            Ok(answers) => {
+                let mut answers = answers.into_iter();
+                for (site, count) in self.sites.iter_mut().zip(counts) {
+                    let own: Vec<_> = answers.by_ref().take(count).collect();
+                    site.answered(own, now, self.doors.events);
+                }
+            }
+            Err(error) => {
+                let sites = self.sites.iter_mut().zip(counts);
+                for (site, _) in sites.filter(|(_, count)| *count > 0) {
+                    site.lost(&error, now);
+                }
+            }
+        }
+        self.go_on();
+    }
+
+    fn go_on(&mut self) {
+        let now = self.doors.clock.now();
+        for site in &mut self.sites {
+            site.go_on(self.options, now, self.doors.events);
+        }
+    }
+
+    fn look(&mut self) {
+        let looked = self.processes();
+        let now = self.doors.clock.now();
+        match looked {
+            Ok(groups) => {
+                let look = Look { groups, now };
+                for site in self.sites.iter_mut().filter(|site| !site.has_ended()) {
+                    site.look(&look, self.doors.files, self.doors.events);
+                }
+            }
+            Err(error) => {
+                for site in self.sites.iter_mut().filter(|site| !site.has_ended()) {
+                    site.lost(&error, now);
+                }
+            }
+        }
+        self.go_on();
+    }
+
+    /// Every process, by group.
+    fn processes(&mut self) -> Result<BTreeMap<String, Vec<ProcessInfo>>, Unanswered> {
+        let answer = self.doors.supervisord.batch(&[Call::GetAllProcessInfo])?.into_iter().next();
+        let processes = match answer.transpose()? {
+            Some(Answer::Processes(processes)) => processes,
+            other => return Err(Unanswered::Odd(other)),
+        };
+        let mut groups: BTreeMap<String, Vec<ProcessInfo>> = BTreeMap::new();
+        for process in processes {
+            groups.entry(process.group.clone()).or_default().push(process);
+        }
+        Ok(groups)
+    }
+}

@@ -1,0 +1,375 @@
+//! One site on its way through a transaction: which stage it is in, and what takes it to the next.
+//!
+//! A site never waits by itself. Each look at supervisord, and each answer to what it has sent, is
+//! handed to it together with all other sites' (`follow.rs`).
+
+use std::time::Duration;
+
+use super::control::not_known;
+use super::failure::{self, in_one_line};
+use super::probe::Probes;
+use super::undo::{Undo, until_running_again};
+use super::update::{Update, Updated};
+use super::watch::{self, Watch, Watched};
+use super::work::{Item, Work};
+use super::{
+    ApplyError, ApplyOptions, Doors, FailedAt, Look, Outcome, PlannedSite, ProgramTrouble,
+    SiteReport, Teller, files,
+};
+use crate::desired::DesiredSite;
+use crate::event::{Event, Step};
+use crate::inventory::Domain;
+use crate::plan::SitePlan;
+use crate::state::Journal;
+use crate::supervisord::{Answer, Call, Fault, Reload};
+use crate::system::files::Files;
+
+/// A site, with what is done to it and how far that has come.
+pub(super) struct SiteApply {
+    pub(super) plan: SitePlan,
+    /// What a revision of it records.
+    pub(super) record: DesiredSite,
+    /// What a later run needs to undo it. A mere start or stop has none.
+    pub(super) journal: Option<Journal>,
+    pub(super) stage: Stage,
+    pub(super) work: Work,
+    /// What could not be put back so far.
+    pub(super) undo_errors: Vec<String>,
+    pub(super) report: SiteReport,
+    pub(super) batch: Batch,
+}
+
+/// How far a site has come.
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// Its files are being changed; no process was touched.
+    Files,
+    /// Its groups stop, leave, come and start.
+    Updating(Update),
+    /// Was stopped as asked; a look tells whether supervisord has started it again.
+    Stopped,
+    /// Will not be watched: a look is taken for warnings.
+    Glancing,
+    /// What was started is watched.
+    Watching(Watch),
+    /// It is up, and is asked whether it works.
+    Probing(Probes),
+    /// Something failed, and is to be undone or left.
+    Failed {
+        cause: ApplyError,
+        /// When: an undo waits only so long for its turn.
+        since: Duration,
+    },
+    /// All is as wanted, and is to be recorded.
+    Finished,
+    /// The former files are back, and the groups follow.
+    PuttingBack(Undo, Update),
+    /// What ran before must run again.
+    RunningAgain(Undo),
+    /// Everything was put back that could be.
+    PutBack(Undo),
+    /// It has its outcome.
+    Ended,
+}
+
+/// What is changed at the same time: all groups, or a few of a rolling restart.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    /// 0 for what is done together, then one for each step of a rolling restart.
+    number: usize,
+    pub(super) watched: Watched,
+    /// What has failed in it.
+    failed: Vec<ProgramTrouble>,
+    /// Whether that was found by watching.
+    in_verify: bool,
+    /// How often a stop was repeated.
+    pub(super) stops: u32,
+}
+
+impl SiteApply {
+    pub(super) fn new(planned: PlannedSite) -> Self {
+        let PlannedSite { plan, view, record } = planned;
+        Self {
+            report: SiteReport::new(view),
+            plan,
+            record,
+            journal: None,
+            stage: Stage::Files,
+            work: Work::default(),
+            undo_errors: Vec::new(),
+            batch: Batch::default(),
+        }
+    }
+
+    pub(super) fn domain(&self) -> &Domain {
+        &self.plan.domain
+    }
+
+    pub(super) fn teller<'t>(&'t self, events: &'t mut dyn FnMut(Event)) -> Teller<'t> {
+        Teller { site: &self.plan.domain, events }
+    }
+
+    pub(super) fn into_report(self) -> SiteReport {
+        self.report
+    }
+
+    /// Whether it has its outcome.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.stage, Stage::Ended)
+    }
+
+    pub(super) fn end(&mut self, outcome: Outcome) {
+        self.report.outcome = outcome;
+        self.stage = Stage::Ended;
+    }
+
+    /// Ends it before anything was changed.
+    pub(super) fn refuse(&mut self, cause: ApplyError) {
+        self.end(Outcome::Refused { cause });
+    }
+
+    /// It ended as wanted so far as its records go, but has failed and is kept as was asked.
+    pub(super) fn keep_for(&mut self, cause: Option<ApplyError>) {
+        if let (Some(cause), Outcome::Applied { .. }) = (cause, &self.report.outcome) {
+            self.report.outcome = Outcome::Kept { cause };
+        }
+    }
+
+    pub(super) fn fail(&mut self, cause: ApplyError, now: Duration) {
+        self.stage = Stage::Failed { cause, since: now };
+    }
+
+    /// Puts its former files back, not synced, and says whether any was changed. What could not be put
+    /// back is noted.
+    pub(super) fn restore(&mut self, disk: &dyn Files) -> bool {
+        let Some(journal) = &self.journal else { return false };
+        let restored = files::restore(disk, journal);
+        self.undo_errors = restored.errors.into_iter().map(|error| error.what).collect();
+        restored.changed
+    }
+
+    /// Ends it as undone. The journal goes, unless something could not be put back: then the next run
+    /// tries again.
+    pub(super) fn end_undone(&mut self, doors: &Doors<'_>, cause: ApplyError) {
+        let mut undo_errors = std::mem::take(&mut self.undo_errors);
+        let former = self.journal.as_ref().and_then(|journal| journal.former.as_deref());
+        if undo_errors.is_empty()
+            && let Err(error) = doors.state.close_undone(doors.files, self.domain(), former)
+        {
+            undo_errors.push(in_one_line(&error));
+        }
+        self.end(if undo_errors.is_empty() {
+            Outcome::RolledBack { cause }
+        } else {
+            Outcome::Stuck { cause, undo_errors }
+        });
+    }
+
+    /// Begins with its groups, as far as supervisord's reread bears the plan out.
+    pub(super) fn begin_update(
+        &mut self,
+        reread: &Reload,
+        now: Duration,
+        events: &mut dyn FnMut(Event),
+    ) {
+        self.work = Work::new(&self.plan, reread);
+        if self.journal.is_none() {
+            self.report.troubles = not_known(&self.plan);
+            if self.plan.is_empty() && self.report.troubles.is_empty() {
+                return self.end(Outcome::Unchanged);
+            }
+        }
+        if !self.plan.is_empty() {
+            let groups = self.work.all_items().count();
+            self.teller(events).step(Step::Update { groups });
+        }
+        self.stage = Stage::Updating(Update::begin(&self.work.items, now));
+    }
+
+    /// The calls it wants sent now.
+    pub(super) fn calls(&self) -> Vec<Call> {
+        match &self.stage {
+            Stage::Updating(update) | Stage::PuttingBack(_, update) => update.calls(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Takes the answers to its calls.
+    pub(super) fn answered(
+        &mut self,
+        answers: impl IntoIterator<Item = Result<Answer, Fault>>,
+        now: Duration,
+        events: &mut dyn FnMut(Event),
+    ) {
+        let mut teller = Teller { site: &self.plan.domain, events };
+        match &mut self.stage {
+            Stage::Updating(update) | Stage::PuttingBack(_, update) => {
+                update.answered(answers, now, &mut teller);
+            }
+            _ => {}
+        }
+    }
+
+    /// Sees what supervisord says.
+    pub(super) fn look(&mut self, look: &Look, disk: &dyn Files, events: &mut dyn FnMut(Event)) {
+        let mut teller = Teller { site: &self.plan.domain, events };
+        match &mut self.stage {
+            Stage::Updating(update) | Stage::PuttingBack(_, update) => {
+                update.look(look, &mut teller);
+            }
+            Stage::Stopped => self.stop_what_came_up(look),
+            Stage::Glancing => {
+                let troubles = watch::failed_already(&self.batch.watched, look, disk);
+                self.report.troubles.extend(troubles);
+                self.stage = Stage::Watching(Watch::begin(&Watched::new(), look.now));
+                self.batch.watched.clear();
+            }
+            Stage::Watching(watch) => {
+                self.batch.failed.extend(watch.look(look, disk, &mut teller));
+            }
+            Stage::Probing(probes) => {
+                self.batch.failed.extend(probes.look(disk, &mut teller));
+            }
+            Stage::RunningAgain(undo) => undo.look(look),
+            Stage::Files
+            | Stage::Failed { .. }
+            | Stage::Finished
+            | Stage::PutBack(_)
+            | Stage::Ended => {}
+        }
+    }
+
+    /// Takes it to the next stage if it is through with this one.
+    pub(super) fn go_on(
+        &mut self,
+        options: &ApplyOptions,
+        now: Duration,
+        events: &mut dyn FnMut(Event),
+    ) {
+        loop {
+            let is_through = match &self.stage {
+                Stage::Updating(update) | Stage::PuttingBack(_, update) => update.is_done(),
+                Stage::Watching(watch) => watch.is_done(),
+                Stage::Probing(probes) => probes.is_done(),
+                Stage::RunningAgain(undo) => undo.is_settled(now),
+                _ => false,
+            };
+            if !is_through {
+                return;
+            }
+            match std::mem::replace(&mut self.stage, Stage::Ended) {
+                Stage::Updating(update) => {
+                    self.updated(update.into_updated(), options, now, events);
+                }
+                Stage::Watching(_) => {
+                    let mut teller = Teller { site: &self.plan.domain, events: &mut *events };
+                    let (watched, failed) = (&self.batch.watched, &self.batch.failed);
+                    self.stage = Stage::Probing(Probes::begin(watched, failed, &mut teller));
+                }
+                Stage::Probing(_) => self.batch_done(now),
+                Stage::PuttingBack(mut undo, update) => {
+                    let troubles = update.into_updated().all();
+                    self.undo_errors
+                        .extend(troubles.map(|t| format!("{} {}", t.process, t.reason)));
+                    undo.watch(until_running_again(&self.plan, &self.work), now);
+                    self.stage = Stage::RunningAgain(undo);
+                }
+                Stage::RunningAgain(undo) => {
+                    self.undo_errors.extend(undo.not_running_again());
+                    self.stage = Stage::PutBack(undo);
+                }
+                other => self.stage = other,
+            }
+        }
+    }
+
+    /// The groups are where they should be, or cannot be brought there.
+    fn updated(
+        &mut self,
+        updated: Updated,
+        options: &ApplyOptions,
+        now: Duration,
+        events: &mut dyn FnMut(Event),
+    ) {
+        if self.journal.is_none() {
+            self.report.troubles.extend(updated.all());
+            if self.may_stop_again() {
+                self.stage = Stage::Stopped;
+            } else {
+                self.watch(options, now, events);
+            }
+            return;
+        }
+        let Updated { failed, not_started } = updated;
+        self.batch.failed.extend(failed);
+        self.batch.watched = self.batch_of_work().watched(&self.plan);
+        let failed = &self.batch.failed;
+        self.batch.watched.retain(|group, _| !failed.iter().any(|t| t.group == *group));
+        if !options.verify {
+            self.report.troubles.extend(not_started);
+        } else if self.batch.failed.is_empty() || !options.rollback {
+            self.batch.in_verify = self.batch.failed.is_empty();
+            self.batch.watched.retain(|group, _| !not_started.iter().any(|t| t.group == *group));
+            self.batch.failed.extend(not_started);
+        } else {
+            self.batch.watched.clear();
+        }
+        self.begin_watch(options, now, events);
+    }
+
+    /// Watches what a start has started, or looks at it.
+    fn watch(&mut self, options: &ApplyOptions, now: Duration, events: &mut dyn FnMut(Event)) {
+        let troubles = &self.report.troubles;
+        self.batch.watched = self.work.watched(&self.plan);
+        self.batch.watched.retain(|group, _| !troubles.iter().any(|t| t.group == *group));
+        self.begin_watch(options, now, events);
+    }
+
+    fn begin_watch(
+        &mut self,
+        options: &ApplyOptions,
+        now: Duration,
+        events: &mut dyn FnMut(Event),
+    ) {
+        let groups = self.batch.watched.len();
+        if groups > 0 && !options.verify {
+            self.stage = Stage::Glancing;
+            return;
+        }
+        if groups > 0 {
+            self.teller(events).step(Step::Verify { groups });
+        }
+        self.stage = Stage::Watching(Watch::begin(&self.batch.watched, now));
+    }
+
+    fn batch_of_work(&self) -> Work {
+        match self.batch.number.checked_sub(1).and_then(|number| self.work.rolling.get(number)) {
+            Some(items) => Work::batch(items),
+            None => self.work.clone(),
+        }
+    }
+
+    /// What was changed together has its verdict: on to the next, or to the end.
+    pub(super) fn batch_done(&mut self, now: Duration) {
+        let Batch { number, mut failed, in_verify, .. } = std::mem::take(&mut self.batch);
+        if self.journal.is_none() {
+            self.report.troubles.extend(failed);
+            return self.end_control();
+        }
+        if !failed.is_empty() {
+            let at = if in_verify { FailedAt::Verify } else { FailedAt::Update };
+            let cause = failure::of_programs(at, self.domain(), &failed);
+            let rest = self.work.rolling.get(number..).unwrap_or_default().iter().flatten();
+            let left: Vec<String> = rest.flat_map(Item::names).collect();
+            self.report.troubles.append(&mut failed);
+            return self.fail(failure::with_rest_left(cause, &left), now);
+        }
+        match self.work.rolling.get(number) {
+            Some(items) => {
+                self.stage = Stage::Updating(Update::begin(items, now));
+                self.batch.number = number + 1;
+            }
+            None => self.stage = Stage::Finished,
+        }
+    }
+}

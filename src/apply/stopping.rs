@@ -1,0 +1,136 @@
+//! One group of an update whose processes are stopping.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::work::{Item, Stop};
+use super::{Look, Teller};
+use crate::event::{ProcessChange, Waited};
+use crate::supervisord::{ProcessInfo, ProcessState};
+
+/// What a process may take beyond its `stopwaitsecs`: supervisord looks once a second, then the
+/// kernel has to end it.
+const STOP_MARGIN: Duration = Duration::from_secs(5);
+/// How long supervisord may take to start a group that was added before it counts as not starting.
+const SETTLE: Duration = Duration::from_secs(5);
+
+/// A group that something of is to stop.
+#[derive(Debug)]
+pub(super) struct Stopping {
+    pub(super) item: Item,
+    stage: Stage,
+    deadline: Duration,
+    /// The processes that were seen up and asked to stop.
+    asked: BTreeSet<String>,
+    told_stopped: BTreeSet<String>,
+}
+
+/// Where it has got to.
+#[derive(Debug)]
+enum Stage {
+    /// Its processes stop before it is changed.
+    Before,
+    /// It came back, and those of its processes stop again that are to stay stopped.
+    Settling { until: Duration },
+}
+
+/// What a look says of it.
+pub(super) enum Seen {
+    /// Not all of its processes are down.
+    StillUp,
+    /// They are: it can be changed.
+    Down,
+    /// It has settled, and nothing is left to do.
+    Settled,
+    /// It has had its time.
+    Late,
+}
+
+impl Stopping {
+    /// Has its processes stop, from `began` on.
+    pub(super) fn before(item: Item, began: Duration) -> Self {
+        Self::new(item, Stage::Before, began)
+    }
+
+    /// Has those processes stop again that supervisord starts and that are to stay stopped.
+    pub(super) fn settling(item: Item, now: Duration) -> Self {
+        Self::new(item, Stage::Settling { until: now + SETTLE }, now + SETTLE)
+    }
+
+    fn new(item: Item, stage: Stage, from: Duration) -> Self {
+        let seconds = Duration::from_secs(u64::from(item.stop_seconds));
+        let deadline = from + seconds + STOP_MARGIN;
+        Self { item, stage, deadline, asked: BTreeSet::new(), told_stopped: BTreeSet::new() }
+    }
+
+    /// Whether its time is not over.
+    pub(super) fn has_time(&self, now: Duration) -> bool {
+        now < self.deadline
+    }
+
+    /// Sees its processes: `stops` gets the namespecs of those to ask to stop.
+    pub(super) fn look(
+        &mut self,
+        look: &Look,
+        stops: &mut Vec<String>,
+        teller: &mut Teller<'_>,
+    ) -> Seen {
+        let processes = look.group(&self.item.group).iter();
+        let concerned: Vec<&ProcessInfo> =
+            processes.filter(|process| self.concerns(&process.name)).collect();
+        for process in concerned.iter().filter(|process| process.state.is_running()) {
+            if self.item.stop != Stop::WaitOnly {
+                stops.push(process.namespec());
+            }
+            self.asked.insert(process.name.clone());
+        }
+        for process in concerned.iter().filter(|process| process.state.is_stopped()) {
+            if self.asked.contains(&process.name) && self.told_stopped.insert(process.name.clone())
+            {
+                teller.process(process.display_name(), ProcessChange::Stopped);
+            }
+        }
+        match (self.is_through(&concerned, look.now), &self.stage) {
+            (true, Stage::Before) => Seen::Down,
+            (true, Stage::Settling { .. }) => Seen::Settled,
+            (false, _) if look.now >= self.deadline => Seen::Late,
+            (false, _) => Seen::StillUp,
+        }
+    }
+
+    /// Its processes that are waited for, unless it only settles.
+    pub(super) fn waited(&self, look: &Look) -> Vec<Waited> {
+        if matches!(self.stage, Stage::Settling { .. }) {
+            return Vec::new();
+        }
+        let seconds_left = self.deadline.saturating_sub(look.now).as_secs();
+        let processes = look.group(&self.item.group).iter();
+        let waited = processes.filter(|p| self.concerns(&p.name) && !p.state.is_stopped());
+        waited.map(|p| Waited { name: p.display_name(), seconds_left }).collect()
+    }
+
+    /// Whether this process of the group is to stop in the present stage.
+    fn concerns(&self, process: &str) -> bool {
+        match (&self.stage, &self.item.stop) {
+            (Stage::Settling { .. }, _) => self.item.keep_stopped.iter().any(|n| n == process),
+            (Stage::Before, Stop::Everything | Stop::WaitOnly) => true,
+            (Stage::Before, Stop::These(names)) => names.iter().any(|name| name == process),
+            (Stage::Before, Stop::Nothing) => false,
+        }
+    }
+
+    fn is_through(&self, concerned: &[&ProcessInfo], now: Duration) -> bool {
+        let down = concerned.iter().all(|process| process.state.is_stopped());
+        if self.item.stop == Stop::WaitOnly && matches!(self.stage, Stage::Before) {
+            return concerned.iter().all(|process| process.state != ProcessState::Stopping);
+        }
+        match self.stage {
+            Stage::Before => down,
+            // supervisord starts them about a second after the group came: not before that.
+            Stage::Settling { until } => {
+                down && (now >= until
+                    || concerned.iter().all(|process| self.asked.contains(&process.name)))
+            }
+        }
+    }
+}

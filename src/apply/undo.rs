@@ -1,0 +1,280 @@
+//! The undo after processes have changed: former files, one reread, former processes.
+//!
+//! Sites that fail at the same time share the reread. Each then has its groups put back in the same
+//! loop that updates the others, so an undo keeps nobody waiting either.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::failure::{fault_after_restore, in_one_line};
+use super::site::{SiteApply, Stage};
+use super::transaction::Transaction;
+use super::update::Update;
+use super::work::Work;
+use super::{ApplyError, Doors, FailedAt, Look, Outcome, files};
+use crate::error::CommandError;
+use crate::event::Step;
+use crate::plan::SitePlan;
+use crate::state::{JournalPhase, Lock, LockError, Origin};
+use crate::supervisord::{ProcessInfo, ProcessState, display_name};
+
+/// How long a former program is watched while it starts again: with supervisord's own `startsecs`
+/// of 1 it is RUNNING long before. One that takes longer is left STARTING, as good as it was.
+const STARTS_AGAIN: Duration = Duration::from_secs(10);
+/// How long it must then keep its pid: with `startsecs=0` it is RUNNING whatever becomes of it.
+const STAYS_UP: Duration = Duration::from_secs(2);
+/// How long an undo waits for another apply to be through with supervisord's files, which takes
+/// seconds.
+const TURN: Duration = Duration::from_secs(120);
+
+/// An undo under way.
+#[derive(Debug)]
+pub(super) struct Undo {
+    /// What it is for.
+    pub(super) cause: ApplyError,
+    /// Whether the journal says that the files go back.
+    pub(super) is_journaled: bool,
+    watches: Vec<Again>,
+    deadline: Duration,
+    /// Whether they were looked at since the groups are back.
+    has_looked: bool,
+}
+
+impl Undo {
+    fn new(cause: ApplyError, is_journaled: bool) -> Self {
+        Self {
+            cause,
+            is_journaled,
+            watches: Vec::new(),
+            deadline: Duration::ZERO,
+            has_looked: false,
+        }
+    }
+
+    /// Watches what ran before: the proof that the undo has worked.
+    pub(super) fn watch(&mut self, watches: Vec<Again>, now: Duration) {
+        self.watches = watches;
+        self.deadline = now + STARTS_AGAIN;
+    }
+
+    pub(super) fn look(&mut self, look: &Look) {
+        self.has_looked = true;
+        for watch in &mut self.watches {
+            watch.look(look.process(&watch.group, &watch.name), look.now);
+        }
+    }
+
+    pub(super) fn is_settled(&self, now: Duration) -> bool {
+        let settled = || self.watches.iter().all(|watch| watch.is_settled(now));
+        self.watches.is_empty() || self.has_looked && (now >= self.deadline || settled())
+    }
+
+    /// What ran before and does not run again.
+    pub(super) fn not_running_again(&self) -> Vec<String> {
+        let failed = self.watches.iter().filter(|watch| !watch.runs());
+        failed.map(|watch| format!("{} does not run again", watch.shown())).collect()
+    }
+}
+
+/// The processes that ran before in the groups that `work` has touched.
+pub(super) fn until_running_again(plan: &SitePlan, work: &Work) -> Vec<Again> {
+    let touched: BTreeMap<&String, &Vec<String>> =
+        work.all_items().filter_map(|item| plan.ran.get_key_value(&item.group)).collect();
+    touched
+        .into_iter()
+        .flat_map(|(group, names)| names.iter().map(move |name| Again::new(group, name)))
+        .collect()
+}
+
+impl Transaction<'_, '_> {
+    /// Decides what becomes of the sites that have failed: put back, or left as they are.
+    pub(super) fn undo_failed(&mut self) {
+        let mut kept = Vec::new();
+        let mut undone = Vec::new();
+        for (index, site) in self.sites.iter_mut().enumerate() {
+            let Stage::Failed { cause, since } = &site.stage else { continue };
+            if self.options.rollback {
+                undone.push((index, *since));
+            } else if cause.at == FailedAt::Update {
+                // The journal knows what ran before: the next apply finishes what was not reached.
+                site.end(Outcome::Kept { cause: cause.clone() });
+            } else {
+                kept.push((index, Some(cause.clone())));
+            }
+        }
+        if !kept.is_empty() {
+            self.commit(kept);
+        }
+        if !undone.is_empty() {
+            self.undo(&undone);
+        }
+    }
+
+    /// Puts files back and begins to put groups back, while no other apply is at supervisord's files.
+    fn undo(&mut self, failed: &[(usize, Duration)]) {
+        let turn = match self.turn() {
+            Ok(lock) => Ok(lock),
+            Err(LockError::Held { holder, .. }) => {
+                let now = self.doors.clock.now();
+                if failed.iter().all(|(_, since)| now.saturating_sub(*since) < TURN) {
+                    return;
+                }
+                Err(holder.map_or("another apply".to_owned(), |holder| holder.to_string()))
+            }
+            Err(error) => Err(in_one_line(&error.into())),
+        };
+        let indices: Vec<usize> = failed.iter().map(|(index, _)| *index).collect();
+        let mut undos = BTreeMap::new();
+        for index in &indices {
+            let site = &mut self.sites[*index];
+            site.teller(self.doors.events).step(Step::Undo);
+            let is_journaled = site.say_undo(self.doors).is_ok();
+            if let Stage::Failed { cause, .. } = std::mem::replace(&mut site.stage, Stage::Ended) {
+                undos.insert(*index, Undo::new(cause, is_journaled));
+            }
+        }
+        // Should it fail, a power cut leaves the journal in the phase before: then the next apply
+        // finishes what this one undoes.
+        let _ = self.doors.state.sync(self.doors.files);
+        if let Err(holder) = &turn {
+            for (index, undo) in undos {
+                let site = &mut self.sites[index];
+                site.undo_errors.push(format!("its files: {holder} does not end"));
+                site.stage = Stage::PutBack(undo);
+            }
+            return;
+        }
+        self.restore_files(indices.iter().copied());
+        let reread = self.reread(indices[0]);
+        let now = self.doors.clock.now();
+        for (index, undo) in undos {
+            let site = &mut self.sites[index];
+            site.stage = match &reread {
+                Ok(reread) => {
+                    let back = site.work.reversed(&site.plan, reread);
+                    Stage::PuttingBack(undo, Update::begin(&back.items, now))
+                }
+                Err(error) => {
+                    site.undo_errors.extend(fault_after_restore(error));
+                    Stage::PutBack(undo)
+                }
+            };
+        }
+    }
+
+    fn turn(&self) -> Result<Lock, LockError> {
+        let (state, clock) = (self.doors.state, self.doors.clock);
+        state.lock(self.origin, Duration::ZERO, clock, &mut |_: Option<&Origin>| {})
+    }
+
+    /// Ends the sites whose undo is over.
+    pub(super) fn close_put_back(&mut self) {
+        for site in &mut self.sites {
+            if matches!(site.stage, Stage::PutBack(_))
+                && let Stage::PutBack(undo) = std::mem::replace(&mut site.stage, Stage::Ended)
+            {
+                site.close(self.doors, undo);
+            }
+        }
+    }
+
+    /// Brings the former files of these sites back, with one sync for all of them. What cannot be put
+    /// back is noted at its site.
+    pub(super) fn restore_files(&mut self, indices: impl Iterator<Item = usize>) {
+        let mut changed = Vec::new();
+        for index in indices {
+            if self.sites[index].restore(self.doors.files) {
+                changed.push(index);
+            }
+        }
+        let journals = changed.iter().filter_map(|index| self.sites[*index].journal.as_ref());
+        let mut folders: Vec<PathBuf> = journals.flat_map(files::folders_of).collect();
+        folders.sort_unstable();
+        folders.dedup();
+        if folders.is_empty() {
+            return;
+        }
+        let folders: Vec<&Path> = folders.iter().map(PathBuf::as_path).collect();
+        if let Err(error) = self.doors.files.sync(&folders) {
+            for index in changed {
+                self.sites[index].undo_errors.push(format!("syncing: {error}"));
+            }
+        }
+    }
+}
+
+impl SiteApply {
+    /// Ends an undo. Whoever finds its journal must know that the files are to go back.
+    pub(super) fn close(&mut self, doors: &Doors<'_>, undo: Undo) {
+        if !self.undo_errors.is_empty()
+            && !undo.is_journaled
+            && let Err(error) = self.say_undo(doors)
+        {
+            self.undo_errors.push(in_one_line(&error));
+        }
+        self.end_undone(doors, undo.cause);
+    }
+
+    /// Has the journal say that it is being undone.
+    fn say_undo(&self, doors: &Doors<'_>) -> Result<(), CommandError> {
+        let (from, to) = (JournalPhase::Groups, JournalPhase::Undo);
+        doors.state.advance(doors.files, self.domain(), from, to)
+    }
+}
+
+/// A process that ran before and is to run again.
+#[derive(Debug)]
+pub(super) struct Again {
+    group: String,
+    name: String,
+    state: Option<ProcessState>,
+    /// The pid that was last seen RUNNING, and since when.
+    up: Option<(i64, Duration)>,
+    exits: u32,
+}
+
+impl Again {
+    fn new(group: &str, name: &str) -> Self {
+        Self { group: group.to_owned(), name: name.to_owned(), state: None, up: None, exits: 0 }
+    }
+
+    fn look(&mut self, process: Option<&ProcessInfo>, now: Duration) {
+        self.state = process.map(|process| process.state);
+        let running = process.filter(|process| process.state == ProcessState::Running);
+        if let Some(process) = running
+            && self.up.is_none_or(|(pid, _)| pid != process.pid)
+        {
+            self.exits += u32::from(self.up.is_some());
+            self.up = Some((process.pid, now));
+        }
+    }
+
+    fn is_settled(&self, now: Duration) -> bool {
+        match self.state {
+            // BACKOFF and EXITED: it is being tried again, as it may have been before.
+            Some(ProcessState::Starting | ProcessState::Backoff | ProcessState::Exited) => {
+                self.keeps_exiting()
+            }
+            Some(ProcessState::Running) => {
+                let stays = |(_, since)| now.saturating_sub(since) >= STAYS_UP;
+                self.keeps_exiting() || self.up.is_some_and(stays)
+            }
+            _ => true,
+        }
+    }
+
+    /// Once may be its own choice, as of a worker that makes room for its successor.
+    fn keeps_exiting(&self) -> bool {
+        self.exits >= 2
+    }
+
+    fn runs(&self) -> bool {
+        let up = [ProcessState::Running, ProcessState::Starting, ProcessState::Backoff];
+        self.state.is_some_and(|state| up.contains(&state)) && !self.keeps_exiting()
+    }
+
+    fn shown(&self) -> String {
+        display_name(&self.group, &self.name)
+    }
+}

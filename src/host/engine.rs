@@ -1,0 +1,295 @@
+//! One supervisord of a host with the sites on it: reads, plans and applies them together.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::locks::{Locked, Turn};
+use super::reading::{Wanted, shown};
+use super::{AppliedSite, ApplyRequest, Goal, PlannedSite};
+use crate::actual::ActualDaemon;
+use crate::apply::{self, ApplyError, Doors, FailedAt, SiteReport};
+use crate::desired::DaemonFacts;
+use crate::error::{CommandError, ErrorKind};
+use crate::event::Event;
+use crate::inventory::{Domain, Site};
+use crate::plan::{PlanOptions, PlanView};
+use crate::state::Origin;
+
+/// The doors to one supervisord, and what its configuration says.
+pub struct Engine<'a> {
+    /// Disk, daemon, clock, state, interruption, listener.
+    pub doors: Doors<'a>,
+    /// What rendering needs to know of the daemon.
+    pub facts: DaemonFacts,
+    /// Its main file.
+    pub main_file: PathBuf,
+    /// `[include] files`.
+    pub include_patterns: Vec<String>,
+    /// The files those patterns match now; asked again for each reading.
+    pub included_files: &'a dyn Fn() -> std::io::Result<Vec<PathBuf>>,
+}
+
+/// How each site ended, or why it did not begin.
+type Ends<'s> = BTreeMap<&'s Domain, Result<SiteReport, ApplyError>>;
+
+impl Engine<'_> {
+    /// Plans each site from one reading of the daemon.
+    pub fn plan(&mut self, sites: &[&Site], goal: Goal, options: &PlanOptions) -> Vec<PlannedSite> {
+        let daemon = self.observe();
+        let mut planned = Vec::new();
+        for site in sites {
+            let plan = match &daemon {
+                Ok(daemon) => self
+                    .wanted(site, goal)
+                    .and_then(|wanted| self.plan_site(&wanted, daemon, options))
+                    .map(|(plan, _)| self.while_under_way(shown(&plan))),
+                Err(error) => Err(error.clone()),
+            };
+            planned.push(PlannedSite { site: site.domain.clone(), plan });
+        }
+        planned
+    }
+
+    /// A plan that was made while an apply of its site is at work: what looks interrupted is not, and
+    /// may change.
+    fn while_under_way(&self, mut view: PlanView) -> PlanView {
+        if view.interrupted.is_some()
+            && let Some(holder) = self.doors.state.site_held_by(&view.site)
+        {
+            view.interrupted = None;
+            let text =
+                format!("{holder} is under way: what it has not done yet is planned here too");
+            view.warnings.insert(0, text);
+        }
+        view
+    }
+
+    /// Applies the sites together. What has nothing to do is told from a first reading, without a
+    /// lock, and nothing is written for it.
+    pub fn apply(
+        &mut self,
+        sites: &[&Site],
+        request: &ApplyRequest,
+        origin: &Origin,
+    ) -> Vec<AppliedSite> {
+        let daemon = match self.observe() {
+            Ok(daemon) => daemon,
+            Err(error) => {
+                let error = ApplyError::new(FailedAt::Reread, error);
+                let failed = |site: &&Site| applied(site, Err(error.clone()));
+                return sites.iter().map(failed).collect();
+            }
+        };
+        // Half-written files are put back first, even if the rest then comes to nothing.
+        let recovers = !daemon.put_back_first.is_empty();
+        let mut ends = Ends::new();
+        let mut to_do = Vec::new();
+        for site in sites {
+            match self.first_look(site, &daemon, request, recovers) {
+                Ok(Look::ToDo(wanted)) => to_do.push(wanted),
+                Ok(Look::Done(report)) => {
+                    ends.insert(&site.domain, Ok(*report));
+                }
+                Err(error) => {
+                    ends.insert(&site.domain, Err(ApplyError::new(FailedAt::Start, error)));
+                }
+            }
+        }
+        let domain = |wanted: &Wanted<'_>| wanted.site.domain.clone();
+        let patience = Duration::from_secs(request.lock_wait);
+        self.with_locks(to_do, domain, (origin, patience), &mut |engine, work| match work {
+            Turn::Locked(locked) => {
+                ends.extend(engine.apply_locked(locked, &daemon, request, origin));
+            }
+            Turn::NotLocked(wanted, error) => {
+                let error = ApplyError::new(FailedAt::Start, error);
+                ends.insert(&wanted.site.domain, Err(error));
+            }
+        });
+        sites
+            .iter()
+            .map(|site| applied(site, ends.remove(&site.domain).unwrap_or_else(|| not_begun(site))))
+            .collect()
+    }
+
+    /// The plan without the lock: whether there is anything to take the lock for.
+    fn first_look<'s>(
+        &mut self,
+        site: &'s Site,
+        daemon: &ActualDaemon,
+        request: &ApplyRequest,
+        recovers: bool,
+    ) -> Result<Look<'s>, CommandError> {
+        let wanted = self.wanted(site, request.goal)?;
+        let (plan, _) = self.plan_site(&wanted, daemon, &request.plan)?;
+        if recovers || plan.refusals.is_empty() && !plan.is_empty() {
+            return Ok(Look::ToDo(wanted));
+        }
+        let view = shown(&plan);
+        as_shown(&view, request)?;
+        if !plan.unfinished.is_empty() {
+            // Nothing to do here is not all that the site needs.
+            for text in plan.warnings {
+                (self.doors.events)(Event::Warning { site: site.domain.clone(), text });
+            }
+        }
+        Ok(Look::Done(Box::new(SiteReport::not_applied(view))))
+    }
+
+    /// Applies sites whose locks are held, in one transaction.
+    fn apply_locked<'s>(
+        &mut self,
+        locked: Vec<Locked<Wanted<'s>>>,
+        first: &ActualDaemon,
+        request: &ApplyRequest,
+        origin: &Origin,
+    ) -> Ends<'s> {
+        let mut ends = Ends::new();
+        let (sites, locks): (Vec<_>, Vec<_>) = locked.into_iter().map(Locked::into_parts).unzip();
+        let start = |error| ApplyError::new(FailedAt::Start, error);
+        let patience = Duration::from_secs(request.lock_wait);
+        let ready = self.lock_daemon(origin, patience).map_err(start).and_then(|lock| {
+            Ok((lock, self.plan_locked(&sites, first, (request, origin), &mut ends)?))
+        });
+        match ready {
+            Ok((daemon_lock, (planned, baseline))) => {
+                let domains: BTreeMap<Domain, &'s Domain> =
+                    sites.iter().map(|w| (w.site.domain.clone(), &w.site.domain)).collect();
+                let reports = apply::apply(
+                    &mut self.doors,
+                    planned,
+                    baseline,
+                    origin,
+                    &request.apply,
+                    daemon_lock,
+                );
+                for report in reports {
+                    if let Some(domain) = domains.get(&report.site) {
+                        ends.insert(domain, Ok(report));
+                    }
+                }
+            }
+            Err(error) => {
+                ends.extend(sites.iter().map(|w| (&w.site.domain, Err(error.clone()))));
+            }
+        }
+        drop(locks);
+        ends
+    }
+
+    /// Recovers, reads and plans under the locks. Sites that are not to be applied after all end here.
+    fn plan_locked<'s>(
+        &mut self,
+        sites: &[Wanted<'s>],
+        first: &ActualDaemon,
+        (request, origin): (&ApplyRequest, &Origin),
+        ends: &mut Ends<'s>,
+    ) -> Result<(Vec<apply::PlannedSite>, apply::Baseline), ApplyError> {
+        let start = |error| ApplyError::new(FailedAt::Start, error);
+        let reread_failed = |error| ApplyError::new(FailedAt::Reread, error);
+        let held: BTreeSet<&Domain> = sites.iter().map(|wanted| &wanted.site.domain).collect();
+        let is_held = |domain: &Domain| held.contains(domain);
+        let mut daemon = self.read_daemon(Some(first), &is_held).map_err(reread_failed)?;
+        let mut compared = BTreeMap::new();
+        let mut not_recovered = BTreeMap::new();
+        if daemon.has_journals {
+            compared = self.compare_before_recovery(sites, &daemon, request);
+            not_recovered = apply::recover(&mut self.doors, origin, &is_held).map_err(start)?;
+            if !daemon.put_back_first.is_empty() {
+                daemon = self.read_daemon(None, &is_held).map_err(reread_failed)?;
+            }
+        }
+        let mut planned = Vec::new();
+        for wanted in sites {
+            let domain = &wanted.site.domain;
+            let in_the_way = not_recovered.get(domain).cloned();
+            let ready = in_the_way.map_or_else(|| compared.get(domain).cloned().transpose(), Err);
+            let site = ready.and_then(|is_compared| {
+                self.plan_one(wanted, &daemon, request, is_compared.is_some())
+            });
+            match site {
+                Ok(site) if site.plan.refusals.is_empty() => {
+                    (self.doors.events)(Event::Planned(Box::new(site.view.clone())));
+                    planned.push(site);
+                }
+                Ok(site) => {
+                    ends.insert(domain, Ok(SiteReport::not_applied(site.view)));
+                }
+                Err(error) => {
+                    ends.insert(domain, Err(start(error)));
+                }
+            }
+        }
+        Ok((planned, daemon.reread))
+    }
+
+    fn plan_one(
+        &self,
+        wanted: &Wanted<'_>,
+        daemon: &ActualDaemon,
+        request: &ApplyRequest,
+        is_compared: bool,
+    ) -> Result<apply::PlannedSite, CommandError> {
+        let (plan, record) = self.plan_site(wanted, daemon, &request.plan)?;
+        let view = shown(&plan);
+        if !is_compared {
+            as_shown(&view, request)?;
+        }
+        Ok(apply::PlannedSite { plan, view, record })
+    }
+
+    /// A recovery changes the plan of its site. So that plan is compared with the one that was
+    /// shown before the recovery, and those of other sites after it.
+    fn compare_before_recovery<'s>(
+        &self,
+        sites: &[Wanted<'s>],
+        daemon: &ActualDaemon,
+        request: &ApplyRequest,
+    ) -> BTreeMap<&'s Domain, Result<(), CommandError>> {
+        let mut compared = BTreeMap::new();
+        for wanted in sites {
+            let domain = &wanted.site.domain;
+            match self.doors.state.interrupted(self.doors.files, domain) {
+                Ok(interrupted) if interrupted.undone_first.is_none() => {}
+                Ok(_) => {
+                    let plan = self.plan_site(wanted, daemon, &request.plan);
+                    let same = plan.and_then(|(plan, _)| as_shown(&shown(&plan), request));
+                    compared.insert(domain, same);
+                }
+                Err(error) => {
+                    compared.insert(domain, Err(error));
+                }
+            }
+        }
+        compared
+    }
+}
+
+fn applied(site: &Site, report: Result<SiteReport, ApplyError>) -> AppliedSite {
+    AppliedSite { site: site.domain.clone(), report }
+}
+
+fn not_begun(site: &Site) -> Result<SiteReport, ApplyError> {
+    let message = format!("site {}: interrupted before it began", site.domain);
+    let error = CommandError::new(ErrorKind::Interrupted, message);
+    Err(ApplyError::new(FailedAt::Interrupted, error))
+}
+
+/// What the first look at a site says.
+enum Look<'s> {
+    ToDo(Wanted<'s>),
+    Done(Box<SiteReport>),
+}
+
+/// The plan that was shown is the plan that is applied.
+fn as_shown(plan: &PlanView, request: &ApplyRequest) -> Result<(), CommandError> {
+    let Some(shown) = &request.shown else { return Ok(()) };
+    let reason = match shown.get(&plan.site) {
+        Some(shown) if *shown == plan.fingerprint => return Ok(()),
+        Some(_) => "the host has changed since its plan was shown",
+        None => "its plan could not be shown, so nobody has agreed to it",
+    };
+    Err(CommandError::refused(format!("site {}: {reason}", plan.site))
+        .hint("nothing was changed: look at the new plan and apply again"))
+}

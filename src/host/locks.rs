@@ -1,0 +1,93 @@
+//! The locks of sites and of the supervisord, and how they are waited for.
+
+use std::time::Duration;
+
+use super::Engine;
+use crate::error::CommandError;
+use crate::event::Event;
+use crate::inventory::Domain;
+use crate::state::lock::{LONGEST_PATIENCE, SHORTEST_PATIENCE};
+use crate::state::{Lock, LockError, Origin};
+
+/// How long the lock of the supervisord is waited for at least: others hold it for seconds, since
+/// nobody keeps it while processes stop.
+const DAEMON_PATIENCE: Duration = Duration::from_secs(120);
+/// Between two tries of the locks of sites.
+const LOCK_EVERY: Duration = Duration::from_millis(50);
+
+/// A site whose lock is held.
+pub(super) struct Locked<T> {
+    site: T,
+    lock: Lock,
+}
+
+/// Sites whose turn it is, or one whose lock could not be had.
+pub(super) enum Turn<T> {
+    Locked(Vec<Locked<T>>),
+    NotLocked(T, CommandError),
+}
+
+impl<T> Locked<T> {
+    /// Both parts.
+    pub(super) fn into_parts(self) -> (T, Lock) {
+        (self.site, self.lock)
+    }
+}
+
+impl Engine<'_> {
+    /// Does `work` for sites with their locks held: first for those whose locks are free, together,
+    /// then for the others as theirs become free. No lock is held while another is waited for, so two
+    /// callers cannot wait for each other.
+    pub(super) fn with_locks<T>(
+        &mut self,
+        sites: Vec<T>,
+        domain: impl Fn(&T) -> Domain,
+        (origin, patience): (&Origin, Duration),
+        work: &mut dyn FnMut(&mut Self, Turn<T>),
+    ) {
+        let deadline = self.doors.clock.now() + patience.clamp(SHORTEST_PATIENCE, LONGEST_PATIENCE);
+        let mut waiting = sites;
+        let mut is_told = false;
+        while !waiting.is_empty() && !self.doors.interrupt.is_raised() {
+            let (mut locked, mut busy) = (Vec::new(), Vec::new());
+            for site in waiting {
+                let (state, clock) = (self.doors.state, self.doors.clock);
+                match state.lock_site(&domain(&site), origin, clock) {
+                    Ok(lock) => locked.push(Locked { site, lock }),
+                    Err(error @ LockError::Held { .. }) => busy.push((site, error)),
+                    Err(error) => work(self, Turn::NotLocked(site, error.into())),
+                }
+            }
+            if !locked.is_empty() {
+                work(self, Turn::Locked(locked));
+            } else if self.doors.clock.now() >= deadline {
+                for (site, error) in busy {
+                    work(self, Turn::NotLocked(site, error.into()));
+                }
+                return;
+            } else if let Some((_, LockError::Held { holder, .. })) = busy.first() {
+                if !std::mem::replace(&mut is_told, true) {
+                    let holder = holder.as_ref().map_or("another apply".into(), Origin::to_string);
+                    (self.doors.events)(Event::LockHeld { holder });
+                }
+                self.doors.clock.wait(LOCK_EVERY);
+            }
+            waiting = busy.into_iter().map(|(site, _)| site).collect();
+        }
+    }
+
+    /// Takes the lock of the supervisord.
+    pub(super) fn lock_daemon(
+        &mut self,
+        origin: &Origin,
+        patience: Duration,
+    ) -> Result<Lock, CommandError> {
+        let (state, clock) = (self.doors.state, self.doors.clock);
+        let events = &mut *self.doors.events;
+        let lock = state.lock(origin, patience.max(DAEMON_PATIENCE), clock, &mut |holder| {
+            let holder = holder.map_or("another apply".to_owned(), Origin::to_string);
+            events(Event::LockHeld { holder });
+        });
+        Ok(lock?)
+    }
+}

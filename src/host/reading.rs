@@ -1,0 +1,135 @@
+//! What the engine reads of a supervisord and its sites, and the plans it makes of that.
+
+use super::narrow::{as_applied, is_of_some, narrowed, to_record};
+use super::{Engine, Goal};
+use crate::actual::{ActualDaemon, daemon, observe};
+use crate::desired::{DesiredSite, render};
+use crate::error::CommandError;
+use crate::inventory::{Domain, Site};
+use crate::plan::{PlanOptions, PlanView, SitePlan, plan_site};
+use crate::system::machine;
+
+/// A site with its goal worked out.
+pub(super) struct Wanted<'s> {
+    pub(super) site: &'s Site,
+    pub(super) desired: DesiredSite,
+}
+
+impl Engine<'_> {
+    pub(super) fn observe(&mut self) -> Result<ActualDaemon, CommandError> {
+        self.read_daemon(None, &|_| false)
+    }
+
+    /// Reads the daemon, what it includes and what journals there are. With an `earlier` reading that
+    /// still holds, supervisord is not asked to read its files again. `is_held` says which sites'
+    /// locks are ours.
+    pub(super) fn read_daemon(
+        &mut self,
+        earlier: Option<&ActualDaemon>,
+        is_held: &dyn Fn(&Domain) -> bool,
+    ) -> Result<ActualDaemon, CommandError> {
+        let included = (self.included_files)().map_err(|source| {
+            CommandError::refused("cannot list the files supervisord includes").caused_by(&source)
+        })?;
+        let patterns = self.include_patterns.clone();
+        let (files, state) = (self.doors.files, self.doors.state);
+        let (supervisord, main_file) = (&mut *self.doors.supervisord, &self.main_file);
+        let mut daemon = daemon::read(files, supervisord, main_file, included, patterns, earlier)?;
+        for site in state.sites(files)? {
+            // A journal that cannot be read is its own site's trouble, and told there.
+            let interrupted = match state.interrupted(files, &site) {
+                Ok(interrupted) => interrupted,
+                Err(_) => {
+                    daemon.has_journals = true;
+                    continue;
+                }
+            };
+            daemon.has_journals |= interrupted != Default::default();
+            // One whose lock a live process holds is under way, and nobody's to undo.
+            if let Some((_, journal)) = interrupted.undone_first
+                && (is_held(&site) || state.site_held_by(&site).is_none())
+            {
+                daemon.put_back_first.extend(journal.files.into_iter().map(|file| file.path));
+            }
+        }
+        Ok(daemon)
+    }
+
+    pub(super) fn wanted<'s>(
+        &self,
+        site: &'s Site,
+        goal: Goal,
+    ) -> Result<Wanted<'s>, CommandError> {
+        let desired = match goal {
+            Goal::Inventory => render(site, &self.facts).map_err(|source| {
+                CommandError::refused(format!("cannot render site {}", site.domain))
+                    .caused_by(&source)
+            })?,
+            Goal::Revision(number) => self.revision(site, number)?,
+            Goal::Previous => {
+                let numbers = self.doors.state.revision_numbers(self.doors.files, &site.domain)?;
+                let Some([number, _]) = numbers.last_chunk() else {
+                    return Err(CommandError::refused(format!(
+                        "site {} has no revision before the last",
+                        site.domain
+                    ))
+                    .hint(format!("see them: supervisor-sync history --site {}", site.domain)));
+                };
+                self.revision(site, *number)?
+            }
+        };
+        Ok(Wanted { site, desired })
+    }
+
+    fn revision(&self, site: &Site, number: u64) -> Result<DesiredSite, CommandError> {
+        let revision = self.doors.state.revision(self.doors.files, &site.domain, number)?;
+        revision.map(|revision| revision.as_desired()).ok_or_else(|| {
+            CommandError::refused(format!("site {} has no revision {number}", site.domain))
+                .hint(format!("see them: supervisor-sync history --site {}", site.domain))
+        })
+    }
+
+    /// The plan, and what a revision of it says.
+    pub(super) fn plan_site(
+        &self,
+        wanted: &Wanted<'_>,
+        daemon: &ActualDaemon,
+        options: &PlanOptions,
+    ) -> Result<(SitePlan, DesiredSite), CommandError> {
+        let (files, state) = (self.doors.files, self.doors.state);
+        let mut site = wanted.site.clone();
+        let mut desired = wanted.desired.clone();
+        let some = !options.programs.is_empty() && !options.only_processes;
+        if some {
+            // What the others need is no concern of theirs.
+            site.programs.retain(|program| options.programs.contains(&program.name));
+        }
+        let actual = observe::site(files, state, &site, &desired)?;
+        if some {
+            desired = narrowed(&site, &desired, &actual, &options.programs);
+        }
+        if options.only_processes {
+            desired = as_applied(&site, &desired, &actual);
+        }
+        let mut plan = plan_site(&desired, daemon, &actual, options);
+        if some {
+            plan.files.retain(|path, change| is_of_some(&site, path, change.kind));
+            desired = to_record(&site, desired, &actual);
+        }
+        for other in state.sites(files)?.into_iter().filter(|other| *other != plan.domain) {
+            let interrupted = state.interrupted(files, &other).unwrap_or_default();
+            if let Some((_, journal)) = interrupted.undone_first {
+                plan.notes.push(format!(
+                    "an apply of site {other} that never ended, {}, is undone first",
+                    journal.origin
+                ));
+            }
+        }
+        Ok((plan, desired))
+    }
+}
+
+/// A plan as it is shown; nobody elsewhere can guess values from its fingerprint.
+pub(super) fn shown(plan: &SitePlan) -> PlanView {
+    PlanView::of(plan, machine::key())
+}
