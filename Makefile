@@ -34,6 +34,7 @@ soak:
 	@tools/packages.sh supervisord=supervisor logrotate=logrotate
 	SOAK_SEED=$(SOAK_SEED) SOAK_ROUNDS=$(SOAK_ROUNDS) REQUIRE_E2E=1 \
 		$(CARGO) test --test it chain::any_chain -- --nocapture
+
 # One release: make versions VERSIONS=4.0.4. Another interpreter: make versions PYTHON=/usr/bin/python3.9
 versions:
 	@tools/packages.sh logrotate=logrotate \

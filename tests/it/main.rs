@@ -21,6 +21,7 @@ mod probes;
 mod processes;
 mod python;
 mod render;
+mod replay;
 mod runner;
 mod setup;
 mod signals;
