@@ -391,6 +391,29 @@ mod tests {
         assert!(answers[1..].iter().all(|answer| matches!(answer, Answer::Failed(_))));
     }
 
+    /// A host with more to tell than a caller takes.
+    struct Verbose;
+
+    impl Target for Verbose {
+        fn ask(&mut self, _: Request, _: &mut dyn FnMut(Event)) -> Result<Reply, CommandError> {
+            Err(CommandError::refused("x".repeat(LONGEST_ANSWER)))
+        }
+    }
+
+    #[test]
+    fn an_answer_that_the_caller_would_not_take_is_replaced_by_its_length() {
+        let paper = Paper::default();
+        serve(&mut Verbose, Cursor::new(request()), paper.clone(), &Interrupt::default());
+        assert!(paper.0.lock().unwrap().len() < 1024);
+        match paper.answers().as_slice() {
+            [Answer::Hello { .. }, Answer::Failed(error)] => {
+                let message = error.to_string();
+                assert!(message.contains("bytes, more than 8 MiB"), "{message}");
+            }
+            answers => panic!("{answers:?}"),
+        }
+    }
+
     /// An output whose reader is gone.
     struct Gone;
 

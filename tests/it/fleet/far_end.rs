@@ -193,7 +193,9 @@ fn an_apply_may_tell_of_as_much_as_happens() {
 
 #[test]
 fn ctrl_c_ends_a_look_at_a_host_that_goes_on_talking() {
-    let Some(fleet) = host(&format!("while echo '{ALIVE}'; do sleep 0.1; done")) else { return };
+    let Some(fleet) = Fleet::start(&[]) else { return };
+    let fleet = fleet.with_other("web1", "host: 127.0.0.1, username: root");
+    fleet.write_inventory("");
     let asked = fleet.keyring.path("asked");
     fleet.keyring.write_wrapper(&format!(
         "echo '@supervisor-sync HAVE direct root /x'\n\
