@@ -6,12 +6,13 @@
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test versions soak bench dist ci
+.PHONY: help demo test versions soak fuzz bench dist ci
 
 help:
 	@echo 'make demo    show it on a throw-away supervisord: plan, apply, roll back, refuse (half a minute)'
 	@echo 'make test    run every test, against a real supervisord, logrotate, sudo and sshd'
 	@echo 'make soak    kill chains of verbs at random steps: SOAK_ROUNDS=300 SOAK_SEED=7 make soak'
+	@echo 'make fuzz    make up input for a reader of text: TARGET=inventory SECONDS=300 make fuzz'
 	@echo 'make versions run the tests on each release of supervisord that is promised (from PyPI)'
 	@echo 'make bench   measure it against supervisord itself and print the table of the README'
 	@echo 'make dist    build the binary that runs on every supported Debian and Ubuntu'
@@ -34,6 +35,17 @@ soak:
 	@tools/packages.sh supervisord=supervisor logrotate=logrotate
 	SOAK_SEED=$(SOAK_SEED) SOAK_ROUNDS=$(SOAK_ROUNDS) REQUIRE_E2E=1 \
 		$(CARGO) test --test it chain::any_chain -- --nocapture
+
+TARGET ?= inventory
+SECONDS ?= 60
+
+# What is made up goes to fuzz/corpus, what breaks something to fuzz/artifacts. Stable Rust is enough
+# without a sanitizer, and safe code needs none.
+fuzz:
+	@cargo fuzz --version >/dev/null 2>&1 || $(CARGO) install cargo-fuzz --locked
+	@mkdir -p fuzz/corpus/$(TARGET)
+	$(CARGO) fuzz run --sanitizer none $(TARGET) fuzz/corpus/$(TARGET) tests/corpus/$(TARGET) -- \
+		-max_total_time=$(SECONDS) -timeout=10 -max_len=8192
 
 # One release: make versions VERSIONS=4.0.4. Another interpreter: make versions PYTHON=/usr/bin/python3.9
 versions:
