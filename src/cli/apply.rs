@@ -5,11 +5,12 @@ use serde::Serialize;
 
 use super::carry_out::{Order, What, carry_out, failure};
 use super::fleet::RolloutArguments;
+use super::run::MessageArguments;
 use super::selected::{ProgramArguments, SelectionArguments};
 use super::{Context, plan};
 use crate::apply::{ApplyOptions, Outcome, SiteReport};
 use crate::error::{CommandError, ErrorKind};
-use crate::host::{AppliedSite, Goal};
+use crate::host::{AppliedSite, Goal, Run};
 use crate::inventory::Domain;
 use crate::plan::PlanOptions;
 use crate::report::Screen;
@@ -51,15 +52,17 @@ struct HowArguments {
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     lock_wait: u64,
     #[command(flatten)]
+    message: MessageArguments,
+    #[command(flatten)]
     rollout: RolloutArguments,
 }
 
 impl HowArguments {
-    fn order(&self, goal: Goal, options: PlanOptions, purpose: String) -> Order {
+    fn order(&self, goal: Goal, options: PlanOptions, run: Run) -> Order {
         let apply =
             ApplyOptions { verify: !self.no_verify, rollback: !self.no_rollback, record: true };
         Order {
-            what: What::Apply { goal, options, apply, purpose },
+            what: What::Apply { goal, options, apply, run: Box::new(run) },
             ask: !self.yes,
             lock_wait: self.lock_wait,
             rules: self.rollout.rules(),
@@ -74,7 +77,8 @@ pub(super) fn run(
 ) -> Result<u8, CommandError> {
     let work = context.selected_programs(&arguments.selection, screen)?;
     let options = arguments.what.options();
-    let order = arguments.how.order(Goal::Inventory, options, "apply".to_owned());
+    let run = context.begin_run("apply", &arguments.how.message);
+    let order = arguments.how.order(Goal::Inventory, options, run);
     carry_out(context, &work, &order, screen)
 }
 
@@ -93,7 +97,8 @@ pub(super) fn rollback(
     let goal = arguments.to.map_or(Goal::Previous, Goal::Revision);
     let options = PlanOptions { missing_code_is_a_warning: true, ..PlanOptions::default() };
     let purpose = arguments.to.map_or("rollback".to_owned(), |to| format!("rollback to {to}"));
-    let order = arguments.how.order(goal, options, purpose);
+    let run = context.begin_run(&purpose, &arguments.how.message);
+    let order = arguments.how.order(goal, options, run);
     carry_out(context, &work, &order, screen)
 }
 

@@ -14,7 +14,7 @@ use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::fleet::rollout::{NotReached, Rules, Told, Verdict, roll_out};
 use crate::host::{
-    AppliedSite, ApplyRequest, ControlRequest, Goal, PlannedSite, Reply, Request, Target,
+    AppliedSite, ApplyRequest, ControlRequest, Goal, PlannedSite, Reply, Request, Run, Target,
 };
 use crate::inventory::Domain;
 use crate::plan::{Control, PlanOptions};
@@ -27,7 +27,7 @@ const CONNECTIONS_KEPT: usize = 200;
 /// What is carried out.
 pub(super) enum What {
     /// An apply, a rollback or a restart.
-    Apply { goal: Goal, options: PlanOptions, apply: ApplyOptions, purpose: String },
+    Apply { goal: Goal, options: PlanOptions, apply: ApplyOptions, run: Box<Run> },
     /// A start or a stop.
     Control { control: Control, verify: bool },
 }
@@ -206,14 +206,14 @@ fn apply_on(
 fn request(work: &Work, shown: Option<BTreeMap<Domain, String>>, order: &Order) -> Request {
     let lock_wait = order.lock_wait;
     match &order.what {
-        What::Apply { goal, options, apply, purpose } => Request::Apply(Box::new(ApplyRequest {
+        What::Apply { goal, options, apply, run } => Request::Apply(Box::new(ApplyRequest {
             sites: work.sites.clone(),
             goal: *goal,
             plan: PlanOptions { programs: work.programs.clone(), ..options.clone() },
             apply: apply.clone(),
             shown,
             lock_wait,
-            purpose: purpose.clone(),
+            run: (**run).clone(),
         })),
         What::Control { control, verify } => Request::Control(Box::new(ControlRequest {
             sites: work.chosen(),

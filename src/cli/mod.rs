@@ -12,6 +12,7 @@ mod logs;
 mod plan;
 mod playbook;
 mod restart;
+mod run;
 mod runner;
 mod selected;
 mod setup;
@@ -19,11 +20,13 @@ mod status;
 mod telling;
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::error::{CommandError, ErrorKind};
 use crate::fleet::SshSettings;
+use crate::host::RunInventory;
 use crate::report::{Mode, Screen};
 use crate::system::Interrupt;
 
@@ -116,7 +119,7 @@ fn verb(cli: Cli, screen: &mut Screen) -> Result<u8, CommandError> {
     let interrupt = Interrupt::listen()
         .map_err(|source| CommandError::refused("cannot take signals").caused_by(&source))?;
     let ssh = fleet::ssh_settings(&interrupt);
-    let context = Context { shared: cli.shared, interrupt, ssh };
+    let context = Context { shared: cli.shared, interrupt, ssh, inventory: OnceLock::new() };
     match cli.verb {
         Verb::Check => check::run(&context, screen),
         Verb::Plan(arguments) => plan::run(&context, &arguments, screen),
@@ -142,4 +145,6 @@ struct Context {
     shared: Shared,
     interrupt: Interrupt,
     ssh: SshSettings,
+    /// The inventory that was read.
+    inventory: OnceLock<RunInventory>,
 }

@@ -5,6 +5,7 @@ use clap::Args;
 use super::Context;
 use super::carry_out::{Order, What, carry_out};
 use super::fleet::ParallelArguments;
+use super::run::MessageArguments;
 use super::selected::ProgramArguments;
 use crate::apply::ApplyOptions;
 use crate::error::CommandError;
@@ -30,6 +31,8 @@ pub(super) struct RestartArguments {
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     lock_wait: u64,
     #[command(flatten)]
+    message: MessageArguments,
+    #[command(flatten)]
     parallel: ParallelArguments,
 }
 
@@ -50,7 +53,7 @@ pub(super) fn run(
         },
         // There is nothing to go back to: the configuration is the one it has.
         apply: ApplyOptions { verify: true, rollback: false, record: false },
-        purpose: "restart".to_owned(),
+        run: Box::new(context.begin_run("restart", &arguments.message)),
     };
     let order = Order {
         what,

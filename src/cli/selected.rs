@@ -8,7 +8,7 @@ use clap::Args;
 use super::Context;
 use crate::error::CommandError;
 use crate::fleet::{SshHost, SudoHost};
-use crate::host::{ChosenSite, LocalHost, Target};
+use crate::host::{ChosenSite, LocalHost, RunInventory, Target};
 use crate::inventory::{self, Connection, Host, Inventory, Privilege, ProgramName, Selector, Site};
 use crate::report::{Mode, Screen};
 use crate::system::users;
@@ -57,7 +57,8 @@ impl Context {
     /// Reads and checks the inventory; its problems are shown here, all of them.
     pub(super) fn inventory(&self, screen: &mut Screen) -> Result<Inventory, CommandError> {
         let loaded = inventory::load(self.shared.inventory.as_deref())?;
-        inventory::read(&loaded.name(), &loaded.text).map_err(|problems| {
+        let read = inventory::read(&loaded.name(), &loaded.text);
+        let inventory = read.map_err(|problems| {
             if screen.mode() == Mode::Json {
                 screen.document("problems", None, &problems);
             } else {
@@ -65,7 +66,13 @@ impl Context {
                 screen.complain_painted(&problems.render(coloured));
             }
             problems.refusal()
-        })
+        })?;
+        // One command reads one inventory.
+        let _ = self.inventory.set(RunInventory {
+            name: inventory.name.clone(),
+            path: loaded.absolute().display().to_string(),
+        });
+        Ok(inventory)
     }
 
     /// The hosts and sites that are selected; at least one site.

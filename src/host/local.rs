@@ -16,7 +16,7 @@ use crate::event::Event;
 use crate::inventory::{Domain, Site, SupervisordAddress};
 use crate::plan::Control;
 use crate::setup;
-use crate::state::{Origin, StateDir};
+use crate::state::{Origin, Run, StateDir};
 use crate::supervisord::{Client, MainConfig, Supervisord};
 use crate::system::{Clock, Disk, Interrupt, SystemClock, users};
 
@@ -48,12 +48,13 @@ impl LocalHost {
         state.unwrap_or_else(|| PathBuf::from("/var/tmp")).join("supervisor-sync")
     }
 
-    fn origin(&self, purpose: &str) -> Origin {
+    fn origin(&self, purpose: &str, run: Option<&Run>) -> Origin {
         Origin {
             user: users::invoker(),
             pid: std::process::id(),
             purpose: purpose.to_owned(),
             at: self.clock.timestamp(),
+            run: run.cloned().map(Box::new),
         }
     }
 
@@ -120,10 +121,11 @@ impl LocalHost {
     }
 
     fn control(&self, request: &ControlRequest, events: &mut dyn FnMut(Event)) -> Reply {
-        let origin = self.origin(match request.control {
+        let purpose = match request.control {
             Control::Start => "start",
             Control::Stop => "stop",
-        });
+        };
+        let origin = self.origin(purpose, None);
         let control = |i: &mut Engine<'_>, sites: &[&Site]| i.control(sites, request, &origin);
         let sites = request.sites.iter().map(|chosen| &chosen.site);
         Reply::Applied { sites: self.each_instance(sites, events, control, not_begun) }
@@ -188,7 +190,7 @@ impl Target for LocalHost {
                 Ok(Reply::Plans { sites: self.each_instance(&sites, events, plan, failed) })
             }
             Request::Apply(request) => {
-                let origin = self.origin(&request.purpose);
+                let origin = self.origin(&request.run.command, Some(&request.run));
                 let apply = |i: &mut Engine<'_>, sites: &[&Site]| i.apply(sites, &request, &origin);
                 let sites = self.each_instance(&request.sites, events, apply, not_begun);
                 Ok(Reply::Applied { sites })

@@ -31,6 +31,9 @@ use crate::status::SiteStatus;
 pub use engine::Engine;
 pub use local::LocalHost;
 
+pub use crate::state::Run;
+pub use crate::state::run::{Commit, RunId, RunInventory};
+
 /// What can be asked of a host. It travels, so its shape belongs to the wire's version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case")]
@@ -94,8 +97,8 @@ pub struct ApplyRequest {
     pub shown: Option<BTreeMap<Domain, String>>,
     /// Seconds to wait for another apply to end.
     pub lock_wait: u64,
-    /// The command, for the lock's holder and the revision.
-    pub purpose: String,
+    /// The run it is a part of, for locks and records.
+    pub run: Run,
 }
 
 /// A start or a stop.

@@ -31,6 +31,12 @@ impl Loaded {
     pub fn name(&self) -> String {
         self.path.display().to_string()
     }
+
+    /// The file wherever one stands: absolute, links resolved.
+    pub fn absolute(&self) -> PathBuf {
+        let real = std::fs::canonicalize(&self.path).or_else(|_| std::path::absolute(&self.path));
+        real.unwrap_or_else(|_| self.path.clone())
+    }
 }
 
 /// Finds and reads the inventory: `explicit` (`--inventory FILE`), else the file that

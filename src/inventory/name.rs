@@ -311,11 +311,11 @@ impl fmt::Debug for EnvironmentValue {
     }
 }
 
-fn not_empty(text: &str) -> Result<(), NameError> {
+pub(super) fn not_empty(text: &str) -> Result<(), NameError> {
     if text.is_empty() { Err(NameError::new("must not be empty")) } else { Ok(()) }
 }
 
-fn at_most(text: &str, bytes: usize) -> Result<(), NameError> {
+pub(super) fn at_most(text: &str, bytes: usize) -> Result<(), NameError> {
     if text.len() > bytes {
         return Err(NameError::new(format!(
             "is too long: {} bytes, at most {bytes} fit",
@@ -335,7 +335,7 @@ fn only(text: &str, allowed: &str, is_allowed: fn(char) -> bool) -> Result<(), N
     }
 }
 
-fn no_control(text: &str) -> Result<(), NameError> {
+pub(super) fn no_control(text: &str) -> Result<(), NameError> {
     match text.chars().find(|c| c.is_control()) {
         None => Ok(()),
         Some(c) => Err(NameError::new(format!("must not hold {}", described(c)))),

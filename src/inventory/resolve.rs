@@ -10,7 +10,7 @@ use super::file::{self, Node, Span, SyntaxError, Value};
 use super::findings::{Finding, Findings};
 use super::host::{self, Host};
 use super::load::LARGEST_BYTES;
-use super::name::HostName;
+use super::name::{HostName, NameError, at_most, no_control, not_empty};
 use super::options;
 use super::problem::Problems;
 use super::settings::Settings;
@@ -20,8 +20,11 @@ use super::source::Source;
 use super::suggest::shown;
 
 /// What people want, checked: servers, and sites placed on them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inventory {
+    /// What it is called. Records on hosts carry it, and so tell it from other inventories wherever it
+    /// is applied from.
+    pub name: Option<String>,
     /// The servers, in the file's order; names are unique.
     pub hosts: Vec<Host>,
     /// The sites whose programs are managed, in the file's order; domains are unique. A site with
@@ -44,7 +47,7 @@ pub struct PlacedSite {
 
 const TOP: Keys<'static> = Keys {
     of: "the inventory",
-    known: &["servers", "sites", "defaults", "format", "paths", "user"],
+    known: &["name", "servers", "sites", "defaults", "format", "paths", "user"],
     instead: &[("hosts", "servers"), ("domains", "sites")],
     shared: true,
 };
@@ -150,11 +153,13 @@ fn repeated_keys(reader: &mut Reader<'_, '_>, node: &Node) {
 }
 
 fn inventory(reader: &mut Reader<'_, '_>, root: &Node) -> Inventory {
-    let mut inventory = Inventory { hosts: Vec::new(), sites: Vec::new(), left_alone: Vec::new() };
+    let mut inventory = Inventory::default();
     if matches!(root.value, Value::Null) {
         return inventory;
     }
     let Some(fields) = reader.fields(root, &TOP) else { return inventory };
+    let name = fields.get("name");
+    inventory.name = name.and_then(|node| reader.parse(node, "name", checked_name));
     let settings = Settings::read(reader, &fields, &Settings::default());
     let mut names = Names::default();
     for node in entries(reader, &fields, "servers") {
@@ -168,6 +173,17 @@ fn inventory(reader: &mut Reader<'_, '_>, root: &Node) -> Inventory {
     clashes::check(reader, &sites);
     inventory.sites = sites.into_iter().map(|site| site.placed).collect();
     inventory
+}
+
+/// The inventory's name: one line that people can read.
+fn checked_name(text: &str) -> Result<String, NameError> {
+    not_empty(text)?;
+    no_control(text)?;
+    if text.trim() != text {
+        return Err(NameError::new("must not begin or end with a blank"));
+    }
+    at_most(text, 100)?;
+    Ok(text.to_owned())
 }
 
 fn entries<'n>(reader: &mut Reader<'_, '_>, fields: &Fields<'n>, key: &str) -> &'n [Node] {

@@ -120,6 +120,17 @@ fn deployerphps_own_file_reads_as_it_is() {
 }
 
 #[test]
+fn an_inventory_may_have_a_name() {
+    let name = |text: &str| inventory(text).name;
+    assert_eq!(name("sites: []\n"), None);
+    assert_eq!(name("name: Shop (EU)\nsites: []\n").as_deref(), Some("Shop (EU)"));
+    assert_eq!(messages("name: [a]\nsites: []\n"), "1:7 `name` must be text");
+    assert_eq!(messages("name: ' a'\n"), "1:7 `name` must not begin or end with a blank");
+    let found = problems("nmae: shop\nsites: []\n").to_string();
+    assert!(found.contains("did you mean `name`"), "{found}");
+}
+
+#[test]
 fn a_site_without_the_key_is_left_alone_and_one_with_an_empty_list_is_managed() {
     let inventory = inventory(DEPLOYER_PHP);
     assert_eq!(inventory.left_alone, ["static.example.com"]);
@@ -802,7 +813,7 @@ fn the_examples_of_the_guide_are_valid() {
         .skip(1)
         .filter_map(|rest| rest.split_once("```").map(|(example, _)| example))
         .collect();
-    assert_eq!(examples.len(), 5);
+    assert_eq!(examples.len(), 6);
     for example in examples {
         let text = if example.starts_with("supervisors:") {
             let indented = example.replace('\n', "\n    ");

@@ -177,6 +177,7 @@ fn origin() -> Origin {
         pid: 42,
         purpose: "apply".to_owned(),
         at: "2026-01-02T03:04:05Z".parse().unwrap(),
+        run: None,
     }
 }
 

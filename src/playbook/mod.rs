@@ -15,7 +15,7 @@ pub use environment::{Environment, Perms};
 
 use crate::apply::{ApplyOptions, Outcome, SiteReport};
 use crate::error::CommandError;
-use crate::host::{ApplyRequest, Goal, Reply, Request, Target};
+use crate::host::{ApplyRequest, Goal, Reply, Request, Run, Target};
 use crate::plan::{GroupAction, GroupView, PlanOptions, PlanView, Reason, harmless_lines};
 use crate::system::result_file;
 
@@ -219,7 +219,7 @@ fn ask(
         apply,
         shown: None,
         lock_wait: environment.lock_wait,
-        purpose: purpose.to_owned(),
+        run: Run::begin(purpose),
     }));
     let reply = host.ask(request, &mut |event| messages::tell(&event, output));
     match reply {

@@ -186,7 +186,8 @@ fn holder(file: &mut File) -> Option<Origin> {
 }
 
 fn write_holder(file: &mut File, origin: &Origin) -> io::Result<()> {
-    let text = serde_json::to_vec(origin)?;
+    // Who waits wants to know who and what; the run may be longer than what is read back.
+    let text = serde_json::to_vec(&Origin { run: None, ..origin.clone() })?;
     file.set_len(0)?;
     file.rewind()?;
     file.write_all(&text)
@@ -208,6 +209,7 @@ mod tests {
             pid: 42,
             purpose: "apply".into(),
             at: clock.timestamp(),
+            run: None,
         };
         let mut waited_for = Vec::new();
         let first = state.lock(&origin, Duration::ZERO, &clock, &mut |_| {}).unwrap();
@@ -226,8 +228,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let state = StateDir::new(&Paths::default(), folder.path());
         let clock = SystemClock::start();
-        let origin =
-            Origin { user: "x".into(), pid: 1, purpose: "apply".into(), at: clock.timestamp() };
+        let origin = Origin {
+            user: "x".into(),
+            pid: 1,
+            purpose: "apply".into(),
+            at: clock.timestamp(),
+            run: None,
+        };
         let (one, other) = (Domain::parse("a.com").unwrap(), Domain::parse("b.com").unwrap());
         let first = state.lock_site(&one, &origin, &clock).unwrap();
         assert!(matches!(state.lock_site(&one, &origin, &clock), Err(LockError::Held { .. })));
@@ -247,8 +254,13 @@ mod tests {
             return; // Only root gives folders away.
         }
         let clock = SystemClock::start();
-        let origin =
-            Origin { user: "x".into(), pid: 1, purpose: "apply".into(), at: clock.timestamp() };
+        let origin = Origin {
+            user: "x".into(),
+            pid: 1,
+            purpose: "apply".into(),
+            at: clock.timestamp(),
+            run: None,
+        };
         let Err(error) = state.lock(&origin, Duration::ZERO, &clock, &mut |_| {}) else {
             panic!("it was taken")
         };

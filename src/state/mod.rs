@@ -21,6 +21,7 @@
 pub mod journal;
 pub mod lock;
 pub mod revision;
+pub mod run;
 
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -37,6 +38,7 @@ use crate::system::users;
 pub use journal::{Interrupted, Journal, JournalPhase};
 pub use lock::{Lock, LockError};
 pub use revision::Revision;
+pub use run::Run;
 
 /// Who does something, when and why: for locks, journals and revisions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,11 +51,14 @@ pub struct Origin {
     pub purpose: String,
     /// When it began.
     pub at: jiff::Timestamp,
+    /// The run it is a part of; older records have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<Box<Run>>,
 }
 
 impl std::fmt::Display for Origin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { user, pid, purpose, at } = self;
+        let Self { user, pid, purpose, at, run: _ } = self;
         write!(f, "`{purpose}` of user {user} (pid {pid}, since {at:.0})")
     }
 }

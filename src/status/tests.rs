@@ -67,6 +67,7 @@ impl HostModel {
             pid: 1,
             purpose: "apply".into(),
             at: jiff::Timestamp::UNIX_EPOCH,
+            run: None,
         };
         let file = |bytes: &[u8]| {
             Entry::File(FileContent { bytes: bytes.to_vec(), mode: 0o644, owner: None })

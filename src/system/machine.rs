@@ -13,6 +13,13 @@ pub fn key() -> &'static [u8] {
     &KEY
 }
 
+/// What the machine is called by its kernel; empty where that cannot be told.
+#[expect(clippy::disallowed_methods, reason = "an edge: reads who this machine is")]
+pub fn name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    name.trim_end().to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -21,5 +28,11 @@ mod tests {
     fn a_machine_has_a_key_that_is_long_enough_and_stays() {
         assert!(key().len() >= 32, "{} bytes", key().len());
         assert_eq!(key(), key());
+    }
+
+    #[test]
+    fn a_machine_has_a_name_of_one_line() {
+        let name = name();
+        assert!(!name.is_empty() && !name.contains('\n'), "{name:?}");
     }
 }

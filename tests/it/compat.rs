@@ -104,6 +104,33 @@ fn a_journal_of_each_phase() {
 }
 
 #[test]
+fn a_revision_of_a_run() {
+    use supervisor_sync::host::{Commit, Run, RunInventory};
+    let (_folder, state, site) = state(&[("revision.run.json", "revisions/00000007.json")]);
+    let revision = state.last_revision(&Disk, &site).unwrap().unwrap();
+    let text = |text: &str| text.to_owned();
+    let run = Run {
+        id: "20260102-030400-4f3a".parse().unwrap(),
+        user: text("ada"),
+        host: text("desk"),
+        command: text("apply"),
+        at: "2026-01-02T03:04:00Z".parse().unwrap(),
+        inventory: Some(RunInventory {
+            name: Some(text("shop")),
+            path: text("/home/ada/deployer.yml"),
+        }),
+        commit: Some(Commit {
+            hash: text("0123456789abcdef0123456789abcdef01234567"),
+            dirty: true,
+        }),
+        message: Some(text("more workers")),
+        takes_back: Some("20260101-000000-0042".parse().unwrap()),
+    };
+    let origin = supervisor_sync::state::Origin { run: Some(Box::new(run)), ..origin() };
+    assert_eq!(revision, Revision::new(7, &desired(), origin));
+}
+
+#[test]
 fn a_revision() {
     let (_folder, state, site) = state(&[("revision.json", "revisions/00000007.json")]);
     let revision = state.last_revision(&Disk, &site).unwrap().unwrap();

@@ -121,7 +121,7 @@ fn apply(site: &Site, files: &dyn Files, daemon: &mut dyn Supervisord, on: &mut 
         apply: ApplyOptions { verify: true, rollback: true, record: true },
         shown: None,
         lock_wait: 0,
-        purpose: "apply".to_owned(),
+        run: supervisor_sync::host::Run::begin("apply"),
     };
     for applied in instance.apply(&[site], &request, &origin()) {
         applied.report.unwrap();

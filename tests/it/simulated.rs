@@ -246,7 +246,7 @@ impl Order {
             apply: ApplyOptions { verify, rollback, record },
             shown: None,
             lock_wait: 0,
-            purpose: "apply".to_owned(),
+            run: supervisor_sync::host::Run::begin("apply"),
         }
     }
 }
@@ -257,6 +257,7 @@ pub(crate) fn origin() -> Origin {
         pid: 42,
         purpose: "apply".to_owned(),
         at: "2026-01-02T03:04:05Z".parse().unwrap(),
+        run: None,
     }
 }
 

@@ -50,6 +50,29 @@ fn a_rollback_goes_to_the_former_revision_and_forward_again() {
 }
 
 #[test]
+fn a_revision_says_which_run_it_is_of_and_why() {
+    let Some(host) = host_of_two_revisions() else { return };
+    wants(&host, &["program: w, script: w.sh, stopwaitsecs: 8"]);
+    let inventory = std::fs::read_to_string(host.path("home/deployer.yml")).unwrap();
+    std::fs::write(host.path("home/deployer.yml"), format!("name: shop\n{inventory}")).unwrap();
+    host.run(&["apply", "--yes", "-m", "why\u{1b}[2J not"]).ended(0);
+    let run = |number: u32| {
+        let record = host.state().join(format!("sites/a.com/revisions/{number:08}.json"));
+        let record: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(record).unwrap()).unwrap();
+        record["origin"]["run"].clone()
+    };
+    assert!(run(2)["id"].as_str().unwrap() <= run(3)["id"].as_str().unwrap());
+    assert_ne!(run(2)["id"], run(3)["id"]);
+    assert_eq!(run(3)["message"], "why\u{1b}[2J not");
+    assert_eq!(run(3)["command"], "apply");
+    assert_eq!(run(3)["inventory"]["name"], "shop");
+    assert_eq!(run(2)["inventory"]["path"], host.path("home/deployer.yml").to_str().unwrap());
+    assert!(run(2)["inventory"]["name"].is_null() && run(2)["message"].is_null());
+    host.run(&["apply", "--yes", "-m", &"x".repeat(501)]).ended(2);
+}
+
+#[test]
 fn a_rollback_asks_too_and_one_to_what_is_there_does_nothing() {
     let Some(host) = host_of_two_revisions() else { return };
     let before = host.snapshot();
