@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::Look;
 use super::failure::Unanswered;
-use super::site::Stage;
+use super::site::{SiteApply, Stage};
 use super::transaction::Transaction;
 use crate::supervisord::{Answer, Call, ProcessInfo};
 
@@ -62,7 +62,9 @@ impl Transaction<'_, '_> {
     /// Sends the calls of all sites in one batch, and hands each its own answers.
     fn send(&mut self) {
         let counts: Vec<usize> = self.sites.iter().map(|site| site.calls().len()).collect();
-        let calls: Vec<Call> = self.sites.iter().flat_map(|site| site.calls()).collect();
+        let mut calls: Vec<Call> = self.sites.iter().flat_map(|site| site.calls()).collect();
+        let stops = self.sites.iter().flat_map(SiteApply::stops);
+        calls.extend(self.stops.note(stops, self.doors.clock.now()));
         // Work without a call is answered, too: a group that only had to come to rest.
         let sent = match calls.is_empty() {
             true => Ok(Vec::new()),
@@ -76,6 +78,7 @@ impl Transaction<'_, '_> {
                     let own: Vec<_> = answers.by_ref().take(count).collect();
                     site.answered(own, now, self.doors.events);
                 }
+                self.stops.sent(answers.next());
             }
             Err(error) => {
                 let sites = self.sites.iter_mut().zip(counts);
@@ -103,6 +106,7 @@ impl Transaction<'_, '_> {
                 for site in self.sites.iter_mut().filter(|site| !site.has_ended()) {
                     site.look(&look, self.doors.files, self.doors.events);
                 }
+                self.stops.look(&look);
             }
             Err(error) => {
                 for site in self.sites.iter_mut().filter(|site| !site.has_ended()) {

@@ -9,6 +9,7 @@
 //! `kill -9` at any point leaves what [`recover()`] can undo or the next apply finish.
 
 mod accept;
+mod again;
 mod commit;
 mod control;
 mod cut_off;

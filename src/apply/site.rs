@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::again::Asked;
 use super::control::not_known;
 use super::failure::{self, in_one_line};
 use super::probe::Probes;
@@ -192,6 +193,15 @@ impl SiteApply {
             Stage::Updating(update) | Stage::PuttingBack(_, update) => update.calls(),
             _ => Vec::new(),
         }
+    }
+
+    /// The processes that it asks to stop now.
+    pub(super) fn stops(&self) -> impl Iterator<Item = &Asked> {
+        let update = match &self.stage {
+            Stage::Updating(update) | Stage::PuttingBack(_, update) => Some(update),
+            _ => None,
+        };
+        update.into_iter().flat_map(Update::stops)
     }
 
     /// Takes the answers to its calls.

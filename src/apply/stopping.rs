@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::again::Asked;
 use super::work::{Item, Stop};
 use super::{Look, Teller};
 use crate::event::{ProcessChange, Waited};
@@ -68,11 +69,11 @@ impl Stopping {
         now < self.deadline
     }
 
-    /// Sees its processes: `stops` gets the namespecs of those to ask to stop.
+    /// Sees its processes: `stops` gets those to ask to stop.
     pub(super) fn look(
         &mut self,
         look: &Look,
-        stops: &mut Vec<String>,
+        stops: &mut Vec<Asked>,
         teller: &mut Teller<'_>,
     ) -> Seen {
         let processes = look.group(&self.item.group).iter();
@@ -80,7 +81,7 @@ impl Stopping {
             processes.filter(|process| self.concerns(&process.name)).collect();
         for process in concerned.iter().filter(|process| process.state.is_running()) {
             if self.item.stop != Stop::WaitOnly {
-                stops.push(process.namespec());
+                stops.push(Asked::new(process, self.item.stop_signal));
             }
             self.asked.insert(process.name.clone());
         }

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::again::Stops;
 use super::site::{SiteApply, Stage};
 use super::{
     ApplyError, ApplyOptions, Doors, FailedAt, Outcome, PlannedSite, SiteReport, Teller, files,
@@ -21,6 +22,8 @@ pub(super) struct Transaction<'t, 'd> {
     pub(super) sites: Vec<SiteApply>,
     pub(super) origin: &'t Origin,
     pub(super) options: &'t ApplyOptions,
+    /// What may have to be asked to stop once more.
+    pub(super) stops: Stops,
 }
 
 impl<'t, 'd> Transaction<'t, 'd> {
@@ -31,7 +34,7 @@ impl<'t, 'd> Transaction<'t, 'd> {
         options: &'t ApplyOptions,
     ) -> Self {
         let sites = sites.into_iter().map(SiteApply::new).collect();
-        Self { doors, sites, origin, options }
+        Self { doors, sites, origin, options, stops: Stops::default() }
     }
 
     pub(super) fn into_reports(self) -> Vec<SiteReport> {

@@ -5,11 +5,12 @@
 //! holds up nobody else. supervisord's own `update` goes one by one and aborts at the first that is
 //! still running; a batch of `stopProcessGroup` runs a second each.
 //!
-//! An [`Update`] never waits: the loop over all sites (`progress.rs`) shows it what supervisord says,
+//! An [`Update`] never waits: the loop over all sites (`follow.rs`) shows it what supervisord says,
 //! sends its calls together with those of the other sites, and hands it the answers.
 
 use std::time::Duration;
 
+use super::again::Asked;
 use super::stopping::{Seen, Stopping};
 use super::work::{Item, Stop};
 use super::{Look, ProgramTrouble, Teller};
@@ -51,8 +52,8 @@ pub(super) struct Update {
 /// Calls that belong together.
 #[derive(Debug)]
 enum Sending {
-    /// A process stops; its namespec.
-    Stop(String),
+    /// A process stops.
+    Stop(Asked),
     /// A group whose processes are down leaves, comes and starts.
     Advance(Item),
 }
@@ -60,7 +61,7 @@ enum Sending {
 impl Sending {
     fn calls(&self) -> Vec<Call> {
         match self {
-            Self::Stop(namespec) => vec![Call::StopProcess(namespec.clone())],
+            Self::Stop(asked) => vec![Call::StopProcess(asked.namespec.clone())],
             Self::Advance(item) => item.calls(),
         }
     }
@@ -113,6 +114,14 @@ impl Update {
         self.outbox.iter().flat_map(Sending::calls).collect()
     }
 
+    /// The processes that it asks to stop now.
+    pub(super) fn stops(&self) -> impl Iterator<Item = &Asked> {
+        self.outbox.iter().filter_map(|sending| match sending {
+            Sending::Stop(asked) => Some(asked),
+            Sending::Advance(_) => None,
+        })
+    }
+
     /// Sees what supervisord says: sends what is not asked yet to stop, and goes on with the groups
     /// that are down. A process that came up again meanwhile (it was just being respawned) is asked
     /// again.
@@ -147,9 +156,9 @@ impl Update {
         let mut answers = answers.into_iter();
         for sent in std::mem::take(&mut self.outbox) {
             match sent {
-                Sending::Stop(namespec) => {
+                Sending::Stop(asked) => {
                     if let Some(answer) = answers.next() {
-                        self.stop_answered(&namespec, answer, teller);
+                        self.stop_answered(&asked.namespec, answer, teller);
                     }
                 }
                 Sending::Advance(item) => {

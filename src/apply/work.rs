@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::watch::Watched;
-use crate::plan::{GroupAction, GroupChange, SitePlan};
+use crate::plan::{GroupAction, GroupChange, SitePlan, StopSignal};
 use crate::supervisord::{Call, Reload, display_name};
 
 /// What is done to one group, in this order.
@@ -24,6 +24,7 @@ pub(super) struct Item {
     /// Not before these groups are gone: it takes their place.
     pub(super) after: Vec<String>,
     pub(super) stop_seconds: u32,
+    pub(super) stop_signal: StopSignal,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -173,6 +174,7 @@ impl Item {
             keep_stopped: Vec::new(),
             after: Vec::new(),
             stop_seconds: change.stop_seconds,
+            stop_signal: change.stop_signal,
         };
         match &change.action {
             GroupAction::Leave => {}

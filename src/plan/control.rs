@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::group::is_up;
+use super::sections::Sections;
 use super::{GroupAction, GroupChange, Reason, SitePlan};
 use crate::actual::{ActualDaemon, ActualSite};
 use crate::desired::{DesiredGroup, DesiredSite};
@@ -30,6 +31,7 @@ pub fn plan_control(
     actual: &ActualSite,
 ) -> SitePlan {
     let mut plan = SitePlan::without_changes(desired.domain.clone());
+    let sections = Sections::read(&plan, actual);
     // Groups of the last apply that the inventory has no more (fewer separate instances) are still
     // the program's, and stop with it.
     let recorded = actual.record.iter().flat_map(|record| &record.groups);
@@ -57,7 +59,9 @@ pub fn plan_control(
         let stop_seconds = wanted.stopwaitsecs.max(recorded);
         let desired = Some(wanted.clone());
         let (rolling, after) = (None, Vec::new());
-        let change = GroupChange { action, reason, desired, rolling, after, stop_seconds };
+        let stop_signal = sections.stop_signal(name);
+        let change =
+            GroupChange { action, reason, desired, rolling, after, stop_seconds, stop_signal };
         plan.groups.insert(name.clone(), change);
     }
     plan

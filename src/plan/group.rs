@@ -130,6 +130,7 @@ impl GroupContext<'_> {
     pub(super) fn change(&self, ran: &[String]) -> Option<GroupChange> {
         let loaded = self.daemon.groups.contains_key(self.group);
         let stop_seconds = self.stop_seconds();
+        let stop_signal = self.sections.stop_signal(self.group);
         let Some(wanted) = self.desired.groups.get(self.group) else {
             let leaves = loaded && !self.options.only_processes && self.may_leave();
             return leaves.then_some(GroupChange {
@@ -139,6 +140,7 @@ impl GroupContext<'_> {
                 rolling: None,
                 after: Vec::new(),
                 stop_seconds,
+                stop_signal,
             });
         };
         if !self.is_selected(wanted) {
@@ -160,7 +162,7 @@ impl GroupContext<'_> {
             _ => Vec::new(),
         };
         let desired = Some(wanted.clone());
-        Some(GroupChange { action, reason, desired, rolling, after, stop_seconds })
+        Some(GroupChange { action, reason, desired, rolling, after, stop_seconds, stop_signal })
     }
 
     /// Whether a group that is not wanted may go: of an apply of some programs only what one of

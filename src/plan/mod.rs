@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::desired::{DesiredFile, DesiredGroup, FileKind};
-use crate::inventory::{Domain, ProgramName};
+use crate::inventory::{Domain, ProgramName, Signal};
 use crate::system::files::Entry;
 
 pub use control::{Control, plan_control};
@@ -131,6 +131,17 @@ pub struct GroupChange {
     /// Seconds its processes have to stop: the longer `stopwaitsecs` of the former and the new
     /// file.
     pub stop_seconds: u32,
+    /// How supervisord asks its processes to stop, once it has the new file.
+    pub stop_signal: StopSignal,
+}
+
+/// How supervisord asks the processes of a group to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StopSignal {
+    /// `stopsignal=`.
+    pub signal: Signal,
+    /// `stopasgroup=`: their children are asked, too.
+    pub as_group: bool,
 }
 
 /// What can be done to a group.

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::SitePlan;
+use super::{SitePlan, StopSignal};
 use crate::actual::ActualSite;
 use crate::desired::FileKind;
+use crate::inventory::Signal;
 use crate::supervisord::ini;
 
 /// The `[program:NAME]` sections of the site's files, parsed once: NAME -> option -> value.
@@ -37,6 +38,23 @@ impl Sections {
                 .filter(|file| file.kind == FileKind::Supervisor)
                 .flat_map(|file| sections(&file.bytes))
                 .collect(),
+        }
+    }
+}
+
+impl Sections {
+    /// How supervisord stops the processes of a group, by its own defaults where no file says.
+    pub(super) fn stop_signal(&self, group: &str) -> StopSignal {
+        let options = self.after.get(group).or_else(|| self.before.get(group));
+        let text = |key: &str| {
+            let text = options.and_then(|options| options.get(key));
+            text.map(|text| text.trim().to_ascii_uppercase()).unwrap_or_default()
+        };
+        let name = text("stopsignal");
+        let name = name.strip_prefix("SIG").unwrap_or(&name);
+        StopSignal {
+            signal: Signal::ALL.into_iter().find(|s| s.as_str() == name).unwrap_or(Signal::Term),
+            as_group: matches!(text("stopasgroup").as_str(), "TRUE" | "YES" | "ON" | "1"),
         }
     }
 }

@@ -166,7 +166,8 @@ fn group_view(
     running: Vec<String>,
     stopped: Vec<String>,
 ) -> GroupView {
-    let GroupChange { action, reason, desired, rolling, after: _, stop_seconds } = change;
+    let GroupChange { action, reason, desired, rolling, after: _, stop_seconds, stop_signal: _ } =
+        change;
     GroupView {
         group: name.to_owned(),
         action: action.clone(),

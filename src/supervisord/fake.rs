@@ -26,6 +26,10 @@ const TURN: Duration = Duration::from_millis(100);
 /// Where its clock begins: a date of today's kind, as a process that never started has start 0.
 const BEGIN: Duration = Duration::from_secs(1_700_000_000);
 
+/// Its pids begin above any that a kernel gives out (2^22): nobody's process is mistaken for one of
+/// its own.
+const PIDS: i64 = 5_000_000;
+
 /// What an injected failure of a batch loses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lost {
@@ -83,8 +87,8 @@ impl FakeSupervisord {
             groups: Vec::new(),
             now: BEGIN,
             time_per_batch: Duration::ZERO,
-            pid: Some(100),
-            last_pid: 100,
+            pid: Some(PIDS),
+            last_pid: PIDS,
             shutting_down: false,
             log: Vec::new(),
             failures: Vec::new(),

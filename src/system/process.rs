@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 /// The folder a process works in, links resolved; `None` where the process is gone or somebody
 /// else's. The kernel adds ` (deleted)` to a folder that is not there any more.
@@ -19,6 +20,64 @@ pub fn working_folder(pid: i64) -> Option<PathBuf> {
 pub fn behind_link(path: &Path) -> Option<PathBuf> {
     let is_link = std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink());
     if is_link { std::fs::canonicalize(path).ok() } else { None }
+}
+
+/// Whether a child of `parent` is still what was forked: it has not executed its own program yet.
+#[expect(clippy::disallowed_methods, reason = "an edge: /proc is no file of anybody's")]
+pub fn has_not_executed(pid: i64, parent: i64) -> bool {
+    let command = |pid| std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let own = command(pid);
+    is_child(pid, parent) && !own.is_empty() && own == command(parent)
+}
+
+/// Whether a child of `parent` would have ended, had it been sent this signal (`TERM`): it neither
+/// handles, ignores nor blocks it, and is not held up.
+pub fn cannot_have_received(pid: i64, parent: i64, signal: &str) -> bool {
+    let (Some(signal), Some(status)) = (by_name(signal), status(pid)) else { return false };
+    let bit = 1u64 << (signal.as_raw() - 1);
+    let is_held_up = field(&status, "State").is_none_or(|state| !state.starts_with(['R', 'S']));
+    let concerns = |name| {
+        let signals = field(&status, name).and_then(|set| u64::from_str_radix(set, 16).ok());
+        signals.is_none_or(|signals| signals & bit != 0)
+    };
+    let sets = ["SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt"];
+    is_child(pid, parent) && !is_held_up && !sets.into_iter().any(concerns)
+}
+
+/// Sends a signal to a process, or to all of the group it leads. That it has ended meanwhile, or is
+/// somebody else's, is fine.
+pub fn send(pid: i64, signal: &str, to_group: bool) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let (Some(pid), Some(signal)) = (pid, by_name(signal)) else { return };
+    let _ = if to_group { kill_process_group(pid, signal) } else { kill_process(pid, signal) };
+}
+
+fn by_name(signal: &str) -> Option<Signal> {
+    Some(match signal {
+        "TERM" => Signal::TERM,
+        "HUP" => Signal::HUP,
+        "INT" => Signal::INT,
+        "QUIT" => Signal::QUIT,
+        "KILL" => Signal::KILL,
+        "USR1" => Signal::USR1,
+        "USR2" => Signal::USR2,
+        _ => return None,
+    })
+}
+
+fn is_child(pid: i64, parent: i64) -> bool {
+    let status = status(pid);
+    status.and_then(|status| field(&status, "PPid")?.parse().ok()) == Some(parent)
+}
+
+#[expect(clippy::disallowed_methods, reason = "an edge: /proc is no file of anybody's")]
+fn status(pid: i64) -> Option<String> {
+    std::fs::read_to_string(format!("/proc/{pid}/status")).ok()
+}
+
+fn field<'s>(status: &'s str, name: &str) -> Option<&'s str> {
+    let mut lines = status.lines();
+    lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
 }
 
 /// What a program writes to its stdout, which is all it is for: it is killed at the end of that, and

@@ -16,6 +16,7 @@ mod ini;
 mod inventory_verbs;
 mod logrotate;
 mod logs;
+mod lost_stops;
 mod playbook;
 mod probes;
 mod processes;
