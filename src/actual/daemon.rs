@@ -37,6 +37,7 @@ pub fn read(
         included,
         include_patterns,
         put_back_first: BTreeSet::new(),
+        undone_first: BTreeMap::new(),
         has_journals: false,
         contents,
     };

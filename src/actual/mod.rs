@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use crate::desired::FileKind;
 use crate::inventory::{Domain, UserName};
-use crate::state::{Interrupted, Revision};
+use crate::state::{Interrupted, Origin, Revision};
 use crate::supervisord::{Fault, ProcessInfo, Reload};
 use crate::system::files::Entry;
 
@@ -36,6 +36,8 @@ pub struct ActualDaemon {
     /// Files that interrupted applies, of whichever site, have changed and that are put back before
     /// anything else.
     pub put_back_first: BTreeSet<PathBuf>,
+    /// The sites whose applies those were, and who ran them.
+    pub undone_first: BTreeMap<Domain, Origin>,
     /// Whether any site has a journal, of an apply that never ended or is under way.
     pub has_journals: bool,
     /// The bytes of its main file and of each included one, for telling whether a reread would find anything new.

@@ -49,6 +49,7 @@ impl Engine<'_> {
             if let Some((_, journal)) = interrupted.undone_first
                 && (is_held(&site) || state.site_held_by(&site).is_none())
             {
+                daemon.undone_first.insert(site, journal.origin);
                 daemon.put_back_first.extend(journal.files.into_iter().map(|file| file.path));
             }
         }
@@ -116,14 +117,10 @@ impl Engine<'_> {
             plan.files.retain(|path, change| is_of_some(&site, path, change.kind));
             desired = to_record(&site, desired, &actual);
         }
-        for other in state.sites(files)?.into_iter().filter(|other| *other != plan.domain) {
-            let interrupted = state.interrupted(files, &other).unwrap_or_default();
-            if let Some((_, journal)) = interrupted.undone_first {
-                plan.notes.push(format!(
-                    "an apply of site {other} that never ended, {}, is undone first",
-                    journal.origin
-                ));
-            }
+        for (other, origin) in daemon.undone_first.iter().filter(|(o, _)| **o != plan.domain) {
+            plan.notes.push(format!(
+                "an apply of site {other} that never ended, {origin}, is undone first"
+            ));
         }
         Ok((plan, desired))
     }

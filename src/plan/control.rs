@@ -189,6 +189,7 @@ mod tests {
             included: Vec::new(),
             include_patterns: Vec::new(),
             put_back_first: BTreeSet::new(),
+            undone_first: BTreeMap::new(),
             has_journals: false,
             pid: None,
             contents: BTreeMap::new(),

@@ -62,6 +62,7 @@ impl Model {
             included: Vec::new(),
             include_patterns: vec!["/etc/supervisor/conf.d/*.conf".to_owned()],
             put_back_first: BTreeSet::new(),
+            undone_first: BTreeMap::new(),
             has_journals: false,
             pid: None,
             contents: BTreeMap::new(),

@@ -92,6 +92,7 @@ impl HostModel {
             included: Vec::new(),
             include_patterns: vec!["/etc/supervisor/conf.d/*.conf".into()],
             put_back_first: BTreeSet::new(),
+            undone_first: BTreeMap::new(),
             has_journals: false,
             pid: None,
             contents: BTreeMap::new(),

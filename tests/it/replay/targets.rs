@@ -207,6 +207,7 @@ fn replacing(before: &[u8], after: &[u8]) -> SitePlan {
         included: Vec::new(),
         include_patterns: Vec::new(),
         put_back_first: BTreeSet::new(),
+        undone_first: BTreeMap::new(),
     };
     let actual = ActualSite::default();
     let mut plan = plan_site(&nothing, &daemon, &actual, &PlanOptions::default());
