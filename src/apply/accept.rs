@@ -78,29 +78,55 @@ impl Transaction<'_, '_> {
             let Some(first) = suspects.first().copied() else { break };
             let was_refused = error.refusal().is_some();
             let rest = std::mem::take(&mut suspects);
-            let all = self.restore(rest.iter().map(|i| (*i, cause.clone())).collect());
+            let mut all = self.restore(rest.iter().map(|i| (*i, cause.clone())).collect());
             answer = self.reread(first);
             if was_refused && answer.is_ok() {
-                rejected.extend(self.bring_in(&rest, &cause));
-                // The last one tried may have been a bad one.
-                answer = self.doors.reread();
+                // What somebody has edited since is theirs, and not written over.
+                let edited = |(index, _): &Rejected| !self.sites[*index].undo_errors.is_empty();
+                rejected.extend(all.extract_if(.., |one| edited(one)));
+                let rest: Vec<usize> = all.iter().map(|(index, _)| *index).collect();
+                rejected.extend(self.bring_in(&rest, &cause, &mut answer));
             } else {
                 // Not theirs, or nobody answers.
                 rejected.extend(all);
             }
         }
+        let answer = self.take_out_again(answer, &mut rejected);
         self.end_undone(rejected, answer.as_ref().err());
         answer
     }
 
+    /// Where the search ends without an answer, those that it had brought in go too. supervisord has
+    /// read them, and is to forget them.
+    fn take_out_again(
+        &mut self,
+        answer: Result<Reload, Unanswered>,
+        rejected: &mut Vec<Rejected>,
+    ) -> Result<Reload, Unanswered> {
+        let Err(error) = &answer else { return answer };
+        let cause = reread_failed(error);
+        let mut left = self.with_changed_files();
+        left.retain(|index| rejected.iter().all(|(other, _)| other != index));
+        let Some(first) = left.first().copied() else { return answer };
+        rejected.extend(self.restore(left.into_iter().map(|i| (i, cause.clone())).collect()));
+        self.reread(first)
+    }
+
     /// Brings the new files of these sites in again, as far as supervisord accepts them. All of them
     /// have their former files, and all of them together were refused with `cause`.
-    fn bring_in(&mut self, sites: &[usize], cause: &ApplyError) -> Vec<Rejected> {
+    ///
+    /// `answer` is what supervisord has read last: what it refuses leaves it with what it had.
+    fn bring_in(
+        &mut self,
+        sites: &[usize],
+        cause: &ApplyError,
+        answer: &mut Result<Reload, Unanswered>,
+    ) -> Vec<Rejected> {
         if let [index] = sites {
             return vec![(*index, cause.clone())];
         }
         let mut rejected = Vec::new();
-        for half in sites.chunks(sites.len().div_ceil(2)) {
+        for half in sites.chunks(sites.len().div_ceil(2).max(1)) {
             let (mut tried, mut failed) = (Vec::new(), Vec::new());
             for index in half {
                 match self.swap_in_again(*index) {
@@ -109,13 +135,20 @@ impl Transaction<'_, '_> {
                 }
             }
             rejected.extend(self.restore(failed));
-            let Err(error) = self.doors.reread() else { continue };
+            let error = match self.doors.reread() {
+                Ok(reload) => {
+                    *answer = Ok(reload);
+                    continue;
+                }
+                Err(error) => error,
+            };
             let cause = reread_failed(&error);
             let back = self.restore(tried.iter().map(|i| (*i, cause.clone())).collect());
-            if error.refusal().is_some() && !tried.is_empty() {
-                rejected.extend(self.bring_in(&tried, &cause));
+            if error.refusal().is_some() {
+                rejected.extend(self.bring_in(&tried, &cause, answer));
             } else {
                 rejected.extend(back);
+                *answer = Err(error);
             }
         }
         rejected

@@ -131,6 +131,9 @@ impl<'t, 'd> Transaction<'t, 'd> {
 
     /// One sync for the folders of all sites. If it fails nobody's files are safe.
     fn sync(&mut self, records: Option<&Path>) {
+        if self.in_files().is_empty() {
+            return;
+        }
         let of_sites = self.sites.iter().filter(|site| matches!(site.stage, Stage::Files));
         let journals = of_sites.filter_map(|site| site.journal.as_ref());
         let mut folders: Vec<PathBuf> = journals.flat_map(files::folders_of).collect();
