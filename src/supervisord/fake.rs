@@ -177,6 +177,13 @@ impl FakeSupervisord {
         self.processes().into_iter().find(|process| process.namespec() == namespec)
     }
 
+    /// Whether what it has read last of a group is not what it runs.
+    pub fn has_read_otherwise(&self, group: &str) -> bool {
+        let read = self.read.iter().find(|config| config.name == group);
+        let runs = self.groups.iter().find(|one| one.config.name == group);
+        read != runs.map(|one| &one.config)
+    }
+
     /// Lets a running process die of itself with this status, as a crash would.
     pub fn crash(&mut self, namespec: &str, status: i64) {
         let now = self.now;

@@ -31,5 +31,6 @@ mod site;
 mod sshd;
 mod status;
 mod supervisord_contract;
+mod together;
 mod unfinished;
 mod versions;

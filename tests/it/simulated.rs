@@ -137,7 +137,7 @@ impl Host {
         events: &mut dyn FnMut(Event),
         work: impl FnOnce(&mut Engine<'_>) -> T,
     ) -> T {
-        let (clock, state) = (HandClock(Rc::clone(&self.daemon)), self.state());
+        let (clock, state) = (HandClock::of(self), self.state());
         let doors = Doors {
             files,
             supervisord,
@@ -262,7 +262,8 @@ pub(crate) fn origin() -> Origin {
 }
 
 /// A program that runs `command`, whose first word says what the simulation makes of it: `runs`,
-/// `drains-SECONDS`, `exits-SECONDS-STATUS` or `missing`.
+/// `drains-SECONDS`, `exits-SECONDS-STATUS` or `missing`. supervisord refuses `broken`, and
+/// `unspeakable` without saying whose it is.
 pub(crate) fn program(name: &str, command: &str) -> Program {
     let run = Run::Command(CommandLine::parse(command).unwrap());
     Program { stopwaitsecs: 10, ..Program::new(ProgramName::parse(name).unwrap(), run) }
@@ -270,6 +271,12 @@ pub(crate) fn program(name: &str, command: &str) -> Program {
 
 /// Turned by hand, and the daemon with it.
 pub(crate) struct HandClock(Rc<RefCell<FakeSupervisord>>);
+
+impl HandClock {
+    pub(crate) fn of(host: &Host) -> Self {
+        Self(Rc::clone(&host.daemon))
+    }
+}
 
 impl Clock for HandClock {
     fn now(&self) -> Duration {
@@ -294,6 +301,8 @@ pub(crate) struct Bridge {
     conf_dir: PathBuf,
     /// Which batch answers nothing, counted from 1, and what is lost of it.
     pub(crate) lost: Option<(usize, supervisor_sync::supervisord::fake::Lost)>,
+    /// And all batches after it.
+    pub(crate) for_good: bool,
     /// Every call for which it has a fault answers that.
     pub(crate) fault: Faults,
     pub(crate) batches: usize,
@@ -306,6 +315,7 @@ impl Bridge {
             daemon: Rc::clone(&host.daemon),
             conf_dir: host.at("conf.d"),
             lost: None,
+            for_good: false,
             fault: Box::new(|_, _| None),
             batches: 0,
             calls: 0,
@@ -326,7 +336,8 @@ impl Supervisord for Bridge {
             address: "the simulated supervisord".to_owned(),
             source: io::ErrorKind::ConnectionReset.into(),
         };
-        let lost = self.lost.filter(|(n, _)| *n == self.batches).map(|(_, lost)| lost);
+        let is_lost = |n: usize| n == self.batches || self.for_good && n < self.batches;
+        let lost = self.lost.filter(|(n, _)| is_lost(*n)).map(|(_, lost)| lost);
         if lost == Some(Lost::Request) {
             return Err(broken());
         }
@@ -370,12 +381,15 @@ fn group(name: &str, section: &ini::Section, path: &Path) -> Result<GroupConfig,
         Duration::from_secs(option(key).map_or(default, |text| text.parse().unwrap()))
     };
     let command = option("command").unwrap_or_default();
-    if command.is_empty() {
+    if command.is_empty() || command == "broken" {
         return Err(format!(
             "program section program:{name} does not specify a command in section \
              'program:{name}' (file: '{}')",
             path.display()
         ));
+    }
+    if command.starts_with("unspeakable") {
+        return Err("a value in the configuration is not right".to_owned());
     }
     let numprocs: usize = option("numprocs").map_or(1, |text| text.parse().unwrap());
     let config = match numprocs {
@@ -432,7 +446,10 @@ pub(crate) struct FaultyFiles {
     failing: Option<Failing>,
     /// Its number, as the kernel has it.
     error: Errno,
+    /// Only operations whose path holds this count, and fail.
+    pub(crate) only: Option<String>,
     pub(crate) count: Cell<usize>,
+    pub(crate) syncs: Cell<usize>,
     pub(crate) failed: RefCell<Vec<String>>,
 }
 
@@ -442,7 +459,14 @@ impl FaultyFiles {
     }
 
     pub(crate) fn new(failing: Option<Failing>, error: Errno) -> Self {
-        Self { failing, error, count: Cell::new(0), failed: RefCell::default() }
+        Self {
+            failing,
+            error,
+            only: None,
+            count: Cell::new(0),
+            syncs: Cell::new(0),
+            failed: RefCell::default(),
+        }
     }
 
     fn is_full(&self) -> bool {
@@ -450,6 +474,10 @@ impl FaultyFiles {
     }
 
     fn pass(&self, writes: bool, what: &str, path: &Path) -> io::Result<()> {
+        let is_meant = |part: &String| path.to_string_lossy().contains(part.as_str());
+        if !self.only.as_ref().is_none_or(is_meant) {
+            return Ok(());
+        }
         let count = self.count.get() + 1;
         self.count.set(count);
         let fails = match self.failing {
@@ -528,6 +556,7 @@ impl Files for FaultyFiles {
     }
 
     fn sync(&self, folders: &[&Path]) -> io::Result<()> {
+        self.syncs.set(self.syncs.get() + 1);
         self.pass(true, "sync", folders.first().copied().unwrap_or(Path::new("")))
     }
 }
