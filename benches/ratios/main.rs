@@ -23,6 +23,7 @@ mod sshd;
 
 mod fleet;
 mod lab;
+mod sites;
 
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -44,6 +45,7 @@ fn main() {
         ("stopping", stopping),
         ("rolling", rolling),
         ("status", status),
+        ("many sites", sites::sites),
         ("fleet", fleet::fleet),
     ] {
         if wanted(name) {
