@@ -149,7 +149,8 @@ pub(crate) fn sites() {
         let theirs = sites.supervisorctl_after_change();
         line(count, "a change in each", every, floor, Some(theirs));
         let mut client = sites.lab.daemon.client();
-        let reread = median(rounds, || timed(|| drop(client.batch(&[Call::ReloadConfig]).unwrap())));
+        let reread =
+            median(rounds, || timed(|| drop(client.batch(&[Call::ReloadConfig]).unwrap())));
         let more = per_site(count, 200) + Duration::from_millis(10);
         for (work, took) in [("nothing to do", nothing), ("plan", plan)] {
             println!(

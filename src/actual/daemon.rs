@@ -1,13 +1,12 @@
 //! Reads supervisord and the files it includes.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::{ActualDaemon, DefinedProgram};
+use super::{ActualDaemon, DefinedProgram, Definitions};
 use crate::error::{CommandError, ErrorKind};
-use crate::supervisord::{Answer, Call, CallError, Fault, FaultCode, Reload, Supervisord, ini};
-use crate::system::files::Files;
+use crate::supervisord::{Answer, Call, CallError, Fault, FaultCode, Supervisord, ini};
+use crate::system::files::{Entry, Files};
 use crate::system::users;
 
 /// Reads supervisord and the files it includes: version, processes, and a reread before anything is
@@ -20,27 +19,14 @@ pub fn read(
     include_patterns: Vec<String>,
     earlier: Option<&ActualDaemon>,
 ) -> Result<ActualDaemon, CommandError> {
-    let mut contents = BTreeMap::new();
-    let mut defined = Vec::new();
+    let mut daemon = ActualDaemon { include_patterns, ..ActualDaemon::default() };
     for path in std::iter::once(main_file).chain(included.iter().map(PathBuf::as_path)) {
-        let bytes = files.read(path).ok().and_then(|entry| entry.bytes().map(<[u8]>::to_vec));
-        defined.extend(defined_in(path, bytes.as_deref().unwrap_or_default()));
-        contents.insert(path.to_owned(), bytes);
+        let entry = files.read(path).ok();
+        let bytes = entry.as_ref().and_then(Entry::bytes);
+        define(&mut daemon.defined, path, bytes.unwrap_or_default());
+        daemon.contents.insert(path.to_owned(), entry);
     }
-    let mut daemon = ActualDaemon {
-        version: String::new(),
-        reads_private_files: true,
-        reread: Ok(Reload::default()),
-        pid: None,
-        groups: BTreeMap::new(),
-        defined,
-        included,
-        include_patterns,
-        put_back_first: BTreeSet::new(),
-        undone_first: BTreeMap::new(),
-        has_journals: false,
-        contents,
-    };
+    daemon.included = included;
     if let Some(earlier) = earlier {
         ask(&mut daemon, supervisord, false)?;
         if daemon.is_as_at(earlier) {
@@ -129,20 +115,17 @@ fn uid_of(pid: i64) -> Option<u32> {
 
 /// What a file of supervisord's defines; one that cannot be read or parsed defines nothing here, and the
 /// reread says what is wrong with it.
-fn defined_in(path: &Path, bytes: &[u8]) -> Vec<DefinedProgram> {
-    let text = String::from_utf8_lossy(bytes);
-    let Ok(parsed) = ini::parse(&text) else { return Vec::new() };
-    let group_of = |section: &ini::Section| {
-        let (kind, name) = section.name.split_once(':')?;
-        let defines = matches!(kind, "program" | "group" | "eventlistener" | "fcgi-program");
-        defines.then(|| DefinedProgram {
-            group: name.trim().to_owned(),
-            file: path.to_owned(),
-            logs: ["stdout_logfile", "stderr_logfile"]
-                .iter()
-                .filter_map(|key| section.get(key).map(str::to_owned))
-                .collect(),
-        })
-    };
-    parsed.sections.iter().filter_map(group_of).collect()
+fn define(defined: &mut Definitions, path: &Path, bytes: &[u8]) {
+    let Ok(parsed) = ini::parse(&String::from_utf8_lossy(bytes)) else { return };
+    for section in &parsed.sections {
+        let Some((kind, name)) = section.name.split_once(':') else { continue };
+        if matches!(kind, "program" | "group" | "eventlistener" | "fcgi-program") {
+            let logs = ["stdout_logfile", "stderr_logfile"].iter();
+            defined.push(DefinedProgram {
+                group: name.trim().to_owned(),
+                file: path.to_owned(),
+                logs: logs.filter_map(|key| section.get(key).map(str::to_owned)).collect(),
+            });
+        }
+    }
 }

@@ -2,17 +2,23 @@
 //! `reloadConfig`, which makes supervisord read its files anew and touches no process.
 
 pub mod daemon;
+mod definitions;
 pub mod observe;
 pub mod ownership;
+mod shared;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::desired::FileKind;
+use crate::error::CommandError;
 use crate::inventory::{Domain, UserName};
 use crate::state::{Interrupted, Origin, Revision};
 use crate::supervisord::{Fault, ProcessInfo, Reload};
 use crate::system::files::Entry;
+
+pub use definitions::Definitions;
+pub use shared::Shared;
 
 /// One supervisord and its configuration, as every site on it sees it.
 #[derive(Debug, Clone)]
@@ -28,7 +34,7 @@ pub struct ActualDaemon {
     /// The processes it has, by group.
     pub groups: BTreeMap<String, Vec<ProcessInfo>>,
     /// The programs its main file and the included files define.
-    pub defined: Vec<DefinedProgram>,
+    pub defined: Definitions,
     /// The files it includes, in its order.
     pub included: Vec<PathBuf>,
     /// The patterns by which it includes them.
@@ -38,13 +44,44 @@ pub struct ActualDaemon {
     pub put_back_first: BTreeSet<PathBuf>,
     /// The sites whose applies those were, and who ran them.
     pub undone_first: BTreeMap<Domain, Origin>,
-    /// Whether any site has a journal, of an apply that never ended or is under way.
-    pub has_journals: bool,
-    /// The bytes of its main file and of each included one, for telling whether a reread would find anything new.
-    pub contents: BTreeMap<PathBuf, Option<Vec<u8>>>,
+    /// Every site that has a record or a journal here.
+    pub sites: BTreeSet<Domain>,
+    /// What applies that never ended, or are under way, have left of sites; or why it cannot be read.
+    pub journals: BTreeMap<Domain, Result<Interrupted, CommandError>>,
+    /// What several sites' readings have in common.
+    pub shared: Shared,
+    /// Its main file and each included one; `None` where it cannot be read.
+    pub contents: BTreeMap<PathBuf, Option<Entry>>,
+}
+
+impl Default for ActualDaemon {
+    /// One that runs nothing and includes nothing.
+    fn default() -> Self {
+        Self {
+            version: String::new(),
+            reads_private_files: true,
+            reread: Ok(Reload::default()),
+            pid: None,
+            groups: BTreeMap::new(),
+            defined: Definitions::default(),
+            included: Vec::new(),
+            include_patterns: Vec::new(),
+            put_back_first: BTreeSet::new(),
+            undone_first: BTreeMap::new(),
+            sites: BTreeSet::new(),
+            journals: BTreeMap::new(),
+            shared: Shared::default(),
+            contents: BTreeMap::new(),
+        }
+    }
 }
 
 impl ActualDaemon {
+    /// What an apply of this site that never ended has left.
+    pub(crate) fn interrupted(&self, site: &Domain) -> Result<Interrupted, CommandError> {
+        self.journals.get(site).cloned().unwrap_or_else(|| Ok(Interrupted::default()))
+    }
+
     /// Whether what supervisord said of its files at `earlier` still holds: it is the same process,
     /// with the same groups and processes, and its files have the same bytes.
     pub(crate) fn is_as_at(&self, earlier: &Self) -> bool {

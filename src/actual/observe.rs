@@ -1,13 +1,13 @@
 //! Reads a site: its files and records, and what its programs need.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::ownership::{self, Owner};
-use super::{ActualSite, MissingCode};
+use super::{ActualDaemon, ActualSite, MissingCode, Shared};
 use crate::desired::{DesiredSite, FileKind};
 use crate::error::CommandError;
-use crate::inventory::{Run, Site, UserName};
+use crate::inventory::{Domain, Run, Site, UserName};
 use crate::state::{Revision, StateDir};
 use crate::system::files::{Entry, Files};
 use crate::system::users;
@@ -18,10 +18,14 @@ pub fn site(
     state: &StateDir,
     site: &Site,
     desired: &DesiredSite,
+    daemon: &ActualDaemon,
 ) -> Result<ActualSite, CommandError> {
     let mut actual = ActualSite {
-        record: state.last_revision(files, &site.domain)?,
-        interrupted: state.interrupted(files, &site.domain)?,
+        record: match daemon.sites.contains(&site.domain) {
+            true => state.last_revision(files, &site.domain)?,
+            false => None,
+        },
+        interrupted: daemon.interrupted(&site.domain)?,
         writes_as_root: users::is_root(),
         ..ActualSite::default()
     };
@@ -33,16 +37,18 @@ pub fn site(
         // Its files are in place: they are the site's own although nobody recorded them yet.
         actual.record = Some(target.clone());
     }
-    read_files(files, state, site, desired, &mut actual)?;
-    look_for_needs(files, site, desired, &mut actual)?;
+    let neighbours = Neighbours::read(files, state, site, desired, daemon)?;
+    read_files(files, site, desired, daemon, &neighbours, &mut actual)?;
+    look_for_needs(files, site, desired, &daemon.shared, &mut actual)?;
     Ok(actual)
 }
 
 fn read_files(
     files: &dyn Files,
-    state: &StateDir,
     site: &Site,
     desired: &DesiredSite,
+    daemon: &ActualDaemon,
+    neighbours: &Neighbours,
     actual: &mut ActualSite,
 ) -> Result<(), CommandError> {
     // Supervisor configs first: a logrotate config without a record goes by its neighbour.
@@ -51,14 +57,12 @@ fn read_files(
         (FileKind::Supervisor, site.paths.conf_dir.as_path()),
         (FileKind::Logrotate, site.paths.logrotate_dir.as_path()),
     ] {
-        let names = match files.names(folder) {
-            Ok(names) => names,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                actual.missing_folders.push(folder.to_owned());
-                Vec::new()
-            }
-            Err(error) => return Err(cannot_read(folder, &error)),
-        };
+        let prefix = ownership::prefix(site, kind);
+        let names = daemon.shared.names(files, folder, &prefix);
+        let names = names.map_err(|error| cannot_read(folder, &error))?.unwrap_or_else(|| {
+            actual.missing_folders.push(folder.to_owned());
+            Vec::new()
+        });
         let matching = names.iter().filter(|name| ownership::candidate(site, name, kind).is_some());
         paths.extend(matching.map(|name| (kind, folder.join(name))));
     }
@@ -67,13 +71,14 @@ fn read_files(
     paths.extend(desired.files.iter().map(|(path, file)| (file.kind, path.clone())));
     paths.sort_unstable();
     paths.dedup();
-    let neighbours = Neighbours::read(files, state, site, desired)?;
     for (kind, path) in paths {
-        let entry = match put_back(actual, &path) {
+        // What supervisord includes was read a moment ago.
+        let read = || daemon.contents.get(&path).cloned().flatten();
+        let entry = match put_back(actual, &path).or_else(read) {
             Some(entry) => entry,
             None => files.read(&path).map_err(|error| cannot_read(&path, &error))?,
         };
-        sort_in(site, desired, &neighbours, actual, (kind, path), entry);
+        sort_in(site, desired, neighbours, actual, (kind, path), entry);
     }
     Ok(())
 }
@@ -85,7 +90,7 @@ fn put_back(actual: &ActualSite, path: &Path) -> Option<Entry> {
 }
 
 /// The records of sites whose names begin like ours: only they could hold one of our paths.
-struct Neighbours(BTreeMap<PathBuf, crate::inventory::Domain>);
+struct Neighbours(BTreeMap<PathBuf, Domain>);
 
 impl Neighbours {
     fn read(
@@ -93,16 +98,23 @@ impl Neighbours {
         state: &StateDir,
         site: &Site,
         desired: &DesiredSite,
+        daemon: &ActualDaemon,
     ) -> Result<Self, CommandError> {
+        let mut others = BTreeSet::new();
+        for (path, file) in &desired.files {
+            let name = path.file_name().map(|n| n.to_string_lossy()).unwrap_or_default();
+            let name = match file.kind {
+                FileKind::Supervisor => &name,
+                FileKind::Logrotate => name.strip_prefix("supervisor-").unwrap_or(&name),
+            };
+            // Whatever stands before a dash may be the name of another site.
+            let before_dashes = name.match_indices('-').map(|(dash, _)| &name[..dash]);
+            let sites = before_dashes.filter_map(|name| Domain::parse(name).ok());
+            others.extend(sites.filter(|o| *o != site.domain && daemon.sites.contains(o)));
+        }
         let mut claims = BTreeMap::new();
-        for other in state.sites(files)? {
-            let prefix = format!("{other}-");
-            let may_clash = other != site.domain
-                && desired.files.keys().any(|path| {
-                    let name = path.file_name().map(|n| n.to_string_lossy()).unwrap_or_default();
-                    name.trim_start_matches("supervisor-").starts_with(&prefix)
-                });
-            if may_clash && let Some(record) = state.last_revision(files, &other)? {
+        for other in others {
+            if let Some(record) = state.last_revision(files, &other)? {
                 claims.extend(record.files.into_keys().map(|path| (path, other.clone())));
             }
         }
@@ -204,6 +216,7 @@ fn look_for_needs(
     files: &dyn Files,
     site: &Site,
     desired: &DesiredSite,
+    shared: &Shared,
     actual: &mut ActualSite,
 ) -> Result<(), CommandError> {
     if desired.groups.is_empty() {
@@ -211,7 +224,7 @@ fn look_for_needs(
     }
     // Its missing parents too: what an apply makes, an undo removes.
     for folder in site.paths.log_dir.as_path().ancestors() {
-        if is_folder(files, folder)? {
+        if shared.is_folder(files, folder).map_err(|error| cannot_read(folder, &error))? {
             break;
         }
         actual.missing_log_folders.insert(0, folder.to_owned());
@@ -222,10 +235,10 @@ fn look_for_needs(
         wanted_by.entry(user).or_default().push(program.name.to_string());
     }
     for (user, programs) in wanted_by {
-        let known = users::find(user.as_str()).map_err(|error| {
+        let known = shared.is_user(user).map_err(|error| {
             CommandError::refused(format!("cannot look up user {user}")).caused_by(&error)
         })?;
-        if known.is_none() {
+        if !known {
             actual.missing_users.insert(user.clone(), programs);
         }
     }
@@ -267,15 +280,6 @@ fn look_for_code(
         }
     }
     Ok(())
-}
-
-fn is_folder(files: &dyn Files, path: &Path) -> Result<bool, CommandError> {
-    match files.names(path) {
-        Ok(_) => Ok(true),
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Ok(true),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(cannot_read(path, &error)),
-    }
 }
 
 fn cannot_read(path: &Path, error: &std::io::Error) -> CommandError {

@@ -26,6 +26,14 @@ impl Owner {
     }
 }
 
+/// How the names of the site's files of a kind begin.
+pub fn prefix(site: &Site, kind: FileKind) -> String {
+    match kind {
+        FileKind::Supervisor => format!("{}-", site.domain),
+        FileKind::Logrotate => format!("supervisor-{}-", site.domain),
+    }
+}
+
 /// The stem of a file whose name has the form of the site's: `{domain}-*.conf`, for logrotate
 /// `supervisor-{domain}-*.conf`. The stem is what the program in it would be called.
 pub fn candidate<'a>(site: &Site, file_name: &'a str, kind: FileKind) -> Option<&'a str> {

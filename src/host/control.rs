@@ -118,7 +118,7 @@ impl Engine<'_> {
         let ChosenSite { site, programs } = chosen;
         let wanted = self.wanted(site, Goal::Inventory)?;
         let (files, state) = (self.doors.files, self.doors.state);
-        let actual = observe::site(files, state, site, &wanted.desired)?;
+        let actual = observe::site(files, state, site, &wanted.desired, daemon)?;
         let record = as_applied(site, &wanted.desired, &actual);
         let plan = plan_control(control, programs.as_ref(), &record, daemon, &actual);
         if control == Control::Stop {

@@ -193,7 +193,7 @@ impl Engine<'_> {
         let mut daemon = self.read_daemon(Some(first), &is_held).map_err(reread_failed)?;
         let mut compared = BTreeMap::new();
         let mut not_recovered = BTreeMap::new();
-        if daemon.has_journals {
+        if !daemon.journals.is_empty() {
             compared = self.compare_before_recovery(sites, &daemon, request);
             not_recovered = apply::recover(&mut self.doors, origin, &is_held).map_err(start)?;
             if !daemon.put_back_first.is_empty() {
@@ -250,7 +250,7 @@ impl Engine<'_> {
         let mut compared = BTreeMap::new();
         for wanted in sites {
             let domain = &wanted.site.domain;
-            match self.doors.state.interrupted(self.doors.files, domain) {
+            match daemon.interrupted(domain) {
                 Ok(interrupted) if interrupted.undone_first.is_none() => {}
                 Ok(_) => {
                     let plan = self.plan_site(wanted, daemon, &request.plan);

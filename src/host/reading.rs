@@ -7,6 +7,7 @@ use crate::desired::{DesiredSite, render};
 use crate::error::CommandError;
 use crate::inventory::{Domain, Site};
 use crate::plan::{PlanOptions, PlanView, SitePlan, plan_site};
+use crate::state::Interrupted;
 use crate::system::machine;
 
 /// A site with its goal worked out.
@@ -36,21 +37,20 @@ impl Engine<'_> {
         let (supervisord, main_file) = (&mut *self.doors.supervisord, &self.main_file);
         let mut daemon = daemon::read(files, supervisord, main_file, included, patterns, earlier)?;
         for site in state.sites(files)? {
-            // A journal that cannot be read is its own site's trouble, and told there.
-            let interrupted = match state.interrupted(files, &site) {
-                Ok(interrupted) => interrupted,
-                Err(_) => {
-                    daemon.has_journals = true;
-                    continue;
-                }
-            };
-            daemon.has_journals |= interrupted != Default::default();
+            let interrupted = state.interrupted(files, &site);
             // One whose lock a live process holds is under way, and nobody's to undo.
-            if let Some((_, journal)) = interrupted.undone_first
+            if let Ok(Interrupted { undone_first: Some((_, journal)), .. }) = &interrupted
                 && (is_held(&site) || state.site_held_by(&site).is_none())
             {
-                daemon.undone_first.insert(site, journal.origin);
-                daemon.put_back_first.extend(journal.files.into_iter().map(|file| file.path));
+                daemon.undone_first.insert(site.clone(), journal.origin.clone());
+                let paths = journal.files.iter().map(|file| file.path.clone());
+                daemon.put_back_first.extend(paths);
+            }
+            if interrupted.as_ref().is_ok_and(|interrupted| *interrupted == Default::default()) {
+                daemon.sites.insert(site);
+            } else {
+                daemon.sites.insert(site.clone());
+                daemon.journals.insert(site, interrupted);
             }
         }
         Ok(daemon)
@@ -105,7 +105,7 @@ impl Engine<'_> {
             // What the others need is no concern of theirs.
             site.programs.retain(|program| options.programs.contains(&program.name));
         }
-        let actual = observe::site(files, state, &site, &desired)?;
+        let actual = observe::site(files, state, &site, &desired, daemon)?;
         if some {
             desired = narrowed(&site, &desired, &actual, &options.programs);
         }

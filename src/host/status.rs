@@ -81,7 +81,7 @@ impl Engine<'_> {
     ) -> Result<SiteStatus, CommandError> {
         let wanted = self.wanted(site, Goal::Inventory)?;
         let (files, state) = (self.doors.files, self.doors.state);
-        let actual = observe::site(files, state, site, &wanted.desired)?;
+        let actual = observe::site(files, state, site, &wanted.desired, daemon)?;
         let plan = plan_site(&wanted.desired, daemon, &actual, &PlanOptions::default());
         let chosen = chosen.iter().find(|chosen| chosen.site.domain == site.domain);
         Ok(assemble(&Readings {

@@ -185,14 +185,7 @@ mod tests {
             reads_private_files: true,
             reread: Ok(reread),
             groups,
-            defined: Vec::new(),
-            included: Vec::new(),
-            include_patterns: Vec::new(),
-            put_back_first: BTreeSet::new(),
-            undone_first: BTreeMap::new(),
-            has_journals: false,
-            pid: None,
-            contents: BTreeMap::new(),
+            ..ActualDaemon::default()
         };
         let one = BTreeSet::from([ProgramName::parse("one").unwrap()]);
         let desired = desired(Autorestart::Unexpected);

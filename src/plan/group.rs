@@ -209,7 +209,16 @@ impl GroupContext<'_> {
     /// The groups that this one takes the place of: those of a program that goes from one group to
     /// a group for each process, or back.
     fn predecessors(&self, wanted: &DesiredGroup) -> impl Iterator<Item = &String> {
-        let leaving = self.daemon.groups.keys().filter(|o| !self.desired.groups.contains_key(*o));
+        let recorded = self.actual.record.iter().flat_map(|record| record.groups.keys());
+        let in_files = self.sections.program.keys();
+        // Nothing but its name tells of another group that it was this program's.
+        let base = base_of(self.group);
+        let alike = self.daemon.groups.range(base.to_owned()..).map(|(name, _)| name);
+        let alike = alike.take_while(move |name| name.starts_with(base));
+        let known = recorded.chain(in_files).chain(alike).collect::<BTreeSet<&String>>();
+        let leaving = known.into_iter().filter(|other| {
+            self.daemon.groups.contains_key(*other) && !self.desired.groups.contains_key(*other)
+        });
         leaving.filter(|other| self.was_of(other, self.group, wanted))
     }
 
@@ -328,6 +337,14 @@ fn are_siblings(one: &str, other: &str) -> bool {
         })
     };
     numbered(one, other) || numbered(other, one)
+}
+
+/// `NAME` of `NAME_00`, else all of it.
+fn base_of(group: &str) -> &str {
+    match group.rsplit_once('_') {
+        Some((base, number)) if number.bytes().all(|digit| digit.is_ascii_digit()) => base,
+        _ => group,
+    }
 }
 
 /// Whether two groups can be instances of one program: `NAME_00` and `NAME_01`.

@@ -146,21 +146,18 @@ impl OwnGroups {
         let mut names: BTreeSet<String> = desired.groups.keys().cloned().collect();
         // A program that somebody has meanwhile defined elsewhere is theirs now. A file that is put
         // back first defines nothing that lasts.
-        let elsewhere: BTreeSet<&String> = daemon
-            .defined
-            .iter()
-            .filter(|program| {
+        let is_elsewhere = |group: &&String| {
+            daemon.defined.of_group(group).any(|program| {
                 !actual.owned.contains(&program.file)
                     && !desired.files.contains_key(&program.file)
                     && !daemon.put_back_first.contains(&program.file)
             })
-            .map(|program| &program.group)
-            .collect();
+        };
         let recorded = actual.record.iter().flat_map(|record| record.groups.keys());
         // One that an interrupted apply was about to remove, or that supervisord has started from a
         // file that was put back since, has neither file nor record any more.
         let former = recorded.chain(&actual.former_groups).chain(sections.before.keys());
-        names.extend(former.filter(|group| !elsewhere.contains(group)).cloned());
+        names.extend(former.filter(|group| !is_elsewhere(group)).cloned());
         Self { names }
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::{GroupAction, GroupChange, PlanOptions, Refusal, SitePlan};
 use crate::actual::{ActualDaemon, ActualSite};
-use crate::desired::{DesiredGroup, DesiredSite, FileKind};
+use crate::desired::{DesiredSite, FileKind};
 use crate::inventory::RestartPolicy;
 use crate::state::{Interrupted, Journal};
 use crate::supervisord::{self, ProcessState};
@@ -108,12 +108,10 @@ fn defined_elsewhere<'a>(
     let foreign = |file: &std::path::PathBuf| {
         !desired.files.contains_key(file) && !actual.owned.contains(file)
     };
-    daemon
-        .defined
-        .iter()
-        .filter(move |program| {
-            desired.groups.contains_key(&program.group) && foreign(&program.file)
-        })
+    let groups = desired.groups.keys();
+    groups
+        .flat_map(|group| daemon.defined.of_group(group))
+        .filter(move |program| foreign(&program.file))
         .map(|program| Refusal::DefinedElsewhere {
             group: program.group.clone(),
             file: program.file.clone(),
@@ -190,19 +188,17 @@ pub(super) fn warnings(
             )
         }));
     }
-    for program in &daemon.defined {
-        if desired.files.contains_key(&program.file) || actual.owned.contains(&program.file) {
-            continue;
-        }
-        let shared =
-            |group: &&DesiredGroup| program.logs.iter().any(|log| Path::new(log) == group.log);
-        if let Some(group) = desired.groups.values().find(shared) {
-            warnings.push(format!(
-                "program {} of {} writes to {} too: rotation will damage it",
-                program.group,
-                program.file.display(),
-                group.log.display()
-            ));
+    let logs: BTreeSet<&Path> = desired.groups.values().map(|group| group.log.as_path()).collect();
+    for log in logs {
+        for program in daemon.defined.writing_to(log) {
+            if !desired.files.contains_key(&program.file) && !actual.owned.contains(&program.file) {
+                warnings.push(format!(
+                    "program {} of {} writes to {} too: rotation will damage it",
+                    program.group,
+                    program.file.display(),
+                    log.display()
+                ));
+            }
         }
     }
     warnings

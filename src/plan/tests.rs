@@ -58,14 +58,8 @@ impl Model {
             reads_private_files: true,
             reread: Ok(Reload::default()),
             groups: BTreeMap::new(),
-            defined: Vec::new(),
-            included: Vec::new(),
             include_patterns: vec!["/etc/supervisor/conf.d/*.conf".to_owned()],
-            put_back_first: BTreeSet::new(),
-            undone_first: BTreeMap::new(),
-            has_journals: false,
-            pid: None,
-            contents: BTreeMap::new(),
+            ..ActualDaemon::default()
         };
         Self { site, daemon, actual: ActualSite::default(), options: PlanOptions::default() }
     }

@@ -1,6 +1,6 @@
 //! Statuses of a site that is changed in one way each.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -88,14 +88,8 @@ impl HostModel {
             reads_private_files: true,
             reread: Ok(Reload::default()),
             groups: groups.collect(),
-            defined: Vec::new(),
-            included: Vec::new(),
             include_patterns: vec!["/etc/supervisor/conf.d/*.conf".into()],
-            put_back_first: BTreeSet::new(),
-            undone_first: BTreeMap::new(),
-            has_journals: false,
-            pid: None,
-            contents: BTreeMap::new(),
+            ..ActualDaemon::default()
         };
         Self { desired, daemon, actual, looks: Looks::default(), former: BTreeMap::new() }
     }

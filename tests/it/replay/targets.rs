@@ -8,7 +8,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a check that fails fails the test")]
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -197,17 +197,10 @@ fn replacing(before: &[u8], after: &[u8]) -> SitePlan {
     let nothing = DesiredSite { domain, files, groups };
     let daemon = ActualDaemon {
         version: "4.2.5".to_owned(),
-        pid: None,
-        has_journals: false,
-        contents: BTreeMap::new(),
         reads_private_files: true,
         reread: Ok(Reload::default()),
         groups: BTreeMap::new(),
-        defined: Vec::new(),
-        included: Vec::new(),
-        include_patterns: Vec::new(),
-        put_back_first: BTreeSet::new(),
-        undone_first: BTreeMap::new(),
+        ..ActualDaemon::default()
     };
     let actual = ActualSite::default();
     let mut plan = plan_site(&nothing, &daemon, &actual, &PlanOptions::default());
