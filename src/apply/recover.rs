@@ -44,7 +44,7 @@ fn recover_if_interrupted(
     }
     let _lock = match held(site) {
         true => None,
-        false => match doors.state.lock_site(site, origin, doors.clock) {
+        false => match doors.state.site_locks().and_then(|locks| locks.lock(site, origin)) {
             Ok(lock) => Some(lock),
             Err(LockError::Held { .. }) => return Ok(()),
             Err(error) => return Err(error.into()),

@@ -7,7 +7,7 @@ use crate::error::CommandError;
 use crate::event::Event;
 use crate::inventory::Domain;
 use crate::state::lock::{LONGEST_PATIENCE, SHORTEST_PATIENCE};
-use crate::state::{Lock, LockError, Origin};
+use crate::state::{Lock, LockError, Origin, StateDir};
 
 /// How long the lock of the supervisord is waited for at least: others hold it for seconds, since
 /// nobody keeps it while processes stop.
@@ -49,14 +49,10 @@ impl Engine<'_> {
         let mut waiting = sites;
         let mut is_told = false;
         while !waiting.is_empty() && !self.doors.interrupt.is_raised() {
-            let (mut locked, mut busy) = (Vec::new(), Vec::new());
-            for site in waiting {
-                let (state, clock) = (self.doors.state, self.doors.clock);
-                match state.lock_site(&domain(&site), origin, clock) {
-                    Ok(lock) => locked.push(Locked { site, lock }),
-                    Err(error @ LockError::Held { .. }) => busy.push((site, error)),
-                    Err(error) => work(self, Turn::NotLocked(site, error.into())),
-                }
+            let Tried { locked, busy, failed } =
+                try_locks(self.doors.state, waiting, &domain, origin);
+            for (site, error) in failed {
+                work(self, Turn::NotLocked(site, error));
             }
             if !locked.is_empty() {
                 work(self, Turn::Locked(locked));
@@ -90,4 +86,36 @@ impl Engine<'_> {
         });
         Ok(lock?)
     }
+}
+
+/// What came of trying the locks of sites.
+struct Tried<T> {
+    locked: Vec<Locked<T>>,
+    /// Somebody else holds theirs.
+    busy: Vec<(T, LockError)>,
+    failed: Vec<(T, CommandError)>,
+}
+
+fn try_locks<T>(
+    state: &StateDir,
+    sites: Vec<T>,
+    domain: impl Fn(&T) -> Domain,
+    origin: &Origin,
+) -> Tried<T> {
+    let mut tried = Tried { locked: Vec::new(), busy: Vec::new(), failed: Vec::new() };
+    let locks = match state.site_locks().map_err(CommandError::from) {
+        Ok(locks) => locks,
+        Err(error) => {
+            tried.failed.extend(sites.into_iter().map(|site| (site, error.clone())));
+            return tried;
+        }
+    };
+    for site in sites {
+        match locks.lock(&domain(&site), origin) {
+            Ok(lock) => tried.locked.push(Locked { site, lock }),
+            Err(error @ LockError::Held { .. }) => tried.busy.push((site, error)),
+            Err(error) => tried.failed.push((site, error.into())),
+        }
+    }
+    tried
 }

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,6 +20,9 @@ use crate::system::closed;
 
 /// A plan that looks whether somebody holds the lock has it for a moment itself.
 pub const SHORTEST_PATIENCE: Duration = Duration::from_millis(200);
+
+/// Where the locks of sites are, below the state folder.
+const LOCKS: &str = "locks";
 
 /// Nobody means to wait longer than a week; beyond that, adding to the clock would overflow.
 pub const LONGEST_PATIENCE: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -85,44 +89,13 @@ impl StateDir {
         clock: &dyn Clock,
         on_wait: &mut dyn FnMut(Option<&Origin>),
     ) -> Result<Lock, LockError> {
-        let patience = patience.clamp(SHORTEST_PATIENCE, LONGEST_PATIENCE);
-        self.take(self.root.join("lock"), origin, patience, clock, on_wait)
-    }
-
-    /// Takes the lock of a site, which is held for the whole of its apply, without waiting for it.
-    pub fn lock_site(
-        &self,
-        site: &Domain,
-        origin: &Origin,
-        clock: &dyn Clock,
-    ) -> Result<Lock, LockError> {
-        let path = self.site_lock(site);
-        self.take(path, origin, Duration::ZERO, clock, &mut |_| {})
-    }
-
-    /// Not in the site's own folder: that is there only once it has a record.
-    fn site_lock(&self, site: &Domain) -> PathBuf {
-        self.root.join("locks").join(site.as_str())
-    }
-
-    fn take(
-        &self,
-        path: PathBuf,
-        origin: &Origin,
-        patience: Duration,
-        clock: &dyn Clock,
-        on_wait: &mut dyn FnMut(Option<&Origin>),
-    ) -> Result<Lock, LockError> {
+        let path = self.root.join("lock");
         let io = |source| LockError::Io { path: path.clone(), source };
-        let mut file = self.open_lock(&path)?;
-        let deadline = clock.now() + patience;
+        let folder = self.open_folder(&self.root)?;
+        let mut file = self.open_lock(&folder, &path)?;
+        let deadline = clock.now() + patience.clamp(SHORTEST_PATIENCE, LONGEST_PATIENCE);
         let mut told = false;
-        loop {
-            match file.try_lock() {
-                Ok(()) => break,
-                Err(std::fs::TryLockError::Error(source)) => return Err(io(source)),
-                Err(std::fs::TryLockError::WouldBlock) => {}
-            }
+        while !try_lock(&file).map_err(io)? {
             let holder = holder(&mut file);
             if clock.now() >= deadline {
                 return Err(LockError::Held { holder, path });
@@ -137,29 +110,47 @@ impl StateDir {
         Ok(Lock { file })
     }
 
-    /// Makes the folder where it is missing, and the lock file in it. Whatever is there already and
-    /// not ours is neither used nor changed.
-    fn open_lock(&self, path: &Path) -> Result<File, LockError> {
-        let failed = |error: io::Error| match closed::is_of_the_system(&error) {
-            true => LockError::Io { path: path.to_owned(), source: error },
-            false => LockError::Unsafe(self.refused(&self.root, &error)),
-        };
+    /// The locks of sites, each of which is held for the whole of an apply of its site. Their folder
+    /// is made and checked once for any number of them.
+    pub fn site_locks(&self) -> Result<SiteLocks<'_>, LockError> {
         // The outermost first: it closes all that is below.
-        let mut folder = closed::make(&self.root, 0o700).map_err(failed)?;
-        if let Some(below) = path.parent().filter(|parent| *parent != self.root) {
-            folder = closed::make(below, 0o700).map_err(failed)?;
-        }
+        self.open_folder(&self.root)?;
+        Ok(SiteLocks { state: self, folder: self.open_folder(&self.root.join(LOCKS))? })
+    }
+
+    /// Not in the site's own folder: that is there only once it has a record.
+    fn site_lock(&self, site: &Domain) -> PathBuf {
+        self.root.join(LOCKS).join(site.as_str())
+    }
+
+    /// Makes a folder of the state where it is missing.
+    fn open_folder(&self, path: &Path) -> Result<OwnedFd, LockError> {
+        let folder = closed::make(path, 0o700).map_err(|error| self.unusable(path, error))?;
         self.check().map_err(LockError::Unsafe)?;
+        Ok(folder)
+    }
+
+    /// Opens a lock file, which is made where it is missing. Whatever is there already and not ours is
+    /// neither used nor changed.
+    fn open_lock(&self, folder: &OwnedFd, path: &Path) -> Result<File, LockError> {
+        let failed = |error: io::Error| self.unusable(path, error);
         let name = path.file_name().unwrap_or_default();
         let flags =
             OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let mode = Mode::RUSR | Mode::WUSR;
-        let file = rustix::fs::openat(&folder, name, flags, mode);
+        let file = rustix::fs::openat(folder, name, flags, mode);
         let file = File::from(file.map_err(|error| failed(error.into()))?);
         let now = file.metadata().map_err(failed)?;
         match closed::written_by_others(now.uid(), now.mode()) {
             Some(reason) => Err(failed(io::Error::other(format!("{} {reason}", path.display())))),
             None => Ok(file),
+        }
+    }
+
+    fn unusable(&self, path: &Path, error: io::Error) -> LockError {
+        match closed::is_of_the_system(&error) {
+            true => LockError::Io { path: path.to_owned(), source: error },
+            false => LockError::Unsafe(self.refused(&self.root, &error)),
         }
     }
 
@@ -175,6 +166,36 @@ impl StateDir {
             }
             _ => None,
         }
+    }
+}
+
+/// The folder of the locks of sites, made and checked.
+#[derive(Debug)]
+pub struct SiteLocks<'s> {
+    state: &'s StateDir,
+    folder: OwnedFd,
+}
+
+impl SiteLocks<'_> {
+    /// Takes the lock of a site, without waiting for it.
+    pub fn lock(&self, site: &Domain, origin: &Origin) -> Result<Lock, LockError> {
+        let path = self.state.site_lock(site);
+        let mut file = self.state.open_lock(&self.folder, &path)?;
+        match try_lock(&file) {
+            Ok(true) => {}
+            Ok(false) => return Err(LockError::Held { holder: holder(&mut file), path }),
+            Err(source) => return Err(LockError::Io { path, source }),
+        }
+        let _ = write_holder(&mut file, origin);
+        Ok(Lock { file })
+    }
+}
+
+fn try_lock(file: &File) -> io::Result<bool> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(std::fs::TryLockError::WouldBlock) => Ok(false),
+        Err(std::fs::TryLockError::Error(source)) => Err(source),
     }
 }
 
@@ -236,9 +257,10 @@ mod tests {
             run: None,
         };
         let (one, other) = (Domain::parse("a.com").unwrap(), Domain::parse("b.com").unwrap());
-        let first = state.lock_site(&one, &origin, &clock).unwrap();
-        assert!(matches!(state.lock_site(&one, &origin, &clock), Err(LockError::Held { .. })));
-        assert!(state.lock_site(&other, &origin, &clock).is_ok());
+        let locks = state.site_locks().unwrap();
+        let first = locks.lock(&one, &origin).unwrap();
+        assert!(matches!(locks.lock(&one, &origin), Err(LockError::Held { .. })));
+        assert!(locks.lock(&other, &origin).is_ok());
         assert_eq!(state.site_held_by(&one), Some(origin.to_string()));
         drop(first);
         assert_eq!(state.site_held_by(&one), None);
