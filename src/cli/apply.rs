@@ -5,13 +5,14 @@ use serde::Serialize;
 
 use super::carry_out::{Order, What, carry_out, failure};
 use super::fleet::RolloutArguments;
+use super::left::{self, Prune, PruneArguments};
 use super::run::MessageArguments;
 use super::selected::{ProgramArguments, SelectionArguments};
 use super::{Context, plan};
 use crate::apply::{ApplyOptions, Outcome, SiteReport};
 use crate::error::{CommandError, ErrorKind};
 use crate::host::{AppliedSite, Goal, Run};
-use crate::inventory::Domain;
+use crate::inventory::{Domain, no_sites};
 use crate::plan::PlanOptions;
 use crate::report::Screen;
 
@@ -21,6 +22,8 @@ pub(super) struct ApplyArguments {
     selection: ProgramArguments,
     #[command(flatten)]
     what: plan::WhatArguments,
+    #[command(flatten)]
+    prune: PruneArguments,
     #[command(flatten)]
     how: HowArguments,
 }
@@ -75,7 +78,15 @@ pub(super) fn run(
     arguments: &ApplyArguments,
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
-    let work = context.selected_programs(&arguments.selection, screen)?;
+    let prune = arguments.prune.prune();
+    let mut work = context.selected_with_leavers(&arguments.selection, &prune, screen)?;
+    if prune == Prune::Nothing {
+        work.retain(|work| !work.sites.is_empty());
+        if work.is_empty() {
+            return Err(no_sites());
+        }
+    }
+    left::check_not_all(&work, !arguments.how.yes)?;
     let options = arguments.what.options();
     let run = context.begin_run("apply", &arguments.how.message);
     let order = arguments.how.order(Goal::Inventory, options, run);

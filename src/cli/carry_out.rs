@@ -2,13 +2,12 @@
 //! batches, and say how each host ended.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::fleet::{allow_many_files, not_reached};
 use super::selected::{Work, unexpected};
 use super::telling::Telling;
-use super::{Context, plan};
+use super::{Context, left, plan};
 use crate::apply::{ApplyError, ApplyOptions, FailedAt, SiteReport};
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
@@ -16,7 +15,7 @@ use crate::fleet::rollout::{NotReached, Rules, Told, Verdict, roll_out};
 use crate::host::{
     AppliedSite, ApplyRequest, ControlRequest, Goal, PlannedSite, Reply, Request, Run, Target,
 };
-use crate::inventory::Domain;
+use crate::inventory::{Domain, Site};
 use crate::plan::{Control, PlanOptions};
 use crate::report::Screen;
 
@@ -50,11 +49,12 @@ pub(super) fn carry_out(
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
     allow_many_files();
-    let mut telling = Telling::new(work.len(), order.ask, screen);
+    // What is removed is always shown, and nothing else is removed.
+    let plans_first = order.ask || work.iter().any(Work::prunes);
+    let mut telling = Telling::new(work.len(), plans_first, screen);
     let begun = match &order.what {
-        What::Apply { goal, options, .. } if order.ask => {
-            let parallel = order.rules.parallel;
-            plan_and_ask(context, work, (*goal, options), parallel, &mut telling)?
+        What::Apply { goal, options, .. } if plans_first => {
+            plan_and_ask(context, work, (*goal, options), order, &mut telling)?
         }
         What::Apply { .. } | What::Control { .. } => work.iter().map(Begun::new).collect(),
     };
@@ -89,13 +89,15 @@ struct Begun<'w> {
     work: &'w Work,
     /// The door its plan came through.
     target: Option<Box<dyn Target>>,
+    /// Sites that left, and are removed.
+    pruned: Vec<Site>,
     /// The plans that were shown; `None` if the person did not want to be asked.
     shown: Option<BTreeMap<Domain, String>>,
 }
 
 impl<'w> Begun<'w> {
     fn new(work: &'w Work) -> Self {
-        Self { work, target: None, shown: None }
+        Self { work, target: None, pruned: Vec::new(), shown: None }
     }
 }
 
@@ -105,34 +107,42 @@ fn plan_and_ask<'w>(
     context: &Context,
     work: &'w [Work],
     (goal, options): (Goal, &PlanOptions),
-    parallel: NonZeroUsize,
+    order: &Order,
     telling: &mut Telling<'_>,
 ) -> Result<Vec<Begun<'w>>, CommandError> {
     let kept = AtomicUsize::new(0);
     let on_one = |work: &'w Work, _: &mut dyn FnMut(Event)| {
         let planned = context.connect(&work.host).and_then(|mut target| {
             let plans = plan::ask(target.as_mut(), work, goal, options.clone())?;
-            let to_apply = plans.iter().any(is_to_apply);
+            let to_apply = plans.sites.iter().any(is_to_apply);
             let keep = to_apply && kept.fetch_add(1, Ordering::Relaxed) < CONNECTIONS_KEPT;
             Ok((to_apply, keep.then_some(target), plans))
         });
         let verdict = if planned.is_ok() { Verdict::Done } else { Verdict::Failed };
         (planned, verdict)
     };
-    let rules = Rules::all(parallel);
+    let rules = Rules::all(order.rules.parallel);
     let stop = || context.interrupt.is_raised();
     let planned = roll_out(work.iter().collect(), rules, &stop, &on_one, &mut |_| {});
+    let planned: Vec<_> =
+        planned.into_iter().map(|it| it.unwrap_or_else(|why| Err(not_reached(why)))).collect();
+    let answered = planned.iter().flatten();
+    left::check_named(work, answered.map(|(_, _, plans)| &plans.leavers))?;
     let mut plans = Vec::new();
     let mut begun = Vec::new();
     for (work, planned) in work.iter().zip(planned) {
         let name = work.host.name.as_str();
-        match planned.unwrap_or_else(|why| Err(not_reached(why))) {
-            Ok((true, target, sites)) => {
-                let shown = Some(fingerprints(&sites));
-                begun.push(Begun { work, target, shown });
-                plans.push((name, sites));
+        match planned {
+            Ok((true, target, planned)) => {
+                let shown = Some(fingerprints(&planned.sites));
+                let pruned = planned.leavers.pruned.clone();
+                begun.push(Begun { work, target, pruned, shown });
+                plans.push((name, planned));
             }
-            Ok((false, _, sites)) => telling.ended(name, &Ok(not_begun(sites))),
+            Ok((false, _, planned)) => {
+                telling.ended(name, &Ok(not_begun(planned.sites)));
+                telling.screen().print(&planned.leavers.text());
+            }
             Err(error) => telling.ended(name, &Err(error)),
         }
     }
@@ -141,16 +151,23 @@ fn plan_and_ask<'w>(
     }
     if !begun.is_empty() {
         plan::show(&plans, work.len() > 1, telling.screen());
-        agree(begun.len(), &stop, telling.screen())?;
+        if order.ask {
+            agree(&begun, &stop, telling.screen())?;
+        }
     }
     Ok(begun)
 }
 
 /// Asks whether what is shown is to be done; an error is anything but a yes.
-fn agree(hosts: usize, stop: &dyn Fn() -> bool, screen: &mut Screen) -> Result<(), CommandError> {
-    let question = match hosts {
-        1 => "Apply this?".to_owned(),
-        hosts => format!("Apply this on {hosts} hosts?"),
+fn agree(
+    begun: &[Begun<'_>],
+    stop: &dyn Fn() -> bool,
+    screen: &mut Screen,
+) -> Result<(), CommandError> {
+    let pruned = left::question(begun.iter().flat_map(|begun| &begun.pruned));
+    let question = match begun.len() {
+        1 => format!("Apply this{pruned}?"),
+        hosts => format!("Apply this on {hosts} hosts{pruned}?"),
     };
     let answer = screen.confirm(&question, stop);
     if stop() {
@@ -196,18 +213,23 @@ fn apply_on(
         Some(host) => host,
         None => context.connect(&begun.work.host)?,
     };
-    let request = request(begun.work, begun.shown, order);
+    let request = request(begun.work, &begun.pruned, begun.shown, order);
     match host.ask(request, events)? {
         Reply::Applied { sites } => Ok(sites),
         _ => Err(unexpected()),
     }
 }
 
-fn request(work: &Work, shown: Option<BTreeMap<Domain, String>>, order: &Order) -> Request {
+fn request(
+    work: &Work,
+    pruned: &[Site],
+    shown: Option<BTreeMap<Domain, String>>,
+    order: &Order,
+) -> Request {
     let lock_wait = order.lock_wait;
     match &order.what {
         What::Apply { goal, options, apply, run } => Request::Apply(Box::new(ApplyRequest {
-            sites: work.sites.clone(),
+            sites: work.sites.iter().chain(pruned).cloned().collect(),
             goal: *goal,
             plan: PlanOptions { programs: work.programs.clone(), ..options.clone() },
             apply: apply.clone(),

@@ -8,6 +8,7 @@ mod control;
 mod fleet;
 mod generate;
 mod history;
+mod left;
 mod logs;
 mod plan;
 mod playbook;

@@ -5,9 +5,10 @@ use serde::Serialize;
 
 use super::Context;
 use super::fleet::{Answers, ParallelArguments, folded, named};
+use super::left::{self, Leavers, PruneArguments};
 use super::selected::{ProgramArguments, Work, unexpected};
 use crate::error::{CommandError, ErrorKind};
-use crate::host::{Goal, PlannedSite, Reply, Request, Target};
+use crate::host::{Goal, Left, PlannedSite, Reply, Request, Target};
 use crate::plan::{Override, PlanOptions, PlanView};
 use crate::report::Screen;
 
@@ -20,6 +21,8 @@ pub(super) struct PlanArguments {
     selection: ProgramArguments,
     #[command(flatten)]
     what: WhatArguments,
+    #[command(flatten)]
+    prune: PruneArguments,
     /// Exit with status 3 if there is something to do
     #[arg(long)]
     exit_code: bool,
@@ -59,6 +62,16 @@ impl WhatArguments {
 #[derive(Serialize)]
 struct Sites<'a> {
     sites: &'a [PlannedSite],
+    /// Sites that left the inventory, where it was asked about a host as a whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left: Option<&'a Left>,
+}
+
+/// What a host answers.
+pub(super) struct Planned {
+    /// The plans of its selected sites, then those of sites that are to be removed.
+    pub(super) sites: Vec<PlannedSite>,
+    pub(super) leavers: Leavers,
 }
 
 pub(super) fn run(
@@ -66,7 +79,8 @@ pub(super) fn run(
     arguments: &PlanArguments,
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
-    let work = context.selected_programs(&arguments.selection, screen)?;
+    let prune = arguments.prune.prune();
+    let work = context.selected_with_leavers(&arguments.selection, &prune, screen)?;
     let options = arguments.what.options();
     let plans = context.on_each(&work, arguments.parallel.rules(), &|work, host| {
         ask(host, work, Goal::Inventory, options.clone())
@@ -76,24 +90,30 @@ pub(super) fn run(
     for (on_host, plans) in work.iter().zip(plans) {
         let name = on_host.host.name.as_str();
         match plans {
-            Ok(sites) => {
-                for site in &sites {
+            Ok(plans) => {
+                for site in &plans.sites {
                     match &site.plan {
                         Ok(_) => answers.count(),
                         // It is told with the plans.
                         Err(error) => answers.fail(error.kind),
                     }
                 }
-                planned.push((name, sites));
+                if plans.sites.is_empty() {
+                    answers.count();
+                }
+                planned.push((name, plans));
             }
             Err(error) => answers.tell(name, &error, screen),
         }
     }
+    let leavers: Vec<&Leavers> = planned.iter().map(|(_, plans)| &plans.leavers).collect();
+    left::check_something(&work, &leavers)?;
+    left::check_named(&work, leavers)?;
     let changes = show(&planned, work.len() > 1, screen);
     let refused = |plan: &PlanView| !plan.refusals.is_empty();
     let refused = planned
         .iter()
-        .flat_map(|(_, sites)| sites)
+        .flat_map(|(_, plans)| &plans.sites)
         .any(|site| site.plan.as_ref().is_ok_and(refused));
     let otherwise = match changes && arguments.exit_code {
         _ if refused => ErrorKind::Refused.exit_status(),
@@ -103,33 +123,34 @@ pub(super) fn run(
     Ok(answers.exit_status().unwrap_or(otherwise))
 }
 
-/// Asks a host for the plans of its sites.
+/// Asks a host for the plans of its sites, and of those that are to be removed from it.
 pub(super) fn ask(
     host: &mut dyn Target,
     work: &Work,
     goal: Goal,
     options: PlanOptions,
-) -> Result<Vec<PlannedSite>, CommandError> {
+) -> Result<Planned, CommandError> {
+    let leavers = left::ask(host, work)?;
+    let sites: Vec<_> = work.sites.iter().chain(&leavers.pruned).cloned().collect();
+    if sites.is_empty() {
+        return Ok(Planned { sites: Vec::new(), leavers });
+    }
     let options = PlanOptions { programs: work.programs.clone(), ..options };
-    let request = Request::Plan { sites: work.sites.clone(), goal, options };
-    match host.ask(request, &mut |_| {})? {
-        Reply::Plans { sites } => Ok(sites),
+    match host.ask(Request::Plan { sites, goal, options }, &mut |_| {})? {
+        Reply::Plans { sites } => Ok(Planned { sites, leavers }),
         _ => Err(unexpected()),
     }
 }
 
 /// Shows the plans of each host, those that are the same once, and says whether there is anything
 /// to do.
-pub(super) fn show(
-    planned: &[(&str, Vec<PlannedSite>)],
-    several: bool,
-    screen: &mut Screen,
-) -> bool {
+pub(super) fn show(planned: &[(&str, Planned)], several: bool, screen: &mut Screen) -> bool {
     let mut texts = Vec::new();
-    for (host, sites) in planned {
-        screen.document("plan", Some(host), &Sites { sites });
+    for (host, Planned { sites, leavers }) in planned {
+        screen.document("plan", Some(host), &Sites { sites, left: leavers.left.as_ref() });
         let plans = sites.iter().filter_map(|site| site.plan.as_ref().ok());
-        texts.push((*host, plans.map(|plan| plan.text(screen.colour())).collect::<String>()));
+        let plans = plans.map(|plan| plan.text(screen.colour())).collect::<String>();
+        texts.push((*host, plans + &leavers.text()));
         for error in sites.iter().filter_map(|site| site.plan.as_ref().err()) {
             screen.error(Some(host), error);
         }
@@ -141,6 +162,6 @@ pub(super) fn show(
         }
         screen.print_painted(&text);
     }
-    let mut all = planned.iter().flat_map(|(_, sites)| sites);
+    let mut all = planned.iter().flat_map(|(_, plans)| &plans.sites);
     all.any(|site| site.plan.as_ref().is_ok_and(|plan| !plan.empty))
 }

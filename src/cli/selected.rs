@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::Context;
+use super::left::Leaving;
 use crate::error::CommandError;
 use crate::fleet::{SshHost, SudoHost};
 use crate::host::{ChosenSite, LocalHost, RunInventory, Target};
@@ -40,6 +41,14 @@ pub(super) struct Work {
     pub(super) sites: Vec<Site>,
     /// The programs that are meant, of whichever of the sites; empty for all.
     pub(super) programs: Vec<ProgramName>,
+    /// What is looked for besides: sites that left the inventory.
+    pub(super) leaving: Option<Leaving>,
+}
+
+impl ProgramArguments {
+    pub(super) fn selector(&self) -> Result<Selector, CommandError> {
+        Selector::new(&self.selection.sites, &self.selection.hosts, &self.programs)
+    }
 }
 
 impl Work {
@@ -142,7 +151,7 @@ impl Context {
     }
 }
 
-fn work_of(selection: inventory::Selection<'_>) -> Vec<Work> {
+pub(super) fn work_of(selection: inventory::Selection<'_>) -> Vec<Work> {
     let work = |host: inventory::SelectedHost<'_>| {
         let named = host.sites.iter().filter_map(|site| site.programs.as_ref()).flatten();
         let programs: BTreeSet<&ProgramName> = named.collect();
@@ -150,6 +159,7 @@ fn work_of(selection: inventory::Selection<'_>) -> Vec<Work> {
             host: host.host.clone(),
             sites: host.sites.iter().map(|selected| selected.site.clone()).collect(),
             programs: programs.into_iter().cloned().collect(),
+            leaving: None,
         }
     };
     selection.hosts.into_iter().map(work).collect()

@@ -5,9 +5,10 @@ use serde::Serialize;
 
 use super::Context;
 use super::fleet::{Answers, ParallelArguments};
-use super::selected::{ProgramArguments, unexpected};
+use super::left::{self, Leavers, Prune};
+use super::selected::{ProgramArguments, Work, unexpected};
 use crate::error::CommandError;
-use crate::host::{Reply, Request, SiteStatusReply};
+use crate::host::{Left, Reply, Request, SiteStatusReply, Target};
 use crate::report::Screen;
 use crate::status::Detail;
 
@@ -31,6 +32,9 @@ pub(super) struct StatusArguments {
 #[derive(Serialize)]
 struct Sites<'a> {
     sites: &'a [SiteStatusReply],
+    /// Sites that left the inventory, where it was asked about a host as a whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left: Option<&'a Left>,
 }
 
 pub(super) fn run(
@@ -38,28 +42,30 @@ pub(super) fn run(
     arguments: &StatusArguments,
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
-    let work = context.selected_programs(&arguments.selection, screen)?;
+    let work = context.selected_with_leavers(&arguments.selection, &Prune::Nothing, screen)?;
     let detail = if arguments.all { Detail::All } else { Detail::Summary };
     let watch = arguments.watch;
-    let statuses = context.on_each(&work, arguments.parallel.rules(), &|work, host| match host
-        .ask(Request::Status { sites: work.chosen(), watch }, &mut |_| {})?
-    {
-        Reply::Status { sites } => Ok(sites),
-        _ => Err(unexpected()),
-    });
+    let statuses =
+        context.on_each(&work, arguments.parallel.rules(), &|work, host| ask(host, work, watch));
+    let leavers: Vec<&Leavers> = statuses.iter().flatten().map(|(_, leavers)| leavers).collect();
+    left::check_something(&work, &leavers)?;
     let several = work.len() > 1;
     let mut answers = Answers::default();
     let mut not_as_wanted = false;
     for (work, status) in work.iter().zip(statuses) {
         let name = work.host.name.as_str();
-        let sites = match status {
-            Ok(sites) => sites,
+        let (sites, leavers) = match status {
+            Ok(answer) => answer,
             Err(error) => {
                 answers.tell(name, &error, screen);
                 continue;
             }
         };
-        screen.document("status", Some(name), &Sites { sites: &sites });
+        screen.document(
+            "status",
+            Some(name),
+            &Sites { sites: &sites, left: leavers.left.as_ref() },
+        );
         if several {
             screen.print(&format!("Host {name}\n"));
         }
@@ -74,7 +80,26 @@ pub(super) fn run(
                 Err(error) => answers.tell(name, error, screen),
             }
         }
+        if sites.is_empty() {
+            answers.count();
+        }
+        screen.print(&leavers.text());
     }
     let fine = if not_as_wanted { NOT_AS_WANTED } else { 0 };
     Ok(answers.exit_status().unwrap_or(fine))
+}
+
+fn ask(
+    host: &mut dyn Target,
+    work: &Work,
+    watch: u32,
+) -> Result<(Vec<SiteStatusReply>, Leavers), CommandError> {
+    let leavers = left::ask(host, work)?;
+    if work.sites.is_empty() {
+        return Ok((Vec::new(), leavers));
+    }
+    match host.ask(Request::Status { sites: work.chosen(), watch }, &mut |_| {})? {
+        Reply::Status { sites } => Ok((sites, leavers)),
+        _ => Err(unexpected()),
+    }
 }

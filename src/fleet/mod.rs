@@ -33,6 +33,7 @@ fn changes(request: &Request) -> bool {
     match request {
         Request::Plan { .. }
         | Request::History { .. }
+        | Request::Left(_)
         | Request::Status { .. }
         | Request::Logs(_) => false,
         Request::Apply(_)

@@ -24,6 +24,7 @@ enum Kind {
     Status,
     Logs,
     History,
+    Left,
     Runner,
     Setup,
 }
@@ -40,6 +41,7 @@ impl Expected {
             Request::Status { sites, .. } => (Kind::Status, chosen(sites)),
             Request::Logs(_) => (Kind::Logs, Vec::new()),
             Request::History { sites } => (Kind::History, all(sites)),
+            Request::Left(_) => (Kind::Left, Vec::new()),
             Request::WriteRunner { .. } => (Kind::Runner, Vec::new()),
             Request::Setup { .. } => (Kind::Setup, Vec::new()),
         };
@@ -88,6 +90,7 @@ fn answered<'r>(reply: &'r Reply) -> (Kind, Vec<&'r Domain>) {
         }
         Reply::LogsEnded { .. } => (Kind::Logs, Vec::new()),
         Reply::History { sites } => (Kind::History, sites.iter().map(|site| &site.site).collect()),
+        Reply::Left { .. } => (Kind::Left, Vec::new()),
         Reply::RunnerWritten { .. } => (Kind::Runner, Vec::new()),
         Reply::Setup { .. } => (Kind::Setup, Vec::new()),
     }

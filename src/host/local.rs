@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{
     AppliedSite, ControlRequest, Engine, PlannedSite, Reply, Request, RevisionSummary, SiteHistory,
-    SiteStatusReply, Target, logs, runner,
+    SiteStatusReply, Target, left, logs, runner,
 };
 use crate::apply::{ApplyError, Doors, FailedAt};
 use crate::desired::DaemonFacts;
@@ -209,6 +209,9 @@ impl Target for LocalHost {
                 Ok(Reply::LogsEnded { unreadable })
             }
             Request::History { sites } => Ok(self.history(&sites)),
+            Request::Left(inventory) => {
+                Ok(Reply::Left { left: left::look(&self.state_base, &inventory) })
+            }
             Request::WriteRunner { path, script, owner } => {
                 runner::write(path.as_path(), &script, &owner)
                     .map(|changed| Reply::RunnerWritten { changed })

@@ -6,6 +6,7 @@
 mod answered;
 mod control;
 mod engine;
+mod left;
 mod local;
 mod locks;
 mod logs;
@@ -29,6 +30,7 @@ use crate::state::Origin;
 use crate::status::SiteStatus;
 
 pub use engine::Engine;
+pub use left::{InventoryOnHost, Left, LeftSite, Writer};
 pub use local::LocalHost;
 
 pub use crate::state::Run;
@@ -65,6 +67,8 @@ pub enum Request {
         /// Of these sites.
         sites: Vec<Site>,
     },
+    /// Which sites that are on record here has the inventory no longer? Changes nothing.
+    Left(Box<InventoryOnHost>),
     /// Write a site's runner.sh.
     WriteRunner {
         /// Where.
@@ -174,6 +178,11 @@ pub enum Reply {
     History {
         /// Each site, in the order asked.
         sites: Vec<SiteHistory>,
+    },
+    /// To [`Request::Left`].
+    Left {
+        /// What has left.
+        left: Left,
     },
     /// To [`Request::WriteRunner`].
     RunnerWritten {

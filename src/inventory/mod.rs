@@ -44,5 +44,5 @@ pub use program::{
     Autorestart, Health, Instances, LogFrequency, Logs, Probe, Program, RestartPolicy, Run, Signal,
 };
 pub use resolve::{Inventory, PlacedSite, read};
-pub use selector::{SelectedHost, SelectedSite, Selection, Selector};
+pub use selector::{SelectedHost, SelectedSite, Selection, Selector, no_sites};
 pub use site::{Format, Paths, Site, SupervisordAddress};

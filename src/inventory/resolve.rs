@@ -14,7 +14,7 @@ use super::name::{HostName, NameError, at_most, no_control, not_empty};
 use super::options;
 use super::problem::Problems;
 use super::settings::Settings;
-use super::site::Site;
+use super::site::{Paths, Site};
 use super::site_entry;
 use super::source::Source;
 use super::suggest::shown;
@@ -25,6 +25,8 @@ pub struct Inventory {
     /// What it is called. Records on hosts carry it, and so tell it from other inventories wherever it
     /// is applied from.
     pub name: Option<String>,
+    /// Where things are on a host, as the top level says.
+    pub paths: Paths,
     /// The servers, in the file's order; names are unique.
     pub hosts: Vec<Host>,
     /// The sites whose programs are managed, in the file's order; domains are unique. A site with
@@ -161,6 +163,7 @@ fn inventory(reader: &mut Reader<'_, '_>, root: &Node) -> Inventory {
     let name = fields.get("name");
     inventory.name = name.and_then(|node| reader.parse(node, "name", checked_name));
     let settings = Settings::read(reader, &fields, &Settings::default());
+    inventory.paths = settings.paths();
     let mut names = Names::default();
     for node in entries(reader, &fields, "servers") {
         inventory.hosts.extend(server(reader, node, &mut names));

@@ -65,10 +65,7 @@ impl<'i> Selection<'i> {
     pub fn with_sites(self) -> Result<Self, CommandError> {
         let hosts: Vec<_> = self.hosts.into_iter().filter(|host| !host.sites.is_empty()).collect();
         if hosts.is_empty() {
-            return Err(CommandError::refused(
-                "no site with `supervisors` is on the selected servers",
-            )
-            .hint("a site without the key `supervisors` is left alone"));
+            return Err(no_sites());
         }
         Ok(Self { hosts })
     }
@@ -90,6 +87,16 @@ impl Selector {
         self.sites.is_empty() && self.hosts.is_empty() && self.programs.is_empty()
     }
 
+    /// Whether sites or programs are named: then it is not about hosts as a whole.
+    pub fn is_about_sites(&self) -> bool {
+        !self.sites.is_empty() || !self.programs.is_empty()
+    }
+
+    /// Whether hosts are named.
+    pub fn names_hosts(&self) -> bool {
+        !self.hosts.is_empty()
+    }
+
     /// Looks up what is named.
     pub fn select<'i>(&self, inventory: &'i Inventory) -> Result<Selection<'i>, CommandError> {
         self.check_sites(inventory)?;
@@ -106,11 +113,10 @@ impl Selector {
             return Err(elsewhere(&sites));
         }
         self.check_programs(&placed)?;
-        let about_sites = !self.sites.is_empty() || !self.programs.is_empty();
         let hosts: Vec<_> = hosts
             .into_iter()
             .map(|host| SelectedHost { host, sites: self.sites_on(host, &placed) })
-            .filter(|host| !about_sites || !host.sites.is_empty())
+            .filter(|host| !self.is_about_sites() || !host.sites.is_empty())
             .collect();
         if hosts.is_empty() {
             return Err(CommandError::refused("the inventory has no servers")
@@ -195,6 +201,12 @@ impl Selector {
         }
         Ok(())
     }
+}
+
+/// For commands that are about sites, where there is none.
+pub fn no_sites() -> CommandError {
+    CommandError::refused("no site with `supervisors` is on the selected servers")
+        .hint("a site without the key `supervisors` is left alone")
 }
 
 /// The parts of a comma separated, repeatable option.

@@ -9,6 +9,7 @@ mod far_end;
 mod first_contact;
 mod lost;
 mod many;
+mod moved;
 mod rollout;
 
 use std::fmt::Write as _;
@@ -76,6 +77,11 @@ impl Fleet {
 
     /// Writes the inventory. `options` is said of every program.
     fn write_inventory(&self, options: &str) {
+        self.write_inventory_with("", options);
+    }
+
+    /// The same with more sites.
+    fn write_inventory_with(&self, sites: &str, options: &str) {
         let user = crate::daemon::current_user();
         let mut text = "servers:\n".to_owned();
         for Machine { name, sshd, .. } in &self.machines {
@@ -100,6 +106,7 @@ impl Fleet {
                  script: worker.sh}}]}}"
             );
         }
+        text.push_str(sites);
         std::fs::write(self.keyring.path("deployer.yml"), text).unwrap();
     }
 
@@ -116,13 +123,17 @@ impl Fleet {
 }
 
 fn site(machine: &Machine, options: &str) -> String {
+    site_on(machine, &machine.domain(), options)
+}
+
+fn site_on(machine: &Machine, domain: &str, options: &str) -> String {
     let host = &machine.host;
     let path = |path: &Path| path.display().to_string();
     format!(
         "  - domain: {}\n    server: {}\n    paths:\n      sites: {}\n      conf_dir: {}\n      \
          logrotate_dir: {}\n      log_dir: {}\n      supervisord: {}\n      state_dir: {}\n    \
          supervisors:\n      - {{program: worker, script: worker.sh, startsecs: 0{options}}}\n",
-        machine.domain(),
+        domain,
         machine.name,
         path(&host.path("sites")),
         path(&host.daemon.conf_dir()),

@@ -5,6 +5,7 @@
 mod apply;
 mod asked;
 mod history;
+mod left;
 mod obstacles;
 mod plan;
 mod scaling;

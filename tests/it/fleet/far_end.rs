@@ -89,7 +89,13 @@ fn what_is_no_answer_is_an_error_of_that_host_in_bounded_time_and_memory() {
             1,
             "lost",
         ),
-        ("no site", nothing.clone(), &["plan"], 1, "asked web1.example, answered none"),
+        (
+            "no site",
+            nothing.clone(),
+            &["plan", "--site", "web1.example"],
+            1,
+            "asked web1.example, answered none",
+        ),
         (
             "another site",
             says(OTHER),

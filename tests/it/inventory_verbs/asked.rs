@@ -14,19 +14,28 @@ use crate::site::{BINARY, Host, Run, Running};
 
 /// `apply` on a terminal that `script` makes; its stdout is all that the terminal shows.
 fn apply_on_terminal(host: &Host) -> Option<(Running, ChildStdin)> {
+    asked_on_terminal(host, "apply", "Apply this? [y/N] ")
+}
+
+/// The same with these arguments, once it asks this.
+pub(super) fn asked_on_terminal(
+    host: &Host,
+    arguments: &str,
+    question: &str,
+) -> Option<(Running, ChildStdin)> {
     let script = Path::new("/usr/bin/script");
     if !script.is_file() {
         missing("script of util-linux");
         return None;
     }
-    let mut invocation = host.command(&["-qec", &format!("{BINARY} apply"), "/dev/null"]);
+    let mut invocation = host.command(&["-qec", &format!("{BINARY} {arguments}"), "/dev/null"]);
     let mut running = invocation.program(script).stdin(Stdio::piped()).spawn();
     let keyboard = running.keyboard();
-    wait_until(PATIENCE, "it asks", || running.stdout().contains("Apply this? [y/N] "));
+    wait_until(PATIENCE, "it asks", || running.stdout().contains(question));
     Some((running, keyboard))
 }
 
-fn answer(running: Running, mut keyboard: ChildStdin, text: &str) -> Run {
+pub(super) fn answer(running: Running, mut keyboard: ChildStdin, text: &str) -> Run {
     keyboard.write_all(text.as_bytes()).unwrap();
     let run = running.wait();
     drop(keyboard);

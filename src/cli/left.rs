@@ -1,0 +1,422 @@
+//! Sites that left the inventory: what hosts say of them, `--prune`, and how both are shown.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use clap::Args;
+
+use super::Context;
+use super::selected::{ProgramArguments, Work, unexpected, work_of};
+use crate::error::{CommandError, ErrorKind, cut};
+use crate::host::{InventoryOnHost, Left, LeftSite, Reply, Request, Run, Target, Writer};
+use crate::inventory::{Domain, Format, Host, Inventory, Site, UserName, no_sites};
+use crate::report::{Screen, harmless};
+
+/// How many sites are shown before the rest is counted. What is removed is always named.
+const SITES_SHOWN: usize = 20;
+
+#[derive(Debug, Args)]
+pub(super) struct PruneArguments {
+    /// Remove sites that are not in the inventory any more: those that it applied itself, or these,
+    /// whoever applied them (comma separated)
+    #[arg(
+        long,
+        value_name = "DOMAIN",
+        num_args = 0..,
+        require_equals = true,
+        value_delimiter = ',',
+        value_parser = Domain::parse
+    )]
+    prune: Option<Vec<Domain>>,
+}
+
+impl PruneArguments {
+    pub(super) fn prune(&self) -> Prune {
+        match &self.prune {
+            None => Prune::Nothing,
+            Some(named) if named.is_empty() => Prune::Own,
+            Some(named) => Prune::Named(named.iter().cloned().collect()),
+        }
+    }
+}
+
+/// Which of the sites that left are removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Prune {
+    Nothing,
+    /// Those that this inventory has applied.
+    Own,
+    /// These, whoever has applied them.
+    Named(BTreeSet<Domain>),
+}
+
+impl Prune {
+    fn has(&self, left: &LeftSite) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Own => left.writer == Writer::ThisInventory,
+            Self::Named(named) => named.contains(&left.site),
+        }
+    }
+}
+
+/// What is looked for on a host besides the selected sites.
+pub(super) struct Leaving {
+    inventory: InventoryOnHost,
+    prune: Prune,
+    /// Sites were selected, and nobody asked about the host as a whole.
+    only_named: bool,
+    /// The whole inventory has no site.
+    inventory_is_empty: bool,
+}
+
+/// What left a host, and the sites that are to be removed, as an apply takes them.
+#[derive(Default)]
+pub(super) struct Leavers {
+    pub(super) left: Option<Left>,
+    pub(super) pruned: Vec<Site>,
+}
+
+impl Context {
+    /// The selected hosts and programs, and what is to be known of the sites that left. A host
+    /// without a site is among them if it was named, if sites are to be removed, or if no host has one.
+    pub(super) fn selected_with_leavers(
+        &self,
+        arguments: &ProgramArguments,
+        prune: &Prune,
+        screen: &mut Screen,
+    ) -> Result<Vec<Work>, CommandError> {
+        let inventory = self.inventory(screen)?;
+        let selector = arguments.selector()?;
+        let about_sites = selector.is_about_sites();
+        if about_sites && *prune == Prune::Own {
+            let message = "--prune is about hosts as a whole, and sites or programs are selected";
+            return Err(CommandError::new(ErrorKind::Usage, message)
+                .hint("name the sites to remove: --prune=DOMAIN"));
+        }
+        let mut work = work_of(selector.select(&inventory)?);
+        if !selector.names_hosts() && *prune == Prune::Nothing {
+            let has_sites = |work: &Work| !work.sites.is_empty();
+            if work.iter().any(has_sites) {
+                work.retain(has_sites);
+            }
+        }
+        if !about_sites || matches!(prune, Prune::Named(_)) {
+            let followed = self.inventory.get().cloned();
+            let run = Run { inventory: followed, ..Run::begin("look") };
+            for work in &mut work {
+                work.leaving = Some(Leaving {
+                    inventory: on_host(&inventory, &work.host, run.clone()),
+                    prune: prune.clone(),
+                    only_named: about_sites,
+                    inventory_is_empty: inventory.sites.is_empty()
+                        && inventory.left_alone.is_empty(),
+                });
+            }
+        }
+        Ok(work)
+    }
+}
+
+/// What a host must know of the inventory.
+fn on_host(inventory: &Inventory, host: &Host, run: Run) -> InventoryOnHost {
+    let placed = inventory.sites.iter().filter(|placed| placed.hosts.contains(&host.name));
+    let mut domains: BTreeSet<Domain> =
+        placed.clone().map(|placed| placed.site.domain.clone()).collect();
+    // They are in the inventory, wherever they are.
+    domains.extend(inventory.left_alone.iter().filter_map(|domain| Domain::parse(domain).ok()));
+    let mut instances = vec![inventory.paths.clone()];
+    for placed in placed {
+        if !instances.contains(&placed.site.paths) {
+            instances.push(placed.site.paths.clone());
+        }
+    }
+    InventoryOnHost { run, domains, instances }
+}
+
+/// Asks a host what has left it.
+pub(super) fn ask(host: &mut dyn Target, work: &Work) -> Result<Leavers, CommandError> {
+    let Some(leaving) = &work.leaving else { return Ok(Leavers::default()) };
+    let request = Request::Left(Box::new(leaving.inventory.clone()));
+    let Reply::Left { mut left } = host.ask(request, &mut |_| {})? else {
+        return Err(unexpected());
+    };
+    // A host that says so of a site that is in the inventory would have it removed.
+    if left.sites.iter().any(|left| leaving.inventory.domains.contains(&left.site)) {
+        return Err(unexpected());
+    }
+    if leaving.only_named {
+        left.sites.retain(|left| leaving.prune.has(left));
+    }
+    let mut seen = BTreeSet::new();
+    // One that has left two supervisords of a host goes from one after the other.
+    let pruned =
+        left.sites.iter().filter(|left| leaving.prune.has(left) && seen.insert(&left.site));
+    let pruned = pruned.map(without_programs).collect::<Result<_, _>>()?;
+    Ok(Leavers { left: Some(left), pruned })
+}
+
+/// The site as if the inventory had it without programs.
+fn without_programs(left: &LeftSite) -> Result<Site, CommandError> {
+    let user = UserName::parse("root").map_err(|source| {
+        CommandError::refused(format!("cannot remove site {}", left.site)).caused_by(&source)
+    })?;
+    Ok(Site {
+        domain: left.site.clone(),
+        user,
+        format: Format::Hardened,
+        paths: left.paths.clone(),
+        programs: Vec::new(),
+    })
+}
+
+/// Refuses a name of `--prune` that no host has, once each has answered: it is most often mistyped.
+pub(super) fn check_named<'l>(
+    work: &[Work],
+    answers: impl IntoIterator<Item = &'l Leavers>,
+) -> Result<(), CommandError> {
+    let named = work.iter().find_map(|work| match &work.leaving.as_ref()?.prune {
+        Prune::Named(named) => Some(named),
+        Prune::Nothing | Prune::Own => None,
+    });
+    let answers: Vec<&Leavers> = answers.into_iter().collect();
+    if answers.len() < work.len() {
+        return Ok(());
+    }
+    let pruned = || answers.iter().flat_map(|answer| &answer.pruned);
+    let unknown = named.into_iter().flatten().find(|name| pruned().all(|s| s.domain != **name));
+    let Some(name) = unknown else { return Ok(()) };
+    let has_it = |work: &Work| {
+        work.leaving.as_ref().is_some_and(|leaving| leaving.inventory.domains.contains(name))
+    };
+    if work.iter().any(has_it) {
+        return Err(CommandError::refused(format!("cannot prune {name}: it is in the inventory"))
+            .hint(
+                "remove it there first, or write `supervisors: []` to keep it without programs",
+            ));
+    }
+    Err(CommandError::refused(format!("cannot prune {name}: no selected host has a record of it"))
+        .hint("see what has left: supervisor-sync plan"))
+}
+
+impl Work {
+    /// Whether sites that left are removed.
+    pub(super) fn prunes(&self) -> bool {
+        self.leaving.as_ref().is_some_and(|leaving| leaving.prune != Prune::Nothing)
+    }
+}
+
+impl Leavers {
+    /// A line for each site, and what could not be read.
+    pub(super) fn text(&self) -> String {
+        let mut text = String::new();
+        let Some(Left { sites, unreadable }) = &self.left else { return text };
+        let is_pruned = |left: &&LeftSite| {
+            let same = |site: &Site| site.domain == left.site && site.paths == left.paths;
+            self.pruned.iter().any(same)
+        };
+        let (pruned, stay): (Vec<_>, Vec<_>) = sites.iter().partition(is_pruned);
+        for left in pruned {
+            let _ = writeln!(text, "{}: removed here, its logs stay", line(left));
+        }
+        for left in stay.iter().take(SITES_SHOWN) {
+            let _ = writeln!(text, "{}{}", line(left), how_to_remove(left));
+        }
+        if stay.len() > SITES_SHOWN {
+            let _ = writeln!(text, "and {} more sites, see --json", stay.len() - SITES_SHOWN);
+        }
+        for error in unreadable {
+            let causes = error.causes.iter().map(|cause| format!(": {}", harmless(&cut(cause))));
+            let message = harmless(&cut(&error.message));
+            let _ = writeln!(text, "Warning: {message}{}", causes.collect::<String>());
+        }
+        text
+    }
+}
+
+/// `not in the inventory: shop.example.com, 4 processes, applied by ann on 2026-01-01T00:00:00Z`
+fn line(left: &LeftSite) -> String {
+    let processes = match left.processes {
+        1 => "1 process".to_owned(),
+        count => format!("{count} processes"),
+    };
+    format!(
+        "not in the inventory: {}, {processes}, applied by {} on {:.0}",
+        left.site,
+        harmless(&cut(&left.run.user)),
+        left.run.at
+    )
+}
+
+fn how_to_remove(left: &LeftSite) -> String {
+    let site = &left.site;
+    let named = format!("apply --prune={site} removes it");
+    match left.writer {
+        Writer::ThisInventory => " (apply --prune removes it)".to_owned(),
+        Writer::OtherInventory => {
+            let inventory = left.run.inventory.as_ref();
+            let name = inventory.map_or("", |it| it.name.as_deref().unwrap_or(&it.path));
+            format!(" from the inventory {} ({named})", harmless(&cut(name)))
+        }
+        Writer::Playbook => {
+            format!(" by `{}` ({named})", harmless(&cut(&left.run.command)))
+        }
+        Writer::Unknown => format!(" before records named their inventory ({named})"),
+    }
+}
+
+/// What is asked on top of the plans: each site that goes, by name.
+pub(super) fn question<'s>(pruned: impl IntoIterator<Item = &'s Site>) -> String {
+    let names: BTreeSet<&str> = pruned.into_iter().map(|site| site.domain.as_str()).collect();
+    if names.is_empty() {
+        return String::new();
+    }
+    format!(", and remove {}", names.into_iter().collect::<Vec<_>>().join(", "))
+}
+
+/// Refuses to take a `--yes` for the removal of everything: an inventory without a site is more
+/// often the wrong file, or one that was cut off, than what somebody wants.
+pub(super) fn check_not_all(work: &[Work], is_asked: bool) -> Result<(), CommandError> {
+    let is_all =
+        |leaving: &Leaving| leaving.inventory_is_empty && leaving.prune == Prune::Own && !is_asked;
+    if !work.iter().filter_map(|work| work.leaving.as_ref()).any(is_all) {
+        return Ok(());
+    }
+    let message = "the inventory has no site: --yes is no answer to removing all that it ever had";
+    Err(CommandError::new(ErrorKind::Usage, message)
+        .hint("leave out --yes to be asked, or name the sites: --prune=DOMAIN"))
+}
+
+/// Where no site is on the selected hosts and none has left them, that is an error, as it is for
+/// verbs that know nothing of sites that left.
+pub(super) fn check_something(work: &[Work], answers: &[&Leavers]) -> Result<(), CommandError> {
+    let has_left = |answer: &&Leavers| answer.left.as_ref().is_some_and(|l| *l != Left::default());
+    let nothing = work.iter().all(|work| work.sites.is_empty())
+        && answers.len() == work.len()
+        && !answers.iter().any(has_left);
+    if nothing { Err(no_sites()) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Event;
+    use crate::host::RunInventory;
+    use crate::inventory::{Paths, read};
+
+    /// A host that answers this, whatever is asked.
+    struct Says(Left);
+
+    impl Target for Says {
+        fn ask(&mut self, _: Request, _: &mut dyn FnMut(Event)) -> Result<Reply, CommandError> {
+            Ok(Reply::Left { left: self.0.clone() })
+        }
+    }
+
+    fn left(site: &str, writer: Writer) -> LeftSite {
+        let inventory = RunInventory { name: Some("\u{1b}[2Jshop".into()), path: "/i".into() };
+        LeftSite {
+            site: Domain::parse(site).unwrap(),
+            processes: 4,
+            files: 2,
+            run: Run {
+                user: "ann\nroot".into(),
+                at: "2026-01-14T09:30:00Z".parse().unwrap(),
+                inventory: Some(inventory),
+                ..Run::begin("apply")
+            },
+            writer,
+            paths: Paths::default(),
+        }
+    }
+
+    fn work(prune: Prune) -> Work {
+        let text = "servers: [{name: a, host: h}]\nsites: [{domain: in.com, server: a, \
+                    supervisors: []}, {domain: alone.com, server: a}]\n";
+        let inventory = read("i", text).unwrap();
+        let host = inventory.hosts[0].clone();
+        let inventory = on_host(&inventory, &host, Run::begin("look"));
+        let leaving = Leaving { inventory, prune, only_named: false, inventory_is_empty: false };
+        Work { host, sites: Vec::new(), programs: Vec::new(), leaving: Some(leaving) }
+    }
+
+    fn asked(prune: Prune, sites: Vec<LeftSite>) -> Result<Leavers, CommandError> {
+        let mut host = Says(Left { sites, unreadable: Vec::new() });
+        super::ask(&mut host, &work(prune))
+    }
+
+    fn pruned(prune: Prune) -> Vec<String> {
+        let all = [
+            ("own.com", Writer::ThisInventory),
+            ("other.com", Writer::OtherInventory),
+            ("playbook.com", Writer::Playbook),
+            ("old.com", Writer::Unknown),
+        ];
+        let sites = all.map(|(site, writer)| left(site, writer)).to_vec();
+        asked(prune, sites).unwrap().pruned.iter().map(|site| site.domain.to_string()).collect()
+    }
+
+    #[test]
+    fn prune_removes_its_own_and_what_is_named() {
+        assert!(pruned(Prune::Nothing).is_empty());
+        assert_eq!(pruned(Prune::Own), ["own.com"]);
+        let named = ["other.com", "old.com"].map(|name| Domain::parse(name).unwrap());
+        assert_eq!(pruned(Prune::Named(named.into())), ["other.com", "old.com"]);
+    }
+
+    #[test]
+    fn a_host_cannot_have_a_site_removed_that_is_in_the_inventory() {
+        for site in ["in.com", "alone.com"] {
+            let answer = asked(Prune::Own, vec![left(site, Writer::ThisInventory)]);
+            assert!(answer.is_err(), "{site}");
+        }
+    }
+
+    #[test]
+    fn a_site_that_left_two_supervisords_goes_from_one_at_a_time() {
+        let mut second = left("own.com", Writer::ThisInventory);
+        second.paths.conf_dir = crate::inventory::AbsolutePath::parse("/other").unwrap();
+        let sites = vec![left("own.com", Writer::ThisInventory), second];
+        let leavers = asked(Prune::Own, sites).unwrap();
+        assert_eq!(leavers.pruned.len(), 1);
+        assert_eq!(leavers.text().matches("removed here").count(), 1, "{}", leavers.text());
+    }
+
+    #[test]
+    fn a_line_says_who_and_when_and_what_to_do_in_one_line() {
+        let site = left("other.com", Writer::OtherInventory);
+        let leavers = asked(Prune::Nothing, vec![site]).unwrap();
+        assert_eq!(
+            leavers.text(),
+            "not in the inventory: other.com, 4 processes, applied by ann\u{fffd}root on \
+             2026-01-14T09:30:00Z from the inventory shop (apply --prune=other.com \
+             removes it)\n"
+        );
+        let many = (0..30).map(|n| left(&format!("s{n}.com"), Writer::Unknown)).collect();
+        let text = asked(Prune::Nothing, many).unwrap().text();
+        assert!(text.ends_with("\nand 10 more sites, see --json\n"), "{text}");
+        assert_eq!(text.lines().count(), 21);
+    }
+
+    #[test]
+    fn a_name_that_no_host_has_is_refused_unless_a_host_did_not_answer() {
+        let named = Prune::Named([Domain::parse("x.com").unwrap()].into());
+        let works = [work(named.clone()), work(named)];
+        let has = Leavers {
+            pruned: vec![without_programs(&left("x.com", Writer::Unknown)).unwrap()],
+            ..Leavers::default()
+        };
+        let has_not = Leavers::default();
+        assert_eq!(check_named(&works, [&has, &has_not]), Ok(()));
+        assert_eq!(check_named(&works, [&has_not]), Ok(()));
+        assert!(check_named(&works, [&has_not, &has_not]).is_err());
+    }
+
+    #[test]
+    fn the_question_names_each_site_once() {
+        assert_eq!(question([]), "");
+        let site = |name| without_programs(&left(name, Writer::Unknown)).unwrap();
+        let sites = [site("b.com"), site("a.com"), site("b.com")];
+        assert_eq!(question(&sites), ", and remove a.com, b.com");
+    }
+}

@@ -1,0 +1,129 @@
+//! Sites that left the inventory: on record on this host, and not in the inventory of who asks.
+//! Reads records alone, so it works without supervisord, too.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::CommandError;
+use crate::inventory::{Domain, Paths};
+use crate::state::{Revision, Run, StateDir};
+use crate::system::Disk;
+
+/// What a host must know of an inventory to tell which sites have left it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InventoryOnHost {
+    /// A run of the inventory: what it is called and where it is.
+    pub run: Run,
+    /// Every site that it has on the host, selected or not.
+    pub domains: BTreeSet<Domain>,
+    /// Where to look for records: one for each supervisord that it names.
+    pub instances: Vec<Paths>,
+}
+
+/// What has left.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Left {
+    /// By supervisord, then by name.
+    pub sites: Vec<LeftSite>,
+    /// Records that cannot be read. They keep nobody from anything.
+    pub unreadable: Vec<CommandError>,
+}
+
+/// A site on record that is not in the inventory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftSite {
+    /// Its domain.
+    pub site: Domain,
+    /// How many processes its record has.
+    pub processes: u64,
+    /// How many files.
+    pub files: usize,
+    /// The run that applied it last.
+    pub run: Run,
+    /// Which inventory that run followed.
+    pub writer: Writer,
+    /// The supervisord it is of.
+    pub paths: Paths,
+}
+
+/// Which inventory wrote a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Writer {
+    /// The one that asks: `--prune` removes the site.
+    ThisInventory,
+    /// Another one: the site is removed only by its name.
+    OtherInventory,
+    /// None, it was a playbook: as with another one.
+    Playbook,
+    /// A release whose records did not say: as with another one.
+    Unknown,
+}
+
+/// Looks for sites that left. `base` is where state is when an inventory does not say.
+pub(super) fn look(base: &Path, inventory: &InventoryOnHost) -> Left {
+    let mut left = Left::default();
+    let mut looked: Vec<StateDir> = Vec::new();
+    for paths in &inventory.instances {
+        let state = StateDir::new(paths, base);
+        if looked.contains(&state) {
+            continue;
+        }
+        match state.check().and_then(|()| state.sites(&Disk)) {
+            Ok(sites) => look_in(&state, paths, &sites, inventory, &mut left),
+            Err(error) => left.unreadable.push(error),
+        }
+        looked.push(state);
+    }
+    left
+}
+
+fn look_in(
+    state: &StateDir,
+    paths: &Paths,
+    sites: &[Domain],
+    inventory: &InventoryOnHost,
+    left: &mut Left,
+) {
+    let mut sites: Vec<&Domain> =
+        sites.iter().filter(|site| !inventory.domains.contains(*site)).collect();
+    sites.sort_unstable();
+    for site in sites {
+        match record(state, site) {
+            Ok(Some(record)) => left.sites.push(left_site(record, paths, inventory)),
+            Ok(None) => {}
+            Err(error) => left.unreadable.push(error),
+        }
+    }
+}
+
+/// What is on record of a site; `None` if that is nothing, as of one that was removed.
+fn record(state: &StateDir, site: &Domain) -> Result<Option<Revision>, CommandError> {
+    let has_some = |record: &Revision| !record.files.is_empty() || !record.groups.is_empty();
+    if let Some(record) = state.last_revision(&Disk, site)?.filter(has_some) {
+        return Ok(Some(record));
+    }
+    // The very first apply of it may have been killed when its files were in place.
+    let journal = state.interrupted(&Disk, site)?.finished;
+    Ok(journal.and_then(|journal| journal.target).filter(has_some))
+}
+
+fn left_site(record: Revision, paths: &Paths, inventory: &InventoryOnHost) -> LeftSite {
+    let run = record.origin.run();
+    let writer = match &run.inventory {
+        Some(_) if run.is_of_same_inventory(&inventory.run) => Writer::ThisInventory,
+        Some(_) => Writer::OtherInventory,
+        None if record.origin.run.is_none() => Writer::Unknown,
+        None => Writer::Playbook,
+    };
+    LeftSite {
+        processes: record.groups.values().map(|group| u64::from(group.numprocs)).sum(),
+        files: record.files.len(),
+        site: record.site,
+        run,
+        writer,
+        paths: paths.clone(),
+    }
+}

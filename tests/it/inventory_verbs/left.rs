@@ -1,0 +1,227 @@
+//! Sites that left the inventory: shown, removed by `--prune` and by nothing else.
+
+#![expect(clippy::disallowed_methods, reason = "looks at the files of a host")]
+
+use super::asked::{answer, asked_on_terminal};
+use super::{IMPATIENT, document, site};
+use crate::daemon::{PATIENCE, wait_until};
+use crate::site::{Host, Run};
+
+const WORKER: [&str; 1] = ["program: w, script: w.sh"];
+
+/// Writes an inventory of this name with these sites, each with one worker.
+fn inventory(host: &Host, name: &str, domains: &[&str]) {
+    let sites: String = domains.iter().map(|domain| site(domain, &WORKER)).collect();
+    let sites = if sites.is_empty() { "  []\n".to_owned() } else { sites };
+    host.inventory_with(&format!("name: {name}\n{IMPATIENT}"), &sites);
+}
+
+/// A host with `a.com` and `b.com` of the inventory `one`, of which it has `a.com` alone by now.
+fn host_that_b_left() -> Option<Host> {
+    let host = Host::start()?;
+    for domain in ["a.com", "b.com"] {
+        host.deploy(domain).worker("w");
+    }
+    inventory(&host, "one", &["a.com", "b.com"]);
+    host.run(&["apply", "--yes"]).ended(0);
+    host.wait_running(&["a.com-w:a.com-w", "b.com-w:b.com-w"]);
+    // The last thing that changes a file of a site.
+    host.wait_starts("a.com-w", 1);
+    host.wait_starts("b.com-w", 1);
+    inventory(&host, "one", &["a.com"]);
+    Some(host)
+}
+
+/// Everything of `a.com`: bytes, modes, pids.
+fn of_a(host: &Host) -> (Vec<(std::path::PathBuf, String)>, Vec<String>) {
+    let snapshot = host.snapshot();
+    let files = snapshot.files.into_iter().filter(|(path, _)| {
+        let path = path.display().to_string();
+        path.contains("a.com") && !path.contains("/locks/")
+    });
+    let processes = snapshot.processes.into_iter().filter(|line| line.starts_with("a.com-"));
+    (files.collect(), processes.collect())
+}
+
+fn revision(host: &Host, domain: &str, number: u32) -> std::path::PathBuf {
+    host.state().join(format!("sites/{domain}/revisions/{number:08}.json"))
+}
+
+#[track_caller]
+fn does_not_say(run: &Run, text: &str) {
+    assert!(!run.stdout.contains(text) && !run.stderr.contains(text), "{run:?}");
+}
+
+#[test]
+fn plan_and_status_show_a_deleted_site_and_change_nothing() {
+    let Some(host) = host_that_b_left() else { return };
+    let before = host.snapshot();
+    let told = format!("not in the inventory: b.com, 1 process, applied by {} on 20", host.user);
+    for arguments in [&["plan", "--exit-code"][..], &["status"], &["apply"]] {
+        let run = host.run(arguments).ended(0).says(&told);
+        assert!(run.stdout.contains("(apply --prune removes it)"), "{}", run.stdout);
+    }
+    host.run(&["apply", "--yes"]).ended(0);
+    host.run(&["plan", "--prune", "--exit-code"]).ended(3).says("removed here, its logs stay");
+    for verb in ["plan", "status"] {
+        let left = document(&host.run(&[verb, "--json"]).ended(0), verb)["left"].clone();
+        assert_eq!(left["sites"][0]["site"], "b.com");
+        assert_eq!(left["sites"][0]["writer"], "this_inventory");
+        assert_eq!(left["sites"][0]["run"]["inventory"]["name"], "one");
+        assert_eq!(left["sites"].as_array().unwrap().len(), 1);
+    }
+    // Nobody asked about the host as a whole.
+    for arguments in [&["plan", "--site", "a.com"][..], &["status", "--program", "w"]] {
+        does_not_say(&host.run(arguments).ended(0), "not in the inventory");
+    }
+    before.assert_same(&host.snapshot());
+}
+
+#[test]
+fn prune_removes_it_after_a_question_that_names_it() {
+    let Some(host) = host_that_b_left() else { return };
+    let before = host.snapshot();
+    let a = of_a(&host);
+    host.run(&["apply", "--prune"]).ended(2).complains("no terminal to ask on");
+    before.assert_same(&host.snapshot());
+    let ask = || asked_on_terminal(&host, "apply --prune", "Apply this, and remove b.com? [y/N] ");
+    let Some((running, keyboard)) = ask() else { return };
+    answer(running, keyboard, "n\n").ended(1);
+    before.assert_same(&host.snapshot());
+    let Some((running, keyboard)) = ask() else { return };
+    let run = answer(running, keyboard, "y\n").ended(0);
+    assert!(run.stdout.contains("Site b.com: applied as revision 2"), "{}", run.stdout);
+    assert_eq!(host.groups(), ["a.com-w"]);
+    assert_eq!(host.file_names(), ["a.com-w.conf", "supervisor-a.com-w.conf"]);
+    assert!(host.log("b.com-w").exists(), "logs are somebody's");
+    assert_eq!(of_a(&host), a);
+    does_not_say(&host.run(&["plan"]).ended(0), "b.com");
+    host.run(&["apply", "--prune", "--yes"]).ended(0);
+    assert!(!revision(&host, "b.com", 3).exists(), "it is gone already");
+}
+
+#[test]
+fn a_rollback_brings_a_pruned_site_back() {
+    let Some(host) = host_that_b_left() else { return };
+    let conf = std::fs::read_to_string(host.conf("b.com-w")).unwrap();
+    let run = host.run(&["apply", "--prune", "--yes"]).ended(0);
+    assert!(run.stdout.contains("b.com-w: stop"), "it is shown all the same: {}", run.stdout);
+    assert!(!host.conf("b.com-w").exists());
+    inventory(&host, "one", &["a.com", "b.com"]);
+    host.run(&["rollback", "--site", "b.com", "--to", "1", "--yes"]).ended(0);
+    assert_eq!(std::fs::read_to_string(host.conf("b.com-w")).unwrap(), conf);
+    host.wait_running(&["a.com-w:a.com-w", "b.com-w:b.com-w"]);
+    host.run(&["plan", "--exit-code"]).ended(0);
+}
+
+#[test]
+fn a_site_of_another_inventory_goes_by_its_name_alone() {
+    let Some(host) = host_that_b_left() else { return };
+    inventory(&host, "two", &["b.com"]);
+    host.run(&["apply", "--yes", "--restart"]).ended(0);
+    host.wait_running(&["b.com-w:b.com-w"]);
+    host.wait_starts("b.com-w", 2);
+    let before = host.snapshot();
+    let told = " from the inventory one (apply --prune=a.com removes it)";
+    host.run(&["plan", "--prune", "--exit-code"]).ended(0).says(told);
+    host.run(&["apply", "--prune", "--yes"]).ended(0);
+    before.assert_same(&host.snapshot());
+    host.run(&["apply", "--prune=a.com", "--yes"]).ended(0);
+    assert_eq!(host.groups(), ["b.com-w"]);
+}
+
+#[test]
+fn an_inventory_without_a_site_asks_whatever_is_said() {
+    let Some(host) = host_that_b_left() else { return };
+    inventory(&host, "one", &[]);
+    let before = host.snapshot();
+    host.run(&["plan", "--exit-code"]).ended(0).says("not in the inventory: a.com");
+    host.run(&["status"]).ended(0).says("not in the inventory: b.com");
+    host.run(&["apply", "--yes"]).ended(1).complains("no site with `supervisors`");
+    let run = host.run(&["apply", "--prune", "--yes"]).ended(2);
+    assert!(run.stderr.contains("the inventory has no site"), "{}", run.stderr);
+    before.assert_same(&host.snapshot());
+    let question = "Apply this, and remove a.com, b.com? [y/N] ";
+    let Some((running, keyboard)) = asked_on_terminal(&host, "apply --prune", question) else {
+        return;
+    };
+    answer(running, keyboard, "y\n").ended(0);
+    assert!(host.groups().is_empty());
+    assert!(host.file_names().is_empty());
+    host.run(&["plan"]).ended(1).complains("no site with `supervisors`");
+}
+
+#[test]
+fn a_record_that_names_no_inventory_goes_by_its_name_alone() {
+    let Some(host) = host_that_b_left() else { return };
+    host.deploy("p.com").worker("w");
+    host.sync("p.com", r#"[{"program": "w", "script": "w.sh"}]"#).ended(0);
+    host.wait_running(&["p.com-w:p.com-w"]);
+    host.wait_starts("p.com-w", 1);
+    let path = revision(&host, "b.com", 1);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut record: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert!(record["origin"].as_object_mut().unwrap().remove("run").is_some());
+    std::fs::write(&path, record.to_string()).unwrap();
+    let before = host.snapshot();
+    let run = host.run(&["plan"]).ended(0);
+    let old = " before records named their inventory (apply --prune=b.com removes it)";
+    let playbook = " by `playbook sync` (apply --prune=p.com removes it)";
+    assert!(run.stdout.contains(old) && run.stdout.contains(playbook), "{}", run.stdout);
+    host.run(&["apply", "--prune", "--yes"]).ended(0);
+    before.assert_same(&host.snapshot());
+    host.run(&["apply", "--prune=b.com,p.com", "--yes"]).ended(0);
+    assert_eq!(host.groups(), ["a.com-w"]);
+}
+
+#[test]
+fn a_damaged_record_is_told_and_stops_nobody() {
+    let Some(host) = host_that_b_left() else { return };
+    let path = revision(&host, "b.com", 1);
+    std::fs::write(&path, "{").unwrap();
+    let told = format!("Warning: {} is damaged", path.display());
+    host.run(&["plan", "--exit-code"]).ended(0).says(&told);
+    host.run(&["status"]).ended(0).says(&told);
+    let left = document(&host.run(&["plan", "--json"]).ended(0), "plan")["left"].clone();
+    assert_eq!(left["unreadable"].as_array().unwrap().len(), 1);
+    host.run(&["apply", "--prune", "--yes", "--restart"]).ended(0);
+    assert_eq!(host.groups(), ["a.com-w", "b.com-w"]);
+}
+
+/// The very first apply of a site has left no revision, only a journal and what it did.
+#[test]
+fn a_site_whose_first_apply_was_killed_can_be_pruned_too() {
+    let Some(host) = host_that_b_left() else { return };
+    host.deploy("k.com").worker("w");
+    let patient = "defaults: {health: {stable_for: 600}}\nname: one";
+    host.inventory_with(patient, &(site("a.com", &WORKER) + &site("k.com", &WORKER)));
+    let running = host.command(&["apply", "--site", "k.com", "--yes"]).spawn();
+    let journal = host.state().join("sites/k.com/journal.groups.json");
+    wait_until(PATIENCE, "k.com is started and watched", || {
+        journal.exists() && !host.starts("k.com-w").is_empty()
+    });
+    // Which kills it.
+    drop(running);
+    inventory(&host, "one", &["a.com"]);
+    host.run(&["plan"]).ended(0).says("not in the inventory: k.com, 1 process");
+    host.run(&["apply", "--prune", "--yes"]).ended(0);
+    assert_eq!(host.groups(), ["a.com-w"]);
+    assert!(!journal.exists() && !host.conf("k.com-w").exists());
+}
+
+#[test]
+fn what_prune_cannot_mean_is_refused() {
+    let Some(host) = host_that_b_left() else { return };
+    let before = host.snapshot();
+    for verb in ["plan", "apply"] {
+        let run = host.run(&[verb, "--prune", "--site", "a.com"]).ended(2);
+        assert!(run.stderr.contains("--prune=DOMAIN"), "{}", run.stderr);
+        host.run(&[verb, "--prune=c.com"]).ended(1).complains("no selected host has a record");
+        host.run(&[verb, "--prune=a.com"]).ended(1).complains("it is in the inventory");
+        host.run(&[verb, "--prune=a/b"]).ended(2);
+    }
+    before.assert_same(&host.snapshot());
+    let run = host.run(&["apply", "--site", "a.com", "--prune=b.com", "--yes"]).ended(0);
+    assert!(run.stdout.contains("Site b.com: applied as revision 2"), "{}", run.stdout);
+    assert_eq!(host.groups(), ["a.com-w"]);
+}
