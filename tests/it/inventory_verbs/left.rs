@@ -3,7 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "looks at the files of a host")]
 
 use super::asked::{answer, asked_on_terminal};
-use super::{IMPATIENT, document, site};
+use super::{IMPATIENT, document, documents, site};
 use crate::daemon::{PATIENCE, wait_until};
 use crate::site::{Host, Run};
 
@@ -207,6 +207,26 @@ fn a_site_whose_first_apply_was_killed_can_be_pruned_too() {
     host.run(&["apply", "--prune", "--yes"]).ended(0);
     assert_eq!(host.groups(), ["a.com-w"]);
     assert!(!journal.exists() && !host.conf("k.com-w").exists());
+}
+
+#[test]
+fn a_server_without_a_site_is_looked_at_if_it_is_named_or_pruned() {
+    let Some(host) = host_that_b_left() else { return };
+    let path = host.path("home/deployer.yml");
+    let spare =
+        "servers:\n  - {name: spare, host: localhost, connection: local, privilege: none}\n";
+    let text = std::fs::read_to_string(&path).unwrap().replacen("servers:\n", spare, 1);
+    std::fs::write(&path, text).unwrap();
+    let hosts = |arguments: &[&str]| -> Vec<serde_json::Value> {
+        let run = host.run(&[arguments, &["--json"]].concat()).ended(0);
+        documents(&run).into_iter().map(|document| document["host"].clone()).collect()
+    };
+    assert_eq!(hosts(&["plan"]), ["here"]);
+    assert_eq!(hosts(&["status"]), ["here"]);
+    assert_eq!(hosts(&["plan", "--on", "spare"]), ["spare"]);
+    assert_eq!(hosts(&["plan", "--prune"]), ["spare", "here"]);
+    host.run(&["plan", "--on", "spare"]).ended(0).says("not in the inventory: a.com");
+    host.run(&["apply", "--on", "spare", "--yes"]).ended(1).complains("no site with");
 }
 
 #[test]
