@@ -134,7 +134,11 @@ pub(super) fn of_programs(at: FailedAt, site: &Domain, troubles: &[ProgramTroubl
 
 /// A signal came while these were, e.g., `stopping`.
 pub(super) fn interrupted(site: &Domain, names: &[String], doing: &str) -> ApplyError {
-    let message = format!("site {site}: interrupted while {} were {doing}", names.join(", "));
+    let message = match names {
+        [] => format!("site {site}: interrupted"),
+        [name] => format!("site {site}: interrupted while {name} was {doing}"),
+        names => format!("site {site}: interrupted while {} were {doing}", names.join(", ")),
+    };
     let error = CommandError::new(ErrorKind::Interrupted, message)
         .hint(format!("the next apply finishes it: supervisor-sync apply --site {site}"));
     ApplyError::new(FailedAt::Interrupted, error)

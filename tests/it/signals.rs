@@ -132,7 +132,7 @@ fn a_signal_while_programs_drain_leaves_the_rest_to_the_next_apply() {
         running
             .wait()
             .ended(130)
-            .complains("interrupted while one.com-slow were stopping")
+            .complains("interrupted while one.com-slow was stopping")
             .complains("Hint: the next apply finishes it: supervisor-sync apply --site one.com");
         assert!(!draining.is_done());
         draining.host.open_gate();
