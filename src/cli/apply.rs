@@ -1,4 +1,4 @@
-//! `apply` and `rollback`: what the command line says, and how it ended.
+//! `apply`: what the command line says, and how an apply ended.
 
 use clap::Args;
 use serde::Serialize;
@@ -7,12 +7,12 @@ use super::carry_out::{Order, What, carry_out, failure};
 use super::fleet::RolloutArguments;
 use super::left::{self, Prune, PruneArguments};
 use super::run::MessageArguments;
-use super::selected::{ProgramArguments, SelectionArguments};
+use super::selected::ProgramArguments;
 use super::{Context, plan};
 use crate::apply::{ApplyOptions, Outcome, SiteReport};
 use crate::error::{CommandError, ErrorKind};
 use crate::host::{AppliedSite, Goal, Run};
-use crate::inventory::{Domain, no_sites};
+use crate::inventory::no_sites;
 use crate::plan::PlanOptions;
 use crate::report::Screen;
 
@@ -28,20 +28,9 @@ pub(super) struct ApplyArguments {
     how: HowArguments,
 }
 
-#[derive(Debug, Args)]
-pub(super) struct RollbackArguments {
-    #[command(flatten)]
-    selection: SelectionArguments,
-    /// The revision to go back to, as `history` numbers them [default: the one before the last]
-    #[arg(long, value_name = "REVISION")]
-    to: Option<u64>,
-    #[command(flatten)]
-    how: HowArguments,
-}
-
 /// How an apply goes about it.
 #[derive(Debug, Args)]
-struct HowArguments {
+pub(super) struct HowArguments {
     /// Do not ask
     #[arg(long, short)]
     yes: bool,
@@ -55,13 +44,13 @@ struct HowArguments {
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     lock_wait: u64,
     #[command(flatten)]
-    message: MessageArguments,
+    pub(super) message: MessageArguments,
     #[command(flatten)]
-    rollout: RolloutArguments,
+    pub(super) rollout: RolloutArguments,
 }
 
 impl HowArguments {
-    fn order(&self, goal: Goal, options: PlanOptions, run: Run) -> Order {
+    pub(super) fn order(&self, goal: Goal, options: PlanOptions, run: Run) -> Order {
         let apply =
             ApplyOptions { verify: !self.no_verify, rollback: !self.no_rollback, record: true };
         Order {
@@ -90,26 +79,6 @@ pub(super) fn run(
     let options = arguments.what.options();
     let run = context.begin_run("apply", &arguments.how.message);
     let order = arguments.how.order(Goal::Inventory, options, run);
-    carry_out(context, &work, &order, screen)
-}
-
-pub(super) fn rollback(
-    context: &Context,
-    arguments: &RollbackArguments,
-    screen: &mut Screen,
-) -> Result<u8, CommandError> {
-    let work = context.selected(&arguments.selection, screen)?;
-    let sites: std::collections::BTreeSet<&Domain> =
-        work.iter().flat_map(|work| &work.sites).map(|site| &site.domain).collect();
-    if sites.len() > 1 {
-        return Err(CommandError::new(ErrorKind::Usage, "a rollback is of one site")
-            .hint("name it: supervisor-sync rollback --site DOMAIN"));
-    }
-    let goal = arguments.to.map_or(Goal::Previous, Goal::Revision);
-    let options = PlanOptions { missing_code_is_a_warning: true, ..PlanOptions::default() };
-    let purpose = arguments.to.map_or("rollback".to_owned(), |to| format!("rollback to {to}"));
-    let run = context.begin_run(&purpose, &arguments.how.message);
-    let order = arguments.how.order(goal, options, run);
     carry_out(context, &work, &order, screen)
 }
 

@@ -57,6 +57,10 @@ impl ParallelArguments {
 }
 
 impl RolloutArguments {
+    pub(super) fn parallel(self) -> ParallelArguments {
+        self.parallel
+    }
+
     pub(super) fn rules(self) -> Rules {
         let Self { parallel, batch, max_failures } = self;
         Rules { batch, max_failures, ..parallel.rules() }

@@ -13,6 +13,7 @@ mod logs;
 mod plan;
 mod playbook;
 mod restart;
+mod rollback;
 mod run;
 mod runner;
 mod selected;
@@ -69,10 +70,10 @@ enum Verb {
     Stop(control::StopArguments),
     /// Show the ends of the programs' logs, and follow them
     Logs(logs::LogsArguments),
-    /// Show the revisions applied to each site
+    /// Show the runs, newest first, and what became of each site
     History(history::HistoryArguments),
-    /// Go back to a former revision of a site
-    Rollback(apply::RollbackArguments),
+    /// Take back a run on every site and host it changed, or a site to a former revision
+    Rollback(rollback::RollbackArguments),
     /// Restart programs, each process exactly once
     Restart(restart::RestartArguments),
     /// Install and start what a server needs, and say what is left to a person
@@ -130,7 +131,7 @@ fn verb(cli: Cli, screen: &mut Screen) -> Result<u8, CommandError> {
         Verb::Stop(arguments) => control::stop(&context, &arguments, screen),
         Verb::Logs(arguments) => logs::run(&context, &arguments, screen),
         Verb::History(arguments) => history::run(&context, &arguments, screen),
-        Verb::Rollback(arguments) => apply::rollback(&context, &arguments, screen),
+        Verb::Rollback(arguments) => rollback::run(&context, &arguments, screen),
         Verb::Restart(arguments) => restart::run(&context, &arguments, screen),
         Verb::Setup(arguments) => setup::run(&context, &arguments, screen),
         Verb::Runner(arguments) => runner::run(&context, &arguments, screen),

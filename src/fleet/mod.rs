@@ -34,6 +34,7 @@ fn changes(request: &Request) -> bool {
         Request::Plan { .. }
         | Request::History { .. }
         | Request::Left(_)
+        | Request::RevisionDiff { .. }
         | Request::Status { .. }
         | Request::Logs(_) => false,
         Request::Apply(_)

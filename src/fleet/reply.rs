@@ -25,6 +25,7 @@ enum Kind {
     Logs,
     History,
     Left,
+    RevisionDiffs,
     Runner,
     Setup,
 }
@@ -42,6 +43,7 @@ impl Expected {
             Request::Logs(_) => (Kind::Logs, Vec::new()),
             Request::History { sites } => (Kind::History, all(sites)),
             Request::Left(_) => (Kind::Left, Vec::new()),
+            Request::RevisionDiff { sites, .. } => (Kind::RevisionDiffs, all(sites)),
             Request::WriteRunner { .. } => (Kind::Runner, Vec::new()),
             Request::Setup { .. } => (Kind::Setup, Vec::new()),
         };
@@ -91,6 +93,9 @@ fn answered<'r>(reply: &'r Reply) -> (Kind, Vec<&'r Domain>) {
         Reply::LogsEnded { .. } => (Kind::Logs, Vec::new()),
         Reply::History { sites } => (Kind::History, sites.iter().map(|site| &site.site).collect()),
         Reply::Left { .. } => (Kind::Left, Vec::new()),
+        Reply::RevisionDiffs { sites } => {
+            (Kind::RevisionDiffs, sites.iter().map(|site| &site.site).collect())
+        }
         Reply::RunnerWritten { .. } => (Kind::Runner, Vec::new()),
         Reply::Setup { .. } => (Kind::Setup, Vec::new()),
     }

@@ -53,3 +53,4 @@ answered!(plan, "plan");
 answered!(report, "report");
 answered!(status, "status");
 answered!(revisions, "revisions");
+answered!(diff, "diff");

@@ -165,6 +165,7 @@ impl Engine<'_> {
                     daemon_lock,
                 );
                 for report in reports {
+                    self.note_end(&report, origin);
                     if let Some(domain) = domains.get(&report.site) {
                         ends.insert(domain, Ok(report));
                     }
@@ -195,6 +196,7 @@ impl Engine<'_> {
         let mut not_recovered = BTreeMap::new();
         if !daemon.journals.is_empty() {
             compared = self.compare_before_recovery(sites, &daemon, request);
+            self.note_interrupted(&is_held);
             not_recovered = apply::recover(&mut self.doors, origin, &is_held).map_err(start)?;
             if !daemon.put_back_first.is_empty() {
                 daemon = self.read_daemon(None, &is_held).map_err(reread_failed)?;

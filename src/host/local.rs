@@ -1,13 +1,12 @@
 //! The host this process runs on, with its real parts.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    AppliedSite, ControlRequest, Engine, PlannedSite, Reply, Request, RevisionSummary, SiteHistory,
-    SiteStatusReply, Target, left, logs, runner,
+    AppliedSite, ControlRequest, Engine, PlannedSite, Reply, Request, SiteStatusReply, Target,
+    history, left, logs, runner,
 };
 use crate::apply::{ApplyError, Doors, FailedAt};
 use crate::desired::DaemonFacts;
@@ -131,23 +130,6 @@ impl LocalHost {
         Reply::Applied { sites: self.each_instance(sites, events, control, not_begun) }
     }
 
-    /// The history of each site; a folder that several share is looked at once.
-    fn history(&self, sites: &[Site]) -> Reply {
-        let mut last: Option<(StateDir, Result<(), CommandError>)> = None;
-        let mut histories = Vec::with_capacity(sites.len());
-        for site in sites {
-            let state = StateDir::new(&site.paths, &self.state_base);
-            let checked = match last.take() {
-                Some((same, checked)) if same == state => checked,
-                _ => state.check(),
-            };
-            let revisions = checked.clone().and_then(|()| revisions(&state, site));
-            histories.push(SiteHistory { site: site.domain.clone(), revisions });
-            last = Some((state, checked));
-        }
-        Reply::History { sites: histories }
-    }
-
     fn set_up(&self, sites: &[Site], events: &mut dyn FnMut(Event)) -> Result<Reply, CommandError> {
         let mut doors = setup::Doors {
             machine: &mut setup::ThisMachine { interrupt: &self.interrupt },
@@ -208,9 +190,15 @@ impl Target for LocalHost {
                 let unreadable = logs::send(&request, &self.clock, &self.interrupt, events);
                 Ok(Reply::LogsEnded { unreadable })
             }
-            Request::History { sites } => Ok(self.history(&sites)),
             Request::Left(inventory) => {
                 Ok(Reply::Left { left: left::look(&self.state_base, &inventory) })
+            }
+            Request::History { sites } => {
+                Ok(Reply::History { sites: history::of_sites(&sites, &self.state_base) })
+            }
+            Request::RevisionDiff { sites, number } => {
+                let sites = history::diffs(&sites, number, &self.state_base);
+                Ok(Reply::RevisionDiffs { sites })
             }
             Request::WriteRunner { path, script, owner } => {
                 runner::write(path.as_path(), &script, &owner)
@@ -219,23 +207,6 @@ impl Target for LocalHost {
             Request::Setup { sites } => self.set_up(&sites, events),
         }
     }
-}
-
-fn revisions(state: &StateDir, site: &Site) -> Result<Vec<RevisionSummary>, CommandError> {
-    let mut summaries = Vec::new();
-    for number in state.revision_numbers(&Disk, &site.domain)? {
-        if let Some(revision) = state.revision(&Disk, &site.domain, number)? {
-            let programs: BTreeSet<&String> =
-                revision.groups.values().map(|group| &group.program).collect();
-            summaries.push(RevisionSummary {
-                number,
-                programs: programs.len(),
-                files: revision.files.len(),
-                origin: revision.origin.clone(),
-            });
-        }
-    }
-    Ok(summaries)
 }
 
 /// The report of a site that shares a failure at the very beginning.

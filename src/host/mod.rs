@@ -6,14 +6,17 @@
 mod answered;
 mod control;
 mod engine;
+mod history;
 mod left;
 mod local;
 mod locks;
 mod logs;
 mod narrow;
+mod noting;
 mod reading;
 mod runner;
 mod status;
+mod way_back;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -33,8 +36,9 @@ pub use engine::Engine;
 pub use left::{InventoryOnHost, Left, LeftSite, Writer};
 pub use local::LocalHost;
 
-pub use crate::state::Run;
 pub use crate::state::run::{Commit, RunId, RunInventory};
+pub use crate::state::{Run, RunEnd, RunOutcome};
+pub use way_back::{WayBack, last_run, way_back};
 
 /// What can be asked of a host. It travels, so its shape belongs to the wire's version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +73,13 @@ pub enum Request {
     },
     /// Which sites that are on record here has the inventory no longer? Changes nothing.
     Left(Box<InventoryOnHost>),
+    /// What did a revision change, against the one before it?
+    RevisionDiff {
+        /// Of these sites.
+        sites: Vec<Site>,
+        /// Its number.
+        number: u64,
+    },
     /// Write a site's runner.sh.
     WriteRunner {
         /// Where.
@@ -146,8 +157,8 @@ pub enum Goal {
     Inventory,
     /// To this revision.
     Revision(u64),
-    /// To the revision before the last.
-    Previous,
+    /// To what it was before this run.
+    Before(RunId),
 }
 
 /// What a host answers.
@@ -183,6 +194,11 @@ pub enum Reply {
     Left {
         /// What has left.
         left: Left,
+    },
+    /// To [`Request::RevisionDiff`].
+    RevisionDiffs {
+        /// Each site, in the order asked.
+        sites: Vec<SiteDiff>,
     },
     /// To [`Request::WriteRunner`].
     RunnerWritten {
@@ -247,6 +263,19 @@ pub struct SiteHistory {
     /// Ascending, or why they cannot be read.
     #[serde(flatten, with = "answered::revisions")]
     pub revisions: Result<Vec<RevisionSummary>, CommandError>,
+    /// Runs of which no revision says how they ended, ascending.
+    #[serde(default)]
+    pub outcomes: Vec<RunOutcome>,
+}
+
+/// What a revision of a site changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SiteDiff {
+    /// Whose.
+    pub site: Domain,
+    /// Unified, with secrets masked; or why there is none.
+    #[serde(flatten, with = "answered::diff")]
+    pub diff: Result<String, CommandError>,
 }
 
 /// One line of a history.
@@ -260,6 +289,8 @@ pub struct RevisionSummary {
     pub programs: usize,
     /// How many files.
     pub files: usize,
+    /// Whether its files differ from those of the one before it.
+    pub changed: bool,
 }
 
 /// The door to a host. It can be handed to a thread: many hosts are asked at once.

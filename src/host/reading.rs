@@ -1,7 +1,7 @@
 //! What the engine reads of a supervisord and its sites, and the plans it makes of that.
 
 use super::narrow::{as_applied, is_of_some, narrowed, to_record};
-use super::{Engine, Goal};
+use super::{Engine, Goal, RunId, WayBack, history, way_back};
 use crate::actual::{ActualDaemon, daemon, observe};
 use crate::desired::{DesiredSite, render};
 use crate::error::CommandError;
@@ -67,27 +67,30 @@ impl Engine<'_> {
                     .caused_by(&source)
             })?,
             Goal::Revision(number) => self.revision(site, number)?,
-            Goal::Previous => {
-                let numbers = self.doors.state.revision_numbers(self.doors.files, &site.domain)?;
-                let Some([number, _]) = numbers.last_chunk() else {
-                    return Err(CommandError::refused(format!(
-                        "site {} has no revision before the last",
-                        site.domain
-                    ))
-                    .hint(format!("see them: supervisor-sync history --site {}", site.domain)));
-                };
-                self.revision(site, *number)?
-            }
+            Goal::Before(run) => self.revision(site, self.before(site, run)?)?,
         };
         Ok(Wanted { site, desired })
     }
 
     fn revision(&self, site: &Site, number: u64) -> Result<DesiredSite, CommandError> {
         let revision = self.doors.state.revision(self.doors.files, &site.domain, number)?;
-        revision.map(|revision| revision.as_desired()).ok_or_else(|| {
-            CommandError::refused(format!("site {} has no revision {number}", site.domain))
-                .hint(format!("see them: supervisor-sync history --site {}", site.domain))
-        })
+        revision
+            .map(|revision| revision.as_desired())
+            .ok_or_else(|| history::no_revision(&site.domain, number))
+    }
+
+    /// The revision that taking `run` back leads to. What leads nowhere was told when it was looked
+    /// for; here it means that the site has changed since.
+    fn before(&self, site: &Site, run: RunId) -> Result<u64, CommandError> {
+        let (state, files) = (self.doors.state, self.doors.files);
+        match way_back(&history::revisions(state, files, &site.domain)?, run) {
+            WayBack::To(number) => Ok(number),
+            WayBack::NotChanged | WayBack::ChangedSince(_) | WayBack::NothingBefore => {
+                let what = format!("site {}: run {run} cannot be taken back", site.domain);
+                let hint = format!("see its runs: supervisor-sync history --site {}", site.domain);
+                Err(CommandError::refused(what).hint(hint))
+            }
+        }
     }
 
     /// The plan, and what a revision of it says.

@@ -5,7 +5,7 @@ use crate::inventory::without_passwords;
 
 /// The unified diff. A value that differs from its like on the other side is marked on both, so
 /// that the diff still shows that it changes.
-pub(super) fn diff(before: &[u8], after: &[u8]) -> String {
+pub fn diff(before: &[u8], after: &[u8]) -> String {
     let (before, after) = (text(before), text(after));
     let (before, after) = (lines(&before), lines(&after));
     let (old, new) = (shown(&before, &after, "before"), shown(&after, &before, "after"));

@@ -26,6 +26,7 @@ use crate::system::files::Entry;
 pub use control::{Control, plan_control};
 pub use display::Colour;
 pub use harmless::{harmless, harmless_lines, harmless_paragraph, is_deceptive};
+pub use mask::diff as masked_diff;
 pub use planner::plan_site;
 pub use refusal::{Override, Refusal};
 pub use view::{FileView, GroupView, PlanView};

@@ -8,6 +8,7 @@
 //! {state_dir}/etc-supervisor-conf.d/locks/{domain}
 //! {state_dir}/etc-supervisor-conf.d/sites/{domain}/journal.{phase}.json
 //! {state_dir}/etc-supervisor-conf.d/sites/{domain}/revisions/00000001.json
+//! {state_dir}/etc-supervisor-conf.d/sites/{domain}/runs/20261124-223512-4f3a.json
 //! ```
 //!
 //! Files hold environment values, so folders are 0700 and files 0600. Each shape has a version; a
@@ -20,6 +21,7 @@
 
 pub mod journal;
 pub mod lock;
+pub mod outcome;
 pub mod revision;
 pub mod run;
 
@@ -37,8 +39,9 @@ use crate::system::users;
 
 pub use journal::{Interrupted, Journal, JournalPhase};
 pub use lock::{Lock, LockError};
+pub use outcome::{RunEnd, RunOutcome};
 pub use revision::Revision;
-pub use run::Run;
+pub use run::{Run, RunId};
 
 /// Who does something, when and why: for locks, journals and revisions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,7 +1,6 @@
 //! Runs: one invocation of a command that changes hosts, the same on every host it touches.
 
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
 
 use serde::{Deserialize, Serialize};
 
@@ -11,13 +10,15 @@ use crate::system::{Clock, SystemClock, machine, users};
 /// How the time in an id is written, in UTC.
 const ID_TIME: &str = "%Y%m%d-%H%M%S";
 
-/// The id of a run, e.g. `20261124-223512-4f3a`: when it began, to the second in UTC, and four
-/// digits that tell it from others of that second. Ids sort by time.
+/// The id of a run, e.g. `20261124-223512-4f3a`: when it began, in UTC, with the fraction of the second
+/// in hexadecimal. So ids sort by time, and two are the same only if two runs begin within 15
+/// microseconds, which those of one user cannot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RunId {
     /// Seconds since 1970.
     second: i64,
+    /// In parts of 65,536.
     tail: u16,
 }
 
@@ -27,11 +28,11 @@ pub struct RunId {
 pub struct NotARunId;
 
 impl RunId {
-    /// An id for a run that begins at this time. Two of the same second differ with near certainty.
-    fn random(at: jiff::Timestamp) -> Self {
-        // The keys of a hash map are random; nobody gains by guessing an id.
-        let [low, high, ..] = RandomState::new().hash_one(at).to_le_bytes();
-        Self { second: at.as_second(), tail: u16::from_le_bytes([low, high]) }
+    /// The id of a run that began at this time.
+    fn of(at: jiff::Timestamp) -> Self {
+        let nanoseconds = u64::try_from(at.subsec_nanosecond()).unwrap_or_default();
+        let tail = nanoseconds * (u64::from(u16::MAX) + 1) / 1_000_000_000;
+        Self { second: at.as_second(), tail: u16::try_from(tail).unwrap_or(u16::MAX) }
     }
 }
 
@@ -121,7 +122,7 @@ impl Run {
     pub fn begin(command: impl Into<String>) -> Self {
         let at = SystemClock::start().timestamp();
         Self {
-            id: RunId::random(at),
+            id: RunId::of(at),
             user: users::invoker(),
             host: machine::name(),
             command: command.into(),
@@ -151,9 +152,8 @@ impl Origin {
         if let Some(run) = &self.run {
             return (**run).clone();
         }
-        let [low, high, ..] = self.pid.to_le_bytes();
         Run {
-            id: RunId { second: self.at.as_second(), tail: u16::from_le_bytes([low, high]) },
+            id: RunId::of(self.at),
             user: self.user.clone(),
             host: String::new(),
             command: self.purpose.clone(),
@@ -200,14 +200,21 @@ mod tests {
     }
 
     #[test]
-    fn ids_sort_by_time_and_differ_within_a_second() {
-        let at = |text: &str| text.parse::<jiff::Timestamp>().unwrap();
-        let earlier = RunId::random(at("2026-11-24T22:35:12Z"));
-        let later = RunId::random(at("2026-11-24T22:35:13Z"));
-        assert!(earlier < later && earlier.to_string() < later.to_string());
-        let same: std::collections::BTreeSet<RunId> =
-            (0..20).map(|_| RunId::random(at("2026-11-24T22:35:12Z"))).collect();
-        assert!(same.len() > 1, "{same:?}");
+    fn ids_sort_by_time_also_within_a_second() {
+        let id = |text: &str| RunId::of(text.parse().unwrap());
+        let ids = [
+            id("2026-11-24T22:35:12Z"),
+            id("2026-11-24T22:35:12.000020Z"),
+            id("2026-11-24T22:35:12.5Z"),
+            id("2026-11-24T22:35:12.999999999Z"),
+            id("2026-11-24T22:35:13Z"),
+        ];
+        let texts = ids.map(|id| id.to_string());
+        assert!(ids.is_sorted_by(|a, b| a < b) && texts.is_sorted(), "{texts:?}");
+        assert_eq!(
+            (texts[2].as_str(), texts[3].as_str()),
+            ("20261124-223512-8000", "20261124-223512-ffff")
+        );
     }
 
     #[test]
@@ -231,10 +238,10 @@ mod tests {
 
     #[test]
     fn a_record_without_a_run_has_one_made_of_what_it_says() {
-        let text = r#"{"user":"u","pid":66,"purpose":"apply","at":"2026-01-01T00:00:00Z"}"#;
+        let text = r#"{"user":"u","pid":66,"purpose":"apply","at":"2026-01-01T00:00:00.5Z"}"#;
         let origin: Origin = serde_json::from_str(text).unwrap();
         let run = origin.run();
-        assert_eq!(run.id.to_string(), "20260101-000000-0042");
+        assert_eq!(run.id.to_string(), "20260101-000000-8000");
         assert_eq!((run.user.as_str(), run.command.as_str()), ("u", "apply"));
         assert_eq!(serde_json::to_string(&origin).unwrap(), text);
     }

@@ -11,6 +11,7 @@ mod lost;
 mod many;
 mod moved;
 mod rollout;
+mod runs;
 
 use std::fmt::Write as _;
 use std::path::Path;

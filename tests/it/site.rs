@@ -510,7 +510,12 @@ pub(crate) fn names(folder: &Path) -> Vec<String> {
 fn read_tree(path: &Path, files: &mut BTreeMap<PathBuf, String>) {
     let Ok(metadata) = std::fs::symlink_metadata(path) else { return };
     let content = if metadata.is_dir() {
+        let is_record = path.parent().is_some_and(|parent| parent.ends_with("sites"));
         for name in names(path) {
+            if is_record && name == "runs" {
+                // How runs ended is noted also where everything else is as before.
+                continue;
+            }
             read_tree(&path.join(name), files);
         }
         "folder".to_owned()

@@ -159,7 +159,7 @@ fn line_breaks_of_a_host_forge_no_line() {
     let held = r#"{"event":{"event":"lock_held","holder":"x\nweb1: FAKE LINE"}}"#;
     let origin = r#"{"user":"u\nSite FAKE LINE","pid":1,"purpose":"p\nweb1: FAKE LINE","at":"2026-01-01T00:00:00Z"}"#;
     let history = format!(
-        r#"{{"reply":{{"reply":"history","sites":[{{"site":"web1.example","revisions":[{{"number":1,"origin":{origin},"programs":1,"files":1}}]}}]}}}}"#
+        r#"{{"reply":{{"reply":"history","sites":[{{"site":"web1.example","revisions":[{{"number":1,"origin":{origin},"programs":1,"files":1,"changed":true}}]}}]}}}}"#
     );
     let told = [says(WARNING), says(process), says(held), says(failed)].join("\n");
     let cases = [(told, &["apply", "--yes"][..], 1), (says(&history), &["history"], 0)];

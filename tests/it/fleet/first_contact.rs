@@ -160,7 +160,7 @@ fn another_cpu_needs_an_installed_binary_of_the_same_version() {
 
     std::fs::remove_file(&installed).unwrap();
     std::fs::copy(crate::site::BINARY, &installed).unwrap();
-    fleet.run(&["history"]).ended(0).says("Site web1.example on web1\n");
+    fleet.run(&["history"]).ended(0).says("Site web1.example on web1: nothing was applied yet\n");
 }
 
 /// Mounts a file system of memory, which only root can; gone when dropped.

@@ -28,7 +28,7 @@ fn finishes_by_itself(fleet: &Fleet) {
     web1.host.open_gate();
     web1.host.wait_starts(&web1.full(), 2);
     wait_until(PATIENCE, "the revision is recorded", || {
-        fleet.run(&["history"]).ended(0).stdout.contains("\n     2 ")
+        fleet.run(&["history"]).ended(0).stdout.contains(": revision 2, present")
     });
     fleet.run(&["plan", "--exit-code"]).ended(0);
 }

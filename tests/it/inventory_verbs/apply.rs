@@ -59,7 +59,11 @@ fn a_change_that_does_not_come_up_is_rolled_back_with_the_end_of_its_log() {
     host.wait_running(&["a.com-w:a.com-w"]);
     assert_eq!(host.groups(), ["a.com-w"]);
     assert_eq!(host.starts("a.com-w").len(), 2);
-    assert_eq!(names(&host.state().join("sites/a.com")), ["revisions"], "no journal is left");
+    assert_eq!(
+        names(&host.state().join("sites/a.com")),
+        ["revisions", "runs"],
+        "no journal is left"
+    );
     assert_eq!(names(&host.state().join("sites/a.com/revisions")), ["00000001.json"]);
     // supervisord has read the former files: it does not know the program that was to come.
     let add = Call::AddProcessGroup("a.com-v".to_owned());
@@ -90,7 +94,7 @@ fn a_failed_apply_is_kept_for_inspection_if_asked() {
     assert!(std::fs::read_to_string(host.conf("a.com-w")).unwrap().contains("broken.sh"));
     assert_eq!(host.groups(), ["a.com-v", "a.com-w"]);
     host.wait_running(&["a.com-v:a.com-v"]);
-    assert_eq!(names(&host.state().join("sites/a.com")), ["revisions"]);
+    assert_eq!(names(&host.state().join("sites/a.com")), ["revisions", "runs"]);
     // From there the way back is a rollback.
     host.run(&["rollback", "--yes", "--site", "a.com"]).ended(0);
     host.wait_running(&["a.com-w:a.com-w"]);

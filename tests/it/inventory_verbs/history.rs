@@ -15,6 +15,172 @@ fn host_of_two_revisions() -> Option<Host> {
     Some(host)
 }
 
+/// Each run of a history with the lines of its sites.
+fn blocks(text: &str) -> Vec<(&str, Vec<&str>)> {
+    let mut blocks: Vec<(&str, Vec<&str>)> = Vec::new();
+    for line in text.lines() {
+        match blocks.last_mut() {
+            Some((_, sites)) if line.starts_with("  ") => sites.push(line),
+            _ => blocks.push((line, Vec::new())),
+        }
+    }
+    blocks
+}
+
+/// A host with `a.com` and `b.com`, applied in one run; the second run changed `b.com` alone.
+fn host_of_two_sites() -> Option<Host> {
+    let host = Host::start()?;
+    for domain in ["a.com", "b.com"] {
+        host.deploy(domain).worker("w");
+    }
+    two_sites(&host, 3600);
+    host.run(&["apply", "--yes", "-m", "both"]).ended(0);
+    two_sites(&host, 7);
+    host.run(&["apply", "--yes", "-m", "b alone"]).ended(0);
+    Some(host)
+}
+
+fn two_sites(host: &Host, seconds_of_b: u32) {
+    let b = format!("program: w, script: w.sh, stopwaitsecs: {seconds_of_b}");
+    let sites = [super::site("a.com", &["program: w, script: w.sh"]), super::site("b.com", &[&b])];
+    host.inventory_with(super::IMPATIENT, &sites.concat());
+}
+
+#[test]
+fn a_rollback_takes_back_a_run_where_it_changed_something() {
+    let Some(host) = host_of_two_sites() else { return };
+    let seconds = |seconds: u32| {
+        let text = std::fs::read_to_string(host.conf("b.com-w")).unwrap();
+        assert!(text.contains(&format!("stopwaitsecs={seconds}\n")), "{text}");
+    };
+    let kept = std::fs::read_to_string(host.conf("a.com-w")).unwrap();
+    seconds(7);
+    let run = host.run(&["rollback", "--yes", "-m", "b was wrong"]).ended(0);
+    assert!(run.stdout.starts_with("Takes back run "), "{}", run.stdout);
+    let first = run.stdout.lines().next().unwrap();
+    assert!(first.ends_with(": b alone") && first.contains("  apply by "), "{first}");
+    let run = run.says("  here  a.com: not changed by it, left\n");
+    let run = run.says("  here  b.com: to revision 1\n");
+    assert!(!run.stdout.contains("nothing to do"), "{}", run.stdout);
+    seconds(3600);
+    assert_eq!(std::fs::read_to_string(host.conf("a.com-w")).unwrap(), kept);
+
+    // The second one goes further back, not forth: to before the first run, where nothing is.
+    let before = host.snapshot();
+    let run = host.run(&["rollback", "--yes"]).ended(1);
+    assert!(run.stdout.lines().next().unwrap().ends_with(": both"), "{}", run.stdout);
+    run.says("a.com: refused: it has no revision before that run").says("b.com: refused: ");
+    before.assert_same(&host.snapshot());
+    let text = host.run(&["history"]).ended(0).stdout;
+    let ends: Vec<_> = blocks(&text).into_iter().flat_map(|(_, sites)| sites).collect();
+    assert_eq!(
+        ends,
+        [
+            "  here  b.com: revision 3, present",
+            "  here  b.com: revision 2, taken back",
+            "  here  a.com: revision 1, present",
+            "  here  b.com: revision 1",
+        ]
+    );
+}
+
+#[test]
+fn a_run_that_others_came_after_is_refused_there_and_the_others_go_on() {
+    let Some(host) = Host::start() else { return };
+    for domain in ["a.com", "b.com"] {
+        host.deploy(domain).worker("w");
+    }
+    let wants = |a: u32, b: u32| {
+        let program = |seconds: u32| format!("program: w, script: w.sh, stopwaitsecs: {seconds}");
+        let sites =
+            [super::site("a.com", &[&program(a)]), super::site("b.com", &[&program(b)])].concat();
+        host.inventory_with(super::IMPATIENT, &sites);
+        host.run(&["apply", "--yes"]).ended(0);
+    };
+    wants(1, 1);
+    wants(2, 2);
+    wants(2, 3);
+    let text = host.run(&["history"]).ended(0).stdout;
+    let ids: Vec<String> = blocks(&text).iter().map(|(run, _)| run[..20].to_owned()).collect();
+    let run = host.run(&["rollback", "--yes", &ids[1]]).ended(6);
+    run.says("  here  a.com: to revision 1\n").says(&format!(
+        "  here  b.com: refused: run {} has changed it since, take that back first\n",
+        ids[0]
+    ));
+    let unknown = host.run(&["rollback", "--yes", "20200101-000000-0000"]).ended(1);
+    assert!(unknown.stderr.contains("no run 20200101-000000-0000 has"), "{}", unknown.stderr);
+    assert!(unknown.stderr.contains(&ids[0]), "{}", unknown.stderr);
+    host.run(&["rollback", "--yes", "../../x"]).ended(2);
+    // What was taken back already is not taken back twice.
+    let again = host.run(&["rollback", "--yes", "--site", "a.com", &ids[1]]).ended(1);
+    assert!(again.stderr.contains("not changed by it"), "{}", again.stderr);
+}
+
+#[test]
+fn a_history_tells_of_runs_that_failed_restarted_or_were_killed() {
+    let Some(host) = applied_host() else { return };
+    host.run(&["restart", "-m", "new code"]).ended(0);
+    host.deployed("a.com").crasher("bad");
+    wants(&host, &["program: w, script: w.sh", "program: bad, script: bad.sh, autorestart: false"]);
+    host.run(&["apply", "--yes"]).ended(4);
+    let text = host.run(&["history"]).ended(0).stdout;
+    let found = blocks(&text);
+    assert!(found[0].1[0].starts_with("  here  a.com: failed and rolled back: "), "{text}");
+    assert!(found[1].0.ends_with(": new code"), "{text}");
+    assert_eq!(found[1].1, ["  here  a.com: restarted"], "{text}");
+    assert_eq!(found[2].1, ["  here  a.com: revision 1, present"], "{text}");
+    let json = host.run(&["history", "--json"]).ended(0);
+    let runs = document(&json, "runs")["runs"].clone();
+    assert_eq!(runs[0]["sites"][0]["outcome"], "rolled_back");
+    assert_eq!(runs[1]["message"], "new code");
+    assert_eq!(runs[2]["sites"][0]["revision"], 1);
+    assert_eq!(runs[2]["sites"][0]["present"], true);
+    assert_eq!(document(&json, "history")["sites"][0]["outcomes"][0]["end"], "restarted");
+}
+
+#[test]
+fn a_killed_run_is_told_as_interrupted_also_when_it_was_finished_since() {
+    let Some(host) = applied_host() else { return };
+    host.deployed("a.com").drainer("w");
+    host.run(&["restart"]).ended(0);
+    wants(&host, &["program: w, script: w.sh, stopwaitsecs: 600"]);
+    let mut run = host.command(&["apply", "--yes", "-m", "killed"]).spawn();
+    crate::daemon::wait_until(crate::daemon::PATIENCE, "it waits", || {
+        run.stderr().contains("Waiting for a.com-w")
+    });
+    let under_way = host.run(&["history"]).ended(0);
+    assert_eq!(blocks(&under_way.stdout)[0].1, ["  here  a.com: under way"]);
+    assert!(!run.has_ended());
+    // That is a kill -9.
+    drop(run);
+    let killed = host.run(&["history"]).ended(0);
+    assert!(blocks(&killed.stdout)[0].0.ends_with(": killed"), "{}", killed.stdout);
+    assert_eq!(blocks(&killed.stdout)[0].1, ["  here  a.com: interrupted"]);
+    host.open_gate();
+    host.run(&["apply", "--yes"]).ended(0);
+    let text = host.run(&["history"]).ended(0).stdout;
+    assert_eq!(blocks(&text)[0].1, ["  here  a.com: revision 2, present"], "{text}");
+    assert_eq!(blocks(&text)[1].1, ["  here  a.com: interrupted"], "{text}");
+}
+
+#[test]
+fn a_diff_of_a_revision_masks_secrets_and_control_characters_of_a_message_are_harmless() {
+    let Some(host) = applied_host() else { return };
+    wants(&host, &["program: w, script: w.sh, stopwaitsecs: 7, environment: {TOKEN: hunter2}"]);
+    host.run(&["apply", "--yes", "-m", "why\u{1b}[2J\nnot"]).ended(0);
+    let run = host.run(&["history", "--diff", "2"]).ended(0);
+    assert!(run.stdout.contains("\n-stopwaitsecs=3600\n+stopwaitsecs=7\n"), "{}", run.stdout);
+    assert!(run.stdout.contains("a.com-w.conf (revision 1)\n+++ "), "{}", run.stdout);
+    assert!(run.stdout.contains("TOKEN='***'"), "{}", run.stdout);
+    let json = host.run(&["history", "--diff", "2", "--json"]).ended(0);
+    assert!(!run.stdout.contains("hunter2") && !json.stdout.contains("hunter2"));
+    let diff = document(&json, "diff")["sites"][0]["diff"].clone();
+    assert!(diff.as_str().unwrap().contains("+stopwaitsecs=7"), "{diff}");
+    host.run(&["history", "--diff", "9"]).ended(1).complains("has no revision 9");
+    let text = host.run(&["history"]).ended(0).stdout;
+    assert!(blocks(&text)[0].0.ends_with(": why\u{fffd}not"), "{text}");
+}
+
 fn stop_seconds(host: &Host) -> String {
     let text = std::fs::read_to_string(host.conf("a.com-w")).unwrap();
     text.lines().find(|line| line.starts_with("stopwaitsecs=")).unwrap().to_owned()
@@ -34,13 +200,15 @@ fn a_rollback_goes_to_the_former_revision_and_forward_again() {
     host.wait_running(&["a.com-w:a.com-w", "a.com-v:a.com-v"]);
     // The inventory still says revision 2: nothing is to be done.
     host.run(&["plan", "--exit-code"]).ended(0);
-    let run = host.run(&["history"]).ended(0);
-    let lines: Vec<&str> = run.stdout.lines().collect();
-    assert_eq!(lines.len(), 5, "{}", run.stdout);
-    assert_eq!(lines[0], "Site a.com on here");
-    for (line, purpose) in lines[1..].iter().zip(["apply", "apply", "rollback", "rollback to 2"]) {
-        let told = format!("  {purpose} by {}", host.user);
-        assert!(line.ends_with(&told), "{line}");
+    let text = host.run(&["history"]).ended(0).stdout;
+    let blocks = blocks(&text);
+    let ends = ["revision 4, present", "revision 3", "revision 2, taken back", "revision 1"];
+    let commands = ["rollback to 2", "rollback of ", "apply", "apply"];
+    assert_eq!(blocks.len(), 4, "{text}");
+    for ((run, sites), (command, end)) in blocks.iter().zip(commands.iter().zip(ends)) {
+        assert!(run[20..].starts_with(&format!("  {command}")), "{run}");
+        assert!(run.contains(&format!(" by {} on ", host.user)), "{run}");
+        assert_eq!(sites, &[format!("  here  a.com: {end}")], "{text}");
     }
     let json = host.run(&["history", "--json"]).ended(0);
     let history = document(&json, "history");

@@ -1,0 +1,111 @@
+//! What was applied to a site of this host, as its records say.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::{RevisionSummary, SiteDiff, SiteHistory};
+use crate::error::CommandError;
+use crate::inventory::{Domain, Site};
+use crate::plan::masked_diff;
+use crate::state::revision::RecordedFile;
+use crate::state::{Revision, StateDir};
+use crate::system::Disk;
+use crate::system::files::Files;
+
+/// The histories of sites; a folder that several share is looked at once.
+pub(super) fn of_sites(sites: &[Site], base: &Path) -> Vec<SiteHistory> {
+    with_state(sites, base, |site, state| {
+        let (revisions, outcomes) = match state
+            .and_then(|state| Ok((revisions(state, &Disk, &site)?, state.outcomes(&Disk, &site)?)))
+        {
+            Ok((revisions, outcomes)) => (Ok(revisions), outcomes),
+            Err(error) => (Err(error), Vec::new()),
+        };
+        SiteHistory { site, revisions, outcomes }
+    })
+}
+
+/// What a revision of each site changed, against the one before it.
+pub(super) fn diffs(sites: &[Site], number: u64, base: &Path) -> Vec<SiteDiff> {
+    with_state(sites, base, |site, state| {
+        let diff = state.and_then(|state| diff(state, &site, number));
+        SiteDiff { site, diff }
+    })
+}
+
+fn with_state<T>(
+    sites: &[Site],
+    base: &Path,
+    of: impl Fn(Domain, Result<&StateDir, CommandError>) -> T,
+) -> Vec<T> {
+    let mut last: Option<(StateDir, Result<(), CommandError>)> = None;
+    let mut all = Vec::with_capacity(sites.len());
+    for site in sites {
+        let state = StateDir::new(&site.paths, base);
+        let checked = match last.take() {
+            Some((same, checked)) if same == state => checked,
+            _ => state.check(),
+        };
+        all.push(of(site.domain.clone(), checked.clone().map(|()| &state)));
+        last = Some((state, checked));
+    }
+    all
+}
+
+/// The revisions of a site, ascending.
+pub(super) fn revisions(
+    state: &StateDir,
+    files: &dyn Files,
+    site: &Domain,
+) -> Result<Vec<RevisionSummary>, CommandError> {
+    let mut summaries = Vec::new();
+    let mut before: Option<Revision> = None;
+    for number in state.revision_numbers(files, site)? {
+        let Some(revision) = state.revision(files, site, number)? else { continue };
+        let programs: BTreeSet<&String> =
+            revision.groups.values().map(|group| &group.program).collect();
+        summaries.push(RevisionSummary {
+            number,
+            programs: programs.len(),
+            files: revision.files.len(),
+            origin: revision.origin.clone(),
+            changed: before.is_none_or(|before| before.files != revision.files),
+        });
+        before = Some(revision);
+    }
+    Ok(summaries)
+}
+
+fn diff(state: &StateDir, site: &Domain, number: u64) -> Result<String, CommandError> {
+    let numbers = state.revision_numbers(&Disk, site)?;
+    let Some(revision) = state.revision(&Disk, site, number)? else {
+        return Err(no_revision(site, number));
+    };
+    let before = match numbers.iter().rev().find(|before| **before < number) {
+        Some(before) => state.revision(&Disk, site, *before)?,
+        None => None,
+    };
+    let name = |revision: &Revision| format!("revision {}", revision.number);
+    let former = before.as_ref().map_or("nothing".to_owned(), name);
+    let none = BTreeMap::new();
+    let old = before.as_ref().map_or(&none, |before| &before.files);
+    let mut text = String::new();
+    let paths: BTreeSet<&PathBuf> = old.keys().chain(revision.files.keys()).collect();
+    for path in paths {
+        let bytes = |files: &BTreeMap<PathBuf, RecordedFile>| {
+            files.get(path).map(|file| file.content.clone()).unwrap_or_default()
+        };
+        let diff = masked_diff(bytes(old).as_bytes(), bytes(&revision.files).as_bytes());
+        if !diff.is_empty() {
+            let (path, now) = (path.display(), name(&revision));
+            text.push_str(&format!("--- {path} ({former})\n+++ {path} ({now})\n{diff}"));
+        }
+    }
+    Ok(text)
+}
+
+/// The error for a revision that is not there.
+pub(super) fn no_revision(site: &Domain, number: u64) -> CommandError {
+    CommandError::refused(format!("site {site} has no revision {number}"))
+        .hint(format!("see them: supervisor-sync history --site {site}"))
+}

@@ -1,0 +1,132 @@
+//! Where taking a run back leads. Pure.
+//!
+//! The revisions of a site are read as a stack: an apply puts itself on top, and what takes it back
+//! removes it. So the second of two rollbacks goes further back, not forth to what the first one took
+//! back. A rollback to a revision that somebody named is an apply like any other: it can be taken back.
+
+use super::RevisionSummary;
+use crate::state::run::RunId;
+
+/// Where taking a run back leads a site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WayBack {
+    /// To this revision.
+    To(u64),
+    /// The run did not change the site, or was taken back before.
+    NotChanged,
+    /// This run has changed it since.
+    ChangedSince(RunId),
+    /// There is no revision before it.
+    NothingBefore,
+}
+
+/// What is in effect at a site: the runs that were not taken back, each with the first revision that
+/// has its content.
+#[derive(Debug, Default)]
+struct InEffect(Vec<(RunId, u64)>);
+
+impl InEffect {
+    fn of(revisions: &[RevisionSummary]) -> Self {
+        let mut stack: Vec<(RunId, u64)> = Vec::new();
+        for revision in revisions {
+            let run = revision.origin.run();
+            match (&run.takes_back, stack.as_slice()) {
+                (Some(back), [.., _, (top, _)]) if top == back => {
+                    stack.pop();
+                }
+                // What only restarted, or mended what somebody had edited, leads nowhere back.
+                _ if revision.changed || stack.is_empty() => stack.push((run.id, revision.number)),
+                _ => {}
+            }
+        }
+        Self(stack)
+    }
+}
+
+/// The run that is taken back next at a site with these revisions, ascending.
+pub fn last_run(revisions: &[RevisionSummary]) -> Option<RunId> {
+    InEffect::of(revisions).0.last().map(|(run, _)| *run)
+}
+
+/// Where taking back `run` leads a site with these revisions, ascending.
+pub fn way_back(revisions: &[RevisionSummary], run: RunId) -> WayBack {
+    let InEffect(stack) = InEffect::of(revisions);
+    match stack.as_slice() {
+        [.., (_, before), (top, _)] if *top == run => WayBack::To(*before),
+        [(only, _)] if *only == run => WayBack::NothingBefore,
+        [.., (top, _)] if stack.iter().any(|(id, _)| *id == run) => WayBack::ChangedSince(*top),
+        _ => WayBack::NotChanged,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::{Origin, Run};
+
+    fn id(number: u32) -> RunId {
+        format!("20260101-0000{number:02}-0000").parse().unwrap()
+    }
+
+    /// Revisions from 1, each of the run of its number: `+` changed the files, `=` did not, and a
+    /// number is the run that it takes back.
+    fn revisions(kinds: &str) -> Vec<RevisionSummary> {
+        let revision = |(number, kind): (u32, &str)| RevisionSummary {
+            number: number.into(),
+            origin: Origin {
+                user: "u".into(),
+                pid: 1,
+                purpose: "apply".into(),
+                at: jiff::Timestamp::UNIX_EPOCH,
+                run: Some(Box::new(Run {
+                    id: id(number),
+                    takes_back: kind.parse().ok().map(id),
+                    ..Run::begin("apply")
+                })),
+            },
+            programs: 1,
+            files: 2,
+            changed: kind != "=",
+        };
+        (1..).zip(kinds.split(' ')).map(revision).collect()
+    }
+
+    fn next(kinds: &str) -> (RunId, WayBack) {
+        let revisions = revisions(kinds);
+        let run = last_run(&revisions).unwrap();
+        (run, way_back(&revisions, run))
+    }
+
+    #[test]
+    fn each_rollback_goes_one_run_further_back() {
+        assert_eq!(next("+ + +"), (id(3), WayBack::To(2)));
+        assert_eq!(next("+ + + 3"), (id(2), WayBack::To(1)));
+        assert_eq!(next("+ + + 3 2"), (id(1), WayBack::NothingBefore));
+        // What comes after a rollback is taken back to what the rollback went to.
+        assert_eq!(next("+ + 2 +"), (id(4), WayBack::To(1)));
+        assert_eq!(next("+ + 2 + 4"), (id(1), WayBack::NothingBefore));
+    }
+
+    #[test]
+    fn what_changed_no_file_is_not_taken_back() {
+        assert_eq!(next("+ + = ="), (id(2), WayBack::To(1)));
+        assert_eq!(next("+ + = 2"), (id(1), WayBack::NothingBefore));
+    }
+
+    #[test]
+    fn a_run_below_others_or_of_elsewhere_is_told_from_the_last() {
+        let two = revisions("+ + +");
+        assert_eq!(way_back(&two, id(2)), WayBack::ChangedSince(id(3)));
+        assert_eq!(way_back(&two, id(9)), WayBack::NotChanged);
+        assert_eq!(way_back(&revisions("+ + 2"), id(2)), WayBack::NotChanged);
+        assert_eq!(last_run(&[]), None);
+    }
+
+    #[test]
+    fn records_that_are_no_longer_there_are_no_way_back() {
+        // Revisions 1 to 3 are gone: what the first one left took back is not known.
+        let kept = &revisions("+ + + + 3 +")[4..];
+        assert_eq!(way_back(kept, id(5)), WayBack::ChangedSince(id(6)));
+        assert_eq!(way_back(kept, id(6)), WayBack::To(5));
+    }
+}

@@ -1,0 +1,53 @@
+//! A run is one over all hosts, and is taken back on those that it changed.
+
+use super::Fleet;
+
+#[test]
+fn a_rollback_leaves_the_host_that_the_run_did_not_change() {
+    let Some(fleet) = Fleet::start(&["web1", "web2"]) else { return };
+    let seconds = |name: &str| {
+        let machine = fleet.machine(name);
+        let text = std::fs::read_to_string(machine.host.conf(&machine.full())).unwrap();
+        text.lines().find(|line| line.starts_with("stopwaitsecs=")).unwrap().to_owned()
+    };
+    fleet.write_inventory("");
+    fleet.run(&["apply", "--yes", "-m", "first"]).ended(0);
+    fleet.write_inventory(", stopwaitsecs: 6");
+    fleet.run(&["apply", "--yes", "-m", "second"]).ended(0);
+    fleet.write_inventory(", stopwaitsecs: 7");
+    fleet.run(&["apply", "--yes", "--on", "web1", "-m", "third"]).ended(0);
+
+    let run = fleet.run(&["rollback", "--yes"]).ended(0);
+    assert!(run.stdout.lines().next().unwrap().ends_with(": third"), "{}", run.stdout);
+    let run = run.says("  web1  web1.example: to revision 2\n");
+    let run = run.says("  web2  web2.example: not changed by it, left\n");
+    assert!(!run.stderr.contains("web2"), "{}", run.stderr);
+    assert_eq!((seconds("web1"), seconds("web2")).0, "stopwaitsecs=6");
+    assert_eq!(seconds("web2"), "stopwaitsecs=6");
+
+    // The run before it changed both, under one id.
+    let run = fleet.run(&["rollback", "--yes"]).ended(0);
+    assert!(run.stdout.lines().next().unwrap().ends_with(": second"), "{}", run.stdout);
+    run.says("  web1  web1.example: to revision 1\n").says("  web2  web2.example: to revision 1\n");
+    assert_eq!((seconds("web1"), seconds("web2")).1, "stopwaitsecs=3600");
+    assert_eq!(seconds("web1"), "stopwaitsecs=3600");
+}
+
+#[test]
+fn a_host_that_does_not_answer_is_told_and_taken_back_when_it_does() {
+    let Some(mut fleet) = Fleet::start(&["web1", "web2"]) else { return };
+    fleet.write_inventory("");
+    fleet.run(&["apply", "--yes"]).ended(0);
+    fleet.write_inventory(", stopwaitsecs: 6");
+    fleet.run(&["apply", "--yes", "-m", "second"]).ended(0);
+    let port = std::mem::replace(&mut fleet.machines[1].sshd.port, crate::sshd::free_port());
+    fleet.write_inventory(", stopwaitsecs: 6");
+    let run = fleet.run(&["rollback", "--yes"]).ended(6).says("web1.example: to revision 1\n");
+    assert!(run.stderr.contains("web2: Error: "), "{}", run.stderr);
+    fleet.machines[1].sshd.port = port;
+    fleet.write_inventory(", stopwaitsecs: 6");
+    let run = fleet.run(&["rollback", "--yes"]).ended(0);
+    assert!(run.stdout.lines().next().unwrap().ends_with(": second"), "{}", run.stdout);
+    run.says("  web1  web1.example: not changed by it, left\n")
+        .says("  web2  web2.example: to revision 1\n");
+}
