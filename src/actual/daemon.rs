@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::{ActualDaemon, DefinedProgram, Definitions};
+use super::{ActualDaemon, DefinedProgram, Definitions, STOPWAITSECS};
 use crate::error::{CommandError, ErrorKind};
 use crate::supervisord::{Answer, Call, CallError, Fault, FaultCode, Supervisord, ini};
 use crate::system::files::{Entry, Files};
@@ -120,12 +120,43 @@ fn define(defined: &mut Definitions, path: &Path, bytes: &[u8]) {
     for section in &parsed.sections {
         let Some((kind, name)) = section.name.split_once(':') else { continue };
         if matches!(kind, "program" | "group" | "eventlistener" | "fcgi-program") {
+            let programs = section.get("programs").filter(|_| kind == "group").unwrap_or_default();
+            let stop_seconds = match (kind, section.get("stopwaitsecs")) {
+                ("group", _) => None,
+                (_, Some(text)) => text.trim().parse().ok(),
+                (_, None) => Some(STOPWAITSECS),
+            };
             let logs = ["stdout_logfile", "stderr_logfile"].iter();
             defined.push(DefinedProgram {
                 group: name.trim().to_owned(),
                 file: path.to_owned(),
                 logs: logs.filter_map(|key| section.get(key).map(str::to_owned)).collect(),
+                stop_seconds,
+                programs: programs.split(',').map(|name| name.trim().to_owned()).collect(),
             });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_has_as_long_to_stop_as_the_longest_of_its_programs() {
+        let text = "[program:one]\nstopwaitsecs=60\n[program:two]\n[eventlistener:odd]\n\
+                    stopwaitsecs=%(ENV_X)s\n[group:all]\nprograms=one, two\n[group:none]\n";
+        let mut daemon = ActualDaemon::default();
+        define(&mut daemon.defined, Path::new("/c.conf"), text.as_bytes());
+        let cases = [
+            ("one", Some(60)),
+            ("two", Some(10)),
+            ("all", Some(60)),
+            ("odd", None),
+            ("none", None),
+        ];
+        for (group, expected) in cases {
+            assert_eq!(daemon.stop_seconds(group), expected, "{group}");
         }
     }
 }

@@ -20,6 +20,9 @@ use crate::system::files::Entry;
 pub use definitions::Definitions;
 pub use shared::Shared;
 
+/// supervisord's own default of `stopwaitsecs`, in seconds.
+pub const STOPWAITSECS: u32 = 10;
+
 /// One supervisord and its configuration, as every site on it sees it.
 #[derive(Debug, Clone)]
 pub struct ActualDaemon {
@@ -82,6 +85,15 @@ impl ActualDaemon {
         self.journals.get(site).cloned().unwrap_or_else(|| Ok(Interrupted::default()))
     }
 
+    /// How long the processes of a group may take to stop by its files, of whomever they are: the
+    /// longest, where several say so.
+    pub fn stop_seconds(&self, group: &str) -> Option<u32> {
+        let own = self.defined.of_group(group);
+        let members = self.defined.of_group(group).flat_map(|defined| &defined.programs);
+        let of_members = members.flat_map(|name| self.defined.of_group(name));
+        own.chain(of_members).filter_map(|defined| defined.stop_seconds).max()
+    }
+
     /// Whether what supervisord said of its files at `earlier` still holds: it is the same process,
     /// with the same groups and processes, and its files have the same bytes.
     pub(crate) fn is_as_at(&self, earlier: &Self) -> bool {
@@ -105,6 +117,11 @@ pub struct DefinedProgram {
     pub file: PathBuf,
     /// Its logs.
     pub logs: Vec<String>,
+    /// `stopwaitsecs=`, seconds, as supervisord takes it: 10 where it is not given. `None` if it is no
+    /// number, and of a `[group:NAME]`, whose programs have it.
+    pub stop_seconds: Option<u32>,
+    /// The programs of a `[group:NAME]`.
+    pub programs: Vec<String>,
 }
 
 /// How one site is on the host.

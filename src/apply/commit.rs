@@ -48,7 +48,8 @@ impl Transaction<'_, '_> {
     fn write_revision(&mut self, index: usize) -> Result<u64, CommandError> {
         let (doors, site) = (&*self.doors, &self.sites[index]);
         let groups = site.journal.as_ref().map(Journal::group_names).unwrap_or_default();
-        doors.state.write_revision(doors.files, &site.record, self.origin.clone(), groups)
+        let (origin, still_loaded) = (self.origin.clone(), site.plan.still_loaded.clone());
+        doors.state.write_revision(doors.files, &site.record, origin, groups, still_loaded)
     }
 
     /// Whatever an apply that records nothing found unfinished stays so.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::undo::AS_ASKED;
 use super::{ApplyError, FailedAt};
 use crate::error::{CommandError, ErrorKind};
 use crate::inventory::Domain;
@@ -120,6 +121,13 @@ pub(super) fn failure_of(site: &Domain, outcome: &Outcome) -> Option<CommandErro
     };
     let mut error = cause.error.clone().of_kind(kind);
     if let Outcome::Stuck { undo_errors, .. } = outcome {
+        let is_only_late = undo_errors.iter().all(|error| error.ends_with(AS_ASKED));
+        if is_only_late && !undo_errors.is_empty() {
+            error.hints.push(undo_errors.join("; "));
+            let again = format!("supervisor-sync apply --site {site}");
+            error.hints.push(format!("when that has ended, this starts it again: {again}"));
+            return Some(error);
+        }
         if !undo_errors.is_empty() {
             error.hints.push(format!("could not be put back: {}", undo_errors.join("; ")));
         }

@@ -10,7 +10,7 @@ use super::control::not_known;
 use super::failure::{self, in_one_line};
 use super::probe::Probes;
 use super::undo::{Undo, until_running_again};
-use super::update::{Update, Updated};
+use super::update::{STILL_STOPPING, Update, Updated};
 use super::watch::{self, Watch, Watched};
 use super::work::{Item, Work};
 use super::{
@@ -278,7 +278,12 @@ impl SiteApply {
                 }
                 Stage::Probing(_) => self.batch_done(now),
                 Stage::PuttingBack(mut undo, update) => {
-                    let troubles = update.into_updated().all();
+                    // What is still stopping is seen by the watch.
+                    let ran = &self.plan.ran;
+                    let is_told = |t: &ProgramTrouble| {
+                        t.reason != STILL_STOPPING || !ran.contains_key(&t.group)
+                    };
+                    let troubles = update.into_updated().all().filter(is_told);
                     self.undo_errors
                         .extend(troubles.map(|t| format!("{} {}", t.process, t.reason)));
                     undo.watch(until_running_again(&self.plan, &self.work), now);

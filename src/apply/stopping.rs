@@ -99,6 +99,19 @@ impl Stopping {
         }
     }
 
+    /// The way back of a group that has not stopped in time: what of it is down starts as it is, and
+    /// the namespecs of the rest. `None` if this is no way back.
+    pub(super) fn without_late(&self, look: &Look) -> Option<(Item, Vec<String>)> {
+        if !self.item.starts_anyway {
+            return None;
+        }
+        let processes = look.group(&self.item.group).iter();
+        let late: Vec<&ProcessInfo> = processes.filter(|p| !p.state.is_stopped()).collect();
+        let mut item = Item { remove: false, add: false, ..self.item.clone() };
+        item.start.retain(|name| late.iter().all(|process| process.name != *name));
+        Some((item, late.into_iter().map(ProcessInfo::namespec).collect()))
+    }
+
     /// Its processes that are waited for, unless it only settles.
     pub(super) fn waited(&self, look: &Look) -> Vec<Waited> {
         if matches!(self.stage, Stage::Settling { .. }) {

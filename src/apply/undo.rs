@@ -28,6 +28,9 @@ const STAYS_UP: Duration = Duration::from_secs(2);
 /// seconds.
 const TURN: Duration = Duration::from_secs(120);
 
+/// What is said of a process that cannot run again yet.
+pub(super) const AS_ASKED: &str = "is still stopping, as this apply asked";
+
 /// An undo under way.
 #[derive(Debug)]
 pub(super) struct Undo {
@@ -73,7 +76,11 @@ impl Undo {
     /// What ran before and does not run again.
     pub(super) fn not_running_again(&self) -> Vec<String> {
         let failed = self.watches.iter().filter(|watch| !watch.runs());
-        failed.map(|watch| format!("{} does not run again", watch.shown())).collect()
+        let how = |watch: &Again| match watch.state {
+            Some(ProcessState::Stopping) => AS_ASKED,
+            _ => "does not run again",
+        };
+        failed.map(|watch| format!("{} {}", watch.shown(), how(watch))).collect()
     }
 }
 
@@ -98,7 +105,10 @@ impl Transaction<'_, '_> {
                 undone.push((index, *since));
             } else if cause.at == FailedAt::Update {
                 // The journal knows what ran before: the next apply finishes what was not reached.
-                site.end(Outcome::Kept { cause: cause.clone() });
+                let mut cause = cause.clone();
+                let finish = format!("finish it: supervisor-sync apply --site {}", site.domain());
+                cause.error = cause.error.hint(finish);
+                site.end(Outcome::Kept { cause });
             } else {
                 kept.push((index, Some(cause.clone())));
             }

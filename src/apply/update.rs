@@ -17,6 +17,9 @@ use super::{Look, ProgramTrouble, Teller};
 use crate::event::{Event, ProcessChange, Waited, WaitingFor};
 use crate::supervisord::{Answer, Call, Fault, FaultCode, display_name};
 
+/// What is said of a process that was being stopped already and has had its time.
+pub(super) const STILL_STOPPING: &str = "is still stopping";
+
 /// What could not be done.
 #[derive(Debug, Default)]
 pub(super) struct Updated {
@@ -136,8 +139,14 @@ impl Update {
                 false
             }
             Seen::Late => {
-                let reason = format!("did not stop within {} s", group.item.stop_seconds);
-                updated.failed.push(failed(&group.item.group, reason));
+                if let Some((item, late)) = group.without_late(look) {
+                    let still = late.iter().map(|late| failed(late, STILL_STOPPING.to_owned()));
+                    updated.failed.extend(still);
+                    outbox.push(Sending::Advance(item));
+                } else {
+                    let reason = format!("did not stop within {} s", group.item.stop_seconds);
+                    updated.failed.push(failed(&group.item.group, reason));
+                }
                 false
             }
         });

@@ -23,6 +23,8 @@ pub(super) struct Item {
     pub(super) keep_stopped: Vec<String>,
     /// Not before these groups are gone: it takes their place.
     pub(super) after: Vec<String>,
+    /// Whether what is down starts also if the rest does not stop in time: on the way back.
+    pub(super) starts_anyway: bool,
     pub(super) stop_seconds: u32,
     pub(super) stop_signal: StopSignal,
 }
@@ -117,6 +119,7 @@ impl Work {
                 start: Vec::new(),
                 keep_stopped: Vec::new(),
                 after: Vec::new(),
+                starts_anyway: true,
                 ..item.clone()
             };
             if is_in(&reread.removed, group) {
@@ -173,6 +176,7 @@ impl Item {
             start: Vec::new(),
             keep_stopped: Vec::new(),
             after: Vec::new(),
+            starts_anyway: false,
             stop_seconds: change.stop_seconds,
             stop_signal: change.stop_signal,
         };

@@ -82,7 +82,12 @@ impl Engine<'_> {
         let wanted = self.wanted(site, Goal::Inventory)?;
         let (files, state) = (self.doors.files, self.doors.state);
         let actual = observe::site(files, state, site, &wanted.desired, daemon)?;
-        let plan = plan_site(&wanted.desired, daemon, &actual, &PlanOptions::default());
+        let mut plan = plan_site(&wanted.desired, daemon, &actual, &PlanOptions::default());
+        if plan.interrupted.is_some()
+            && let Some(holder) = state.site_held_by(&site.domain)
+        {
+            plan.interrupted = Some(format!("{holder} is under way"));
+        }
         let chosen = chosen.iter().find(|chosen| chosen.site.domain == site.domain);
         Ok(assemble(&Readings {
             programs: chosen.and_then(|chosen| chosen.programs.as_ref()),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::group::is_up;
+use super::group::{is_up, stop_seconds};
 use super::sections::Sections;
 use super::{GroupAction, GroupChange, Reason, SitePlan};
 use crate::actual::{ActualDaemon, ActualSite};
@@ -54,9 +54,7 @@ pub fn plan_control(
             plan.unchanged.push(name.clone());
             continue;
         };
-        let recorded = actual.record.as_ref().and_then(|record| record.groups.get(name));
-        let recorded = recorded.map_or(0, |recorded| recorded.stopwaitsecs);
-        let stop_seconds = wanted.stopwaitsecs.max(recorded);
+        let stop_seconds = stop_seconds(name, Some(wanted), daemon, actual, &sections);
         let desired = Some(wanted.clone());
         let (rolling, after) = (None, Vec::new());
         let stop_signal = sections.stop_signal(name);

@@ -4,14 +4,11 @@ use std::collections::BTreeSet;
 
 use super::sections::Sections;
 use super::{GroupAction, GroupChange, PlanOptions, Reason};
-use crate::actual::{ActualDaemon, ActualSite};
+use crate::actual::{ActualDaemon, ActualSite, STOPWAITSECS};
 use crate::desired::{DesiredGroup, DesiredSite};
 use crate::inventory::RestartPolicy;
 use crate::state::Journal;
 use crate::supervisord::{ProcessInfo, ProcessState};
-
-/// supervisord's own default of `stopwaitsecs`, in seconds.
-const SUPERVISORDS_STOPWAITSECS: u32 = 10;
 
 /// One group of the site, with all that its change depends on.
 pub(super) struct GroupContext<'a> {
@@ -307,21 +304,53 @@ impl GroupContext<'_> {
         }
     }
 
-    /// How long its processes may take to stop: whichever is longest of the running, the recorded
-    /// and the wanted configuration, since supervisord does not tell which one it runs.
     fn stop_seconds(&self) -> u32 {
-        let wanted = self.desired.groups.get(self.group).map(|group| group.stopwaitsecs);
-        let recorded = self.actual.record.as_ref().and_then(|r| r.groups.get(self.group));
-        let in_file = self.sections.before.get(self.group).map(|options| {
-            options
-                .get("stopwaitsecs")
-                .and_then(|text| text.parse().ok())
-                .unwrap_or(SUPERVISORDS_STOPWAITSECS)
-        });
-        let left = self.unfinished().and_then(|journal| journal.groups.get(self.group)).copied();
-        let known = [wanted, recorded.map(|group| group.stopwaitsecs), in_file, left];
-        known.into_iter().flatten().max().unwrap_or(SUPERVISORDS_STOPWAITSECS)
+        let wanted = self.desired.groups.get(self.group);
+        stop_seconds(self.group, wanted, self.daemon, self.actual, self.sections)
     }
+
+    /// The seconds its processes have to stop by the configuration they go on with, where that is
+    /// longer than the wanted one, with this change (or none).
+    pub(super) fn still_loaded(&self, change: Option<&GroupChange>) -> Option<u32> {
+        let wanted = self.desired.groups.get(self.group)?;
+        let stays = self.daemon.groups.contains_key(self.group)
+            && change.is_none_or(|c| !matches!(c.action, GroupAction::Replace { .. }));
+        let is_former = is_perhaps_former(self.daemon, self.group)
+            || self.is_selected(wanted) && !self.changed_options().is_empty();
+        let seconds = self.stop_seconds();
+        (stays && is_former && seconds > wanted.stopwaitsecs).then_some(seconds)
+    }
+}
+
+/// How long the processes of a group may take to stop: whichever is longest of the running, the
+/// recorded and the wanted configuration, whoever started them, since supervisord does not tell which
+/// one it runs.
+pub(super) fn stop_seconds(
+    group: &str,
+    wanted: Option<&DesiredGroup>,
+    daemon: &ActualDaemon,
+    actual: &ActualSite,
+    sections: &Sections,
+) -> u32 {
+    let record = actual.record.as_ref();
+    let recorded = record.and_then(|r| r.groups.get(group)).map(|group| group.stopwaitsecs);
+    let still_loaded = record
+        .filter(|_| is_perhaps_former(daemon, group))
+        .and_then(|record| record.still_loaded.get(group))
+        .copied();
+    let in_file = sections.before.get(group).map(|options| {
+        options.get("stopwaitsecs").and_then(|text| text.parse().ok()).unwrap_or(STOPWAITSECS)
+    });
+    let left = actual.interrupted.finished.as_ref().and_then(|journal| journal.groups.get(group));
+    let wanted = wanted.map(|group| group.stopwaitsecs);
+    let known =
+        [wanted, recorded, still_loaded, in_file, daemon.stop_seconds(group), left.copied()];
+    known.into_iter().flatten().max().unwrap_or(STOPWAITSECS)
+}
+
+/// Whether a group may run by a former configuration than its file has.
+fn is_perhaps_former(daemon: &ActualDaemon, group: &str) -> bool {
+    daemon.reread.as_ref().map_or(true, |reread| reread.changed.iter().any(|name| name == group))
 }
 
 pub(super) fn is_up(process: &ProcessInfo) -> bool {

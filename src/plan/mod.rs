@@ -59,6 +59,9 @@ pub struct SitePlan {
     /// Processes that an interrupted apply has changed and may not have watched to the end, by group:
     /// they are watched with what this one starts.
     pub unwatched: BTreeMap<String, (DesiredGroup, Vec<String>)>,
+    /// Groups that go on with a configuration of before, whose processes have longer to stop by it than
+    /// by the wanted one: so many seconds.
+    pub still_loaded: BTreeMap<String, u32>,
     /// Groups of the site that stay as they are.
     pub unchanged: Vec<String>,
     /// An interrupted apply of this site that this one undoes or finishes, in words.
@@ -85,6 +88,7 @@ impl SitePlan {
             unfinished: BTreeSet::new(),
             unseen: BTreeMap::new(),
             unwatched: BTreeMap::new(),
+            still_loaded: BTreeMap::new(),
             unchanged: Vec::new(),
             interrupted: None,
             notes: Vec::new(),

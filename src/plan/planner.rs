@@ -53,6 +53,9 @@ fn add_group(plan: &mut SitePlan, context: &GroupContext<'_>) {
     if let (false, Some(wanted)) = (unwatched.is_empty(), context.desired.groups.get(group)) {
         plan.unwatched.insert(group.clone(), (wanted.clone(), unwatched));
     }
+    if let Some(seconds) = context.still_loaded(change.as_ref()) {
+        plan.still_loaded.insert(group.clone(), seconds);
+    }
     match change {
         Some(change) => {
             if let (GroupAction::Replace { .. }, Some((action, _))) =

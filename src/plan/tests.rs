@@ -731,6 +731,8 @@ fn everything_else_that_refuses() {
             group: "a.com-w".to_owned(),
             file: "/etc/supervisor/conf.d/other.conf".into(),
             logs: Vec::new(),
+            stop_seconds: Some(10),
+            programs: Vec::new(),
         });
         model.actual.missing_folders.push("/etc/logrotate.d".into());
         model
@@ -869,6 +871,8 @@ fn a_program_that_is_defined_elsewhere_now_is_not_removed() {
             group: "a.com-moved".to_owned(),
             file: "/etc/supervisor/conf.d/theirs.conf".into(),
             logs: Vec::new(),
+            stop_seconds: Some(10),
+            programs: Vec::new(),
         });
     });
     assert!(!moved(&model));

@@ -124,6 +124,7 @@ impl PlanView {
             unfinished: _,
             unseen: _,
             unwatched: _,
+            still_loaded: _,
             unchanged,
             interrupted,
             notes,

@@ -37,6 +37,11 @@ pub struct Revision {
     /// no file defines any more, is the site's to remove. Older revisions do not have it.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub former_groups: BTreeSet<String>,
+    /// The groups that went on with a configuration of before, for which their processes have longer
+    /// to stop than `groups` says, with these seconds: the change was deferred, or not theirs to take.
+    /// Older revisions do not have it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub still_loaded: BTreeMap<String, u32>,
 }
 
 /// A file as it was written.
@@ -72,6 +77,7 @@ impl Revision {
             files: files.collect(),
             groups: desired.groups.clone(),
             former_groups: BTreeSet::new(),
+            still_loaded: BTreeMap::new(),
         }
     }
 
@@ -141,7 +147,8 @@ impl StateDir {
     }
 
     /// Writes the next revision, removes those beyond [`KEPT`] and returns its number. `groups` are
-    /// the names of groups that the site may have had and that no revision knows of. The caller syncs
+    /// the names of groups that the site may have had and that no revision knows of, `still_loaded` as in
+    /// the [`Revision`]. The caller syncs
     /// [`revisions_folder`](Self::revisions_folder) before it relies on it.
     pub fn write_revision(
         &self,
@@ -149,6 +156,7 @@ impl StateDir {
         desired: &DesiredSite,
         origin: Origin,
         groups: BTreeSet<String>,
+        still_loaded: BTreeMap<String, u32>,
     ) -> Result<u64, CommandError> {
         let site = &desired.domain;
         let numbers = self.revision_numbers(files, site)?;
@@ -156,6 +164,7 @@ impl StateDir {
         let path = self.revision_path(site, number);
         let mut revision = Revision::new(number, desired, origin);
         revision.former_groups = groups;
+        revision.still_loaded = still_loaded;
         if let Some(last) = numbers.last() {
             let last = self.revision(files, site, *last)?;
             revision.former_groups.extend(last.iter().flat_map(Revision::group_names));

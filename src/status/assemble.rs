@@ -129,7 +129,7 @@ impl<'a> Readings<'a> {
         program.drift.extend(self.config_drift(name, group.wanted, processes));
         for process in processes {
             let drift = match group.wanted {
-                Some(wanted) => state_drift(process, wanted),
+                Some(wanted) => self.state_drift(process, wanted),
                 None => Some(StateDrift::NotWanted),
             };
             let former = self.former.get(&process.pid).filter(|_| process.pid > 0);
@@ -142,6 +142,29 @@ impl<'a> Readings<'a> {
             }
             program.processes.push(self.process(process, group.wanted));
         }
+    }
+
+    fn state_drift(&self, process: &ProcessInfo, wanted: &DesiredGroup) -> Option<StateDrift> {
+        if !wanted.autostart && !self.was_stopped_by_apply(process) {
+            return None;
+        }
+        match (process.state, process.start) {
+            (ProcessState::Stopped, _) if self.was_stopped_by_apply(process) => {
+                Some(StateDrift::StoppedByApply)
+            }
+            (ProcessState::Stopped, 0) => Some(StateDrift::NeverStarted),
+            (ProcessState::Stopped, _) => Some(StateDrift::StoppedByHand),
+            _ => None,
+        }
+    }
+
+    /// Whether it ran before an apply that has changed its group and not ended.
+    fn was_stopped_by_apply(&self, process: &ProcessInfo) -> bool {
+        self.actual.interrupted.finished.as_ref().is_some_and(|journal| {
+            let ran = journal.ran.get(&process.group);
+            journal.groups.contains_key(&process.group)
+                && ran.is_some_and(|names| names.contains(&process.name))
+        })
     }
 
     fn config_drift(
@@ -222,15 +245,6 @@ fn file_drift(path: &PathBuf, change: &FileChange, actual: &ActualSite) -> FileD
         (_, Some(_), Some(_)) => FileDrift::Edited,
         // Nobody knows what it was before: it is there, and is not what the inventory says.
         (_, Some(_), None) => FileDrift::NotApplied,
-    }
-}
-
-fn state_drift(process: &ProcessInfo, wanted: &DesiredGroup) -> Option<StateDrift> {
-    let stopped = process.state == ProcessState::Stopped;
-    match (wanted.autostart && stopped, process.start) {
-        (false, _) => None,
-        (true, 0) => Some(StateDrift::NeverStarted),
-        (true, _) => Some(StateDrift::StoppedByHand),
     }
 }
 

@@ -189,6 +189,9 @@ fn described(drift: &Drift) -> String {
             format!("{group} {how}")
         }
         Drift::State { process, how } => match how {
+            StateDrift::StoppedByApply => {
+                format!("{process} was stopped by an apply that has not ended")
+            }
             StateDrift::StoppedByHand => format!("{process} was stopped by hand"),
             StateDrift::NeverStarted => format!("{process} was never started"),
             StateDrift::NotWanted => format!("{process} is loaded, but the inventory has it not"),

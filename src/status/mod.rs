@@ -164,6 +164,8 @@ pub enum ConfigDrift {
 pub enum StateDrift {
     /// Somebody stopped it.
     StoppedByHand,
+    /// An apply that never ended, or is under way, stopped it and has not started it again.
+    StoppedByApply,
     /// It should run and was never started.
     NeverStarted,
     /// It should not be there at all.

@@ -7,6 +7,7 @@ mod compat;
 mod control;
 mod crash;
 mod daemon;
+mod deadlines;
 mod examples;
 mod faults;
 mod fleet;
