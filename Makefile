@@ -11,7 +11,7 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 help:
 	@echo 'make demo    show it on a throw-away supervisord: plan, apply, roll back, refuse (half a minute)'
 	@echo 'make test    run every test, against a real supervisord, logrotate, sudo and sshd'
-	@echo 'make soak    kill chains of verbs at random steps: SOAK_ROUNDS=300 SOAK_SEED=7 make soak'
+	@echo 'make soak    kill chains of verbs at random steps, cut the power: SOAK_ROUNDS=300 SOAK_SEED=7 make soak'
 	@echo 'make fuzz    make up input for a reader of text: TARGET=inventory SECONDS=300 make fuzz'
 	@echo 'make versions run the tests on each release of supervisord that is promised (from PyPI)'
 	@echo 'make bench   measure it against supervisord itself and print the table of the README'
@@ -35,6 +35,8 @@ soak:
 	@tools/packages.sh supervisord=supervisor logrotate=logrotate
 	SOAK_SEED=$(SOAK_SEED) SOAK_ROUNDS=$(SOAK_ROUNDS) REQUIRE_E2E=1 \
 		$(CARGO) test --test it chain::any_chain -- --nocapture
+	POWER_CUT_SEED=$(SOAK_SEED) POWER_CUT_SAMPLES=$(SOAK_ROUNDS) \
+		$(CARGO) test --test it power_cut:: -- --nocapture
 
 TARGET ?= inventory
 SECONDS ?= 60

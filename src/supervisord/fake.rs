@@ -177,6 +177,11 @@ impl FakeSupervisord {
         self.processes().into_iter().find(|process| process.namespec() == namespec)
     }
 
+    /// Whether it runs at all.
+    pub fn is_up(&self) -> bool {
+        self.pid.is_some()
+    }
+
     /// Whether what it has read last of a group is not what it runs.
     pub fn has_read_otherwise(&self, group: &str) -> bool {
         let read = self.read.iter().find(|config| config.name == group);

@@ -19,6 +19,7 @@ mod logrotate;
 mod logs;
 mod lost_stops;
 mod playbook;
+mod power_cut;
 mod probes;
 mod processes;
 mod python;

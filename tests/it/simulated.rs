@@ -183,6 +183,13 @@ impl Host {
         Look { files, up: names(up), down: names(down) }
     }
 
+    /// The groups that supervisord has loaded otherwise than the files say.
+    pub(crate) fn differs(&self) -> Vec<String> {
+        let reload = Bridge::of(self).call(Call::ReloadConfig).unwrap().unwrap();
+        let Answer::Reload(reload) = reload else { return vec![format!("{reload:?}")] };
+        [reload.added, reload.changed, reload.removed].concat()
+    }
+
     /// Staged files and journals that are still there.
     pub(crate) fn leftovers(&self) -> Vec<String> {
         let mut files = BTreeMap::new();
@@ -323,15 +330,29 @@ impl Bridge {
     }
 }
 
-impl Supervisord for Bridge {
-    fn batch(&mut self, calls: &[Call]) -> Result<Vec<Result<Answer, Fault>>, CallError> {
-        use supervisor_sync::supervisord::fake::Lost;
-        self.batches += 1;
+impl Bridge {
+    /// supervisord reads its files when it next reads any.
+    fn see_files(&self) {
         let mut daemon = self.daemon.borrow_mut();
         match read_groups(&self.conf_dir) {
             Ok(groups) => daemon.write_config(groups),
             Err(reason) => daemon.break_config(&reason),
         }
+    }
+
+    /// supervisord starts with the files that are there.
+    pub(crate) fn boot(&self) {
+        self.see_files();
+        self.daemon.borrow_mut().restart();
+    }
+}
+
+impl Supervisord for Bridge {
+    fn batch(&mut self, calls: &[Call]) -> Result<Vec<Result<Answer, Fault>>, CallError> {
+        use supervisor_sync::supervisord::fake::Lost;
+        self.batches += 1;
+        self.see_files();
+        let mut daemon = self.daemon.borrow_mut();
         let broken = || CallError::Broken {
             address: "the simulated supervisord".to_owned(),
             source: io::ErrorKind::ConnectionReset.into(),

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use supervisor_sync::apply::{FailedAt, Outcome};
 use supervisor_sync::event::Event;
 use supervisor_sync::inventory::Site;
-use supervisor_sync::supervisord::{Call, Supervisord as _};
+use supervisor_sync::supervisord::Call;
 
 use crate::simulated::{Bridge, FaultyFiles, Host, Order, origin, program};
 
@@ -94,14 +94,6 @@ fn rereads(host: &Host) -> usize {
 fn conf(host: &Host, number: usize) -> String {
     let path = host.at(&format!("conf.d/{}-w.conf", domain(number)));
     std::fs::read_to_string(path).unwrap_or_default()
-}
-
-/// What supervisord would do anew, if it were asked to reread.
-fn differs(host: &Host) -> Vec<String> {
-    let mut bridge = Bridge::of(host);
-    let reload = bridge.call(Call::ReloadConfig).unwrap().unwrap();
-    let supervisor_sync::supervisord::Answer::Reload(reload) = reload else { panic!() };
-    [reload.added, reload.changed, reload.removed].concat()
 }
 
 /// Every site but those of `bad` is committed and as wanted, and another apply of the good ones does

@@ -9,7 +9,7 @@ use supervisor_sync::inventory::{RestartPolicy, Site};
 use supervisor_sync::plan::PlanOptions;
 use supervisor_sync::system::Interrupt;
 
-use super::{Ends, Run, applied, check_good, conf, differs, failure, site, sites};
+use super::{Ends, Run, applied, check_good, conf, failure, site, sites};
 use crate::simulated::{Failing, FaultyFiles, Host, Order, program, with};
 
 /// Three sites, of which the one in the middle is to run `command`.
@@ -33,7 +33,7 @@ fn a_site_that_does_not_stay_up_is_put_back_and_the_others_are_committed() {
     let (at, words) = failure(&ends["s01.com"]);
     assert_eq!(at, FailedAt::Verify);
     assert!(words.contains("s01.com") && !words.contains("s00.com"), "{words}");
-    assert_eq!((conf(&host, 1), differs(&host), host.leftovers()), (former, vec![], vec![]));
+    assert_eq!((conf(&host, 1), host.differs(), host.leftovers()), (former, vec![], vec![]));
     assert!(host.look().up.contains("s01.com-w:s01.com-w"));
     check_good(&host, &wanted, &ends, &[1], "not healthy");
 }
@@ -46,7 +46,7 @@ fn with_no_rollback_the_failed_one_stays_for_inspection() {
     let ends = Run::of(&host).with(order).apply(&host, &wanted);
     assert!(matches!(&ends["s01.com"], Outcome::Kept { .. }), "{ends:?}");
     assert!(conf(&host, 1).contains("exits-0-1"));
-    assert_eq!((differs(&host), host.leftovers()), (vec![], vec![]));
+    assert_eq!((host.differs(), host.leftovers()), (vec![], vec![]));
     check_good(&host, &wanted, &ends, &[1], "no rollback");
 }
 
@@ -200,7 +200,7 @@ fn an_interruption_touches_only_those_that_are_not_done() {
     check_good(&host, &wanted, &ends, &[1], "interrupted");
     host.pass(20);
     applied(&host, &wanted[1..2]);
-    assert_eq!((differs(&host), host.leftovers()), (vec![], vec![]));
+    assert_eq!((host.differs(), host.leftovers()), (vec![], vec![]));
 }
 
 /// Restarts of two sites go on side by side, each one process after the other.
@@ -264,7 +264,7 @@ fn another_apply_takes_nothing_for_interrupted_that_is_under_way() {
     assert!(at == FailedAt::Start && words.contains("tester"), "{words}");
     assert!(!recovered && matches!(&ends["s00.com"], Outcome::Applied { .. }), "{ends:?}");
     assert!(conf(&host, 0).contains("two") && conf(&host, 1).contains("two"));
-    assert_eq!((differs(&host), host.leftovers()), (vec![], vec![]));
+    assert_eq!((host.differs(), host.leftovers()), (vec![], vec![]));
 }
 
 /// An undo has its turn only when nobody is between reading and rereading.
@@ -297,5 +297,5 @@ fn an_undo_waits_for_another_apply_that_is_at_supervisords_files() {
     assert!(host.leftovers().concat().contains("journal.undo.json"), "{:?}", host.leftovers());
     drop(held.into_inner());
     applied(&host, &[site(&host, 1, "runs two")]);
-    assert_eq!((differs(&host), host.leftovers()), (vec![], vec![]));
+    assert_eq!((host.differs(), host.leftovers()), (vec![], vec![]));
 }

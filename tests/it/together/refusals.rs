@@ -6,7 +6,7 @@ use supervisor_sync::apply::{FailedAt, Outcome};
 use supervisor_sync::event::{Event, Step};
 use supervisor_sync::supervisord::fake::Lost;
 
-use super::{Run, applied, check_good, conf, differs, domain, failure, rereads, site, sites};
+use super::{Run, applied, check_good, conf, domain, failure, rereads, site, sites};
 use crate::simulated::Host;
 
 const COUNT: usize = 32;
@@ -31,7 +31,7 @@ fn with_bad(bad: &[usize], command: &str) -> usize {
         assert_eq!(conf(&host, *number), former[*number], "{context}");
     }
     assert_eq!(host.leftovers(), [""; 0], "{context}");
-    assert_eq!(differs(&host), [""; 0], "{context}");
+    assert_eq!(host.differs(), [""; 0], "{context}");
     check_good(&host, &wanted, &ends, bad, &context);
     rereads
 }
@@ -97,7 +97,7 @@ fn a_foreign_broken_file_that_appears_in_between_refuses_all_of_them_and_stays()
         }
         assert_eq!(std::fs::read_to_string(&foreign).unwrap(), text);
         std::fs::remove_file(&foreign).unwrap();
-        assert_eq!((host.look(), differs(&host)), (former, vec![]));
+        assert_eq!((host.look(), host.differs()), (former, vec![]));
         applied(&host, &wanted);
         assert_eq!(host.leftovers(), [""; 0]);
     }
