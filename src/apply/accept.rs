@@ -9,12 +9,14 @@
 
 use super::failure::{Unanswered, fault_after_restore, reread_failed};
 use super::transaction::Transaction;
+use super::undo::sync_folders;
 use super::{ApplyError, Baseline, FailedAt, files};
 use crate::desired::FileKind;
 use crate::event::Step;
 use crate::plan::{GroupAction, SitePlan};
-use crate::state::JournalPhase;
+use crate::state::{Journal, JournalPhase};
 use crate::supervisord::{Answer, Call, Fault, Reload};
+use crate::system::files::Files;
 
 /// A site that is not accepted, and why. Its former files are back.
 type Rejected = (usize, ApplyError);
@@ -127,13 +129,7 @@ impl Transaction<'_, '_> {
         }
         let mut rejected = Vec::new();
         for half in sites.chunks(sites.len().div_ceil(2).max(1)) {
-            let (mut tried, mut failed) = (Vec::new(), Vec::new());
-            for index in half {
-                match self.swap_in_again(*index) {
-                    Ok(()) => tried.push(*index),
-                    Err(cause) => failed.push((*index, cause)),
-                }
-            }
+            let (tried, failed) = self.swap_in_again(half);
             rejected.extend(self.restore(failed));
             let error = match self.doors.reread() {
                 Ok(reload) => {
@@ -154,15 +150,41 @@ impl Transaction<'_, '_> {
         rejected
     }
 
-    /// Puts a site's new files into their places once more; its journal has them.
-    fn swap_in_again(&mut self, index: usize) -> Result<(), ApplyError> {
-        let (disk, site) = (self.doors.files, &self.sites[index]);
-        let Some(journal) = &site.journal else { return Ok(()) };
-        for kind in [FileKind::Supervisor, FileKind::Logrotate] {
-            files::stage(disk, &site.plan, journal, kind)?;
+    /// Puts the new files of these sites into their places once more; the journals have them. Returns
+    /// the sites where that was done, and where not.
+    fn swap_in_again(&mut self, sites: &[usize]) -> (Vec<usize>, Vec<Rejected>) {
+        let (mut tried, mut failed) = (Vec::new(), Vec::new());
+        for index in sites {
+            match self.of_site(*index, |disk, plan, journal| {
+                files::stage(disk, plan, journal, FileKind::Supervisor)?;
+                files::stage(disk, plan, journal, FileKind::Logrotate)
+            }) {
+                Ok(()) => tried.push(*index),
+                Err(cause) => failed.push((*index, cause)),
+            }
         }
-        files::swap(disk, journal)?;
-        files::remove(disk, &files::orphans(journal))
+        let journals = tried.iter().filter_map(|index| self.sites[*index].journal.as_ref());
+        if let Err(source) = sync_folders(self.doors.files, journals) {
+            let cause = files::not_on_disk(&source);
+            failed.extend(tried.drain(..).map(|index| (index, cause.clone())));
+        }
+        tried.retain(|index| {
+            let swapped = self.of_site(*index, |disk, _, journal| {
+                files::swap(disk, journal)?;
+                files::remove(disk, &files::orphans(journal))
+            });
+            swapped.map_err(|cause| failed.push((*index, cause))).is_ok()
+        });
+        (tried, failed)
+    }
+
+    fn of_site(
+        &self,
+        index: usize,
+        act: impl FnOnce(&dyn Files, &SitePlan, &Journal) -> Result<(), ApplyError>,
+    ) -> Result<(), ApplyError> {
+        let site = &self.sites[index];
+        site.journal.as_ref().map_or(Ok(()), |j| act(self.doors.files, &site.plan, j))
     }
 
     /// Whether supervisord's words name a file or a program of this site.

@@ -91,6 +91,16 @@ pub(super) struct NotRestored {
     pub(super) edited: bool,
 }
 
+/// A site's files on their way back: what was not there before is gone, and what comes back waits
+/// beside its target. In between the caller syncs: under its own name a file must be whole, also after
+/// a power cut.
+#[derive(Default)]
+pub(super) struct Restoring<'j> {
+    staged: Vec<&'j JournaledFile>,
+    errors: Vec<NotRestored>,
+    changed: bool,
+}
+
 /// What came of putting a site's files back.
 pub(super) struct Restored {
     /// What could not be put back.
@@ -99,45 +109,72 @@ pub(super) struct Restored {
     pub(super) changed: bool,
 }
 
-/// Puts every file of the journal back as it was, whatever state it is in; not synced. A file that
-/// is neither as it was nor as we made it has been edited since: it stays. What goes goes first: on a
-/// full disk that is the room for what comes back.
-pub(super) fn restore(files: &dyn Files, journal: &Journal) -> Restored {
-    let mut restored = Restored { errors: Vec::new(), changed: false };
+/// Begins to put every file of the journal back as it was, whatever state it is in. A file that is
+/// neither as it was nor as we made it has been edited since: it stays. What goes goes first: on a full
+/// disk that is the room for what comes back.
+pub(super) fn begin_restore<'j>(files: &dyn Files, journal: &'j Journal) -> Restoring<'j> {
+    let mut restoring = Restoring::default();
     let (goes, comes_back): (Vec<_>, Vec<_>) =
         journal.files.iter().partition(|file| file.before == Content::Absent);
     for file in goes.into_iter().chain(comes_back) {
-        let what = |why: &dyn std::fmt::Display| format!("{}: {why}", file.path.display());
-        match put_back(files, file) {
+        match begin_to_put_back(files, file) {
             Ok(PutBack::AsItWas) => {}
-            Ok(PutBack::Restored) => restored.changed = true,
+            Ok(PutBack::Removed) => restoring.changed = true,
+            Ok(PutBack::Staged) => restoring.staged.push(file),
             Ok(PutBack::EditedSince) => {
-                let what = what(&"somebody has edited it since");
-                restored.errors.push(NotRestored { what, edited: true });
+                let why = "somebody has edited it since";
+                restoring.errors.push(not_restored(file, &why, true));
             }
-            Err(error) => {
-                restored.errors.push(NotRestored { what: what(&error), edited: false });
-            }
+            Err(error) => restoring.errors.push(not_restored(file, &error, false)),
         }
     }
-    for folder in journal.folders.iter().rev() {
-        // Not empty any more means that somebody uses it.
-        let _ = files.remove_folder(folder);
-    }
-    restored
+    restoring
 }
 
-/// What became of one file that was to be put back.
+impl Restoring<'_> {
+    /// Whether anything waits beside its target.
+    pub(super) fn has_staged(&self) -> bool {
+        !self.staged.is_empty()
+    }
+
+    /// Puts what waits into its place; not synced.
+    pub(super) fn finish(mut self, files: &dyn Files, journal: &Journal) -> Restored {
+        for file in self.staged {
+            let staged = staged_path(&file.path);
+            match files.rename(&staged, &file.path) {
+                Ok(()) => self.changed = true,
+                Err(error) => {
+                    self.errors.push(not_restored(file, &error, false));
+                    // The first error is the one to tell; a leftover goes with the next try.
+                    let _ = files.remove(&staged);
+                }
+            }
+        }
+        for folder in journal.folders.iter().rev() {
+            // Not empty any more means that somebody uses it.
+            let _ = files.remove_folder(folder);
+        }
+        Restored { errors: self.errors, changed: self.changed }
+    }
+}
+
+fn not_restored(file: &JournaledFile, why: &dyn std::fmt::Display, edited: bool) -> NotRestored {
+    NotRestored { what: format!("{}: {why}", file.path.display()), edited }
+}
+
+/// What has become of one file that is to be put back.
 enum PutBack {
     /// It was as before.
     AsItWas,
-    /// It is as before again.
-    Restored,
+    /// It was not there before, and is gone again.
+    Removed,
+    /// What was there before waits beside it.
+    Staged,
     /// It is neither as before nor as we made it.
     EditedSince,
 }
 
-fn put_back(files: &dyn Files, file: &JournaledFile) -> std::io::Result<PutBack> {
+fn begin_to_put_back(files: &dyn Files, file: &JournaledFile) -> std::io::Result<PutBack> {
     let staged = staged_path(&file.path);
     let now = files.read(&file.path)?;
     if is(&now, &file.before) {
@@ -149,19 +186,17 @@ fn put_back(files: &dyn Files, file: &JournaledFile) -> std::io::Result<PutBack>
         return Ok(PutBack::EditedSince);
     }
     let written = match &file.before {
-        Content::Absent => files.remove(&file.path),
+        Content::Absent => files.remove(&file.path).and_then(|()| files.remove(&staged)),
         Content::File(content) => files.stage(&staged, content),
         Content::Link(target) => files.stage_link(&staged, target),
     };
-    let swapped = written.and_then(|()| match &file.before {
-        Content::Absent => files.remove(&staged),
-        Content::File(_) | Content::Link(_) => files.rename(&staged, &file.path),
-    });
-    if swapped.is_err() {
-        // The first error is the one to tell; a leftover goes with the next try.
+    if written.is_err() {
         let _ = files.remove(&staged);
     }
-    swapped.map(|()| PutBack::Restored)
+    written.map(|()| match &file.before {
+        Content::Absent => PutBack::Removed,
+        Content::File(_) | Content::Link(_) => PutBack::Staged,
+    })
 }
 
 fn is(entry: &Entry, content: &Content) -> bool {
@@ -175,6 +210,12 @@ fn is(entry: &Entry, content: &Content) -> bool {
         (Entry::Link { target, .. }, Content::Link(then)) => target == then,
         _ => false,
     }
+}
+
+/// A sync that failed: nobody's files are safe.
+pub(super) fn not_on_disk(source: &std::io::Error) -> ApplyError {
+    let error = CommandError::refused("cannot bring the files to the disk").caused_by(source);
+    ApplyError::new(FailedAt::State, error)
 }
 
 /// The folders of the journal's files, each once.

@@ -1,8 +1,8 @@
 //! In the next run: cleaning up what a killed apply left.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
+use super::undo::sync_folders;
 use super::{Doors, files};
 use crate::error::CommandError;
 use crate::event::{Event, Step};
@@ -82,15 +82,16 @@ fn put_files_back(doors: &mut Doors<'_>, journal: &Journal) -> Result<(), Comman
     let site = &journal.site;
     let step = Step::Recover { interrupted: journal.origin.to_string() };
     (doors.events)(Event::Step { site: site.clone(), step });
-    let restored = files::restore(doors.files, journal);
+    let restoring = files::begin_restore(doors.files, journal);
+    let staged = restoring.has_staged().then_some(journal);
+    let synced = sync_folders(doors.files, staged.into_iter());
+    let restored = restoring.finish(doors.files, journal);
+    let changed = restored.changed.then_some(journal);
+    let synced = synced.and_then(|()| sync_folders(doors.files, changed.into_iter()));
     let (edited, mut failed): (Vec<_>, Vec<_>) =
         restored.errors.into_iter().partition(|error| error.edited);
-    if restored.changed {
-        let folders = files::folders_of(journal);
-        let folders: Vec<&Path> = folders.iter().map(PathBuf::as_path).collect();
-        if let Err(error) = doors.files.sync(&folders) {
-            failed.push(files::NotRestored { what: format!("syncing: {error}"), edited: false });
-        }
+    if let Err(error) = synced {
+        failed.push(files::NotRestored { what: format!("syncing: {error}"), edited: false });
     }
     for file in edited {
         let text = format!("not put back: {}", file.what);

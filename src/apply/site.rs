@@ -15,7 +15,7 @@ use super::watch::{self, Watch, Watched};
 use super::work::{Item, Work};
 use super::{
     ApplyError, ApplyOptions, Doors, FailedAt, Look, Outcome, PlannedSite, ProgramTrouble,
-    SiteReport, Teller, files,
+    SiteReport, Teller,
 };
 use crate::desired::DesiredSite;
 use crate::event::{Event, Step};
@@ -138,15 +138,6 @@ impl SiteApply {
 
     pub(super) fn fail(&mut self, cause: ApplyError, now: Duration) {
         self.stage = Stage::Failed { cause, since: now };
-    }
-
-    /// Puts its former files back, not synced, and says whether any was changed. What could not be put
-    /// back is noted.
-    pub(super) fn restore(&mut self, disk: &dyn Files) -> bool {
-        let Some(journal) = &self.journal else { return false };
-        let restored = files::restore(disk, journal);
-        self.undo_errors = restored.errors.into_iter().map(|error| error.what).collect();
-        restored.changed
     }
 
     /// Ends it as undone. The journal goes, unless something could not be put back: then the next run

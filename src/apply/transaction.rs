@@ -142,9 +142,8 @@ impl<'t, 'd> Transaction<'t, 'd> {
         folders.dedup();
         let folders: Vec<&Path> = folders.iter().map(PathBuf::as_path).collect();
         let Err(source) = self.doors.files.sync(&folders) else { return };
-        let error = CommandError::refused("cannot bring the files to the disk").caused_by(&source);
         let failed = self.in_files().into_iter();
-        let cause = ApplyError::new(FailedAt::State, error);
+        let cause = files::not_on_disk(&source);
         self.put_files_back(failed.map(|index| (index, cause.clone())).collect());
     }
 

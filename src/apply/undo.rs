@@ -3,8 +3,8 @@
 //! Sites that fail at the same time share the reread. Each then has its groups put back in the same
 //! loop that updates the others, so an undo keeps nobody waiting either.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::failure::{fault_after_restore, in_one_line};
@@ -16,8 +16,9 @@ use super::{ApplyError, Doors, FailedAt, Look, Outcome, files};
 use crate::error::CommandError;
 use crate::event::Step;
 use crate::plan::SitePlan;
-use crate::state::{JournalPhase, Lock, LockError, Origin};
+use crate::state::{Journal, JournalPhase, Lock, LockError, Origin};
 use crate::supervisord::{ProcessInfo, ProcessState, display_name};
+use crate::system::files::Files;
 
 /// How long a former program is watched while it starts again: with supervisord's own `startsecs`
 /// of 1 it is RUNNING long before. One that takes longer is left STARTING, as good as it was.
@@ -192,26 +193,45 @@ impl Transaction<'_, '_> {
     /// Brings the former files of these sites back, with one sync for all of them. What cannot be put
     /// back is noted at its site.
     pub(super) fn restore_files(&mut self, indices: impl Iterator<Item = usize>) {
+        let indices: Vec<usize> = indices.collect();
+        let files = self.doors.files;
+        let journal_of = |sites: &[SiteApply], index: usize| sites[index].journal.clone();
+        let journals: Vec<(usize, Journal)> = indices
+            .into_iter()
+            .filter_map(|index| Some((index, journal_of(&self.sites, index)?)))
+            .collect();
+        let mut restoring: Vec<_> =
+            journals.iter().map(|(_, journal)| files::begin_restore(files, journal)).collect();
+        let staged = restoring.iter().zip(&journals).filter(|(one, _)| one.has_staged());
+        let synced = sync_folders(files, staged.map(|(_, (_, journal))| journal));
         let mut changed = Vec::new();
-        for index in indices {
-            if self.sites[index].restore(self.doors.files) {
-                changed.push(index);
+        for ((index, journal), restoring) in journals.iter().zip(restoring.drain(..)) {
+            let restored = restoring.finish(files, journal);
+            let errors = restored.errors.into_iter().map(|error| error.what);
+            self.sites[*index].undo_errors = errors.collect();
+            if restored.changed {
+                changed.push((*index, journal));
             }
         }
-        let journals = changed.iter().filter_map(|index| self.sites[*index].journal.as_ref());
-        let mut folders: Vec<PathBuf> = journals.flat_map(files::folders_of).collect();
-        folders.sort_unstable();
-        folders.dedup();
-        if folders.is_empty() {
-            return;
-        }
-        let folders: Vec<&Path> = folders.iter().map(PathBuf::as_path).collect();
-        if let Err(error) = self.doors.files.sync(&folders) {
-            for index in changed {
+        let synced = synced.and_then(|()| sync_folders(files, changed.iter().map(|(_, j)| *j)));
+        if let Err(error) = synced {
+            for (index, _) in changed {
                 self.sites[index].undo_errors.push(format!("syncing: {error}"));
             }
         }
     }
+}
+
+/// One sync for the folders of all these journals' files.
+pub(super) fn sync_folders<'j>(
+    files: &dyn Files,
+    journals: impl Iterator<Item = &'j Journal>,
+) -> std::io::Result<()> {
+    let folders: BTreeSet<PathBuf> = journals.flat_map(files::folders_of).collect();
+    if folders.is_empty() {
+        return Ok(());
+    }
+    files.sync(&folders.iter().map(PathBuf::as_path).collect::<Vec<_>>())
 }
 
 impl SiteApply {

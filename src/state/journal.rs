@@ -231,17 +231,34 @@ impl StateDir {
         site: &Domain,
     ) -> Result<Interrupted, CommandError> {
         let read = |phase| -> Result<Option<(JournalPhase, Journal)>, CommandError> {
-            let journal = self.read_record(files, site, &self.journal_path(site, phase))?;
-            Ok(journal.map(|journal| (phase, journal)))
+            let path = self.journal_path(site, phase);
+            match self.read_record(files, site, &path) {
+                // No file is touched before the journal is on the disk, so none was.
+                Err(_) if phase == JournalPhase::Files && self.is_torn(files, &path) => Ok(None),
+                journal => Ok(journal?.map(|journal| (phase, journal))),
+            }
         };
         if let Some((phase, journal)) = read(JournalPhase::Undo)? {
             let finished = journal.rest();
             return Ok(Interrupted { undone_first: Some((phase, journal)), finished });
         }
-        Ok(Interrupted {
-            undone_first: read(JournalPhase::Files)?,
-            finished: read(JournalPhase::Groups)?.map(|(_, journal)| journal),
-        })
+        let undone_first = read(JournalPhase::Files)?;
+        let finished = match read(JournalPhase::Groups) {
+            // What a recovery leaves to be finished is on the disk before it drops what it recovers.
+            Err(_) if undone_first.is_some() && self.is_torn_in(files, site) => None,
+            finished => finished?.map(|(_, journal)| journal),
+        };
+        Ok(Interrupted { undone_first, finished })
+    }
+
+    fn is_torn_in(&self, files: &dyn Files, site: &Domain) -> bool {
+        self.is_torn(files, &self.journal_path(site, JournalPhase::Groups))
+    }
+
+    /// Whether a site has a journal of an apply whose processes were being changed.
+    pub(super) fn has_groups_journal(&self, files: &dyn Files, site: &Domain) -> bool {
+        let path = self.journal_path(site, JournalPhase::Groups);
+        files.read(&path).is_ok_and(|entry| entry != Entry::Absent)
     }
 
     /// Writes the journal in this phase; the caller syncs it together with what it stages.

@@ -17,7 +17,7 @@
 //! Root does what a journal says, so nobody else may have written one. The way to the folder is
 //! looked at once for a request ([`StateDir::check`]) and once under the lock; then each site's
 //! folder, and each record when it is read. And a record may only name files that are its site's by
-//! their names ([`StateDir::may_name`]).
+//! their names (`StateDir::may_name`).
 
 pub mod journal;
 pub mod lock;
@@ -232,6 +232,14 @@ impl StateDir {
             Some(damage) => Err(damaged().because(damage)),
             None => Ok(Some(record)),
         }
+    }
+
+    /// Whether a record ends in its midst: it was being written when the power went, and nothing that
+    /// comes after it on the disk can be there.
+    fn is_torn(&self, files: &dyn Files, path: &Path) -> bool {
+        let Ok(Entry::File(file)) = files.read(path) else { return false };
+        let whole = serde_json::from_slice::<serde::de::IgnoredAny>(&file.bytes);
+        file.bytes.first() == Some(&0) || whole.is_err_and(|error| error.is_eof())
     }
 
     /// What speaks against a record that says it is of `site`, and names these files.

@@ -140,10 +140,27 @@ impl StateDir {
         files: &dyn Files,
         site: &Domain,
     ) -> Result<Option<Revision>, CommandError> {
-        match self.revision_numbers(files, site)?.last() {
+        match self.whole_revision_numbers(files, site)?.last() {
             Some(number) => self.revision(files, site, *number),
             None => Ok(None),
         }
+    }
+
+    /// The numbers of a site's revisions without one that was being written when the power went: the
+    /// journal of its apply goes only when the revision is on the disk.
+    fn whole_revision_numbers(
+        &self,
+        files: &dyn Files,
+        site: &Domain,
+    ) -> Result<Vec<u64>, CommandError> {
+        let mut numbers = self.revision_numbers(files, site)?;
+        if let Some(last) = numbers.last()
+            && self.has_groups_journal(files, site)
+            && self.is_torn(files, &self.revision_path(site, *last))
+        {
+            numbers.pop();
+        }
+        Ok(numbers)
     }
 
     /// Writes the next revision, removes those beyond [`KEPT`] and returns its number. `groups` are
@@ -159,7 +176,7 @@ impl StateDir {
         still_loaded: BTreeMap<String, u32>,
     ) -> Result<u64, CommandError> {
         let site = &desired.domain;
-        let numbers = self.revision_numbers(files, site)?;
+        let numbers = self.whole_revision_numbers(files, site)?;
         let number = numbers.last().map_or(1, |last| last + 1);
         let path = self.revision_path(site, number);
         let mut revision = Revision::new(number, desired, origin);

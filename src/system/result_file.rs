@@ -18,7 +18,7 @@ use super::{guarded, users};
 /// Names that somebody else has taken are passed over, this often.
 const MOST_NAMES: u32 = 100;
 
-/// Says early whether [`write`] would be refused.
+/// Says early whether [`write()`] would be refused.
 pub fn check(path: &Path) -> io::Result<()> {
     let (folder, name) = open(path)?;
     there(&folder, &name)?;

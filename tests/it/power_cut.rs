@@ -250,8 +250,15 @@ fn check(bench: &Bench, Next { sites, files, up }: &Next, state: &Tree) {
     assert!(ends.values().all(good), "{ends:?}");
     assert_eq!(bench.files(), *files, "{ends:?}");
     assert_eq!(bench.host.look().up, *up, "{ends:?}");
-    let left = bench.host.leftovers();
-    assert!(left.iter().all(|path| path.ends_with('~')), "{ends:?}: {left:?}");
+    // What was being written when the power went counts as not written, and is written over one day.
+    let is_torn = |path: &String| {
+        let bytes = std::fs::read(bench.host.at(path)).unwrap();
+        path.ends_with("journal.files.json")
+            && serde_json::from_slice::<serde_json::Value>(&bytes).is_err()
+    };
+    let mut left = bench.host.leftovers();
+    left.retain(|path| !path.ends_with('~') && !is_torn(path));
+    assert_eq!(left, [""; 0], "{ends:?}");
     assert_eq!(bench.host.differs(), [""; 0], "{ends:?}");
     let again = bench.apply(sites);
     assert!(again.values().all(|end| *end == Outcome::Unchanged), "{ends:?}, then {again:?}");

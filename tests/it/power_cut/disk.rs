@@ -1,9 +1,8 @@
 //! A disk that knows what would still be there after a power cut.
 //!
 //! Everything is done on the real disk, and noted until a sync of its file system. At a power cut each
-//! noted change may have reached the disk or not. So may the bytes of a file that was written; but
-//! under the name it was renamed to, a file has its bytes, as on file systems that bring bytes to the
-//! disk before a rename.
+//! noted change may have reached the disk or not. So may the bytes of a file that was written, also when it
+//! has got another name since: a file system need not bring bytes to the disk before a name.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -83,6 +82,11 @@ impl FragileDisk {
                 }
                 Change::Rename { from, to, node } => {
                     tree.remove(&from);
+                    // Bytes that were not synced before the rename may be lost behind it.
+                    let node = match self.unsynced(&from, index) {
+                        Some(written) => node.with(bytes(written)),
+                        None => node,
+                    };
                     tree.insert(to, node);
                 }
                 Change::Remove { path } => {
@@ -103,6 +107,13 @@ impl FragileDisk {
             |path: &Path| path.ancestors().skip(1).take_while(|a| *a != self.root).all(is_there);
         tree.retain(|path, _| reachable(path));
         tree
+    }
+
+    /// Which change before this one has written a file that is not synced.
+    fn unsynced(&self, path: &Path, before: usize) -> Option<usize> {
+        let pending = self.pending.borrow();
+        let writes = |change: &Change| matches!(change, Change::Write { path: p, .. } if p == path);
+        pending[..before].iter().rposition(writes)
     }
 
     fn note(&self, change: Change) {
