@@ -88,6 +88,7 @@ impl Transaction<'_, '_> {
                 rejected.extend(all.extract_if(.., |one| edited(one)));
                 let rest: Vec<usize> = all.iter().map(|(index, _)| *index).collect();
                 rejected.extend(self.bring_in(&rest, &cause, &mut answer));
+                rejected.extend(self.sync_brought_in(&rest, &rejected));
             } else {
                 // Not theirs, or nobody answers.
                 rejected.extend(all);
@@ -148,6 +149,24 @@ impl Transaction<'_, '_> {
             }
         }
         rejected
+    }
+
+    /// Brings to the disk what the search has left in its place, as after every swap. Where that fails
+    /// the sites are rejected; supervisord has read them, and is asked to forget them.
+    fn sync_brought_in(&mut self, sites: &[usize], rejected: &[Rejected]) -> Vec<Rejected> {
+        let is_in = |index: &&usize| rejected.iter().all(|(other, _)| other != *index);
+        let brought: Vec<usize> = sites.iter().filter(is_in).copied().collect();
+        let journals = brought.iter().filter_map(|index| self.sites[*index].journal.as_ref());
+        let Err(source) = sync_folders(self.doors.files, journals) else { return Vec::new() };
+        let cause = files::not_on_disk(&source);
+        let back = self.restore(brought.iter().map(|i| (*i, cause.clone())).collect());
+        for (index, _) in &back {
+            let forgotten = self.reread(*index);
+            self.sites[*index]
+                .undo_errors
+                .extend(forgotten.err().as_ref().and_then(fault_after_restore));
+        }
+        back
     }
 
     /// Puts the new files of these sites into their places once more; the journals have them. Returns

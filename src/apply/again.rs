@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::Look;
 use crate::plan::StopSignal;
 use crate::supervisord::{Answer, Call, Fault, ProcessInfo, ProcessState};
-use crate::system::process::{cannot_have_received, has_not_executed, send};
+use crate::system::process::{cannot_have_received, has_not_executed, is_child, send};
 
 /// A process that has run for longer, in seconds, has executed its program long ago.
 const YOUNG: i64 = 1;
@@ -89,13 +89,15 @@ impl Stops {
         let now = look.now;
         self.young.retain(|namespec, stop| {
             let Some(lost) = stop.lost else { return true };
-            let process = look.groups.values().flatten().find(|p| p.namespec() == *namespec);
+            let process =
+                namespec.split_once(':').and_then(|(group, name)| look.process(group, name));
             if process.is_none_or(|p| p.pid != stop.pid || p.state != ProcessState::Stopping) {
                 return false;
             }
             let signal = stop.how.signal.as_str();
             let is_late = now >= stop.at + EFFECT;
-            if !has_not_executed(stop.pid, daemon)
+            if is_child(stop.pid, daemon)
+                && !has_not_executed(stop.pid, daemon)
                 && (lost || is_late && cannot_have_received(stop.pid, daemon, signal))
             {
                 send(stop.pid, signal, stop.how.as_group);

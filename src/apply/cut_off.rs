@@ -32,6 +32,8 @@ impl SiteApply {
                 self.batch.watched.clear();
                 self.batch_done(now);
             }
+            // It waits for its undo, with a cause of its own.
+            failed @ Stage::Failed { .. } => self.stage = failed,
             _ if cause.at == FailedAt::Interrupted => self.end_interrupted(cause),
             _ if self.journal.is_none() => self.end(Outcome::Kept { cause }),
             _ => self.fail(cause, now),

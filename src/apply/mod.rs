@@ -84,6 +84,8 @@ pub struct PlannedSite {
     pub view: PlanView,
     /// What a revision of it records.
     pub record: DesiredSite,
+    /// Its lock, which is let go when it has its outcome: it waits for no other site's.
+    pub lock: Option<Lock>,
 }
 
 /// The configuration that supervisord has read when an apply begins.

@@ -21,7 +21,7 @@ use crate::desired::DesiredSite;
 use crate::event::{Event, Step};
 use crate::inventory::Domain;
 use crate::plan::SitePlan;
-use crate::state::Journal;
+use crate::state::{Journal, Lock};
 use crate::supervisord::{Answer, Call, Fault, Reload};
 use crate::system::files::Files;
 
@@ -36,6 +36,10 @@ pub(super) struct SiteApply {
     pub(super) work: Work,
     /// What could not be put back so far.
     pub(super) undo_errors: Vec<String>,
+    /// Whether supervisord did not read the former files again after processes had changed.
+    pub(super) lost_in_undo: bool,
+    /// Held until it has its outcome.
+    lock: Option<Lock>,
     pub(super) report: SiteReport,
     pub(super) batch: Batch,
 }
@@ -89,7 +93,7 @@ pub(super) struct Batch {
 
 impl SiteApply {
     pub(super) fn new(planned: PlannedSite) -> Self {
-        let PlannedSite { plan, view, record } = planned;
+        let PlannedSite { plan, view, record, lock } = planned;
         Self {
             report: SiteReport::new(view),
             plan,
@@ -98,6 +102,8 @@ impl SiteApply {
             stage: Stage::Files,
             work: Work::default(),
             undo_errors: Vec::new(),
+            lost_in_undo: false,
+            lock,
             batch: Batch::default(),
         }
     }
@@ -122,6 +128,7 @@ impl SiteApply {
     pub(super) fn end(&mut self, outcome: Outcome) {
         self.report.outcome = outcome;
         self.stage = Stage::Ended;
+        self.lock = None;
     }
 
     /// Ends it before anything was changed.
@@ -144,9 +151,13 @@ impl SiteApply {
     /// tries again.
     pub(super) fn end_undone(&mut self, doors: &Doors<'_>, cause: ApplyError) {
         let mut undo_errors = std::mem::take(&mut self.undo_errors);
-        let former = self.journal.as_ref().and_then(|journal| journal.former.as_deref());
+        // What ran and could not be started again, for supervisord was gone, is the next apply's.
+        let left = self.journal.as_ref().and_then(|journal| match self.lost_in_undo {
+            true => journal.rest(),
+            false => journal.former.as_deref().cloned(),
+        });
         if undo_errors.is_empty()
-            && let Err(error) = doors.state.close_undone(doors.files, self.domain(), former)
+            && let Err(error) = doors.state.close_undone(doors.files, self.domain(), left.as_ref())
         {
             undo_errors.push(in_one_line(&error));
         }

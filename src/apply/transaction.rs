@@ -89,6 +89,7 @@ impl<'t, 'd> Transaction<'t, 'd> {
     pub(super) fn swap(&mut self) {
         for index in 0..self.sites.len() {
             self.step_of(index, |doors, site, journal| {
+                uninterrupted(doors, &site.plan)?;
                 doors.teller(&site.plan).step(Step::Swap);
                 files::swap(doors.files, journal)?;
                 let paths = files::orphans(journal);

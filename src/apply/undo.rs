@@ -118,17 +118,18 @@ impl Transaction<'_, '_> {
             self.commit(kept);
         }
         if !undone.is_empty() {
-            self.undo(&undone);
+            self.undo(undone);
         }
     }
 
     /// Puts files back and begins to put groups back, while no other apply is at supervisord's files.
-    fn undo(&mut self, failed: &[(usize, Duration)]) {
+    fn undo(&mut self, mut failed: Vec<(usize, Duration)>) {
         let turn = match self.turn() {
             Ok(lock) => Ok(lock),
             Err(LockError::Held { holder, .. }) => {
                 let now = self.doors.clock.now();
-                if failed.iter().all(|(_, since)| now.saturating_sub(*since) < TURN) {
+                failed.retain(|(_, since)| now.saturating_sub(*since) >= TURN);
+                if failed.is_empty() {
                     return;
                 }
                 Err(holder.map_or("another apply".to_owned(), |holder| holder.to_string()))
@@ -168,6 +169,7 @@ impl Transaction<'_, '_> {
                 }
                 Err(error) => {
                     site.undo_errors.extend(fault_after_restore(error));
+                    site.lost_in_undo = true;
                     Stage::PutBack(undo)
                 }
             };

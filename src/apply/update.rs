@@ -91,7 +91,7 @@ impl Update {
                 update.active.push(Stopping::before(item, now));
             }
         }
-        update.release_waiting();
+        update.release_waiting(now);
         update
     }
 
@@ -151,7 +151,7 @@ impl Update {
             }
         });
         outbox.extend(stops.into_iter().map(Sending::Stop));
-        self.release_waiting();
+        self.release_waiting(look.now);
         self.note_waiting(look);
     }
 
@@ -176,7 +176,7 @@ impl Update {
                 }
             }
         }
-        self.release_waiting();
+        self.release_waiting(now);
         // After what the answers say: what is waited for is what is left.
         self.tell_waiting(teller);
     }
@@ -258,8 +258,9 @@ impl Update {
 
     /// Lets what waits go on once the groups whose place it takes are gone. One whose predecessor
     /// could not be stopped may not come: both would run.
-    fn release_waiting(&mut self) {
+    fn release_waiting(&mut self, now: Duration) {
         let Self { waiting, active, outbox, updated, .. } = self;
+        let mut released = Vec::new();
         waiting.retain(|item| {
             let leaves = |group: &String| {
                 active.iter().any(|active| active.item.group == *group)
@@ -270,7 +271,9 @@ impl Update {
             }
             let is_stuck = |group: &&String| updated.failed.iter().any(|f| f.group == **group);
             match item.after.iter().find(is_stuck) {
-                None => outbox.push(Sending::Advance(item.clone())),
+                None if item.stop == Stop::Nothing => outbox.push(Sending::Advance(item.clone())),
+                // It may be stopping itself, and a start would be lost then.
+                None => released.push(Stopping::before(item.clone(), now)),
                 Some(group) => {
                     let reason = format!("was not started, because {group} has not stopped");
                     updated.failed.push(failed(&item.group, reason));
@@ -278,6 +281,7 @@ impl Update {
             }
             false
         });
+        active.extend(released);
     }
 
     fn note_waiting(&mut self, look: &Look) {

@@ -84,10 +84,18 @@ struct OnHost<'h> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(tag = "way", rename_all = "snake_case")]
 enum Way {
-    Back { to: u64 },
+    Back {
+        to: u64,
+    },
     NotChanged,
-    ChangedSince { run: RunId },
+    ChangedSince {
+        run: RunId,
+    },
     NothingBefore,
+    /// This run has not ended there.
+    Unfinished {
+        run: RunId,
+    },
 }
 
 #[derive(Serialize)]
@@ -111,7 +119,8 @@ fn take_back(
     screen.document("rollback", None, &content);
     screen.print(&text(&back, &sites));
     for on_host in &sites {
-        if matches!(on_host.way, Way::ChangedSince { .. } | Way::NothingBefore) {
+        let refused = !matches!(on_host.way, Way::Back { .. } | Way::NotChanged);
+        if refused {
             answers.fail(ErrorKind::Refused);
         }
     }
@@ -173,6 +182,9 @@ fn chosen(named: Option<RunId>, histories: &[(&str, SiteHistory)]) -> Result<Run
 fn ways<'h>(histories: &'h [(&'h str, SiteHistory)], run: RunId) -> Vec<OnHost<'h>> {
     let on_host = |(host, history): &'h (&'h str, SiteHistory)| {
         let way = match way_back(history.revisions.as_deref().ok()?, run) {
+            _ if history.unfinished.is_some_and(|unfinished| unfinished != run) => {
+                Way::Unfinished { run: history.unfinished? }
+            }
             WayBack::To(to) => Way::Back { to },
             WayBack::NotChanged => Way::NotChanged,
             WayBack::ChangedSince(run) => Way::ChangedSince { run },
@@ -210,6 +222,10 @@ fn words(on_host: &OnHost<'_>) -> String {
         Way::ChangedSince { run } => {
             format!("refused: run {run} has changed it since, take that back first")
         }
+        Way::Unfinished { run } => format!(
+            "refused: run {run} has not ended there; finish it: supervisor-sync apply --site {}",
+            on_host.site
+        ),
         Way::NothingBefore => "refused: it has no revision before that run".to_owned(),
     }
 }

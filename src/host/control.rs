@@ -126,7 +126,7 @@ impl Engine<'_> {
             let stopped = all_processes(&plan, &record, daemon);
             state.note_stopped(files, &site.domain, &stopped)?;
         }
-        Ok(apply::PlannedSite { view: shown(&plan), plan, record })
+        Ok(apply::PlannedSite { view: shown(&plan), plan, record, lock: None })
     }
 }
 

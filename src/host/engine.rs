@@ -13,8 +13,8 @@ use crate::desired::DaemonFacts;
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::inventory::{Domain, Site};
-use crate::plan::{PlanOptions, PlanView};
-use crate::state::Origin;
+use crate::plan::{PlanOptions, PlanView, Refusal};
+use crate::state::{Lock, Origin};
 
 /// The doors to one supervisord, and what its configuration says.
 pub struct Engine<'a> {
@@ -123,7 +123,11 @@ impl Engine<'_> {
     ) -> Result<Look<'s>, CommandError> {
         let wanted = self.wanted(site, request.goal)?;
         let (plan, _) = self.plan_site(&wanted, daemon, &request.plan)?;
-        if recovers || plan.refusals.is_empty() && !plan.is_empty() {
+        // A file that supervisord refuses may be that of an apply under way, which takes it back: the
+        // plan under the lock decides.
+        let is_broken = |refusal: &Refusal| matches!(refusal, Refusal::BrokenConfig { .. });
+        let may_pass = !daemon.journals.is_empty() && plan.refusals.iter().any(is_broken);
+        if recovers || may_pass || plan.refusals.is_empty() && !plan.is_empty() {
             return Ok(Look::ToDo(wanted));
         }
         let view = shown(&plan);
@@ -147,11 +151,16 @@ impl Engine<'_> {
     ) -> Ends<'s> {
         let mut ends = Ends::new();
         let (sites, locks): (Vec<_>, Vec<_>) = locked.into_iter().map(Locked::into_parts).unzip();
+        let mut locks: Vec<Option<Lock>> = locks.into_iter().map(Some).collect();
         let start = |error| ApplyError::new(FailedAt::Start, error);
         let patience = Duration::from_secs(request.lock_wait);
         let ready = self.lock_daemon(origin, patience).map_err(start).and_then(|lock| {
-            Ok((lock, self.plan_locked(&sites, first, (request, origin), &mut ends)?))
+            let planned =
+                self.plan_locked((&sites, &mut locks), first, (request, origin), &mut ends)?;
+            Ok((lock, planned))
         });
+        // Those of sites that are not to be applied after all.
+        drop(locks);
         match ready {
             Ok((daemon_lock, (planned, baseline))) => {
                 let domains: BTreeMap<Domain, &'s Domain> =
@@ -175,14 +184,13 @@ impl Engine<'_> {
                 ends.extend(sites.iter().map(|w| (&w.site.domain, Err(error.clone()))));
             }
         }
-        drop(locks);
         ends
     }
 
     /// Recovers, reads and plans under the locks. Sites that are not to be applied after all end here.
     fn plan_locked<'s>(
         &mut self,
-        sites: &[Wanted<'s>],
+        (sites, locks): (&[Wanted<'s>], &mut [Option<Lock>]),
         first: &ActualDaemon,
         (request, origin): (&ApplyRequest, &Origin),
         ends: &mut Ends<'s>,
@@ -203,7 +211,7 @@ impl Engine<'_> {
             }
         }
         let mut planned = Vec::new();
-        for wanted in sites {
+        for (wanted, lock) in sites.iter().zip(locks) {
             let domain = &wanted.site.domain;
             let in_the_way = not_recovered.get(domain).cloned();
             let ready = in_the_way.map_or_else(|| compared.get(domain).cloned().transpose(), Err);
@@ -213,7 +221,7 @@ impl Engine<'_> {
             match site {
                 Ok(site) if site.plan.refusals.is_empty() => {
                     (self.doors.events)(Event::Planned(Box::new(site.view.clone())));
-                    planned.push(site);
+                    planned.push(apply::PlannedSite { lock: lock.take(), ..site });
                 }
                 Ok(site) => {
                     ends.insert(domain, Ok(SiteReport::not_applied(site.view)));
@@ -233,12 +241,18 @@ impl Engine<'_> {
         request: &ApplyRequest,
         is_compared: bool,
     ) -> Result<apply::PlannedSite, CommandError> {
-        let (plan, record) = self.plan_site(wanted, daemon, &request.plan)?;
+        // Where a run leads back to depends on the revisions, which were read without the lock.
+        let again = match request.goal {
+            Goal::Before(_) => Some(self.wanted(wanted.site, request.goal)?),
+            Goal::Inventory | Goal::Revision(_) => None,
+        };
+        let (plan, record) =
+            self.plan_site(again.as_ref().unwrap_or(wanted), daemon, &request.plan)?;
         let view = shown(&plan);
         if !is_compared {
             as_shown(&view, request)?;
         }
-        Ok(apply::PlannedSite { plan, view, record })
+        Ok(apply::PlannedSite { plan, view, record, lock: None })
     }
 
     /// A recovery changes the plan of its site. So that plan is compared with the one that was

@@ -8,21 +8,36 @@ use crate::error::CommandError;
 use crate::inventory::{Domain, Site};
 use crate::plan::masked_diff;
 use crate::state::revision::RecordedFile;
-use crate::state::{Revision, StateDir};
+use crate::state::{Revision, RunId, StateDir};
 use crate::system::Disk;
 use crate::system::files::Files;
 
 /// The histories of sites; a folder that several share is looked at once.
 pub(super) fn of_sites(sites: &[Site], base: &Path) -> Vec<SiteHistory> {
     with_state(sites, base, |site, state| {
-        let (revisions, outcomes) = match state
-            .and_then(|state| Ok((revisions(state, &Disk, &site)?, state.outcomes(&Disk, &site)?)))
-        {
-            Ok((revisions, outcomes)) => (Ok(revisions), outcomes),
-            Err(error) => (Err(error), Vec::new()),
-        };
-        SiteHistory { site, revisions, outcomes }
+        let read = state.and_then(|state| {
+            let outcomes = state.outcomes(&Disk, &site)?;
+            Ok((revisions(state, &Disk, &site)?, outcomes, unfinished(state, &site)?))
+        });
+        match read {
+            Ok((revisions, outcomes, unfinished)) => {
+                SiteHistory { site, revisions: Ok(revisions), outcomes, unfinished }
+            }
+            Err(error) => {
+                let (revisions, outcomes) = (Err(error), Vec::new());
+                SiteHistory { site, revisions, outcomes, unfinished: None }
+            }
+        }
     })
+}
+
+/// The run of an apply that leads to a revision and has not ended.
+fn unfinished(state: &StateDir, site: &Domain) -> Result<Option<RunId>, CommandError> {
+    let interrupted = state.interrupted(&Disk, site)?;
+    let undone = interrupted.undone_first.map(|(_, journal)| journal);
+    let mut journals = undone.into_iter().chain(interrupted.finished);
+    let leads_on = journals.find(|journal| journal.target.is_some());
+    Ok(leads_on.map(|journal| journal.origin.run().id))
 }
 
 /// What a revision of each site changed, against the one before it.
@@ -60,7 +75,7 @@ pub(super) fn revisions(
 ) -> Result<Vec<RevisionSummary>, CommandError> {
     let mut summaries = Vec::new();
     let mut before: Option<Revision> = None;
-    for number in state.revision_numbers(files, site)? {
+    for number in state.whole_revision_numbers(files, site)? {
         let Some(revision) = state.revision(files, site, number)? else { continue };
         let programs: BTreeSet<&String> =
             revision.groups.values().map(|group| &group.program).collect();
@@ -77,7 +92,7 @@ pub(super) fn revisions(
 }
 
 fn diff(state: &StateDir, site: &Domain, number: u64) -> Result<String, CommandError> {
-    let numbers = state.revision_numbers(&Disk, site)?;
+    let numbers = state.whole_revision_numbers(&Disk, site)?;
     let Some(revision) = state.revision(&Disk, site, number)? else {
         return Err(no_revision(site, number));
     };

@@ -36,8 +36,8 @@ impl<T> Locked<T> {
 
 impl Engine<'_> {
     /// Does `work` for sites with their locks held: first for those whose locks are free, together,
-    /// then for the others as theirs become free. No lock is held while another is waited for, so two
-    /// callers cannot wait for each other.
+    /// then for the others as theirs become free. No site's lock is held while another site's is
+    /// waited for, so two callers cannot wait for each other.
     pub(super) fn with_locks<T>(
         &mut self,
         sites: Vec<T>,
@@ -45,7 +45,8 @@ impl Engine<'_> {
         (origin, patience): (&Origin, Duration),
         work: &mut dyn FnMut(&mut Self, Turn<T>),
     ) {
-        let deadline = self.doors.clock.now() + patience.clamp(SHORTEST_PATIENCE, LONGEST_PATIENCE);
+        let patience = patience.clamp(SHORTEST_PATIENCE, LONGEST_PATIENCE);
+        let mut deadline = self.doors.clock.now() + patience;
         let mut waiting = sites;
         let mut is_told = false;
         while !waiting.is_empty() && !self.doors.interrupt.is_raised() {
@@ -56,6 +57,8 @@ impl Engine<'_> {
             }
             if !locked.is_empty() {
                 work(self, Turn::Locked(locked));
+                // What we ourselves took is not what somebody else was waited for.
+                deadline = self.doors.clock.now() + patience;
             } else if self.doors.clock.now() >= deadline {
                 for (site, error) in busy {
                     work(self, Turn::NotLocked(site, error.into()));

@@ -266,6 +266,10 @@ pub struct SiteHistory {
     /// Runs of which no revision says how they ended, ascending.
     #[serde(default)]
     pub outcomes: Vec<RunOutcome>,
+    /// A run that has not ended: it is under way, or was interrupted and is for the next apply to
+    /// finish or undo.
+    #[serde(default)]
+    pub unfinished: Option<RunId>,
 }
 
 /// What a revision of a site changed.

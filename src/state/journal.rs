@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{Origin, Record, Revision, StateDir, cannot, is_plain, private};
 use crate::error::CommandError;
 use crate::inventory::Domain;
-use crate::system::files::{Entry, FileContent, Files, replace};
+use crate::system::files::{Entry, FileContent, Files, replace, staged_path};
 
 /// The shape this program writes.
 const VERSION: u32 = 1;
@@ -187,7 +187,10 @@ impl Journal {
         for (group, names) in stopped.iter().filter(|(group, _)| self.groups.contains_key(*group)) {
             let ran = self.ran.remove(group).unwrap_or_default();
             let noted = self.stopped.entry(group.clone()).or_default();
-            noted.extend(ran.into_iter().chain(names.iter().cloned()));
+            // Who never ran was not stopped: with another `autostart` it is to start.
+            let never_ran = self.idle.get(group).map_or(&[][..], Vec::as_slice);
+            let stopped = names.iter().filter(|name| !never_ran.contains(name));
+            noted.extend(ran.into_iter().chain(stopped.cloned()));
             noted.sort_unstable();
             noted.dedup();
         }
@@ -255,10 +258,12 @@ impl StateDir {
         self.is_torn(files, &self.journal_path(site, JournalPhase::Groups))
     }
 
-    /// Whether a site has a journal of an apply whose processes were being changed.
-    pub(super) fn has_groups_journal(&self, files: &dyn Files, site: &Domain) -> bool {
-        let path = self.journal_path(site, JournalPhase::Groups);
-        files.read(&path).is_ok_and(|entry| entry != Entry::Absent)
+    /// Whether a site has a journal, in whichever phase.
+    pub(super) fn has_journal(&self, files: &dyn Files, site: &Domain) -> bool {
+        [JournalPhase::Groups, JournalPhase::Undo, JournalPhase::Files].into_iter().any(|phase| {
+            let entry = files.read(&self.journal_path(site, phase));
+            entry.is_ok_and(|entry| entry != Entry::Absent)
+        })
     }
 
     /// Writes the journal in this phase; the caller syncs it together with what it stages.
@@ -338,9 +343,14 @@ impl StateDir {
             let mut noted = journal.clone();
             noted.note_stopped(stopped);
             if noted != journal {
-                self.begin(files, &noted, phase)?;
+                // Whole before it takes the place of one that says which files were changed.
+                let staged = staged_path(&path);
+                let folder = self.site_folder(site);
                 files
-                    .sync(&[&self.site_folder(site)])
+                    .stage(&staged, &private(&noted)?)
+                    .and_then(|()| files.sync(&[&folder]))
+                    .and_then(|()| files.rename(&staged, &path))
+                    .and_then(|()| files.sync(&[&folder]))
                     .map_err(|source| cannot("write", &path, &source))?;
             }
         }

@@ -148,14 +148,14 @@ impl StateDir {
 
     /// The numbers of a site's revisions without one that was being written when the power went: the
     /// journal of its apply goes only when the revision is on the disk.
-    fn whole_revision_numbers(
+    pub fn whole_revision_numbers(
         &self,
         files: &dyn Files,
         site: &Domain,
     ) -> Result<Vec<u64>, CommandError> {
         let mut numbers = self.revision_numbers(files, site)?;
         if let Some(last) = numbers.last()
-            && self.has_groups_journal(files, site)
+            && self.has_journal(files, site)
             && self.is_torn(files, &self.revision_path(site, *last))
         {
             numbers.pop();

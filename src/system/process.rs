@@ -65,7 +65,8 @@ fn by_name(signal: &str) -> Option<Signal> {
     })
 }
 
-fn is_child(pid: i64, parent: i64) -> bool {
+/// Whether a process is still a child of `parent`: nobody else's is sent a signal.
+pub fn is_child(pid: i64, parent: i64) -> bool {
     let status = status(pid);
     status.and_then(|status| field(&status, "PPid")?.parse().ok()) == Some(parent)
 }

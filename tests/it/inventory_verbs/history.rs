@@ -156,6 +156,10 @@ fn a_killed_run_is_told_as_interrupted_also_when_it_was_finished_since() {
     let killed = host.run(&["history"]).ended(0);
     assert!(blocks(&killed.stdout)[0].0.ends_with(": killed"), "{}", killed.stdout);
     assert_eq!(blocks(&killed.stdout)[0].1, ["  here  a.com: interrupted"]);
+    // What it has done so far is no revision yet: the run before it is not the one to take back.
+    host.run(&["rollback", "--yes"])
+        .ended(1)
+        .complains("has not ended there; finish it: supervisor-sync apply --site a.com");
     host.open_gate();
     host.run(&["apply", "--yes"]).ended(0);
     let text = host.run(&["history"]).ended(0).stdout;

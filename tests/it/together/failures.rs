@@ -160,8 +160,12 @@ fn a_site_that_drains_for_long_keeps_no_other_waiting() {
     wanted.push(slow("drains-600 two"));
     let (began, ended) = (host.daemon.borrow().now(), RefCell::new(Vec::new()));
     let daemon = std::rc::Rc::clone(&host.daemon);
+    // Whether the lock of a site that is done is still held when the slow one is.
+    let (state, done) = (host.state(), wanted[0].domain.clone());
+    let held = RefCell::new(Vec::new());
     let mut run = Run::of(&host).on(|event| {
         if let Event::Step { site, step: Step::Commit } = event {
+            held.borrow_mut().push(state.site_held_by(&done).is_some());
             let seconds = (daemon.borrow().now() - began).as_secs();
             ended.borrow_mut().push((site.to_string(), seconds));
         }
@@ -169,6 +173,8 @@ fn a_site_that_drains_for_long_keeps_no_other_waiting() {
     applied_or_unchanged(&run.apply(&host, &wanted), "slow");
     let ended = ended.borrow().clone();
     assert_eq!(ended.len(), 4, "{ended:?}");
+    assert_eq!(held.borrow().first(), Some(&true));
+    assert_eq!(held.borrow().last(), Some(&false), "its lock is let go when it is done");
     assert!(
         ended[..3].iter().all(|(site, seconds)| site != "slow.com" && *seconds < 15),
         "{ended:?}"
