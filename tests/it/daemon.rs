@@ -30,6 +30,17 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// orphaned can then still be found.
 const MARK: &str = "SUPERVISOR_SYNC_TEST_DAEMON";
 
+/// Writes a program, through another process: a file that we have open for writing cannot be executed,
+/// and a child that another test is just starting holds what we have open until it runs.
+pub(crate) fn write_program(path: &Path, bytes: &[u8]) {
+    let script = "rm -f \"$0\" && cat > \"$0\" && chmod 755 \"$0\"";
+    let mut command = Command::new("sh");
+    command.args(["-c", script]).arg(path).stdin(Stdio::piped());
+    let mut shell = command.spawn().unwrap();
+    shell.stdin.take().unwrap().write_all(bytes).unwrap();
+    assert!(shell.wait().unwrap().success(), "{} is written", path.display());
+}
+
 /// Polls `condition` until it holds; fails the test at the deadline, saying `what` it waited for.
 pub(crate) fn wait_until(deadline: Duration, what: &str, mut condition: impl FnMut() -> bool) {
     let end = Instant::now() + deadline;

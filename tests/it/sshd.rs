@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::daemon::{PATIENCE, children, signal, wait_until};
+use crate::daemon::{PATIENCE, children, signal, wait_until, write_program};
 
 const SSHD: &str = "/usr/sbin/sshd";
 
@@ -59,8 +59,7 @@ impl Keyring {
     pub(crate) fn write_wrapper(&self, text: &str) {
         let config = self.path("config");
         let text = format!("#!/bin/sh\nCONFIG={}\n{text}\n", config.display());
-        std::fs::write(self.wrapper(), text).unwrap();
-        std::fs::set_permissions(self.wrapper(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        write_program(&self.wrapper(), text.as_bytes());
     }
 
     /// Makes the host key of a server known, as a first login by hand does.

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use super::Fleet;
 use crate::daemon::current_user;
+use crate::site::write_executable;
 use crate::sshd::Sshd;
 
 fn size_of_binary() -> u64 {
@@ -139,11 +140,6 @@ fn as_another_cpu(fleet: &mut Fleet) -> std::path::PathBuf {
     folder
 }
 
-fn write_executable(path: &Path, text: &str) {
-    std::fs::write(path, text).unwrap();
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
-}
-
 #[test]
 fn another_cpu_needs_an_installed_binary_of_the_same_version() {
     let Some(mut fleet) = Fleet::start(&["web1"]) else { return };
@@ -159,7 +155,8 @@ fn another_cpu_needs_an_installed_binary_of_the_same_version() {
     fleet.run(&["history"]).ended(1).complains("the other end speaks version 99");
 
     std::fs::remove_file(&installed).unwrap();
-    std::fs::copy(crate::site::BINARY, &installed).unwrap();
+    let ours = std::fs::read(crate::site::BINARY).unwrap();
+    crate::daemon::write_program(&installed, &ours);
     fleet.run(&["history"]).ended(0).says("Site web1.example on web1: nothing was applied yet\n");
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use rustix::process::Signal;
 
 use super::Fleet;
-use crate::daemon::{PATIENCE, signal, wait_until};
+use crate::daemon::{PATIENCE, signal, wait_until, write_program};
 use crate::site::{BINARY, Running};
 
 const HOSTS: usize = 200;
@@ -24,7 +24,7 @@ fn many(ssh: &str) -> Option<Fleet> {
 /// The binary with less of the system than it might want.
 fn limited(fleet: &Fleet, limit: &str, user: Option<&str>, arguments: &[&str]) -> Running {
     let binary = fleet.keyring.path("supervisor-sync");
-    std::fs::copy(BINARY, &binary).unwrap();
+    write_program(&binary, &std::fs::read(BINARY).unwrap());
     let binary = binary.display().to_string();
     let mut command = fleet.command(&[&[limit, "--", &binary], arguments].concat());
     command.program(Path::new("prlimit"));
