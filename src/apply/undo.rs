@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::failure::{fault_after_restore, in_one_line};
+use super::files::{Restored, Restoring};
 use super::site::{SiteApply, Stage};
 use super::transaction::Transaction;
 use super::update::Update;
@@ -195,31 +196,31 @@ impl Transaction<'_, '_> {
     /// Brings the former files of these sites back, with one sync for all of them. What cannot be put
     /// back is noted at its site.
     pub(super) fn restore_files(&mut self, indices: impl Iterator<Item = usize>) {
-        let indices: Vec<usize> = indices.collect();
         let files = self.doors.files;
-        let journal_of = |sites: &[SiteApply], index: usize| sites[index].journal.clone();
-        let journals: Vec<(usize, Journal)> = indices
-            .into_iter()
-            .filter_map(|index| Some((index, journal_of(&self.sites, index)?)))
+        let journal_of = |index: usize| Some((index, self.sites[index].journal.as_ref()?));
+        let restoring: Vec<(usize, &Journal, Restoring<'_>)> = indices
+            .filter_map(journal_of)
+            .map(|(index, journal)| (index, journal, files::begin_restore(files, journal)))
             .collect();
-        let mut restoring: Vec<_> =
-            journals.iter().map(|(_, journal)| files::begin_restore(files, journal)).collect();
-        let staged = restoring.iter().zip(&journals).filter(|(one, _)| one.has_staged());
-        let synced = sync_folders(files, staged.map(|(_, (_, journal))| journal));
-        let mut changed = Vec::new();
-        for ((index, journal), restoring) in journals.iter().zip(restoring.drain(..)) {
-            let restored = restoring.finish(files, journal);
-            let errors = restored.errors.into_iter().map(|error| error.what);
-            self.sites[*index].undo_errors = errors.collect();
-            if restored.changed {
-                changed.push((*index, journal));
-            }
-        }
-        let synced = synced.and_then(|()| sync_folders(files, changed.iter().map(|(_, j)| *j)));
-        if let Err(error) = synced {
-            for (index, _) in changed {
-                self.sites[index].undo_errors.push(format!("syncing: {error}"));
-            }
+        let staged = restoring.iter().filter(|(.., one)| one.has_staged());
+        let synced = sync_folders(files, staged.map(|(_, journal, _)| *journal));
+        let restored: Vec<(usize, &Journal, Restored)> = restoring
+            .into_iter()
+            .map(|(index, journal, one)| (index, journal, one.finish(files, journal)))
+            .collect();
+        let changed = restored.iter().filter(|(.., one)| one.changed);
+        let synced =
+            synced.and_then(|()| sync_folders(files, changed.map(|(_, journal, _)| *journal)));
+        let unsynced = synced.err().map(|error| format!("syncing: {error}"));
+        let noted: Vec<(usize, Vec<String>)> = restored
+            .into_iter()
+            .map(|(index, _, Restored { errors, changed })| {
+                let errors = errors.into_iter().map(|error| error.what);
+                (index, errors.chain(unsynced.clone().filter(|_| changed)).collect())
+            })
+            .collect();
+        for (index, errors) in noted {
+            self.sites[index].undo_errors = errors;
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::engine::not_begun;
 use super::locks::{Locked, Turn};
 use super::narrow::as_applied;
 use super::reading::shown;
@@ -10,7 +11,7 @@ use super::{AppliedSite, ChosenSite, ControlRequest, Engine, Goal};
 use crate::actual::{ActualDaemon, observe};
 use crate::apply::{self, ApplyError, FailedAt, SiteReport};
 use crate::desired::DesiredSite;
-use crate::error::{CommandError, ErrorKind};
+use crate::error::CommandError;
 use crate::inventory::{Domain, Site};
 use crate::plan::{Control, SitePlan, plan_control};
 use crate::state::Origin;
@@ -143,9 +144,4 @@ fn all_processes(
         (group.clone(), loaded.chain(wanted).collect())
     });
     processes.collect()
-}
-
-fn not_begun(site: &Domain) -> CommandError {
-    let message = format!("site {site}: interrupted before it began");
-    CommandError::new(ErrorKind::Interrupted, message)
 }

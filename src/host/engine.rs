@@ -107,9 +107,13 @@ impl Engine<'_> {
                 ends.insert(&wanted.site.domain, Err(error));
             }
         });
+        let interrupted =
+            |site: &Site| Err(ApplyError::new(FailedAt::Interrupted, not_begun(&site.domain)));
         sites
             .iter()
-            .map(|site| applied(site, ends.remove(&site.domain).unwrap_or_else(|| not_begun(site))))
+            .map(|site| {
+                applied(site, ends.remove(&site.domain).unwrap_or_else(|| interrupted(site)))
+            })
             .collect()
     }
 
@@ -286,10 +290,9 @@ fn applied(site: &Site, report: Result<SiteReport, ApplyError>) -> AppliedSite {
     AppliedSite { site: site.domain.clone(), report }
 }
 
-fn not_begun(site: &Site) -> Result<SiteReport, ApplyError> {
-    let message = format!("site {}: interrupted before it began", site.domain);
-    let error = CommandError::new(ErrorKind::Interrupted, message);
-    Err(ApplyError::new(FailedAt::Interrupted, error))
+pub(super) fn not_begun(site: &Domain) -> CommandError {
+    let message = format!("site {site}: interrupted before it began");
+    CommandError::new(ErrorKind::Interrupted, message)
 }
 
 /// What the first look at a site says.
