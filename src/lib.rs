@@ -7,7 +7,7 @@
 //! 3. [`actual`]: how the host is now (reads only).
 //! 4. [`plan`]: the difference, as data, with a reason for each step (pure).
 //! 5. [`apply`]: the transaction that carries out one plan, or puts everything back.
-//! 6. [`supervisord`]: the daemon, over XML-RPC. [`system`]: files, users, clock. [`state`]: what
+//! 6. [`supervisord`]: the daemon, over XML-RPC. [`system`]: files, users, clock. [`records`]: what
 //!    outlives the process.
 //! 7. [`fleet`]: the same as another user or on another machine, over a pipe.
 //! 8. [`report`]: what people and machines see of it. [`status`]: what is wanted beside what runs.
@@ -25,10 +25,10 @@ pub mod host;
 pub mod inventory;
 pub mod plan;
 pub mod playbook;
+pub mod records;
 pub mod report;
 pub mod runner;
 pub mod setup;
-pub mod state;
 pub mod status;
 pub mod supervisord;
 pub mod system;

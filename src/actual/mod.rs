@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use crate::desired::FileKind;
 use crate::error::CommandError;
 use crate::inventory::{Domain, UserName};
-use crate::state::{Interrupted, Origin, Revision};
+use crate::records::{Interrupted, Origin, Revision};
 use crate::supervisord::{Fault, ProcessInfo, Reload};
 use crate::system::files::Entry;
 

@@ -8,7 +8,7 @@ use super::{ActualDaemon, ActualSite, MissingCode, Shared};
 use crate::desired::{DesiredSite, FileKind};
 use crate::error::CommandError;
 use crate::inventory::{Domain, Run, Site, UserName};
-use crate::state::{Revision, StateDir};
+use crate::records::{Revision, StateDir};
 use crate::system::files::{Entry, Files};
 use crate::system::users;
 

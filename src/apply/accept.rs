@@ -14,7 +14,7 @@ use super::{ApplyError, Baseline, FailedAt, files};
 use crate::desired::FileKind;
 use crate::event::Step;
 use crate::plan::{GroupAction, SitePlan};
-use crate::state::{Journal, JournalPhase};
+use crate::records::{Journal, JournalPhase};
 use crate::supervisord::{Answer, Call, Fault, Reload};
 use crate::system::files::Files;
 

@@ -7,7 +7,7 @@ use super::transaction::Transaction;
 use super::{ApplyError, Doors, FailedAt, Outcome};
 use crate::error::CommandError;
 use crate::event::Step;
-use crate::state::{Journal, JournalPhase, Revision};
+use crate::records::{Journal, JournalPhase, Revision};
 
 /// A site whose revision is written and not synced yet.
 struct Written {

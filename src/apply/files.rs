@@ -7,8 +7,8 @@ use super::{ApplyError, FailedAt};
 use crate::desired::{DesiredFile, FileKind};
 use crate::error::CommandError;
 use crate::plan::{FileChange, SitePlan};
-use crate::state::Journal;
-use crate::state::journal::{Content, JournaledFile};
+use crate::records::Journal;
+use crate::records::journal::{Content, JournaledFile};
 use crate::system::files::{Entry, FileContent, Files, staged_path};
 
 /// What is at the path of a change now.

@@ -43,7 +43,7 @@ use crate::desired::DesiredSite;
 use crate::event::{Event, ProcessChange};
 use crate::inventory::Domain;
 use crate::plan::{PlanView, SitePlan};
-use crate::state::{Lock, Origin, StateDir};
+use crate::records::{Lock, Origin, StateDir};
 use crate::supervisord::{Fault, ProcessInfo, Reload, Supervisord};
 use crate::system::files::Files;
 use crate::system::{Clock, Interrupt};

@@ -7,7 +7,7 @@ use super::{Doors, files};
 use crate::error::CommandError;
 use crate::event::{Event, Step};
 use crate::inventory::Domain;
-use crate::state::{Interrupted, Journal, JournalPhase, LockError, Origin};
+use crate::records::{Interrupted, Journal, JournalPhase, LockError, Origin};
 use crate::system::files::staged_path;
 
 /// Undoes what killed applies left half-written, of whichever site. The lock of the supervisord is

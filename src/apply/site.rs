@@ -21,7 +21,7 @@ use crate::desired::DesiredSite;
 use crate::event::{Event, Step};
 use crate::inventory::Domain;
 use crate::plan::SitePlan;
-use crate::state::{Journal, Lock};
+use crate::records::{Journal, Lock};
 use crate::supervisord::{Answer, Call, Fault, Reload};
 use crate::system::files::Files;
 

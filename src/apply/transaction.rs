@@ -12,8 +12,8 @@ use crate::desired::FileKind;
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Step;
 use crate::plan::SitePlan;
-use crate::state::journal::JournaledFile;
-use crate::state::{Journal, JournalPhase, Origin, Revision};
+use crate::records::journal::JournaledFile;
+use crate::records::{Journal, JournalPhase, Origin, Revision};
 use crate::supervisord::Reload;
 
 /// All sites of one supervisord on their way through an apply.

@@ -17,7 +17,7 @@ use super::{ApplyError, Doors, FailedAt, Look, Outcome, files};
 use crate::error::CommandError;
 use crate::event::Step;
 use crate::plan::SitePlan;
-use crate::state::{Journal, JournalPhase, Lock, LockError, Origin};
+use crate::records::{Journal, JournalPhase, Lock, LockError, Origin};
 use crate::supervisord::{ProcessInfo, ProcessState, display_name};
 use crate::system::files::Files;
 

@@ -14,7 +14,7 @@ use crate::desired::DesiredSite;
 use crate::error::CommandError;
 use crate::inventory::{Domain, Site};
 use crate::plan::{Control, SitePlan, plan_control};
-use crate::state::Origin;
+use crate::records::Origin;
 
 /// How each site ended, or why it did not begin.
 type Ends = BTreeMap<Domain, Result<SiteReport, CommandError>>;

@@ -14,7 +14,7 @@ use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::inventory::{Domain, Site};
 use crate::plan::{PlanOptions, PlanView, Refusal};
-use crate::state::{Lock, Origin};
+use crate::records::{Lock, Origin};
 
 /// The doors to one supervisord, and what its configuration says.
 pub struct Engine<'a> {

@@ -7,8 +7,8 @@ use super::{RevisionSummary, SiteDiff, SiteHistory};
 use crate::error::CommandError;
 use crate::inventory::{Domain, Site};
 use crate::plan::masked_diff;
-use crate::state::revision::RecordedFile;
-use crate::state::{Revision, RunId, StateDir};
+use crate::records::revision::RecordedFile;
+use crate::records::{Revision, RunId, StateDir};
 use crate::system::Disk;
 use crate::system::files::Files;
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::CommandError;
 use crate::inventory::{Domain, Paths};
-use crate::state::{Revision, Run, StateDir};
+use crate::records::{Revision, Run, StateDir};
 use crate::system::Disk;
 
 /// What a host must know of an inventory to tell which sites have left it.

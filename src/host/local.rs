@@ -14,8 +14,8 @@ use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::inventory::{Domain, Site, SupervisordAddress};
 use crate::plan::Control;
+use crate::records::{Origin, Run, StateDir};
 use crate::setup;
-use crate::state::{Origin, Run, StateDir};
 use crate::supervisord::{Client, MainConfig, Supervisord};
 use crate::system::{Clock, Disk, Interrupt, SystemClock, users};
 

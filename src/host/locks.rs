@@ -6,8 +6,8 @@ use super::Engine;
 use crate::error::CommandError;
 use crate::event::Event;
 use crate::inventory::Domain;
-use crate::state::lock::{LONGEST_PATIENCE, SHORTEST_PATIENCE};
-use crate::state::{Lock, LockError, Origin, StateDir};
+use crate::records::lock::{LONGEST_PATIENCE, SHORTEST_PATIENCE};
+use crate::records::{Lock, LockError, Origin, StateDir};
 
 /// How long the lock of the supervisord is waited for at least: others hold it for seconds, since
 /// nobody keeps it while processes stop.

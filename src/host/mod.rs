@@ -28,16 +28,16 @@ use crate::error::CommandError;
 use crate::event::Event;
 use crate::inventory::{AbsolutePath, Domain, ProgramName, Site, UserName};
 use crate::plan::{Control, PlanOptions, PlanView};
+use crate::records::Origin;
 use crate::setup::Report as SetupReport;
-use crate::state::Origin;
 use crate::status::SiteStatus;
 
 pub use engine::Engine;
 pub use left::{InventoryOnHost, Left, LeftSite, Writer};
 pub use local::LocalHost;
 
-pub use crate::state::run::{Commit, RunId, RunInventory};
-pub use crate::state::{Run, RunEnd, RunOutcome};
+pub use crate::records::run::{Commit, RunId, RunInventory};
+pub use crate::records::{Run, RunEnd, RunOutcome};
 pub use way_back::{WayBack, last_run, way_back};
 
 /// What can be asked of a host. It travels, so its shape belongs to the wire's version.

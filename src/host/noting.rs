@@ -3,7 +3,7 @@
 use super::Engine;
 use crate::apply::{Outcome, SiteReport};
 use crate::inventory::Domain;
-use crate::state::{Origin, RunEnd, RunOutcome};
+use crate::records::{Origin, RunEnd, RunOutcome};
 
 impl Engine<'_> {
     /// Notes how the run of `origin` ended at a site. What cannot be noted is missing in `history`, and

@@ -7,7 +7,7 @@ use crate::desired::{DesiredSite, render};
 use crate::error::CommandError;
 use crate::inventory::{Domain, Site};
 use crate::plan::{PlanOptions, PlanView, SitePlan, plan_site};
-use crate::state::Interrupted;
+use crate::records::Interrupted;
 use crate::system::machine;
 
 /// A site with its goal worked out.

@@ -5,7 +5,7 @@
 //! back. A rollback to a revision that somebody named is an apply like any other: it can be taken back.
 
 use super::RevisionSummary;
-use crate::state::run::RunId;
+use crate::records::run::RunId;
 
 /// Where taking a run back leads a site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +62,7 @@ pub fn way_back(revisions: &[RevisionSummary], run: RunId) -> WayBack {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::{Origin, Run};
+    use crate::records::{Origin, Run};
 
     fn id(number: u32) -> RunId {
         format!("20260101-0000{number:02}-0000").parse().unwrap()

@@ -7,7 +7,7 @@ use super::{GroupAction, GroupChange, PlanOptions, Reason};
 use crate::actual::{ActualDaemon, ActualSite, STOPWAITSECS};
 use crate::desired::{DesiredGroup, DesiredSite};
 use crate::inventory::RestartPolicy;
-use crate::state::Journal;
+use crate::records::Journal;
 use crate::supervisord::{ProcessInfo, ProcessState};
 
 /// One group of the site, with all that its change depends on.

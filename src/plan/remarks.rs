@@ -8,7 +8,7 @@ use super::{GroupAction, GroupChange, PlanOptions, Refusal, SitePlan};
 use crate::actual::{ActualDaemon, ActualSite};
 use crate::desired::{DesiredSite, FileKind};
 use crate::inventory::RestartPolicy;
-use crate::state::{Interrupted, Journal};
+use crate::records::{Interrupted, Journal};
 use crate::supervisord::{self, ProcessState};
 use crate::system::files::Entry;
 

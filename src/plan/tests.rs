@@ -15,8 +15,8 @@ use crate::inventory::{
     CommandLine, Domain, EnvironmentName, EnvironmentValue, Format, Instances, Paths, Program,
     ProgramName, RestartPolicy, Run, Site, UserName,
 };
-use crate::state::journal::{Content, JournaledFile};
-use crate::state::{Interrupted, Journal, JournalPhase, Origin, Revision};
+use crate::records::journal::{Content, JournaledFile};
+use crate::records::{Interrupted, Journal, JournalPhase, Origin, Revision};
 use crate::supervisord::{Fault, FaultCode, ProcessInfo, ProcessState, Reload};
 use crate::system::files::{Entry, FileContent};
 

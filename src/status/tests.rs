@@ -12,7 +12,7 @@ use crate::inventory::{
     Autorestart, CommandLine, Format, Paths, Program, ProgramName, Run, Site, UserName,
 };
 use crate::plan::{Colour, PlanOptions, plan_site};
-use crate::state::{Origin, Revision};
+use crate::records::{Origin, Revision};
 use crate::supervisord::{Fault, FaultCode, ProcessInfo, Reload};
 use crate::system::files::{Entry, FileContent};
 

@@ -8,8 +8,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use supervisor_sync::inventory::{Domain, Paths};
-use supervisor_sync::state::journal::{Content, JournaledFile};
-use supervisor_sync::state::{Interrupted, Journal, JournalPhase, Revision, StateDir};
+use supervisor_sync::records::journal::{Content, JournaledFile};
+use supervisor_sync::records::{Interrupted, Journal, JournalPhase, Revision, StateDir};
 use supervisor_sync::system::Disk;
 use supervisor_sync::system::files::FileContent;
 
@@ -126,7 +126,7 @@ fn a_revision_of_a_run() {
         message: Some(text("more workers")),
         takes_back: Some("20260101-000000-0042".parse().unwrap()),
     };
-    let origin = supervisor_sync::state::Origin { run: Some(Box::new(run)), ..origin() };
+    let origin = supervisor_sync::records::Origin { run: Some(Box::new(run)), ..origin() };
     assert_eq!(revision, Revision::new(7, &desired(), origin));
 }
 

@@ -20,7 +20,7 @@ use supervisor_sync::event::{Event, Step};
 use supervisor_sync::host::{ApplyRequest, Engine, Goal};
 use supervisor_sync::inventory::{self, Site};
 use supervisor_sync::plan::PlanOptions;
-use supervisor_sync::state::StateDir;
+use supervisor_sync::records::StateDir;
 use supervisor_sync::supervisord::{
     Answer, Call, CallError, Client, Fault, MainConfig, ProcessState, Supervisord,
 };

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use supervisor_sync::inventory::Domain;
-use supervisor_sync::state::journal::{Content, JournaledFile};
-use supervisor_sync::state::{Journal, Revision};
+use supervisor_sync::records::journal::{Content, JournaledFile};
+use supervisor_sync::records::{Journal, Revision};
 use supervisor_sync::system::files::FileContent;
 use supervisor_sync::system::users;
 

@@ -23,7 +23,7 @@ use supervisor_sync::inventory::{
     SupervisordAddress, UserName,
 };
 use supervisor_sync::plan::{PlanOptions, PlanView};
-use supervisor_sync::state::{Origin, StateDir};
+use supervisor_sync::records::{Origin, StateDir};
 use supervisor_sync::supervisord::fake::{
     Autorestart as FakeAutorestart, Behaviour, FakeSupervisord, GroupConfig, ProcessConfig,
 };

@@ -26,7 +26,7 @@ use supervisor_sync::plan::{
     Colour, FileChange, PlanOptions, PlanView, SitePlan, harmless_lines, plan_site,
 };
 use supervisor_sync::playbook::Environment;
-use supervisor_sync::state::StateDir;
+use supervisor_sync::records::StateDir;
 use supervisor_sync::supervisord::{
     Call, CallError, Client, MainConfig, Reload, Supervisord as _, ini,
 };

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{Record, RunId, StateDir, cannot, names_or_none, private};
 use crate::error::CommandError;
 use crate::inventory::Domain;
-use crate::state::{Journal, Run};
+use crate::records::{Journal, Run};
 use crate::system::files::{Files, replace};
 
 /// The shape this program writes.
