@@ -51,6 +51,8 @@ pub struct ActualDaemon {
     pub sites: BTreeSet<Domain>,
     /// What applies that never ended, or are under way, have left of sites; or why it cannot be read.
     pub journals: BTreeMap<Domain, Result<Interrupted, CommandError>>,
+    /// Sites of these that somebody else is at work on, with who it is.
+    pub under_way: BTreeMap<Domain, String>,
     /// What several sites' readings have in common.
     pub shared: Shared,
     /// Its main file and each included one; `None` where it cannot be read.
@@ -73,6 +75,7 @@ impl Default for ActualDaemon {
             undone_first: BTreeMap::new(),
             sites: BTreeSet::new(),
             journals: BTreeMap::new(),
+            under_way: BTreeMap::new(),
             shared: Shared::default(),
             contents: BTreeMap::new(),
         }

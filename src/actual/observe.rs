@@ -7,16 +7,16 @@ use super::ownership::{self, Owner};
 use super::{ActualDaemon, ActualSite, MissingCode, Shared};
 use crate::desired::{DesiredSite, FileKind};
 use crate::error::CommandError;
-use crate::inventory::{Domain, Run, Site, UserName};
+use crate::inventory::{Domain, Program, Programs, Run, Site, UserName};
 use crate::records::{Revision, StateDir};
 use crate::system::files::{Entry, Files};
 use crate::system::users;
 
-/// Reads one site: its record, its files, and what its programs need.
+/// Reads one site: its record, its files, and what those of its programs need that are meant.
 pub fn site(
     files: &dyn Files,
     state: &StateDir,
-    site: &Site,
+    (site, programs): (&Site, &Programs),
     desired: &DesiredSite,
     daemon: &ActualDaemon,
 ) -> Result<ActualSite, CommandError> {
@@ -39,7 +39,8 @@ pub fn site(
     }
     let neighbours = Neighbours::read(files, state, site, desired, daemon)?;
     read_files(files, site, desired, daemon, &neighbours, &mut actual)?;
-    look_for_needs(files, site, desired, &daemon.shared, &mut actual)?;
+    let needs = Needs { files, site, programs, shared: &daemon.shared };
+    needs.look_for_them(desired, &mut actual)?;
     Ok(actual)
 }
 
@@ -212,74 +213,87 @@ fn is_same_or_plainly_ours(
         }
 }
 
-fn look_for_needs(
-    files: &dyn Files,
-    site: &Site,
-    desired: &DesiredSite,
-    shared: &Shared,
-    actual: &mut ActualSite,
-) -> Result<(), CommandError> {
-    if desired.groups.is_empty() {
-        return Ok(());
-    }
-    // Its missing parents too: what an apply makes, an undo removes.
-    for folder in site.paths.log_dir.as_path().ancestors() {
-        if shared.is_folder(files, folder).map_err(|error| cannot_read(folder, &error))? {
-            break;
-        }
-        actual.missing_log_folders.insert(0, folder.to_owned());
-    }
-    let mut wanted_by: BTreeMap<&UserName, Vec<String>> = BTreeMap::new();
-    for program in &site.programs {
-        let user = program.user.as_ref().unwrap_or(&site.user);
-        wanted_by.entry(user).or_default().push(program.name.to_string());
-    }
-    for (user, programs) in wanted_by {
-        let known = shared.is_user(user).map_err(|error| {
-            CommandError::refused(format!("cannot look up user {user}")).caused_by(&error)
-        })?;
-        if !known {
-            actual.missing_users.insert(user.clone(), programs);
-        }
-    }
-    look_for_code(files, site, actual)
+/// What the programs that are meant need to run.
+struct Needs<'a> {
+    files: &'a dyn Files,
+    site: &'a Site,
+    programs: &'a Programs,
+    shared: &'a Shared,
 }
 
-/// runner.sh and the scripts. Commands are looked up by supervisord itself, through its own PATH:
-/// only an absolute one can be looked for here.
-fn look_for_code(
-    files: &dyn Files,
-    site: &Site,
-    actual: &mut ActualSite,
-) -> Result<(), CommandError> {
-    let mut needs: BTreeMap<(PathBuf, bool), Vec<String>> = BTreeMap::new();
-    for program in &site.programs {
-        let mut need = |path: String, executable: bool| {
-            needs
-                .entry((PathBuf::from(path), executable))
-                .or_default()
-                .push(program.name.to_string());
-        };
-        match &program.run {
-            Run::Script(script) => {
-                need(site.runner(), true);
-                // runner.sh makes the script executable by itself.
-                need(format!("{}/.deployer/supervisors/{script}", site.current()), false);
+impl Needs<'_> {
+    fn look_for_them(
+        &self,
+        desired: &DesiredSite,
+        actual: &mut ActualSite,
+    ) -> Result<(), CommandError> {
+        if desired.groups.is_empty() {
+            return Ok(());
+        }
+        // Its missing parents too: what an apply makes, an undo removes.
+        for folder in self.site.paths.log_dir.as_path().ancestors() {
+            let is_there = self.shared.is_folder(self.files, folder);
+            if is_there.map_err(|error| cannot_read(folder, &error))? {
+                break;
             }
-            Run::Command(command) => {
-                let first = command.as_str().split_whitespace().next().unwrap_or_default();
-                if first.starts_with('/') && !first.contains(['\'', '"', '\\']) {
-                    need(first.to_owned(), true);
+            actual.missing_log_folders.insert(0, folder.to_owned());
+        }
+        self.look_for_users(actual)?;
+        self.look_for_code(actual);
+        Ok(())
+    }
+
+    fn meant(&self) -> impl Iterator<Item = &Program> {
+        self.site.programs.iter().filter(|program| self.programs.have(program.name.as_str()))
+    }
+
+    fn look_for_users(&self, actual: &mut ActualSite) -> Result<(), CommandError> {
+        let mut wanted_by: BTreeMap<&UserName, Vec<String>> = BTreeMap::new();
+        for program in self.meant() {
+            let user = program.user.as_ref().unwrap_or(&self.site.user);
+            wanted_by.entry(user).or_default().push(program.name.to_string());
+        }
+        for (user, programs) in wanted_by {
+            let known = self.shared.is_user(user).map_err(|error| {
+                CommandError::refused(format!("cannot look up user {user}")).caused_by(&error)
+            })?;
+            if !known {
+                actual.missing_users.insert(user.clone(), programs);
+            }
+        }
+        Ok(())
+    }
+
+    /// runner.sh and the scripts. Commands are looked up by supervisord itself, through its own PATH:
+    /// only an absolute one can be looked for here.
+    fn look_for_code(&self, actual: &mut ActualSite) {
+        let mut needs: BTreeMap<(PathBuf, bool), Vec<String>> = BTreeMap::new();
+        for program in self.meant() {
+            let mut need = |path: String, executable: bool| {
+                let wanted_by = needs.entry((PathBuf::from(path), executable)).or_default();
+                wanted_by.push(program.name.to_string());
+            };
+            match &program.run {
+                Run::Script(script) => {
+                    need(self.site.runner(), true);
+                    // runner.sh makes the script executable by itself.
+                    let current = self.site.current();
+                    need(format!("{current}/.deployer/supervisors/{script}"), false);
+                }
+                Run::Command(command) => {
+                    let first = command.as_str().split_whitespace().next().unwrap_or_default();
+                    if first.starts_with('/') && !first.contains(['\'', '"', '\\']) {
+                        need(first.to_owned(), true);
+                    }
                 }
             }
         }
-    }
-    for ((path, executable), programs) in needs {
-        if let Some(problem) = files.problem_with_code(&path, executable) {
-            actual.missing_code.push(MissingCode { programs, path, problem });
+        for ((path, executable), programs) in needs {
+            if let Some(problem) = self.files.problem_with_code(&path, executable) {
+                actual.missing_code.push(MissingCode { programs, path, problem });
+            }
         }
     }
-    Ok(())
 }
 
 fn cannot_read(path: &Path, error: &std::io::Error) -> CommandError {

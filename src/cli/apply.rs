@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::carry_out::{Order, What, carry_out, failure};
+use super::carry_out::{Order, carry_out, failure};
 use super::fleet::RolloutArguments;
 use super::left::{self, Prune, PruneArguments};
 use super::run::MessageArguments;
@@ -54,7 +54,10 @@ impl HowArguments {
         let apply =
             ApplyOptions { verify: !self.no_verify, rollback: !self.no_rollback, record: true };
         Order {
-            what: What::Apply { goal, options, apply, run: Box::new(run) },
+            goal,
+            options,
+            apply,
+            run,
             ask: !self.yes,
             lock_wait: self.lock_wait,
             rules: self.rollout.rules(),

@@ -1,4 +1,4 @@
-//! An apply, a rollback or a restart on one host or many: plan them all, ask once, apply in
+//! An apply, a rollback, a restart, a start or a stop on one host or many: plan them all, ask once, apply in
 //! batches, and say how each host ended.
 
 use std::collections::BTreeMap;
@@ -13,27 +13,24 @@ use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::fleet::rollout::{NotReached, Rules, Told, Verdict, roll_out};
 use crate::host::{
-    AppliedSite, ApplyRequest, ControlRequest, Goal, PlannedSite, Reply, Request, Run, Target,
+    AppliedSite, ApplyRequest, ChosenSite, Goal, PlannedSite, Reply, Request, Run, Target,
 };
 use crate::inventory::{Domain, Site};
-use crate::plan::{Control, PlanOptions};
+use crate::plan::PlanOptions;
 use crate::report::Screen;
 
 /// How many connections are kept open while the person looks at the plans; the hosts beyond are
 /// connected to again.
 const CONNECTIONS_KEPT: usize = 200;
 
-/// What is carried out.
-pub(super) enum What {
-    /// An apply, a rollback or a restart.
-    Apply { goal: Goal, options: PlanOptions, apply: ApplyOptions, run: Box<Run> },
-    /// A start or a stop.
-    Control { control: Control, verify: bool },
-}
-
 /// A command that changes hosts, as the command line has it.
 pub(super) struct Order {
-    pub(super) what: What,
+    /// Where each site is to go.
+    pub(super) goal: Goal,
+    /// What is asked for.
+    pub(super) options: PlanOptions,
+    pub(super) apply: ApplyOptions,
+    pub(super) run: Run,
     /// Whether the plan is shown and asked about first.
     pub(super) ask: bool,
     pub(super) lock_wait: u64,
@@ -52,11 +49,9 @@ pub(super) fn carry_out(
     // What is removed is always shown, and nothing else is removed.
     let plans_first = order.ask || work.iter().any(Work::prunes);
     let mut telling = Telling::new(work.len(), plans_first, screen);
-    let begun = match &order.what {
-        What::Apply { goal, options, .. } if plans_first => {
-            plan_and_ask(context, work, (*goal, options), order, &mut telling)?
-        }
-        What::Apply { .. } | What::Control { .. } => work.iter().map(Begun::new).collect(),
+    let begun = match plans_first {
+        true => plan_and_ask(context, work, order, &mut telling)?,
+        false => work.iter().map(Begun::new).collect(),
     };
     let names: Vec<&str> = begun.iter().map(|begun| begun.work.host.name.as_str()).collect();
     let on_one = |begun: Begun<'_>, events: &mut dyn FnMut(Event)| {
@@ -106,14 +101,13 @@ impl<'w> Begun<'w> {
 fn plan_and_ask<'w>(
     context: &Context,
     work: &'w [Work],
-    (goal, options): (Goal, &PlanOptions),
     order: &Order,
     telling: &mut Telling<'_>,
 ) -> Result<Vec<Begun<'w>>, CommandError> {
     let kept = AtomicUsize::new(0);
     let on_one = |work: &'w Work, _: &mut dyn FnMut(Event)| {
         let planned = context.connect(&work.host).and_then(|mut target| {
-            let plans = plan::ask(target.as_mut(), work, goal, options.clone())?;
+            let plans = plan::ask(target.as_mut(), work, order.goal, order.options.clone())?;
             let to_apply = plans.sites.iter().any(is_to_apply);
             let keep = to_apply && kept.fetch_add(1, Ordering::Relaxed) < CONNECTIONS_KEPT;
             Ok((to_apply, keep.then_some(target), plans))
@@ -226,24 +220,16 @@ fn request(
     shown: Option<BTreeMap<Domain, String>>,
     order: &Order,
 ) -> Request {
-    let lock_wait = order.lock_wait;
-    match &order.what {
-        What::Apply { goal, options, apply, run } => Request::Apply(Box::new(ApplyRequest {
-            sites: work.sites.iter().chain(pruned).cloned().collect(),
-            goal: *goal,
-            plan: PlanOptions { programs: work.programs.clone(), ..options.clone() },
-            apply: apply.clone(),
-            shown,
-            lock_wait,
-            run: (**run).clone(),
-        })),
-        What::Control { control, verify } => Request::Control(Box::new(ControlRequest {
-            sites: work.chosen(),
-            control: *control,
-            verify: *verify,
-            lock_wait,
-        })),
-    }
+    let pruned = pruned.iter().cloned().map(ChosenSite::whole);
+    Request::Apply(Box::new(ApplyRequest {
+        sites: work.chosen().into_iter().chain(pruned).collect(),
+        goal: order.goal,
+        plan: order.options.clone(),
+        apply: order.apply.clone(),
+        shown,
+        lock_wait: order.lock_wait,
+        run: order.run.clone(),
+    }))
 }
 
 fn verdict(applied: &Result<Vec<AppliedSite>, CommandError>) -> Verdict {

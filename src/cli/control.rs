@@ -3,11 +3,14 @@
 use clap::Args;
 
 use super::Context;
-use super::carry_out::{Order, What, carry_out};
+use super::carry_out::{Order, carry_out};
 use super::fleet::{ParallelArguments, RolloutArguments};
 use super::selected::ProgramArguments;
+use crate::apply::ApplyOptions;
 use crate::error::CommandError;
-use crate::plan::Control;
+use crate::fleet::rollout::Rules;
+use crate::host::{Goal, Run};
+use crate::plan::{Intent, PlanOptions};
 use crate::report::Screen;
 
 #[derive(Debug, Args)]
@@ -42,8 +45,7 @@ pub(super) fn start(
 ) -> Result<u8, CommandError> {
     let StartArguments { selection, no_verify, lock_wait, rollout } = arguments;
     let work = context.selected_programs(selection, screen)?;
-    let what = What::Control { control: Control::Start, verify: !no_verify };
-    let order = Order { what, ask: false, lock_wait: *lock_wait, rules: rollout.rules() };
+    let order = order(Intent::Start, !no_verify, *lock_wait, rollout.rules());
     carry_out(context, &work, &order, screen)
 }
 
@@ -56,8 +58,7 @@ pub(super) fn stop(
 ) -> Result<u8, CommandError> {
     let StopArguments { selection, lock_wait, parallel } = arguments;
     let work = context.selected_programs(selection, screen)?;
-    let what = What::Control { control: Control::Stop, verify: false };
-    let order = Order { what, ask: false, lock_wait: *lock_wait, rules: parallel.rules() };
+    let order = order(Intent::Stop, false, *lock_wait, parallel.rules());
     let status = carry_out(context, &work, &order, screen)?;
     if status == 0 {
         screen.print(
@@ -66,4 +67,17 @@ pub(super) fn stop(
         );
     }
     Ok(status)
+}
+
+fn order(intent: Intent, verify: bool, lock_wait: u64, rules: Rules) -> Order {
+    let command = if intent == Intent::Start { "start" } else { "stop" };
+    Order {
+        goal: Goal::Inventory,
+        options: PlanOptions::of(intent),
+        apply: ApplyOptions { verify, rollback: false, record: false },
+        run: Run::begin(command),
+        ask: false,
+        lock_wait,
+        rules,
+    }
 }

@@ -302,7 +302,7 @@ mod tests {
     use super::*;
     use crate::event::Event;
     use crate::host::RunInventory;
-    use crate::inventory::{Paths, read};
+    use crate::inventory::{Paths, Programs, read};
 
     /// A host that answers this, whatever is asked.
     struct Says(Left);
@@ -337,7 +337,7 @@ mod tests {
         let host = inventory.hosts[0].clone();
         let inventory = on_host(&inventory, &host, Run::begin("look"));
         let leaving = Leaving { inventory, prune, only_named: false, inventory_is_empty: false };
-        Work { host, sites: Vec::new(), programs: Vec::new(), leaving: Some(leaving) }
+        Work { host, sites: Vec::new(), programs: Programs::All, leaving: Some(leaving) }
     }
 
     fn asked(prune: Prune, sites: Vec<LeftSite>) -> Result<Leavers, CommandError> {

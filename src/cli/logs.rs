@@ -164,8 +164,7 @@ impl<'a> Reader<'a> {
 
 /// How many programs are meant on a host.
 fn programs(on_host: &Work) -> usize {
-    let chosen = &on_host.programs;
-    let is_meant = |program: &&Program| chosen.is_empty() || chosen.contains(&program.name);
+    let is_meant = |program: &&Program| on_host.programs.have(program.name.as_str());
     on_host.sites.iter().flat_map(|site| &site.programs).filter(is_meant).count()
 }
 

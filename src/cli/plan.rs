@@ -8,8 +8,8 @@ use super::fleet::{Answers, ParallelArguments, folded, named};
 use super::left::{self, Leavers, PruneArguments};
 use super::selected::{ProgramArguments, Work, unexpected};
 use crate::error::{CommandError, ErrorKind};
-use crate::host::{Goal, Left, PlannedSite, Reply, Request, Target};
-use crate::plan::{Override, PlanOptions, PlanView};
+use crate::host::{ChosenSite, Goal, Left, PlannedSite, Reply, Request, Target};
+use crate::plan::{Override, PlanOptions, PlanView, Running};
 use crate::report::Screen;
 
 /// The exit status of `--exit-code` when there is something to do.
@@ -49,12 +49,15 @@ pub(super) struct WhatArguments {
 
 impl WhatArguments {
     pub(super) fn options(&self) -> PlanOptions {
+        let running = match (self.restart, self.no_restart) {
+            (true, _) => Running::RestartAll,
+            (false, true) => Running::Leave,
+            (false, false) => Running::RestartChanged,
+        };
         PlanOptions {
-            restart: self.restart,
-            no_restart: self.no_restart,
             start_stopped: self.start_stopped,
             overrides: self.overrides.clone(),
-            ..PlanOptions::default()
+            ..PlanOptions::apply(running)
         }
     }
 }
@@ -131,11 +134,11 @@ pub(super) fn ask(
     options: PlanOptions,
 ) -> Result<Planned, CommandError> {
     let leavers = left::ask(host, work)?;
-    let sites: Vec<_> = work.sites.iter().chain(&leavers.pruned).cloned().collect();
+    let pruned = leavers.pruned.iter().cloned().map(ChosenSite::whole);
+    let sites: Vec<_> = work.chosen().into_iter().chain(pruned).collect();
     if sites.is_empty() {
         return Ok(Planned { sites: Vec::new(), leavers });
     }
-    let options = PlanOptions { programs: work.programs.clone(), ..options };
     match host.ask(Request::Plan { sites, goal, options }, &mut |_| {})? {
         Reply::Plans { sites } => Ok(Planned { sites, leavers }),
         _ => Err(unexpected()),

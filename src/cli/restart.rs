@@ -3,14 +3,14 @@
 use clap::Args;
 
 use super::Context;
-use super::carry_out::{Order, What, carry_out};
+use super::carry_out::{Order, carry_out};
 use super::fleet::ParallelArguments;
 use super::run::MessageArguments;
 use super::selected::ProgramArguments;
 use crate::apply::ApplyOptions;
 use crate::error::CommandError;
 use crate::host::Goal;
-use crate::plan::PlanOptions;
+use crate::plan::{Intent, PlanOptions};
 use crate::report::Screen;
 
 #[derive(Debug, Args)]
@@ -42,21 +42,16 @@ pub(super) fn run(
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
     let work = context.selected_programs(&arguments.selection, screen)?;
-    let what = What::Apply {
+    let order = Order {
         goal: Goal::Inventory,
         options: PlanOptions {
-            restart: true,
-            only_processes: true,
             start_stopped: arguments.start_stopped,
             rolling: arguments.rolling.then_some(arguments.batch),
-            ..PlanOptions::default()
+            ..PlanOptions::of(Intent::Restart)
         },
         // There is nothing to go back to: the configuration is the one it has.
         apply: ApplyOptions { verify: true, rollback: false, record: false },
-        run: Box::new(context.begin_run("restart", &arguments.message)),
-    };
-    let order = Order {
-        what,
+        run: context.begin_run("restart", &arguments.message),
         ask: false,
         lock_wait: arguments.lock_wait,
         rules: arguments.parallel.rules(),

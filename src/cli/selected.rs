@@ -1,6 +1,5 @@
 //! `--site`, `--on`, `--program`: the part of the inventory a command is about, and the doors to its hosts.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -10,7 +9,7 @@ use super::left::Leaving;
 use crate::error::CommandError;
 use crate::fleet::{SshHost, SudoHost};
 use crate::host::{ChosenSite, LocalHost, RunInventory, Target};
-use crate::inventory::{self, Connection, Host, Inventory, Privilege, ProgramName, Selector, Site};
+use crate::inventory::{self, Connection, Host, Inventory, Privilege, Programs, Selector, Site};
 use crate::report::{Mode, Screen};
 use crate::system::users;
 
@@ -39,8 +38,8 @@ pub(super) struct ProgramArguments {
 pub(super) struct Work {
     pub(super) host: Host,
     pub(super) sites: Vec<Site>,
-    /// The programs that are meant, of whichever of the sites; empty for all.
-    pub(super) programs: Vec<ProgramName>,
+    /// The programs that are meant, of whichever of the sites.
+    pub(super) programs: Programs,
     /// What is looked for besides: sites that left the inventory.
     pub(super) leaving: Option<Leaving>,
 }
@@ -54,10 +53,8 @@ impl ProgramArguments {
 impl Work {
     /// Each site with the programs of it that are meant.
     pub(super) fn chosen(&self) -> Vec<ChosenSite> {
-        let chosen = |site: &Site| ChosenSite {
-            site: site.clone(),
-            programs: (!self.programs.is_empty()).then(|| self.programs.iter().cloned().collect()),
-        };
+        let chosen =
+            |site: &Site| ChosenSite { site: site.clone(), programs: self.programs.clone() };
         self.sites.iter().map(chosen).collect()
     }
 }
@@ -153,12 +150,18 @@ impl Context {
 
 pub(super) fn work_of(selection: inventory::Selection<'_>) -> Vec<Work> {
     let work = |host: inventory::SelectedHost<'_>| {
-        let named = host.sites.iter().filter_map(|site| site.programs.as_ref()).flatten();
-        let programs: BTreeSet<&ProgramName> = named.collect();
+        // Whether any are named is the same for all sites.
+        let mut programs = Programs::All;
+        for selected in &host.sites {
+            match (&mut programs, &selected.programs) {
+                (Programs::Only(names), Programs::Only(more)) => names.extend(more.iter().cloned()),
+                (programs, named) => *programs = named.clone(),
+            }
+        }
         Work {
             host: host.host.clone(),
             sites: host.sites.iter().map(|selected| selected.site.clone()).collect(),
-            programs: programs.into_iter().cloned().collect(),
+            programs,
             leaving: None,
         }
     };

@@ -37,10 +37,7 @@ fn changes(request: &Request) -> bool {
         | Request::RevisionDiff { .. }
         | Request::Status { .. }
         | Request::Logs(_) => false,
-        Request::Apply(_)
-        | Request::Control(_)
-        | Request::WriteRunner { .. }
-        | Request::Setup { .. } => true,
+        Request::Apply(_) | Request::WriteRunner { .. } | Request::Setup { .. } => true,
     }
 }
 

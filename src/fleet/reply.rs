@@ -36,9 +36,8 @@ impl Expected {
         let chosen =
             |sites: &[ChosenSite]| sites.iter().map(|chosen| chosen.site.domain.clone()).collect();
         let (kind, sites) = match request {
-            Request::Plan { sites, .. } => (Kind::Plans, all(sites)),
-            Request::Apply(request) => (Kind::Applied, all(&request.sites)),
-            Request::Control(request) => (Kind::Applied, chosen(&request.sites)),
+            Request::Plan { sites, .. } => (Kind::Plans, chosen(sites)),
+            Request::Apply(request) => (Kind::Applied, chosen(&request.sites)),
             Request::Status { sites, .. } => (Kind::Status, chosen(sites)),
             Request::Logs(_) => (Kind::Logs, Vec::new()),
             Request::History { sites } => (Kind::History, all(sites)),

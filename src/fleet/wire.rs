@@ -10,7 +10,7 @@ use crate::event::Event;
 use crate::host::{Reply, Request};
 
 /// The version of the lines. Raised whenever an older end would misread a newer one.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// The line that tells the agent to stop at its next step, as Ctrl-C does. Not an [`Ask`]: it is not
 /// answered, the request under way is.
@@ -95,10 +95,10 @@ mod tests {
 
     #[test]
     fn another_version_is_refused_with_a_hint_even_if_the_rest_is_unknown() {
-        let error = read_ask(r#"{"protocol":2,"request":{"request":"sing"}}"#).unwrap_err();
-        assert!(error.message.contains("speaks version 2"), "{error}");
+        let error = read_ask(r#"{"protocol":99,"request":{"request":"sing"}}"#).unwrap_err();
+        assert!(error.message.contains("speaks version 99"), "{error}");
         assert!(!error.hints.is_empty());
-        for garbage in ["", "[]", "{}", "{\"protocol\":1}", "{\"protocol\":1,\"request\":7}"] {
+        for garbage in ["", "[]", "{}", "{\"protocol\":2}", "{\"protocol\":2,\"request\":7}"] {
             assert!(read_ask(garbage).is_err(), "{garbage}");
         }
     }

@@ -1,19 +1,18 @@
 //! Starting and stopping programs of sites, under their locks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::engine::not_begun;
+use super::engine::{as_shown, not_begun};
 use super::locks::{Locked, Turn};
-use super::narrow::as_applied;
 use super::reading::shown;
-use super::{AppliedSite, ChosenSite, ControlRequest, Engine, Goal};
-use crate::actual::{ActualDaemon, observe};
+use super::{AppliedSite, ApplyRequest, ChosenSite, Engine, Goal};
+use crate::actual::ActualDaemon;
 use crate::apply::{self, ApplyError, FailedAt, SiteReport};
 use crate::desired::DesiredSite;
 use crate::error::CommandError;
-use crate::inventory::{Domain, Site};
-use crate::plan::{Control, SitePlan, plan_control};
+use crate::inventory::Domain;
+use crate::plan::{Intent, Planned, SitePlan};
 use crate::records::Origin;
 
 /// How each site ended, or why it did not begin.
@@ -21,30 +20,32 @@ type Ends = BTreeMap<Domain, Result<SiteReport, CommandError>>;
 
 impl Engine<'_> {
     /// Starts or stops the programs of the sites, together.
-    pub fn control(
+    pub(super) fn control(
         &mut self,
-        sites: &[&Site],
-        request: &ControlRequest,
+        sites: &[&ChosenSite],
+        request: &ApplyRequest,
         origin: &Origin,
     ) -> Vec<AppliedSite> {
-        let domains: BTreeSet<&Domain> = sites.iter().map(|site| &site.domain).collect();
-        let is_here = |chosen: &&ChosenSite| domains.contains(&chosen.site.domain);
-        let chosen: Vec<&ChosenSite> = request.sites.iter().filter(is_here).collect();
         let mut ends = Ends::new();
         let domain = |chosen: &&ChosenSite| chosen.site.domain.clone();
         let patience = Duration::from_secs(request.lock_wait);
-        self.with_locks(chosen, domain, (origin, patience), &mut |engine, turn| match turn {
-            Turn::Locked(locked) => {
-                let (chosen, locks): (Vec<_>, Vec<_>) =
-                    locked.into_iter().map(Locked::into_parts).unzip();
-                ends.extend(engine.control_locked(&chosen, request, origin));
-                drop(locks);
-            }
-            Turn::NotLocked(chosen, error) => {
-                ends.insert(chosen.site.domain.clone(), Err(error));
-            }
-        });
-        let ended = |site: &&Site| AppliedSite {
+        self.with_locks(
+            sites.to_vec(),
+            domain,
+            (origin, patience),
+            &mut |engine, turn| match turn {
+                Turn::Locked(locked) => {
+                    let (chosen, locks): (Vec<_>, Vec<_>) =
+                        locked.into_iter().map(Locked::into_parts).unzip();
+                    ends.extend(engine.control_locked(&chosen, request, origin));
+                    drop(locks);
+                }
+                Turn::NotLocked(chosen, error) => {
+                    ends.insert(chosen.site.domain.clone(), Err(error));
+                }
+            },
+        );
+        let ended = |ChosenSite { site, .. }: &&ChosenSite| AppliedSite {
             site: site.domain.clone(),
             report: ends
                 .remove(&site.domain)
@@ -57,7 +58,7 @@ impl Engine<'_> {
     fn control_locked(
         &mut self,
         chosen: &[&ChosenSite],
-        request: &ControlRequest,
+        request: &ApplyRequest,
         origin: &Origin,
     ) -> Ends {
         let mut ends = Ends::new();
@@ -65,7 +66,7 @@ impl Engine<'_> {
             Ok((planned, daemon)) => {
                 let reread = daemon.reread.unwrap_or_default();
                 let reports =
-                    apply::control(&mut self.doors, planned, &reread, origin, request.verify);
+                    apply::control(&mut self.doors, planned, &reread, origin, request.apply.verify);
                 ends.extend(reports.into_iter().map(|report| (report.site.clone(), Ok(report))));
             }
             Err(error) => {
@@ -80,7 +81,7 @@ impl Engine<'_> {
     fn plan_controls(
         &mut self,
         chosen: &[&ChosenSite],
-        request: &ControlRequest,
+        request: &ApplyRequest,
         origin: &Origin,
         ends: &mut Ends,
     ) -> Result<(Vec<apply::PlannedSite>, ActualDaemon), CommandError> {
@@ -89,7 +90,7 @@ impl Engine<'_> {
         // time to lose.
         let is_held = |domain: &Domain| chosen.iter().any(|one| one.site.domain == *domain);
         let mut not_recovered = BTreeMap::new();
-        if request.control == Control::Start {
+        if request.plan.intent == Intent::Start {
             not_recovered = apply::recover(&mut self.doors, origin, &is_held)?;
         }
         let daemon = self.read_daemon(None, &is_held)?;
@@ -98,7 +99,7 @@ impl Engine<'_> {
             let domain = &one.site.domain;
             let plan = match not_recovered.remove(domain) {
                 Some(error) => Err(error),
-                None => self.plan_control(one, request.control, &daemon),
+                None => self.plan_control(one, request, &daemon),
             };
             match plan {
                 Ok(plan) => planned.push(plan),
@@ -113,21 +114,19 @@ impl Engine<'_> {
     fn plan_control(
         &self,
         chosen: &ChosenSite,
-        control: Control,
+        request: &ApplyRequest,
         daemon: &ActualDaemon,
     ) -> Result<apply::PlannedSite, CommandError> {
-        let ChosenSite { site, programs } = chosen;
-        let wanted = self.wanted(site, Goal::Inventory)?;
-        let (files, state) = (self.doors.files, self.doors.state);
-        let actual = observe::site(files, state, site, &wanted.desired, daemon)?;
-        let record = as_applied(site, &wanted.desired, &actual);
-        let plan = plan_control(control, programs.as_ref(), &record, daemon, &actual);
-        if control == Control::Stop {
+        let wanted = self.wanted(chosen, Goal::Inventory)?;
+        let Planned { plan, record } = self.plan_site(&wanted, daemon, &request.plan)?;
+        let view = shown(&plan);
+        as_shown(&view, request)?;
+        if request.plan.intent == Intent::Stop {
             // Before it is done: a kill in between leaves what runs, which then counts as running.
             let stopped = all_processes(&plan, &record, daemon);
-            state.note_stopped(files, &site.domain, &stopped)?;
+            self.doors.state.note_stopped(self.doors.files, wanted.domain(), &stopped)?;
         }
-        Ok(apply::PlannedSite { view: shown(&plan), plan, record, lock: None })
+        Ok(apply::PlannedSite { view, plan, record, lock: None })
     }
 }
 

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use super::locks::{Locked, Turn};
 use super::reading::{Wanted, shown};
-use super::{AppliedSite, ApplyRequest, Goal, PlannedSite};
+use super::{AppliedSite, ApplyRequest, ChosenSite, Goal, PlannedSite};
 use crate::actual::ActualDaemon;
 use crate::apply::{self, ApplyError, Doors, FailedAt, SiteReport};
 use crate::desired::DaemonFacts;
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::inventory::{Domain, Site};
-use crate::plan::{PlanOptions, PlanView, Refusal};
+use crate::plan::{Intent, PlanOptions, PlanView, Planned, Refusal};
 use crate::records::{Lock, Origin};
 
 /// The doors to one supervisord, and what its configuration says.
@@ -35,41 +35,45 @@ type Ends<'s> = BTreeMap<&'s Domain, Result<SiteReport, ApplyError>>;
 
 impl Engine<'_> {
     /// Plans each site from one reading of the daemon.
-    pub fn plan(&mut self, sites: &[&Site], goal: Goal, options: &PlanOptions) -> Vec<PlannedSite> {
+    pub fn plan(
+        &mut self,
+        sites: &[&ChosenSite],
+        goal: Goal,
+        options: &PlanOptions,
+    ) -> Vec<PlannedSite> {
         let daemon = self.observe();
         let mut planned = Vec::new();
-        for site in sites {
+        for chosen in sites {
             let plan = match &daemon {
                 Ok(daemon) => self
-                    .wanted(site, goal)
+                    .wanted(chosen, goal)
                     .and_then(|wanted| self.plan_site(&wanted, daemon, options))
-                    .map(|(plan, _)| self.while_under_way(shown(&plan))),
+                    .map(|planned| shown(&planned.plan)),
                 Err(error) => Err(error.clone()),
             };
-            planned.push(PlannedSite { site: site.domain.clone(), plan });
+            planned.push(PlannedSite { site: chosen.site.domain.clone(), plan });
         }
         planned
     }
 
-    /// A plan that was made while an apply of its site is at work: what looks interrupted is not, and
-    /// may change.
-    fn while_under_way(&self, mut view: PlanView) -> PlanView {
-        if view.interrupted.is_some()
-            && let Some(holder) = self.doors.state.site_held_by(&view.site)
-        {
-            view.interrupted = None;
-            let text =
-                format!("{holder} is under way: what it has not done yet is planned here too");
-            view.warnings.insert(0, text);
+    /// Does what is asked to the sites, together.
+    pub fn apply(
+        &mut self,
+        sites: &[&ChosenSite],
+        request: &ApplyRequest,
+        origin: &Origin,
+    ) -> Vec<AppliedSite> {
+        match request.plan.intent {
+            Intent::Apply { .. } | Intent::Restart => self.change(sites, request, origin),
+            Intent::Start | Intent::Stop => self.control(sites, request, origin),
         }
-        view
     }
 
     /// Applies the sites together. What has nothing to do is told from a first reading, without a
     /// lock, and nothing is written for it.
-    pub fn apply(
+    fn change(
         &mut self,
-        sites: &[&Site],
+        sites: &[&ChosenSite],
         request: &ApplyRequest,
         origin: &Origin,
     ) -> Vec<AppliedSite> {
@@ -77,7 +81,7 @@ impl Engine<'_> {
             Ok(daemon) => daemon,
             Err(error) => {
                 let error = ApplyError::new(FailedAt::Reread, error);
-                let failed = |site: &&Site| applied(site, Err(error.clone()));
+                let failed = |chosen: &&ChosenSite| applied(&chosen.site, Err(error.clone()));
                 return sites.iter().map(failed).collect();
             }
         };
@@ -85,8 +89,9 @@ impl Engine<'_> {
         let recovers = !daemon.put_back_first.is_empty();
         let mut ends = Ends::new();
         let mut to_do = Vec::new();
-        for site in sites {
-            match self.first_look(site, &daemon, request, recovers) {
+        for chosen in sites {
+            let site = &chosen.site;
+            match self.first_look(chosen, &daemon, request, recovers) {
                 Ok(Look::ToDo(wanted)) => to_do.push(wanted),
                 Ok(Look::Done(report)) => {
                     ends.insert(&site.domain, Ok(*report));
@@ -96,7 +101,7 @@ impl Engine<'_> {
                 }
             }
         }
-        let domain = |wanted: &Wanted<'_>| wanted.site.domain.clone();
+        let domain = |wanted: &Wanted<'_>| wanted.domain().clone();
         let patience = Duration::from_secs(request.lock_wait);
         self.with_locks(to_do, domain, (origin, patience), &mut |engine, work| match work {
             Turn::Locked(locked) => {
@@ -104,14 +109,14 @@ impl Engine<'_> {
             }
             Turn::NotLocked(wanted, error) => {
                 let error = ApplyError::new(FailedAt::Start, error);
-                ends.insert(&wanted.site.domain, Err(error));
+                ends.insert(wanted.domain(), Err(error));
             }
         });
         let interrupted =
             |site: &Site| Err(ApplyError::new(FailedAt::Interrupted, not_begun(&site.domain)));
         sites
             .iter()
-            .map(|site| {
+            .map(|ChosenSite { site, .. }| {
                 applied(site, ends.remove(&site.domain).unwrap_or_else(|| interrupted(site)))
             })
             .collect()
@@ -120,13 +125,13 @@ impl Engine<'_> {
     /// The plan without the lock: whether there is anything to take the lock for.
     fn first_look<'s>(
         &mut self,
-        site: &'s Site,
+        chosen: &'s ChosenSite,
         daemon: &ActualDaemon,
         request: &ApplyRequest,
         recovers: bool,
     ) -> Result<Look<'s>, CommandError> {
-        let wanted = self.wanted(site, request.goal)?;
-        let (plan, _) = self.plan_site(&wanted, daemon, &request.plan)?;
+        let wanted = self.wanted(chosen, request.goal)?;
+        let plan = self.plan_site(&wanted, daemon, &request.plan)?.plan;
         // A file that supervisord refuses may be that of an apply under way, which takes it back: the
         // plan under the lock decides.
         let is_broken = |refusal: &Refusal| matches!(refusal, Refusal::BrokenConfig { .. });
@@ -139,7 +144,7 @@ impl Engine<'_> {
         if !plan.unfinished.is_empty() {
             // Nothing to do here is not all that the site needs.
             for text in plan.warnings {
-                (self.doors.events)(Event::Warning { site: site.domain.clone(), text });
+                (self.doors.events)(Event::Warning { site: wanted.domain().clone(), text });
             }
         }
         Ok(Look::Done(Box::new(SiteReport::not_applied(view))))
@@ -168,7 +173,7 @@ impl Engine<'_> {
         match ready {
             Ok((daemon_lock, (planned, baseline))) => {
                 let domains: BTreeMap<Domain, &'s Domain> =
-                    sites.iter().map(|w| (w.site.domain.clone(), &w.site.domain)).collect();
+                    sites.iter().map(|w| (w.domain().clone(), w.domain())).collect();
                 let reports = apply::apply(
                     &mut self.doors,
                     planned,
@@ -185,7 +190,7 @@ impl Engine<'_> {
                 }
             }
             Err(error) => {
-                ends.extend(sites.iter().map(|w| (&w.site.domain, Err(error.clone()))));
+                ends.extend(sites.iter().map(|w| (w.domain(), Err(error.clone()))));
             }
         }
         ends
@@ -201,7 +206,7 @@ impl Engine<'_> {
     ) -> Result<(Vec<apply::PlannedSite>, apply::Baseline), ApplyError> {
         let start = |error| ApplyError::new(FailedAt::Start, error);
         let reread_failed = |error| ApplyError::new(FailedAt::Reread, error);
-        let held: BTreeSet<&Domain> = sites.iter().map(|wanted| &wanted.site.domain).collect();
+        let held: BTreeSet<&Domain> = sites.iter().map(Wanted::domain).collect();
         let is_held = |domain: &Domain| held.contains(domain);
         let mut daemon = self.read_daemon(Some(first), &is_held).map_err(reread_failed)?;
         let mut compared = BTreeMap::new();
@@ -216,7 +221,7 @@ impl Engine<'_> {
         }
         let mut planned = Vec::new();
         for (wanted, lock) in sites.iter().zip(locks) {
-            let domain = &wanted.site.domain;
+            let domain = wanted.domain();
             let in_the_way = not_recovered.get(domain).cloned();
             let ready = in_the_way.map_or_else(|| compared.get(domain).cloned().transpose(), Err);
             let site = ready.and_then(|is_compared| {
@@ -247,10 +252,10 @@ impl Engine<'_> {
     ) -> Result<apply::PlannedSite, CommandError> {
         // Where a run leads back to depends on the revisions, which were read without the lock.
         let again = match request.goal {
-            Goal::Before(_) => Some(self.wanted(wanted.site, request.goal)?),
+            Goal::Before(_) => Some(self.wanted(wanted.chosen, request.goal)?),
             Goal::Inventory | Goal::Revision(_) => None,
         };
-        let (plan, record) =
+        let Planned { plan, record } =
             self.plan_site(again.as_ref().unwrap_or(wanted), daemon, &request.plan)?;
         let view = shown(&plan);
         if !is_compared {
@@ -269,12 +274,12 @@ impl Engine<'_> {
     ) -> BTreeMap<&'s Domain, Result<(), CommandError>> {
         let mut compared = BTreeMap::new();
         for wanted in sites {
-            let domain = &wanted.site.domain;
+            let domain = wanted.domain();
             match daemon.interrupted(domain) {
                 Ok(interrupted) if interrupted.undone_first.is_none() => {}
                 Ok(_) => {
                     let plan = self.plan_site(wanted, daemon, &request.plan);
-                    let same = plan.and_then(|(plan, _)| as_shown(&shown(&plan), request));
+                    let same = plan.and_then(|planned| as_shown(&shown(&planned.plan), request));
                     compared.insert(domain, same);
                 }
                 Err(error) => {
@@ -302,7 +307,7 @@ enum Look<'s> {
 }
 
 /// The plan that was shown is the plan that is applied.
-fn as_shown(plan: &PlanView, request: &ApplyRequest) -> Result<(), CommandError> {
+pub(super) fn as_shown(plan: &PlanView, request: &ApplyRequest) -> Result<(), CommandError> {
     let Some(shown) = &request.shown else { return Ok(()) };
     let reason = match shown.get(&plan.site) {
         Some(shown) if *shown == plan.fingerprint => return Ok(()),

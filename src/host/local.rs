@@ -5,15 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    AppliedSite, ControlRequest, Engine, PlannedSite, Reply, Request, SiteStatusReply, Target,
-    history, left, logs, runner,
+    AppliedSite, ChosenSite, Engine, PlannedSite, Reply, Request, SiteStatusReply, Target, history,
+    left, logs, runner,
 };
 use crate::apply::{ApplyError, Doors, FailedAt};
 use crate::desired::DaemonFacts;
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::inventory::{Domain, Site, SupervisordAddress};
-use crate::plan::Control;
 use crate::records::{Origin, Run, StateDir};
 use crate::setup;
 use crate::supervisord::{Client, MainConfig, Supervisord};
@@ -47,13 +46,13 @@ impl LocalHost {
         state.unwrap_or_else(|| PathBuf::from("/var/tmp")).join("supervisor-sync")
     }
 
-    fn origin(&self, purpose: &str, run: Option<&Run>) -> Origin {
+    fn origin(&self, run: &Run) -> Origin {
         Origin {
             user: users::invoker(),
             pid: std::process::id(),
-            purpose: purpose.to_owned(),
+            purpose: run.command.clone(),
             at: self.clock.timestamp(),
-            run: run.cloned().map(Box::new),
+            run: Some(Box::new(run.clone())),
         }
     }
 
@@ -61,12 +60,12 @@ impl LocalHost {
     /// nobody else's.
     fn with_instance<T>(
         &self,
-        sites: &[&Site],
+        sites: &[&ChosenSite],
         events: &mut dyn FnMut(Event),
         work: impl FnOnce(&mut Engine<'_>) -> T,
     ) -> Result<T, ApplyError> {
         let no_daemon = |error| ApplyError::new(FailedAt::Reread, error);
-        let Some(first) = sites.first() else {
+        let Some(ChosenSite { site: first, .. }) = sites.first() else {
             return Err(no_daemon(CommandError::refused("no site to work on")));
         };
         if self.interrupt.is_raised() {
@@ -99,11 +98,11 @@ impl LocalHost {
 
     /// Does `work` for the sites of each supervisord; where one cannot be found, each of its sites
     /// has `failed`.
-    fn each_instance<'s, T>(
+    fn each_instance<T>(
         &self,
-        sites: impl IntoIterator<Item = &'s Site>,
+        sites: &[ChosenSite],
         events: &mut dyn FnMut(Event),
-        work: impl Fn(&mut Engine<'_>, &[&Site]) -> Vec<T>,
+        work: impl Fn(&mut Engine<'_>, &[&ChosenSite]) -> Vec<T>,
         failed: impl Fn(Domain, ApplyError) -> T,
     ) -> Vec<T> {
         let mut done = Vec::new();
@@ -111,23 +110,13 @@ impl LocalHost {
             match self.with_instance(&sites, events, |instance| work(instance, &sites)) {
                 Ok(more) => done.extend(more),
                 Err(error) => {
-                    let failed = |site: &&Site| failed(site.domain.clone(), error.clone());
+                    let failed =
+                        |chosen: &&ChosenSite| failed(chosen.site.domain.clone(), error.clone());
                     done.extend(sites.iter().map(failed));
                 }
             }
         }
         done
-    }
-
-    fn control(&self, request: &ControlRequest, events: &mut dyn FnMut(Event)) -> Reply {
-        let purpose = match request.control {
-            Control::Start => "start",
-            Control::Stop => "stop",
-        };
-        let origin = self.origin(purpose, None);
-        let control = |i: &mut Engine<'_>, sites: &[&Site]| i.control(sites, request, &origin);
-        let sites = request.sites.iter().map(|chosen| &chosen.site);
-        Reply::Applied { sites: self.each_instance(sites, events, control, not_begun) }
     }
 
     fn set_up(&self, sites: &[Site], events: &mut dyn FnMut(Event)) -> Result<Reply, CommandError> {
@@ -142,17 +131,17 @@ impl LocalHost {
     }
 
     /// The sites by the supervisord they belong to, in the order asked.
-    fn instances<'s>(&self, sites: impl IntoIterator<Item = &'s Site>) -> Vec<Vec<&'s Site>> {
-        let key = |site: &Site| {
-            let state = StateDir::new(&site.paths, &self.state_base);
-            (state, config_path(site).map(Path::to_owned))
+    fn instances<'s>(&self, sites: &'s [ChosenSite]) -> Vec<Vec<&'s ChosenSite>> {
+        let key = |chosen: &ChosenSite| {
+            let state = StateDir::new(&chosen.site.paths, &self.state_base);
+            (state, config_path(&chosen.site).map(Path::to_owned))
         };
-        let mut instances: Vec<Vec<&Site>> = Vec::new();
-        for site in sites {
-            let same = |sites: &&mut Vec<&Site>| key(sites[0]) == key(site);
+        let mut instances: Vec<Vec<&ChosenSite>> = Vec::new();
+        for chosen in sites {
+            let same = |sites: &&mut Vec<&ChosenSite>| key(sites[0]) == key(chosen);
             match instances.iter_mut().find(same) {
-                Some(instance) => instance.push(site),
-                None => instances.push(vec![site]),
+                Some(instance) => instance.push(chosen),
+                None => instances.push(vec![chosen]),
             }
         }
         instances
@@ -167,24 +156,24 @@ impl Target for LocalHost {
     ) -> Result<Reply, CommandError> {
         match request {
             Request::Plan { sites, goal, options } => {
-                let plan = |i: &mut Engine<'_>, sites: &[&Site]| i.plan(sites, goal, &options);
+                let plan =
+                    |i: &mut Engine<'_>, sites: &[&ChosenSite]| i.plan(sites, goal, &options);
                 let failed = |site, error: ApplyError| PlannedSite { site, plan: Err(error.error) };
                 Ok(Reply::Plans { sites: self.each_instance(&sites, events, plan, failed) })
             }
             Request::Apply(request) => {
-                let origin = self.origin(&request.run.command, Some(&request.run));
-                let apply = |i: &mut Engine<'_>, sites: &[&Site]| i.apply(sites, &request, &origin);
+                let origin = self.origin(&request.run);
+                let apply =
+                    |i: &mut Engine<'_>, sites: &[&ChosenSite]| i.apply(sites, &request, &origin);
                 let sites = self.each_instance(&request.sites, events, apply, not_begun);
                 Ok(Reply::Applied { sites })
             }
-            Request::Control(request) => Ok(self.control(&request, events)),
-            Request::Status { sites: chosen, watch } => {
+            Request::Status { sites, watch } => {
                 let watch = Duration::from_secs(u64::from(watch));
-                let status = |i: &mut Engine<'_>, sites: &[&Site]| i.status(sites, &chosen, watch);
+                let status = |i: &mut Engine<'_>, sites: &[&ChosenSite]| i.status(sites, watch);
                 let failed =
                     |site, error: ApplyError| SiteStatusReply { site, status: Err(error.error) };
-                let sites = chosen.iter().map(|chosen| &chosen.site);
-                Ok(Reply::Status { sites: self.each_instance(sites, events, status, failed) })
+                Ok(Reply::Status { sites: self.each_instance(&sites, events, status, failed) })
             }
             Request::Logs(request) => {
                 let unreadable = logs::send(&request, &self.clock, &self.interrupt, events);

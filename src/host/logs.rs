@@ -72,8 +72,7 @@ fn open(
     events: &mut dyn FnMut(Event),
 ) {
     let ChosenSite { site, programs } = chosen;
-    let is_chosen = |name: &ProgramName| programs.as_ref().is_none_or(|set| set.contains(name));
-    for program in site.programs.iter().filter(|program| is_chosen(&program.name)) {
+    for program in site.programs.iter().filter(|program| programs.have(program.name.as_str())) {
         // Checked when the inventory was read.
         let Ok(full) = site.full_name(program) else { continue };
         let path = site.paths.log_dir.as_path().join(format!("{full}.log"));

@@ -11,14 +11,13 @@ mod left;
 mod local;
 mod locks;
 mod logs;
-mod narrow;
 mod noting;
 mod reading;
 mod runner;
 mod status;
 mod way_back;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -26,8 +25,8 @@ use serde::{Deserialize, Serialize};
 use crate::apply::{ApplyError, ApplyOptions, SiteReport};
 use crate::error::CommandError;
 use crate::event::Event;
-use crate::inventory::{AbsolutePath, Domain, ProgramName, Site, UserName};
-use crate::plan::{Control, PlanOptions, PlanView};
+use crate::inventory::{AbsolutePath, Domain, ProgramName, Programs, Site, UserName};
+use crate::plan::{PlanOptions, PlanView};
 use crate::records::Origin;
 use crate::setup::Report as SetupReport;
 use crate::status::SiteStatus;
@@ -47,7 +46,7 @@ pub enum Request {
     /// What would an apply do? Changes nothing.
     Plan {
         /// The sites as they should be.
-        sites: Vec<Site>,
+        sites: Vec<ChosenSite>,
         /// Where each is to go.
         goal: Goal,
         /// What the plan depends on besides.
@@ -55,8 +54,6 @@ pub enum Request {
     },
     /// Do it.
     Apply(Box<ApplyRequest>),
-    /// Start or stop programs as they are.
-    Control(Box<ControlRequest>),
     /// How are programs, beside how they should be? Changes nothing.
     Status {
         /// The programs.
@@ -96,11 +93,11 @@ pub enum Request {
     },
 }
 
-/// An apply.
+/// An apply, a rollback, a restart, a start or a stop.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApplyRequest {
     /// The sites as they should be.
-    pub sites: Vec<Site>,
+    pub sites: Vec<ChosenSite>,
     /// Where each is to go.
     pub goal: Goal,
     /// What the plan depends on besides.
@@ -114,19 +111,6 @@ pub struct ApplyRequest {
     pub lock_wait: u64,
     /// The run it is a part of, for locks and records.
     pub run: Run,
-}
-
-/// A start or a stop.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ControlRequest {
-    /// The programs.
-    pub sites: Vec<ChosenSite>,
-    /// Which of the two.
-    pub control: Control,
-    /// Whether what was started is watched until it is healthy or failed.
-    pub verify: bool,
-    /// Seconds to wait for an apply to end.
-    pub lock_wait: u64,
 }
 
 /// A look at logs.
@@ -145,8 +129,15 @@ pub struct LogsRequest {
 pub struct ChosenSite {
     /// The site.
     pub site: Site,
-    /// `None` means all of its programs.
-    pub programs: Option<BTreeSet<ProgramName>>,
+    /// Those of its programs.
+    pub programs: Programs,
+}
+
+impl ChosenSite {
+    /// The site with all of its programs.
+    pub fn whole(site: Site) -> Self {
+        Self { site, programs: Programs::All }
+    }
 }
 
 /// Where a site is to go.
@@ -170,7 +161,7 @@ pub enum Reply {
         /// A site that cannot be planned does not keep the others from it.
         sites: Vec<PlannedSite>,
     },
-    /// To [`Request::Apply`] and [`Request::Control`]: each site, in the order asked.
+    /// To [`Request::Apply`]: each site, in the order asked.
     Applied {
         /// How each ended.
         sites: Vec<AppliedSite>,

@@ -1,19 +1,24 @@
 //! What the engine reads of a supervisord and its sites, and the plans it makes of that.
 
-use super::narrow::{as_applied, is_of_some, narrowed, to_record};
-use super::{Engine, Goal, RunId, WayBack, history, way_back};
+use super::{ChosenSite, Engine, Goal, RunId, WayBack, history, way_back};
 use crate::actual::{ActualDaemon, daemon, observe};
 use crate::desired::{DesiredSite, render};
 use crate::error::CommandError;
 use crate::inventory::{Domain, Site};
-use crate::plan::{PlanOptions, PlanView, SitePlan, plan_site};
+use crate::plan::{PlanOptions, PlanView, Planned, SitePlan, Situation, plan_site};
 use crate::records::Interrupted;
 use crate::system::machine;
 
 /// A site with its goal worked out.
 pub(super) struct Wanted<'s> {
-    pub(super) site: &'s Site,
+    pub(super) chosen: &'s ChosenSite,
     pub(super) desired: DesiredSite,
+}
+
+impl<'s> Wanted<'s> {
+    pub(super) fn domain(&self) -> &'s Domain {
+        &self.chosen.site.domain
+    }
 }
 
 impl Engine<'_> {
@@ -38,10 +43,14 @@ impl Engine<'_> {
         let mut daemon = daemon::read(files, supervisord, main_file, included, patterns, earlier)?;
         for site in state.sites(files)? {
             let interrupted = state.interrupted(files, &site);
+            let is_left = interrupted.as_ref().is_ok_and(|left| *left != Interrupted::default());
             // One whose lock a live process holds is under way, and nobody's to undo.
-            if let Ok(Interrupted { undone_first: Some((_, journal)), .. }) = &interrupted
-                && (is_held(&site) || state.site_held_by(&site).is_none())
+            if is_left
+                && !is_held(&site)
+                && let Some(holder) = state.site_held_by(&site)
             {
+                daemon.under_way.insert(site.clone(), holder);
+            } else if let Ok(Interrupted { undone_first: Some((_, journal)), .. }) = &interrupted {
                 daemon.undone_first.insert(site.clone(), journal.origin.clone());
                 let paths = journal.files.iter().map(|file| file.path.clone());
                 daemon.put_back_first.extend(paths);
@@ -58,9 +67,10 @@ impl Engine<'_> {
 
     pub(super) fn wanted<'s>(
         &self,
-        site: &'s Site,
+        chosen: &'s ChosenSite,
         goal: Goal,
     ) -> Result<Wanted<'s>, CommandError> {
+        let site = &chosen.site;
         let desired = match goal {
             Goal::Inventory => render(site, &self.facts).map_err(|source| {
                 CommandError::refused(format!("cannot render site {}", site.domain))
@@ -69,7 +79,7 @@ impl Engine<'_> {
             Goal::Revision(number) => self.revision(site, number)?,
             Goal::Before(run) => self.revision(site, self.before(site, run)?)?,
         };
-        Ok(Wanted { site, desired })
+        Ok(Wanted { chosen, desired })
     }
 
     fn revision(&self, site: &Site, number: u64) -> Result<DesiredSite, CommandError> {
@@ -93,39 +103,17 @@ impl Engine<'_> {
         }
     }
 
-    /// The plan, and what a revision of it says.
     pub(super) fn plan_site(
         &self,
         wanted: &Wanted<'_>,
         daemon: &ActualDaemon,
         options: &PlanOptions,
-    ) -> Result<(SitePlan, DesiredSite), CommandError> {
+    ) -> Result<Planned, CommandError> {
+        let Wanted { chosen: ChosenSite { site, programs }, desired } = wanted;
         let (files, state) = (self.doors.files, self.doors.state);
-        let mut site = wanted.site.clone();
-        let mut desired = wanted.desired.clone();
-        let some = !options.programs.is_empty() && !options.only_processes;
-        if some {
-            // What the others need is no concern of theirs.
-            site.programs.retain(|program| options.programs.contains(&program.name));
-        }
-        let actual = observe::site(files, state, &site, &desired, daemon)?;
-        if some {
-            desired = narrowed(&site, &desired, &actual, &options.programs);
-        }
-        if options.only_processes {
-            desired = as_applied(&site, &desired, &actual);
-        }
-        let mut plan = plan_site(&desired, daemon, &actual, options);
-        if some {
-            plan.files.retain(|path, change| is_of_some(&site, path, change.kind));
-            desired = to_record(&site, desired, &actual);
-        }
-        for (other, origin) in daemon.undone_first.iter().filter(|(o, _)| **o != plan.domain) {
-            plan.notes.push(format!(
-                "an apply of site {other} that never ended, {origin}, is undone first"
-            ));
-        }
-        Ok((plan, desired))
+        let actual = observe::site(files, state, (site, programs), desired, daemon)?;
+        let situation = Situation { site, programs, desired, daemon, actual: &actual };
+        Ok(plan_site(&situation, options))
     }
 }
 

@@ -10,8 +10,8 @@ use crate::apply::release::{self, Former};
 use crate::desired::DesiredSite;
 use crate::error::CommandError;
 use crate::event::Event;
-use crate::inventory::Site;
-use crate::plan::{PlanOptions, plan_site};
+use crate::inventory::Programs;
+use crate::plan::{PlanOptions, Situation, plan_site};
 use crate::status::{Looks, Readings, SiteStatus, assemble};
 
 /// Between two looks.
@@ -19,17 +19,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 impl Engine<'_> {
     /// The status of each site. Processes that may be flapping are watched for up to `watch`.
-    pub fn status(
-        &mut self,
-        sites: &[&Site],
-        chosen: &[ChosenSite],
-        watch: Duration,
-    ) -> Vec<SiteStatusReply> {
+    pub fn status(&mut self, sites: &[&ChosenSite], watch: Duration) -> Vec<SiteStatusReply> {
         let read = self.observe().and_then(|daemon| self.watch(daemon, sites, watch));
-        let status = |site: &&Site| SiteStatusReply {
-            site: site.domain.clone(),
+        let status = |chosen: &&ChosenSite| SiteStatusReply {
+            site: chosen.site.domain.clone(),
             status: match &read {
-                Ok((daemon, looks)) => self.status_of(site, chosen, daemon, looks),
+                Ok((daemon, looks)) => self.status_of(chosen, daemon, looks),
                 Err(error) => Err(error.clone()),
             },
         };
@@ -41,11 +36,11 @@ impl Engine<'_> {
     fn watch(
         &mut self,
         mut daemon: ActualDaemon,
-        sites: &[&Site],
+        sites: &[&ChosenSite],
         watch: Duration,
     ) -> Result<(ActualDaemon, Looks), CommandError> {
         let is_ours = |group: &String| {
-            let mut domains = sites.iter().map(|site| site.domain.as_str());
+            let mut domains = sites.iter().map(|chosen| chosen.site.domain.as_str());
             domains.any(|domain| group.strip_prefix(domain).is_some_and(|r| r.starts_with('-')))
         };
         let mut looks = Looks::default();
@@ -74,29 +69,26 @@ impl Engine<'_> {
 
     fn status_of(
         &self,
-        site: &Site,
-        chosen: &[ChosenSite],
+        chosen: &ChosenSite,
         daemon: &ActualDaemon,
         looks: &Looks,
     ) -> Result<SiteStatus, CommandError> {
-        let wanted = self.wanted(site, Goal::Inventory)?;
-        let (files, state) = (self.doors.files, self.doors.state);
-        let actual = observe::site(files, state, site, &wanted.desired, daemon)?;
-        let mut plan = plan_site(&wanted.desired, daemon, &actual, &PlanOptions::default());
-        if plan.interrupted.is_some()
-            && let Some(holder) = state.site_held_by(&site.domain)
-        {
-            plan.interrupted = Some(format!("{holder} is under way"));
-        }
-        let chosen = chosen.iter().find(|chosen| chosen.site.domain == site.domain);
+        let ChosenSite { site, programs } = chosen;
+        // Of some programs, too, it is told what an apply of the whole site would do.
+        let whole = &Programs::All;
+        let wanted = self.wanted(chosen, Goal::Inventory)?;
+        let (desired, state) = (&wanted.desired, self.doors.state);
+        let actual = observe::site(self.doors.files, state, (site, whole), desired, daemon)?;
+        let situation = Situation { site, programs: whole, desired, daemon, actual: &actual };
+        let plan = plan_site(&situation, &PlanOptions::default()).plan;
         Ok(assemble(&Readings {
-            programs: chosen.and_then(|chosen| chosen.programs.as_ref()),
-            desired: &wanted.desired,
+            programs,
+            desired,
             daemon,
             actual: &actual,
             plan: &plan,
             looks,
-            former: &former_releases(&wanted.desired, daemon),
+            former: &former_releases(desired, daemon),
         }))
     }
 }

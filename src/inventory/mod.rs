@@ -21,6 +21,7 @@ mod options;
 mod passwords;
 pub mod problem;
 pub mod program;
+mod programs;
 mod resolve;
 mod secrets;
 pub mod selector;
@@ -43,6 +44,7 @@ pub use problem::{Place, Problem, Problems};
 pub use program::{
     Autorestart, Health, Instances, LogFrequency, Logs, Probe, Program, RestartPolicy, Run, Signal,
 };
+pub use programs::Programs;
 pub use resolve::{Inventory, PlacedSite, read};
 pub use selector::{SelectedHost, SelectedSite, Selection, Selector, no_sites};
 pub use site::{Format, Paths, Site, SupervisordAddress};

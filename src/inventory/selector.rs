@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use crate::error::{CommandError, ErrorKind};
 
 use super::host::Host;
-use super::name::ProgramName;
 use super::program::Program;
+use super::programs::Programs;
 use super::resolve::{Inventory, PlacedSite};
 use super::site::Site;
 use super::suggest::{nearest, shown};
@@ -45,17 +45,14 @@ pub struct SelectedHost<'i> {
 pub struct SelectedSite<'i> {
     /// The site, with all of its programs.
     pub site: &'i Site,
-    /// The programs that were named; `None` means the site as a whole.
-    pub programs: Option<BTreeSet<ProgramName>>,
+    /// Those of its programs that were named.
+    pub programs: Programs,
 }
 
 impl<'i> SelectedSite<'i> {
     /// The selected programs, in the inventory's order.
     pub fn programs(&self) -> impl Iterator<Item = &'i Program> {
-        self.site
-            .programs
-            .iter()
-            .filter(|program| self.programs.as_ref().is_none_or(|set| set.contains(&program.name)))
+        self.site.programs.iter().filter(|program| self.programs.have(program.name.as_str()))
     }
 }
 
@@ -131,15 +128,18 @@ impl Selector {
             .filter(|placed| placed.hosts.contains(&host.name))
             .map(|placed| SelectedSite {
                 site: &placed.site,
-                programs: (!self.programs.is_empty()).then(|| self.named_programs(&placed.site)),
+                programs: self.named_programs(&placed.site),
             })
-            .filter(|site| site.programs.as_ref().is_none_or(|programs| !programs.is_empty()))
+            .filter(|site| site.programs.is_all() || site.programs().next().is_some())
             .collect()
     }
 
-    fn named_programs(&self, site: &Site) -> BTreeSet<ProgramName> {
+    fn named_programs(&self, site: &Site) -> Programs {
+        if self.programs.is_empty() {
+            return Programs::All;
+        }
         let names = site.programs.iter().map(|program| &program.name);
-        names.filter(|name| any(&self.programs, name.as_str())).cloned().collect()
+        Programs::Only(names.filter(|name| any(&self.programs, name.as_str())).cloned().collect())
     }
 
     fn has_site(&self, placed: &PlacedSite) -> bool {
@@ -305,7 +305,7 @@ sites:
         };
         let site = |site: &SelectedSite<'_>| {
             let names: Vec<_> = site.programs().map(|program| program.name.as_str()).collect();
-            let names = if site.programs.is_none() { "*".to_owned() } else { names.join(" ") };
+            let names = if site.programs.is_all() { "*".to_owned() } else { names.join(" ") };
             format!("{}({names})", site.site.domain)
         };
         let host = |host: &SelectedHost<'_>| {

@@ -1,31 +1,26 @@
 //! Starting and stopping programs as they are: a plan without files. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 use super::group::{is_up, stop_seconds};
 use super::sections::Sections;
 use super::{GroupAction, GroupChange, Reason, SitePlan};
 use crate::actual::{ActualDaemon, ActualSite};
 use crate::desired::{DesiredGroup, DesiredSite};
-use crate::inventory::{Autorestart, ProgramName};
+use crate::inventory::{Autorestart, Programs};
 use crate::supervisord::{ProcessInfo, ProcessState};
 
 /// What is done to the programs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Control {
-    /// What does not run starts. A program of which nothing runs takes a newer file up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Control {
     Start,
-    /// What runs stops, and stays so.
     Stop,
 }
 
-/// Plans it for these programs of a site, `None` for all of them.
-pub fn plan_control(
+/// Plans it for these programs of a site.
+pub(super) fn plan_control(
     control: Control,
-    programs: Option<&BTreeSet<ProgramName>>,
+    programs: &Programs,
     desired: &DesiredSite,
     daemon: &ActualDaemon,
     actual: &ActualSite,
@@ -38,7 +33,7 @@ pub fn plan_control(
     let left_over = recorded.filter(|_| control == Control::Stop);
     let groups: BTreeMap<&String, &DesiredGroup> = left_over.chain(&desired.groups).collect();
     for (name, wanted) in groups {
-        if !programs.is_none_or(|programs| programs.iter().any(|p| p.as_str() == wanted.program)) {
+        if !programs.have(&wanted.program) {
             continue;
         }
         let group = Group { name, wanted, daemon };
@@ -132,7 +127,9 @@ impl Group<'_> {
 mod tests {
     use super::*;
     use crate::desired::{DaemonFacts, render};
-    use crate::inventory::{CommandLine, Domain, Format, Paths, Program, Run, Site, UserName};
+    use crate::inventory::{
+        CommandLine, Domain, Format, Paths, Program, ProgramName, Run, Site, UserName,
+    };
     use crate::supervisord::Reload;
     use ProcessState::{Backoff, Exited, Fatal, Running, Stopped, Stopping};
 
@@ -185,9 +182,9 @@ mod tests {
             groups,
             ..ActualDaemon::default()
         };
-        let one = BTreeSet::from([ProgramName::parse("one").unwrap()]);
+        let one = Programs::Only([ProgramName::parse("one").unwrap()].into());
         let desired = desired(Autorestart::Unexpected);
-        plan_control(control, Some(&one), &desired, &daemon, &ActualSite::default())
+        plan_control(control, &one, &desired, &daemon, &ActualSite::default())
     }
 
     fn action(plan: &SitePlan) -> Option<&GroupAction> {

@@ -6,7 +6,7 @@ use super::sections::Sections;
 use super::{GroupAction, GroupChange, PlanOptions, Reason};
 use crate::actual::{ActualDaemon, ActualSite, STOPWAITSECS};
 use crate::desired::{DesiredGroup, DesiredSite};
-use crate::inventory::RestartPolicy;
+use crate::inventory::{Programs, RestartPolicy};
 use crate::records::Journal;
 use crate::supervisord::{ProcessInfo, ProcessState};
 
@@ -16,6 +16,7 @@ pub(super) struct GroupContext<'a> {
     pub(super) desired: &'a DesiredSite,
     pub(super) daemon: &'a ActualDaemon,
     pub(super) actual: &'a ActualSite,
+    pub(super) programs: &'a Programs,
     pub(super) options: &'a PlanOptions,
     pub(super) sections: &'a Sections,
 }
@@ -129,7 +130,7 @@ impl GroupContext<'_> {
         let stop_seconds = self.stop_seconds();
         let stop_signal = self.sections.stop_signal(self.group);
         let Some(wanted) = self.desired.groups.get(self.group) else {
-            let leaves = loaded && !self.options.only_processes && self.may_leave();
+            let leaves = loaded && self.options.changes_files() && self.may_leave();
             return leaves.then_some(GroupChange {
                 action: GroupAction::Remove,
                 reason: Reason::NotWanted,
@@ -147,10 +148,10 @@ impl GroupContext<'_> {
             self.change_of_loaded(wanted, ran)?
         } else {
             let start = !wanted.autostart && (!ran.is_empty() || self.predecessor_ran(wanted));
-            match (self.pending(|reread| &reread.added), self.options.only_processes) {
+            match (self.pending(|reread| &reread.added), self.options.changes_files()) {
                 (true, _) => (GroupAction::Add { start }, Reason::NotLoaded),
-                (false, false) => (GroupAction::Add { start }, Reason::New),
-                (false, true) => (GroupAction::Leave, Reason::NotKnown),
+                (false, true) => (GroupAction::Add { start }, Reason::New),
+                (false, false) => (GroupAction::Leave, Reason::NotKnown),
             }
         };
         let rolling = self.rolling(wanted, &action);
@@ -166,7 +167,7 @@ impl GroupContext<'_> {
     /// them had before, with another number of instances.
     fn may_leave(&self) -> bool {
         let wanted = &self.desired.groups;
-        self.options.programs.is_empty()
+        self.programs.is_all()
             || wanted.iter().any(|(name, group)| {
                 self.is_selected(group) && self.was_of(self.group, name, group)
             })
@@ -187,8 +188,7 @@ impl GroupContext<'_> {
     }
 
     fn is_selected(&self, wanted: &DesiredGroup) -> bool {
-        let programs = &self.options.programs;
-        programs.is_empty() || programs.iter().any(|name| name.as_str() == wanted.program)
+        self.programs.have(&wanted.program)
     }
 
     /// Whether its processes go one after the other. A changed group of several processes cannot:
@@ -236,9 +236,9 @@ impl GroupContext<'_> {
             if by_hand && wanted.autostart {
                 return Some((GroupAction::Leave, Reason::StoppedByHand));
             }
-            let defers = self.options.no_restart || wanted.restart == RestartPolicy::Deferred;
+            let defers = self.options.leaves_running() || wanted.restart == RestartPolicy::Deferred;
             let runs = self.stopped_by_interruption().is_empty() && !ran.is_empty();
-            if defers && runs && !self.options.restart {
+            if defers && runs && !self.options.restarts_all() {
                 return Some((GroupAction::Leave, Reason::Deferred));
             }
             let start = !wanted.autostart && !ran.is_empty();
@@ -255,7 +255,7 @@ impl GroupContext<'_> {
     /// What is done to a group that has its configuration already.
     pub(super) fn change_without_replacing(&self, ran: &[String]) -> Option<(GroupAction, Reason)> {
         let autostart = self.desired.groups.get(self.group).is_some_and(|group| group.autostart);
-        if self.options.restart {
+        if self.options.restarts_all() {
             let by_hand = self.stopped_by_hand(ran);
             let starts_too = self.options.start_stopped && autostart;
             let is_idle = |p: &ProcessInfo| {

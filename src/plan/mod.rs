@@ -7,7 +7,9 @@ mod control;
 mod display;
 mod group;
 mod harmless;
+mod intent;
 mod mask;
+mod narrow;
 mod planner;
 mod refusal;
 mod remarks;
@@ -20,14 +22,14 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::desired::{DesiredFile, DesiredGroup, FileKind};
-use crate::inventory::{Domain, ProgramName, Signal};
+use crate::inventory::{Domain, Signal};
 use crate::system::files::Entry;
 
-pub use control::{Control, plan_control};
 pub use display::Colour;
 pub use harmless::{harmless, harmless_lines, harmless_paragraph, is_deceptive};
+pub use intent::{Intent, PlanOptions, Running};
 pub use mask::diff as masked_diff;
-pub use planner::plan_site;
+pub use planner::{Planned, Situation, plan_site};
 pub use refusal::{Override, Refusal};
 pub use view::{FileView, GroupView, PlanView};
 
@@ -66,6 +68,8 @@ pub struct SitePlan {
     pub unchanged: Vec<String>,
     /// An interrupted apply of this site that this one undoes or finishes, in words.
     pub interrupted: Option<String>,
+    /// Who is at work on this site while it is planned. What they have not done yet is planned here too.
+    pub under_way: Option<String>,
     /// What is left alone, and why.
     pub notes: Vec<String>,
     /// What a person should see to; stops nothing.
@@ -91,6 +95,7 @@ impl SitePlan {
             still_loaded: BTreeMap::new(),
             unchanged: Vec::new(),
             interrupted: None,
+            under_way: None,
             notes: Vec::new(),
             warnings: Vec::new(),
             refusals: Vec::new(),
@@ -102,6 +107,7 @@ impl SitePlan {
         self.files.is_empty()
             && self.folders.is_empty()
             && self.interrupted.is_none()
+            && self.under_way.is_none()
             && self.groups.values().all(|group| !group.action.acts())
     }
 }
@@ -224,27 +230,6 @@ pub enum Reason {
     Deferred,
     /// supervisord does not know it, and its files do not define it.
     NotKnown,
-}
-
-/// What the plan depends on beside the two states.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct PlanOptions {
-    /// Every program of the selection restarts, unless something else restarts it.
-    pub restart: bool,
-    /// What a person had stopped starts, too.
-    pub start_stopped: bool,
-    /// What runs is left as it runs; the next restart takes a change up.
-    pub no_restart: bool,
-    /// This many processes at a time, each healthy before the next, whatever the inventory says.
-    pub rolling: Option<u32>,
-    /// Of these programs alone; all if empty. Goes with `only_processes`.
-    pub programs: Vec<ProgramName>,
-    /// Files stay as they are, and so do groups that are not wanted: a restart and no more.
-    pub only_processes: bool,
-    /// Missing scripts and commands are warnings, as the playbook contract has them.
-    pub missing_code_is_a_warning: bool,
-    /// What the person said to do all the same.
-    pub overrides: Vec<Override>,
 }
 
 #[cfg(test)]

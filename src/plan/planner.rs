@@ -1,46 +1,104 @@
-//! (how it should be, how it is, options) -> plan. Pure.
+//! (how it should be, how it is, what is asked for) -> plan. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::control::{Control, plan_control};
 use super::group::GroupContext;
+use super::narrow::{as_applied, is_of_some, narrowed, to_record};
 use super::remarks::{
     ailing, interrupted, left_unfinished, not_rolling, notes, refusals, warnings,
 };
 use super::sections::Sections;
-use super::{FileChange, GroupAction, PlanOptions, SitePlan};
+use super::{FileChange, GroupAction, Intent, PlanOptions, SitePlan};
 use crate::actual::{ActualDaemon, ActualSite};
 use crate::desired::{DesiredSite, FileKind};
+use crate::inventory::{Programs, Site};
 use crate::system::files::{Entry, FileContent};
 
+/// One site as it was read, and what is wanted of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Situation<'a> {
+    /// The site as the inventory has it.
+    pub site: &'a Site,
+    /// The programs of it that are meant.
+    pub programs: &'a Programs,
+    /// How it should be.
+    pub desired: &'a DesiredSite,
+    /// How its supervisord is.
+    pub daemon: &'a ActualDaemon,
+    /// How the site is.
+    pub actual: &'a ActualSite,
+}
+
+/// A plan, and what a revision of it says.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// What is done.
+    pub plan: SitePlan,
+    /// What the site is by then, as far as that goes into a record.
+    pub record: DesiredSite,
+}
+
 /// Plans one site.
-pub fn plan_site(
-    desired: &DesiredSite,
-    daemon: &ActualDaemon,
-    actual: &ActualSite,
-    options: &PlanOptions,
-) -> SitePlan {
-    let mut plan = SitePlan {
-        files: file_changes(desired, daemon, actual),
-        folders: actual.missing_log_folders.clone(),
-        ..SitePlan::without_changes(desired.domain.clone())
-    };
-    if options.only_processes {
-        plan.files.clear();
-        plan.folders.clear();
+pub fn plan_site(situation: &Situation<'_>, options: &PlanOptions) -> Planned {
+    let Situation { desired, programs, daemon, .. } = situation;
+    match options.intent {
+        Intent::Apply { .. } if programs.is_all() => {
+            Planned { plan: plan(situation, options), record: (*desired).clone() }
+        }
+        Intent::Apply { .. } => {
+            let narrowed = narrowed(situation);
+            let mut plan = plan(&Situation { desired: &narrowed, ..*situation }, options);
+            // The others are wanted as they are, but for a mode or an owner that is not right: that
+            // is no concern of these programs' apply either.
+            plan.files.retain(|path, change| is_of_some(situation, path, change.kind));
+            Planned { plan, record: to_record(situation, narrowed) }
+        }
+        Intent::Restart => {
+            let record = as_applied(situation);
+            let plan = plan(&Situation { desired: &record, ..*situation }, options);
+            Planned { plan, record }
+        }
+        Intent::Start | Intent::Stop => {
+            let record = as_applied(situation);
+            let what = if options.intent == Intent::Start { Control::Start } else { Control::Stop };
+            let plan = plan_control(what, programs, &record, daemon, situation.actual);
+            Planned { plan, record }
+        }
+    }
+}
+
+/// What is wanted is settled: the difference.
+fn plan(situation: &Situation<'_>, options: &PlanOptions) -> SitePlan {
+    let Situation { desired, daemon, actual, programs, .. } = *situation;
+    let mut plan = SitePlan::without_changes(desired.domain.clone());
+    if options.changes_files() {
+        plan.files = file_changes(desired, daemon, actual);
+        plan.folders = actual.missing_log_folders.clone();
     }
     let sections = Sections::read(&plan, actual);
     let own = OwnGroups::find(desired, daemon, actual, &sections);
     for group in &own.names {
-        let context = GroupContext { group, desired, daemon, actual, options, sections: &sections };
+        let sections = &sections;
+        let context = GroupContext { group, desired, daemon, actual, programs, options, sections };
         add_group(&mut plan, &context);
     }
     plan.interrupted = interrupted(actual, &plan.unfinished);
     plan.warnings = warnings(desired, daemon, actual, options);
+    // While somebody is at work on the site, what looks interrupted is not.
+    if plan.interrupted.is_some()
+        && let Some(holder) = daemon.under_way.get(&desired.domain)
+    {
+        plan.interrupted = None;
+        plan.under_way = Some(holder.clone());
+        let text = format!("{holder} is under way: what it has not done yet is planned here too");
+        plan.warnings.insert(0, text);
+    }
     plan.warnings.extend(left_unfinished(actual, &plan.unfinished));
     let more: Vec<String> = not_rolling(&plan, options).chain(ailing(&plan, daemon)).collect();
     plan.warnings.extend(more);
     plan.refusals = refusals(desired, daemon, actual, options, &plan);
-    plan.notes = notes(daemon, actual, &own.names);
+    plan.notes = notes(&desired.domain, daemon, actual, &own.names);
     plan
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::{GroupAction, GroupChange, PlanOptions, Refusal, SitePlan};
 use crate::actual::{ActualDaemon, ActualSite};
 use crate::desired::{DesiredSite, FileKind};
-use crate::inventory::RestartPolicy;
+use crate::inventory::{Domain, RestartPolicy};
 use crate::records::{Interrupted, Journal};
 use crate::supervisord::{self, ProcessState};
 use crate::system::files::Entry;
@@ -20,7 +20,7 @@ pub(super) fn refusals(
     plan: &SitePlan,
 ) -> Vec<Refusal> {
     let mut refusals = Vec::new();
-    if options.only_processes {
+    if !options.changes_files() {
         return refusals;
     }
     if version_of(daemon) < (4, 0, 0) {
@@ -223,6 +223,7 @@ pub(super) fn not_rolling<'p>(
 }
 
 pub(super) fn notes(
+    site: &Domain,
     daemon: &ActualDaemon,
     actual: &ActualSite,
     own: &BTreeSet<String>,
@@ -246,6 +247,10 @@ pub(super) fn notes(
             }
         }
     }
+    let others = daemon.undone_first.iter().filter(|(other, _)| *other != site);
+    notes.extend(others.map(|(other, origin)| {
+        format!("an apply of site {other} that never ended, {origin}, is undone first")
+    }));
     notes
 }
 

@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 
 use super::{
-    Colour, FileChange, GroupAction, Override, PlanOptions, PlanView, Refusal, SitePlan, plan_site,
+    Colour, FileChange, GroupAction, Intent, Override, PlanOptions, PlanView, Refusal, Running,
+    SitePlan, Situation, plan_site,
 };
 use crate::actual::{ActualDaemon, ActualSite, DefinedProgram, MissingCode};
 use crate::desired::{DaemonFacts, DesiredGroup, DesiredSite, render};
 use crate::inventory::{
     CommandLine, Domain, EnvironmentName, EnvironmentValue, Format, Instances, Paths, Program,
-    ProgramName, RestartPolicy, Run, Site, UserName,
+    ProgramName, Programs, RestartPolicy, Run, Site, UserName,
 };
 use crate::records::journal::{Content, JournaledFile};
 use crate::records::{Interrupted, Journal, JournalPhase, Origin, Revision};
@@ -140,7 +141,9 @@ impl Model {
     }
 
     fn plan(&self) -> SitePlan {
-        plan_site(&desired(&self.site), &self.daemon, &self.actual, &self.options)
+        let Self { site, daemon, actual, options } = self;
+        let (programs, desired) = (&Programs::All, &desired(site));
+        plan_site(&Situation { site, programs, desired, daemon, actual }, options).plan
     }
 
     fn text(&self) -> String {
@@ -525,7 +528,7 @@ fn a_restart_is_asked_for() {
     let model = Model::of(vec![program("same"), program("changed"), program("stopped")])
         .wants(vec![program("same"), scaled("changed", 2), program("stopped")])
         .with(|model| {
-            model.options.restart = true;
+            model.options = PlanOptions::apply(Running::RestartAll);
             model.state("a.com-stopped", ProcessState::Stopped);
         });
     let plan = model.plan();
@@ -555,7 +558,7 @@ fn a_restart_is_asked_for() {
 fn a_restart_leaves_who_is_just_being_stopped_and_who_was_never_started() {
     let idle = Program { autostart: false, ..program("idle") };
     let mut model = Model::of(vec![scaled("w", 2), idle]);
-    model.options.restart = true;
+    model.options = PlanOptions::apply(Running::RestartAll);
     model.daemon.groups.get_mut("a.com-w").unwrap()[0].state = ProcessState::Stopping;
     let restarts = |model: &Model| match &model.plan().groups["a.com-w"].action {
         GroupAction::Restart { processes } => processes.clone(),
@@ -830,8 +833,7 @@ fn processes_alone() {
     let model = Model::of(vec![program("w"), program("gone")])
         .wants(vec![scaled("w", 2), program("new")])
         .with(|model| {
-            model.options.only_processes = true;
-            model.options.restart = true;
+            model.options = PlanOptions::of(Intent::Restart);
         });
     assert!(model.plan().files.is_empty());
     insta::assert_snapshot!(model.text(), @r"
@@ -968,7 +970,7 @@ proptest! {
     #[test]
     fn processes_alone_change_no_file(before in any_programs(), after in any_programs()) {
         let mut model = Model::of(before).wants(after);
-        model.options.only_processes = true;
+        model.options = PlanOptions::of(Intent::Restart);
         let plan = model.plan();
         prop_assert!(plan.files.is_empty() && plan.folders.is_empty());
         let removes = |change: &super::GroupChange| change.action == GroupAction::Remove;

@@ -127,6 +127,8 @@ impl PlanView {
             still_loaded: _,
             unchanged,
             interrupted,
+            // Told as a warning; by the time of the apply they are done.
+            under_way: _,
             notes,
             warnings,
             refusals,

@@ -15,8 +15,8 @@ pub use environment::{Environment, Perms};
 
 use crate::apply::{ApplyOptions, Outcome, SiteReport};
 use crate::error::CommandError;
-use crate::host::{ApplyRequest, Goal, Reply, Request, Run, Target};
-use crate::plan::{GroupAction, GroupView, PlanOptions, PlanView, Reason, harmless_lines};
+use crate::host::{ApplyRequest, ChosenSite, Goal, Reply, Request, Run, Target};
+use crate::plan::{GroupAction, GroupView, Intent, PlanOptions, PlanView, Reason, harmless_lines};
 use crate::system::result_file;
 
 /// Which of the two playbooks.
@@ -137,7 +137,7 @@ fn sync(
 /// The deployment itself has succeeded: whatever happens here is a warning.
 fn restart(environment: &Environment, host: &mut dyn Target, output: &mut Output<'_>) -> String {
     let apply = ApplyOptions { verify: true, rollback: false, record: false };
-    let plan = PlanOptions { restart: true, only_processes: true, ..PlanOptions::default() };
+    let plan = PlanOptions::of(Intent::Restart);
     let report = ask(environment, host, output, "playbook restart", plan, apply);
     let programs: Vec<String> = environment
         .site
@@ -213,7 +213,7 @@ fn ask(
     apply: ApplyOptions,
 ) -> Result<SiteReport, messages::Words> {
     let request = Request::Apply(Box::new(ApplyRequest {
-        sites: vec![environment.site.clone()],
+        sites: vec![ChosenSite::whole(environment.site.clone())],
         goal: Goal::Inventory,
         plan,
         apply,

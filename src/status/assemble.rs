@@ -1,6 +1,6 @@
 //! Puts the status of a site together.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::{
@@ -10,7 +10,7 @@ use super::{
 use crate::actual::{ActualDaemon, ActualSite};
 use crate::apply::release::Former;
 use crate::desired::{DesiredGroup, DesiredSite, FileKind};
-use crate::inventory::{Autorestart, ProgramName};
+use crate::inventory::{Autorestart, Programs};
 use crate::plan::{FileChange, SitePlan};
 use crate::supervisord::{ProcessInfo, ProcessState};
 use crate::system::files::Entry;
@@ -18,8 +18,8 @@ use crate::system::files::Entry;
 /// What a status is put together from.
 #[derive(Debug, Clone, Copy)]
 pub struct Readings<'a> {
-    /// The programs that are asked about; `None` for all.
-    pub programs: Option<&'a BTreeSet<ProgramName>>,
+    /// The programs that are asked about.
+    pub programs: &'a Programs,
     /// How it should be.
     pub desired: &'a DesiredSite,
     /// How supervisord is, at the last look.
@@ -37,7 +37,7 @@ pub struct Readings<'a> {
 /// Puts it together.
 pub fn assemble(readings: &Readings<'_>) -> SiteStatus {
     let Readings { programs, desired, plan, .. } = readings;
-    let is_asked = |name: &str| programs.is_none_or(|set| set.iter().any(|p| p.as_str() == name));
+    let is_asked = |name: &str| programs.have(name);
     let mut all: BTreeMap<String, ProgramStatus> = BTreeMap::new();
     for (name, group) in readings.groups() {
         if is_asked(&group.program) {
@@ -214,6 +214,7 @@ impl<'a> Readings<'a> {
                  start again: {words}"
             ));
         }
+        problems.extend(self.plan.under_way.as_ref().map(|who| format!("{who} is under way")));
         problems.extend(self.plan.interrupted.clone());
         problems
     }

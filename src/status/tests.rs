@@ -9,9 +9,9 @@ use crate::actual::{ActualDaemon, ActualSite};
 use crate::apply::release::Former;
 use crate::desired::{DaemonFacts, DesiredSite, render};
 use crate::inventory::{
-    Autorestart, CommandLine, Format, Paths, Program, ProgramName, Run, Site, UserName,
+    Autorestart, CommandLine, Format, Paths, Program, ProgramName, Programs, Run, Site, UserName,
 };
-use crate::plan::{Colour, PlanOptions, plan_site};
+use crate::plan::{Colour, PlanOptions, Situation, plan_site};
 use crate::records::{Origin, Revision};
 use crate::supervisord::{Fault, FaultCode, ProcessInfo, Reload};
 use crate::system::files::{Entry, FileContent};
@@ -32,15 +32,18 @@ fn program(name: &str) -> Program {
     Program::new(ProgramName::parse(name).unwrap(), run)
 }
 
-fn desired(programs: &[Program]) -> DesiredSite {
-    let site = Site {
+fn site(programs: &[Program]) -> Site {
+    Site {
         domain: Domain::parse("a.com").unwrap(),
         user: UserName::parse("deployer").unwrap(),
         format: Format::Hardened,
         paths: Paths::default(),
         programs: programs.to_vec(),
-    };
-    render(&site, &DaemonFacts::default()).unwrap()
+    }
+}
+
+fn desired(programs: &[Program]) -> DesiredSite {
+    render(&site(programs), &DaemonFacts::default()).unwrap()
 }
 
 fn process(group: &str, name: &str, state: ProcessState) -> ProcessInfo {
@@ -101,9 +104,10 @@ impl HostModel {
 
     fn status(&self) -> SiteStatus {
         let Self { desired, daemon, actual, looks, former } = self;
-        let plan = plan_site(desired, daemon, actual, &PlanOptions::default());
-        let plan = &plan;
-        assemble(&Readings { programs: None, desired, daemon, actual, plan, looks, former })
+        let (site, programs) = (&site(&[]), &Programs::All);
+        let situation = Situation { site, programs, desired, daemon, actual };
+        let plan = &plan_site(&situation, &PlanOptions::default()).plan;
+        assemble(&Readings { programs, desired, daemon, actual, plan, looks, former })
     }
 
     /// What is odd about its one program: its drift, else why it is not healthy.

@@ -17,7 +17,7 @@ use rustix::process::{Signal, getpid, kill_process};
 use supervisor_sync::apply::{ApplyOptions, Doors};
 use supervisor_sync::desired::DaemonFacts;
 use supervisor_sync::event::{Event, Step};
-use supervisor_sync::host::{ApplyRequest, Engine, Goal};
+use supervisor_sync::host::{ApplyRequest, ChosenSite, Engine, Goal};
 use supervisor_sync::inventory::{self, Site};
 use supervisor_sync::plan::PlanOptions;
 use supervisor_sync::records::StateDir;
@@ -115,7 +115,7 @@ fn apply(site: &Site, files: &dyn Files, daemon: &mut dyn Supervisord, on: &mut 
         included_files: &|| config.included_files(),
     };
     let request = ApplyRequest {
-        sites: vec![site.clone()],
+        sites: vec![ChosenSite::whole(site.clone())],
         goal: Goal::Inventory,
         plan: PlanOptions::default(),
         apply: ApplyOptions { verify: true, rollback: true, record: true },
@@ -123,7 +123,7 @@ fn apply(site: &Site, files: &dyn Files, daemon: &mut dyn Supervisord, on: &mut 
         lock_wait: 0,
         run: supervisor_sync::host::Run::begin("apply"),
     };
-    for applied in instance.apply(&[site], &request, &origin()) {
+    for applied in instance.apply(&[&request.sites[0]], &request, &origin()) {
         applied.report.unwrap();
     }
 }

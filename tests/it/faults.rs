@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use supervisor_sync::apply::{FailedAt, Outcome};
 use supervisor_sync::event::{Event, WaitingFor};
 use supervisor_sync::inventory::{Program, RestartPolicy, Site};
-use supervisor_sync::plan::PlanOptions;
+use supervisor_sync::plan::{PlanOptions, Running};
 use supervisor_sync::records::journal::{Content, JournaledFile};
 use supervisor_sync::records::{Journal, JournalPhase};
 use supervisor_sync::supervisord::fake::Lost;
@@ -313,10 +313,10 @@ fn interrupt_while_draining(host: &Host, site: &Site, order: &Order) {
             interrupt.raise();
         }
     };
-    let request = order.request(site);
+    let request = order.request(std::slice::from_ref(site));
     let applied =
         host.with(&FaultyFiles::sound(), &mut Bridge::of(host), &mut stop_at_drain, |instance| {
-            instance.apply(&[site], &request, &origin()).pop().unwrap()
+            instance.apply(&[&request.sites[0]], &request, &origin()).pop().unwrap()
         });
     let outcome = applied.report.unwrap().outcome;
     assert!(matches!(outcome, Outcome::Interrupted { .. }), "{outcome:?}");
@@ -395,7 +395,7 @@ fn what_an_interrupted_restart_has_stopped_starts_again_also_when_restarts_are_d
         |command| with(program("w", command), |program| program.restart = RestartPolicy::Deferred);
     applied(&mut host, vec![deferred("drains-5 one")]);
     let site = host.site(vec![deferred("drains-5 one")]);
-    let restart = PlanOptions { restart: true, ..PlanOptions::default() };
+    let restart = PlanOptions::apply(Running::RestartAll);
     interrupt_while_draining(&host, &site, &Order { plan: restart, ..Order::default() });
     assert!(up(&host).is_empty());
     applied(&mut host, vec![deferred("drains-5 two")]);
@@ -408,17 +408,17 @@ fn a_process_that_still_drains_is_started_when_it_has_ended() {
     let programs = || vec![program("w", "drains-9")];
     applied(&mut host, programs());
     let site = host.site(programs());
-    let restart = PlanOptions { restart: true, ..PlanOptions::default() };
+    let restart = PlanOptions::apply(Running::RestartAll);
     let interrupt = host.interrupt.clone();
     let mut raise = |event| {
         if matches!(event, Event::Waiting { .. }) {
             interrupt.raise();
         }
     };
-    let request = Order { plan: restart, ..Order::default() }.request(&site);
+    let request = Order { plan: restart, ..Order::default() }.request(&[site]);
     let sound = FaultyFiles::sound();
     host.with(&sound, &mut Bridge::of(&host), &mut raise, |instance| {
-        instance.apply(&[&site], &request, &origin());
+        instance.apply(&[&request.sites[0]], &request, &origin());
     });
     let process = "example.com-w:example.com-w";
     assert_eq!(host.process(process).state, ProcessState::Stopping);
@@ -463,7 +463,7 @@ fn a_fault_for_a_list_of_processes_is_not_an_empty_list() {
         let mut host = Host::new();
         let site = applied(&mut host, vec![program("w", "drains-2")]);
         let started = host.process("example.com-w:example.com-w").pid;
-        let restart = PlanOptions { restart: true, ..PlanOptions::default() };
+        let restart = PlanOptions::apply(Running::RestartAll);
         let order = Order { plan: restart, ..Order::default() };
         let mut bridge = Bridge::of(&host);
         bridge.fault = Box::new(move |number, call| {
@@ -493,7 +493,7 @@ fn an_asked_restart_is_not_lost_on_a_change_that_supervisord_does_not_see() {
     // The same options in other words, read before by supervisord.
     let spaced = text.replace("autostart=true", "autostart =  true");
     std::fs::write(host.conf("w"), format!("{spaced}; {section}\n")).unwrap();
-    let restart = PlanOptions { restart: true, ..PlanOptions::default() };
+    let restart = PlanOptions::apply(Running::RestartAll);
     let order = Order { plan: restart, ..Order::default() };
     let sound = FaultyFiles::sound();
     let report = host.apply_with(&site, &sound, &mut Bridge::of(&host), &order).report.unwrap();

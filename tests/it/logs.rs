@@ -232,7 +232,7 @@ fn agent(folder: &std::path::Path, lines: u32, follow: bool) -> Child {
         paths: Paths { log_dir, ..Paths::default() },
         programs: vec![Program::new(ProgramName::parse("w").unwrap(), command)],
     };
-    let sites = vec![ChosenSite { site, programs: None }];
+    let sites = vec![ChosenSite::whole(site)];
     let request = Request::Logs(Box::new(LogsRequest { sites, lines, follow }));
     let mut agent = Command::new(BINARY)
         .arg("agent")

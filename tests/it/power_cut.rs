@@ -13,6 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
 use supervisor_sync::apply::Outcome;
+use supervisor_sync::host::ChosenSite;
 use supervisor_sync::inventory::{Program, Site};
 
 use crate::simulated::{Bridge, FaultyFiles, Host, Order, origin, program, with};
@@ -92,8 +93,8 @@ impl Bench {
         sites: &[Site],
         files: &dyn supervisor_sync::system::files::Files,
     ) -> BTreeMap<String, Outcome> {
-        let request = Order::default().request(&sites[0]);
-        let all: Vec<&Site> = sites.iter().collect();
+        let request = Order::default().request(sites);
+        let all: Vec<&ChosenSite> = request.sites.iter().collect();
         let applied = self.host.with(files, &mut Bridge::of(&self.host), &mut |_| {}, |engine| {
             engine.apply(&all, &request, &origin())
         });

@@ -112,10 +112,10 @@ fn a_signal_before_the_update_puts_the_files_back() {
                 interrupt.raise();
             }
         };
-        let request = Order::default().request(&site);
+        let request = Order::default().request(&[site]);
         let (sound, mut bridge) = (FaultyFiles::sound(), Bridge::of(&host));
         let report = host.with(&sound, &mut bridge, &mut raise, |instance| {
-            instance.apply(&[&site], &request, &origin()).pop().unwrap().report.unwrap()
+            instance.apply(&[&request.sites[0]], &request, &origin()).pop().unwrap().report.unwrap()
         });
         assert!(matches!(report.outcome, Outcome::RolledBack { .. }), "{step}: {report:?}");
         assert_eq!(report.failure().unwrap().kind.exit_status(), 130);

@@ -17,12 +17,12 @@ use rustix::io::Errno;
 use supervisor_sync::apply::{ApplyOptions, Doors};
 use supervisor_sync::desired::DaemonFacts;
 use supervisor_sync::event::Event;
-use supervisor_sync::host::{AppliedSite, ApplyRequest, Engine, Goal};
+use supervisor_sync::host::{AppliedSite, ApplyRequest, ChosenSite, Engine, Goal};
 use supervisor_sync::inventory::{
     AbsolutePath, Autorestart, CommandLine, Domain, Format, Paths, Program, ProgramName, Run, Site,
     SupervisordAddress, UserName,
 };
-use supervisor_sync::plan::{PlanOptions, PlanView};
+use supervisor_sync::plan::{Intent, PlanOptions, PlanView};
 use supervisor_sync::records::{Origin, StateDir};
 use supervisor_sync::supervisord::fake::{
     Autorestart as FakeAutorestart, Behaviour, FakeSupervisord, GroupConfig, ProcessConfig,
@@ -118,14 +118,16 @@ impl Host {
         order: &Order,
     ) -> AppliedSite {
         self.with(files, supervisord, &mut |_| {}, |instance| {
-            let mut applied = instance.apply(&[site], &order.request(site), &origin());
+            let request = order.request(std::slice::from_ref(site));
+            let mut applied = instance.apply(&[&request.sites[0]], &request, &origin());
             applied.pop().unwrap()
         })
     }
 
     pub(crate) fn plan(&self, site: &Site) -> PlanView {
         self.with(&FaultyFiles::sound(), &mut Bridge::of(self), &mut |_| {}, |instance| {
-            let mut planned = instance.plan(&[site], Goal::Inventory, &PlanOptions::default());
+            let chosen = ChosenSite::whole(site.clone());
+            let mut planned = instance.plan(&[&chosen], Goal::Inventory, &PlanOptions::default());
             planned.pop().unwrap().plan.unwrap()
         })
     }
@@ -240,14 +242,14 @@ impl Default for Order {
 impl Order {
     /// As `playbook restart` has it.
     pub(crate) fn restart() -> Self {
-        let plan = PlanOptions { restart: true, only_processes: true, ..PlanOptions::default() };
+        let plan = PlanOptions::of(Intent::Restart);
         Self { verify: true, rollback: false, record: false, plan }
     }
 
-    pub(crate) fn request(&self, site: &Site) -> ApplyRequest {
+    pub(crate) fn request(&self, sites: &[Site]) -> ApplyRequest {
         let Self { verify, rollback, record, plan } = self.clone();
         ApplyRequest {
-            sites: vec![site.clone()],
+            sites: sites.iter().cloned().map(ChosenSite::whole).collect(),
             goal: Goal::Inventory,
             plan,
             apply: ApplyOptions { verify, rollback, record },

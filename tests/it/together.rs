@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 use supervisor_sync::apply::{FailedAt, Outcome};
 use supervisor_sync::event::Event;
+use supervisor_sync::host::ChosenSite;
 use supervisor_sync::inventory::Site;
 use supervisor_sync::supervisord::Call;
 
@@ -51,8 +52,8 @@ impl<'a> Run<'a> {
     /// Applies them; an apply that did not begin counts as refused.
     fn apply(&mut self, host: &Host, sites: &[Site]) -> Ends {
         host.daemon.borrow_mut().clear_log();
-        let request = self.order.request(&sites[0]);
-        let all: Vec<&Site> = sites.iter().collect();
+        let request = self.order.request(sites);
+        let all: Vec<&ChosenSite> = request.sites.iter().collect();
         let (files, bridge) = (&self.files, &mut self.bridge);
         let applied = host.with(files, bridge, &mut *self.events, |engine| {
             engine.apply(&all, &request, &origin())

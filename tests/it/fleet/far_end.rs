@@ -30,7 +30,7 @@ fn host(then: &str) -> Option<Fleet> {
     fleet.write_inventory("");
     fleet.keyring.write_wrapper(&format!(
         "echo '@supervisor-sync HAVE direct root /x'\n\
-         echo '{{\"hello\":{{\"protocol\":1,\"release\":\"x\"}}}}'\nread -r line\n{then}"
+         echo '{{\"hello\":{{\"protocol\":2,\"release\":\"x\"}}}}'\nread -r line\n{then}"
     ));
     Some(fleet)
 }
@@ -205,7 +205,7 @@ fn ctrl_c_ends_a_look_at_a_host_that_goes_on_talking() {
     let asked = fleet.keyring.path("asked");
     fleet.keyring.write_wrapper(&format!(
         "echo '@supervisor-sync HAVE direct root /x'\n\
-         echo '{{\"hello\":{{\"protocol\":1,\"release\":\"x\"}}}}'\nread -r line\ntouch {}\n\
+         echo '{{\"hello\":{{\"protocol\":2,\"release\":\"x\"}}}}'\nread -r line\ntouch {}\n\
          while echo '{ALIVE}'; do sleep 0.1; done",
         asked.display()
     ));

@@ -21,9 +21,9 @@ use supervisor_sync::actual::{ActualDaemon, ActualSite};
 use supervisor_sync::desired::{DaemonFacts, DesiredFile, DesiredSite, FileKind, render};
 use supervisor_sync::fleet::wire::{self, Answer as WireAnswer, Ask, PROTOCOL};
 use supervisor_sync::host::Reply;
-use supervisor_sync::inventory::{self, Domain, Format, Paths, Site};
+use supervisor_sync::inventory::{self, Domain, Format, Paths, Programs, Site, UserName};
 use supervisor_sync::plan::{
-    Colour, FileChange, PlanOptions, PlanView, SitePlan, harmless_lines, plan_site,
+    Colour, FileChange, PlanOptions, PlanView, SitePlan, Situation, harmless_lines, plan_site,
 };
 use supervisor_sync::playbook::Environment;
 use supervisor_sync::records::StateDir;
@@ -203,7 +203,16 @@ fn replacing(before: &[u8], after: &[u8]) -> SitePlan {
         ..ActualDaemon::default()
     };
     let actual = ActualSite::default();
-    let mut plan = plan_site(&nothing, &daemon, &actual, &PlanOptions::default());
+    let site = Site {
+        domain: nothing.domain.clone(),
+        user: UserName::parse("deployer").unwrap(),
+        format: Format::Hardened,
+        paths: Paths::default(),
+        programs: Vec::new(),
+    };
+    let (programs, desired, daemon, actual) = (&Programs::All, &nothing, &daemon, &actual);
+    let situation = Situation { site: &site, programs, desired, daemon, actual };
+    let mut plan = plan_site(&situation, &PlanOptions::default()).plan;
     plan.files.insert(PathBuf::from("/conf.d/x.conf"), change);
     plan
 }

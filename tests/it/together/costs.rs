@@ -1,6 +1,6 @@
 //! What an apply costs in the number of its sites. Counted, not timed.
 
-use supervisor_sync::plan::PlanOptions;
+use supervisor_sync::plan::{PlanOptions, Running};
 
 use super::{Run, rereads, sites};
 use crate::simulated::{Host, Order};
@@ -34,8 +34,7 @@ fn cost(host: &Host, sites: &[supervisor_sync::inventory::Site], order: Order) -
 fn costs(count: usize) -> [Cost; 4] {
     let host = Host::new();
     let (one, two) = (sites(&host, count, "runs one"), sites(&host, count, "runs two"));
-    let restart =
-        Order { plan: PlanOptions { restart: true, ..PlanOptions::default() }, ..Order::default() };
+    let restart = Order { plan: PlanOptions::apply(Running::RestartAll), ..Order::default() };
     [
         cost(&host, &one, Order::default()),
         cost(&host, &two, Order::default()),

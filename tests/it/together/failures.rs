@@ -6,7 +6,7 @@ use rustix::io::Errno;
 use supervisor_sync::apply::{FailedAt, Outcome};
 use supervisor_sync::event::{Event, Step, WaitingFor};
 use supervisor_sync::inventory::{RestartPolicy, Site};
-use supervisor_sync::plan::PlanOptions;
+use supervisor_sync::plan::{PlanOptions, Running};
 use supervisor_sync::system::Interrupt;
 
 use super::{Ends, Run, applied, check_good, conf, failure, site, sites};
@@ -224,8 +224,7 @@ fn rolling_restarts_of_two_sites_go_on_at_the_same_time() {
     let both = vec![rolling("a.com"), rolling("b.com")];
     applied(&host, &both);
     let began = host.daemon.borrow().now();
-    let restart =
-        Order { plan: PlanOptions { restart: true, ..PlanOptions::default() }, ..Order::default() };
+    let restart = Order { plan: PlanOptions::apply(Running::RestartAll), ..Order::default() };
     let least = RefCell::new(6);
     let daemon = std::rc::Rc::clone(&host.daemon);
     let mut run = Run::of(&host).with(restart).on(|_| {

@@ -7,23 +7,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::actual::ActualSite;
+use super::Situation;
 use crate::desired::{DesiredFile, DesiredGroup, DesiredSite, FileKind};
-use crate::inventory::{Autorestart, FullName, Health, Program, ProgramName, RestartPolicy, Site};
+use crate::inventory::{Autorestart, FullName, Health, Program, RestartPolicy, Site};
 use crate::supervisord::ini::{self, Section};
 
-/// `desired` for `programs`, and for the rest what is there.
-pub(super) fn narrowed(
-    site: &Site,
-    desired: &DesiredSite,
-    actual: &ActualSite,
-    programs: &[ProgramName],
-) -> DesiredSite {
-    let full = |name: &ProgramName| FullName::new(&site.domain, name).ok();
-    let selected: BTreeSet<String> =
-        programs.iter().filter_map(full).map(|name| name.to_string()).collect();
-    let is_selected = |path: &Path, kind: FileKind| selected.contains(stem(path, kind).as_ref());
-    let by_name = |program: &str| programs.iter().any(|name| name.as_str() == program);
+/// What is wanted of the programs that are meant, and for the rest what is there.
+pub(super) fn narrowed(situation: &Situation<'_>) -> DesiredSite {
+    let Situation { site, programs, desired, actual, .. } = *situation;
+    let is_selected = |path: &Path, kind: FileKind| is_of_some(situation, path, kind);
+    let by_name = |program: &str| programs.have(program);
 
     let mut narrowed = desired.clone();
     narrowed.files.retain(|path, file| is_selected(path, file.kind));
@@ -54,23 +47,21 @@ pub(super) fn narrowed(
 
 /// What is recorded of it: of the other programs what was applied, not what somebody has made of
 /// their files since, so that this is still told.
-pub(super) fn to_record(
-    site: &Site,
-    mut narrowed: DesiredSite,
-    actual: &ActualSite,
-) -> DesiredSite {
-    let Some(record) = &actual.record else { return narrowed };
-    narrowed.files.retain(|path, file| is_of_some(site, path, file.kind));
+pub(super) fn to_record(situation: &Situation<'_>, mut narrowed: DesiredSite) -> DesiredSite {
+    let Some(record) = &situation.actual.record else { return narrowed };
+    let is_meant = |path: &Path, kind: FileKind| is_of_some(situation, path, kind);
+    narrowed.files.retain(|path, file| is_meant(path, file.kind));
     let recorded = record.as_desired().files.into_iter();
-    narrowed.files.extend(recorded.filter(|(path, file)| !is_of_some(site, path, file.kind)));
+    narrowed.files.extend(recorded.filter(|(path, file)| !is_meant(path, file.kind)));
     narrowed
 }
 
 /// `desired` for processes alone: the groups of each program as supervisord loads them, whatever the
 /// inventory says by now. How they are restarted and when they are healthy is not in a file, so for
 /// that the inventory counts at once.
-pub(super) fn as_applied(site: &Site, desired: &DesiredSite, actual: &ActualSite) -> DesiredSite {
-    let there = groups_there(site, actual);
+pub(super) fn as_applied(situation: &Situation<'_>) -> DesiredSite {
+    let Situation { desired, actual, .. } = *situation;
+    let there = groups_there(situation);
     let mut applied = desired.clone();
     for (name, group) in &there {
         let now = desired.groups.values().find(|now| now.program == group.program);
@@ -87,7 +78,8 @@ pub(super) fn as_applied(site: &Site, desired: &DesiredSite, actual: &ActualSite
 }
 
 /// The site's groups as its files have them; those of a program without a file as they are recorded.
-fn groups_there(site: &Site, actual: &ActualSite) -> BTreeMap<String, DesiredGroup> {
+fn groups_there(situation: &Situation<'_>) -> BTreeMap<String, DesiredGroup> {
+    let Situation { site, actual, .. } = *situation;
     let is_config = |path: &&PathBuf| actual.kinds.get(*path) == Some(&FileKind::Supervisor);
     let configs = actual.owned.iter().filter(is_config);
     let configs =
@@ -148,11 +140,13 @@ fn group_in(section: &Section, program: &str) -> DesiredGroup {
     }
 }
 
-/// Whether a file is of one of the site's programs, of which the others were left out.
-pub(super) fn is_of_some(site: &Site, path: &Path, kind: FileKind) -> bool {
+/// Whether a file is of one of the programs that are meant.
+pub(super) fn is_of_some(situation: &Situation<'_>, path: &Path, kind: FileKind) -> bool {
     let stem = stem(path, kind);
+    let Situation { site, programs, .. } = situation;
+    let is_meant = |program: &&Program| programs.have(program.name.as_str());
     let full = |program: &Program| FullName::new(&site.domain, &program.name).ok();
-    site.programs.iter().filter_map(full).any(|name| name.as_str() == stem)
+    site.programs.iter().filter(is_meant).filter_map(full).any(|name| name.as_str() == stem)
 }
 
 /// The full name in a file's name.
