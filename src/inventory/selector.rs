@@ -3,11 +3,12 @@
 //! Whatever is named must be there. A name that matches nothing is an error, never an empty
 //! selection: a mistyped domain must not look like "nothing to do".
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::error::{CommandError, ErrorKind};
 
 use super::host::Host;
+use super::name::HostName;
 use super::program::Program;
 use super::programs::Programs;
 use super::resolve::{Inventory, PlacedSite};
@@ -101,18 +102,32 @@ impl Selector {
         let hosts: Vec<&Host> = inventory.hosts.iter().filter(|host| self.has_host(host)).collect();
         let sites: Vec<&PlacedSite> =
             inventory.sites.iter().filter(|placed| self.has_site(placed)).collect();
-        let placed: Vec<&PlacedSite> = sites
-            .iter()
-            .filter(|placed| hosts.iter().any(|host| placed.hosts.contains(&host.name)))
-            .copied()
-            .collect();
+        // One pass over each: hosts times sites is too much work where there are many of both.
+        let mut on_host: HashMap<&HostName, Vec<&PlacedSite>> =
+            hosts.iter().map(|host| (&host.name, Vec::new())).collect();
+        let mut placed = Vec::new();
+        for site in &sites {
+            let mut is_placed = false;
+            for host in &site.hosts {
+                if let Some(there) = on_host.get_mut(host) {
+                    there.push(site);
+                    is_placed = true;
+                }
+            }
+            if is_placed {
+                placed.push(*site);
+            }
+        }
         if placed.is_empty() && !self.sites.is_empty() {
             return Err(elsewhere(&sites));
         }
         self.check_programs(&placed)?;
         let hosts: Vec<_> = hosts
             .into_iter()
-            .map(|host| SelectedHost { host, sites: self.sites_on(host, &placed) })
+            .map(|host| {
+                let there = on_host.remove(&host.name).unwrap_or_default();
+                SelectedHost { host, sites: self.sites_among(&there) }
+            })
             .filter(|host| !self.is_about_sites() || !host.sites.is_empty())
             .collect();
         if hosts.is_empty() {
@@ -122,10 +137,9 @@ impl Selector {
         Ok(Selection { hosts })
     }
 
-    fn sites_on<'i>(&self, host: &Host, placed: &[&'i PlacedSite]) -> Vec<SelectedSite<'i>> {
+    fn sites_among<'i>(&self, placed: &[&'i PlacedSite]) -> Vec<SelectedSite<'i>> {
         placed
             .iter()
-            .filter(|placed| placed.hosts.contains(&host.name))
             .map(|placed| SelectedSite {
                 site: &placed.site,
                 programs: self.named_programs(&placed.site),
