@@ -15,8 +15,9 @@ use crate::plan::StopSignal;
 use crate::supervisord::{Answer, Call, Fault, ProcessInfo, ProcessState};
 use crate::system::process::{cannot_have_received, has_not_executed, is_child, send};
 
-/// A process that has run for longer, in seconds, has executed its program long ago.
-const YOUNG: i64 = 1;
+/// A process that has run for longer, in seconds, has executed its program long ago, also on a machine
+/// that is busy.
+const YOUNG: i64 = 10;
 /// How long a signal may take to have its effect before it is looked whether it can have had any.
 const EFFECT: Duration = Duration::from_secs(1);
 /// So often at most.
@@ -27,14 +28,15 @@ const TIMES: u32 = 2;
 pub(super) struct Asked {
     pub(super) namespec: String,
     pid: i64,
-    is_young: bool,
-    how: StopSignal,
+    /// How supervisord asks it, if it can be lost: it is young, and it is known how.
+    may_be_lost: Option<StopSignal>,
 }
 
 impl Asked {
-    pub(super) fn new(process: &ProcessInfo, how: StopSignal) -> Self {
+    pub(super) fn new(process: &ProcessInfo, how: Option<StopSignal>) -> Self {
         let is_young = process.now - process.start <= YOUNG;
-        Self { namespec: process.namespec(), pid: process.pid, is_young, how }
+        let may_be_lost = how.filter(|_| is_young);
+        Self { namespec: process.namespec(), pid: process.pid, may_be_lost }
     }
 }
 
@@ -64,8 +66,9 @@ impl Stops {
         asked: impl Iterator<Item = &'a Asked>,
         now: Duration,
     ) -> Option<Call> {
-        for one in asked.filter(|one| one.is_young) {
-            let stop = Stop { pid: one.pid, how: one.how, at: now, lost: None, times: 0 };
+        for one in asked {
+            let Some(how) = one.may_be_lost else { continue };
+            let stop = Stop { pid: one.pid, how, at: now, lost: None, times: 0 };
             self.young.insert(one.namespec.clone(), stop);
         }
         (!self.young.is_empty() && self.daemon.is_none()).then_some(Call::GetPid)

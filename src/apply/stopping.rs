@@ -79,9 +79,13 @@ impl Stopping {
         let processes = look.group(&self.item.group).iter();
         let concerned: Vec<&ProcessInfo> =
             processes.filter(|process| self.concerns(&process.name)).collect();
+        let how = match self.stage {
+            Stage::Before => self.item.stop_signal,
+            Stage::Settling { .. } => self.item.stop_again_signal,
+        };
         for process in concerned.iter().filter(|process| process.state.is_running()) {
             if self.item.stop != Stop::WaitOnly {
-                stops.push(Asked::new(process, self.item.stop_signal));
+                stops.push(Asked::new(process, how));
             }
             self.asked.insert(process.name.clone());
         }

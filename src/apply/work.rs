@@ -26,7 +26,10 @@ pub(super) struct Item {
     /// Whether what is down starts also if the rest does not stop in time: on the way back.
     pub(super) starts_anyway: bool,
     pub(super) stop_seconds: u32,
-    pub(super) stop_signal: StopSignal,
+    /// How what stops first is asked to,
+    pub(super) stop_signal: Option<StopSignal>,
+    /// and what stops again after it has come back. `None` where that is not known.
+    pub(super) stop_again_signal: Option<StopSignal>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,6 +115,7 @@ impl Work {
         let back = |item: &Item| {
             let group = &item.group;
             let mut ran = plan.ran.get(group).cloned().unwrap_or_default();
+            let signals = plan.groups.get(group).map(|change| change.stop_signals);
             let mut back = Item {
                 stop: Stop::WaitOnly,
                 remove: false,
@@ -120,6 +124,9 @@ impl Work {
                 keep_stopped: Vec::new(),
                 after: Vec::new(),
                 starts_anyway: true,
+                // What stops now runs by the new configuration, and what comes back by the former.
+                stop_signal: signals.and_then(|signals| signals.new),
+                stop_again_signal: signals.and_then(|signals| signals.former),
                 ..item.clone()
             };
             if is_in(&reread.removed, group) {
@@ -178,7 +185,8 @@ impl Item {
             after: Vec::new(),
             starts_anyway: false,
             stop_seconds: change.stop_seconds,
-            stop_signal: change.stop_signal,
+            stop_signal: change.stop_signals.loaded,
+            stop_again_signal: change.stop_signals.new,
         };
         match &change.action {
             GroupAction::Leave => {}
@@ -239,5 +247,37 @@ impl Item {
         let namespec = |name: &String| Call::StartProcess(format!("{}:{name}", self.group));
         calls.extend(self.start.iter().map(namespec));
         calls
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inventory::{Domain, Signal};
+    use crate::plan::{Reason, StopSignals};
+
+    /// supervisord stops what runs by the configuration that it has loaded: going on that is the
+    /// former one, going back the new one.
+    #[test]
+    fn a_stop_is_repeated_as_the_loaded_configuration_has_it() {
+        let by = |signal| Some(StopSignal { signal, as_group: false });
+        let (former, new) = (by(Signal::Quit), by(Signal::Usr1));
+        let mut plan = SitePlan::without_changes(Domain::parse("a.com").unwrap());
+        let change = GroupChange {
+            action: GroupAction::Replace { start: true },
+            reason: Reason::FileNewer,
+            desired: None,
+            rolling: None,
+            after: Vec::new(),
+            stop_seconds: 10,
+            stop_signals: StopSignals { loaded: former, former, new },
+        };
+        plan.groups.insert("a.com-w".to_owned(), change);
+        let changed = Reload { changed: vec!["a.com-w".to_owned()], ..Reload::default() };
+        let on = Work::new(&plan, &changed);
+        let back = on.reversed(&plan, &changed);
+        let signals = |work: &Work| (work.items[0].stop_signal, work.items[0].stop_again_signal);
+        assert_eq!(signals(&on), (former, new));
+        assert_eq!(signals(&back), (new, former));
     }
 }

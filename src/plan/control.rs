@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::group::{is_up, stop_seconds};
+use super::group::{is_perhaps_former, is_up, stop_seconds};
 use super::sections::Sections;
 use super::{GroupAction, GroupChange, Reason, SitePlan};
 use crate::actual::{ActualDaemon, ActualSite};
@@ -52,9 +52,9 @@ pub(super) fn plan_control(
         let stop_seconds = stop_seconds(name, Some(wanted), daemon, actual, &sections);
         let desired = Some(wanted.clone());
         let (rolling, after) = (None, Vec::new());
-        let stop_signal = sections.stop_signal(name);
+        let stop_signals = sections.stop_signals(name, !is_perhaps_former(daemon, name));
         let change =
-            GroupChange { action, reason, desired, rolling, after, stop_seconds, stop_signal };
+            GroupChange { action, reason, desired, rolling, after, stop_seconds, stop_signals };
         plan.groups.insert(name.clone(), change);
     }
     plan

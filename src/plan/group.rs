@@ -128,7 +128,8 @@ impl GroupContext<'_> {
     pub(super) fn change(&self, ran: &[String]) -> Option<GroupChange> {
         let loaded = self.daemon.groups.contains_key(self.group);
         let stop_seconds = self.stop_seconds();
-        let stop_signal = self.sections.stop_signal(self.group);
+        let is_loaded = !is_perhaps_former(self.daemon, self.group);
+        let stop_signals = self.sections.stop_signals(self.group, is_loaded);
         let Some(wanted) = self.desired.groups.get(self.group) else {
             let leaves = loaded && self.options.changes_files() && self.may_leave();
             return leaves.then_some(GroupChange {
@@ -138,7 +139,7 @@ impl GroupContext<'_> {
                 rolling: None,
                 after: Vec::new(),
                 stop_seconds,
-                stop_signal,
+                stop_signals,
             });
         };
         if !self.is_selected(wanted) {
@@ -160,7 +161,7 @@ impl GroupContext<'_> {
             _ => Vec::new(),
         };
         let desired = Some(wanted.clone());
-        Some(GroupChange { action, reason, desired, rolling, after, stop_seconds, stop_signal })
+        Some(GroupChange { action, reason, desired, rolling, after, stop_seconds, stop_signals })
     }
 
     /// Whether a group that is not wanted may go: of an apply of some programs only what one of
@@ -349,7 +350,7 @@ pub(super) fn stop_seconds(
 }
 
 /// Whether a group may run by a former configuration than its file has.
-fn is_perhaps_former(daemon: &ActualDaemon, group: &str) -> bool {
+pub(super) fn is_perhaps_former(daemon: &ActualDaemon, group: &str) -> bool {
     daemon.reread.as_ref().map_or(true, |reread| reread.changed.iter().any(|name| name == group))
 }
 

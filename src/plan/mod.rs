@@ -80,7 +80,7 @@ pub struct SitePlan {
 
 impl SitePlan {
     /// A plan that does nothing to this site yet.
-    fn without_changes(domain: Domain) -> Self {
+    pub(crate) fn without_changes(domain: Domain) -> Self {
         Self {
             domain,
             files: BTreeMap::new(),
@@ -142,11 +142,23 @@ pub struct GroupChange {
     /// Seconds its processes have to stop: the longer `stopwaitsecs` of the former and the new
     /// file.
     pub stop_seconds: u32,
-    /// How supervisord asks its processes to stop, once it has the new file.
-    pub stop_signal: StopSignal,
+    /// How supervisord asks its processes to stop.
+    pub stop_signals: StopSignals,
 }
 
-/// How supervisord asks the processes of a group to stop.
+/// How supervisord asks the processes of a group to stop: by the configuration it has loaded, whatever
+/// the files say by now and also after it has read them again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StopSignals {
+    /// As it is loaded; `None` where the files do not tell that.
+    pub loaded: Option<StopSignal>,
+    /// Once it has loaded the file as it is.
+    pub former: Option<StopSignal>,
+    /// Once it has loaded the file as it will be.
+    pub new: Option<StopSignal>,
+}
+
+/// What is sent to a process that is to stop, and to whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StopSignal {
     /// `stopsignal=`.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{SitePlan, StopSignal};
+use super::{SitePlan, StopSignal, StopSignals};
 use crate::actual::ActualSite;
 use crate::desired::FileKind;
 use crate::inventory::Signal;
@@ -43,19 +43,29 @@ impl Sections {
 }
 
 impl Sections {
-    /// How supervisord stops the processes of a group, by its own defaults where no file says.
-    pub(super) fn stop_signal(&self, group: &str) -> StopSignal {
-        let options = self.after.get(group).or_else(|| self.before.get(group));
-        let text = |key: &str| {
-            let text = options.and_then(|options| options.get(key));
-            text.map(|text| text.trim().to_ascii_uppercase()).unwrap_or_default()
-        };
-        let name = text("stopsignal");
-        let name = name.strip_prefix("SIG").unwrap_or(&name);
-        StopSignal {
-            signal: Signal::ALL.into_iter().find(|s| s.as_str() == name).unwrap_or(Signal::Term),
-            as_group: matches!(text("stopasgroup").as_str(), "TRUE" | "YES" | "ON" | "1"),
+    /// How supervisord stops the processes of a group. `is_loaded` says whether it has loaded the file
+    /// as it is.
+    pub(super) fn stop_signals(&self, group: &str, is_loaded: bool) -> StopSignals {
+        let former = self.before.get(group).map(stop_signal);
+        StopSignals {
+            loaded: former.filter(|_| is_loaded),
+            former,
+            new: self.after.get(group).map(stop_signal).or(former),
         }
+    }
+}
+
+/// What these options say, by supervisord's own defaults where they say nothing.
+fn stop_signal(options: &BTreeMap<String, String>) -> StopSignal {
+    let text = |key: &str| {
+        let text = options.get(key).map(|text| text.trim().to_ascii_uppercase());
+        text.unwrap_or_default()
+    };
+    let name = text("stopsignal");
+    let name = name.strip_prefix("SIG").unwrap_or(&name);
+    StopSignal {
+        signal: Signal::ALL.into_iter().find(|s| s.as_str() == name).unwrap_or(Signal::Term),
+        as_group: matches!(text("stopasgroup").as_str(), "TRUE" | "YES" | "ON" | "1"),
     }
 }
 

@@ -8,13 +8,13 @@ use proptest::prelude::*;
 
 use super::{
     Colour, FileChange, GroupAction, Intent, Override, PlanOptions, PlanView, Refusal, Running,
-    SitePlan, Situation, plan_site,
+    SitePlan, Situation, StopSignals, plan_site,
 };
 use crate::actual::{ActualDaemon, ActualSite, DefinedProgram, MissingCode};
 use crate::desired::{DaemonFacts, DesiredGroup, DesiredSite, render};
 use crate::inventory::{
     CommandLine, Domain, EnvironmentName, EnvironmentValue, Format, Instances, Paths, Program,
-    ProgramName, Programs, RestartPolicy, Run, Site, UserName,
+    ProgramName, Programs, RestartPolicy, Run, Signal, Site, UserName,
 };
 use crate::records::journal::{Content, JournaledFile};
 use crate::records::{Interrupted, Journal, JournalPhase, Origin, Revision};
@@ -976,4 +976,21 @@ proptest! {
         let removes = |change: &super::GroupChange| change.action == GroupAction::Remove;
         prop_assert!(!plan.groups.values().any(removes));
     }
+}
+
+/// What supervisord has loaded is what the file said; where it has not loaded that, nobody knows.
+#[test]
+fn which_signal_stops_a_process_is_told_by_the_file_it_was_loaded_from() {
+    let with = |stopsignal| Program { stopsignal: Some(stopsignal), ..program("w") };
+    let model = Model::of(vec![with(Signal::Quit)]).wants(vec![with(Signal::Usr1)]);
+    let signals = |model: &Model| {
+        let StopSignals { loaded, former, new } = model.plan().groups["a.com-w"].stop_signals;
+        [loaded, former, new].map(|signal| signal.map(|signal| signal.signal))
+    };
+    assert_eq!(signals(&model), [Some(Signal::Quit), Some(Signal::Quit), Some(Signal::Usr1)]);
+    let model = model.with(|model| {
+        let changed = vec!["a.com-w".to_owned()];
+        model.daemon.reread = Ok(Reload { changed, ..Reload::default() });
+    });
+    assert_eq!(signals(&model), [None, Some(Signal::Quit), Some(Signal::Usr1)]);
 }

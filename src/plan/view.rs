@@ -169,7 +169,7 @@ fn group_view(
     running: Vec<String>,
     stopped: Vec<String>,
 ) -> GroupView {
-    let GroupChange { action, reason, desired, rolling, after: _, stop_seconds, stop_signal: _ } =
+    let GroupChange { action, reason, desired, rolling, after: _, stop_seconds, stop_signals: _ } =
         change;
     GroupView {
         group: name.to_owned(),

@@ -1,5 +1,6 @@
 //! What we rely on about supervisord, held against the real one and the one in memory alike.
 
+#![expect(clippy::disallowed_methods, reason = "reads what a process has written")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail the test")]
 
 use std::cell::RefCell;
@@ -9,7 +10,7 @@ use supervisor_sync::supervisord::fake::{
     Autorestart, Behaviour, FakeSupervisord, GroupConfig, ProcessConfig,
 };
 use supervisor_sync::supervisord::{
-    Answer, Call, Fault, FaultCode, ProcessInfo, ProcessState, Reload,
+    Answer, Call, Fault, FaultCode, ProcessInfo, ProcessState, Reload, Supervisord as _,
 };
 
 mod hosts;
@@ -418,4 +419,42 @@ fn odd_names_are_bad_names(host: &mut impl Host) {
     let answers = host.door().batch(&[add("bell\u{7}"), Call::GetPid]).unwrap();
     assert!(matches!(&answers[0], Err(Fault { code: FaultCode::BadName, .. })), "{answers:?}");
     assert!(matches!(answers[1], Ok(Answer::Number(_))), "{answers:?}");
+}
+
+/// Of the real one alone: the signal that stops a process is the one it was loaded with, also when
+/// supervisord has read another one since. So a stop that was lost is repeated by the former file.
+#[test]
+fn a_process_is_stopped_by_the_configuration_it_was_loaded_with() {
+    let Some(daemon) = crate::daemon::Daemon::start() else { return };
+    let asked = daemon.root().join("asked");
+    let trap = |signal| format!("trap \"echo {signal} > {}; exit\" {signal}; ", asked.display());
+    let (one, other, ready) = (trap("USR1"), trap("INT"), daemon.root().join("ready"));
+    let command =
+        format!("/bin/sh -c '{one}{other}: > {}; while :; do sleep 0.05; done'", ready.display());
+    let write = |signal| {
+        let text = format!("[program:w]\ncommand={command}\nautorestart=false\nstartsecs=0\n");
+        daemon.write_conf("w", &format!("{text}stopsignal={signal}\n"));
+    };
+    let mut client = daemon.client();
+    let stopped_by = || {
+        crate::daemon::wait_until(crate::daemon::PATIENCE, "it handles signals", || ready.exists());
+        daemon.client().call(stop("w:w")).unwrap().unwrap();
+        daemon.wait_for_state("w:w", ProcessState::Stopped);
+        std::fs::remove_file(&ready).unwrap();
+        std::fs::read_to_string(&asked).unwrap()
+    };
+    write("USR1");
+    reread(&mut client).unwrap();
+    client.call(add("w")).unwrap().unwrap();
+    daemon.wait_for_state("w:w", ProcessState::Running);
+    write("INT");
+    assert_eq!(reread(&mut client).unwrap().changed, ["w"]);
+    assert_eq!(stopped_by(), "USR1\n");
+    // Also of a process that was started since.
+    client.call(start("w:w")).unwrap().unwrap();
+    assert_eq!(stopped_by(), "USR1\n");
+    client.call(remove("w")).unwrap().unwrap();
+    client.call(add("w")).unwrap().unwrap();
+    daemon.wait_for_state("w:w", ProcessState::Running);
+    assert_eq!(stopped_by(), "INT\n");
 }
