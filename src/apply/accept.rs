@@ -9,7 +9,6 @@
 
 use super::failure::{Unanswered, fault_after_restore, reread_failed};
 use super::transaction::Transaction;
-use super::undo::sync_folders;
 use super::{ApplyError, Baseline, FailedAt, files};
 use crate::desired::FileKind;
 use crate::event::Step;
@@ -52,10 +51,15 @@ impl Transaction<'_, '_> {
     }
 
     /// Ends sites whose files are being changed: their former files come back. Unless supervisord has
-    /// already read the new ones, that is all.
+    /// already read the new ones, that is all. Of one without a journal nothing was changed.
     pub(super) fn put_files_back(&mut self, failed: Vec<Rejected>) {
-        let failed = self.restore(failed);
-        self.end_undone(failed, None);
+        let (begun, not_begun): (Vec<_>, Vec<_>) =
+            failed.into_iter().partition(|(index, _)| self.sites[*index].journal.is_some());
+        for (index, cause) in not_begun {
+            self.sites[index].refuse(cause);
+        }
+        let begun = self.restore(begun);
+        self.end_undone(begun);
     }
 
     fn with_changed_files(&self) -> Vec<usize> {
@@ -95,7 +99,7 @@ impl Transaction<'_, '_> {
             }
         }
         let answer = self.take_out_again(answer, &mut rejected);
-        self.end_undone(rejected, answer.as_ref().err());
+        self.end_not_reread(rejected, answer.as_ref().err());
         answer
     }
 
@@ -157,7 +161,9 @@ impl Transaction<'_, '_> {
         let is_in = |index: &&usize| rejected.iter().all(|(other, _)| other != *index);
         let brought: Vec<usize> = sites.iter().filter(is_in).copied().collect();
         let journals = brought.iter().filter_map(|index| self.sites[*index].journal.as_ref());
-        let Err(source) = sync_folders(self.doors.files, journals) else { return Vec::new() };
+        let Err(source) = files::sync_folders(self.doors.files, journals) else {
+            return Vec::new();
+        };
         let cause = files::not_on_disk(&source);
         let back = self.restore(brought.iter().map(|i| (*i, cause.clone())).collect());
         for (index, _) in &back {
@@ -178,12 +184,16 @@ impl Transaction<'_, '_> {
                 files::stage(disk, plan, journal, FileKind::Supervisor)?;
                 files::stage(disk, plan, journal, FileKind::Logrotate)
             }) {
-                Ok(()) => tried.push(*index),
+                Ok(()) => {
+                    tried.push(*index);
+                    // With its new files it is synced below, or when it is put back again.
+                    self.sites[*index].is_unsynced = false;
+                }
                 Err(cause) => failed.push((*index, cause)),
             }
         }
         let journals = tried.iter().filter_map(|index| self.sites[*index].journal.as_ref());
-        if let Err(source) = sync_folders(self.doors.files, journals) {
+        if let Err(source) = files::sync_folders(self.doors.files, journals) {
             let cause = files::not_on_disk(&source);
             failed.extend(tried.drain(..).map(|index| (index, cause.clone())));
         }
@@ -252,7 +262,7 @@ impl Transaction<'_, '_> {
             let index = *index;
             let failed = self.restore(failed);
             let again = self.reread(index);
-            self.end_undone(failed, again.as_ref().err());
+            self.end_not_reread(failed, again.as_ref().err());
         }
     }
 
@@ -261,18 +271,18 @@ impl Transaction<'_, '_> {
         for (index, _) in &failed {
             self.sites[*index].teller(self.doors.events).step(Step::Undo);
         }
-        self.restore_files(failed.iter().map(|(index, _)| *index));
+        let indices: Vec<usize> = failed.iter().map(|(index, _)| *index).collect();
+        self.restore_files(&indices);
         failed
     }
 
     /// Ends sites whose files are back. `reread` is why supervisord has not read them again, if it
     /// was asked to and has not.
-    fn end_undone(&mut self, failed: Vec<Rejected>, reread: Option<&Unanswered>) {
-        for (index, cause) in failed {
-            let site = &mut self.sites[index];
-            site.undo_errors.extend(reread.and_then(fault_after_restore));
-            site.end_undone(self.doors, cause);
+    fn end_not_reread(&mut self, failed: Vec<Rejected>, reread: Option<&Unanswered>) {
+        for (index, _) in &failed {
+            self.sites[*index].undo_errors.extend(reread.and_then(fault_after_restore));
         }
+        self.end_undone(failed);
     }
 }
 

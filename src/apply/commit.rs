@@ -1,18 +1,19 @@
 //! The commit: a revision for each site that is as wanted, then its journal goes.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::site::{SiteApply, Stage};
 use super::transaction::Transaction;
-use super::{ApplyError, Doors, FailedAt, Outcome};
+use super::{ApplyError, FailedAt, Outcome, files};
 use crate::error::CommandError;
 use crate::event::Step;
-use crate::records::{Journal, JournalPhase, Revision};
+use crate::inventory::Domain;
+use crate::records::{Journal, JournalPhase, NewRevision, Revision};
 
 /// A site whose revision is written and not synced yet.
 struct Written {
     index: usize,
-    revision: u64,
+    revision: NewRevision,
 }
 
 impl Transaction<'_, '_> {
@@ -25,27 +26,20 @@ impl Transaction<'_, '_> {
 
     /// Records these sites. One with a cause has failed and is kept all the same, as was asked.
     pub(super) fn commit(&mut self, sites: Vec<(usize, Option<ApplyError>)>) {
-        let mut written = Vec::new();
         for (index, _) in &sites {
             self.sites[*index].teller(self.doors.events).step(Step::Commit);
-            if self.options.record {
-                match self.write_revision(*index) {
-                    Ok(revision) => written.push(Written { index: *index, revision }),
-                    Err(error) => {
-                        self.sites[*index].end(not_recorded(error, "the revision is not recorded"))
-                    }
-                }
-            } else {
-                self.leave_former_journal(*index);
-            }
         }
-        self.close_written(&written);
+        let indices: Vec<usize> = sites.iter().map(|(index, _)| *index).collect();
+        match self.options.record {
+            true => self.record(&indices),
+            false => self.leave_former_journals(&indices),
+        }
         for (index, cause) in sites {
             self.sites[index].keep_for(cause);
         }
     }
 
-    fn write_revision(&mut self, index: usize) -> Result<u64, CommandError> {
+    fn write_revision(&mut self, index: usize) -> Result<NewRevision, CommandError> {
         let (doors, site) = (&*self.doors, &self.sites[index]);
         let groups = site.journal.as_ref().map(Journal::group_names).unwrap_or_default();
         let (origin, still_loaded) = (self.origin.clone(), site.plan.still_loaded.clone());
@@ -53,57 +47,92 @@ impl Transaction<'_, '_> {
     }
 
     /// Whatever an apply that records nothing found unfinished stays so.
-    fn leave_former_journal(&mut self, index: usize) {
-        let (doors, site) = (&*self.doors, &mut self.sites[index]);
-        let former = site.journal.as_ref().and_then(|journal| journal.former.as_deref());
-        let outcome = match doors.state.close_undone(doors.files, site.domain(), former) {
-            Ok(()) => Outcome::Applied { revision: None },
-            Err(error) => not_recorded(error, "the journal is still there"),
+    fn leave_former_journals(&mut self, indices: &[usize]) {
+        let doors = &*self.doors;
+        let of_site = |index: &usize| {
+            let site = &self.sites[*index];
+            (site.domain(), site.journal.as_ref().and_then(|journal| journal.former.as_deref()))
         };
-        site.end(outcome);
+        let left: Vec<(&Domain, Option<&Journal>)> = indices.iter().map(of_site).collect();
+        let closed = doors.state.close_undone(doors.files, &left);
+        for (index, closed) in indices.iter().zip(closed) {
+            self.sites[*index].end_closed(closed, None);
+        }
     }
 
-    /// Only when the revisions are on the disk may the journals go.
-    fn close_written(&mut self, written: &[Written]) {
-        if written.is_empty() {
-            return;
+    /// Writes the revisions. Only when they are on the disk may journals and old revisions go.
+    fn record(&mut self, indices: &[usize]) {
+        let mut written = Vec::new();
+        for index in indices {
+            match self.write_revision(*index) {
+                Ok(revision) => written.push(Written { index: *index, revision }),
+                Err(error) => {
+                    self.sites[*index].end(not_recorded(error, "the revision is not recorded"));
+                }
+            }
         }
         let doors = &*self.doors;
         let folders: Vec<PathBuf> = written
             .iter()
             .map(|one| doors.state.revisions_folder(self.sites[one.index].domain()))
             .collect();
-        let folders: Vec<&Path> = folders.iter().map(PathBuf::as_path).collect();
-        let synced = doors.files.sync(&folders);
-        for Written { index, revision } in written {
-            let site = &mut self.sites[*index];
-            let outcome = match &synced {
-                Ok(()) => match site.close_journal(doors, *revision) {
-                    Ok(()) => Outcome::Applied { revision: Some(*revision) },
-                    Err(error) => not_recorded(error, "the journal is still there"),
-                },
-                Err(source) => {
-                    let error = CommandError::refused("cannot bring the revision to the disk");
-                    not_recorded(error.caused_by(source), "the revision is not recorded")
+        match files::sync(doors.files, folders.iter().map(PathBuf::as_path).collect()) {
+            Ok(()) => self.close_journals(&written),
+            Err(source) => {
+                let error = CommandError::refused("cannot bring the revision to the disk");
+                let outcome =
+                    not_recorded(error.caused_by(&source), "the revision is not recorded");
+                for one in written {
+                    self.sites[one.index].end(outcome.clone());
                 }
-            };
-            site.end(outcome);
+            }
+        }
+    }
+
+    /// Drops the journals. What a former apply left unfinished of programs that this one was not to
+    /// touch stays in them.
+    fn close_journals(&mut self, written: &[Written]) {
+        let (doors, sites) = (&*self.doors, &self.sites);
+        let mut left = Vec::new();
+        let mut closed = Vec::new();
+        for Written { index, revision } in written {
+            let site = &sites[*index];
+            doors.state.remove_too_old(doors.files, site.domain(), revision);
+            match site.left_unfinished(revision.number) {
+                Some(rest) => left.push((*index, revision.number, rest)),
+                None => {
+                    let phase = JournalPhase::Groups;
+                    let end = doors.state.close(doors.files, site.domain(), phase);
+                    closed.push((*index, revision.number, end));
+                }
+            }
+        }
+        let rests: Vec<(&Domain, Option<&Journal>)> =
+            left.iter().map(|(index, _, rest)| (sites[*index].domain(), Some(rest))).collect();
+        let ends = doors.state.close_undone(doors.files, &rests);
+        closed
+            .extend(left.iter().zip(ends).map(|((index, number, _), end)| (*index, *number, end)));
+        for (index, number, end) in closed {
+            self.sites[index].end_closed(end, Some(number));
         }
     }
 }
 
 impl SiteApply {
-    /// Drops its journal, once the revision is on the disk. What a former apply left unfinished of
-    /// programs that this one was not to touch stays in it.
-    fn close_journal(&self, doors: &Doors<'_>, revision: u64) -> Result<(), CommandError> {
-        let left = self.journal.as_ref().and_then(|journal| {
-            let target = Revision::new(revision, &self.record, journal.origin.clone());
-            journal.former.as_ref()?.left_of(&self.plan.unfinished, target)
+    /// What a former apply began and this one was not to finish.
+    fn left_unfinished(&self, revision: u64) -> Option<Journal> {
+        let journal = self.journal.as_ref()?;
+        let former = journal.former.as_ref()?;
+        let target = Revision::new(revision, &self.record, journal.origin.clone());
+        former.left_of(&self.plan.unfinished, target)
+    }
+
+    /// Ends it as applied, if its journal could be closed.
+    fn end_closed(&mut self, closed: Result<(), CommandError>, revision: Option<u64>) {
+        self.end(match closed {
+            Ok(()) => Outcome::Applied { revision },
+            Err(error) => not_recorded(error, "the journal is still there"),
         });
-        match left {
-            Some(left) => doors.state.close_undone(doors.files, self.domain(), Some(&left)),
-            None => doors.state.close(doors.files, self.domain(), JournalPhase::Groups),
-        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::failure::{self, Unanswered, in_one_line};
 use super::site::{SiteApply, Stage};
-use super::{ApplyError, Doors, FailedAt, Outcome};
+use super::{ApplyError, FailedAt, Outcome};
 
 impl SiteApply {
     /// supervisord does not answer any more.
@@ -49,7 +49,7 @@ impl SiteApply {
     }
 
     /// Somebody asked us to stop.
-    pub(super) fn interrupt(&mut self, doors: &Doors<'_>) {
+    pub(super) fn interrupt(&mut self) {
         let (names, doing) = match &self.stage {
             Stage::Updating(update) | Stage::PuttingBack(_, update) => {
                 (update.unfinished().into_iter().map(str::to_owned).collect(), "stopping")
@@ -63,7 +63,7 @@ impl SiteApply {
             Stage::Ended => {}
             Stage::PuttingBack(undo, _) | Stage::RunningAgain(undo) | Stage::PutBack(undo) => {
                 self.undo_errors.push(in_one_line(&cause.error));
-                self.close(doors, undo);
+                self.stage = Stage::PutBack(undo);
             }
             _ => self.end_interrupted(cause),
         }

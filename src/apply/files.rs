@@ -1,6 +1,7 @@
 //! Files: staged, swapped in, and put back. Each function is about one site; the transaction calls
 //! it for one after the other and syncs for all of them at once.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::{ApplyError, FailedAt};
@@ -95,13 +96,14 @@ pub(super) struct NotRestored {
 /// beside its target. In between the caller syncs: under its own name a file must be whole, also after
 /// a power cut.
 #[derive(Default)]
-pub(super) struct Restoring<'j> {
+struct Restoring<'j> {
     staged: Vec<&'j JournaledFile>,
     errors: Vec<NotRestored>,
     changed: bool,
 }
 
 /// What came of putting a site's files back.
+#[derive(Default)]
 pub(super) struct Restored {
     /// What could not be put back.
     pub(super) errors: Vec<NotRestored>,
@@ -109,10 +111,39 @@ pub(super) struct Restored {
     pub(super) changed: bool,
 }
 
-/// Begins to put every file of the journal back as it was, whatever state it is in. A file that is
-/// neither as it was nor as we made it has been edited since: it stays. What goes goes first: on a full
-/// disk that is the room for what comes back.
-pub(super) fn begin_restore<'j>(files: &dyn Files, journal: &'j Journal) -> Restoring<'j> {
+/// Puts every file of all these journals back as it was, whatever state it is in; with one sync before
+/// they get their names, and the caller syncs the folders of what has changed.
+pub(super) fn restore(files: &dyn Files, journals: &[&Journal]) -> Vec<Restored> {
+    let restoring: Vec<Restoring<'_>> =
+        journals.iter().map(|journal| begin_restore(files, journal)).collect();
+    let staged = journals.iter().zip(&restoring).filter(|(_, one)| !one.staged.is_empty());
+    let synced = sync_folders(files, staged.map(|(journal, _)| *journal));
+    let finish = |(one, journal): (Restoring<'_>, &&Journal)| {
+        let unsynced = synced.as_ref().err().filter(|_| !one.staged.is_empty());
+        let mut restored = one.finish(files, journal);
+        restored.errors.extend(unsynced.map(NotRestored::unsynced));
+        restored
+    };
+    restoring.into_iter().zip(journals).map(finish).collect()
+}
+
+/// Removes what an apply has written beside its targets, of which it has touched none: whatever is there
+/// by now is not its affair.
+pub(super) fn unstage(files: &dyn Files, journal: &Journal) -> Restored {
+    let mut restored = Restored::default();
+    for file in &journal.files {
+        if let Err(error) = files.remove(&staged_path(&file.path)) {
+            restored.errors.push(not_restored(file, &error, false));
+        }
+    }
+    remove_folders(files, journal);
+    restored
+}
+
+/// Begins to put back the files of one journal. A file that is neither as it was nor as we made it has
+/// been edited since: it stays. What goes goes first: on a full disk that is the room for what comes
+/// back.
+fn begin_restore<'j>(files: &dyn Files, journal: &'j Journal) -> Restoring<'j> {
     let mut restoring = Restoring::default();
     let (goes, comes_back): (Vec<_>, Vec<_>) =
         journal.files.iter().partition(|file| file.before == Content::Absent);
@@ -132,13 +163,8 @@ pub(super) fn begin_restore<'j>(files: &dyn Files, journal: &'j Journal) -> Rest
 }
 
 impl Restoring<'_> {
-    /// Whether anything waits beside its target.
-    pub(super) fn has_staged(&self) -> bool {
-        !self.staged.is_empty()
-    }
-
     /// Puts what waits into its place; not synced.
-    pub(super) fn finish(mut self, files: &dyn Files, journal: &Journal) -> Restored {
+    fn finish(mut self, files: &dyn Files, journal: &Journal) -> Restored {
         for file in self.staged {
             let staged = staged_path(&file.path);
             match files.rename(&staged, &file.path) {
@@ -150,11 +176,22 @@ impl Restoring<'_> {
                 }
             }
         }
-        for folder in journal.folders.iter().rev() {
-            // Not empty any more means that somebody uses it.
-            let _ = files.remove_folder(folder);
-        }
+        remove_folders(files, journal);
         Restored { errors: self.errors, changed: self.changed }
+    }
+}
+
+impl NotRestored {
+    /// The files are back, but not for certain after a power cut.
+    pub(super) fn unsynced(error: &std::io::Error) -> Self {
+        Self { what: format!("syncing: {error}"), edited: false }
+    }
+}
+
+fn remove_folders(files: &dyn Files, journal: &Journal) {
+    for folder in journal.folders.iter().rev() {
+        // Not empty any more means that somebody uses it.
+        let _ = files.remove_folder(folder);
     }
 }
 
@@ -218,13 +255,25 @@ pub(super) fn not_on_disk(source: &std::io::Error) -> ApplyError {
     ApplyError::new(FailedAt::State, error)
 }
 
-/// The folders of the journal's files, each once.
-pub(super) fn folders_of(journal: &Journal) -> Vec<PathBuf> {
-    let parents = journal.files.iter().filter_map(|file| file.path.parent());
-    let mut folders: Vec<PathBuf> = parents.map(Path::to_owned).collect();
-    folders.sort_unstable();
-    folders.dedup();
-    folders
+/// The folders of the journal's files.
+pub(super) fn folders_of(journal: &Journal) -> impl Iterator<Item = &Path> {
+    journal.files.iter().filter_map(|file| file.path.parent())
+}
+
+/// One sync for the folders of all these journals' files.
+pub(super) fn sync_folders<'j>(
+    files: &dyn Files,
+    journals: impl Iterator<Item = &'j Journal>,
+) -> std::io::Result<()> {
+    sync(files, journals.flat_map(folders_of).collect())
+}
+
+/// One sync for these folders, if there are any.
+pub(super) fn sync(files: &dyn Files, folders: BTreeSet<&Path>) -> std::io::Result<()> {
+    match folders.is_empty() {
+        true => Ok(()),
+        false => files.sync(&folders.into_iter().collect::<Vec<_>>()),
+    }
 }
 
 fn cannot(

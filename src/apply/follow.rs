@@ -41,9 +41,8 @@ impl Transaction<'_, '_> {
             }
             // Just before the look: one that has begun is waited for, whatever is wanted meanwhile.
             if self.doors.interrupt.is_raised() {
-                for site in &mut self.sites {
-                    site.interrupt(self.doors);
-                }
+                self.sites.iter_mut().for_each(SiteApply::interrupt);
+                self.close_put_back();
                 return;
             }
             self.look();

@@ -1,19 +1,20 @@
-//! In the next run: cleaning up what a killed apply left.
+//! In the next run: cleaning up what killed applies left.
 
 use std::collections::BTreeMap;
 
-use super::undo::sync_folders;
-use super::{Doors, files};
+use super::files::{self, NotRestored, Restored};
+use super::{Doors, Reload};
 use crate::error::CommandError;
 use crate::event::{Event, Step};
 use crate::inventory::Domain;
-use crate::records::{Interrupted, Journal, JournalPhase, LockError, Origin};
+use crate::records::{Journal, JournalPhase, Lock, LockError, Origin};
 use crate::system::files::staged_path;
 
-/// Undoes what killed applies left half-written, of whichever site. The lock of the supervisord is
-/// held; a site whose own lock somebody else holds has an apply under way and is passed over. `held`
-/// says which locks are ours. An apply that was killed while processes were updated is left for the
-/// next apply of its own site to finish, unless it was already being undone.
+/// Undoes what killed applies left half-written, of whichever site, all of it together: their number
+/// costs neither rereads nor syncs, since all that time nobody else can apply anything. The lock of the
+/// supervisord is held; a site whose own lock somebody else holds has an apply under way and is passed
+/// over. `held` says which locks are ours. An apply that was killed while processes were updated is left
+/// for the next apply of its own site to finish, unless it was already being undone.
 ///
 /// Returns the sites it could not be done for, with the reason: one does not keep the others from
 /// being recovered, or applied.
@@ -23,85 +24,154 @@ pub fn recover(
     held: &dyn Fn(&Domain) -> bool,
 ) -> Result<BTreeMap<Domain, CommandError>, CommandError> {
     let mut failed = BTreeMap::new();
+    let mut half_done = Vec::new();
     for site in doors.state.sites(doors.files)? {
-        if let Err(error) = recover_if_interrupted(doors, &site, origin, held) {
-            let text = format!("an apply of site {site} that never ended is not undone: {error}");
-            (doors.events)(Event::Warning { site: site.clone(), text });
-            failed.insert(site, error);
+        match half_done_of(doors, &site, origin, held) {
+            Ok(found) => half_done.extend(found),
+            Err(error) => {
+                failed.insert(site, error);
+            }
         }
+    }
+    let put_back = put_files_back(doors, half_done, &mut failed);
+    close(doors, put_back, &mut failed);
+    for (site, error) in &failed {
+        let text = format!("an apply of site {site} that never ended is not undone: {error}");
+        (doors.events)(Event::Warning { site: site.clone(), text });
     }
     Ok(failed)
 }
 
-fn recover_if_interrupted(
-    doors: &mut Doors<'_>,
+/// An apply that was killed in a phase in which its files are put back.
+struct HalfDone {
+    phase: JournalPhase,
+    journal: Journal,
+    /// What is left to be finished after an undo that was killed.
+    finished: Option<Journal>,
+    /// The lock of its site, unless it was held already.
+    _lock: Option<Lock>,
+}
+
+fn half_done_of(
+    doors: &Doors<'_>,
     site: &Domain,
     origin: &Origin,
     held: &dyn Fn(&Domain) -> bool,
-) -> Result<(), CommandError> {
-    if doors.state.interrupted(doors.files, site)? == Interrupted::default() {
-        return Ok(());
+) -> Result<Option<HalfDone>, CommandError> {
+    if !doors.state.has_journal(doors.files, site) {
+        return Ok(None);
     }
-    let _lock = match held(site) {
+    let lock = match held(site) {
         true => None,
         false => match doors.state.site_locks().and_then(|locks| locks.lock(site, origin)) {
             Ok(lock) => Some(lock),
-            Err(LockError::Held { .. }) => return Ok(()),
+            Err(LockError::Held { .. }) => return Ok(None),
             Err(error) => return Err(error.into()),
         },
     };
-    // Once more: until the lock was had, an apply may have been under way.
+    // Not before the lock was had: until then an apply may have been under way.
     let interrupted = doors.state.interrupted(doors.files, site)?;
     for file in interrupted.finished.iter().flat_map(|journal| &journal.files) {
         // Left by an undo that failed and could not even say so in the journal.
         let _ = doors.files.remove(&staged_path(&file.path));
     }
-    let Some((phase, journal)) = &interrupted.undone_first else { return Ok(()) };
-    put_files_back(doors, journal)?;
-    let rest = match phase {
-        JournalPhase::Undo => interrupted.finished,
-        // We have touched no process. But a supervisord that was started since has loaded the files
-        // as they were then, and runs what they said.
-        JournalPhase::Files | JournalPhase::Groups if is_loaded_otherwise(doors, journal) => {
-            journal.rest()
-        }
-        JournalPhase::Files | JournalPhase::Groups => journal.former.as_deref().cloned(),
-    };
-    doors.state.close_undone(doors.files, site, rest.as_ref())
+    let finished = interrupted.finished;
+    Ok(interrupted.undone_first.map(|(phase, journal)| HalfDone {
+        phase,
+        journal,
+        finished,
+        _lock: lock,
+    }))
 }
 
-/// Whether supervisord has loaded any group of the journal otherwise than the files, which are as
-/// they were before, say; also if it cannot tell.
-fn is_loaded_otherwise(doors: &mut Doors<'_>, journal: &Journal) -> bool {
-    let Ok(reload) = doors.reread() else { return true };
-    let mut differs = reload.added.iter().chain(&reload.changed).chain(&reload.removed);
-    differs.any(|group| journal.groups.contains_key(group))
-}
-
-fn put_files_back(doors: &mut Doors<'_>, journal: &Journal) -> Result<(), CommandError> {
-    let site = &journal.site;
-    let step = Step::Recover { interrupted: journal.origin.to_string() };
-    (doors.events)(Event::Step { site: site.clone(), step });
-    let restoring = files::begin_restore(doors.files, journal);
-    let staged = restoring.has_staged().then_some(journal);
-    let synced = sync_folders(doors.files, staged.into_iter());
-    let restored = restoring.finish(doors.files, journal);
-    let changed = restored.changed.then_some(journal);
-    let synced = synced.and_then(|()| sync_folders(doors.files, changed.into_iter()));
-    let (edited, mut failed): (Vec<_>, Vec<_>) =
-        restored.errors.into_iter().partition(|error| error.edited);
-    if let Err(error) = synced {
-        failed.push(files::NotRestored { what: format!("syncing: {error}"), edited: false });
+/// Puts the files of all of them back, and returns those it could be done for.
+fn put_files_back(
+    doors: &mut Doors<'_>,
+    half_done: Vec<HalfDone>,
+    failed: &mut BTreeMap<Domain, CommandError>,
+) -> Vec<HalfDone> {
+    for HalfDone { journal, .. } in &half_done {
+        let step = Step::Recover { interrupted: journal.origin.to_string() };
+        (doors.events)(Event::Step { site: journal.site.clone(), step });
     }
+    let journals: Vec<&Journal> = half_done.iter().map(|one| &one.journal).collect();
+    let mut restored = files::restore(doors.files, &journals);
+    let changed = journals.iter().zip(&restored).filter(|(_, one)| one.changed);
+    if let Err(error) = files::sync_folders(doors.files, changed.map(|(journal, _)| *journal)) {
+        for one in restored.iter_mut().filter(|one| one.changed) {
+            one.errors.push(NotRestored::unsynced(&error));
+        }
+    }
+    let mut put_back = Vec::new();
+    for (one, restored) in half_done.into_iter().zip(restored) {
+        match put_back_of(doors, &one.journal.site, restored) {
+            Ok(()) => put_back.push(one),
+            Err(error) => {
+                failed.insert(one.journal.site, error);
+            }
+        }
+    }
+    put_back
+}
+
+/// What came of putting the files of one site back. What somebody has edited since is theirs now.
+fn put_back_of(
+    doors: &mut Doors<'_>,
+    site: &Domain,
+    restored: Restored,
+) -> Result<(), CommandError> {
+    let (edited, failed): (Vec<_>, Vec<_>) =
+        restored.errors.into_iter().partition(|error| error.edited);
     for file in edited {
         let text = format!("not put back: {}", file.what);
         (doors.events)(Event::Warning { site: site.clone(), text });
     }
-    if !failed.is_empty() {
-        let mut error =
-            CommandError::refused(format!("site {site}: an interrupted apply cannot be undone"));
-        error.causes = failed.into_iter().map(|error| error.what).collect();
-        return Err(error.hint("mend that, then run the same command again"));
+    if failed.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let mut error =
+        CommandError::refused(format!("site {site}: an interrupted apply cannot be undone"));
+    error.causes = failed.into_iter().map(|error| error.what).collect();
+    Err(error.hint("mend that, then run the same command again"))
+}
+
+/// Drops the journals of what was put back, but for what the next apply of its site has to finish.
+fn close(
+    doors: &mut Doors<'_>,
+    put_back: Vec<HalfDone>,
+    failed: &mut BTreeMap<Domain, CommandError>,
+) {
+    // We have touched no process then. But a supervisord that was started since has loaded the files
+    // as they were, and runs what they said.
+    let may_be_loaded = |one: &HalfDone| one.phase != JournalPhase::Undo;
+    let reread = if put_back.iter().any(may_be_loaded) {
+        doors.reread().ok()
+    } else {
+        Some(Reload::default())
+    };
+    let rest = |one: &HalfDone| match one.phase {
+        JournalPhase::Undo => one.finished.clone(),
+        JournalPhase::Files | JournalPhase::Groups => {
+            match is_loaded_otherwise(reread.as_ref(), &one.journal) {
+                true => one.journal.rest(),
+                false => one.journal.former.as_deref().cloned(),
+            }
+        }
+    };
+    let rests: Vec<Option<Journal>> = put_back.iter().map(rest).collect();
+    let undone: Vec<(&Domain, Option<&Journal>)> =
+        put_back.iter().zip(&rests).map(|(one, rest)| (&one.journal.site, rest.as_ref())).collect();
+    for (one, closed) in put_back.iter().zip(doors.state.close_undone(doors.files, &undone)) {
+        if let Err(error) = closed {
+            failed.insert(one.journal.site.clone(), error);
+        }
+    }
+}
+
+/// Whether supervisord has loaded any group of the journal otherwise than the files, which are as
+/// they were before, say; also if it cannot tell.
+fn is_loaded_otherwise(reread: Option<&Reload>, journal: &Journal) -> bool {
+    let Some(reload) = reread else { return true };
+    let mut differs = reload.added.iter().chain(&reload.changed).chain(&reload.removed);
+    differs.any(|group| journal.groups.contains_key(group))
 }

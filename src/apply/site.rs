@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use super::again::Asked;
 use super::control::not_known;
-use super::failure::{self, in_one_line};
+use super::failure;
 use super::probe::Probes;
 use super::undo::{Undo, until_running_again};
 use super::update::{STILL_STOPPING, Update, Updated};
 use super::watch::{self, Watch, Watched};
 use super::work::{Item, Work};
 use super::{
-    ApplyError, ApplyOptions, Doors, FailedAt, Look, Outcome, PlannedSite, ProgramTrouble,
-    SiteReport, Teller,
+    ApplyError, ApplyOptions, FailedAt, Look, Outcome, PlannedSite, ProgramTrouble, SiteReport,
+    Teller,
 };
 use crate::desired::DesiredSite;
 use crate::event::{Event, Step};
@@ -34,6 +34,10 @@ pub(super) struct SiteApply {
     pub(super) journal: Option<Journal>,
     pub(super) stage: Stage,
     pub(super) work: Work,
+    /// Whether its files may be the new ones.
+    pub(super) is_swapped: bool,
+    /// Whether former files are back and not yet on the disk for certain.
+    pub(super) is_unsynced: bool,
     /// What could not be put back so far.
     pub(super) undo_errors: Vec<String>,
     /// Whether supervisord did not read the former files again after processes had changed.
@@ -101,6 +105,8 @@ impl SiteApply {
             journal: None,
             stage: Stage::Files,
             work: Work::default(),
+            is_swapped: false,
+            is_unsynced: false,
             undo_errors: Vec::new(),
             lost_in_undo: false,
             lock,
@@ -147,20 +153,18 @@ impl SiteApply {
         self.stage = Stage::Failed { cause, since: now };
     }
 
-    /// Ends it as undone. The journal goes, unless something could not be put back: then the next run
-    /// tries again.
-    pub(super) fn end_undone(&mut self, doors: &Doors<'_>, cause: ApplyError) {
-        let mut undo_errors = std::mem::take(&mut self.undo_errors);
+    /// What is left to be finished of it when it is undone.
+    pub(super) fn left_undone(&self) -> Option<Journal> {
         // What ran and could not be started again, for supervisord was gone, is the next apply's.
-        let left = self.journal.as_ref().and_then(|journal| match self.lost_in_undo {
+        self.journal.as_ref().and_then(|journal| match self.lost_in_undo {
             true => journal.rest(),
             false => journal.former.as_deref().cloned(),
-        });
-        if undo_errors.is_empty()
-            && let Err(error) = doors.state.close_undone(doors.files, self.domain(), left.as_ref())
-        {
-            undo_errors.push(in_one_line(&error));
-        }
+        })
+    }
+
+    /// Ends it as undone, as far as that was possible.
+    pub(super) fn end_undone(&mut self, cause: ApplyError) {
+        let undo_errors = std::mem::take(&mut self.undo_errors);
         self.end(if undo_errors.is_empty() {
             Outcome::RolledBack { cause }
         } else {

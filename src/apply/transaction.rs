@@ -1,6 +1,7 @@
 //! The part of an apply that changes files: journals, staging, swap. What comes after it is in
 //! `accept.rs` (the reread), `follow.rs` (processes), `undo.rs` and `commit.rs`.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::again::Stops;
@@ -11,6 +12,7 @@ use super::{
 use crate::desired::FileKind;
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Step;
+use crate::inventory::Domain;
 use crate::plan::SitePlan;
 use crate::records::journal::JournaledFile;
 use crate::records::{Journal, JournalPhase, Origin, Revision};
@@ -43,65 +45,106 @@ impl<'t, 'd> Transaction<'t, 'd> {
 
     /// Writes each site's journal: from here on a kill can be undone.
     pub(super) fn write_journals(&mut self) {
+        let mut failed = Vec::new();
         for index in 0..self.sites.len() {
+            if self.doors.interrupt.is_raised() {
+                break;
+            }
             if self.sites[index].plan.is_empty() {
                 self.sites[index].end(Outcome::Unchanged);
                 continue;
             }
-            let journal = match self.journal_of(index) {
-                Ok(journal) => journal,
+            match self.write_journal(index) {
+                Ok(journal) => self.sites[index].journal = Some(journal),
                 Err(error) => {
-                    self.sites[index].refuse(ApplyError::new(FailedAt::State, error));
+                    failed.push((index, ApplyError::new(FailedAt::State, error)));
                     continue;
                 }
-            };
-            self.sites[index].journal = Some(journal);
-            self.step_of(index, |doors, site, journal| {
-                let in_state = |error| ApplyError::new(FailedAt::State, error);
-                uninterrupted(doors, &site.plan)?;
-                doors.state.prepare(doors.files, &site.plan.domain).map_err(in_state)?;
-                doors.teller(&site.plan).step(Step::Journal);
-                doors.state.begin(doors.files, journal, JournalPhase::Files).map_err(in_state)?;
-                files::make_folders(doors.files, &site.plan)
-            });
+            }
+            if let Err(cause) = files::make_folders(self.doors.files, &self.sites[index].plan) {
+                failed.push((index, cause));
+            }
         }
+        self.end_step(failed);
     }
 
-    /// Writes all new files beside their targets, and brings them and the journals to the disk: both
-    /// must be there before the first rename.
+    fn write_journal(&mut self, index: usize) -> Result<Journal, CommandError> {
+        let journal = self.journal_of(index)?;
+        let (doors, site) = (&mut *self.doors, &self.sites[index]);
+        doors.state.prepare(doors.files, site.domain())?;
+        site.teller(doors.events).step(Step::Journal);
+        doors.state.begin(doors.files, &journal, JournalPhase::Files)?;
+        Ok(journal)
+    }
+
+    /// Writes all new files beside their targets, and brings them, the folders that were made and the
+    /// journals to the disk: all must be there before the first rename.
     pub(super) fn stage(&mut self) {
-        for index in 0..self.sites.len() {
-            self.step_of(index, |doors, site, journal| {
-                for kind in [FileKind::Supervisor, FileKind::Logrotate] {
-                    doors.teller(&site.plan).step(writing(&site.plan, kind));
-                    files::stage(doors.files, &site.plan, journal, kind)?;
-                    uninterrupted(doors, &site.plan)?;
+        let mut failed = Vec::new();
+        for index in self.in_files() {
+            if self.doors.interrupt.is_raised() {
+                break;
+            }
+            let site = &self.sites[index];
+            let Some(journal) = &site.journal else { continue };
+            for kind in [FileKind::Supervisor, FileKind::Logrotate] {
+                site.teller(self.doors.events).step(writing(&site.plan, kind));
+                if let Err(cause) = files::stage(self.doors.files, &site.plan, journal, kind) {
+                    failed.push((index, cause));
+                    break;
                 }
-                Ok(())
-            });
+            }
         }
-        let records = self.doors.state.root().to_owned();
-        self.sync(Some(&records));
+        self.end_step(failed);
+        let mut folders = self.folders();
+        let made = self.journals_in_files().flat_map(|journal| journal.folders.clone());
+        folders.extend(made);
+        if !self.in_files().is_empty() {
+            folders.insert(self.doors.state.root().to_owned());
+        }
+        self.sync(&folders);
     }
 
     /// Puts the new files into their places, and brings that to the disk before supervisord hears of
     /// them.
     pub(super) fn swap(&mut self) {
-        for index in 0..self.sites.len() {
-            self.step_of(index, |doors, site, journal| {
-                uninterrupted(doors, &site.plan)?;
-                doors.teller(&site.plan).step(Step::Swap);
-                files::swap(doors.files, journal)?;
-                let paths = files::orphans(journal);
-                if !paths.is_empty() {
-                    let step = Step::RemoveOrphans { paths: paths.clone() };
-                    doors.teller(&site.plan).step(step);
-                    files::remove(doors.files, &paths)?;
-                }
-                uninterrupted(doors, &site.plan)
-            });
+        let mut failed = Vec::new();
+        for index in self.in_files() {
+            if self.doors.interrupt.is_raised() {
+                break;
+            }
+            self.sites[index].is_swapped = true;
+            if let Err(cause) = self.swap_site(index) {
+                failed.push((index, cause));
+            }
         }
-        self.sync(None);
+        self.end_step(failed);
+        let folders = self.folders();
+        self.sync(&folders);
+    }
+
+    fn swap_site(&mut self, index: usize) -> Result<(), ApplyError> {
+        let (doors, site) = (&mut *self.doors, &self.sites[index]);
+        let Some(journal) = &site.journal else { return Ok(()) };
+        site.teller(doors.events).step(Step::Swap);
+        files::swap(doors.files, journal)?;
+        let paths = files::orphans(journal);
+        if !paths.is_empty() {
+            site.teller(doors.events).step(Step::RemoveOrphans { paths: paths.clone() });
+            files::remove(doors.files, &paths)?;
+        }
+        Ok(())
+    }
+
+    /// Puts back what has failed in a step, all of it together. Nothing has changed yet, or only files:
+    /// an interruption is a failure like any other, of every site.
+    fn end_step(&mut self, mut failed: Vec<(usize, ApplyError)>) {
+        if self.doors.interrupt.is_raised() {
+            let mut rest = self.in_files();
+            rest.retain(|index| failed.iter().all(|(other, _)| other != index));
+            failed.extend(rest.into_iter().map(|i| (i, interrupted(self.sites[i].domain()))));
+        }
+        self.put_files_back(failed);
     }
 
     /// Begins with the processes of each site whose files supervisord has accepted.
@@ -116,33 +159,20 @@ impl<'t, 'd> Transaction<'t, 'd> {
         }
     }
 
-    /// Does a step for one site, unless it has ended already. What fails is put back at once, for
-    /// this site alone.
-    fn step_of(
-        &mut self,
-        index: usize,
-        step: impl FnOnce(&mut Doors<'_>, &SiteApply, &Journal) -> Result<(), ApplyError>,
-    ) {
-        let site = &self.sites[index];
-        let (Stage::Files, Some(journal)) = (&site.stage, &site.journal) else { return };
-        if let Err(cause) = step(self.doors, site, journal) {
-            self.put_files_back(vec![(index, cause)]);
-        }
+    fn journals_in_files(&self) -> impl Iterator<Item = &Journal> {
+        let sites = self.sites.iter().filter(|site| matches!(site.stage, Stage::Files));
+        sites.filter_map(|site| site.journal.as_ref())
     }
 
-    /// One sync for the folders of all sites. If it fails nobody's files are safe.
-    fn sync(&mut self, records: Option<&Path>) {
-        if self.in_files().is_empty() {
-            return;
-        }
-        let of_sites = self.sites.iter().filter(|site| matches!(site.stage, Stage::Files));
-        let journals = of_sites.filter_map(|site| site.journal.as_ref());
-        let mut folders: Vec<PathBuf> = journals.flat_map(files::folders_of).collect();
-        folders.extend(records.map(Path::to_owned));
-        folders.sort_unstable();
-        folders.dedup();
-        let folders: Vec<&Path> = folders.iter().map(PathBuf::as_path).collect();
-        let Err(source) = self.doors.files.sync(&folders) else { return };
+    /// The folders of the files of all sites.
+    fn folders(&self) -> BTreeSet<PathBuf> {
+        self.journals_in_files().flat_map(files::folders_of).map(Path::to_owned).collect()
+    }
+
+    /// One sync of these folders. If it fails nobody's files are safe.
+    fn sync(&mut self, folders: &BTreeSet<PathBuf>) {
+        let folders = folders.iter().map(PathBuf::as_path).collect();
+        let Err(source) = files::sync(self.doors.files, folders) else { return };
         let failed = self.in_files().into_iter();
         let cause = files::not_on_disk(&source);
         self.put_files_back(failed.map(|index| (index, cause.clone())).collect());
@@ -195,20 +225,9 @@ impl<'t, 'd> Transaction<'t, 'd> {
     }
 }
 
-impl Doors<'_> {
-    pub(super) fn teller<'t>(&'t mut self, plan: &'t SitePlan) -> Teller<'t> {
-        Teller { site: &plan.domain, events: &mut *self.events }
-    }
-}
-
-/// Nothing has changed yet, or only files: an interruption is a failure like any other.
-fn uninterrupted(doors: &Doors<'_>, plan: &SitePlan) -> Result<(), ApplyError> {
-    if !doors.interrupt.is_raised() {
-        return Ok(());
-    }
-    let message = format!("site {}: interrupted", plan.domain);
-    let error = CommandError::new(ErrorKind::Interrupted, message);
-    Err(ApplyError::new(FailedAt::Interrupted, error))
+fn interrupted(site: &Domain) -> ApplyError {
+    let error = CommandError::new(ErrorKind::Interrupted, format!("site {site}: interrupted"));
+    ApplyError::new(FailedAt::Interrupted, error)
 }
 
 fn writing(plan: &SitePlan, kind: FileKind) -> Step {

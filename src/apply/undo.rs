@@ -3,12 +3,11 @@
 //! Sites that fail at the same time share the reread. Each then has its groups put back in the same
 //! loop that updates the others, so an undo keeps nobody waiting either.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::failure::{fault_after_restore, in_one_line};
-use super::files::{Restored, Restoring};
+use super::files::{NotRestored, Restored};
 use super::site::{SiteApply, Stage};
 use super::transaction::Transaction;
 use super::update::Update;
@@ -16,10 +15,11 @@ use super::work::Work;
 use super::{ApplyError, Doors, FailedAt, Look, Outcome, files};
 use crate::error::CommandError;
 use crate::event::Step;
+use crate::inventory::Domain;
 use crate::plan::SitePlan;
+use crate::records::lock::name_of;
 use crate::records::{Journal, JournalPhase, Lock, LockError, Origin};
 use crate::supervisord::{ProcessInfo, ProcessState, display_name};
-use crate::system::files::Files;
 
 /// How long a former program is watched while it starts again: with supervisord's own `startsecs`
 /// of 1 it is RUNNING long before. One that takes longer is left STARTING, as good as it was.
@@ -127,13 +127,15 @@ impl Transaction<'_, '_> {
     fn undo(&mut self, mut failed: Vec<(usize, Duration)>) {
         let turn = match self.turn() {
             Ok(lock) => Ok(lock),
+            // Nothing is begun with any more.
+            Err(LockError::Interrupted { .. }) => return,
             Err(LockError::Held { holder, .. }) => {
                 let now = self.doors.clock.now();
                 failed.retain(|(_, since)| now.saturating_sub(*since) >= TURN);
                 if failed.is_empty() {
                     return;
                 }
-                Err(holder.map_or("another apply".to_owned(), |holder| holder.to_string()))
+                Err(name_of(holder.as_ref()))
             }
             Err(error) => Err(in_one_line(&error.into())),
         };
@@ -158,7 +160,8 @@ impl Transaction<'_, '_> {
             }
             return;
         }
-        self.restore_files(indices.iter().copied());
+        self.restore_files(&indices);
+        self.sync_restored();
         let reread = self.reread(indices[0]);
         let now = self.doors.clock.now();
         for (index, undo) in undos {
@@ -178,75 +181,95 @@ impl Transaction<'_, '_> {
     }
 
     fn turn(&self) -> Result<Lock, LockError> {
-        let (state, clock) = (self.doors.state, self.doors.clock);
-        state.lock(self.origin, Duration::ZERO, clock, &mut |_: Option<&Origin>| {})
+        let (state, until) = (self.doors.state, (self.doors.clock, self.doors.interrupt));
+        state.lock(self.origin, Duration::ZERO, until, &mut |_: Option<&Origin>| {})
     }
 
     /// Ends the sites whose undo is over.
     pub(super) fn close_put_back(&mut self) {
-        for site in &mut self.sites {
-            if matches!(site.stage, Stage::PutBack(_))
-                && let Stage::PutBack(undo) = std::mem::replace(&mut site.stage, Stage::Ended)
-            {
-                site.close(self.doors, undo);
+        let mut undone = Vec::new();
+        for (index, site) in self.sites.iter_mut().enumerate() {
+            if !matches!(site.stage, Stage::PutBack(_)) {
+                continue;
+            }
+            if let Stage::PutBack(undo) = std::mem::replace(&mut site.stage, Stage::Ended) {
+                site.note_undo(self.doors, undo.is_journaled);
+                undone.push((index, undo.cause));
             }
         }
+        self.end_undone(undone);
     }
 
-    /// Brings the former files of these sites back, with one sync for all of them. What cannot be put
-    /// back is noted at its site.
-    pub(super) fn restore_files(&mut self, indices: impl Iterator<Item = usize>) {
+    /// Brings the former files of these sites back, with one sync before they get their names. What
+    /// cannot be put back is noted at its site; [`sync_restored`](Self::sync_restored) is for the rest.
+    pub(super) fn restore_files(&mut self, indices: &[usize]) {
         let files = self.doors.files;
-        let journal_of = |index: usize| Some((index, self.sites[index].journal.as_ref()?));
-        let restoring: Vec<(usize, &Journal, Restoring<'_>)> = indices
-            .filter_map(journal_of)
-            .map(|(index, journal)| (index, journal, files::begin_restore(files, journal)))
-            .collect();
-        let staged = restoring.iter().filter(|(.., one)| one.has_staged());
-        let synced = sync_folders(files, staged.map(|(_, journal, _)| *journal));
-        let restored: Vec<(usize, &Journal, Restored)> = restoring
-            .into_iter()
-            .map(|(index, journal, one)| (index, journal, one.finish(files, journal)))
-            .collect();
-        let changed = restored.iter().filter(|(.., one)| one.changed);
-        let synced =
-            synced.and_then(|()| sync_folders(files, changed.map(|(_, journal, _)| *journal)));
-        let unsynced = synced.err().map(|error| format!("syncing: {error}"));
-        let noted: Vec<(usize, Vec<String>)> = restored
-            .into_iter()
-            .map(|(index, _, Restored { errors, changed })| {
-                let errors = errors.into_iter().map(|error| error.what);
-                (index, errors.chain(unsynced.clone().filter(|_| changed)).collect())
-            })
-            .collect();
-        for (index, errors) in noted {
-            self.sites[index].undo_errors = errors;
+        let of_site = |index: &usize| Some((*index, self.sites[*index].journal.as_ref()?));
+        let (swapped, untouched): (Vec<_>, Vec<_>) = indices
+            .iter()
+            .filter_map(of_site)
+            .partition(|(index, _)| self.sites[*index].is_swapped);
+        let journals: Vec<&Journal> = swapped.iter().map(|(_, journal)| *journal).collect();
+        let restored =
+            swapped.iter().map(|(index, _)| *index).zip(files::restore(files, &journals));
+        let unstaged =
+            untouched.iter().map(|(index, journal)| (*index, files::unstage(files, journal)));
+        let all: Vec<(usize, Restored)> = restored.chain(unstaged).collect();
+        for (index, Restored { errors, changed }) in all {
+            let site = &mut self.sites[index];
+            site.undo_errors = errors.into_iter().map(|error| error.what).collect();
+            site.is_unsynced |= changed;
         }
     }
-}
 
-/// One sync for the folders of all these journals' files.
-pub(super) fn sync_folders<'j>(
-    files: &dyn Files,
-    journals: impl Iterator<Item = &'j Journal>,
-) -> std::io::Result<()> {
-    let folders: BTreeSet<PathBuf> = journals.flat_map(files::folders_of).collect();
-    if folders.is_empty() {
-        return Ok(());
+    /// Brings to the disk what was put back, with one sync: before a journal goes that knows of it.
+    pub(super) fn sync_restored(&mut self) {
+        let unsynced = self.sites.iter().filter(|site| site.is_unsynced);
+        let journals = unsynced.filter_map(|site| site.journal.as_ref());
+        let synced = files::sync_folders(self.doors.files, journals);
+        let error = synced.err().map(|error| NotRestored::unsynced(&error).what);
+        for site in self.sites.iter_mut().filter(|site| site.is_unsynced) {
+            site.is_unsynced = false;
+            site.undo_errors.extend(error.clone());
+        }
     }
-    files.sync(&folders.iter().map(PathBuf::as_path).collect::<Vec<_>>())
+
+    /// Ends sites as undone. A journal goes, unless something could not be put back: then the next run
+    /// tries again.
+    pub(super) fn end_undone(&mut self, failed: Vec<(usize, ApplyError)>) {
+        self.sync_restored();
+        let mut closing = Vec::new();
+        for (index, _) in &failed {
+            let site = &self.sites[*index];
+            if site.undo_errors.is_empty() {
+                closing.push((*index, site.left_undone()));
+            }
+        }
+        let undone: Vec<(&Domain, Option<&Journal>)> = closing
+            .iter()
+            .map(|(index, left)| (self.sites[*index].domain(), left.as_ref()))
+            .collect();
+        let closed = self.doors.state.close_undone(self.doors.files, &undone);
+        for ((index, _), closed) in closing.iter().zip(closed) {
+            let error = closed.err().map(|error| in_one_line(&error));
+            self.sites[*index].undo_errors.extend(error);
+        }
+        for (index, cause) in failed {
+            self.sites[index].end_undone(cause);
+        }
+    }
 }
 
 impl SiteApply {
-    /// Ends an undo. Whoever finds its journal must know that the files are to go back.
-    pub(super) fn close(&mut self, doors: &Doors<'_>, undo: Undo) {
+    /// Whoever finds the journal of an undo that could not be done must know that the files are to go
+    /// back.
+    fn note_undo(&mut self, doors: &Doors<'_>, is_journaled: bool) {
         if !self.undo_errors.is_empty()
-            && !undo.is_journaled
+            && !is_journaled
             && let Err(error) = self.say_undo(doors)
         {
             self.undo_errors.push(in_one_line(&error));
         }
-        self.end_undone(doors, undo.cause);
     }
 
     /// Has the journal say that it is being undone.

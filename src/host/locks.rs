@@ -6,7 +6,7 @@ use super::Engine;
 use crate::error::CommandError;
 use crate::event::Event;
 use crate::inventory::Domain;
-use crate::records::lock::{LONGEST_PATIENCE, SHORTEST_PATIENCE};
+use crate::records::lock::{LONGEST_PATIENCE, SHORTEST_PATIENCE, name_of};
 use crate::records::{Lock, LockError, Origin, StateDir};
 
 /// How long the lock of the supervisord is waited for at least: others hold it for seconds, since
@@ -66,8 +66,7 @@ impl Engine<'_> {
                 return;
             } else if let Some((_, LockError::Held { holder, .. })) = busy.first() {
                 if !std::mem::replace(&mut is_told, true) {
-                    let holder = holder.as_ref().map_or("another apply".into(), Origin::to_string);
-                    (self.doors.events)(Event::LockHeld { holder });
+                    (self.doors.events)(Event::LockHeld { holder: name_of(holder.as_ref()) });
                 }
                 self.doors.clock.wait(LOCK_EVERY);
             }
@@ -81,11 +80,10 @@ impl Engine<'_> {
         origin: &Origin,
         patience: Duration,
     ) -> Result<Lock, CommandError> {
-        let (state, clock) = (self.doors.state, self.doors.clock);
+        let (state, until) = (self.doors.state, (self.doors.clock, self.doors.interrupt));
         let events = &mut *self.doors.events;
-        let lock = state.lock(origin, patience.max(DAEMON_PATIENCE), clock, &mut |holder| {
-            let holder = holder.map_or("another apply".to_owned(), Origin::to_string);
-            events(Event::LockHeld { holder });
+        let lock = state.lock(origin, patience.max(DAEMON_PATIENCE), until, &mut |holder| {
+            events(Event::LockHeld { holder: name_of(holder) });
         });
         Ok(lock?)
     }

@@ -259,7 +259,7 @@ impl StateDir {
     }
 
     /// Whether a site has a journal, in whichever phase.
-    pub(super) fn has_journal(&self, files: &dyn Files, site: &Domain) -> bool {
+    pub fn has_journal(&self, files: &dyn Files, site: &Domain) -> bool {
         [JournalPhase::Groups, JournalPhase::Undo, JournalPhase::Files].into_iter().any(|phase| {
             let entry = files.read(&self.journal_path(site, phase));
             entry.is_ok_and(|entry| entry != Entry::Absent)
@@ -306,26 +306,54 @@ impl StateDir {
         files.remove(&path).map_err(|source| cannot("remove", &path, &source))
     }
 
-    /// Leaves nothing but `rest`, which the next apply of the site finishes: the apply is undone.
+    /// Leaves nothing of these sites' journals but the rest, if there is any, which the next apply of
+    /// the site finishes: what they tell of is undone. Each site's end is its own, in the order given.
+    ///
+    /// What is to be finished is on the disk before what says that it was begun goes: with one sync for
+    /// all of them.
     pub fn close_undone(
         &self,
         files: &dyn Files,
-        site: &Domain,
-        rest: Option<&Journal>,
-    ) -> Result<(), CommandError> {
-        let path = self.journal_path(site, JournalPhase::Groups);
-        match rest {
-            Some(rest) if self.read_record(files, site, &path)?.as_ref() != Some(rest) => {
-                self.begin(files, rest, JournalPhase::Groups)?;
-                files
-                    .sync(&[&self.site_folder(site)])
-                    .map_err(|source| cannot("write", &path, &source))?;
+        undone: &[(&Domain, Option<&Journal>)],
+    ) -> Vec<Result<(), CommandError>> {
+        let mut any_is_new = false;
+        let left: Vec<Result<bool, CommandError>> = undone
+            .iter()
+            .map(|(site, rest)| {
+                let is_new = rest.map_or(Ok(false), |rest| self.leave(files, site, rest));
+                any_is_new |= matches!(is_new, Ok(true));
+                is_new
+            })
+            .collect();
+        let synced = if any_is_new { self.sync(files) } else { Ok(()) };
+        let close = |((site, rest), is_new): (&(&Domain, Option<&Journal>), _)| {
+            if is_new? {
+                synced.clone()?;
             }
-            Some(_) => {}
-            None => self.close(files, site, JournalPhase::Groups)?,
+            if rest.is_none() {
+                self.close(files, site, JournalPhase::Groups)?;
+            }
+            self.close(files, site, JournalPhase::Undo)?;
+            self.close(files, site, JournalPhase::Files)
+        };
+        undone.iter().zip(left).map(close).collect()
+    }
+
+    /// Writes what is left to be finished, unless that is there already; says whether it had to.
+    fn leave(
+        &self,
+        files: &dyn Files,
+        site: &Domain,
+        rest: &Journal,
+    ) -> Result<bool, CommandError> {
+        let path = self.journal_path(site, JournalPhase::Groups);
+        match self.read_record::<Journal>(files, site, &path) {
+            Ok(Some(there)) if there == *rest => return Ok(false),
+            // Torn: it was being written here, when the power went.
+            Err(error) if !self.is_torn(files, &path) => return Err(error),
+            _ => {}
         }
-        self.close(files, site, JournalPhase::Undo)?;
-        self.close(files, site, JournalPhase::Files)
+        self.begin(files, rest, JournalPhase::Groups).map(|()| true)
     }
 
     /// Notes in each journal of the site that these processes, by group, were stopped on purpose:

@@ -16,7 +16,7 @@ use super::{Origin, StateDir};
 use crate::error::{CommandError, ErrorKind};
 use crate::inventory::Domain;
 use crate::system::clock::Clock;
-use crate::system::closed;
+use crate::system::{Interrupt, closed};
 
 /// A plan that looks whether somebody holds the lock has it for a moment itself.
 pub const SHORTEST_PATIENCE: Duration = Duration::from_millis(200);
@@ -50,6 +50,11 @@ pub enum LockError {
         /// The lock file.
         path: PathBuf,
     },
+    /// Somebody asked us to stop while somebody else had it.
+    Interrupted {
+        /// Who had it, as far as it is known.
+        holder: Option<Origin>,
+    },
     /// Somebody else could change what is in the state folder.
     Unsafe(CommandError),
     /// The lock file cannot be used.
@@ -64,8 +69,13 @@ pub enum LockError {
 impl From<LockError> for CommandError {
     fn from(error: LockError) -> Self {
         match error {
+            LockError::Interrupted { holder } => {
+                let message =
+                    format!("interrupted while {} was waited for", name_of(holder.as_ref()));
+                Self::new(ErrorKind::Interrupted, message)
+            }
             LockError::Held { holder, path } => {
-                let who = holder.map_or("another apply".to_owned(), |holder| holder.to_string());
+                let who = name_of(holder.as_ref());
                 Self::new(ErrorKind::Locked, format!("{who} holds {}", path.display()))
                     .hint("wait for it, or let this run wait: --lock-wait 600")
             }
@@ -81,12 +91,13 @@ impl From<LockError> for CommandError {
 
 impl StateDir {
     /// Takes the lock of the supervisord, which is held while its files are read, changed and read
-    /// by it, trying for at most `patience`; `on_wait` is told once who is waited for.
+    /// by it, trying for at most `patience` and not after an interruption; `on_wait` is told once who
+    /// is waited for.
     pub fn lock(
         &self,
         origin: &Origin,
         patience: Duration,
-        clock: &dyn Clock,
+        (clock, interrupt): (&dyn Clock, &Interrupt),
         on_wait: &mut dyn FnMut(Option<&Origin>),
     ) -> Result<Lock, LockError> {
         let path = self.root.join("lock");
@@ -97,6 +108,9 @@ impl StateDir {
         let mut told = false;
         while !try_lock(&file).map_err(io)? {
             let holder = holder(&mut file);
+            if interrupt.is_raised() {
+                return Err(LockError::Interrupted { holder });
+            }
             if clock.now() >= deadline {
                 return Err(LockError::Held { holder, path });
             }
@@ -161,9 +175,7 @@ impl StateDir {
         let file = rustix::fs::openat(CWD, self.site_lock(site), flags, Mode::empty()).ok()?;
         let mut file = File::from(file);
         match file.try_lock_shared() {
-            Err(std::fs::TryLockError::WouldBlock) => {
-                Some(holder(&mut file).map_or("another apply".to_owned(), |held| held.to_string()))
-            }
+            Err(std::fs::TryLockError::WouldBlock) => Some(name_of(holder(&mut file).as_ref())),
             _ => None,
         }
     }
@@ -197,6 +209,11 @@ fn try_lock(file: &File) -> io::Result<bool> {
         Err(std::fs::TryLockError::WouldBlock) => Ok(false),
         Err(std::fs::TryLockError::Error(source)) => Err(source),
     }
+}
+
+/// Who holds a lock, in words.
+pub fn name_of(holder: Option<&Origin>) -> String {
+    holder.map_or("another apply".to_owned(), Origin::to_string)
 }
 
 fn holder(file: &mut File) -> Option<Origin> {
@@ -233,15 +250,26 @@ mod tests {
             run: None,
         };
         let mut waited_for = Vec::new();
-        let first = state.lock(&origin, Duration::ZERO, &clock, &mut |_| {}).unwrap();
-        let second = state.lock(&origin, Duration::from_millis(120), &clock, &mut |holder| {
-            waited_for.push(holder.cloned());
-        });
+        let first = state
+            .lock(&origin, Duration::ZERO, (&clock, &Interrupt::default()), &mut |_| {})
+            .unwrap();
+        let second = state.lock(
+            &origin,
+            Duration::from_millis(120),
+            (&clock, &Interrupt::default()),
+            &mut |holder| {
+                waited_for.push(holder.cloned());
+            },
+        );
         let Err(LockError::Held { holder, .. }) = second else { panic!("locked twice") };
         assert_eq!(holder.as_ref(), Some(&origin));
         assert_eq!(waited_for, [Some(origin.clone())], "told once");
         drop(first);
-        assert!(state.lock(&origin, Duration::ZERO, &clock, &mut |_| {}).is_ok());
+        assert!(
+            state
+                .lock(&origin, Duration::ZERO, (&clock, &Interrupt::default()), &mut |_| {})
+                .is_ok()
+        );
     }
 
     #[test]
@@ -283,7 +311,9 @@ mod tests {
             at: clock.timestamp(),
             run: None,
         };
-        let Err(error) = state.lock(&origin, Duration::ZERO, &clock, &mut |_| {}) else {
+        let Err(error) =
+            state.lock(&origin, Duration::ZERO, (&clock, &Interrupt::default()), &mut |_| {})
+        else {
             panic!("it was taken")
         };
         assert!(matches!(error, LockError::Unsafe(_)), "{error:?}");

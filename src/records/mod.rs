@@ -40,7 +40,7 @@ use crate::system::users;
 pub use journal::{Interrupted, Journal, JournalPhase};
 pub use lock::{Lock, LockError};
 pub use outcome::{RunEnd, RunOutcome};
-pub use revision::Revision;
+pub use revision::{NewRevision, Revision};
 pub use run::{Run, RunId};
 
 /// Who does something, when and why: for locks, journals and revisions.

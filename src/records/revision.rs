@@ -44,6 +44,15 @@ pub struct Revision {
     pub still_loaded: BTreeMap<String, u32>,
 }
 
+/// A revision that is written and not synced yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRevision {
+    /// Its number.
+    pub number: u64,
+    /// Those beyond [`KEPT`] by now.
+    too_old: Vec<u64>,
+}
+
 /// A file as it was written.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordedFile {
@@ -163,9 +172,8 @@ impl StateDir {
         Ok(numbers)
     }
 
-    /// Writes the next revision, removes those beyond [`KEPT`] and returns its number. `groups` are
-    /// the names of groups that the site may have had and that no revision knows of, `still_loaded` as in
-    /// the [`Revision`]. The caller syncs
+    /// Writes the next revision. `groups` are the names of groups that the site may have had and that
+    /// no revision knows of, `still_loaded` as in the [`Revision`]. The caller syncs
     /// [`revisions_folder`](Self::revisions_folder) before it relies on it.
     pub fn write_revision(
         &self,
@@ -174,7 +182,7 @@ impl StateDir {
         origin: Origin,
         groups: BTreeSet<String>,
         still_loaded: BTreeMap<String, u32>,
-    ) -> Result<u64, CommandError> {
+    ) -> Result<NewRevision, CommandError> {
         let site = &desired.domain;
         let numbers = self.whole_revision_numbers(files, site)?;
         let number = numbers.last().map_or(1, |last| last + 1);
@@ -189,11 +197,17 @@ impl StateDir {
         revision.former_groups.retain(|group| !desired.groups.contains_key(group));
         let content = private(&revision)?;
         replace(files, &path, &content).map_err(|source| cannot("write", &path, &source))?;
-        for old in numbers.iter().take((numbers.len() + 1).saturating_sub(KEPT)) {
+        let too_many = (numbers.len() + 1).saturating_sub(KEPT);
+        Ok(NewRevision { number, too_old: numbers.into_iter().take(too_many).collect() })
+    }
+
+    /// Removes the revisions that a new one leaves no room for, once that is on the disk: before, a
+    /// power cut could take both.
+    pub fn remove_too_old(&self, files: &dyn Files, site: &Domain, new: &NewRevision) {
+        for old in &new.too_old {
             // One that stays is no harm, and the next commit tries again.
             let _ = files.remove(&self.revision_path(site, *old));
         }
-        Ok(number)
     }
 
     fn revision_path(&self, site: &Domain, number: u64) -> PathBuf {

@@ -411,6 +411,15 @@ fn group(name: &str, section: &ini::Section, path: &Path) -> Result<GroupConfig,
             path.display()
         ));
     }
+    let log = PathBuf::from(option("stdout_logfile").unwrap_or_default());
+    if let Some(folder) = log.parent().filter(|folder| !folder.is_dir()) {
+        return Err(format!(
+            "The directory named as part of the path {} does not exist in section \
+             'program:{name}' (file: '{}')",
+            folder.display(),
+            path.display()
+        ));
+    }
     if command.starts_with("unspeakable") {
         return Err("a value in the configuration is not right".to_owned());
     }

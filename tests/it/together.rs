@@ -6,6 +6,7 @@
 
 mod costs;
 mod failures;
+mod recovery;
 mod refusals;
 
 use std::collections::BTreeMap;

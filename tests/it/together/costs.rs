@@ -50,7 +50,8 @@ fn an_apply_of_fifty_sites_costs_rereads_syncs_and_calls_of_one() {
     for (all, what) in [(&one, "one"), (&ten, "ten"), (&fifty, "fifty")] {
         assert_eq!(all.map(|cost| cost.rereads), [2, 2, 1, 1], "{what}");
         assert_eq!(all.map(|cost| cost.batches), one.map(|cost| cost.batches), "{what}");
-        assert_eq!(all.map(|cost| cost.syncs), [4, 4, 0, 4], "{what}");
+        // A restart swaps nothing.
+        assert_eq!(all.map(|cost| cost.syncs), [4, 4, 0, 3], "{what}");
     }
     for (ten, fifty) in ten.iter().zip(&fifty) {
         let (small, large) = (ten.operations, fifty.operations);

@@ -7,7 +7,7 @@ use supervisor_sync::apply::{FailedAt, Outcome};
 use supervisor_sync::event::{Event, Step, WaitingFor};
 use supervisor_sync::inventory::{RestartPolicy, Site};
 use supervisor_sync::plan::{PlanOptions, Running};
-use supervisor_sync::system::Interrupt;
+use supervisor_sync::system::{Clock, Interrupt};
 
 use super::{Ends, Run, applied, check_good, conf, failure, site, sites};
 use crate::simulated::{Failing, FaultyFiles, Host, Order, program, with};
@@ -285,7 +285,8 @@ fn an_undo_waits_for_another_apply_that_is_at_supervisords_files() {
     let mut run = Run::of(&host).on(|event| match event {
         Event::Step { step: Step::Verify { .. }, .. } => {
             let origin = crate::simulated::origin();
-            let lock = state.lock(&origin, std::time::Duration::ZERO, &clock, &mut |_| {}).unwrap();
+            let until = (&clock as &dyn Clock, &Interrupt::default());
+            let lock = state.lock(&origin, std::time::Duration::ZERO, until, &mut |_| {}).unwrap();
             *held.borrow_mut() = Some((lock, daemon.borrow().now()));
         }
         Event::Step { step: Step::Undo, .. } => {

@@ -13,6 +13,10 @@ const COUNT: usize = 32;
 
 /// Changes all sites, where those of `bad` run `command`, and returns the rereads that it took.
 fn with_bad(bad: &[usize], command: &str) -> usize {
+    rereads_and_syncs(bad, command).0
+}
+
+fn rereads_and_syncs(bad: &[usize], command: &str) -> (usize, usize) {
     let host = Host::new();
     applied(&host, &sites(&host, COUNT, "runs one"));
     let former: Vec<String> = (0..COUNT).map(|number| conf(&host, number)).collect();
@@ -20,8 +24,9 @@ fn with_bad(bad: &[usize], command: &str) -> usize {
     for number in bad {
         wanted[*number] = site(&host, *number, command);
     }
-    let ends = Run::of(&host).apply(&host, &wanted);
-    let rereads = rereads(&host);
+    let mut run = Run::of(&host);
+    let ends = run.apply(&host, &wanted);
+    let cost = (rereads(&host), run.files.syncs.get());
     let context = format!("{command} in {bad:?}");
     for number in bad {
         let (at, words) = failure(&ends[&domain(*number)]);
@@ -33,7 +38,7 @@ fn with_bad(bad: &[usize], command: &str) -> usize {
     assert_eq!(host.leftovers(), [""; 0], "{context}");
     assert_eq!(host.differs(), [""; 0], "{context}");
     check_good(&host, &wanted, &ends, bad, &context);
-    rereads
+    cost
 }
 
 #[test]
@@ -49,8 +54,10 @@ fn a_site_that_is_refused_without_a_name_is_found_in_halves() {
 #[test]
 fn a_site_that_is_refused_by_name_costs_one_reread_more() {
     for bad in [&[0][..], &[31], &[3, 4], &[0, 15, 31]] {
-        let rereads = with_bad(bad, "broken");
+        let (rereads, syncs) = rereads_and_syncs(bad, "broken");
         assert_eq!(rereads, 2 + bad.len(), "{bad:?}");
+        // Each former file is on the disk before it gets its name; that it has it, once for all.
+        assert_eq!(syncs, 4 + bad.len() + 1, "{bad:?}");
     }
 }
 
