@@ -132,11 +132,15 @@ impl Ends {
         }
     }
 
-    /// 6 as soon as some hosts are done and some are not, or, of one host, some sites have changed
-    /// and some are not done; else the gravest end.
-    pub(super) fn exit_status(&self, hosts: usize) -> u8 {
+    /// 130 as soon as something was interrupted, unless something is left to be mended: it promises
+    /// that the hosts are consistent. 6 as soon as some hosts are done and some are not, or, of one host,
+    /// some sites have changed and some are not done; else the gravest end.
+    pub(super) fn exit_status(&self, hosts: usize, is_interrupted: bool) -> u8 {
+        let has = |kind| self.failed.contains(&kind);
+        if (is_interrupted || has(ErrorKind::Interrupted)) && !has(ErrorKind::Stuck) {
+            return ErrorKind::Interrupted.exit_status();
+        }
         let gravest = [
-            ErrorKind::Interrupted,
             ErrorKind::Stuck,
             ErrorKind::RolledBack,
             ErrorKind::Refused,
@@ -144,7 +148,7 @@ impl Ends {
             ErrorKind::Usage,
         ]
         .into_iter()
-        .find(|kind| self.failed.contains(kind));
+        .find(|kind| has(*kind));
         let partly = if hosts > 1 { self.done > 0 } else { self.changed };
         match gravest {
             None if self.failed.is_empty() => 0,
@@ -191,5 +195,32 @@ fn ended(kind: ErrorKind) -> &'static str {
         ErrorKind::Locked => "not applied, another apply is under way",
         ErrorKind::Interrupted => "interrupted",
         ErrorKind::Partial => "partly applied",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_status_tells_whether_the_hosts_are_consistent() {
+        use ErrorKind::{Interrupted, Locked, RolledBack, Stuck};
+        for (changed, failed, hosts, is_interrupted, expected) in [
+            (true, &[][..], 1, false, 0),
+            (true, &[RolledBack], 1, false, 6),
+            (false, &[RolledBack, Locked], 1, false, 4),
+            // One site was applied, and another was interrupted.
+            (true, &[Interrupted], 1, false, 130),
+            (true, &[Interrupted, RolledBack], 2, false, 130),
+            (true, &[], 2, true, 130),
+            // Interrupted or not, something is left to be mended.
+            (true, &[Stuck, Interrupted], 1, true, 5),
+            (false, &[Stuck], 2, true, 5),
+            (true, &[Stuck, Interrupted], 2, true, 6),
+        ] {
+            let ends = Ends { done: usize::from(changed), changed, failed: failed.to_vec() };
+            let status = ends.exit_status(hosts, is_interrupted);
+            assert_eq!(status, expected, "{changed} {failed:?} {hosts} {is_interrupted}");
+        }
     }
 }

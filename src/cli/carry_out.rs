@@ -73,10 +73,7 @@ pub(super) fn carry_out(
         }
     }
     telling.summarise(work);
-    if context.interrupt.is_raised() {
-        return Ok(ErrorKind::Interrupted.exit_status());
-    }
-    Ok(telling.exit_status())
+    Ok(telling.exit_status(context.interrupt.is_raised()))
 }
 
 /// A host that is to be applied to.

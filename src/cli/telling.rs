@@ -60,8 +60,8 @@ impl<'s> Telling<'s> {
         self.failures.len()
     }
 
-    pub(super) fn exit_status(&self) -> u8 {
-        self.ends.exit_status(self.hosts)
+    pub(super) fn exit_status(&self, is_interrupted: bool) -> u8 {
+        self.ends.exit_status(self.hosts, is_interrupted)
     }
 
     pub(super) fn begun(&mut self, host: &str) {

@@ -7,6 +7,8 @@
 mod hanging;
 
 use std::io::Read as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 
 use rustix::process::Signal;
 use supervisor_sync::apply::Outcome;
@@ -140,6 +142,85 @@ fn a_signal_while_programs_drain_leaves_the_rest_to_the_next_apply() {
         draining.host.wait_running(&["one.com-slow:one.com-slow", "one.com-quick:one.com-quick"]);
         assert!(draining.is_done());
     }
+}
+
+/// Holds the lock of the supervisord, as another apply between its reading and its reread.
+struct Holder(Child);
+
+impl Holder {
+    fn of(lock: &Path) -> Self {
+        let mut child = Command::new("flock")
+            .arg(lock)
+            .args(["-c", "echo held; read wait"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdout.as_mut().unwrap().read_exact(&mut [0; 5]).unwrap();
+        Self(child)
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        // Its shell ends with its input, and the lock goes with both.
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_the_lock_of_the_supervisord() {
+    let Some(draining) = Draining::new() else { return };
+    for (kind, arguments) in [
+        (Signal::INT, &["apply", "--yes"][..]),
+        (Signal::TERM, &["stop"]),
+        (Signal::INT, &["start"]),
+    ] {
+        let before = draining.host.snapshot();
+        let holder = Holder::of(&draining.host.state().join("lock"));
+        let mut running = draining.host.command(arguments).spawn();
+        wait_until(PATIENCE, "it waits for the lock", || {
+            assert!(!running.has_ended(), "{}", running.stderr());
+            running.stderr().contains("Waiting for")
+        });
+        signal(running.id(), kind);
+        // The lock is held for much longer.
+        running.wait().ended(130).complains("Error: interrupted while ");
+        drop(holder);
+        let (mut before, mut now) = (before, draining.host.snapshot());
+        for snapshot in [&mut before, &mut now] {
+            snapshot.files.retain(|path, _| !path.starts_with(draining.host.state().join("locks")));
+        }
+        before.assert_same(&now);
+    }
+}
+
+/// One site is done when the other is interrupted: the host is consistent, and that is what counts.
+#[test]
+fn a_signal_while_one_of_two_sites_drains_ends_with_130() {
+    let Some(draining) = Draining::new() else { return };
+    let host = &draining.host;
+    host.deploy("two.com").worker("quick");
+    let inventory = std::fs::read_to_string(host.path("home/deployer.yml")).unwrap();
+    let two = "  - domain: two.com\n    server: here\n    supervisors:\n";
+    let quick = format!("      - {{program: quick, script: quick.sh, {FAST}}}\n");
+    std::fs::write(host.path("home/deployer.yml"), format!("{inventory}{two}{quick}")).unwrap();
+    let running = draining.apply();
+    let journals = || {
+        let names = crate::site::names(&host.state().join("sites/two.com"));
+        names.into_iter().filter(|name| name.starts_with("journal.")).count()
+    };
+    let revision = host.state().join("sites/two.com/revisions/00000001.json");
+    wait_until(PATIENCE, "two.com is done", || revision.exists() && journals() == 0);
+    signal(running.id(), Signal::INT);
+    let run = running.wait().ended(130).complains("interrupted while one.com-slow was stopping");
+    assert!(run.stdout.contains("Site two.com: applied as revision 1"), "{}", run.stdout);
+    assert!(run.stdout.contains("Site one.com: interrupted"), "{}", run.stdout);
+    host.open_gate();
+    let run = host.run(&["apply", "--yes"]).ended(0).says("is finished");
+    assert!(!run.stdout.contains("two.com: applied"), "{}", run.stdout);
+    assert!(draining.is_done());
 }
 
 #[test]
