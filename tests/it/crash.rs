@@ -6,6 +6,8 @@
 #![expect(clippy::disallowed_methods, reason = "runs itself again as the process that is killed")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a check that fails fails the test")]
 
+mod several;
+
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -17,10 +19,10 @@ use rustix::process::{Signal, getpid, kill_process};
 use supervisor_sync::apply::{ApplyOptions, Doors};
 use supervisor_sync::desired::DaemonFacts;
 use supervisor_sync::event::{Event, Step};
-use supervisor_sync::host::{ApplyRequest, ChosenSite, Engine, Goal};
+use supervisor_sync::host::{AppliedSite, ApplyRequest, ChosenSite, Engine, Goal};
 use supervisor_sync::inventory::{self, Site};
 use supervisor_sync::plan::PlanOptions;
-use supervisor_sync::records::StateDir;
+use supervisor_sync::records::{Origin, StateDir};
 use supervisor_sync::supervisord::{
     Answer, Call, CallError, Client, Fault, MainConfig, ProcessState, Supervisord,
 };
@@ -60,10 +62,12 @@ fn child() {
     let inventory = PathBuf::from(std::env::var(INVENTORY).unwrap());
     let text = std::fs::read_to_string(&inventory).unwrap();
     let inventory = inventory::read("deployer.yml", &text).unwrap();
-    let site = &inventory.sites[0].site;
+    let sites: Vec<Site> = inventory.sites.into_iter().map(|placed| placed.site).collect();
     let (kind, at) = point.split_once(':').unwrap();
     let number = || at.parse::<usize>().unwrap();
     let step = if kind == "step" { at } else { "" };
+    // At that step of this site, or of whichever comes first.
+    let (step, of) = step.split_once('@').unwrap_or((step, ""));
     let undoing = Cell::new(kind != "undo");
     let files = DeadlyFiles {
         dies_at: matches!(kind, "file" | "undo").then(number),
@@ -71,23 +75,24 @@ fn child() {
         count: Cell::new(0),
     };
     let mut daemon = DeadlyDaemon {
-        client: client(site),
+        client: client(&sites[0]),
         dies_before: (kind == "batch-before").then(number),
         dies_after: (kind == "batch-after").then(number),
         count: 0,
     };
-    apply(site, &files, &mut daemon, &mut |event| {
-        let Event::Step { step: now, .. } = event else { return };
-        if step_name(&now) == step {
+    let applied = apply(&sites, &files, &mut daemon, &mut |event| {
+        let Event::Step { step: now, site } = event else { return };
+        if step_name(&now) == step && (of.is_empty() || site.as_str() == of) {
             die();
         }
         if now == Step::Undo {
             undoing.set(true);
         }
     });
+    assert!(applied.iter().all(|one| one.report.is_ok()), "{applied:?}");
 }
 
-fn client(site: &Site) -> Client {
+pub(crate) fn client(site: &Site) -> Client {
     Client::connect(&config(site)).unwrap()
 }
 
@@ -96,7 +101,44 @@ fn config(site: &Site) -> MainConfig {
     MainConfig::load(Some(path.as_path())).unwrap()
 }
 
-fn apply(site: &Site, files: &dyn Files, daemon: &mut dyn Supervisord, on: &mut dyn FnMut(Event)) {
+/// Applies these sites, all on one real supervisord, through these doors.
+pub(crate) fn apply(
+    sites: &[Site],
+    files: &dyn Files,
+    daemon: &mut dyn Supervisord,
+    on: &mut dyn FnMut(Event),
+) -> Vec<AppliedSite> {
+    with_engine(&sites[0], files, daemon, on, |engine| {
+        let request = request(sites);
+        engine.apply(&request.sites.iter().collect::<Vec<_>>(), &request, &origin_of(&request))
+    })
+}
+
+/// Who applies: with the run, so that its end is noted.
+pub(crate) fn origin_of(request: &ApplyRequest) -> Origin {
+    Origin { run: Some(Box::new(request.run.clone())), ..origin() }
+}
+
+/// An apply as the command has it.
+pub(crate) fn request(sites: &[Site]) -> ApplyRequest {
+    ApplyRequest {
+        sites: sites.iter().cloned().map(ChosenSite::whole).collect(),
+        goal: Goal::Inventory,
+        plan: PlanOptions::default(),
+        apply: ApplyOptions { verify: true, rollback: true, record: true },
+        shown: None,
+        lock_wait: 0,
+        run: supervisor_sync::host::Run::begin("apply"),
+    }
+}
+
+pub(crate) fn with_engine<T>(
+    site: &Site,
+    files: &dyn Files,
+    daemon: &mut dyn Supervisord,
+    on: &mut dyn FnMut(Event),
+    work: impl FnOnce(&mut Engine<'_>) -> T,
+) -> T {
     let (config, clock) = (config(site), SystemClock::start());
     let state = StateDir::new(&site.paths, Path::new("/nonexistent"));
     let doors = Doors {
@@ -107,25 +149,13 @@ fn apply(site: &Site, files: &dyn Files, daemon: &mut dyn Supervisord, on: &mut 
         interrupt: &Interrupt::default(),
         events: on,
     };
-    let mut instance = Engine {
+    work(&mut Engine {
         doors,
         facts: DaemonFacts { pidfile: config.pidfile.clone() },
         main_file: config.path.clone(),
         include_patterns: config.include_patterns.clone(),
         included_files: &|| config.included_files(),
-    };
-    let request = ApplyRequest {
-        sites: vec![ChosenSite::whole(site.clone())],
-        goal: Goal::Inventory,
-        plan: PlanOptions::default(),
-        apply: ApplyOptions { verify: true, rollback: true, record: true },
-        shown: None,
-        lock_wait: 0,
-        run: supervisor_sync::host::Run::begin("apply"),
-    };
-    for applied in instance.apply(&[&request.sites[0]], &request, &origin()) {
-        applied.report.unwrap();
-    }
+    })
 }
 
 fn step_name(step: &Step) -> String {
@@ -254,13 +284,14 @@ pub(crate) fn is_killed(host: &Host, point: &str) -> bool {
     killed
 }
 
-/// A host with one site that goes back and forth between two inventories.
+/// A host with sites that go back and forth between two inventories, all in the same way.
 struct Scene {
     host: Host,
+    domains: &'static [&'static str],
     /// Each state with the files and processes that it has.
     states: [State; 2],
-    /// The pid of the program that never changes.
-    keep: i64,
+    /// The pids of the programs that never change.
+    keep: Vec<i64>,
 }
 
 struct State {
@@ -272,11 +303,23 @@ struct State {
 /// What all programs have: fast to start, fast to verify.
 const FAST: &str = "startsecs: 0, stopwaitsecs: 20, health: {stable_for: 0}";
 
+/// The only process of a program.
+fn process_of(domain: &str, program: &str) -> String {
+    format!("{domain}-{program}:{domain}-{program}")
+}
+
 impl Scene {
     fn new() -> Option<Self> {
+        let scene = Self::of(&["one.com"])?;
+        scene.host.deploy("two.com");
+        Some(scene)
+    }
+
+    fn of(domains: &'static [&'static str]) -> Option<Self> {
         let host = Host::start()?;
-        host.deploy("one.com");
-        host.deploy("two.com");
+        for domain in domains {
+            host.deploy(domain);
+        }
         let programs = |text: &str, own: &str| {
             let program = |name: &str, command: &str, more: &str| {
                 format!("      - {{program: {name}, command: {command}, {FAST}{more}}}\n")
@@ -292,33 +335,43 @@ impl Scene {
         };
         let mut scene = Self {
             host,
+            domains,
             states: [programs("1", "gone"), programs("2", "new")].map(|programs| State {
                 programs,
                 files: BTreeMap::new(),
                 up: BTreeSet::new(),
             }),
-            keep: 0,
+            keep: Vec::new(),
         };
         scene.apply(0).ended(0);
-        let idle = Call::StartProcess("one.com-idle:one.com-idle".to_owned());
-        scene.host.daemon.client().call(idle).unwrap().unwrap();
-        scene.host.stop_by_hand("one.com-hand:one.com-hand");
-        scene.host.wait_running(&["one.com-idle:one.com-idle"]);
+        for domain in domains {
+            let idle = process_of(domain, "idle");
+            scene.host.daemon.client().call(Call::StartProcess(idle.clone())).unwrap().unwrap();
+            scene.host.stop_by_hand(&process_of(domain, "hand"));
+            scene.host.wait_running(&[&idle]);
+        }
         for state in [1, 0] {
             scene.apply(state).ended(0);
             scene.states[state].files = scene.files();
             scene.states[state].up = scene.up();
-            assert_eq!(scene.up().len(), 5, "{:?}", scene.up());
+            assert_eq!(scene.up().len(), 5 * domains.len(), "{:?}", scene.up());
         }
-        scene.keep = scene.host.process("one.com-keep:one.com-keep").unwrap().pid;
+        scene.keep = scene.kept();
         Some(scene)
+    }
+
+    /// The pids of what no inventory changes.
+    fn kept(&self) -> Vec<i64> {
+        let pid = |domain: &&str| self.host.process(&process_of(domain, "keep")).unwrap().pid;
+        self.domains.iter().map(pid).collect()
     }
 
     fn write_inventory(&self, state: usize) {
         let programs = &self.states[state].programs;
-        self.host.inventory(&format!(
-            "  - domain: one.com\n    server: here\n    supervisors:\n{programs}"
-        ));
+        let site = |domain: &&str| {
+            format!("  - domain: {domain}\n    server: here\n    supervisors:\n{programs}")
+        };
+        self.host.inventory(&self.domains.iter().map(site).collect::<String>());
     }
 
     /// The real binary.
@@ -366,6 +419,11 @@ impl Scene {
         assert!(reread.is_ok(), "{context}: {reread:?}");
     }
 
+    /// The journals of all sites.
+    fn all_journals(&self) -> Vec<String> {
+        self.domains.iter().flat_map(|domain| self.journals(domain)).collect()
+    }
+
     /// The journals that are there, by phase.
     fn journals(&self, site: &str) -> Vec<String> {
         let folder = self.host.state().join("sites").join(site);
@@ -385,14 +443,16 @@ impl Scene {
         let before = (self.tree(), self.up());
         let run = self.host.run(&["plan"]).ended(0);
         assert_eq!((self.tree(), self.up()), before, "{context}");
-        let journals = self.journals("one.com");
-        let undone = journals.iter().any(|name| !name.contains("groups"));
-        let expected = match (journals.is_empty(), undone) {
-            (true, _) => return,
-            (false, true) => "is undone first",
-            (false, false) => "is finished",
-        };
-        assert!(run.stdout.contains(expected), "{context}: {}", run.stdout);
+        for domain in self.domains {
+            let journals = self.journals(domain);
+            let undone = journals.iter().any(|name| !name.contains("groups"));
+            let expected = match (journals.is_empty(), undone) {
+                (true, _) => continue,
+                (false, true) => "is undone first",
+                (false, false) => "is finished",
+            };
+            assert!(run.stdout.contains(expected), "{context}, {domain}: {}", run.stdout);
+        }
     }
 
     fn tree(&self) -> BTreeMap<PathBuf, String> {
@@ -406,7 +466,11 @@ impl Scene {
 
     /// The next run, with this inventory, comes to exactly what is wanted.
     fn check_next_run(&self, state: usize, context: &str) {
-        let journals = self.journals("one.com");
+        let journals = self.all_journals();
+        let is_unwritten = |domain: &&&str| self.journals(domain).is_empty();
+        let unwritten = self.domains.iter().filter(is_unwritten);
+        let unwritten: Vec<PathBuf> =
+            unwritten.map(|domain| self.host.state().join("sites").join(domain)).collect();
         let run = self.apply(state).ended(0);
         let told = format!("{}{}", run.stdout, run.stderr);
         let says = told.contains("never ended");
@@ -414,16 +478,17 @@ impl Scene {
         let wanted = &self.states[state];
         assert_eq!(self.files(), wanted.files, "{context}: {told}");
         assert_eq!(self.up(), wanted.up, "{context}: {told}");
-        assert_eq!(self.journals("one.com"), [""; 0], "{context}");
+        assert_eq!(self.all_journals(), [""; 0], "{context}");
         // Half a journal is no journal: a run with nothing to do lets it lie, the next that writes
         // one takes its place.
         let mut left = self.staged();
-        left.retain(|path| !journals.is_empty() || !path.starts_with(self.host.path("state")));
+        left.retain(|path| !unwritten.iter().any(|site| path.starts_with(site)));
         assert_eq!(left, [""; 0].map(PathBuf::from), "{context}");
-        let keep = self.host.process("one.com-keep:one.com-keep").unwrap().pid;
-        assert_eq!(keep, self.keep, "{context}: a program that does not change was restarted");
-        let hand = self.host.process("one.com-hand:one.com-hand").unwrap().state;
-        assert_eq!(hand, ProcessState::Stopped, "{context}");
+        assert_eq!(self.kept(), self.keep, "{context}: what does not change was restarted");
+        for domain in self.domains {
+            let hand = self.host.process(&process_of(domain, "hand")).unwrap().state;
+            assert_eq!(hand, ProcessState::Stopped, "{context}");
+        }
         let plan = self.host.run(&["plan", "--exit-code"]).ended(0);
         assert!(plan.stdout.contains("nothing to do"), "{context}: {}", plan.stdout);
     }
@@ -447,10 +512,15 @@ impl Scene {
 /// the next run goes back instead of on.
 fn kill_everywhere(kind: &str, parity: usize) -> usize {
     let Some(scene) = Scene::new() else { return usize::MAX };
+    kill_each(&scene, kind, parity, 1)
+}
+
+/// The same for every `stride`-th point.
+fn kill_each(scene: &Scene, kind: &str, parity: usize, stride: usize) -> usize {
     let mut now = 0;
     for n in 1.. {
         let back = n % 2 == parity;
-        let killed = scene.kill(now, &format!("{kind}:{n}"), back);
+        let killed = scene.kill(now, &format!("{kind}:{}", 1 + (n - 1) * stride), back);
         if !back {
             now = 1 - now;
         }
@@ -532,7 +602,7 @@ fn killed_while_it_undoes() {
         if !killed {
             break;
         }
-        scene.keep = scene.host.process("one.com-keep:one.com-keep").unwrap().pid;
+        scene.keep = scene.kept();
     }
     assert!(dead > 12, "{dead}");
 }
