@@ -145,6 +145,9 @@ pub struct ActualSite {
     pub writes_as_root: bool,
     /// Those of them that are the site's own.
     pub owned: BTreeSet<PathBuf>,
+    /// Wanted paths whose bytes are as wanted already, and that the last revision does not have:
+    /// somebody else wrote them.
+    pub unrecorded: BTreeSet<PathBuf>,
     /// Files whose names match the site's, but that are not its own, with the reason.
     pub foreign: BTreeMap<PathBuf, String>,
     /// Wanted paths that the record of another site holds.

@@ -73,15 +73,70 @@ fn read_files(
     paths.sort_unstable();
     paths.dedup();
     for (kind, path) in paths {
-        // What supervisord includes was read a moment ago.
-        let read = || daemon.contents.get(&path).cloned().flatten();
-        let entry = match put_back(actual, &path).or_else(read) {
-            Some(entry) => entry,
-            None => files.read(&path).map_err(|error| cannot_read(&path, &error))?,
+        let entry = entry_at(files, daemon, actual, &path)?;
+        let owner = match &actual.record {
+            Some(record) if record.files.contains_key(&path) => Owner::Own,
+            Some(_) if !desired.files.is_empty() => {
+                owner_beside_record(files, site, daemon, actual, (kind, &path), &entry)?
+            }
+            // Nothing is wanted of the site any more: whatever its content says is the site's goes.
+            Some(_) | None => owner_by_content(site, actual, kind, &path, &entry),
         };
-        sort_in(site, desired, neighbours, actual, (kind, path), entry);
+        sort_in(site, desired, neighbours, actual, Found { kind, path, entry, owner });
     }
     Ok(())
+}
+
+fn entry_at(
+    files: &dyn Files,
+    daemon: &ActualDaemon,
+    actual: &ActualSite,
+    path: &Path,
+) -> Result<Entry, CommandError> {
+    // What supervisord includes was read a moment ago.
+    let read = || daemon.contents.get(path).cloned().flatten();
+    match put_back(actual, path).or_else(read) {
+        Some(entry) => Ok(entry),
+        None => files.read(path).map_err(|error| cannot_read(path, &error)),
+    }
+}
+
+/// Whose a file is that the site's record does not have: others may have written it since, with the
+/// script that we stand in for, and their next call may be one of ours.
+fn owner_beside_record(
+    files: &dyn Files,
+    site: &Site,
+    daemon: &ActualDaemon,
+    actual: &ActualSite,
+    (kind, path): (FileKind, &Path),
+    entry: &Entry,
+) -> Result<Owner, CommandError> {
+    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    let is_own = match ownership::candidate(site, &name, kind) {
+        None => false,
+        Some(stem) => {
+            let conf = site.paths.conf_dir.as_path().join(format!("{stem}.conf"));
+            match kind {
+                FileKind::Supervisor => {
+                    let rotation = format!("supervisor-{stem}.conf");
+                    let rotation = site.paths.logrotate_dir.as_path().join(rotation);
+                    let rotation = entry_at(files, daemon, actual, &rotation)?;
+                    let text = |entry: &Entry| {
+                        String::from_utf8_lossy(entry.bytes().unwrap_or_default()).into_owned()
+                    };
+                    ownership::is_classic_pair(site, stem, &text(entry), &text(&rotation))
+                }
+                FileKind::Logrotate => {
+                    let has = |record: &Revision| record.files.contains_key(&conf);
+                    actual.owned.contains(&conf) && !actual.record.as_ref().is_some_and(has)
+                }
+            }
+        }
+    };
+    Ok(match is_own {
+        true => Owner::Own,
+        false => Owner::Foreign { reason: "no revision of the site wrote it".to_owned() },
+    })
 }
 
 /// What an interrupted apply that will be undone first puts back at this path.
@@ -123,24 +178,36 @@ impl Neighbours {
     }
 }
 
-/// Decides whose the file at a path is.
+/// What is at a path, and whose it is by records and content.
+struct Found {
+    kind: FileKind,
+    path: PathBuf,
+    entry: Entry,
+    owner: Owner,
+}
+
+/// Decides what a file is to the site.
 fn sort_in(
     site: &Site,
     desired: &DesiredSite,
     neighbours: &Neighbours,
     actual: &mut ActualSite,
-    (kind, path): (FileKind, PathBuf),
-    entry: Entry,
+    Found { kind, path, entry, owner }: Found,
 ) {
     let wanted = desired.files.contains_key(&path);
-    if wanted && let Some(other) = neighbours.0.get(&path) {
-        actual.claimed.insert(path.clone(), other.clone());
+    let is_as_wanted =
+        desired.files.get(&path).is_some_and(|file| entry.bytes() == Some(&file.bytes));
+    match neighbours.0.get(&path) {
+        Some(other) if wanted => {
+            actual.claimed.insert(path.clone(), other.clone());
+        }
+        _ => {
+            let has = |record: &Revision| record.files.contains_key(&path);
+            if is_as_wanted && !actual.record.as_ref().is_some_and(has) {
+                actual.unrecorded.insert(path.clone());
+            }
+        }
     }
-    let owner = match &actual.record {
-        Some(record) if record.files.contains_key(&path) => Owner::Own,
-        Some(_) => Owner::Foreign { reason: "no revision of the site wrote it".to_owned() },
-        None => owner_by_content(site, actual, kind, &path, &entry),
-    };
     match (owner, &entry) {
         (_, Entry::Absent) => {}
         (Owner::Own, _) => {

@@ -76,6 +76,37 @@ pub fn supervisor_file_is_of(site: &Site, stem: &str, text: &str) -> Owner {
     Owner::Own
 }
 
+/// The options of a program as DeployerPHP's script writes it, apart from `process_name`.
+const CLASSIC: [&str; 9] = [
+    "autorestart",
+    "autostart",
+    "command",
+    "directory",
+    "numprocs",
+    "stderr_logfile",
+    "stdout_logfile",
+    "stopwaitsecs",
+    "user",
+];
+
+/// Whether a supervisor config and the logrotate config of the same name are a pair as the script
+/// writes it for this site: so complete that nobody writes it by hand, whatever records say.
+pub fn is_classic_pair(site: &Site, stem: &str, config: &str, rotation: &str) -> bool {
+    if supervisor_file_is_of(site, stem, config) != Owner::Own {
+        return false;
+    }
+    let sections = ini::parse(config).map(|ini| ini.sections).unwrap_or_default();
+    let [section] = &sections[..] else { return false };
+    let mut keys: Vec<&str> = section.entries.iter().map(|entry| entry.key.as_str()).collect();
+    keys.retain(|key| *key != "process_name");
+    keys.sort_unstable();
+    let command = format!("{} .deployer/supervisors/", site.runner());
+    let log = format!("{}/{stem}.log", site.paths.log_dir);
+    keys == CLASSIC
+        && section.get("command").is_some_and(|given| given.starts_with(&command))
+        && rotates_only(rotation, &log)
+}
+
 /// Why the sections are not those of the program `stem` alone.
 fn other_program(stem: &str, sections: &[Section]) -> Option<String> {
     let mut programs = Vec::with_capacity(sections.len());
@@ -267,6 +298,29 @@ mod tests {
             supervisor_file_is_of(&site, "a.com-w", &(instance("00") + &instance("01"))),
             Owner::Own
         );
+    }
+
+    #[test]
+    fn a_pair_of_the_script_is_whole_and_holds_nothing_else() {
+        let site = site("a.com", "w", Instances::Together, 4);
+        let desired = render(&site, &DaemonFacts::default()).unwrap();
+        let text = |kind| {
+            let file = desired.files.values().find(|file| file.kind == kind).unwrap();
+            String::from_utf8(file.bytes.clone()).unwrap()
+        };
+        let (config, rotation) = (text(FileKind::Supervisor), text(FileKind::Logrotate));
+        assert!(is_classic_pair(&site, "a.com-w", &config, &rotation));
+        for (config, rotation) in [
+            (config.clone(), String::new()),
+            (config.clone(), rotation.replace("a.com-w", "a.com-v")),
+            (format!("{config}startsecs=5\n"), rotation.clone()),
+            (config.replace("user=deployer\n", ""), rotation.clone()),
+            (config.replace("runner.sh .deployer", "runner.sh other"), rotation.clone()),
+            (config.replace("a.com/current", "b.com/current"), rotation.clone()),
+        ] {
+            assert!(!is_classic_pair(&site, "a.com-w", &config, &rotation), "{config}{rotation}");
+        }
+        assert!(!is_classic_pair(&site, "a.com-v", &config, &rotation));
     }
 
     #[test]

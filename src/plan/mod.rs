@@ -66,6 +66,8 @@ pub struct SitePlan {
     pub still_loaded: BTreeMap<String, u32>,
     /// Groups of the site that stay as they are.
     pub unchanged: Vec<String>,
+    /// Whether files are as wanted that no revision has: an apply records them as the site's.
+    pub unrecorded: bool,
     /// An interrupted apply of this site that this one undoes or finishes, in words.
     pub interrupted: Option<String>,
     /// Who is at work on this site while it is planned. What they have not done yet is planned here too.
@@ -94,6 +96,7 @@ impl SitePlan {
             unwatched: BTreeMap::new(),
             still_loaded: BTreeMap::new(),
             unchanged: Vec::new(),
+            unrecorded: false,
             interrupted: None,
             under_way: None,
             notes: Vec::new(),
@@ -104,6 +107,11 @@ impl SitePlan {
 
     /// Whether an apply has nothing to do.
     pub fn is_empty(&self) -> bool {
+        self.leaves_host_as_it_is() && !self.unrecorded
+    }
+
+    /// Whether an apply has nothing to do but, perhaps, to record what is there.
+    pub fn leaves_host_as_it_is(&self) -> bool {
         self.files.is_empty()
             && self.folders.is_empty()
             && self.interrupted.is_none()

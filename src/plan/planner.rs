@@ -75,6 +75,8 @@ fn plan(situation: &Situation<'_>, options: &PlanOptions) -> SitePlan {
     if options.changes_files() {
         plan.files = file_changes(desired, daemon, actual);
         plan.folders = actual.missing_log_folders.clone();
+        // Of an apply of some programs the record keeps the others as they were.
+        plan.unrecorded = programs.is_all() && !actual.unrecorded.is_empty();
     }
     let sections = Sections::read(&plan, actual);
     let own = OwnGroups::find(desired, daemon, actual, &sections);

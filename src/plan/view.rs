@@ -17,7 +17,7 @@ use crate::system::files::Entry;
 pub struct PlanView {
     /// Whose.
     pub site: Domain,
-    /// Whether an apply has nothing to do.
+    /// Whether an apply leaves the host as it is.
     pub empty: bool,
     /// Digest of everything an apply would do: two plans with the same one do the same. It is keyed
     /// with what only the host knows, so that nobody elsewhere can guess values from it.
@@ -126,6 +126,7 @@ impl PlanView {
             unwatched: _,
             still_loaded: _,
             unchanged,
+            unrecorded: _,
             interrupted,
             // Told as a warning; by the time of the apply they are done.
             under_way: _,
@@ -138,7 +139,7 @@ impl PlanView {
         let by_hand: Vec<String> = unchanged.iter().filter(is_by_hand).cloned().collect();
         let mut view = Self {
             site: domain.clone(),
-            empty: plan.is_empty(),
+            empty: plan.leaves_host_as_it_is(),
             fingerprint: String::new(),
             interrupted: interrupted.clone(),
             folders: folders.clone(),

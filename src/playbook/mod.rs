@@ -126,6 +126,8 @@ fn sync(
             }
             if report.outcome == Outcome::Unchanged {
                 messages::remark(&report.plan, output);
+            }
+            if report.plan.empty {
                 output.arrow(&report.plan.summary());
             }
             let synced = environment.site.programs.len();

@@ -89,20 +89,73 @@ fn a_record_tells_more_than_the_content() {
     host.sync("a.com", &programs(&["w", "v"])).ended(0);
     // Ours by the record, whatever somebody has made of it meanwhile.
     std::fs::write(host.conf("a.com-v"), "[program:a.com-v]\ncommand=/bin/sleep 1000\n").unwrap();
-    // Not ours by the record, although it looks like it.
+    // Not ours by the record, although half of it looks like it.
     left_by_the_script(&host, "a.com", "stray");
+    std::fs::remove_file(host.logrotate("a.com-stray")).unwrap();
     let run = host.sync("a.com", &programs(&["w"])).ended(0);
-    assert_eq!(
-        host.file_names(),
-        [
-            "a.com-stray.conf",
-            "a.com-w.conf",
-            "supervisor-a.com-stray.conf",
-            "supervisor-a.com-w.conf"
-        ]
-    );
+    assert_eq!(host.file_names(), ["a.com-stray.conf", "a.com-w.conf", "supervisor-a.com-w.conf"]);
     let told = format!("{} is left alone: no revision", host.conf("a.com-stray").display());
     assert!(run.stdout.contains(&told), "{}", run.stdout);
+    // Without any program wanted, what its content says is the site's goes.
+    host.sync("a.com", "[]").ended(0);
+    assert_eq!(host.file_names(), [""; 0]);
+}
+
+/// What DeployerPHP's script does between two calls of ours.
+fn script_adds(host: &Host, domain: &str, name: &str) {
+    left_by_the_script(host, domain, name);
+    load(host, &[&format!("{domain}-{name}")]);
+    host.wait_running(&[&format!("{domain}-{name}:{domain}-{name}")]);
+}
+
+fn host_of_workers(names: &[&str]) -> Option<Host> {
+    let host = Host::start()?;
+    let site = host.deploy("a.com");
+    for name in names {
+        site.worker(name);
+    }
+    Some(host)
+}
+
+#[test]
+fn what_the_script_added_and_a_sync_found_right_goes_with_the_rest() {
+    let Some(host) = host_of_workers(&["a", "d"]) else { return };
+    host.sync("a.com", &programs(&["a"])).ended(0);
+    script_adds(&host, "a.com", "d");
+    let run = host.sync("a.com", &programs(&["a", "d"])).ended(0);
+    assert_eq!(run.stdout, "→ nothing to do: 2 programs are as wanted\n");
+    host.sync("a.com", "[]").ended(0);
+    assert_eq!(host.file_names(), [""; 0]);
+    assert_eq!(host.groups(), [""; 0]);
+}
+
+#[test]
+fn what_the_script_added_goes_when_it_is_not_wanted() {
+    let Some(host) = host_of_workers(&["a", "d"]) else { return };
+    host.sync("a.com", &programs(&["a"])).ended(0);
+    let kept = host.wait_running(&["a.com-a:a.com-a"]);
+    script_adds(&host, "a.com", "d");
+    host.sync("a.com", &programs(&["a"])).ended(0);
+    assert_eq!(host.file_names(), ["a.com-a.conf", "supervisor-a.com-a.conf"]);
+    assert_eq!(host.groups(), ["a.com-a"]);
+    assert_eq!(host.wait_running(&["a.com-a:a.com-a"]), kept);
+}
+
+#[test]
+fn what_is_found_right_is_recorded_once() {
+    let Some(host) = host_of_workers(&["d"]) else { return };
+    script_adds(&host, "a.com", "d");
+    let revisions = || crate::site::names(&host.state().join("sites/a.com/revisions"));
+    for _ in 0..2 {
+        let run = host.sync("a.com", &programs(&["d"])).ended(0);
+        assert_eq!(run.stdout, "→ nothing to do: 1 program is as wanted\n");
+        assert_eq!(revisions(), ["00000001.json"]);
+    }
+    assert_eq!(host.starts("a.com-d").len(), 1);
+    // It is the site's from now on, whatever somebody makes of it.
+    std::fs::write(host.conf("a.com-d"), "[program:a.com-d]\ncommand=/bin/sleep 1\n").unwrap();
+    host.sync("a.com", "[]").ended(0);
+    assert_eq!(host.file_names(), [""; 0]);
 }
 
 /// `staging` beside `staging-eu`, with and without records, whichever of them is synced.
