@@ -6,6 +6,7 @@ mod definitions;
 pub mod observe;
 pub mod ownership;
 mod shared;
+pub mod unheard;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ use crate::system::files::Entry;
 
 pub use definitions::Definitions;
 pub use shared::Shared;
+pub use unheard::Unheard;
 
 /// supervisord's own default of `stopwaitsecs`, in seconds.
 pub const STOPWAITSECS: u32 = 10;
@@ -136,6 +138,8 @@ pub struct ActualSite {
     pub former_groups: BTreeSet<String>,
     /// An apply of this site that never finished.
     pub interrupted: Interrupted,
+    /// How a run of it ended whose caller had gone.
+    pub unheard: Option<Unheard>,
     /// What is at each path that is wanted or owned. Where an interrupted apply will be undone
     /// first, what will be there then.
     pub files: BTreeMap<PathBuf, Entry>,

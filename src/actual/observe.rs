@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::ownership::{self, Owner};
-use super::{ActualDaemon, ActualSite, MissingCode, Shared};
+use super::{ActualDaemon, ActualSite, MissingCode, Shared, unheard};
 use crate::desired::{DesiredSite, FileKind};
 use crate::error::CommandError;
 use crate::inventory::{Domain, Program, Programs, Run, Site, UserName};
@@ -26,6 +26,10 @@ pub fn site(
             false => None,
         },
         interrupted: daemon.interrupted(&site.domain)?,
+        unheard: match daemon.sites.contains(&site.domain) {
+            true => unheard::read(files, state, &site.domain),
+            false => None,
+        },
         writes_as_root: users::is_root(),
         ..ActualSite::default()
     };

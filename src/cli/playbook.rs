@@ -1,8 +1,12 @@
 //! `playbook sync` and `playbook restart`: everything from the environment, exit status 0 or 1.
 
+use std::time::Instant;
+
 use clap::Subcommand;
 
 use super::Context;
+use super::selected::own_path;
+use crate::fleet::ChildHost;
 use crate::playbook::{Output, Perms, Playbook, run as run_playbook};
 
 #[derive(Debug, Clone, Copy, Subcommand)]
@@ -23,9 +27,15 @@ pub(super) fn run(context: &Context, verb: Verb) -> u8 {
     let mut output = Output::new(&mut stdout, &mut stderr);
     // Text that is no UTF-8 reaches the checks, which refuse it by name.
     let variable = |name: &str| std::env::var_os(name).map(|v| v.to_string_lossy().into_owned());
-    let mut connect = |perms: Perms| match perms {
-        Perms::Sudo => context.sudo(),
-        Perms::Root | Perms::None => Ok(context.local()),
+    let began = Instant::now();
+    // Always in a process of its own, which goes on whatever becomes of this one and of who called it.
+    let mut connect = |perms: Perms, deadline| {
+        let (binary, interrupt) = (own_path()?, context.interrupt.clone());
+        let host = match perms {
+            Perms::Sudo => ChildHost::through_sudo(binary, interrupt),
+            Perms::Root | Perms::None => ChildHost::as_we_are(binary, interrupt),
+        };
+        Ok(Box::new(host.waits_until(began.checked_add(deadline))) as _)
     };
     match run_playbook(playbook, &variable, &mut connect, &mut output) {
         Ok(()) => 0,

@@ -7,7 +7,7 @@ use clap::Args;
 use super::Context;
 use super::left::Leaving;
 use crate::error::CommandError;
-use crate::fleet::{SshHost, SudoHost};
+use crate::fleet::{ChildHost, SshHost};
 use crate::host::{ChosenSite, LocalHost, RunInventory, Target};
 use crate::inventory::{self, Connection, Host, Inventory, Privilege, Programs, Selector, Site};
 use crate::report::{Mode, Screen};
@@ -140,11 +140,8 @@ impl Context {
     }
 
     /// This machine, through sudo.
-    pub(super) fn sudo(&self) -> Result<Box<dyn Target>, CommandError> {
-        let binary: PathBuf = std::env::current_exe().map_err(|source| {
-            CommandError::refused("cannot tell the path of this program").caused_by(&source)
-        })?;
-        Ok(Box::new(SudoHost::new(binary, self.interrupt.clone())))
+    fn sudo(&self) -> Result<Box<dyn Target>, CommandError> {
+        Ok(Box::new(ChildHost::through_sudo(own_path()?, self.interrupt.clone())))
     }
 }
 
@@ -166,6 +163,13 @@ pub(super) fn work_of(selection: inventory::Selection<'_>) -> Vec<Work> {
         }
     };
     selection.hosts.into_iter().map(work).collect()
+}
+
+/// The path of this program.
+pub(super) fn own_path() -> Result<PathBuf, CommandError> {
+    std::env::current_exe().map_err(|source| {
+        CommandError::refused("cannot tell the path of this program").caused_by(&source)
+    })
 }
 
 /// An answer of another kind than was asked for: the two ends are not of one release.

@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::limits::LONGEST_ANSWER;
-use super::wire::{Answer, INTERRUPT, LONGEST_ASK, PROTOCOL, read_ask};
+use super::wire::{Answer, INTERRUPT, LET_GO, LONGEST_ASK, PROTOCOL, read_ask};
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::host::{Reply, Request, Target};
@@ -22,36 +22,42 @@ const LINES_WAITING: usize = 4096;
 /// How long the last lines have to leave.
 const LAST_WORDS: Duration = Duration::from_secs(30);
 
-/// Serves requests until the caller closes its end. A caller that goes away does not stop what was
-/// begun: its lines are dropped. A log that is followed, for ever, is let go. A caller that sends
-/// [`INTERRUPT`] stops either, as Ctrl-C would.
+/// Serves requests until the caller closes its end. A caller that goes away, or says that it does not
+/// wait any longer ([`LET_GO`]), does not stop what was begun: its lines are dropped, and `unheard` is
+/// told of the request whose reply nobody hears. A log that is followed, for ever, is let go. A caller
+/// that sends [`INTERRUPT`] stops either, as Ctrl-C would.
 pub fn serve(
     host: &mut dyn Target,
     input: impl BufRead + Send + 'static,
     output: impl Write + Send + 'static,
     interrupt: &Interrupt,
+    unheard: impl Fn(&Request) + Send + Sync + 'static,
 ) {
-    let caller = Arc::new(Caller::new(interrupt.clone()));
-    let mouth = Mouth::open(output, Arc::clone(&caller));
+    let caller = Arc::new(Caller::new(interrupt.clone(), Box::new(unheard)));
+    let (mouth, closed) = Mouth::open(output, Arc::clone(&caller));
+    let mouth = Arc::new(mouth);
     let release = env!("CARGO_PKG_VERSION").to_owned();
     mouth.say(&Answer::Hello { protocol: PROTOCOL, release });
-    for line in listen(input, Arc::clone(&caller)) {
+    for line in listen(input, Arc::clone(&caller), Arc::clone(&mouth)) {
         let reply = line.and_then(|line| read_ask(&line)).and_then(|request| {
             caller.begin(&request);
-            host.ask(request, &mut |event| mouth.say(&Answer::Event(event)))
+            let reply = host.ask(request, &mut |event| mouth.say(&Answer::Event(event)));
+            caller.end();
+            reply
         });
         mouth.say(&match reply {
             Ok(reply) => Answer::Reply(reply),
             Err(error) => Answer::Failed(error),
         });
     }
-    mouth.close();
+    mouth.close(&closed);
 }
 
 /// Whether there still is one, and whether that matters.
 struct Caller {
     standing: Mutex<Standing>,
     interrupt: Interrupt,
+    unheard: Box<dyn Fn(&Request) + Send + Sync>,
 }
 
 #[derive(Default)]
@@ -60,36 +66,56 @@ struct Standing {
     has_gone: bool,
     /// The request under way ends only when it is stopped.
     is_endless: bool,
+    /// The apply under way, for which there is a reply to be heard.
+    apply: Option<Request>,
 }
 
 impl Caller {
-    fn new(interrupt: Interrupt) -> Self {
-        Self { standing: Mutex::default(), interrupt }
+    fn new(interrupt: Interrupt, unheard: Box<dyn Fn(&Request) + Send + Sync>) -> Self {
+        Self { standing: Mutex::default(), interrupt, unheard }
     }
 
     fn begin(&self, request: &Request) {
         let is_endless = matches!(request, Request::Logs(request) if request.follow);
-        self.change(|standing| standing.is_endless = is_endless);
+        let apply = matches!(request, Request::Apply(_)).then(|| request.clone());
+        self.change(|standing| (standing.is_endless, standing.apply) = (is_endless, apply));
+    }
+
+    /// Its reply is about to be said: from here on the caller hears it, or had gone before.
+    fn end(&self) {
+        self.change(|standing| standing.apply = None);
     }
 
     fn has_gone(&self) {
         self.change(|standing| standing.has_gone = true);
     }
 
-    fn change(&self, change: impl FnOnce(&mut Standing)) {
+    /// The caller does not wait any longer. False if the reply is on its way to it.
+    fn let_go(&self) -> bool {
+        self.change(|standing| standing.has_gone |= standing.apply.is_some())
+    }
+
+    /// Returns whether the caller has gone.
+    fn change(&self, change: impl FnOnce(&mut Standing)) -> bool {
         let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut standing);
         if standing.has_gone && standing.is_endless {
             self.interrupt.raise();
         }
+        if standing.has_gone
+            && let Some(apply) = standing.apply.take()
+        {
+            (self.unheard)(&apply);
+        }
+        standing.has_gone
     }
 }
 
 /// What says the lines.
 struct Mouth {
-    lines: Sender<Vec<u8>>,
+    /// `None` once it is closed.
+    lines: Mutex<Option<Sender<Vec<u8>>>>,
     queue: Arc<Queue>,
-    closed: Receiver<()>,
 }
 
 /// How it stands with the lines that are not said yet.
@@ -100,7 +126,8 @@ struct Queue {
 }
 
 impl Mouth {
-    fn open(mut output: impl Write + Send + 'static, caller: Arc<Caller>) -> Self {
+    /// The receiver hears when everything is said after its end.
+    fn open(mut output: impl Write + Send + 'static, caller: Arc<Caller>) -> (Self, Receiver<()>) {
         let (lines, to_say) = channel::<Vec<u8>>();
         let (done, closed) = channel();
         let queue = Arc::new(Queue::default());
@@ -117,7 +144,7 @@ impl Mouth {
             }
             let _ = done.send(());
         });
-        Self { lines, queue, closed }
+        (Self { lines: Mutex::new(Some(lines)), queue }, closed)
     }
 
     /// Says it, or drops it if it is one of too many. The lines of a log are what was asked for:
@@ -134,13 +161,19 @@ impl Mouth {
             waiting = room.unwrap_or_else(PoisonError::into_inner);
         }
         *waiting += 1;
-        let _ = self.lines.send(line);
+        if let Some(lines) = &*self.lines() {
+            let _ = lines.send(line);
+        }
     }
 
     /// Waits until everything is said, or nobody has listened for too long.
-    fn close(self) {
-        drop(self.lines);
-        let _ = self.closed.recv_timeout(LAST_WORDS);
+    fn close(&self, closed: &Receiver<()>) {
+        *self.lines() = None;
+        let _ = closed.recv_timeout(LAST_WORDS);
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Option<Sender<Vec<u8>>>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -185,6 +218,7 @@ fn too_long(answer: &Answer, length: usize) -> CommandError {
 fn listen(
     input: impl BufRead + Send + 'static,
     caller: Arc<Caller>,
+    mouth: Arc<Mouth>,
 ) -> Receiver<Result<String, CommandError>> {
     let (heard, lines) = channel();
     std::thread::spawn(move || {
@@ -193,6 +227,11 @@ fn listen(
             match next_line(&mut input) {
                 Ok(None) => return caller.has_gone(),
                 Ok(Some(line)) if line.trim() == INTERRUPT => caller.interrupt.raise(),
+                Ok(Some(line)) if line.trim() == LET_GO => {
+                    if caller.let_go() {
+                        mouth.say(&Answer::LetGo);
+                    }
+                }
                 Ok(Some(line)) => {
                     let _ = heard.send(Ok(line));
                 }
@@ -297,7 +336,7 @@ mod tests {
         let paper = Paper::default();
         let input = Cursor::new(format!("{}nonsense\n{}", request(), request()));
         let mut host = FakeHost { events: 1, then: || {} };
-        serve(&mut host, input, paper.clone(), &Interrupt::default());
+        serve(&mut host, input, paper.clone(), &Interrupt::default(), |_| {});
         let answers = paper.answers();
         let event = Answer::Event(Event::LockHeld { holder: "0".into() });
         assert!(matches!(answers[0], Answer::Hello { protocol: PROTOCOL, .. }));
@@ -334,7 +373,7 @@ mod tests {
         let output = Jammed { opened, paper: paper.clone(), is_open: false };
         // It is opened by the host itself, when all of its events have been told.
         let mut host = FakeHost { events: 3 * LINES_WAITING, then: move || open.send(()).unwrap() };
-        serve(&mut host, Cursor::new(request()), output, &Interrupt::default());
+        serve(&mut host, Cursor::new(request()), output, &Interrupt::default(), |_| {});
         let answers = paper.answers();
         assert_eq!(answers.last(), Some(&done()));
         assert!(answers.len() <= LINES_WAITING + 2, "{} lines were kept", answers.len());
@@ -364,7 +403,13 @@ mod tests {
     fn no_line_of_a_log_is_lost_on_a_slow_caller() {
         let paper = Paper::default();
         let lines = 3 * LINES_WAITING;
-        serve(&mut Logging(lines), Cursor::new(request()), paper.clone(), &Interrupt::default());
+        serve(
+            &mut Logging(lines),
+            Cursor::new(request()),
+            paper.clone(),
+            &Interrupt::default(),
+            |_| {},
+        );
         assert_eq!(paper.answers().len(), lines + 2);
     }
 
@@ -385,7 +430,7 @@ mod tests {
     fn an_answer_that_cannot_be_written_is_a_failure_and_not_silence() {
         let paper = Paper::default();
         let input = Cursor::new(request() + &request());
-        serve(&mut Unspeakable, input, paper.clone(), &Interrupt::default());
+        serve(&mut Unspeakable, input, paper.clone(), &Interrupt::default(), |_| {});
         let answers = paper.answers();
         assert_eq!(answers.len(), 3, "{answers:?}");
         assert!(answers[1..].iter().all(|answer| matches!(answer, Answer::Failed(_))));
@@ -403,7 +448,7 @@ mod tests {
     #[test]
     fn an_answer_that_the_caller_would_not_take_is_replaced_by_its_length() {
         let paper = Paper::default();
-        serve(&mut Verbose, Cursor::new(request()), paper.clone(), &Interrupt::default());
+        serve(&mut Verbose, Cursor::new(request()), paper.clone(), &Interrupt::default(), |_| {});
         assert!(paper.0.lock().unwrap().len() < 1024);
         match paper.answers().as_slice() {
             [Answer::Hello { .. }, Answer::Failed(error)] => {
@@ -435,7 +480,7 @@ mod tests {
         let of = |follow, output: Box<dyn Write + Send>| {
             let interrupt = Interrupt::default();
             // The input ends behind the request.
-            serve(&mut Logging(1), Cursor::new(logs(follow)), output, &interrupt);
+            serve(&mut Logging(1), Cursor::new(logs(follow)), output, &interrupt, |_| {});
             interrupt.is_raised()
         };
         assert!(of(true, Box::new(Gone)));
@@ -454,7 +499,7 @@ mod tests {
         let (path, interrupt) = (AbsolutePath::parse("/x").unwrap(), Interrupt::default());
         let owner = UserName::parse("me").unwrap();
         let change = Request::WriteRunner { path, script: String::new(), owner };
-        serve(&mut host, Cursor::new(line(change)), Gone, &interrupt);
+        serve(&mut host, Cursor::new(line(change)), Gone, &interrupt, |_| {});
         assert_eq!(finished.load(Ordering::SeqCst), 1);
         assert!(!interrupt.is_raised());
     }
@@ -473,7 +518,7 @@ mod tests {
         };
         let paper = Paper::default();
         let input = Cursor::new(format!("{}{INTERRUPT}\n", request()));
-        serve(&mut FakeHost { events: 0, then }, input, paper.clone(), &interrupt);
+        serve(&mut FakeHost { events: 0, then }, input, paper.clone(), &interrupt, |_| {});
         assert_eq!(paper.answers().last(), Some(&done()));
     }
 }

@@ -15,9 +15,9 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 pub(super) use super::heard::{Heard, NoHello, NoReply, Parting, Patience};
 use super::limits::{LONGEST_ANSWER, Limits, reads_cheaply};
 use super::reply::Expected;
-use super::wire::{Answer, Ask, INTERRUPT, PROTOCOL, same};
+use super::wire::{Answer, Ask, INTERRUPT, LET_GO, PROTOCOL, same};
 use crate::error::CommandError;
-use crate::event::Event;
+use crate::event::{Event, Step};
 use crate::host::{Reply, Request};
 use crate::system::Interrupt;
 
@@ -151,7 +151,7 @@ impl Conversation {
             NoReply::Said(CommandError::refused("cannot write a request").caused_by(&e))
         })?;
         line.push(b'\n');
-        let Limits { silence, time, events: mut room } = limits;
+        let Limits { silence, time, events: mut room, let_go } = limits;
         let words = time.map(|_| self.worded.saturating_add(LONGEST_NOISE));
         let until = time.map(|time| now() + time);
         let mut patience = Patience { silence, words, until, interrupt: None };
@@ -166,6 +166,13 @@ impl Conversation {
                         if room == Some(0) {
                             return Err(garbled("it tells of more than such a request can cause"));
                         }
+                        let step = match &event {
+                            Event::Step { step, .. } => Some(step),
+                            _ => None,
+                        };
+                        if let_go.is_some() && matches!(step, Some(Step::Update { .. })) {
+                            patience.until = let_go;
+                        }
                         events(event);
                     }
                     Answer::Reply(reply) => {
@@ -173,8 +180,18 @@ impl Conversation {
                         return Ok(reply);
                     }
                     Answer::Failed(error) => return Err(NoReply::Said(error)),
+                    Answer::LetGo => return self.leave(),
                     Answer::Hello { .. } => return Err(garbled("it began anew")),
                 },
+                Heard::TooMuch if let_go.is_some() && patience.until == let_go => {
+                    // Its answer, or the reply, comes at once; else it goes on all the same.
+                    patience.until = Some(now() + PARTING);
+                    let line = format!("{LET_GO}\n");
+                    if self.send(line.as_bytes(), patience).is_err() {
+                        return self.leave();
+                    }
+                }
+                Heard::TooMuch if let_go.is_some() => return self.leave(),
                 Heard::Interrupted => {
                     let until = time.map(|_| now() + PARTING);
                     patience = Patience { until, interrupt: None, ..patience };
@@ -189,6 +206,12 @@ impl Conversation {
                 Heard::End => return Err(NoReply::Lost),
             }
         }
+    }
+
+    /// Leaves the child to itself: it is neither listened to nor waited for any more.
+    fn leave(&mut self) -> Result<Reply, NoReply> {
+        (self.input, self.output, self.errors) = (None, None, None);
+        Err(NoReply::LetGo)
     }
 
     /// Ends it, and says what there is to say about the end.

@@ -41,6 +41,8 @@ pub(super) enum NoReply {
     Lost,
     /// Nothing was said for longer than such a request takes.
     Silent,
+    /// It was not waited for any longer, and goes on.
+    LetGo,
     /// The agent said why; it can be asked again.
     Said(CommandError),
     /// What the agent said cannot be understood, nor can what it says from now on.

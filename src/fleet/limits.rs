@@ -5,7 +5,7 @@
 //! and tell of it, and giving up would not stop the host. What it says passes through and is never
 //! kept, so it needs no bound in all; each line has one, and Ctrl-C ends it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::changes;
 use crate::host::Request;
@@ -40,19 +40,22 @@ pub(super) struct Limits {
     pub(super) time: Option<Duration>,
     /// How many bytes of events there may be.
     pub(super) events: Option<usize>,
+    /// When an apply goes on without its caller, provided that supervisord has accepted the files: what
+    /// is left to do then are processes. `None`: never.
+    pub(super) let_go: Option<Instant>,
 }
 
 impl Limits {
     pub(super) fn of(request: &Request) -> Self {
         if changes(request) {
-            return Self { silence: None, time: None, events: None };
+            return Self { silence: None, time: None, events: None, let_go: None };
         }
         let (time, events) = match request {
             Request::Status { watch, .. } => {
                 (LOOK + Duration::from_secs(u64::from(*watch)), Some(TOLD))
             }
             Request::Logs(logs) if logs.follow => {
-                return Self { silence: Some(SILENCE), time: None, events: None };
+                return Self { silence: Some(SILENCE), time: None, events: None, let_go: None };
             }
             Request::Logs(logs) => {
                 let programs = logs.sites.iter().map(|site| site.site.programs.len());
@@ -61,7 +64,7 @@ impl Limits {
             }
             _ => (LOOK, Some(TOLD)),
         };
-        Self { silence: Some(SILENCE), time: Some(time), events }
+        Self { silence: Some(SILENCE), time: Some(time), events, let_go: None }
     }
 }
 

@@ -6,6 +6,7 @@
 //! goes away leaves a host that finishes or undoes by itself.
 
 pub mod agent;
+pub mod child;
 mod conversation;
 mod heard;
 mod limits;
@@ -15,13 +16,12 @@ mod remote;
 mod reply;
 pub mod rollout;
 pub mod ssh;
-pub mod sudo;
 mod sudoers;
 pub mod wire;
 
+pub use child::ChildHost;
 pub use payload::Payload;
 pub use ssh::{SshHost, SshSettings};
-pub use sudo::SudoHost;
 
 use std::time::Duration;
 

@@ -28,6 +28,8 @@ enum Kind {
     RevisionDiffs,
     Runner,
     Setup,
+    /// Nothing that a host says.
+    Ours,
 }
 
 impl Expected {
@@ -97,6 +99,7 @@ fn answered<'r>(reply: &'r Reply) -> (Kind, Vec<&'r Domain>) {
         }
         Reply::RunnerWritten { .. } => (Kind::Runner, Vec::new()),
         Reply::Setup { .. } => (Kind::Setup, Vec::new()),
+        Reply::GoesOn => (Kind::Ours, Vec::new()),
     }
 }
 

@@ -309,7 +309,7 @@ impl Target for SshHost {
             }
             Err(NoReply::Silent) if self.settings.interrupt.is_raised() => Err(interrupted()),
             Err(NoReply::Silent) => Err(silent(&self.to.shown(), limits.silence)),
-            Err(NoReply::Lost) => Err(self.lost(link, changes)),
+            Err(NoReply::Lost | NoReply::LetGo) => Err(self.lost(link, changes)),
         }
     }
 }

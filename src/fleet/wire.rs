@@ -16,6 +16,10 @@ pub const PROTOCOL: u32 = 2;
 /// answered, the request under way is.
 pub const INTERRUPT: &str = r#"{"interrupt":true}"#;
 
+/// The line that tells the agent to go on without its caller, which stops listening. Answered by
+/// [`Answer::LetGo`], or by the reply that is on its way already.
+pub const LET_GO: &str = r#"{"let_go":true}"#;
+
 /// The longest request that is accepted, in bytes: every site of a large inventory fits well. What an
 /// agent answers is bounded more tightly, see `limits.rs`: it may be anybody.
 pub const LONGEST_ASK: usize = 64 * 1024 * 1024;
@@ -46,6 +50,8 @@ pub enum Answer {
     Reply(Reply),
     /// The last line of one that could not be.
     Failed(CommandError),
+    /// To [`LET_GO`]: there will be no reply.
+    LetGo,
 }
 
 /// Just enough of [`Ask`] to tell its version when the rest is of another one.

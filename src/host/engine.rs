@@ -114,6 +114,9 @@ impl Engine<'_> {
         });
         let interrupted =
             |site: &Site| Err(ApplyError::new(FailedAt::Interrupted, not_begun(&site.domain)));
+        for report in ends.values().flatten() {
+            self.forget_told(&report.plan);
+        }
         sites
             .iter()
             .map(|ChosenSite { site, .. }| {

@@ -15,6 +15,7 @@ mod noting;
 mod reading;
 mod runner;
 mod status;
+mod untold;
 mod way_back;
 
 use std::collections::BTreeMap;
@@ -34,6 +35,7 @@ use crate::status::SiteStatus;
 pub use engine::Engine;
 pub use left::{InventoryOnHost, Left, LeftSite, Writer};
 pub use local::LocalHost;
+pub use untold::note_untold;
 
 pub use crate::records::run::{Commit, RunId, RunInventory};
 pub use crate::records::{Run, RunEnd, RunOutcome};
@@ -201,6 +203,8 @@ pub enum Reply {
         /// What was done and what is left.
         report: SetupReport,
     },
+    /// No host says it: an apply was not waited for any longer, and goes on.
+    GoesOn,
 }
 
 /// A site's plan, or why there is none.

@@ -160,8 +160,7 @@ checked_text!(
 );
 
 checked_text!(
-    /// An operating system user, by name (what `useradd` accepts, plus the dots and capitals found in
-    /// the field) or by id.
+    /// A user of the system, by id or by name (what `useradd` accepts, and dots and capitals).
     UserName,
     |text| {
         not_empty(text)?;
@@ -186,9 +185,8 @@ impl UserName {
 }
 
 checked_text!(
-    /// A worker script below the release's `.deployer/supervisors/`: a relative path that stays
-    /// there. Written into `command=`, where supervisord splits at blanks and quotes, so it is held
-    /// to plain characters.
+    /// A worker script below the release's `.deployer/supervisors/`. It is a part of `command=`, which
+    /// supervisord splits at blanks, quotes and backslashes; nothing else is special there.
     ScriptPath,
     |text| {
         not_empty(text)?;
@@ -196,22 +194,25 @@ checked_text!(
         if text.starts_with('/') {
             return Err(NameError::new("must be relative to .deployer/supervisors/"));
         }
-        if text.split('/').any(|part| part.is_empty() || part == "." || part == "..") {
-            return Err(NameError::new("must not hold '..', '.' or an empty part"));
+        // Wherever it stands, as DeployerPHP's runner.sh has it.
+        if text.contains("..") {
+            return Err(NameError::new("must not hold '..'"));
         }
-        only(text, "letters, digits, '.', '-', '_', '+', '@', ',' and '/'", |c| {
-            c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '/' | '+' | '@' | ',')
-        })?;
-        if text.starts_with('-') {
-            return Err(NameError::new("must not begin with '-'"));
+        if text.ends_with('/') || text.ends_with("/.") || text == "." {
+            return Err(NameError::new("must be a file, not a folder"));
+        }
+        if let Some(c) = text.chars().find(|c| c.is_whitespace() || matches!(c, '\'' | '"' | '\\')) {
+            return Err(NameError::new(format!(
+                "must not hold {}: supervisord splits a command there",
+                described(c)
+            )));
         }
         at_most(text, 1024)
     }
 );
 
 checked_text!(
-    /// An absolute path that can stand in both kinds of file: no blank, quote, `%`, glob character
-    /// or `..`.
+    /// An absolute path for both kinds of file: no blank, quote, `%`, glob character or `..`.
     AbsolutePath,
     |text| {
         not_empty(text)?;
@@ -428,10 +429,27 @@ mod tests {
 
     #[test]
     fn a_script_stays_below_its_folder() {
-        for bad in ["/etc/passwd", "../x", "a/../b", "a//b", "./a", "a/.", "-x", "a b", "a\n", ""] {
+        for bad in [
+            "/etc/passwd",
+            "../x",
+            "a/../b",
+            "a..b.sh",
+            "a/.",
+            "a/",
+            ".",
+            "a b",
+            "a\u{a0}b",
+            "a\n",
+            "",
+            "a'b",
+            "a\"b",
+            "a\\b",
+        ] {
             assert!(ScriptPath::parse(bad).is_err(), "{bad:?}");
         }
-        assert!(ScriptPath::parse("queue/worker-1.sh").is_ok());
+        for good in ["queue/worker-1.sh", "wé.sh", "w(1).sh", "w=1;#%$.sh", "-x", "./a//b", ".x"] {
+            assert!(ScriptPath::parse(good).is_ok(), "{good:?}");
+        }
     }
 
     #[test]

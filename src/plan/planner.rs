@@ -10,7 +10,7 @@ use super::remarks::{
 };
 use super::sections::Sections;
 use super::{FileChange, GroupAction, Intent, PlanOptions, SitePlan};
-use crate::actual::{ActualDaemon, ActualSite};
+use crate::actual::{ActualDaemon, ActualSite, Unheard};
 use crate::desired::{DesiredSite, FileKind};
 use crate::inventory::{Programs, Site};
 use crate::system::files::{Entry, FileContent};
@@ -101,6 +101,11 @@ fn plan(situation: &Situation<'_>, options: &PlanOptions) -> SitePlan {
     plan.warnings.extend(more);
     plan.refusals = refusals(desired, daemon, actual, options, &plan);
     plan.notes = notes(&desired.domain, daemon, actual, &own.names);
+    match actual.unheard.clone() {
+        Some(Unheard::Well(text)) => plan.notes.push(text),
+        Some(Unheard::Badly(text)) => plan.warnings.push(text),
+        None => {}
+    }
     plan
 }
 

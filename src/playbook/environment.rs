@@ -1,10 +1,11 @@
 //! The variables of the contract, checked in the contract's order.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::supervisors;
 use crate::inventory::{
-    AbsolutePath, Domain, Format, FullName, Paths, Site, SupervisordAddress, UserName,
+    AbsolutePath, Domain, Format, FullName, Paths, Program, Site, SupervisordAddress, UserName,
 };
 
 /// How the system is touched.
@@ -31,6 +32,8 @@ pub struct Environment {
     pub site: Site,
     /// Seconds to wait for another apply.
     pub lock_wait: u64,
+    /// How long after its beginning a playbook ends at the latest, with programs that still stop.
+    pub deadline: Duration,
 }
 
 /// Why they are refused, in the contract's words.
@@ -38,67 +41,167 @@ pub struct Environment {
 pub struct Problem {
     /// Behind `Error: `.
     pub first_line: String,
-    /// Further lines.
-    pub rest: Vec<String>,
+    /// Why, a line each.
+    pub causes: Vec<String>,
+    /// Whether a variable is missing or empty, which the script says on stdout.
+    pub is_missing: bool,
 }
 
 impl Problem {
     pub(super) fn new(first_line: impl Into<String>) -> Self {
-        Self { first_line: first_line.into(), rest: Vec::new() }
+        Self { first_line: first_line.into(), causes: Vec::new(), is_missing: false }
     }
 
     pub(super) fn because(mut self, reason: impl Into<String>) -> Self {
-        self.rest.push(format!("Cause: {}", reason.into()));
+        self.causes.push(reason.into());
         self
     }
 }
 
-/// How long a playbook waits for another one by default: a deployment's own patience.
-const LOCK_WAIT_SECONDS: u64 = 600;
+/// What the variables say for a restart, as far as it can be made out: the deployment has been done,
+/// and what is wrong with one variable or one program keeps no other from being restarted.
+#[derive(Debug)]
+pub(super) struct Partly {
+    /// `DEPLOYER_OUTPUT_FILE`, if it is given.
+    pub(super) output_file: Option<PathBuf>,
+    /// `None` where it is not known which site is meant, or where it is.
+    pub(super) environment: Option<Environment>,
+    /// What is wrong.
+    pub(super) problems: Vec<Problem>,
+    /// Programs of the array that cannot be restarted for that.
+    pub(super) unreadable: usize,
+}
+
+/// How long a playbook waits for another one by default, in seconds: less than the 300 that
+/// DeployerPHP waits for a playbook, so that it hears for whom.
+const LOCK_WAIT_SECONDS: u64 = 240;
+/// How long it waits in all by default, in seconds: it answers before DeployerPHP gives up.
+const DEADLINE_SECONDS: u64 = 270;
+
+/// Reads one variable after the other.
+struct Variables<'v>(&'v dyn Fn(&str) -> Option<String>);
 
 impl Environment {
     /// Reads and checks every variable.
     pub fn read(variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, Problem> {
-        let required = |name: &str| {
-            variable(name)
-                .filter(|value| !value.is_empty())
-                .ok_or_else(|| Problem::new(format!("{name} required")))
-        };
-        let output_file = required("DEPLOYER_OUTPUT_FILE")?;
-        let distro = required("DEPLOYER_DISTRO")?;
-        let perms = required("DEPLOYER_PERMS")?;
-        let domain = required("DEPLOYER_SITE_DOMAIN")?;
-        let supervisors = required("DEPLOYER_SUPERVISORS")?;
-        let perms = match perms.as_str() {
-            "root" => Perms::Root,
-            "sudo" => Perms::Sudo,
-            "none" => Perms::None,
-            _ => {
-                return Err(
-                    Problem::new("Invalid DEPLOYER_PERMS").because("it must be root, sudo or none")
-                );
-            }
-        };
-        let domain = Domain::parse(&domain).map_err(|reason| {
-            Problem::new("Invalid DEPLOYER_SITE_DOMAIN").because(format!("it {reason}"))
-        })?;
-        let mut site = site(variable, domain)?;
-        site.programs = supervisors::parse(&supervisors)?;
-        let too_long = site.programs.iter().find_map(|program| {
-            FullName::new(&site.domain, &program.name).err().map(|reason| (program, reason))
-        });
-        if let Some((program, reason)) = too_long {
-            return Err(Problem::new(supervisors::INVALID)
-                .because(format!("the full name of {} {reason}", program.name)));
+        let variables = Variables(variable);
+        let output_file = variables.required("DEPLOYER_OUTPUT_FILE")?;
+        let distro = variables.required("DEPLOYER_DISTRO")?;
+        // Each must be there before what one of them holds counts.
+        let perms = variables.required("DEPLOYER_PERMS")?;
+        let domain = variables.required("DEPLOYER_SITE_DOMAIN")?;
+        let supervisors = variables.required("DEPLOYER_SUPERVISORS")?;
+        let perms = perms_of(&perms)?;
+        let mut site = site(variable, domain_of(&domain)?)?;
+        let supervisors::Read { programs, problem, .. } = supervisors::read(&supervisors);
+        match problem {
+            Some(problem) => return Err(problem),
+            None => site.programs = programs,
         }
+        if let Some(problem) = site.programs.iter().find_map(|p| too_long(&site.domain, p)) {
+            return Err(problem);
+        }
+        let deadline = variables.seconds("SUPERVISOR_SYNC_DEADLINE", DEADLINE_SECONDS)?;
+        let lock_wait = LOCK_WAIT_SECONDS.min(deadline);
         Ok(Self {
             output_file: PathBuf::from(output_file),
             distro,
             perms,
             site,
-            lock_wait: lock_wait(variable)?,
+            lock_wait: variables.seconds("SUPERVISOR_SYNC_LOCK_WAIT", lock_wait)?,
+            deadline: Duration::from_secs(deadline),
         })
     }
+}
+
+impl Partly {
+    /// Reads what can be read.
+    pub(super) fn read(variable: &dyn Fn(&str) -> Option<String>) -> Self {
+        let variables = Variables(variable);
+        let mut problems = Vec::new();
+        let output_file = noted(variables.required("DEPLOYER_OUTPUT_FILE"), &mut problems);
+        let distro = noted(variables.required("DEPLOYER_DISTRO"), &mut problems);
+        let perms = variables.required("DEPLOYER_PERMS").and_then(|text| perms_of(&text));
+        let perms = noted(perms, &mut problems);
+        let domain = variables.required("DEPLOYER_SITE_DOMAIN").and_then(|text| domain_of(&text));
+        let site = noted(domain.and_then(|domain| site(variable, domain)), &mut problems);
+        let supervisors = noted(variables.required("DEPLOYER_SUPERVISORS"), &mut problems);
+        let read = supervisors.map(|text| supervisors::read(&text)).unwrap_or_default();
+        problems.extend(read.problem);
+        let deadline = variables.seconds("SUPERVISOR_SYNC_DEADLINE", DEADLINE_SECONDS);
+        let deadline = noted(deadline, &mut problems).unwrap_or(DEADLINE_SECONDS);
+        let longest = LOCK_WAIT_SECONDS.min(deadline);
+        let lock_wait = variables.seconds("SUPERVISOR_SYNC_LOCK_WAIT", longest);
+        let lock_wait = noted(lock_wait, &mut problems).unwrap_or(longest);
+        let mut unreadable = read.unreadable;
+        let environment = site.map(|mut site| {
+            for program in read.programs {
+                match too_long(&site.domain, &program) {
+                    None => site.programs.push(program),
+                    Some(problem) => {
+                        problems.push(problem);
+                        unreadable += 1;
+                    }
+                }
+            }
+            Environment {
+                output_file: PathBuf::from(output_file.as_deref().unwrap_or_default()),
+                distro: distro.unwrap_or_else(|| "debian".to_owned()),
+                perms: perms.unwrap_or(Perms::None),
+                site,
+                lock_wait,
+                deadline: Duration::from_secs(deadline),
+            }
+        });
+        Self { output_file: output_file.map(PathBuf::from), environment, problems, unreadable }
+    }
+}
+
+fn noted<T>(read: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T> {
+    read.map_err(|problem| problems.push(problem)).ok()
+}
+
+impl Variables<'_> {
+    /// An empty one counts as missing.
+    fn given(&self, name: &str) -> Option<String> {
+        (self.0)(name).filter(|value| !value.is_empty())
+    }
+
+    fn required(&self, name: &str) -> Result<String, Problem> {
+        self.given(name)
+            .ok_or_else(|| Problem { is_missing: true, ..Problem::new(format!("{name} required")) })
+    }
+
+    fn seconds(&self, name: &str, default: u64) -> Result<u64, Problem> {
+        match self.given(name) {
+            None => Ok(default),
+            Some(text) => text.parse().map_err(|_| {
+                Problem::new(format!("Invalid {name}")).because("it must be whole seconds")
+            }),
+        }
+    }
+}
+
+fn perms_of(text: &str) -> Result<Perms, Problem> {
+    match text {
+        "root" => Ok(Perms::Root),
+        "sudo" => Ok(Perms::Sudo),
+        "none" => Ok(Perms::None),
+        _ => Err(Problem::new("Invalid DEPLOYER_PERMS").because("it must be root, sudo or none")),
+    }
+}
+
+fn domain_of(text: &str) -> Result<Domain, Problem> {
+    Domain::parse(text).map_err(|reason| {
+        Problem::new("Invalid DEPLOYER_SITE_DOMAIN").because(format!("it {reason}"))
+    })
+}
+
+/// Why a program's full name does not fit a file's name.
+fn too_long(domain: &Domain, program: &Program) -> Option<Problem> {
+    let reason = FullName::new(domain, &program.name).err()?;
+    let cause = format!("the full name of {} {reason}", program.name);
+    Some(Problem::new(supervisors::INVALID).because(cause))
 }
 
 /// The layout: DeployerPHP's, unless our own variables say otherwise.
@@ -142,13 +245,4 @@ fn site(variable: &dyn Fn(&str) -> Option<String>, domain: Domain) -> Result<Sit
         },
         programs: Vec::new(),
     })
-}
-
-fn lock_wait(variable: &dyn Fn(&str) -> Option<String>) -> Result<u64, Problem> {
-    match variable("SUPERVISOR_SYNC_LOCK_WAIT").filter(|text| !text.is_empty()) {
-        None => Ok(LOCK_WAIT_SECONDS),
-        Some(text) => text.parse().map_err(|_| {
-            Problem::new("Invalid SUPERVISOR_SYNC_LOCK_WAIT").because("it must be whole seconds")
-        }),
-    }
 }

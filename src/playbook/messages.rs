@@ -7,6 +7,9 @@ use crate::event::Event;
 use crate::plan::{GroupAction, PlanView, Reason, Refusal};
 use crate::report::describe::{Line, describe};
 
+/// The script's words where supervisord cannot be asked, or refuses what it reads.
+pub(super) const REREAD_FAILED: &str = "Failed to reread supervisor configs";
+
 /// An error as the playbook prints it.
 pub(super) struct Words {
     pub(super) first_line: String,
@@ -51,7 +54,7 @@ pub(super) fn at(error: &ApplyError, plan: Option<&PlanView>) -> Words {
     let first_line = match &error.at {
         FailedAt::Write(path) => format!("Failed to write {}", path.display()),
         FailedAt::Remove(path) => format!("Failed to remove {}", path.display()),
-        FailedAt::Reread => "Failed to reread supervisor configs".to_owned(),
+        FailedAt::Reread => REREAD_FAILED.to_owned(),
         FailedAt::Update | FailedAt::Verify => "Failed to update supervisor".to_owned(),
         FailedAt::State | FailedAt::Interrupted => return Words::of(&error.error),
         FailedAt::Start => match plan.and_then(|plan| plan.refusals.first()) {
@@ -82,7 +85,7 @@ fn refused(refusal: &Refusal, plan: Option<&PlanView>) -> String {
         | Refusal::MissingUser { .. }
         | Refusal::MissingCode { .. }
         | Refusal::OldSupervisord { .. }
-        | Refusal::NotIncluded { .. } => "Failed to reread supervisor configs".to_owned(),
+        | Refusal::NotIncluded { .. } => REREAD_FAILED.to_owned(),
     }
 }
 

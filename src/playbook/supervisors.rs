@@ -15,27 +15,44 @@ pub(super) const INVALID: &str = "Invalid DEPLOYER_SUPERVISORS JSON";
 const KEYS: [&str; 6] =
     ["program", "script", "autostart", "autorestart", "stopwaitsecs", "numprocs"];
 
-/// Reads the array. Every problem of every item is told, each with the item it is in.
-pub(super) fn parse(text: &str) -> Result<Vec<Program>, Problem> {
-    let invalid = |reason: String| Problem::new(INVALID).because(reason);
-    let value: Value = serde_json::from_str(text).map_err(|error| invalid(error.to_string()))?;
-    let Value::Array(items) = value else {
-        return Err(invalid(format!("it must be an array, not {}", kind(&value))));
+/// What the array says.
+#[derive(Debug, Default)]
+pub(super) struct Read {
+    /// The programs whose names and scripts are known. A field that is wrong has its default.
+    pub(super) programs: Vec<Program>,
+    /// Everything that is wrong, each with the item it is in.
+    pub(super) problem: Option<Problem>,
+    /// How many items say no program.
+    pub(super) unreadable: usize,
+}
+
+/// Reads the array.
+pub(super) fn read(text: &str) -> Read {
+    let invalid = |reason: String| Read {
+        problem: Some(Problem::new(INVALID).because(reason)),
+        ..Read::default()
     };
-    let mut programs = Vec::new();
+    let items = match serde_json::from_str(text) {
+        Ok(Value::Array(items)) => items,
+        Ok(value) => return invalid(format!("it must be an array, not {}", kind(&value))),
+        Err(error) => return invalid(error.to_string()),
+    };
+    let mut read = Read::default();
     let mut names = BTreeSet::new();
     let mut problem = Problem::new(INVALID);
     for (index, value) in items.iter().enumerate() {
         let mut item = Item { number: index + 1, problems: Vec::new() };
-        if let Some(program) = item.program(value) {
-            if !names.insert(program.name.clone()) {
-                item.tell("program", format!("{} is there twice", program.name));
+        match item.program(value) {
+            Some(program) if !names.insert(program.name.clone()) => {
+                item.tell("program", format!("{} appears twice", program.name));
             }
-            programs.push(program);
+            Some(program) => read.programs.push(program),
+            None => read.unreadable += 1,
         }
-        problem.rest.append(&mut item.problems);
+        problem.causes.append(&mut item.problems);
     }
-    if problem.rest.is_empty() { Ok(programs) } else { Err(problem) }
+    read.problem = (!problem.causes.is_empty()).then_some(problem);
+    read
 }
 
 /// One item of the array while it is read.
@@ -46,7 +63,7 @@ struct Item {
 
 impl Item {
     fn tell(&mut self, key: &str, reason: impl std::fmt::Display) {
-        self.problems.push(format!("Cause: item {}, {key}: {reason}", self.number));
+        self.problems.push(format!("item {}, {key}: {reason}", self.number));
     }
 
     fn program(&mut self, value: &Value) -> Option<Program> {
@@ -152,12 +169,13 @@ mod tests {
 
     #[test]
     fn the_defaults_are_the_contracts() {
-        let programs = parse(r#"[{"program":"queue","script":"queue.sh"}]"#).unwrap();
+        let programs = read(r#"[{"program":"queue","script":"queue.sh"}]"#).programs;
         let [program] = programs.as_slice() else { panic!("{programs:?}") };
         assert!(program.autostart);
         assert_eq!(program.autorestart, Autorestart::Always);
         assert_eq!((program.stopwaitsecs, program.numprocs), (3600, 1));
-        assert_eq!(parse("[]").unwrap(), []);
+        let none = read("[]");
+        assert!(none.programs.is_empty() && none.problem.is_none());
     }
 
     #[test]
@@ -191,15 +209,15 @@ mod tests {
             (r#"[{"program":"a","script":"x.sh","numproc":2}]"#, "\"numproc\": is not one of"),
             (
                 r#"[{"program":"a","script":"x.sh"},{"program":"a","script":"y.sh"}]"#,
-                "item 2, program: a is there twice",
+                "item 2, program: a appears twice",
             ),
             (long.as_str(), "too long"),
             (deep.as_str(), "recursion limit"),
             (large.as_str(), "must be an array"),
         ] {
-            let problem = parse(text).unwrap_err();
+            let problem = read(text).problem.unwrap();
             assert_eq!(problem.first_line, INVALID);
-            let shown = problem.rest.join("\n");
+            let shown = problem.causes.join("\n");
             assert!(shown.contains(reason), "{reason}: {shown}");
             assert!(shown.len() < 1000, "{}", shown.len());
         }
@@ -209,6 +227,15 @@ mod tests {
     fn every_problem_is_told_at_once() {
         let text =
             r#"[{"program":"a b","script":"/x"},{"program":"b","script":"x.sh","numprocs":-1}]"#;
-        assert_eq!(parse(text).unwrap_err().rest.len(), 3);
+        assert_eq!(read(text).problem.unwrap().causes.len(), 3);
+    }
+
+    #[test]
+    fn a_program_is_known_by_name_and_script_whatever_else_is_wrong() {
+        let text = r#"[{"program":"a","script":"x.sh","numprocs":"4","more":1},
+            {"program":"b"},{"program":"a","script":"y.sh"},7,{"program":"c","script":"z.sh"}]"#;
+        let read = read(text);
+        let names: Vec<&str> = read.programs.iter().map(|program| program.name.as_str()).collect();
+        assert_eq!((names, read.unreadable), (vec!["a", "c"], 2));
     }
 }

@@ -171,11 +171,21 @@ impl StateDir {
     /// Who holds a site's lock at this moment, in words; `None` if nobody does, as far as we may see.
     /// For telling an apply that is under way from one that was killed.
     pub fn site_held_by(&self, site: &Domain) -> Option<String> {
+        let holder = self.site_holder(site)?;
+        Some(name_of(holder.as_ref()))
+    }
+
+    /// Whether it is this process that holds a site's lock.
+    pub fn site_is_held_by(&self, site: &Domain, pid: u32) -> bool {
+        self.site_holder(site).flatten().is_some_and(|holder| holder.pid == pid)
+    }
+
+    fn site_holder(&self, site: &Domain) -> Option<Option<Origin>> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = rustix::fs::openat(CWD, self.site_lock(site), flags, Mode::empty()).ok()?;
         let mut file = File::from(file);
         match file.try_lock_shared() {
-            Err(std::fs::TryLockError::WouldBlock) => Some(name_of(holder(&mut file).as_ref())),
+            Err(std::fs::TryLockError::WouldBlock) => Some(holder(&mut file)),
             _ => None,
         }
     }

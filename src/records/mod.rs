@@ -9,6 +9,7 @@
 //! {state_dir}/etc-supervisor-conf.d/sites/{domain}/journal.{phase}.json
 //! {state_dir}/etc-supervisor-conf.d/sites/{domain}/revisions/00000001.json
 //! {state_dir}/etc-supervisor-conf.d/sites/{domain}/runs/20261124-223512-4f3a.json
+//! {state_dir}/etc-supervisor-conf.d/sites/{domain}/untold.json
 //! ```
 //!
 //! Files hold environment values, so folders are 0700 and files 0600. Each shape has a version; a
@@ -24,6 +25,7 @@ pub mod lock;
 pub mod outcome;
 pub mod revision;
 pub mod run;
+mod untold;
 
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -42,6 +44,7 @@ pub use lock::{Lock, LockError};
 pub use outcome::{RunEnd, RunOutcome};
 pub use revision::{NewRevision, Revision};
 pub use run::{Run, RunId};
+pub use untold::Untold;
 
 /// Who does something, when and why: for locks, journals and revisions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

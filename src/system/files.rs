@@ -237,6 +237,11 @@ impl Files for Disk {
     }
 }
 
+/// Whether this process may make files in a folder, as far as the kernel tells beforehand.
+pub fn may_write_in(folder: &Path) -> bool {
+    rustix::fs::access(folder, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK).is_ok()
+}
+
 /// Writes a small file of our own (state, result) so that a reader sees the old or the new one.
 pub fn replace(files: &dyn Files, path: &Path, content: &FileContent) -> io::Result<()> {
     let staged = staged_path(path);

@@ -283,6 +283,25 @@ fn a_supervisord_that_does_not_run_is_told_with_a_hint() {
     assert!(run.stderr.contains(&host.daemon.main_conf().display().to_string()), "{}", run.stderr);
 }
 
+/// The script writes before it asks supervisord anything.
+#[test]
+fn who_may_neither_write_nor_ask_supervisord_is_told_of_the_first_file() {
+    let Some(host) = synced_host() else { return };
+    if current_user() != "root" {
+        return missing("being root");
+    }
+    std::fs::set_permissions(host.path(""), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let given = Command::new("chown").arg("nobody").arg(host.path("home")).status().unwrap();
+    assert!(given.success());
+    let mut invocation = host.playbook("sync", "a.com", &changed());
+    invocation.become_user("nobody").env("DEPLOYER_OUTPUT_FILE", host.path("home/result.yml"));
+    let run = invocation.without("SUPERVISOR_SYNC_STATE_DIR").run().ended(1);
+    let path = host.conf("a.com-w").display().to_string();
+    assert_eq!(run.first_line(), format!("Error: Failed to write {path}"));
+    assert!(run.stderr.contains("\nCause: user nobody may not write in "), "{}", run.stderr);
+    assert!(run.stderr.contains("\nHint: run it as root, or"), "{}", run.stderr);
+}
+
 #[test]
 fn a_user_that_does_not_exist_is_told_before_anything_is_written() {
     let Some(host) = synced_host() else { return };

@@ -5,7 +5,7 @@
 use rustix::process::Signal;
 use supervisor_sync::supervisord::{Call, ProcessState, Supervisord as _};
 
-use super::{program, programs};
+use super::{at_work, program, programs};
 use crate::daemon::{PATIENCE, signal, wait_until};
 use crate::site::{Host, Running};
 
@@ -69,8 +69,9 @@ fn a_run_that_was_killed_while_programs_drain_is_completed_by_the_next() {
     let changed = drainers(r#""stopwaitsecs":60,"autostart":false"#);
     let running = host.playbook("sync", "a.com", &changed).spawn();
     wait_all_stopping(&host);
-    signal(running.id(), Signal::KILL);
-    drop(running);
+    signal(at_work(&host, "a.com"), Signal::KILL);
+    let run = running.wait().ended(1);
+    assert_eq!(run.first_line(), "Error: supervisor-sync ended before its answer");
     host.open_gate();
     for name in DRAINERS {
         host.daemon.wait_for_state(&format!("a.com-{name}:a.com-{name}"), ProcessState::Stopped);

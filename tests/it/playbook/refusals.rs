@@ -31,10 +31,11 @@ fn the_variables_are_required_in_the_order_of_the_contract() {
     // From the last to the first: each is told before those that were taken away earlier.
     for name in names {
         let expected = format!("Error: {name} required\n");
+        // On stdout, too, where the script has it.
         let empty = invocation.env(name, "").run().ended(1);
-        assert_eq!((empty.stderr, empty.stdout), (expected.clone(), String::new()));
+        assert_eq!((&empty.stderr, &empty.stdout), (&expected, &expected));
         let missing = invocation.without(name).run().ended(1);
-        assert_eq!((missing.stderr, missing.stdout), (expected, String::new()));
+        assert_eq!((&missing.stderr, &missing.stdout), (&expected, &expected));
     }
     before.assert_same(&host.snapshot());
 }

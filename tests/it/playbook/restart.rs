@@ -188,10 +188,99 @@ fn a_supervisord_that_does_not_run_is_a_warning_for_each_program() {
 }
 
 #[test]
-fn the_environment_is_checked_as_for_a_sync() {
+fn a_variable_that_is_wrong_is_a_warning_and_keeps_nothing_else_from_being_restarted() {
     let Some(host) = Host::start() else { return };
-    let run = host.playbook("restart", "a.com", "[{}]").run().ended(1);
-    assert_eq!(run.first_line(), "Error: Invalid DEPLOYER_SUPERVISORS JSON");
-    let run = host.playbook("restart", "a.com", "").run().ended(1);
-    assert_eq!(run.stderr, "Error: DEPLOYER_SUPERVISORS required\n");
+    host.deploy("a.com").worker("w");
+    host.sync("a.com", &programs(&["w"])).ended(0);
+    let mut starts = 1;
+    for (name, value, warning, restarts) in [
+        ("DEPLOYER_OUTPUT_FILE", "", "DEPLOYER_OUTPUT_FILE required", true),
+        ("DEPLOYER_OUTPUT_FILE", "/no/folder/x", "Failed to write output file: /no", true),
+        ("DEPLOYER_DISTRO", "", "DEPLOYER_DISTRO required", true),
+        ("DEPLOYER_PERMS", "", "DEPLOYER_PERMS required", true),
+        ("DEPLOYER_PERMS", "doas", "Invalid DEPLOYER_PERMS: it must be", true),
+        ("SUPERVISOR_SYNC_LOCK_WAIT", "x", "Invalid SUPERVISOR_SYNC_LOCK_WAIT: it", true),
+        ("DEPLOYER_SITE_DOMAIN", "", "DEPLOYER_SITE_DOMAIN required", false),
+        ("DEPLOYER_SITE_DOMAIN", "a/b", "Invalid DEPLOYER_SITE_DOMAIN: it must", false),
+        ("DEPLOYER_SUPERVISORS", "", "DEPLOYER_SUPERVISORS required", false),
+        ("DEPLOYER_SUPERVISORS", "{", "Invalid DEPLOYER_SUPERVISORS JSON: EOF", false),
+        ("DEPLOYER_SUPERVISORS", "{}", "Invalid DEPLOYER_SUPERVISORS JSON: it must", false),
+    ] {
+        host.wait_running(&["a.com-w:a.com-w"]);
+        let _ = std::fs::remove_file(host.path("result.yml"));
+        let mut invocation = host.playbook("restart", "a.com", &programs(&["w"]));
+        let run = invocation.env(name, value).run().ended(0);
+        assert!(run.warnings()[0].starts_with(warning), "{name}={value}: {}", run.stderr);
+        starts += usize::from(restarts);
+        assert_eq!(host.starts("a.com-w").len(), starts, "{name}={value}");
+        if name != "DEPLOYER_OUTPUT_FILE" {
+            let result =
+                format!("status: success\nsupervisors_restarted: {}\n", u8::from(restarts));
+            assert_eq!(host.result(), Some(result), "{name}={value}");
+        }
+    }
+}
+
+#[test]
+fn one_bad_program_is_a_warning_and_the_good_ones_are_restarted() {
+    let Some(host) = Host::start() else { return };
+    let site = host.deploy("a.com");
+    for name in ["w", "v"] {
+        site.worker(name);
+    }
+    host.sync("a.com", &programs(&["w", "v"])).ended(0);
+    host.wait_running(&["a.com-w:a.com-w", "a.com-v:a.com-v"]);
+    let array = format!(
+        r#"[{},{{"program":"x y"}},{},7]"#,
+        program("w", r#""numprocs":"2""#),
+        program("v", "")
+    );
+    let run = restart(&host, &array);
+    let warnings = run.warnings();
+    assert!(
+        run.stderr.contains("JSON: item 1, numprocs: must be a whole number"),
+        "{}",
+        run.stderr
+    );
+    assert!(run.stderr.contains("JSON: item 2, program: must not hold a blank"), "{}", run.stderr);
+    let closing = "2 supervisor program(s) failed to restart";
+    assert_eq!(warnings.last(), Some(&closing));
+    // Where the script has it.
+    assert!(run.stdout.ends_with(&format!("\nWarning: {closing}\n")), "{}", run.stdout);
+    assert_eq!((host.starts("a.com-w").len(), host.starts("a.com-v").len()), (2, 2));
+    assert_eq!(host.result().unwrap(), "status: success\nsupervisors_restarted: 2\n");
+}
+
+#[test]
+fn what_was_never_started_is_told_and_not_counted() {
+    let Some(host) = Host::start() else { return };
+    let site = host.deploy("a.com");
+    for name in ["w", "idle"] {
+        site.worker(name);
+    }
+    let array = format!("[{},{}]", program("w", ""), program("idle", r#""autostart":false"#));
+    host.sync("a.com", &array).ended(0);
+    host.wait_running(&["a.com-w:a.com-w"]);
+    for array in [array.clone(), format!("[{}]", program("idle", r#""autostart":false"#))] {
+        let run = restart(&host, &array);
+        let told = "→ Note: a.com-idle is not restarted: it was never started\n";
+        assert!(run.stdout.contains(told), "{}", run.stdout);
+        assert_eq!(run.stderr, "");
+        let restarted = usize::from(array.contains("\"w\""));
+        let result = format!("status: success\nsupervisors_restarted: {restarted}\n");
+        assert_eq!(host.result(), Some(result));
+    }
+    assert_eq!((host.starts("a.com-w").len(), host.starts("a.com-idle").len()), (2, 0));
+}
+
+/// A tag that closes nothing would end DeployerPHP's client, and the deployment as failed.
+#[test]
+fn what_a_program_logs_is_no_markup_for_the_client() {
+    let Some(host) = Host::start() else { return };
+    let site = host.deploy("a.com");
+    site.script("w.sh", "#!/bin/sh\necho '<info>no database</error> <fg=red>'; exit 1\n");
+    host.sync("a.com", &programs(&["w"])).ended(0);
+    let run = restart(&host, &programs(&["w"]));
+    assert!(run.stderr.contains("‹info›no database‹/error› ‹fg=red›"), "{}", run.stderr);
+    assert!(!run.stderr.contains('<') && !run.stdout.contains('<'), "{}", run.stderr);
 }

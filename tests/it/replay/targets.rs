@@ -21,7 +21,9 @@ use supervisor_sync::actual::{ActualDaemon, ActualSite};
 use supervisor_sync::desired::{DaemonFacts, DesiredFile, DesiredSite, FileKind, render};
 use supervisor_sync::fleet::wire::{self, Answer as WireAnswer, Ask, PROTOCOL};
 use supervisor_sync::host::Reply;
-use supervisor_sync::inventory::{self, Domain, Format, Paths, Programs, Site, UserName};
+use supervisor_sync::inventory::{
+    self, Domain, Format, Paths, Program, Programs, Run, Site, UserName,
+};
 use supervisor_sync::plan::{
     Colour, FileChange, PlanOptions, PlanView, SitePlan, Situation, harmless_lines, plan_site,
 };
@@ -93,7 +95,7 @@ pub(crate) fn playbook(bytes: &[u8]) -> bool {
             true
         }
         Err(problem) => {
-            let told = problem.first_line + &problem.rest.concat();
+            let told = problem.first_line + &problem.causes.concat();
             assert!(told.len() <= 16 * bytes.len() + SOME, "{} bytes", told.len());
             false
         }
@@ -107,16 +109,27 @@ fn rendered(site: &Site, input: usize) {
     for file in desired.files.values() {
         // Each program may repeat what `defaults` gave it; instances multiply only their own.
         assert!(file.bytes.len() <= 1024 * input + SOME, "{} bytes", file.bytes.len());
-        assert!(file.bytes.is_ascii());
         if file.kind == FileKind::Supervisor {
             let text = std::str::from_utf8(&file.bytes).unwrap();
             let parsed = ini::parse(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+            for section in &parsed.sections {
+                let command = ini::expand(section.get("command").unwrap(), &names).unwrap();
+                assert!(site.programs.iter().any(|program| command == command_of(site, program)));
+            }
             groups.extend(parsed.sections.into_iter().map(|section| section.name));
         }
     }
     groups.sort_unstable();
     let wanted: Vec<String> = desired.groups.keys().map(|name| format!("program:{name}")).collect();
     assert_eq!(groups, wanted);
+}
+
+/// What supervisord is to run.
+fn command_of(site: &Site, program: &Program) -> String {
+    match &program.run {
+        Run::Script(script) => format!("{} .deployer/supervisors/{script}", site.runner()),
+        Run::Command(command) => command.to_string(),
+    }
 }
 
 /// A token that no file has by chance.

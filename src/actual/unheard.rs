@@ -1,0 +1,53 @@
+//! How a run ended that nobody was there to hear of: its caller had gone.
+
+use crate::inventory::Domain;
+use crate::records::{RunEnd, StateDir, Untold};
+use crate::system::files::Files;
+
+/// How it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unheard {
+    /// As it was meant to.
+    Well(String),
+    /// With something for a person to see to.
+    Badly(String),
+}
+
+impl Unheard {
+    /// In words.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Well(text) | Self::Badly(text) => text,
+        }
+    }
+}
+
+/// How the last run of a site ended whose end nobody has heard; `None` also while it is at work.
+pub fn read(files: &dyn Files, state: &StateDir, site: &Domain) -> Option<Unheard> {
+    let Untold { run, pid, .. } = state.untold(files, site)?;
+    if state.site_is_held_by(site, pid) {
+        return None;
+    }
+    let what = format!("the `{}` of {:.0}, which went on without its caller,", run.command, run.at);
+    let outcomes = state.outcomes(files, site).unwrap_or_default();
+    if let Some(outcome) = outcomes.into_iter().find(|outcome| outcome.run.id == run.id) {
+        let cause = outcome.cause.map_or(String::new(), |cause| format!(": {cause}"));
+        return Some(match outcome.end {
+            RunEnd::Restarted => Unheard::Well(format!("{what} has restarted its programs")),
+            RunEnd::RolledBack => Unheard::Badly(format!("{what} failed and was put back{cause}")),
+            RunEnd::Kept | RunEnd::Stuck => Unheard::Badly(format!("{what} failed{cause}")),
+            RunEnd::Interrupted | RunEnd::UnderWay => {
+                Unheard::Badly(format!("{what} was cut off before it was done"))
+            }
+        });
+    }
+    let numbers = state.whole_revision_numbers(files, site).unwrap_or_default();
+    let is_of_run = |number: &u64| {
+        let revision = state.revision(files, site, *number).ok().flatten();
+        revision.and_then(|revision| revision.origin.run).is_some_and(|of| of.id == run.id)
+    };
+    Some(match numbers.into_iter().rev().find(is_of_run) {
+        Some(number) => Unheard::Well(format!("{what} is done: applied as revision {number}")),
+        None => Unheard::Badly(format!("{what} has changed nothing")),
+    })
+}

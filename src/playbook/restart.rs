@@ -1,0 +1,138 @@
+//! `playbook restart`: after a deployment each program runs the new release. Whatever goes wrong is a
+//! warning, since the deployment itself has succeeded.
+
+use std::collections::BTreeSet;
+
+use super::environment::Partly;
+use super::messages::{self, Words};
+use super::{Asked, Connect, Environment, Output, ask, warn_of_distro};
+use crate::apply::{ApplyOptions, Outcome, SiteReport};
+use crate::plan::{GroupAction, GroupView, Intent, PlanOptions, PlanView, Reason};
+use crate::system::result_file;
+
+pub(super) fn run(
+    variable: &dyn Fn(&str) -> Option<String>,
+    connect: &mut Connect<'_>,
+    output: &mut Output<'_>,
+) {
+    let Partly { output_file, environment, problems, unreadable } = Partly::read(variable);
+    for problem in &problems {
+        output.warn_of(problem);
+    }
+    let end = match &environment {
+        Some(environment) => restart(environment, connect, output),
+        None => End::default(),
+    };
+    for program in &end.failed {
+        output.warn(&format!("Failed to restart {program}"));
+    }
+    let End { restarted, goes_on, .. } = &end;
+    let result = format!("status: success\nsupervisors_restarted: {restarted}\n{goes_on}");
+    if let Some(path) = output_file
+        && let Err(source) = result_file::write(&path, result.as_bytes())
+    {
+        output.warn(&format!("Failed to write output file: {}: {source}", path.display()));
+    }
+    match end.failed.len() + unreadable {
+        0 => output.tell_warnings(),
+        failed => {
+            output.close_with_warning(&format!("{failed} supervisor program(s) failed to restart"))
+        }
+    }
+}
+
+/// What came of it.
+#[derive(Default)]
+struct End {
+    /// How many programs were restarted.
+    restarted: usize,
+    /// The full names of those that could not be.
+    failed: BTreeSet<String>,
+    /// What the result has of a restart that goes on.
+    goes_on: String,
+}
+
+fn restart(environment: &Environment, connect: &mut Connect<'_>, output: &mut Output<'_>) -> End {
+    warn_of_distro(environment, output);
+    let site = &environment.site;
+    let programs: BTreeSet<String> =
+        site.programs.iter().map(|program| format!("{}-{}", site.domain, program.name)).collect();
+    if programs.is_empty() {
+        return End::default();
+    }
+    let apply = ApplyOptions { verify: true, rollback: false, record: false };
+    let plan = PlanOptions::of(Intent::Restart);
+    let asked = connect(environment.perms, environment.deadline)
+        .map_err(|error| Words::of(&error))
+        .and_then(|mut host| {
+            ask(environment, host.as_mut(), output, "playbook restart", (plan, apply))
+        });
+    let report = match asked {
+        Ok(Asked::Ended(report)) => report,
+        Ok(Asked::GoesOn(goes_on)) => {
+            let restarted = programs.iter().filter(|program| goes_on.has_started(program)).count();
+            let goes_on = goes_on.tell(environment, output);
+            return End { restarted, goes_on, ..End::default() };
+        }
+        Err(words) => {
+            output.warn(&words.first_line);
+            for line in &words.rest {
+                output.warn(line);
+            }
+            return End { failed: programs, ..End::default() };
+        }
+    };
+    for warning in &report.plan.warnings {
+        output.warn(warning);
+    }
+    for trouble in &report.troubles {
+        output.warn(&messages::trouble(trouble));
+    }
+    if report.outcome == Outcome::Unchanged {
+        messages::remark(&report.plan, output);
+    }
+    let mut end = End::default();
+    for program in programs {
+        if has_failed(&report, &program) {
+            end.failed.insert(program);
+        } else if is_started(&report.plan, &program) {
+            end.restarted += 1;
+        } else if !stays_stopped(&report.plan, &program) {
+            output.arrow(&format!("Note: {program} is not restarted: it was never started"));
+        }
+    }
+    end
+}
+
+/// Whether its processes were to be started. The contract knows no separate instances: each program is
+/// one group of its full name.
+fn is_started(plan: &PlanView, program: &str) -> bool {
+    let starts = |view: &GroupView| match &view.action {
+        GroupAction::Restart { .. } | GroupAction::Start { .. } => true,
+        GroupAction::Add { start } | GroupAction::Replace { start } => *start || view.autostart,
+        GroupAction::Remove | GroupAction::Stop { .. } | GroupAction::Leave => false,
+    };
+    plan.groups.iter().any(|view| view.group == program && starts(view))
+}
+
+/// Whether a person had stopped the whole program: then a restart leaves it so.
+fn stays_stopped(plan: &PlanView, program: &str) -> bool {
+    let left = |view: &GroupView| {
+        view.group == program
+            && view.action == GroupAction::Leave
+            && view.reason == Reason::StoppedByHand
+    };
+    plan.groups.iter().any(left) || plan.stopped.iter().any(|group| group == program)
+}
+
+fn has_failed(report: &SiteReport, program: &str) -> bool {
+    let unknown = |view: &GroupView| {
+        view.group == program
+            && view.action == GroupAction::Leave
+            && view.reason == Reason::NotKnown
+    };
+    let broke_down = report.failure().is_some() && report.troubles.is_empty();
+    broke_down
+        || report.troubles.iter().any(|trouble| trouble.group == program)
+        || report.plan.groups.iter().any(unknown)
+}
