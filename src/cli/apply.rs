@@ -71,14 +71,15 @@ pub(super) fn run(
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
     let prune = arguments.prune.prune();
-    let mut work = context.selected_with_leavers(&arguments.selection, &prune, screen)?;
+    let is_asked = !arguments.how.yes;
+    let mut work = context.selected_with_leavers(&arguments.selection, &prune, is_asked, screen)?;
     if prune == Prune::Nothing {
-        work.retain(|work| !work.sites.is_empty());
+        work.retain(|work| !work.sites.is_empty() || work.may_be_emptied());
         if work.is_empty() {
             return Err(no_sites());
         }
     }
-    left::check_not_all(&work, !arguments.how.yes)?;
+    left::check_not_all(&work, is_asked)?;
     let options = arguments.what.options();
     let run = context.begin_run("apply", &arguments.how.message);
     let order = arguments.how.order(Goal::Inventory, options, run);

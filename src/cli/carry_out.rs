@@ -118,7 +118,9 @@ fn plan_and_ask<'w>(
     let planned: Vec<_> =
         planned.into_iter().map(|it| it.unwrap_or_else(|why| Err(not_reached(why)))).collect();
     let answered = planned.iter().flatten();
-    left::check_named(work, answered.map(|(_, _, plans)| &plans.leavers))?;
+    let leavers: Vec<_> = answered.map(|(_, _, plans)| &plans.leavers).collect();
+    left::check_named(work, leavers.iter().copied())?;
+    left::check_something_to_apply(work, &leavers)?;
     let mut plans = Vec::new();
     let mut begun = Vec::new();
     for (work, planned) in work.iter().zip(planned) {

@@ -68,6 +68,9 @@ pub(super) struct Leaving {
     only_named: bool,
     /// The whole inventory has no site.
     inventory_is_empty: bool,
+    /// Sites without the key `supervisors`, which DeployerPHP drops with the last program: one that
+    /// this inventory had applied has none any more. Empty where nobody is asked about it.
+    without_key: BTreeSet<Domain>,
 }
 
 /// What left a host, and the sites that are to be removed, as an apply takes them.
@@ -75,15 +78,20 @@ pub(super) struct Leaving {
 pub(super) struct Leavers {
     pub(super) left: Option<Left>,
     pub(super) pruned: Vec<Site>,
+    /// Those of them that are in the inventory, without the key `supervisors`.
+    emptied: BTreeSet<Domain>,
 }
 
 impl Context {
     /// The selected hosts and programs, and what is to be known of the sites that left. A host
     /// without a site is among them if it was named, if sites are to be removed, or if no host has one.
+    /// `is_asked` says that nothing is removed before a person has agreed: then it is also looked for
+    /// sites whose last program went.
     pub(super) fn selected_with_leavers(
         &self,
         arguments: &ProgramArguments,
         prune: &Prune,
+        is_asked: bool,
         screen: &mut Screen,
     ) -> Result<Vec<Work>, CommandError> {
         let inventory = self.inventory(screen)?;
@@ -103,14 +111,18 @@ impl Context {
         }
         if !about_sites || matches!(prune, Prune::Named(_)) {
             let followed = self.inventory.get().cloned();
+            let left_alone = inventory.left_alone.iter().filter(|_| is_asked && !about_sites);
+            let without_key: BTreeSet<Domain> =
+                left_alone.filter_map(|domain| Domain::parse(domain).ok()).collect();
             let run = Run { inventory: followed, ..Run::begin("look") };
             for work in &mut work {
                 work.leaving = Some(Leaving {
-                    inventory: on_host(&inventory, &work.host, run.clone()),
+                    inventory: on_host(&inventory, &work.host, run.clone(), &without_key),
                     prune: prune.clone(),
                     only_named: about_sites,
                     inventory_is_empty: inventory.sites.is_empty()
                         && inventory.left_alone.is_empty(),
+                    without_key: without_key.clone(),
                 });
             }
         }
@@ -119,12 +131,18 @@ impl Context {
 }
 
 /// What a host must know of the inventory.
-fn on_host(inventory: &Inventory, host: &Host, run: Run) -> InventoryOnHost {
+fn on_host(
+    inventory: &Inventory,
+    host: &Host,
+    run: Run,
+    without_key: &BTreeSet<Domain>,
+) -> InventoryOnHost {
     let placed = inventory.sites.iter().filter(|placed| placed.hosts.contains(&host.name));
     let mut domains: BTreeSet<Domain> =
         placed.clone().map(|placed| placed.site.domain.clone()).collect();
     // They are in the inventory, wherever they are.
     domains.extend(inventory.left_alone.iter().filter_map(|domain| Domain::parse(domain).ok()));
+    domains.retain(|domain| !without_key.contains(domain));
     let mut instances = vec![inventory.paths.clone()];
     for placed in placed {
         if !instances.contains(&placed.site.paths) {
@@ -145,15 +163,20 @@ pub(super) fn ask(host: &mut dyn Target, work: &Work) -> Result<Leavers, Command
     if left.sites.iter().any(|left| leaving.inventory.domains.contains(&left.site)) {
         return Err(unexpected());
     }
+    // What somebody else manages of such a site is left alone.
+    let is_emptied = |left: &LeftSite| leaving.without_key.contains(&left.site);
+    left.sites.retain(|left| !is_emptied(left) || left.writer == Writer::ThisInventory);
     if leaving.only_named {
         left.sites.retain(|left| leaving.prune.has(left));
     }
     let mut seen = BTreeSet::new();
     // One that has left two supervisords of a host goes from one after the other.
-    let pruned =
-        left.sites.iter().filter(|left| leaving.prune.has(left) && seen.insert(&left.site));
+    let goes = |left: &LeftSite| leaving.prune.has(left) || is_emptied(left);
+    let pruned = left.sites.iter().filter(|left| goes(left) && seen.insert(&left.site));
     let pruned = pruned.map(without_programs).collect::<Result<_, _>>()?;
-    Ok(Leavers { left: Some(left), pruned })
+    let emptied = left.sites.iter().filter(|left| is_emptied(left));
+    let emptied = emptied.map(|left| left.site.clone()).collect();
+    Ok(Leavers { left: Some(left), pruned, emptied })
 }
 
 /// The site as if the inventory had it without programs.
@@ -187,7 +210,10 @@ pub(super) fn check_named<'l>(
     let unknown = named.into_iter().flatten().find(|name| pruned().all(|s| s.domain != **name));
     let Some(name) = unknown else { return Ok(()) };
     let has_it = |work: &Work| {
-        work.leaving.as_ref().is_some_and(|leaving| leaving.inventory.domains.contains(name))
+        let has = |leaving: &Leaving| {
+            leaving.inventory.domains.contains(name) || leaving.without_key.contains(name)
+        };
+        work.leaving.as_ref().is_some_and(has)
     };
     if work.iter().any(has_it) {
         return Err(CommandError::refused(format!("cannot prune {name}: it is in the inventory"))
@@ -204,6 +230,11 @@ impl Work {
     pub(super) fn prunes(&self) -> bool {
         self.leaving.as_ref().is_some_and(|leaving| leaving.prune != Prune::Nothing)
     }
+
+    /// Whether it is looked for sites whose last program went.
+    pub(super) fn may_be_emptied(&self) -> bool {
+        self.leaving.as_ref().is_some_and(|leaving| !leaving.without_key.is_empty())
+    }
 }
 
 impl Leavers {
@@ -217,10 +248,15 @@ impl Leavers {
         };
         let (pruned, stay): (Vec<_>, Vec<_>) = sites.iter().partition(is_pruned);
         for left in pruned {
-            let _ = writeln!(text, "{}: removed here, its logs stay", line(left));
+            let line = match self.emptied.contains(&left.site) {
+                true => line(left, "no key `supervisors` any more"),
+                false => line(left, NOT_IN_THE_INVENTORY),
+            };
+            let _ = writeln!(text, "{line}: removed here, its logs stay");
         }
         for left in stay.iter().take(SITES_SHOWN) {
-            let _ = writeln!(text, "{}{}", line(left), how_to_remove(left));
+            let line = line(left, NOT_IN_THE_INVENTORY);
+            let _ = writeln!(text, "{line}{}", how_to_remove(left));
         }
         if stay.len() > SITES_SHOWN {
             let _ = writeln!(text, "and {} more sites, see --json", stay.len() - SITES_SHOWN);
@@ -234,14 +270,16 @@ impl Leavers {
     }
 }
 
+const NOT_IN_THE_INVENTORY: &str = "not in the inventory";
+
 /// `not in the inventory: shop.example.com, 4 processes, applied by ann on 2026-01-01T00:00:00Z`
-fn line(left: &LeftSite) -> String {
+fn line(left: &LeftSite, what: &str) -> String {
     let processes = match left.processes {
         1 => "1 process".to_owned(),
         count => format!("{count} processes"),
     };
     format!(
-        "not in the inventory: {}, {processes}, applied by {} on {:.0}",
+        "{what}: {}, {processes}, applied by {} on {:.0}",
         left.site,
         harmless(&cut(&left.run.user)),
         left.run.at
@@ -285,6 +323,17 @@ pub(super) fn check_not_all(work: &[Work], is_asked: bool) -> Result<(), Command
     let message = "the inventory has no site: --yes is no answer to removing all that it ever had";
     Err(CommandError::new(ErrorKind::Usage, message)
         .hint("leave out --yes to be asked, or name the sites: --prune=DOMAIN"))
+}
+
+/// The same before an apply, for which one that stays is nothing to do.
+pub(super) fn check_something_to_apply(
+    work: &[Work],
+    answers: &[&Leavers],
+) -> Result<(), CommandError> {
+    let nothing = work.iter().all(|work| work.sites.is_empty() && !work.prunes())
+        && answers.len() == work.len()
+        && answers.iter().all(|answer| answer.pruned.is_empty());
+    if nothing { Err(no_sites()) } else { Ok(()) }
 }
 
 /// Where no site is on the selected hosts and none has left them, that is an error, as it is for
@@ -332,11 +381,14 @@ mod tests {
 
     fn work(prune: Prune) -> Work {
         let text = "servers: [{name: a, host: h}]\nsites: [{domain: in.com, server: a, \
-                    supervisors: []}, {domain: alone.com, server: a}]\n";
+                    supervisors: []}, {domain: alone.com, server: a}, \
+                    {domain: dropped.com, server: a}]\n";
         let inventory = read("i", text).unwrap();
         let host = inventory.hosts[0].clone();
-        let inventory = on_host(&inventory, &host, Run::begin("look"));
-        let leaving = Leaving { inventory, prune, only_named: false, inventory_is_empty: false };
+        let without_key: BTreeSet<Domain> = [Domain::parse("dropped.com").unwrap()].into();
+        let inventory = on_host(&inventory, &host, Run::begin("look"), &without_key);
+        let (only_named, inventory_is_empty) = (false, false);
+        let leaving = Leaving { inventory, prune, only_named, inventory_is_empty, without_key };
         Work { host, sites: Vec::new(), programs: Programs::All, leaving: Some(leaving) }
     }
 
@@ -369,6 +421,18 @@ mod tests {
         for site in ["in.com", "alone.com"] {
             let answer = asked(Prune::Own, vec![left(site, Writer::ThisInventory)]);
             assert!(answer.is_err(), "{site}");
+        }
+    }
+
+    #[test]
+    fn a_site_whose_key_was_dropped_goes_if_this_inventory_had_applied_it() {
+        let gone = asked(Prune::Nothing, vec![left("dropped.com", Writer::ThisInventory)]).unwrap();
+        assert_eq!(gone.pruned.len(), 1);
+        let told = "no key `supervisors` any more: dropped.com, 4 processes, applied by ";
+        assert!(gone.text().starts_with(told), "{}", gone.text());
+        for writer in [Writer::OtherInventory, Writer::Playbook, Writer::Unknown] {
+            let stays = asked(Prune::Nothing, vec![left("dropped.com", writer)]).unwrap();
+            assert_eq!((stays.pruned.len(), stays.text()), (0, String::new()));
         }
     }
 

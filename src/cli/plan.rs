@@ -83,7 +83,7 @@ pub(super) fn run(
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
     let prune = arguments.prune.prune();
-    let work = context.selected_with_leavers(&arguments.selection, &prune, screen)?;
+    let work = context.selected_with_leavers(&arguments.selection, &prune, true, screen)?;
     let options = arguments.what.options();
     let plans = context.on_each(&work, arguments.parallel.rules(), &|work, host| {
         ask(host, work, Goal::Inventory, options.clone())

@@ -42,7 +42,8 @@ pub(super) fn run(
     arguments: &StatusArguments,
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
-    let work = context.selected_with_leavers(&arguments.selection, &Prune::Nothing, screen)?;
+    let work =
+        context.selected_with_leavers(&arguments.selection, &Prune::Nothing, false, screen)?;
     let detail = if arguments.all { Detail::All } else { Detail::Summary };
     let watch = arguments.watch;
     let statuses =

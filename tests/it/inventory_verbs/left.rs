@@ -52,6 +52,37 @@ fn does_not_say(run: &Run, text: &str) {
     assert!(!run.stdout.contains(text) && !run.stderr.contains(text), "{run:?}");
 }
 
+/// DeployerPHP's client drops the key with the last program.
+#[test]
+fn a_site_whose_last_program_went_is_removed_after_the_question_and_not_with_yes() {
+    let Some(host) = host_that_b_left() else { return };
+    let dropped = |others: &str| {
+        let sites = format!("{others}  - {{domain: b.com, server: here}}\n");
+        host.inventory_with(&format!("name: one\n{IMPATIENT}"), &sites);
+    };
+    dropped(&site("a.com", &WORKER));
+    host.run(&["apply", "--yes"]).ended(0);
+    assert_eq!(host.groups(), ["a.com-w", "b.com-w"]);
+    let told = "no key `supervisors` any more: b.com, 1 process, applied by ";
+    host.run(&["plan", "--exit-code"]).ended(3).says(told);
+    let agree = |question: &str, text: &str, status: i32| {
+        let Some((running, keyboard)) = asked_on_terminal(&host, "apply", question) else { return };
+        answer(running, keyboard, text).ended(status);
+    };
+    agree("Apply this, and remove b.com? [y/N] ", "n\n", 1);
+    assert_eq!(host.groups(), ["a.com-w", "b.com-w"]);
+    agree("Apply this, and remove b.com? [y/N] ", "y\n", 0);
+    assert_eq!(host.groups(), ["a.com-w"]);
+    // Also where nothing else is left, and only once.
+    host.run(&["apply", "--yes"]).ended(0);
+    host.inventory_with(&format!("name: one\n{IMPATIENT}"), "  - {domain: a.com, server: here}\n");
+    host.run(&["apply", "--yes"]).ended(1);
+    assert_eq!(host.groups(), ["a.com-w"]);
+    agree("Apply this, and remove a.com? [y/N] ", "y\n", 0);
+    assert_eq!(host.groups(), [""; 0]);
+    host.run(&["plan"]).ended(1);
+}
+
 #[test]
 fn plan_and_status_show_a_deleted_site_and_change_nothing() {
     let Some(host) = host_that_b_left() else { return };
