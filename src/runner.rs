@@ -64,6 +64,27 @@ pub fn script(spec: &RunnerSpec) -> String {
         .replace("@EXPORTS@", &exports)
 }
 
+/// Whether this text is what [`script`] makes of some site, and nobody else's.
+pub fn is_ours(text: &str) -> bool {
+    let mark = include_str!("runner.sh.template").lines().nth(2).unwrap_or_default();
+    text.lines().nth(2) == Some(mark)
+}
+
+/// The value that a runner.sh exports under a name: in single quotes, as here, or in double ones, as
+/// DeployerPHP's. `None` where it has none, or one that only a shell could tell.
+pub fn exported(text: &str, name: &str) -> Option<String> {
+    let start = format!("export {name}=");
+    let value = text.lines().rev().find_map(|line| line.trim().strip_prefix(&start))?;
+    match value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some(inside) => (!inside.contains(['$', '`', '\\', '"'])).then(|| inside.to_owned()),
+        None => {
+            let inside = value.strip_prefix('\'')?.strip_suffix('\'')?;
+            let parts: Vec<&str> = inside.split(r"'\''").collect();
+            (!parts.iter().any(|part| part.contains('\''))).then(|| parts.join("'"))
+        }
+    }
+}
+
 /// As one word of a shell, whatever it holds.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
@@ -99,6 +120,28 @@ mod tests {
         export DEPLOYER_PHP=''
         ");
         assert_eq!(text.matches("export ").count(), 6);
+    }
+
+    #[test]
+    fn what_is_exported_is_read_back_from_both_kinds() {
+        let path = |text| AbsolutePath::parse(text).unwrap();
+        let ours = script(&RunnerSpec {
+            release: path("/r"),
+            shared: path("/s"),
+            current: path("/c"),
+            domain: Domain::parse("a.com").unwrap(),
+            branch: ExportedText::parse("it's $(main)").unwrap(),
+            php: ExportedText::parse("").unwrap(),
+        });
+        assert!(is_ours(&ours));
+        assert_eq!(exported(&ours, "DEPLOYER_BRANCH").as_deref(), Some("it's $(main)"));
+        assert_eq!(exported(&ours, "DEPLOYER_PHP").as_deref(), Some(""));
+        let theirs = "#!/usr/bin/env bash\nexport DEPLOYER_PHP=\"/usr/bin/php8.4\"\n\
+                      export DEPLOYER_BRANCH=\"$(main)\"\n";
+        assert!(!is_ours(theirs));
+        assert_eq!(exported(theirs, "DEPLOYER_PHP").as_deref(), Some("/usr/bin/php8.4"));
+        assert_eq!(exported(theirs, "DEPLOYER_BRANCH"), None);
+        assert_eq!(exported(theirs, "DEPLOYER"), None);
     }
 
     #[test]

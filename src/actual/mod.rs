@@ -164,6 +164,8 @@ pub struct ActualSite {
     pub missing_folders: Vec<PathBuf>,
     /// Users that do not exist, with the programs that want them.
     pub missing_users: BTreeMap<UserName, Vec<String>>,
+    /// The runner.sh of scripts, if it is one with variables of the deployment, but without these.
+    pub runner_without: Vec<&'static str>,
     /// Scripts, commands and runners that are not there or cannot be run, in words, by program.
     pub missing_code: Vec<MissingCode>,
 }

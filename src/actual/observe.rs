@@ -9,6 +9,7 @@ use crate::desired::{DesiredSite, FileKind};
 use crate::error::CommandError;
 use crate::inventory::{Domain, Program, Programs, Run, Site, UserName};
 use crate::records::{Revision, StateDir};
+use crate::runner;
 use crate::system::files::{Entry, Files};
 use crate::system::users;
 
@@ -359,12 +360,25 @@ impl Needs<'_> {
                 }
             }
         }
+        if self.meant().any(|program| matches!(program.run, Run::Script(_))) {
+            // One that cannot be read is told with what is missing.
+            let runner = self.files.read(Path::new(&self.site.runner())).unwrap_or(Entry::Absent);
+            let text = String::from_utf8_lossy(runner.bytes().unwrap_or_default());
+            actual.runner_without = runner_without(&text);
+        }
         for ((path, executable), programs) in needs {
             if let Some(problem) = self.files.problem_with_code(&path, executable) {
                 actual.missing_code.push(MissingCode { programs, path, problem });
             }
         }
     }
+}
+
+/// Of a hand-made runner.sh nobody expects them.
+fn runner_without(text: &str) -> Vec<&'static str> {
+    let mut wanted = vec!["DEPLOYER_PHP", "DEPLOYER_BRANCH"];
+    wanted.retain(|name| runner::exported(text, name).is_some_and(|value| value.is_empty()));
+    wanted
 }
 
 fn cannot_read(path: &Path, error: &std::io::Error) -> CommandError {

@@ -10,7 +10,7 @@ use crate::error::CommandError;
 use crate::host::{Reply, Request, Target};
 use crate::inventory::{AbsolutePath, NameError, Site};
 use crate::report::Screen;
-use crate::runner::{ExportedText, RunnerSpec, script};
+use crate::runner::{ExportedText, RunnerSpec, exported, is_ours, script};
 
 #[derive(Debug, Args)]
 pub(super) struct RunnerArguments {
@@ -22,12 +22,15 @@ pub(super) struct RunnerArguments {
     /// DEPLOYER_SHARED_PATH [default: the site's `shared`]
     #[arg(long, value_name = "PATH")]
     shared: Option<String>,
-    /// DEPLOYER_BRANCH
-    #[arg(long, default_value = "")]
-    branch: String,
-    /// DEPLOYER_PHP
-    #[arg(long, default_value = "")]
-    php: String,
+    /// DEPLOYER_BRANCH [default: that of the runner.sh that is there]
+    #[arg(long)]
+    branch: Option<String>,
+    /// DEPLOYER_PHP [default: that of the runner.sh that is there]
+    #[arg(long)]
+    php: Option<String>,
+    /// Write over a runner.sh that something else has written
+    #[arg(long)]
+    overwrite: bool,
     #[command(flatten)]
     parallel: ParallelArguments,
 }
@@ -79,7 +82,21 @@ fn write(
     site: &Site,
     arguments: &RunnerArguments,
 ) -> Result<(AbsolutePath, bool), CommandError> {
-    let (path, spec) = spec(site, arguments)?;
+    let path = AbsolutePath::parse(&site.runner())
+        .map_err(|reason| CommandError::refused(format!("the site's runner.sh {reason}")))?;
+    let Reply::Runner { script: former } =
+        host.ask(Request::ReadRunner { path: path.clone() }, &mut |_| {})?
+    else {
+        return Err(unexpected());
+    };
+    if former.as_deref().is_some_and(|text| !is_ours(text)) && !arguments.overwrite {
+        return Err(CommandError::refused(format!("{path} was not written by supervisor-sync"))
+            .hint(format!(
+                "to replace it, with its branch and PHP: supervisor-sync runner --site {} --overwrite",
+                site.domain
+            )));
+    }
+    let spec = spec(site, arguments, former.as_deref().unwrap_or_default())?;
     let request = Request::WriteRunner {
         path: path.clone(),
         script: script(&spec),
@@ -94,7 +111,8 @@ fn write(
 fn spec(
     site: &Site,
     arguments: &RunnerArguments,
-) -> Result<(AbsolutePath, RunnerSpec), CommandError> {
+    former: &str,
+) -> Result<RunnerSpec, CommandError> {
     let bad = |what: &str| {
         let what = what.to_owned();
         move |reason: NameError| CommandError::refused(format!("{what} {reason}"))
@@ -102,13 +120,17 @@ fn spec(
     let path = |what: &str, given: &Option<String>, default: String| {
         AbsolutePath::parse(given.as_deref().unwrap_or(&default)).map_err(bad(what))
     };
-    let spec = RunnerSpec {
+    let or_former = |given: &Option<String>, name: &str| {
+        given.clone().or_else(|| exported(former, name)).unwrap_or_default()
+    };
+    let branch = or_former(&arguments.branch, "DEPLOYER_BRANCH");
+    let php = or_former(&arguments.php, "DEPLOYER_PHP");
+    Ok(RunnerSpec {
         release: path("--release", &arguments.release, site.current())?,
         shared: path("--shared", &arguments.shared, format!("{}/shared", site.root()))?,
         current: path("the site's current", &None, site.current())?,
         domain: site.domain.clone(),
-        branch: ExportedText::parse(&arguments.branch).map_err(bad("--branch"))?,
-        php: ExportedText::parse(&arguments.php).map_err(bad("--php"))?,
-    };
-    Ok((path("the site's runner.sh", &None, site.runner())?, spec))
+        branch: ExportedText::parse(&branch).map_err(bad("--branch"))?,
+        php: ExportedText::parse(&php).map_err(bad("--php"))?,
+    })
 }

@@ -35,6 +35,7 @@ fn changes(request: &Request) -> bool {
         | Request::History { .. }
         | Request::Left(_)
         | Request::RevisionDiff { .. }
+        | Request::ReadRunner { .. }
         | Request::Status { .. }
         | Request::Logs(_) => false,
         Request::Apply(_) | Request::WriteRunner { .. } | Request::Setup { .. } => true,

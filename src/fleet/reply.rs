@@ -27,6 +27,7 @@ enum Kind {
     Left,
     RevisionDiffs,
     Runner,
+    RunnerWritten,
     Setup,
     /// Nothing that a host says.
     Ours,
@@ -45,7 +46,8 @@ impl Expected {
             Request::History { sites } => (Kind::History, all(sites)),
             Request::Left(_) => (Kind::Left, Vec::new()),
             Request::RevisionDiff { sites, .. } => (Kind::RevisionDiffs, all(sites)),
-            Request::WriteRunner { .. } => (Kind::Runner, Vec::new()),
+            Request::ReadRunner { .. } => (Kind::Runner, Vec::new()),
+            Request::WriteRunner { .. } => (Kind::RunnerWritten, Vec::new()),
             Request::Setup { .. } => (Kind::Setup, Vec::new()),
         };
         Self { kind, sites }
@@ -97,7 +99,8 @@ fn answered<'r>(reply: &'r Reply) -> (Kind, Vec<&'r Domain>) {
         Reply::RevisionDiffs { sites } => {
             (Kind::RevisionDiffs, sites.iter().map(|site| &site.site).collect())
         }
-        Reply::RunnerWritten { .. } => (Kind::Runner, Vec::new()),
+        Reply::Runner { .. } => (Kind::Runner, Vec::new()),
+        Reply::RunnerWritten { .. } => (Kind::RunnerWritten, Vec::new()),
         Reply::Setup { .. } => (Kind::Setup, Vec::new()),
         Reply::GoesOn => (Kind::Ours, Vec::new()),
     }

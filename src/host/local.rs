@@ -189,6 +189,9 @@ impl Target for LocalHost {
                 let sites = history::diffs(&sites, number, &self.state_base);
                 Ok(Reply::RevisionDiffs { sites })
             }
+            Request::ReadRunner { path } => {
+                runner::read(path.as_path()).map(|script| Reply::Runner { script })
+            }
             Request::WriteRunner { path, script, owner } => {
                 runner::write(path.as_path(), &script, &owner)
                     .map(|changed| Reply::RunnerWritten { changed })

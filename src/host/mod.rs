@@ -79,6 +79,11 @@ pub enum Request {
         /// Its number.
         number: u64,
     },
+    /// What is a site's runner.sh now? Changes nothing.
+    ReadRunner {
+        /// Where.
+        path: AbsolutePath,
+    },
     /// Write a site's runner.sh.
     WriteRunner {
         /// Where.
@@ -192,6 +197,11 @@ pub enum Reply {
     RevisionDiffs {
         /// Each site, in the order asked.
         sites: Vec<SiteDiff>,
+    },
+    /// To [`Request::ReadRunner`].
+    Runner {
+        /// Its text; `None` if there is none.
+        script: Option<String>,
     },
     /// To [`Request::WriteRunner`].
     RunnerWritten {

@@ -1,11 +1,32 @@
-//! Writes a site's runner.sh: atomically, mode 755, owned by the site's user.
+//! A site's runner.sh: read, and written atomically, mode 755, owned by the site's user.
 
 use std::io;
 use std::path::Path;
 
 use crate::error::CommandError;
 use crate::inventory::UserName;
-use crate::system::{handover, users};
+use crate::system::files::{Entry, Files};
+use crate::system::{Disk, handover, users};
+
+/// More than any runner.sh has, in bytes.
+const LARGEST: usize = 64 * 1024;
+
+/// `None` if there is none.
+pub(super) fn read(path: &Path) -> Result<Option<String>, CommandError> {
+    let cannot = || CommandError::refused(format!("cannot read {}", path.display()));
+    match Disk.read(path).map_err(|source| cannot().caused_by(&source))? {
+        Entry::Absent | Entry::Link { content: None, .. } => Ok(None),
+        Entry::Other(kind) => Err(cannot()
+            .because(format!("it is {kind}"))
+            .hint(format!("move it away: mv {0} {0}.old", path.display()))),
+        entry => match entry.bytes() {
+            Some(bytes) if bytes.len() <= LARGEST => {
+                Ok(Some(String::from_utf8_lossy(bytes).into_owned()))
+            }
+            _ => Err(cannot().because(format!("it has more than {LARGEST} bytes"))),
+        },
+    }
+}
 
 /// Whether it differed from what was there.
 pub(super) fn write(path: &Path, script: &str, owner: &UserName) -> Result<bool, CommandError> {

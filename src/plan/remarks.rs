@@ -188,6 +188,14 @@ pub(super) fn warnings(
             )
         }));
     }
+    if !options.missing_code_is_a_warning && !actual.runner_without.is_empty() {
+        let names = actual.runner_without.join(" and ");
+        let domain = &desired.domain;
+        warnings.push(format!(
+            "the runner.sh of {domain} has no {names}: if its scripts need it, write it anew with \
+             supervisor-sync runner --site {domain} --php PHP --branch BRANCH"
+        ));
+    }
     let logs: BTreeSet<&Path> = desired.groups.values().map(|group| group.log.as_path()).collect();
     for log in logs {
         for program in daemon.defined.writing_to(log) {

@@ -143,3 +143,38 @@ fn runner_writes_what_a_deployment_would_and_once() {
     let environ = std::fs::read_to_string(deployed.path("shared/env")).unwrap();
     assert!(environ.split('\0').any(|variable| variable == "DEPLOYER_BRANCH=it's main"));
 }
+
+/// DeployerPHP writes a runner.sh with each deployment, and what its scripts know is in it.
+#[test]
+fn runner_replaces_nobody_elses_unasked_and_keeps_php_and_branch() {
+    let Some(host) = Host::start() else { return };
+    host.inventory(&site("a.com", &["program: w, script: w.sh"]));
+    let deployed = host.deploy("a.com");
+    deployed.worker("w");
+    let runner = deployed.path("runner.sh");
+    let theirs =
+        "#!/bin/sh\nexport DEPLOYER_BRANCH=\"main\"\nexport DEPLOYER_PHP=\"/usr/bin/php8.4\"\n";
+    crate::site::write_executable(&runner, theirs);
+    let run = host.run(&["runner"]).ended(1);
+    let told = format!("{} was not written by supervisor-sync", runner.display());
+    assert!(run.stderr.contains(&told), "{}", run.stderr);
+    let hint = "Hint: to replace it, with its branch and PHP: supervisor-sync runner --site a.com --overwrite";
+    assert!(run.stderr.contains(hint), "{}", run.stderr);
+    let text = || std::fs::read_to_string(&runner).unwrap();
+    assert_eq!(text(), theirs);
+    host.run(&["runner", "--site", "a.com", "--overwrite"]).ended(0).says("written");
+    let exports = "export DEPLOYER_BRANCH='main'\nexport DEPLOYER_PHP='/usr/bin/php8.4'\n";
+    assert!(text().contains(exports), "{}", text());
+    // Its own it writes anew, and keeps what is not said.
+    host.run(&["runner", "--php", ""]).ended(0).says("written");
+    assert!(
+        text().contains("export DEPLOYER_BRANCH='main'\nexport DEPLOYER_PHP=''\n"),
+        "{}",
+        text()
+    );
+    let told =
+        "the runner.sh of a.com has no DEPLOYER_PHP: if its scripts need it, write it anew with";
+    assert!(host.run(&["plan"]).ended(0).stdout.contains(told));
+    host.run(&["runner", "--php", "8.4"]).ended(0);
+    assert!(!host.run(&["plan"]).ended(0).stdout.contains("the runner.sh of a.com"));
+}
