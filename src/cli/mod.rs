@@ -8,6 +8,7 @@ mod control;
 mod fleet;
 mod generate;
 mod history;
+mod integrate;
 mod left;
 mod logs;
 mod plan;
@@ -85,6 +86,11 @@ enum Verb {
         #[command(subcommand)]
         playbook: playbook::Verb,
     },
+    /// Have another tool's sites synced and restarted by this program
+    Integrate {
+        #[command(subcommand)]
+        tool: integrate::Tool,
+    },
     /// The far end of sudo and SSH: one request on stdin, events and a reply on stdout
     #[command(hide = true)]
     Agent,
@@ -136,6 +142,7 @@ fn verb(cli: Cli, screen: &mut Screen) -> Result<u8, CommandError> {
         Verb::Setup(arguments) => setup::run(&context, &arguments, screen),
         Verb::Runner(arguments) => runner::run(&context, &arguments, screen),
         Verb::Playbook { playbook } => Ok(playbook::run(&context, playbook)),
+        Verb::Integrate { tool } => integrate::run(&tool, screen),
         Verb::Agent => Ok(agent::run(&context)),
         Verb::Completions { shell } => generate::completions(shell, screen),
         Verb::Man => generate::manual(screen),

@@ -6,6 +6,7 @@
 
 mod environment;
 mod goes_on;
+mod integration;
 mod markup;
 mod messages;
 mod output;
@@ -14,6 +15,7 @@ mod supervisors;
 mod sync;
 
 pub use environment::{Environment, Perms};
+pub use integration::{Misfit, Place};
 pub use output::{Failed, Output};
 
 use std::time::Duration;

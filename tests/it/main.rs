@@ -14,6 +14,7 @@ mod fleet;
 mod full_disk;
 mod hostile_state;
 mod ini;
+mod integrate;
 mod inventory_verbs;
 mod logrotate;
 mod logs;

@@ -343,6 +343,18 @@ impl Invocation {
         self
     }
 
+    /// bash in its place, which reads this script from its stdin, as DeployerPHP has it.
+    pub(crate) fn bash(&mut self, script: &str) -> &mut Self {
+        let folder = self.0.get_current_dir().unwrap();
+        let file = folder.join("script");
+        std::fs::write(&file, script).unwrap();
+        let mut command = Command::new("bash");
+        command.current_dir(folder).env_clear().stdin(std::fs::File::open(file).unwrap());
+        command.envs(self.0.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        self.0 = command;
+        self
+    }
+
     pub(crate) fn stdin(&mut self, stdin: Stdio) -> &mut Self {
         self.0.stdin(stdin);
         self

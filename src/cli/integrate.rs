@@ -1,0 +1,112 @@
+//! `integrate`: hands the programs of other tools' sites over to this one.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use crate::error::CommandError;
+use crate::playbook::Place;
+use crate::report::Screen;
+use crate::system::Disk;
+use crate::system::files::{Entry, FileContent, Files, replace};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Tool {
+    /// DeployerPHP: its playbooks sync and restart programs with this one
+    DeployerPhp(IntegrateArguments),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct IntegrateArguments {
+    /// Its folder, e.g. vendor/loadinglucian/deployer-php
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// Bring the originals back
+    #[arg(long)]
+    undo: bool,
+}
+
+#[derive(Serialize)]
+struct Written {
+    path: PathBuf,
+    changed: bool,
+}
+
+/// A playbook as it is and as it will be.
+struct Change {
+    path: PathBuf,
+    before: FileContent,
+    after: FileContent,
+}
+
+pub(super) fn run(tool: &Tool, screen: &mut Screen) -> Result<u8, CommandError> {
+    let Tool::DeployerPhp(IntegrateArguments { folder, undo }) = tool;
+    // Both are looked at before one is written.
+    let changes = Place::ALL
+        .into_iter()
+        .map(|place| change(folder, place, *undo))
+        .collect::<Result<Vec<_>, _>>()?;
+    write(&changes)?;
+    for Change { path, before, after } in changes {
+        let changed = before != after;
+        let what = match (changed, undo) {
+            (true, false) => "calls supervisor-sync now",
+            (false, false) => "calls supervisor-sync already",
+            (true, true) => "is the original again",
+            (false, true) => "is the original",
+        };
+        screen.print(&format!("{} {what}\n", path.display()));
+        screen.document("integrate", None, &Written { path, changed });
+    }
+    Ok(0)
+}
+
+fn change(folder: &Path, place: Place, undo: bool) -> Result<Change, CommandError> {
+    let path = folder.join(place.file());
+    let refused = || CommandError::refused(format!("cannot integrate into {}", path.display()));
+    let before = match Disk.read(&path).map_err(|source| refused().caused_by(&source))? {
+        Entry::File(file) => file,
+        Entry::Absent => {
+            return Err(refused().because("it does not exist").hint(
+                "name the folder of DeployerPHP itself, e.g. vendor/loadinglucian/deployer-php",
+            ));
+        }
+        Entry::Link { .. } => return Err(refused().because("it is a symbolic link")),
+        Entry::Other(kind) => return Err(refused().because(format!("it is {kind}"))),
+    };
+    let text = std::str::from_utf8(&before.bytes).map_err(|source| refused().caused_by(&source))?;
+    let text = match undo {
+        true => place.without_our_lines(text),
+        false => place.with_our_lines(text),
+    };
+    let text = text.map_err(|misfit| {
+        refused()
+            .caused_by(&misfit)
+            .hint("nothing was changed: see docs/playbook.md for what is put where")
+    })?;
+    let after = FileContent { bytes: text.into_bytes(), ..before.clone() };
+    Ok(Change { path, before, after })
+}
+
+/// Writes all of them, or none.
+fn write(changes: &[Change]) -> Result<(), CommandError> {
+    let changed = changes.iter().filter(|change| change.before != change.after);
+    let mut written: Vec<&Change> = Vec::new();
+    for change in changed {
+        if let Err(source) = replace(&Disk, &change.path, &change.after) {
+            let mut error =
+                CommandError::refused(format!("cannot write {}", change.path.display()))
+                    .caused_by_io(&source, &change.path);
+            for Change { path, before, .. } in written {
+                if let Err(source) = replace(&Disk, path, before) {
+                    let text = format!("cannot put {} back: {source}", path.display());
+                    error = error.because(text);
+                }
+            }
+            return Err(error);
+        }
+        written.push(change);
+    }
+    Ok(())
+}
