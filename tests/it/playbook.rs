@@ -1,5 +1,6 @@
 //! `playbook sync` and `playbook restart` against a real supervisord: the contract, line by line.
 
+mod contract;
 mod deadline;
 mod failures;
 mod ownership;
