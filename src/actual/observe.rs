@@ -170,7 +170,9 @@ impl Neighbours {
             };
             // Whatever stands before a dash may be the name of another site.
             let before_dashes = name.match_indices('-').map(|(dash, _)| &name[..dash]);
-            let sites = before_dashes.filter_map(|name| Domain::parse(name).ok());
+            // And the whole of it that of one with a single file for its programs.
+            let whole = name.strip_suffix(".conf");
+            let sites = before_dashes.chain(whole).filter_map(|name| Domain::parse(name).ok());
             others.extend(sites.filter(|o| *o != site.domain && daemon.sites.contains(o)));
         }
         let mut claims = BTreeMap::new();

@@ -5,7 +5,7 @@
 //! is the site's, and its record says so. Only for a file without a record its content decides.
 
 use crate::desired::FileKind;
-use crate::inventory::Site;
+use crate::inventory::{ConfigFiles, Site};
 use crate::supervisord::ini::{self, Section};
 
 /// Whose a file is, as far as its content tells.
@@ -29,20 +29,27 @@ impl Owner {
 /// How the names of the site's files of a kind begin.
 pub fn prefix(site: &Site, kind: FileKind) -> String {
     match kind {
-        FileKind::Supervisor => format!("{}-", site.domain),
+        FileKind::Supervisor => site.domain.to_string(),
         FileKind::Logrotate => format!("supervisor-{}-", site.domain),
     }
 }
 
 /// The stem of a file whose name has the form of the site's: `{domain}-*.conf`, for logrotate
-/// `supervisor-{domain}-*.conf`. The stem is what the program in it would be called.
+/// `supervisor-{domain}-*.conf`. The stem is what the program in it would be called. Only where the
+/// site has one file for all of its programs, `{domain}.conf` has that form too.
 pub fn candidate<'a>(site: &Site, file_name: &'a str, kind: FileKind) -> Option<&'a str> {
     let name = match kind {
         FileKind::Supervisor => file_name,
         FileKind::Logrotate => file_name.strip_prefix("supervisor-")?,
     };
     let stem = name.strip_suffix(".conf")?;
-    belongs_by_name(site, stem).then_some(stem)
+    let is_common = kind == FileKind::Supervisor && is_common(site, stem);
+    (is_common || belongs_by_name(site, stem)).then_some(stem)
+}
+
+/// Whether this is the stem of the one file for all programs of the site.
+fn is_common(site: &Site, stem: &str) -> bool {
+    site.config_files == ConfigFiles::PerSite && stem == site.domain.as_str()
 }
 
 fn belongs_by_name(site: &Site, stem: &str) -> bool {
@@ -51,16 +58,22 @@ fn belongs_by_name(site: &Site, stem: &str) -> bool {
 
 /// Whether a supervisor config without a record is the site's own: it has nothing but one
 /// `[program:NAME]` with the file's stem as NAME (or the stem's separate instances, `NAME_00`,
-/// `NAME_01`, …) and its `directory` is the site's `current`.
+/// `NAME_01`, …) and its `directory` is the site's `current`. The one file for all programs of a site has
+/// nothing but `[program:{domain}-…]`, each in the site's `current`.
 pub fn supervisor_file_is_of(site: &Site, stem: &str, text: &str) -> Owner {
-    if !belongs_by_name(site, stem) {
+    let is_common = is_common(site, stem);
+    if !is_common && !belongs_by_name(site, stem) {
         return Owner::foreign(format!("is not named after {}", site.domain));
     }
     let sections = match ini::parse(text) {
         Ok(ini) => ini.sections,
         Err(error) => return Owner::foreign(format!("cannot be read by supervisord ({error})")),
     };
-    if let Some(reason) = other_program(stem, &sections) {
+    let stranger = match is_common {
+        true => other_site(site, &sections),
+        false => other_program(stem, &sections),
+    };
+    if let Some(reason) = stranger {
         return Owner::Foreign { reason };
     }
     let current = site.current();
@@ -105,6 +118,17 @@ pub fn is_classic_pair(site: &Site, stem: &str, config: &str, rotation: &str) ->
     keys == CLASSIC
         && section.get("command").is_some_and(|given| given.starts_with(&command))
         && rotates_only(rotation, &log)
+}
+
+/// Why the sections are not all programs of the site.
+fn other_site(site: &Site, sections: &[Section]) -> Option<String> {
+    let is_own = |section: &&Section| {
+        section.name.strip_prefix("program:").is_some_and(|name| belongs_by_name(site, name))
+    };
+    match sections.iter().find(|section| !is_own(section)) {
+        None if sections.is_empty() => Some("holds no program".to_owned()),
+        stranger => stranger.map(|section| format!("holds the section [{}]", section.name)),
+    }
 }
 
 /// Why the sections are not those of the program `stem` alone.
@@ -208,6 +232,7 @@ mod tests {
             domain: Domain::parse(domain).unwrap(),
             user: UserName::parse("deployer").unwrap(),
             format: Format::Classic,
+            config_files: Default::default(),
             paths: Paths::default(),
             programs: vec![Program { instances, numprocs, ..program }],
         }
@@ -321,6 +346,28 @@ mod tests {
             assert!(!is_classic_pair(&site, "a.com-w", &config, &rotation), "{config}{rotation}");
         }
         assert!(!is_classic_pair(&site, "a.com-v", &config, &rotation));
+    }
+
+    #[test]
+    fn the_one_file_of_a_site_holds_nothing_but_its_programs() {
+        let per_program = site("a.com", "w", Instances::Together, 1);
+        let site = Site { config_files: ConfigFiles::PerSite, ..per_program.clone() };
+        let own = "[program:a.com-w]\ndirectory=/home/deployer/sites/a.com/current\n";
+        let two = own.to_owned() + &own.replace("a.com-w", "a.com-v_00");
+        assert_eq!(supervisor_file_is_of(&site, "a.com", &two), Owner::Own);
+        for (text, expected) in [
+            (own.replace("a.com-w", "b.com-w"), "holds the section [program:b.com-w]"),
+            (format!("{own}[group:a.com-g]\n"), "holds the section [group:a.com-g]"),
+            (own.replace("sites/a.com", "sites/b.com"), "runs in "),
+            (String::new(), "holds no program"),
+        ] {
+            let reason = reason(supervisor_file_is_of(&site, "a.com", &text));
+            assert!(reason.starts_with(expected), "{text:?}: {reason}");
+        }
+        let name = "a.com.conf";
+        assert_eq!(candidate(&site, name, FileKind::Supervisor), Some("a.com"));
+        assert_eq!(candidate(&site, name, FileKind::Logrotate), None);
+        assert_eq!(candidate(&per_program, name, FileKind::Supervisor), None);
     }
 
     #[test]

@@ -188,6 +188,7 @@ fn without_programs(left: &LeftSite) -> Result<Site, CommandError> {
         domain: left.site.clone(),
         user,
         format: Format::Hardened,
+        config_files: Default::default(),
         paths: left.paths.clone(),
         programs: Vec::new(),
     })

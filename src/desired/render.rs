@@ -18,6 +18,7 @@
 //!   with the old release.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 
 use super::{DaemonFacts, DesiredFile, DesiredGroup, DesiredSite, FileKind, logrotate};
@@ -55,7 +56,7 @@ pub enum RenderError {
 
 /// The files and groups a site should have on a host where supervisord is as `daemon` says.
 pub fn render(site: &Site, daemon: &DaemonFacts) -> Result<DesiredSite, RenderError> {
-    let mut files = BTreeMap::new();
+    let mut files: BTreeMap<PathBuf, DesiredFile> = BTreeMap::new();
     let mut groups: BTreeMap<String, DesiredGroup> = BTreeMap::new();
     for program in &site.programs {
         let name = program.name.to_string();
@@ -72,8 +73,18 @@ pub fn render(site: &Site, daemon: &DaemonFacts) -> Result<DesiredSite, RenderEr
                 return Err(RenderError::SameGroup { group, first: first.program, second: name });
             }
         }
-        let conf = site.paths.conf_dir.as_path().join(format!("{full}.conf"));
-        files.insert(conf, supervisor_file(site, program, &full, &log));
+        let file = supervisor_file(site, program, &full, &log);
+        match files.entry(site.config_file(&full)) {
+            Entry::Vacant(first) => {
+                first.insert(file);
+            }
+            Entry::Occupied(common) => {
+                let common = common.into_mut();
+                common.bytes.push(b'\n');
+                common.bytes.extend(file.bytes);
+                common.secret |= file.secret;
+            }
+        }
         let rotation = site.paths.logrotate_dir.as_path().join(format!("supervisor-{full}.conf"));
         let pidfile = daemon.pidfile.as_deref();
         let text = logrotate::text(site.format, &program.logs, &log, pidfile);
@@ -262,6 +273,7 @@ stderr_logfile=/var/log/supervisor/example.com-queue-worker.log
             domain: Domain::parse("example.com").unwrap(),
             user: UserName::parse("deployer").unwrap(),
             format,
+            config_files: Default::default(),
             paths: Paths::default(),
             programs,
         }

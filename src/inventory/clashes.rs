@@ -9,6 +9,7 @@ use super::fields::Reader;
 use super::file::Span;
 use super::findings::Finding;
 use super::program::{Instances, Program};
+use super::site::ConfigFiles;
 use super::site_entry::SiteEntry;
 
 /// One program with its site.
@@ -33,6 +34,9 @@ pub(super) fn check(reader: &mut Reader<'_, '_>, sites: &[SiteEntry]) {
             names.entry(full).or_default().push(named);
         }
     }
+    for entry in sites {
+        common_file(reader, &names, entry);
+    }
     for full in order {
         instance_name(reader, &names, &full);
     }
@@ -49,6 +53,34 @@ fn same_name(reader: &mut Reader<'_, '_>, before: &[Named<'_>], new: &Named<'_>,
                 Finding::new(new.at, message)
                     .see(other.at, "the other program with this full name")
                     .help("rename one of the two programs"),
+            );
+        }
+    }
+}
+
+/// The one file of the site `a-b` is also that of the program `b` of the site `a`.
+fn common_file(
+    reader: &mut Reader<'_, '_>,
+    names: &HashMap<String, Vec<Named<'_>>>,
+    entry: &SiteEntry,
+) {
+    let site = &entry.placed.site;
+    let first = site.programs.first().zip(entry.program_spans.first());
+    let (ConfigFiles::PerSite, Some((program, at))) = (site.config_files, first) else { return };
+    let of_site = Named { entry, program, at: *at };
+    let others = names.get(site.domain.as_str()).map_or(&[][..], Vec::as_slice);
+    let per_program =
+        |other: &&Named<'_>| other.entry.placed.site.config_files == ConfigFiles::PerProgram;
+    for other in others.iter().filter(per_program) {
+        if let Some(host) = shared_host(other, &of_site) {
+            let message = format!(
+                "the sites `{}` and `{}` would both write `{}.conf` on `{host}`",
+                other.entry.placed.site.domain, site.domain, site.domain
+            );
+            reader.push(
+                Finding::new(other.at, message)
+                    .see(*at, "a program of the site that has one file for all")
+                    .help("rename the program, or give the other site `config_files: per-program`"),
             );
         }
     }

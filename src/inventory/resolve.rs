@@ -49,7 +49,7 @@ pub struct PlacedSite {
 
 const TOP: Keys<'static> = Keys {
     of: "the inventory",
-    known: &["name", "servers", "sites", "defaults", "format", "paths", "user"],
+    known: &["name", "servers", "sites", "defaults", "format", "config_files", "paths", "user"],
     instead: &[("hosts", "servers"), ("domains", "sites")],
     shared: true,
 };

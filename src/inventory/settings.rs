@@ -5,7 +5,7 @@ use super::file::Node;
 use super::findings::Finding;
 use super::name::{AbsolutePath, UserName};
 use super::options::{self, Options};
-use super::site::{Format, Paths, SupervisordAddress};
+use super::site::{ConfigFiles, Format, Paths, SupervisordAddress};
 
 /// The keys of `paths`.
 pub(super) const PATHS: Keys<'static> = Keys {
@@ -24,6 +24,7 @@ pub(super) const PATHS: Keys<'static> = Keys {
 pub(super) struct Settings {
     pub(super) defaults: Options,
     format: Option<Format>,
+    config_files: Option<ConfigFiles>,
     user: Option<UserName>,
     paths: PathSettings,
 }
@@ -50,17 +51,43 @@ impl Settings {
         defaults.check(reader);
         let formats = [("classic", Format::Classic), ("hardened", Format::Hardened)];
         let format = fields.get("format").and_then(|n| reader.choice(n, "format", &formats));
+        let spreads =
+            [("per-program", ConfigFiles::PerProgram), ("per-site", ConfigFiles::PerSite)];
+        let config_files = fields.get("config_files");
+        let config_files = config_files.and_then(|n| reader.choice(n, "config_files", &spreads));
         let user = fields.get("user").and_then(|n| reader.user(n, "user"));
         let paths = match fields.get("paths") {
             Some(node) => PathSettings::read(reader, node, &base.paths),
             None => base.paths.clone(),
         };
-        Self {
+        let settings = Self {
             defaults,
             format: format.or(base.format),
+            config_files: config_files.or(base.config_files),
             user: user.or_else(|| base.user.clone()),
             paths,
+        };
+        settings.check_config_files(reader, fields);
+        settings
+    }
+
+    /// DeployerPHP's script knows one file a program, and `classic` is what it writes.
+    fn check_config_files(&self, reader: &mut Reader<'_, '_>, fields: &Fields<'_>) {
+        let said = fields.get("config_files").or_else(|| fields.get("format"));
+        if let (Format::Classic, ConfigFiles::PerSite, Some(node)) =
+            (self.format(), self.config_files(), said)
+        {
+            let finding = Finding::new(
+                node.at,
+                "`format: classic` has a file for each program, so `config_files: per-site` cannot be",
+            );
+            reader.push(finding.help("write `config_files: per-program`, or `format: hardened`"));
         }
+    }
+
+    /// A file for each program if nobody said.
+    pub(super) fn config_files(&self) -> ConfigFiles {
+        self.config_files.unwrap_or_default()
     }
 
     /// The format, `hardened` if nobody said.

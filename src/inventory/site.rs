@@ -1,5 +1,7 @@
 //! One site with everything resolved: nothing later needs the inventory's defaults.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use super::name::{AbsolutePath, Domain, FullName, NameError, UserName};
@@ -14,6 +16,8 @@ pub struct Site {
     pub user: UserName,
     /// Which file format is written.
     pub format: Format,
+    /// How its programs are spread over supervisor configs.
+    pub config_files: ConfigFiles,
     /// Where things are on the host.
     pub paths: Paths,
     /// Its programs, in the inventory's order; names are unique.
@@ -25,6 +29,19 @@ impl Site {
     /// be; a `Site` made by `resolve` or the playbook has been checked for that.
     pub fn full_name(&self, program: &Program) -> Result<FullName, NameError> {
         FullName::new(&self.domain, &program.name)
+    }
+
+    /// Where the supervisor config of one of its programs is, `full` being its full name.
+    pub fn config_file(&self, full: &FullName) -> PathBuf {
+        match self.config_files {
+            ConfigFiles::PerProgram => self.paths.conf_dir.as_path().join(format!("{full}.conf")),
+            ConfigFiles::PerSite => self.common_file(),
+        }
+    }
+
+    /// The supervisor config that holds all programs, where they are in one.
+    pub fn common_file(&self) -> PathBuf {
+        self.paths.conf_dir.as_path().join(format!("{}.conf", self.domain))
     }
 
     /// `{sites}/{domain}`.
@@ -51,6 +68,19 @@ pub enum Format {
     Classic,
     /// `Classic` plus the lines that prevent a known failure, each with its reason in docs.
     Hardened,
+}
+
+/// How the programs of a site are spread over files in conf.d. Each has a logrotate config of its own in
+/// either case.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConfigFiles {
+    /// `{domain}-{program}.conf` for each.
+    #[default]
+    PerProgram,
+    /// `{domain}.conf` for all of them. supervisord's reread takes time in proportion to files times
+    /// sections, so a host with hundreds of programs is read many times faster.
+    PerSite,
 }
 
 /// Where things are on a host. The defaults are DeployerPHP's and Debian's.

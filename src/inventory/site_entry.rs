@@ -16,7 +16,17 @@ use super::suggest::{nearest, shown};
 /// The keys of a site.
 pub(super) const KEYS: Keys<'static> = Keys {
     of: "a site",
-    known: &["domain", "server", "servers", "supervisors", "defaults", "format", "paths", "user"],
+    known: &[
+        "domain",
+        "server",
+        "servers",
+        "supervisors",
+        "defaults",
+        "format",
+        "config_files",
+        "paths",
+        "user",
+    ],
     instead: &[("programs", "supervisors"), ("workers", "supervisors"), ("name", "domain")],
     shared: true,
 };
@@ -55,6 +65,7 @@ pub(super) fn read<'n>(
         domain: domain?,
         user: settings.user()?,
         format: settings.format(),
+        config_files: settings.config_files(),
         paths: settings.paths(),
         programs,
     };

@@ -95,6 +95,7 @@ mod tests {
             "supervisors",
             "defaults",
             "format",
+            "config_files",
             "paths",
             "user",
             "name",

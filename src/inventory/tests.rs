@@ -555,6 +555,43 @@ fn two_programs_that_would_write_the_same_file_are_refused_with_both_lines() {
 }
 
 #[test]
+fn the_one_file_of_a_site_is_nobody_elses() {
+    let text = |config_files: &str| {
+        format!(
+            "servers: [{{name: a, host: h}}]\nsites:\n\
+             - {{domain: shop, server: a, supervisors: [{{program: eu, script: s}}]}}\n\
+             - {{domain: shop-eu, server: a, config_files: {config_files}, \
+                supervisors: [{{program: w, script: s}}]}}\n"
+        )
+    };
+    let problems = problems(&text("per-site"));
+    let problem = problems.iter().next().unwrap();
+    let expected = "the sites `shop` and `shop-eu` would both write `shop-eu.conf` on `a`";
+    assert_eq!(problem.message, expected);
+    assert_eq!((problem.place.line, problem.related[0].line), (3, 4));
+    assert_eq!(inventory(&text("per-program")).sites.len(), 2);
+}
+
+#[test]
+fn classic_has_a_file_for_each_program() {
+    let text = |top: &str, site: &str| {
+        format!(
+            "{top}\nservers: [{{name: a, host: h}}]\n\
+             sites: [{{domain: e.com, server: a, {site}supervisors: []}}]\n"
+        )
+    };
+    for bad in [
+        text("format: classic\nconfig_files: per-site", ""),
+        text("config_files: per-site", "format: classic, "),
+    ] {
+        let message = problems(&bad).iter().next().unwrap().message.clone();
+        assert!(message.starts_with("`format: classic` has a file for each program"), "{message}");
+    }
+    let site = "format: classic, config_files: per-program, ";
+    assert_eq!(inventory(&text("config_files: per-site", site)).sites.len(), 1);
+}
+
+#[test]
 fn a_process_of_separate_instances_does_not_take_another_programs_name() {
     let text = |numprocs: u32, name: &str, instances: &str| {
         format!(

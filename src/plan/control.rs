@@ -144,6 +144,7 @@ mod tests {
             domain: Domain::parse("a.com").unwrap(),
             user: UserName::parse("deployer").unwrap(),
             format: Format::Hardened,
+            config_files: Default::default(),
             paths: Paths::default(),
             programs: vec![program("one"), program("two")],
         };

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::Situation;
 use crate::desired::{DesiredFile, DesiredGroup, DesiredSite, FileKind};
-use crate::inventory::{Autorestart, FullName, Health, Program, RestartPolicy, Site};
+use crate::inventory::{Autorestart, FullName, Health, Program, RestartPolicy};
 use crate::supervisord::ini::{self, Section};
 
 /// What is wanted of the programs that are meant, and for the rest what is there.
@@ -33,16 +33,82 @@ pub(super) fn narrowed(situation: &Situation<'_>) -> DesiredSite {
             narrowed.files.insert(path.clone(), file);
         }
     }
+    let common = site.common_file();
+    let owned = actual.owned.contains(&common).then(|| actual.files.get(&common)).flatten();
+    put_common_file(situation, owned.and_then(|entry| entry.bytes()), &mut narrowed);
     let recorded = record.iter().flat_map(|record| &record.groups);
     let others = recorded.filter(|(_, group)| !by_name(&group.program));
     narrowed.groups.extend(others.map(|(name, group)| (name.clone(), group.clone())));
     if record.is_none() {
         let configs = narrowed.files.iter().filter(|(_, file)| file.kind == FileKind::Supervisor);
         let configs = configs.map(|(path, file)| (path.as_path(), file.bytes.as_slice()));
-        let found = groups_in_files(site, configs);
+        let found = groups_in_files(situation, configs);
         narrowed.groups.extend(found.into_iter().filter(|(_, group)| !by_name(&group.program)));
     }
     narrowed
+}
+
+/// Puts in the file that holds all programs of a site, if there or wanted: with the programs that are
+/// meant as they are wanted, and the others as they are in `there`.
+fn put_common_file(situation: &Situation<'_>, there: Option<&[u8]>, into: &mut DesiredSite) {
+    let Situation { site, programs, desired, actual, .. } = *situation;
+    let path = site.common_file();
+    let wanted = desired.files.get(&path);
+    let is_meant = |group: &str| programs.have(&program_of(situation, group));
+    let recorded = actual.record.as_ref().and_then(|record| record.files.get(&path));
+    let text =
+        |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
+    let new = text(wanted.map(|file| file.bytes.as_slice()));
+    // What nobody can read says nothing of the others; what was applied does.
+    let recorded_bytes = recorded.map(|file| file.content.as_bytes());
+    let merged = merged(&text(there), &new, &is_meant)
+        .or_else(|_| merged(&text(recorded_bytes), &new, &is_meant))
+        .unwrap_or(new);
+    if merged.is_empty() {
+        into.files.remove(&path);
+        return;
+    }
+    let secret = wanted.is_some_and(|file| file.secret) || recorded.is_some_and(|file| file.secret);
+    let file = DesiredFile { kind: FileKind::Supervisor, bytes: merged.into(), secret };
+    into.files.insert(path, file);
+}
+
+/// Of two texts of one file the sections of `new` that are meant and those of `there` that are not, in
+/// the order of `new`.
+fn merged(
+    there: &str,
+    new: &str,
+    is_meant: &dyn Fn(&str) -> bool,
+) -> Result<String, ini::IniError> {
+    let group = |section: &str| section.strip_prefix("program:").unwrap_or(section).to_owned();
+    let mut others = ini::blocks(there)?;
+    others.retain(|(section, _)| !is_meant(&group(section)));
+    let mut lines = Vec::new();
+    for (section, block) in ini::blocks(new)? {
+        if is_meant(&group(&section)) {
+            lines.push(block);
+        } else if let Some(place) = others.iter().position(|(other, _)| *other == section) {
+            lines.push(others.remove(place).1);
+        }
+    }
+    lines.extend(others.iter().map(|(_, block)| *block));
+    let lines = lines.iter().map(|block| format!("{}\n", block.trim_end()));
+    Ok(lines.collect::<Vec<_>>().join("\n"))
+}
+
+/// The program of a group: as it was recorded or is wanted, else as its name has it.
+fn program_of(situation: &Situation<'_>, group: &str) -> String {
+    let Situation { site, desired, actual, .. } = situation;
+    let recorded = actual.record.as_ref().and_then(|record| record.groups.get(group));
+    if let Some(known) = recorded.or_else(|| desired.groups.get(group)) {
+        return known.program.clone();
+    }
+    let name = group.strip_prefix(site.domain.as_str()).and_then(|rest| rest.strip_prefix('-'));
+    let name = name.unwrap_or(group);
+    // One of separate instances, if there is a program that it could be of.
+    let base = name.rsplit_once('_').map(|(base, _)| base);
+    let is_program = |base: &&str| site.programs.iter().any(|p| p.name.as_str() == *base);
+    base.filter(is_program).unwrap_or(name).to_owned()
 }
 
 /// What is recorded of it: of the other programs what was applied, not what somebody has made of
@@ -53,6 +119,8 @@ pub(super) fn to_record(situation: &Situation<'_>, mut narrowed: DesiredSite) ->
     narrowed.files.retain(|path, file| is_meant(path, file.kind));
     let recorded = record.as_desired().files.into_iter();
     narrowed.files.extend(recorded.filter(|(path, file)| !is_meant(path, file.kind)));
+    let common = record.files.get(&situation.site.common_file());
+    put_common_file(situation, common.map(|file| file.content.as_bytes()), &mut narrowed);
     narrowed
 }
 
@@ -79,12 +147,12 @@ pub(super) fn as_applied(situation: &Situation<'_>) -> DesiredSite {
 
 /// The site's groups as its files have them; those of a program without a file as they are recorded.
 fn groups_there(situation: &Situation<'_>) -> BTreeMap<String, DesiredGroup> {
-    let Situation { site, actual, .. } = *situation;
+    let actual = situation.actual;
     let is_config = |path: &&PathBuf| actual.kinds.get(*path) == Some(&FileKind::Supervisor);
     let configs = actual.owned.iter().filter(is_config);
     let configs =
         configs.filter_map(|path| Some((path.as_path(), actual.files.get(path)?.bytes()?)));
-    let mut there = groups_in_files(site, configs);
+    let mut there = groups_in_files(situation, configs);
     let programs: BTreeSet<String> = there.values().map(|group| group.program.clone()).collect();
     let recorded = actual.record.iter().flat_map(|record| &record.groups);
     let without_file = recorded.filter(|(_, group)| !programs.contains(&group.program));
@@ -94,18 +162,25 @@ fn groups_there(situation: &Situation<'_>) -> BTreeMap<String, DesiredGroup> {
 
 /// The groups that supervisor configs define.
 fn groups_in_files<'f>(
-    site: &Site,
+    situation: &Situation<'_>,
     configs: impl Iterator<Item = (&'f Path, &'f [u8])>,
 ) -> BTreeMap<String, DesiredGroup> {
+    let site = situation.site;
     let mut groups = BTreeMap::new();
     for (path, bytes) in configs {
         let full_name = stem(path, FileKind::Supervisor);
         let prefix = format!("{}-", site.domain);
+        let is_common = full_name == site.domain.as_str();
         let program = full_name.strip_prefix(&prefix).unwrap_or(&full_name);
         let Ok(parsed) = ini::parse(&String::from_utf8_lossy(bytes)) else { continue };
         for section in &parsed.sections {
             if let Some(name) = section.name.strip_prefix("program:") {
-                groups.insert(name.trim().to_owned(), group_in(section, program));
+                let name = name.trim();
+                let program = match is_common {
+                    true => program_of(situation, name),
+                    false => program.to_owned(),
+                };
+                groups.insert(name.to_owned(), group_in(section, program));
             }
         }
     }
@@ -113,7 +188,7 @@ fn groups_in_files<'f>(
 }
 
 /// A group as its section has it, with supervisord's own defaults.
-fn group_in(section: &Section, program: &str) -> DesiredGroup {
+fn group_in(section: &Section, program: String) -> DesiredGroup {
     let text = |key: &str| section.get(key).map(|value| value.trim().to_ascii_lowercase());
     let number = |key: &str, default| text(key).and_then(|t| t.parse().ok()).unwrap_or(default);
     let is_true = |text: &str| matches!(text, "true" | "yes" | "on" | "1");
@@ -121,7 +196,7 @@ fn group_in(section: &Section, program: &str) -> DesiredGroup {
         codes.split(',').filter_map(|code| code.trim().parse().ok()).collect::<Vec<u8>>()
     });
     DesiredGroup {
-        program: program.to_owned(),
+        program,
         numprocs: number("numprocs", 1),
         autostart: text("autostart").is_none_or(|text| is_true(&text)),
         autorestart: match text("autorestart").as_deref() {
@@ -144,6 +219,9 @@ fn group_in(section: &Section, program: &str) -> DesiredGroup {
 pub(super) fn is_of_some(situation: &Situation<'_>, path: &Path, kind: FileKind) -> bool {
     let stem = stem(path, kind);
     let Situation { site, programs, .. } = situation;
+    if kind == FileKind::Supervisor && path == site.common_file() {
+        return true;
+    }
     let is_meant = |program: &&Program| programs.have(program.name.as_str());
     let full = |program: &Program| FullName::new(&site.domain, &program.name).ok();
     site.programs.iter().filter(is_meant).filter_map(full).any(|name| name.as_str() == stem)

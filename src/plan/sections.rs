@@ -14,7 +14,8 @@ pub(super) struct Sections {
     pub(super) before: BTreeMap<String, BTreeMap<String, String>>,
     /// Of those files that change, as they will be.
     pub(super) after: BTreeMap<String, BTreeMap<String, String>>,
-    /// The full name of the program whose file, as it is, defines a group.
+    /// The full name of the program whose file, as it is, defines a group; a file of all programs of
+    /// the site does not tell.
     pub(super) program: BTreeMap<String, String>,
 }
 
@@ -26,7 +27,9 @@ impl Sections {
         for (path, entry) in owned {
             let stem = path.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
             for (group, options) in sections(entry.bytes().unwrap_or_default()) {
-                program.insert(group.clone(), stem.to_string());
+                if stem != plan.domain.as_str() {
+                    program.insert(group.clone(), stem.to_string());
+                }
                 before.insert(group, options);
             }
         }

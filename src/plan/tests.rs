@@ -156,6 +156,7 @@ fn site(programs: Vec<Program>) -> Site {
         domain: domain(),
         user: UserName::parse("deployer").unwrap(),
         format: Format::Classic,
+        config_files: Default::default(),
         paths: Paths::default(),
         programs,
     }

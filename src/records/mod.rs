@@ -150,8 +150,9 @@ impl StateDir {
             let program = name.strip_prefix(site.as_str()).and_then(|rest| rest.strip_prefix('-'));
             program.and_then(|rest| rest.strip_suffix(".conf")).is_some_and(|p| !p.is_empty())
         };
+        let is_common = name.strip_suffix(".conf") == Some(site.as_str());
         is_plain(path)
-            && (folder == self.conf_dir && is_of_site(&name)
+            && (folder == self.conf_dir && (is_common || is_of_site(&name))
                 || name.strip_prefix("supervisor-").is_some_and(is_of_site))
     }
 

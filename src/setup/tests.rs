@@ -211,6 +211,7 @@ impl Place {
             domain: Domain::parse("a.com").unwrap(),
             user: UserName::parse("deployer").unwrap(),
             format: crate::inventory::Format::Hardened,
+            config_files: Default::default(),
             paths: Paths { sites: path("sites"), log_dir: path("log"), ..Paths::default() },
             programs: vec![Program::new(ProgramName::parse("w").unwrap(), run)],
         }

@@ -1,6 +1,6 @@
 //! Puts the status of a site together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::{
@@ -12,7 +12,7 @@ use crate::apply::release::Former;
 use crate::desired::{DesiredGroup, DesiredSite, FileKind};
 use crate::inventory::{Autorestart, Programs};
 use crate::plan::{FileChange, SitePlan};
-use crate::supervisord::{ProcessInfo, ProcessState};
+use crate::supervisord::{ProcessInfo, ProcessState, ini};
 use crate::system::files::Entry;
 
 /// What a status is put together from.
@@ -46,11 +46,12 @@ pub fn assemble(readings: &Readings<'_>) -> SiteStatus {
         }
     }
     for (path, change) in &plan.files {
-        let program = readings.program_of(path, change);
-        if is_asked(&program) {
-            let status = all.entry(program.clone()).or_insert_with(|| empty(&program));
-            let how = file_drift(path, change, readings.actual);
-            status.drift.push(Drift::File { path: path.clone(), how });
+        for program in readings.programs_of(path, change) {
+            if is_asked(&program) {
+                let status = all.entry(program.clone()).or_insert_with(|| empty(&program));
+                let how = file_drift(path, change, readings.actual);
+                status.drift.push(Drift::File { path: path.clone(), how });
+            }
         }
     }
     let mut programs: Vec<ProgramStatus> = all.into_values().collect();
@@ -99,25 +100,50 @@ impl<'a> Readings<'a> {
         groups
     }
 
-    /// The program of a group that is not wanted: as it was recorded, else by its name.
+    /// The program of a group: as it is wanted or was recorded, else by its name.
     fn program_named(&self, group: &str) -> String {
         let recorded = self.actual.record.as_ref().and_then(|record| record.groups.get(group));
         let prefix = format!("{}-", self.desired.domain);
-        recorded.map_or_else(
+        self.desired.groups.get(group).or(recorded).map_or_else(
             || group.strip_prefix(&prefix).unwrap_or(group).to_owned(),
             |group| group.program.clone(),
         )
     }
 
-    /// The program of a file, by its name.
-    fn program_of(&self, path: &Path, change: &FileChange) -> String {
+    /// The programs that a change of a file is about: by its name, or, of the one file of all programs,
+    /// those whose sections change.
+    fn programs_of(&self, path: &Path, change: &FileChange) -> BTreeSet<String> {
         let name = path.file_stem().map(|name| name.to_string_lossy()).unwrap_or_default();
         let stem = match change.kind {
             FileKind::Supervisor => &name,
             FileKind::Logrotate => name.strip_prefix("supervisor-").unwrap_or(&name),
         };
+        if stem == self.desired.domain.as_str() {
+            return self.programs_that_change(change);
+        }
         let prefix = format!("{}-", self.desired.domain);
-        stem.strip_prefix(&prefix).unwrap_or(stem).to_owned()
+        [stem.strip_prefix(&prefix).unwrap_or(stem).to_owned()].into()
+    }
+
+    fn programs_that_change(&self, change: &FileChange) -> BTreeSet<String> {
+        let text =
+            |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
+        let before = text(change.before.bytes());
+        let after = text(change.after.as_ref().map(|file| file.bytes.as_slice()));
+        let sections = |text| -> BTreeSet<(String, String)> {
+            let blocks = ini::blocks(text).unwrap_or_default().into_iter();
+            blocks.map(|(name, block)| (name, block.trim_end().to_owned())).collect()
+        };
+        let (before, after) = (sections(&before), sections(&after));
+        let changed = before
+            .symmetric_difference(&after)
+            .filter_map(|(section, _)| Some(self.program_named(section.strip_prefix("program:")?)));
+        let changed: BTreeSet<String> = changed.collect();
+        match changed.is_empty() {
+            // Nothing but comments, blank lines or its mode.
+            true => self.desired.groups.values().map(|group| group.program.clone()).collect(),
+            false => changed,
+        }
     }
 
     fn add_group(&self, program: &mut ProgramStatus, name: &str, group: &Group<'_>) {

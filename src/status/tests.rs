@@ -37,6 +37,7 @@ fn site(programs: &[Program]) -> Site {
         domain: Domain::parse("a.com").unwrap(),
         user: UserName::parse("deployer").unwrap(),
         format: Format::Hardened,
+        config_files: Default::default(),
         paths: Paths::default(),
         programs: programs.to_vec(),
     }

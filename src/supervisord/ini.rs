@@ -77,6 +77,25 @@ pub fn parse(text: &str) -> Result<Ini, IniError> {
     Ok(reader.finish())
 }
 
+/// The name of each section with its lines, header and trailing blank lines included; what stands before
+/// the first header is left out. For files with plain line ends.
+pub fn blocks(text: &str) -> Result<Vec<(String, &str)>, IniError> {
+    let sections = parse(text)?.sections;
+    let mut starts = vec![0];
+    starts.extend(text.match_indices('\n').map(|(end, _)| end + 1));
+    let start = |section: &Section| {
+        let line = usize::try_from(section.line).unwrap_or(usize::MAX).saturating_sub(1);
+        starts.get(line).copied().unwrap_or(text.len())
+    };
+    let ends = sections.iter().skip(1).map(start).chain([text.len()]);
+    let blocks = sections.iter().zip(ends);
+    Ok(blocks
+        .map(|(section, end)| {
+            (section.name.clone(), text.get(start(section)..end).unwrap_or_default())
+        })
+        .collect())
+}
+
 /// `RawConfigParser._read`'s variables between two lines.
 #[derive(Default)]
 struct Reader {

@@ -4,6 +4,7 @@
 
 mod apply;
 mod asked;
+mod common_file;
 mod history;
 mod left;
 mod obstacles;

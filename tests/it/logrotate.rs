@@ -41,6 +41,7 @@ impl Rotated {
             domain: Domain::parse("a.com").unwrap(),
             user: UserName::parse(&current_user()).unwrap(),
             format: Format::Hardened,
+            config_files: Default::default(),
             paths: Paths {
                 conf_dir: path("conf.d"),
                 logrotate_dir: path("logrotate.d"),

@@ -229,6 +229,7 @@ fn agent(folder: &std::path::Path, lines: u32, follow: bool) -> Child {
         domain: Domain::parse("a.com").unwrap(),
         user: UserName::parse("nobody").unwrap(),
         format: Format::Hardened,
+        config_files: Default::default(),
         paths: Paths { log_dir, ..Paths::default() },
         programs: vec![Program::new(ProgramName::parse("w").unwrap(), command)],
     };

@@ -181,7 +181,14 @@ fn site(root: &Path) -> impl Strategy<Value = Site> + use<> {
         move |(domain, format, mut programs)| {
             programs.dedup_by(|a, b| a.name == b.name);
             let user = UserName::parse("daemon").unwrap();
-            Site { domain, user, format, paths: paths.clone(), programs }
+            Site {
+                domain,
+                user,
+                format,
+                config_files: Default::default(),
+                paths: paths.clone(),
+                programs,
+            }
         },
     )
 }

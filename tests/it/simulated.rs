@@ -89,6 +89,7 @@ impl Host {
             domain: Domain::parse(domain).unwrap(),
             user: UserName::parse(USER.get_or_init(current_user)).unwrap(),
             format: Format::Hardened,
+            config_files: Default::default(),
             paths: Paths {
                 sites: path("sites"),
                 conf_dir: path("conf.d"),

@@ -220,6 +220,7 @@ fn replacing(before: &[u8], after: &[u8]) -> SitePlan {
         domain: nothing.domain.clone(),
         user: UserName::parse("deployer").unwrap(),
         format: Format::Hardened,
+        config_files: Default::default(),
         paths: Paths::default(),
         programs: Vec::new(),
     };
