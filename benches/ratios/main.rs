@@ -46,6 +46,7 @@ fn main() {
         ("rolling", rolling),
         ("status", status),
         ("many sites", sites::sites),
+        ("one file a site", sites::one_file),
         ("fleet", fleet::fleet),
     ] {
         if wanted(name) {

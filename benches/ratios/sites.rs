@@ -17,22 +17,25 @@ struct Sites {
     lab: Lab,
     path: PathBuf,
     count: usize,
+    programs: usize,
+    config_files: &'static str,
 }
 
 impl Sites {
     fn new(count: usize) -> Self {
         let lab = Lab::new();
         let path = lab.daemon.root().join("deployer.yml");
-        Self { lab, path, count }
+        Self { lab, path, count, programs: 2, config_files: "per-program" }
     }
 
     fn write(&self, priority: usize, autostart: bool) {
         let root = self.lab.daemon.root().display();
         let mut text = format!(
             "servers:\n  - {{name: here, host: localhost, connection: local, privilege: none}}\n\
-             user: {}\npaths: {{sites: {root}/sites, conf_dir: {root}/conf.d, logrotate_dir: \
+             config_files: {}\nuser: {}\npaths: {{sites: {root}/sites, conf_dir: {root}/conf.d, logrotate_dir: \
              {root}/logrotate.d, log_dir: {}, supervisord: {}, state_dir: {root}/state}}\n\
              sites:\n",
+            self.config_files,
             daemon::current_user(),
             self.lab.daemon.log_dir().display(),
             self.lab.daemon.main_conf().display(),
@@ -42,10 +45,10 @@ impl Sites {
                 text,
                 "  - domain: s{site:03}.example\n    server: here\n    supervisors:"
             );
-            for program in ["a", "b"] {
+            for program in 0..self.programs {
                 let _ = writeln!(
                     text,
-                    "      - {{program: {program}, command: sleep 1000, directory: /tmp, \
+                    "      - {{program: p{program}, command: sleep 1000, directory: /tmp, \
                      autostart: {autostart}, priority: {priority}}}"
                 );
             }
@@ -93,6 +96,34 @@ impl Sites {
             std::fs::write(&path, text.replace("priority=", "priority=1")).unwrap();
         }
         self.lab.supervisorctl_update()
+    }
+}
+
+/// What supervisord's reread takes with a file for each program, and with one for each site.
+pub(crate) fn one_file() {
+    println!("programs | sites | reread, per-program | reread, per-site | per-program/per-site");
+    for (count, programs) in [(10, 10), (50, 20)] {
+        let mut sites = Sites { programs, ..Sites::new(count) };
+        let mut reread = |config_files| {
+            sites.config_files = config_files;
+            sites.write(1, false);
+            sites.ours(&["apply", "--yes"]);
+            let mut client = sites.lab.daemon.client();
+            median(3, || {
+                timed(|| {
+                    client.batch(&[Call::ReloadConfig]).unwrap();
+                })
+            })
+        };
+        let per_program = reread("per-program");
+        let per_site = reread("per-site");
+        println!(
+            "{:8} | {count:5} | {:>19} | {:>16} | {:>20}",
+            count * programs,
+            ms(per_program),
+            ms(per_site),
+            times(per_program, per_site),
+        );
     }
 }
 
