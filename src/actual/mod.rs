@@ -99,6 +99,12 @@ impl ActualDaemon {
         own.chain(of_members).filter_map(|defined| defined.stop_seconds).max()
     }
 
+    /// Whether a file that is none of these defines the group: then it is somebody else's, whatever its
+    /// name is.
+    pub(crate) fn defines_outside(&self, group: &str, owned: &BTreeSet<PathBuf>) -> bool {
+        self.defined.of_group(group).any(|program| !owned.contains(&program.file))
+    }
+
     /// Whether what supervisord said of its files at `earlier` still holds: it is the same process,
     /// with the same groups and processes, and its files have the same bytes.
     pub(crate) fn is_as_at(&self, earlier: &Self) -> bool {

@@ -5,7 +5,7 @@ use super::site::{SiteApply, Stage};
 use super::update::Update;
 use super::work::Item;
 use super::{ApplyError, FailedAt, Look, Outcome, ProgramTrouble, failure};
-use crate::plan::{GroupAction, Reason, SitePlan};
+use crate::plan::{GroupAction, GroupChange, Reason, SitePlan};
 use crate::supervisord::ProcessInfo;
 
 /// How often what supervisord starts again while it is being stopped is stopped once more.
@@ -57,21 +57,31 @@ impl SiteApply {
     }
 }
 
-/// Programs that cannot be started because supervisord has never heard of them.
-pub(super) fn not_known(plan: &SitePlan) -> Vec<ProgramTrouble> {
-    let unknown = plan.groups.iter().filter(|(_, change)| change.reason == Reason::NotKnown);
-    let trouble = |(group, _): (&String, _)| ProgramTrouble {
-        group: group.clone(),
-        process: group.clone(),
-        reason: "is not known to supervisord: it was not applied yet".to_owned(),
-        log: Vec::new(),
+/// Programs that are not the site's to start or stop: supervisord has never heard of them, or has them
+/// from somebody else's file.
+pub(super) fn not_applied(plan: &SitePlan) -> Vec<ProgramTrouble> {
+    let trouble = |(group, change): (&String, &GroupChange)| {
+        Some(ProgramTrouble {
+            group: group.clone(),
+            process: group.clone(),
+            reason: why_not_applied(&change.reason)?.to_owned(),
+            log: Vec::new(),
+        })
     };
-    unknown.map(trouble).collect()
+    plan.groups.iter().filter_map(trouble).collect()
+}
+
+fn why_not_applied(reason: &Reason) -> Option<&'static str> {
+    match reason {
+        Reason::NotKnown => Some("is not known to supervisord: it was not applied yet"),
+        Reason::DefinedElsewhere => Some("is defined by a file that is not the site's"),
+        _ => None,
+    }
 }
 
 fn hinted(mut cause: ApplyError, plan: &SitePlan) -> ApplyError {
     let site = &plan.domain;
-    if plan.groups.values().any(|change| change.reason == Reason::NotKnown) {
+    if plan.groups.values().any(|change| why_not_applied(&change.reason).is_some()) {
         cause.error = cause.error.hint(format!("apply it: supervisor-sync apply --site {site}"));
     }
     if !plan.is_empty() {

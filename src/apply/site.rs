@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::again::Asked;
-use super::control::not_known;
+use super::control::not_applied;
 use super::failure;
 use super::probe::Probes;
 use super::undo::{Undo, until_running_again};
@@ -181,7 +181,7 @@ impl SiteApply {
     ) {
         self.work = Work::new(&self.plan, reread);
         if self.journal.is_none() {
-            self.report.troubles = not_known(&self.plan);
+            self.report.troubles = not_applied(&self.plan);
             if self.plan.is_empty() && self.report.troubles.is_empty() {
                 return self.end(Outcome::Unchanged);
             }

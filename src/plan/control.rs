@@ -41,7 +41,15 @@ pub(super) fn plan_control(
         if !running.is_empty() {
             plan.ran.insert(name.clone(), running);
         }
+        let is_outside = daemon.defines_outside(name, &actual.owned);
         let change = match control {
+            Control::Start if is_outside => Some((GroupAction::Leave, Reason::DefinedElsewhere)),
+            Control::Stop if is_outside => {
+                plan.warnings.push(format!(
+                    "{name} is left alone: a file that is not the site's defines it"
+                ));
+                None
+            }
             Control::Start => group.start(&mut plan.warnings),
             Control::Stop => group.stop(),
         };

@@ -145,7 +145,11 @@ impl GroupContext<'_> {
         if !self.is_selected(wanted) {
             return None;
         }
-        let (action, reason) = if loaded {
+        let is_outside = self.daemon.defines_outside(self.group, &self.actual.owned);
+        let (action, reason) = if is_outside && !self.options.changes_files() {
+            // Refused where files are written; here nothing but its name is the site's.
+            (GroupAction::Leave, Reason::DefinedElsewhere)
+        } else if loaded {
             self.change_of_loaded(wanted, ran)?
         } else {
             let start = !wanted.autostart && (!ran.is_empty() || self.predecessor_ran(wanted));

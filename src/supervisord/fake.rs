@@ -185,8 +185,12 @@ impl FakeSupervisord {
     /// Whether what it has read last of a group is not what it runs.
     pub fn has_read_otherwise(&self, group: &str) -> bool {
         let read = self.read.iter().find(|config| config.name == group);
-        let runs = self.groups.iter().find(|one| one.config.name == group);
-        read != runs.map(|one| &one.config)
+        read != self.loaded(group)
+    }
+
+    /// The configuration by which it runs a group.
+    pub fn loaded(&self, group: &str) -> Option<&GroupConfig> {
+        self.groups.iter().find(|one| one.config.name == group).map(|one| &one.config)
     }
 
     /// Lets a running process die of itself with this status, as a crash would.

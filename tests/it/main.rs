@@ -19,6 +19,7 @@ mod inventory_verbs;
 mod logrotate;
 mod logs;
 mod lost_stops;
+mod model;
 mod playbook;
 mod power_cut;
 mod probes;

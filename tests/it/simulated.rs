@@ -140,13 +140,25 @@ impl Host {
         events: &mut dyn FnMut(Event),
         work: impl FnOnce(&mut Engine<'_>) -> T,
     ) -> T {
+        self.with_interrupt(files, supervisord, events, &self.interrupt, work)
+    }
+
+    /// The same with a Ctrl-C of its own.
+    pub(crate) fn with_interrupt<T>(
+        &self,
+        files: &dyn Files,
+        supervisord: &mut dyn Supervisord,
+        events: &mut dyn FnMut(Event),
+        interrupt: &Interrupt,
+        work: impl FnOnce(&mut Engine<'_>) -> T,
+    ) -> T {
         let (clock, state) = (HandClock::of(self), self.state());
         let doors = Doors {
             files,
             supervisord,
             clock: &clock,
             state: &state,
-            interrupt: &self.interrupt,
+            interrupt,
             events,
         };
         work(&mut Engine {
@@ -354,7 +366,9 @@ impl Supervisord for Bridge {
     fn batch(&mut self, calls: &[Call]) -> Result<Vec<Result<Answer, Fault>>, CallError> {
         use supervisor_sync::supervisord::fake::Lost;
         self.batches += 1;
-        self.see_files();
+        if calls.contains(&Call::ReloadConfig) {
+            self.see_files();
+        }
         let mut daemon = self.daemon.borrow_mut();
         let broken = || CallError::Broken {
             address: "the simulated supervisord".to_owned(),
