@@ -37,6 +37,8 @@ soak:
 		$(CARGO) test --test it chain::any_chain -- --nocapture
 	POWER_CUT_SEED=$(SOAK_SEED) POWER_CUT_SAMPLES=$(SOAK_ROUNDS) \
 		$(CARGO) test --test it power_cut:: -- --nocapture
+	MODEL_SEED=$(SOAK_SEED) MODEL_CASES=$$((10 * $(SOAK_ROUNDS))) MODEL_REAL_CASES=$(SOAK_ROUNDS) \
+		REQUIRE_E2E=1 $(CARGO) test --test it model:: -- --nocapture
 
 TARGET ?= inventory
 SECONDS ?= 60

@@ -9,7 +9,7 @@ mod shared;
 pub mod unheard;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::desired::FileKind;
 use crate::error::CommandError;
@@ -99,12 +99,6 @@ impl ActualDaemon {
         own.chain(of_members).filter_map(|defined| defined.stop_seconds).max()
     }
 
-    /// Whether a file that is none of these defines the group: then it is somebody else's, whatever its
-    /// name is.
-    pub(crate) fn defines_outside(&self, group: &str, owned: &BTreeSet<PathBuf>) -> bool {
-        self.defined.of_group(group).any(|program| !owned.contains(&program.file))
-    }
-
     /// Whether what supervisord said of its files at `earlier` still holds: it is the same process,
     /// with the same groups and processes, and its files have the same bytes.
     pub(crate) fn is_as_at(&self, earlier: &Self) -> bool {
@@ -162,6 +156,8 @@ pub struct ActualSite {
     pub foreign: BTreeMap<PathBuf, String>,
     /// Wanted paths that the record of another site holds.
     pub claimed: BTreeMap<PathBuf, Domain>,
+    /// Groups that the record of another site holds, whatever defines them by now.
+    pub claimed_groups: BTreeSet<String>,
     /// Wanted paths where something stands that cannot be told to be the site's own, with the reason.
     pub in_the_way: BTreeMap<PathBuf, String>,
     /// Folders that must be made (logs).
@@ -174,6 +170,24 @@ pub struct ActualSite {
     pub runner_without: Vec<&'static str>,
     /// Scripts, commands and runners that are not there or cannot be run, in words, by program.
     pub missing_code: Vec<MissingCode>,
+}
+
+impl ActualSite {
+    /// Whether an apply of the site that never ended has changed this file, which is undone first.
+    fn is_put_back(&self, file: &Path) -> bool {
+        let undone = self.interrupted.undone_first.iter();
+        undone.flat_map(|(_, journal)| &journal.files).any(|changed| changed.path == *file)
+    }
+
+    /// Whether a group is somebody else's, whatever its name is: a file that is not the site's own
+    /// defines it, or another site has it on record.
+    pub(crate) fn is_anothers(&self, group: &str, daemon: &ActualDaemon) -> bool {
+        self.claimed_groups.contains(group)
+            || daemon
+                .defined
+                .of_group(group)
+                .any(|one| !self.owned.contains(&one.file) && !self.is_put_back(&one.file))
+    }
 }
 
 /// Something a program needs to run and that is not there.

@@ -1,5 +1,6 @@
 //! Reads a site: its files and records, and what its programs need.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -42,7 +43,8 @@ pub fn site(
         // Its files are in place: they are the site's own although nobody recorded them yet.
         actual.record = Some(target.clone());
     }
-    let neighbours = Neighbours::read(files, state, site, desired, daemon)?;
+    let neighbours = Neighbours::read(files, state, site, desired, daemon, &actual.former_groups)?;
+    actual.claimed_groups.clone_from(&neighbours.groups);
     read_files(files, site, desired, daemon, &neighbours, &mut actual)?;
     let needs = Needs { files, site, programs, shared: &daemon.shared };
     needs.look_for_them(desired, &mut actual)?;
@@ -150,8 +152,11 @@ fn put_back(actual: &ActualSite, path: &Path) -> Option<Entry> {
     journal.files.iter().find(|file| file.path == path).map(|file| file.before.clone().into())
 }
 
-/// The records of sites whose names begin like ours: only they could hold one of our paths.
-struct Neighbours(BTreeMap<PathBuf, Domain>);
+/// The records of sites whose names begin like ours: only they could hold one of our paths or groups.
+struct Neighbours {
+    files: BTreeMap<PathBuf, Domain>,
+    groups: BTreeSet<String>,
+}
 
 impl Neighbours {
     fn read(
@@ -160,14 +165,18 @@ impl Neighbours {
         site: &Site,
         desired: &DesiredSite,
         daemon: &ActualDaemon,
+        former_groups: &BTreeSet<String>,
     ) -> Result<Self, CommandError> {
         let mut others = BTreeSet::new();
-        for (path, file) in &desired.files {
+        let of_files = desired.files.iter().map(|(path, file)| {
             let name = path.file_name().map(|n| n.to_string_lossy()).unwrap_or_default();
-            let name = match file.kind {
-                FileKind::Supervisor => &name,
-                FileKind::Logrotate => name.strip_prefix("supervisor-").unwrap_or(&name),
-            };
+            match (file.kind, name.strip_prefix("supervisor-")) {
+                (FileKind::Logrotate, Some(rest)) => rest.to_owned().into(),
+                _ => name,
+            }
+        });
+        let of_groups = former_groups.iter().map(|group| Cow::Borrowed(group.as_str()));
+        for name in of_files.chain(of_groups) {
             // Whatever stands before a dash may be the name of another site.
             let before_dashes = name.match_indices('-').map(|(dash, _)| &name[..dash]);
             // And the whole of it that of one with a single file for its programs.
@@ -175,13 +184,14 @@ impl Neighbours {
             let sites = before_dashes.chain(whole).filter_map(|name| Domain::parse(name).ok());
             others.extend(sites.filter(|o| *o != site.domain && daemon.sites.contains(o)));
         }
-        let mut claims = BTreeMap::new();
+        let mut claims = Self { files: BTreeMap::new(), groups: BTreeSet::new() };
         for other in others {
             if let Some(record) = state.last_revision(files, &other)? {
-                claims.extend(record.files.into_keys().map(|path| (path, other.clone())));
+                claims.files.extend(record.files.into_keys().map(|path| (path, other.clone())));
+                claims.groups.extend(record.groups.into_keys());
             }
         }
-        Ok(Self(claims))
+        Ok(claims)
     }
 }
 
@@ -204,7 +214,7 @@ fn sort_in(
     let wanted = desired.files.contains_key(&path);
     let is_as_wanted =
         desired.files.get(&path).is_some_and(|file| entry.bytes() == Some(&file.bytes));
-    match neighbours.0.get(&path) {
+    match neighbours.files.get(&path) {
         Some(other) if wanted => {
             actual.claimed.insert(path.clone(), other.clone());
         }

@@ -57,8 +57,8 @@ impl SiteApply {
     }
 }
 
-/// Programs that are not the site's to start or stop: supervisord has never heard of them, or has them
-/// from somebody else's file.
+/// Programs that are not the site's to start or stop: supervisord has never heard of them, or they
+/// are somebody else's.
 pub(super) fn not_applied(plan: &SitePlan) -> Vec<ProgramTrouble> {
     let trouble = |(group, change): (&String, &GroupChange)| {
         Some(ProgramTrouble {
@@ -74,7 +74,7 @@ pub(super) fn not_applied(plan: &SitePlan) -> Vec<ProgramTrouble> {
 fn why_not_applied(reason: &Reason) -> Option<&'static str> {
     match reason {
         Reason::NotKnown => Some("is not known to supervisord: it was not applied yet"),
-        Reason::DefinedElsewhere => Some("is defined by a file that is not the site's"),
+        Reason::Anothers => Some("is not this site's"),
         _ => None,
     }
 }

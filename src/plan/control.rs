@@ -41,13 +41,11 @@ pub(super) fn plan_control(
         if !running.is_empty() {
             plan.ran.insert(name.clone(), running);
         }
-        let is_outside = daemon.defines_outside(name, &actual.owned);
+        let is_anothers = actual.is_anothers(name, daemon);
         let change = match control {
-            Control::Start if is_outside => Some((GroupAction::Leave, Reason::DefinedElsewhere)),
-            Control::Stop if is_outside => {
-                plan.warnings.push(format!(
-                    "{name} is left alone: a file that is not the site's defines it"
-                ));
+            Control::Start if is_anothers => Some((GroupAction::Leave, Reason::Anothers)),
+            Control::Stop if is_anothers => {
+                plan.warnings.push(format!("{name} is left alone: it is not this site's"));
                 None
             }
             Control::Start => group.start(&mut plan.warnings),

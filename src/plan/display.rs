@@ -255,7 +255,7 @@ fn because(reason: &Reason) -> String {
                 .into()
         }
         Reason::NotKnown => "supervisord does not know it".into(),
-        Reason::DefinedElsewhere => "a file that is not the site's defines it".into(),
+        Reason::Anothers => "it is not this site's".into(),
         Reason::Deferred => "restarts are deferred; its next restart takes the change up".into(),
     }
 }

@@ -145,10 +145,10 @@ impl GroupContext<'_> {
         if !self.is_selected(wanted) {
             return None;
         }
-        let is_outside = self.daemon.defines_outside(self.group, &self.actual.owned);
-        let (action, reason) = if is_outside && !self.options.changes_files() {
+        let is_anothers = || self.actual.is_anothers(self.group, self.daemon);
+        let (action, reason) = if !self.options.changes_files() && is_anothers() {
             // Refused where files are written; here nothing but its name is the site's.
-            (GroupAction::Leave, Reason::DefinedElsewhere)
+            (GroupAction::Leave, Reason::Anothers)
         } else if loaded {
             self.change_of_loaded(wanted, ran)?
         } else {

@@ -250,8 +250,8 @@ pub enum Reason {
     Deferred,
     /// supervisord does not know it, and its files do not define it.
     NotKnown,
-    /// A file that is not the site's defines it.
-    DefinedElsewhere,
+    /// It is another site's, or somebody else's.
+    Anothers,
 }
 
 #[cfg(test)]

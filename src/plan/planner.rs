@@ -225,7 +225,9 @@ impl OwnGroups {
         // One that an interrupted apply was about to remove, or that supervisord has started from a
         // file that was put back since, has neither file nor record any more.
         let former = recorded.chain(&actual.former_groups).chain(sections.before.keys());
-        names.extend(former.filter(|group| !is_elsewhere(group)).cloned());
+        let is_anothers =
+            |group: &&String| is_elsewhere(group) || actual.claimed_groups.contains(*group);
+        names.extend(former.filter(|group| !is_anothers(group)).cloned());
         Self { names }
     }
 }

@@ -129,7 +129,7 @@ fn has_failed(report: &SiteReport, program: &str) -> bool {
     let unknown = |view: &GroupView| {
         view.group == program
             && view.action == GroupAction::Leave
-            && matches!(view.reason, Reason::NotKnown | Reason::DefinedElsewhere)
+            && matches!(view.reason, Reason::NotKnown | Reason::Anothers)
     };
     let broke_down = report.failure().is_some() && report.troubles.is_empty();
     broke_down

@@ -8,6 +8,7 @@
 mod case;
 mod judge;
 mod play;
+mod real;
 mod reference;
 mod simulation;
 mod world;
@@ -18,12 +19,16 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use case::{Case, any_case};
 use play::Play;
+use real::Real;
 use simulation::Simulation;
 
 /// Cases in the suite, beside those of `model.cases`.
-const CASES: u32 = 300;
+const CASES: u32 = 100;
 /// The most operations of one.
 const OPERATIONS: usize = 14;
+/// The same on a real supervisord, where each takes seconds.
+const REAL_CASES: u32 = 2;
+const REAL_OPERATIONS: usize = 8;
 
 fn play_simulated(case: &Case) -> Result<(), String> {
     Play::begin(Simulation::new())?.case(case)
@@ -42,13 +47,13 @@ fn kept_cases() -> Vec<Case> {
 }
 
 /// Tries this many cases, those that follow from the seed.
-fn try_cases(seed: u32, cases: u32, play: impl Fn(&Case) -> Result<(), String>) {
+fn try_cases(seed: u32, cases: u32, operations: usize, play: impl Fn(&Case) -> Result<(), String>) {
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let mut bytes = [0; 32];
     bytes[..4].copy_from_slice(&seed.to_le_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let mut runner = TestRunner::new_with_rng(config, rng);
-    let result = runner.run(&any_case(OPERATIONS), |case| {
+    let result = runner.run(&any_case(operations), |case| {
         play(&case).map_err(proptest::test_runner::TestCaseError::fail)
     });
     if let Err(error) = result {
@@ -58,7 +63,23 @@ fn try_cases(seed: u32, cases: u32, play: impl Fn(&Case) -> Result<(), String>) 
 
 #[test]
 fn any_case_keeps_every_promise() {
-    try_cases(number("MODEL_SEED", 1), number("MODEL_CASES", CASES), play_simulated);
+    let (seed, cases) = (number("MODEL_SEED", 1), number("MODEL_CASES", CASES));
+    try_cases(seed, cases, OPERATIONS, play_simulated);
+}
+
+/// With the program itself and a real supervisord, where there is one.
+#[test]
+fn a_few_cases_keep_them_on_a_real_supervisord() {
+    let play = |case: &Case| {
+        let Some(real) = Real::new() else { return Ok(()) };
+        Play::begin(real)?.case(case)
+    };
+    try_cases(
+        number("MODEL_SEED", 1),
+        number("MODEL_REAL_CASES", REAL_CASES),
+        REAL_OPERATIONS,
+        play,
+    );
 }
 
 #[test]

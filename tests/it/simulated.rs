@@ -153,14 +153,7 @@ impl Host {
         work: impl FnOnce(&mut Engine<'_>) -> T,
     ) -> T {
         let (clock, state) = (HandClock::of(self), self.state());
-        let doors = Doors {
-            files,
-            supervisord,
-            clock: &clock,
-            state: &state,
-            interrupt,
-            events,
-        };
+        let doors = Doors { files, supervisord, clock: &clock, state: &state, interrupt, events };
         work(&mut Engine {
             doors,
             facts: DaemonFacts::default(),

@@ -98,9 +98,7 @@ impl<W: World> Judge<'_, W> {
         for path in paths.iter().filter(is_changed).filter(|path| !is_staged(path)) {
             let now = after.get(*path);
             let is_put_back = |state: &SiteState| {
-                state.former.iter().any(|files| {
-                    files.get(*path) == now && !is_strangers(path)
-                })
+                state.former.iter().any(|files| files.get(*path) == now && !is_strangers(path))
             };
             if reference.sites.values().any(is_put_back) {
                 continue;
@@ -172,7 +170,11 @@ impl<W: World> Judge<'_, W> {
             let Some(process) = is.or(was) else { continue };
             if is_changed && !self.targets.iter().any(|site| self.may_change(site, process)) {
                 let state = |one: Option<&ProcessInfo>| one.map(|one| (one.state, one.pid));
-                return Err(format!("{name} has changed, which no plan says: {:?}, {:?}", state(was), state(is)));
+                return Err(format!(
+                    "{name} has changed, which no plan says: {:?}, {:?}",
+                    state(was),
+                    state(is)
+                ));
             }
             if let (true, Some(was), Some(is)) = (is_changed, was, is) {
                 self.reason(was, is)?;
@@ -183,7 +185,13 @@ impl<W: World> Judge<'_, W> {
 
     fn may_change(&self, site: &str, process: &ProcessInfo) -> bool {
         let reference = &self.play.reference;
-        if reference.owner_of_group.get(&process.group).is_some_and(|owner| owner != site) {
+        // What was only killed half-way may be put back, and is nobody's then.
+        let is_recorded = |owner: &String| {
+            let state = self.state(owner);
+            state.is_finished() || !state.revisions.is_empty()
+        };
+        let owner = reference.owner_of_group.get(&process.group);
+        if owner.is_some_and(|owner| owner != site && is_recorded(owner)) {
             return false;
         }
         let Some(plan) = self.plan(site) else {
@@ -191,7 +199,7 @@ impl<W: World> Judge<'_, W> {
             let is_selected = |name: &String| program_of(site, &process.group) == name;
             let is_control = matches!(self.asked.verb, Verb::Start | Verb::Stop);
             return is_control
-                && reference.is_of(site, &process.group)
+                && owner.map_or(process.group.starts_with(site), |owner| owner == site)
                 && self.asked.program.as_ref().is_none_or(is_selected);
         };
         plan.groups.iter().filter(|group| group.group == process.group).any(|group| {
@@ -242,7 +250,9 @@ impl<W: World> Judge<'_, W> {
             Ended::RolledBack(_) if is_bad || is_disturbed => self.put_back(site),
             Ended::Interrupted if is_disturbed => Ok(()),
             Ended::Kept(_) | Ended::Stuck(_) if is_bad || state.is_bad => Ok(()),
-            Ended::Kept(_) if self.asked.verb == Verb::Start && !self.is_loaded(site, &programs) => {
+            Ended::Kept(_)
+                if self.asked.verb == Verb::Start && !self.is_loaded(site, &programs) =>
+            {
                 Ok(())
             }
             _ => Err("it should have succeeded".to_owned()),
@@ -254,9 +264,7 @@ impl<W: World> Judge<'_, W> {
     fn may_refuse(&self, site: &str, programs: &Programs) -> bool {
         let state = self.state(site);
         let is_apply = matches!(self.asked.verb, Verb::Apply(_) | Verb::Prune);
-        !is_apply
-            || self.is_claimed(site, programs)
-            || state.revisions.is_empty() && state.touched
+        !is_apply || self.is_claimed(site, programs) || state.revisions.is_empty() && state.touched
     }
 
     /// Whether supervisord had all that is wanted of the site, and from its own files.
@@ -315,7 +323,9 @@ impl<W: World> Judge<'_, W> {
             reference.is_of(site, group)
                 || desired.groups.contains_key(group)
                 || !reference.owner_of_group.contains_key(group)
-                    && self.plan(site).is_some_and(|p| p.groups.iter().any(|one| one.group == *group))
+                    && self
+                        .plan(site)
+                        .is_some_and(|p| p.groups.iter().any(|one| one.group == *group))
         });
         if loaded.keys().eq(desired.groups.keys()) {
             return Ok(());
@@ -363,7 +373,9 @@ impl<W: World> Judge<'_, W> {
     /// Whether all files of what was in effect before are there, and none of the others that it had.
     fn is_back(&self, state: &SiteState) -> bool {
         let mut candidates: Vec<&Files> = match self.asked.verb {
-            Verb::Rollback => state.in_effect.iter().rev().skip(1).take(1).map(|(_, f)| f).collect(),
+            Verb::Rollback => {
+                state.in_effect.iter().rev().skip(1).take(1).map(|(_, f)| f).collect()
+            }
             _ => state.revisions.values().collect(),
         };
         let ever: BTreeSet<&String> = state.revisions.values().flat_map(Files::keys).collect();
@@ -446,7 +458,11 @@ impl<W: World> Judge<'_, W> {
                 _ => true,
             };
             if !is_as_it_was {
-                return Err(format!("{} was not put back: {:?}", process.namespec(), process.state));
+                return Err(format!(
+                    "{} was not put back: {:?}",
+                    process.namespec(),
+                    process.state
+                ));
             }
         }
         Ok(())

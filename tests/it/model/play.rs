@@ -127,7 +127,8 @@ impl<W: World> Play<W> {
             self.reference.learn_processes(&site, &processes);
             if !self.reference.sites[&site].is_finished() {
                 // What it ran before is for the next apply to tell.
-                let of_site = processes.iter().filter(|one| self.reference.is_of(&site, &one.group));
+                let of_site =
+                    processes.iter().filter(|one| self.reference.is_of(&site, &one.group));
                 let unsure: Vec<String> =
                     of_site.filter(|one| !is_up(one)).map(ProcessInfo::namespec).collect();
                 for namespec in unsure {
@@ -192,7 +193,8 @@ impl<W: World> Play<W> {
         if let Some(program) = program {
             sites.retain(|site| content[site].contains_key(program));
         }
-        let is_any = !sites.is_empty() || command.verb == Verb::Prune;
+        // An inventory without any site prunes nothing without being asked.
+        let is_any = !sites.is_empty() || command.verb == Verb::Prune && !content.is_empty();
         is_any.then(|| Asked {
             inventory,
             content,
@@ -224,10 +226,8 @@ impl<W: World> Play<W> {
             let is_put_back = matches!(ended, Some(Ended::RolledBack(_))) && state.is_finished();
             if is_left && !is_put_back && !matches!(asked.verb, Verb::Start | Verb::Stop) {
                 state.former.push(files);
-                state.restarting |= matches!(
-                    asked.verb,
-                    Verb::Restart { .. } | Verb::Apply(How::Restart)
-                );
+                state.restarting |=
+                    matches!(asked.verb, Verb::Restart { .. } | Verb::Apply(How::Restart));
             }
             let wanted = asked.content.get(site).cloned().unwrap_or_default();
             let is_bad = wanted.values().any(|spec| !spec.is_good());
@@ -255,16 +255,16 @@ impl<W: World> Play<W> {
         let sites: Vec<String> = self.reference.sites.keys().cloned().collect();
         for site in sites {
             let domain = super::world::domain(&site);
-            let numbers = state
-                .revision_numbers(&supervisor_sync::system::Disk, &domain)
-                .unwrap_or_default();
+            let numbers =
+                state.revision_numbers(&supervisor_sync::system::Disk, &domain).unwrap_or_default();
             let known = &self.reference.sites[&site].revisions;
             let new: Vec<u64> = numbers.into_iter().filter(|n| !known.contains_key(n)).collect();
             for number in new {
                 let mut files = self.reference.files_of(&site, &after.files);
                 if let Some(program) = &asked.program {
                     // Of the other programs it records what it has recorded before.
-                    let is_selected = |path: &String| path.ends_with(&format!("{site}-{program}.conf"));
+                    let is_selected =
+                        |path: &String| path.ends_with(&format!("{site}-{program}.conf"));
                     files.retain(|path, _| is_selected(path));
                     let mut rest = self.reference.sites[&site].recorded();
                     rest.retain(|path, _| !is_selected(path));
@@ -304,7 +304,8 @@ impl<W: World> Play<W> {
         let mut learnt = Vec::new();
         for process in selected {
             let namespec = process.namespec();
-            let was_up = before.processes.iter().any(|one| one.namespec() == namespec && is_up(one));
+            let was_up =
+                before.processes.iter().any(|one| one.namespec() == namespec && is_up(one));
             let now = match asked.verb {
                 // It is noted, so that whatever was left is finished without it.
                 Verb::Stop if is_success && !was_up => Expect::Unknown,
@@ -331,7 +332,12 @@ impl<W: World> Play<W> {
     }
 
     /// After a success, the same again has nothing to do.
-    fn check_after(&mut self, asked: &Asked, targets: &[String], done: &Done) -> Result<(), String> {
+    fn check_after(
+        &mut self,
+        asked: &Asked,
+        targets: &[String],
+        done: &Done,
+    ) -> Result<(), String> {
         let verb = match asked.verb {
             Verb::Apply(How::NoRestart) => asked.verb,
             Verb::Apply(_) => Verb::Apply(How::Plain),

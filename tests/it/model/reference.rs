@@ -168,7 +168,8 @@ impl Reference {
                 plan.files.iter().any(|file| file.path.ends_with(path))
             };
             let planned = done.plans.iter().find(|(_, plan)| has_it(plan)).map(|(site, _)| site);
-            if let Some(site) = planned.filter(|site| done.ends.get(*site) == Some(&Ended::Applied)) {
+            if let Some(site) = planned.filter(|site| done.ends.get(*site) == Some(&Ended::Applied))
+            {
                 self.owner_of_file.insert(path.clone(), site.clone());
             }
             if !self.owner_of_file.contains_key(path) {
@@ -184,7 +185,9 @@ impl Reference {
                 continue;
             }
             let comes = |plan: &supervisor_sync::plan::PlanView| {
-                plan.groups.iter().any(|one| one.group == *group && one.action != GroupAction::Remove)
+                plan.groups
+                    .iter()
+                    .any(|one| one.group == *group && one.action != GroupAction::Remove)
             };
             let planned = done.plans.iter().find(|(_, plan)| comes(plan)).map(|(site, _)| site);
             let of_file = self.owner_of_file.get(&format!("conf.d/{}.conf", stem_of(group)));
@@ -199,9 +202,7 @@ impl Reference {
         let sites = &self.sites;
         self.owner_of_file.retain(|path, owner| {
             let state = &sites[owner];
-            files.contains_key(path)
-                || state.recorded().contains_key(path)
-                || !state.is_finished()
+            files.contains_key(path) || state.recorded().contains_key(path) || !state.is_finished()
         });
     }
 

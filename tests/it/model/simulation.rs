@@ -2,29 +2,26 @@
 //! hand. Our process is the engine; it is killed by a panic that nothing of it catches.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 
-use supervisor_sync::apply::{ApplyOptions, Outcome};
+use supervisor_sync::apply::ApplyOptions;
 use supervisor_sync::desired::DaemonFacts;
 use supervisor_sync::event::Event;
 use supervisor_sync::host::{
-    AppliedSite, ApplyRequest, ChosenSite, Engine, Goal, Run, WayBack, Writer, last_run, way_back,
+    ApplyRequest, ChosenSite, Engine, Goal, Run, WayBack, Writer, last_run, way_back,
 };
 use supervisor_sync::inventory::{ProgramName, Programs as Chosen, Site};
 use supervisor_sync::plan::{Intent, PlanOptions, Running};
 use supervisor_sync::records::{Origin, StateDir};
-use supervisor_sync::supervisord::{
-    Answer, Call, CallError, Fault, ProcessInfo, Supervisord,
-};
+use supervisor_sync::supervisord::{Answer, Call, CallError, Fault, ProcessInfo, Supervisord};
 use supervisor_sync::system::files::{Entry, FileContent, Files as FilesDoor};
 use supervisor_sync::system::{Disk, Interrupt};
 
 use super::case::{End, Hand, How, SITES, Spec, Verb};
 use super::world::{
-    Asked, Done, Ended, Files, Programs, World, history, left, program, run_of, simulated_command,
+    Asked, Done, Files, Programs, World, history, left, program, run_of, simulated_command,
 };
 use crate::simulated::{Bridge, Host};
 
@@ -120,7 +117,7 @@ impl Simulation {
 
     fn nth(&self, asked: &Asked, number: u8) -> Option<u64> {
         let [site] = asked.sites.as_slice() else { return None };
-        let history = history(self, &[site.clone()]).remove(0);
+        let history = history(self, std::slice::from_ref(site)).remove(0);
         let revisions = history.revisions.unwrap();
         let at = usize::from(number).checked_rem(revisions.len())?;
         Some(revisions[at].number)
@@ -304,12 +301,8 @@ impl World for Simulation {
         };
         let files = MortalFiles(&fate);
         let mut daemon = MortalDaemon(Bridge::of(&self.host), &fate);
-        let mut plans = BTreeMap::new();
-        let mut on = |event: Event| {
-            if let Event::Planned(plan) = event {
-                plans.insert(plan.site.to_string(), *plan);
-            }
-        };
+        let mut done = Done::default();
+        let mut on = |event: Event| done.hear(event);
         let work = |engine: &mut Engine<'_>| {
             let sites: Vec<&ChosenSite> = request.sites.iter().collect();
             engine.apply(&sites, &request, &origin(&request.run))
@@ -317,9 +310,9 @@ impl World for Simulation {
         let applied = catch_unwind(AssertUnwindSafe(|| {
             self.host.with_interrupt(&files, &mut daemon, &mut on, &interrupt, work)
         }));
-        let mut done = Done { plans, writes: fate.writes.get(), ..Done::default() };
+        done.writes = fate.writes.get();
         match applied {
-            Ok(applied) => applied.into_iter().for_each(|one| note(&mut done, one)),
+            Ok(applied) => applied.into_iter().for_each(|one| done.note(one)),
             Err(error) if error.is::<Killed>() => done.killed = true,
             Err(error) => resume_unwind(error),
         }
@@ -346,25 +339,4 @@ impl World for Simulation {
 
 fn origin(run: &Run) -> Origin {
     Origin { run: Some(Box::new(run.clone())), ..crate::simulated::origin() }
-}
-
-fn note(done: &mut Done, AppliedSite { site, report }: AppliedSite) {
-    let ended = match report {
-        Ok(report) => {
-            done.plans.entry(site.to_string()).or_insert(report.plan);
-            match report.outcome {
-                Outcome::Unchanged => Ended::Unchanged,
-                Outcome::Applied { .. } => Ended::Applied,
-                Outcome::Refused { cause } => Ended::Refused(format!("{cause:?}")),
-                Outcome::RolledBack { cause } => Ended::RolledBack(format!("{cause:?}")),
-                Outcome::Kept { cause } => Ended::Kept(format!("{cause:?}")),
-                Outcome::Stuck { cause, undo_errors } => {
-                    Ended::Stuck(format!("{cause:?} {undo_errors:?}"))
-                }
-                Outcome::Interrupted { .. } => Ended::Interrupted,
-            }
-        }
-        Err(error) => Ended::Refused(format!("{error:?}")),
-    };
-    done.ends.insert(site.to_string(), ended);
 }

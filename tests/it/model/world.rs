@@ -3,9 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use supervisor_sync::apply::Outcome;
 use supervisor_sync::desired::{DaemonFacts, DesiredSite, render};
-use supervisor_sync::host::{InventoryOnHost, LocalHost, Reply, Request, Run, RunInventory, Target};
-use supervisor_sync::host::{LeftSite, SiteHistory};
+use supervisor_sync::event::Event;
+use supervisor_sync::host::{AppliedSite, LeftSite, SiteHistory};
+use supervisor_sync::host::{
+    InventoryOnHost, LocalHost, Reply, Request, Run, RunInventory, Target,
+};
 use supervisor_sync::inventory::{
     CommandLine, Domain, Instances, Program, ProgramName, RestartPolicy, Site,
 };
@@ -44,8 +48,39 @@ pub(crate) struct Done {
     pub(crate) ends: BTreeMap<String, Ended>,
     /// The plans it said it carries out. A start or stop says none before it is done.
     pub(crate) plans: BTreeMap<String, PlanView>,
-    /// How often it wrote; a host that does not count says 0.
+    /// How often it wrote; a host that cannot count that says 0.
     pub(crate) writes: usize,
+}
+
+impl Done {
+    /// Hears what the verb tells on its way.
+    pub(crate) fn hear(&mut self, event: Event) {
+        if let Event::Planned(plan) = event {
+            self.plans.insert(plan.site.to_string(), *plan);
+        }
+    }
+
+    /// Notes how a site ended.
+    pub(crate) fn note(&mut self, AppliedSite { site, report }: AppliedSite) {
+        let ended = match report {
+            Ok(report) => {
+                self.plans.entry(site.to_string()).or_insert(report.plan);
+                match report.outcome {
+                    Outcome::Unchanged => Ended::Unchanged,
+                    Outcome::Applied { .. } => Ended::Applied,
+                    Outcome::Refused { cause } => Ended::Refused(format!("{cause:?}")),
+                    Outcome::RolledBack { cause } => Ended::RolledBack(format!("{cause:?}")),
+                    Outcome::Kept { cause } => Ended::Kept(format!("{cause:?}")),
+                    Outcome::Stuck { cause, undo_errors } => {
+                        Ended::Stuck(format!("{cause:?} {undo_errors:?}"))
+                    }
+                    Outcome::Interrupted { .. } => Ended::Interrupted,
+                }
+            }
+            Err(error) => Ended::Refused(format!("{error:?}")),
+        };
+        self.ends.insert(site.to_string(), ended);
+    }
 }
 
 /// How a site ended.
