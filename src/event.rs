@@ -26,6 +26,11 @@ pub enum Event {
         /// Who holds it, in words.
         holder: String,
     },
+    /// supervisord reads its files anew, which takes a while where there are many.
+    Reading {
+        /// How many.
+        files: usize,
+    },
     /// Processes are being waited for. Sent when the set changes.
     Waiting {
         /// Whose.

@@ -1,41 +1,107 @@
 //! Reads supervisord and the files it includes.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::basis::{self, Outside};
 use super::{ActualDaemon, DefinedProgram, Definitions, STOPWAITSECS};
 use crate::error::{CommandError, ErrorKind};
-use crate::supervisord::{Answer, Call, CallError, Fault, FaultCode, Supervisord, ini};
+use crate::records::NotedReread;
+use crate::supervisord::{Answer, Call, CallError, Fault, FaultCode, Reload, Supervisord, ini};
 use crate::system::files::{Entry, Files};
 use crate::system::users;
 
-/// Reads supervisord and the files it includes: version, processes, and a reread before anything is
-/// changed, in one round trip. With an `earlier` reading that still holds, its reread is taken.
+/// When supervisord is asked to read its files anew.
+#[derive(Debug, Clone, Copy)]
+pub enum Reread<'a> {
+    /// In any case.
+    Always,
+    /// Not at all: what is loaded is compared with the files by name.
+    Never,
+    /// Unless what it has said before still holds.
+    IfChanged {
+        /// A reading of a moment ago.
+        earlier: Option<&'a ActualDaemon>,
+        /// What was noted of the last reread.
+        noted: Option<&'a NotedReread>,
+    },
+}
+
+/// Where supervisord's files are.
+#[derive(Debug, Clone)]
+pub struct ConfigFiles<'a> {
+    /// The main one.
+    pub main: &'a Path,
+    /// Those it includes, in its order.
+    pub included: Vec<PathBuf>,
+    /// The patterns by which it does.
+    pub patterns: Vec<String>,
+}
+
+/// Reads supervisord and the files it includes: version, processes, and if need be a reread before
+/// anything is changed, in one round trip. `tell` is told before a reread how many files it is of.
 pub fn read(
     files: &dyn Files,
     supervisord: &mut dyn Supervisord,
-    main_file: &Path,
-    included: Vec<PathBuf>,
-    include_patterns: Vec<String>,
-    earlier: Option<&ActualDaemon>,
+    config: ConfigFiles<'_>,
+    reread: Reread<'_>,
+    tell: &mut dyn FnMut(usize),
 ) -> Result<ActualDaemon, CommandError> {
-    let mut daemon = ActualDaemon { include_patterns, ..ActualDaemon::default() };
-    for path in std::iter::once(main_file).chain(included.iter().map(PathBuf::as_path)) {
+    let ConfigFiles { main, included, patterns } = config;
+    let mut daemon = ActualDaemon { include_patterns: patterns, ..ActualDaemon::default() };
+    let mut refers = Outside::default();
+    for path in std::iter::once(main).chain(included.iter().map(PathBuf::as_path)) {
         let entry = files.read(path).ok();
         let bytes = entry.as_ref().and_then(Entry::bytes);
-        define(&mut daemon.defined, path, bytes.unwrap_or_default());
+        define(&mut daemon.defined, &mut refers, path, bytes.unwrap_or_default());
         daemon.contents.insert(path.to_owned(), entry);
     }
     daemon.included = included;
-    if let Some(earlier) = earlier {
+    supervisord.expect_files(daemon.contents.len(), daemon.defined.iter().count());
+    let Reread::IfChanged { earlier, noted } = reread else {
+        let is_asked = matches!(reread, Reread::Always);
+        if is_asked {
+            tell(daemon.contents.len());
+        }
+        ask(&mut daemon, supervisord, is_asked)?;
+        if !is_asked {
+            daemon.reread = Ok(by_name(&daemon));
+        }
+        return Ok(daemon);
+    };
+    let outside = basis::outside(main, &daemon, &refers);
+    let noted = noted.filter(|noted| outside.as_ref() == Some(&noted.outside));
+    if earlier.is_some() || noted.is_some() {
         ask(&mut daemon, supervisord, false)?;
-        if daemon.is_as_at(earlier) {
-            daemon.reread.clone_from(&earlier.reread);
+        let earlier = earlier.filter(|earlier| daemon.is_as_at(earlier));
+        let earlier = earlier.map(|earlier| earlier.reread.clone());
+        let noted = || noted.and_then(|noted| basis::holding(noted, &daemon)).map(Ok);
+        if let Some(reread) = earlier.or_else(noted) {
+            daemon.reread = reread;
             return Ok(daemon);
         }
     }
+    tell(daemon.contents.len());
     ask(&mut daemon, supervisord, true)?;
+    if let (Some(outside), Ok(reload)) = (outside, &daemon.reread) {
+        daemon.to_note = basis::note(outside, reload, &daemon);
+    }
     Ok(daemon)
+}
+
+/// What can be told of a reread without one: whether a group that is loaded differs from its file is
+/// for supervisord to say.
+fn by_name(daemon: &ActualDaemon) -> Reload {
+    let members: BTreeSet<&String> = daemon.defined.iter().flat_map(|d| &d.programs).collect();
+    let groups = daemon.defined.iter().map(|defined| &defined.group);
+    let defined: BTreeSet<&String> = groups.filter(|group| !members.contains(group)).collect();
+    let names = |groups: &mut dyn Iterator<Item = &String>| groups.cloned().collect();
+    Reload {
+        added: names(&mut defined.iter().copied().filter(|g| !daemon.groups.contains_key(*g))),
+        changed: Vec::new(),
+        removed: names(&mut daemon.groups.keys().filter(|group| !defined.contains(group))),
+    }
 }
 
 /// Asks supervisord for all that it has to say.
@@ -115,9 +181,10 @@ fn uid_of(pid: i64) -> Option<u32> {
 
 /// What a file of supervisord's defines; one that cannot be read or parsed defines nothing here, and the
 /// reread says what is wrong with it.
-fn define(defined: &mut Definitions, path: &Path, bytes: &[u8]) {
-    let Ok(parsed) = ini::parse(&String::from_utf8_lossy(bytes)) else { return };
+fn define(defined: &mut Definitions, refers: &mut Outside, path: &Path, bytes: &[u8]) {
+    let Ok(parsed) = ini::parse(&String::from_utf8_lossy(bytes)) else { return refers.doubt() };
     for section in &parsed.sections {
+        refers.add(section);
         let Some((kind, name)) = section.name.split_once(':') else { continue };
         if matches!(kind, "program" | "group" | "eventlistener" | "fcgi-program") {
             let programs = section.get("programs").filter(|_| kind == "group").unwrap_or_default();
@@ -147,7 +214,7 @@ mod tests {
         let text = "[program:one]\nstopwaitsecs=60\n[program:two]\n[eventlistener:odd]\n\
                     stopwaitsecs=%(ENV_X)s\n[group:all]\nprograms=one, two\n[group:none]\n";
         let mut daemon = ActualDaemon::default();
-        define(&mut daemon.defined, Path::new("/c.conf"), text.as_bytes());
+        define(&mut daemon.defined, &mut Outside::default(), Path::new("/c.conf"), text.as_bytes());
         let cases = [
             ("one", Some(60)),
             ("two", Some(10)),

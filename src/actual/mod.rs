@@ -1,6 +1,8 @@
 //! How the host is now: one reading, with what could not be read. Changes nothing, apart from
-//! `reloadConfig`, which makes supervisord read its files anew and touches no process.
+//! `reloadConfig`, which makes supervisord read its files anew and touches no process; and that is only
+//! asked for where what it said before may not hold any more (`basis.rs`).
 
+mod basis;
 pub mod daemon;
 mod definitions;
 pub mod observe;
@@ -14,7 +16,7 @@ use std::path::{Path, PathBuf};
 use crate::desired::FileKind;
 use crate::error::CommandError;
 use crate::inventory::{Domain, UserName};
-use crate::records::{Interrupted, Origin, Revision};
+use crate::records::{Interrupted, NotedReread, Origin, Revision};
 use crate::supervisord::{Fault, ProcessInfo, Reload};
 use crate::system::files::Entry;
 
@@ -32,8 +34,10 @@ pub struct ActualDaemon {
     pub version: String,
     /// Whether it can read a file that only its writer may read.
     pub reads_private_files: bool,
-    /// What its reread said before anything was changed.
+    /// What its reread said before anything was changed, now or when it was last asked.
     pub reread: Result<Reload, Fault>,
+    /// What to note of that reread, so that the next reading need not ask.
+    pub to_note: Option<NotedReread>,
     /// Its pid. `None` if it does not say.
     pub pid: Option<i64>,
     /// The processes it has, by group.
@@ -68,6 +72,7 @@ impl Default for ActualDaemon {
             version: String::new(),
             reads_private_files: true,
             reread: Ok(Reload::default()),
+            to_note: None,
             pid: None,
             groups: BTreeMap::new(),
             defined: Definitions::default(),

@@ -86,6 +86,11 @@ impl Stops {
         }
     }
 
+    /// The groups of which something was asked to stop.
+    pub(super) fn groups(&self) -> impl Iterator<Item = &str> {
+        self.young.keys().filter_map(|namespec| Some(namespec.split_once(':')?.0))
+    }
+
     /// Sends those again that were certainly lost.
     pub(super) fn look(&mut self, look: &Look) {
         let Some(daemon) = self.daemon else { return };

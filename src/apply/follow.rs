@@ -4,14 +4,14 @@
 //! a stage of its own. So a site that drains for an hour keeps no other from being done, and S sites
 //! are watched in the time of one.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Look;
 use super::failure::Unanswered;
 use super::site::{SiteApply, Stage};
 use super::transaction::Transaction;
-use crate::supervisord::{Answer, Call, ProcessInfo};
+use crate::supervisord::Call;
 
 /// Between two looks while something stops. supervisord wakes up for each call and reaps what has
 /// ended, so looking often also makes it quicker.
@@ -64,6 +64,7 @@ impl Transaction<'_, '_> {
         let mut calls: Vec<Call> = self.sites.iter().flat_map(|site| site.calls()).collect();
         let stops = self.sites.iter().flat_map(SiteApply::stops);
         calls.extend(self.stops.note(stops, self.doors.clock.now()));
+        self.looks.note(&calls);
         // Work without a call is answered, too: a group that only had to come to rest.
         let sent = match calls.is_empty() {
             true => Ok(Vec::new()),
@@ -97,7 +98,9 @@ impl Transaction<'_, '_> {
     }
 
     fn look(&mut self) {
-        let looked = self.processes();
+        let of_sites = self.sites.iter().flat_map(SiteApply::concerned);
+        let concerned: BTreeSet<&str> = of_sites.chain(self.stops.groups()).collect();
+        let looked = self.looks.look(&mut *self.doors.supervisord, &concerned);
         let now = self.doors.clock.now();
         match looked {
             Ok(groups) => {
@@ -114,19 +117,5 @@ impl Transaction<'_, '_> {
             }
         }
         self.go_on();
-    }
-
-    /// Every process, by group.
-    fn processes(&mut self) -> Result<BTreeMap<String, Vec<ProcessInfo>>, Unanswered> {
-        let answer = self.doors.supervisord.batch(&[Call::GetAllProcessInfo])?.into_iter().next();
-        let processes = match answer.transpose()? {
-            Some(Answer::Processes(processes)) => processes,
-            other => return Err(Unanswered::Odd(other)),
-        };
-        let mut groups: BTreeMap<String, Vec<ProcessInfo>> = BTreeMap::new();
-        for process in processes {
-            groups.entry(process.group.clone()).or_default().push(process);
-        }
-        Ok(groups)
     }
 }

@@ -16,6 +16,7 @@ mod cut_off;
 mod failure;
 mod files;
 mod follow;
+mod looks;
 mod outcome;
 mod probe;
 mod recover;
@@ -28,7 +29,6 @@ mod update;
 mod watch;
 mod work;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -37,6 +37,7 @@ pub use failure::{ApplyError, FailedAt};
 pub use outcome::{Outcome, ProgramTrouble, SiteReport};
 pub use recover::recover;
 
+use looks::Groups;
 use transaction::Transaction;
 
 use crate::desired::DesiredSite;
@@ -130,9 +131,9 @@ pub fn control(
     transaction.into_reports()
 }
 
-/// What supervisord says of its processes at one moment.
+/// What supervisord says at one moment of the processes that somebody waits for.
 struct Look {
-    groups: BTreeMap<String, Vec<ProcessInfo>>,
+    groups: Groups,
     now: Duration,
 }
 

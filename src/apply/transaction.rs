@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::again::Stops;
+use super::looks::Looks;
 use super::site::{SiteApply, Stage};
 use super::{
     ApplyError, ApplyOptions, Doors, FailedAt, Outcome, PlannedSite, SiteReport, Teller, files,
@@ -26,6 +27,8 @@ pub(super) struct Transaction<'t, 'd> {
     pub(super) options: &'t ApplyOptions,
     /// What may have to be asked to stop once more.
     pub(super) stops: Stops,
+    /// What is known of the processes there are.
+    pub(super) looks: Looks,
 }
 
 impl<'t, 'd> Transaction<'t, 'd> {
@@ -36,7 +39,7 @@ impl<'t, 'd> Transaction<'t, 'd> {
         options: &'t ApplyOptions,
     ) -> Self {
         let sites = sites.into_iter().map(SiteApply::new).collect();
-        Self { doors, sites, origin, options, stops: Stops::default() }
+        Self { doors, sites, origin, options, stops: Stops::default(), looks: Looks::default() }
     }
 
     pub(super) fn into_reports(self) -> Vec<SiteReport> {

@@ -63,6 +63,11 @@ impl Undo {
         self.deadline = now + STARTS_AGAIN;
     }
 
+    /// The groups that are watched.
+    pub(super) fn groups(&self) -> impl Iterator<Item = &str> {
+        self.watches.iter().map(|watch| watch.group.as_str())
+    }
+
     pub(super) fn look(&mut self, look: &Look) {
         self.has_looked = true;
         for watch in &mut self.watches {

@@ -112,6 +112,11 @@ impl Update {
         active.chain(waiting).collect()
     }
 
+    /// The groups whose processes it waits for.
+    pub(super) fn groups(&self) -> impl Iterator<Item = &str> {
+        self.active.iter().map(|active| active.item.group.as_str())
+    }
+
     /// The calls to send now. Their answers go to [`answered`](Self::answered).
     pub(super) fn calls(&self) -> Vec<Call> {
         self.outbox.iter().flat_map(Sending::calls).collect()

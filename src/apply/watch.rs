@@ -75,6 +75,11 @@ impl Watch {
         self.processes.is_empty()
     }
 
+    /// The groups that are watched.
+    pub(super) fn groups(&self) -> impl Iterator<Item = &str> {
+        self.processes.iter().map(|process| process.group.as_str())
+    }
+
     /// What is still watched, for the person who has interrupted it.
     pub(super) fn unfinished(&self) -> Vec<String> {
         self.processes.iter().map(WatchedProcess::shown).collect()

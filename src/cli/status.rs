@@ -25,6 +25,10 @@ pub(super) struct StatusArguments {
     /// How long to watch a program that has just come up again, for whether it does so once more
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     watch: u32,
+    /// Also have supervisord compare all of its files with what it runs, which takes it seconds where
+    /// there are many
+    #[arg(long)]
+    deep: bool,
     #[command(flatten)]
     parallel: ParallelArguments,
 }
@@ -45,9 +49,8 @@ pub(super) fn run(
     let work =
         context.selected_with_leavers(&arguments.selection, &Prune::Nothing, false, screen)?;
     let detail = if arguments.all { Detail::All } else { Detail::Summary };
-    let watch = arguments.watch;
-    let statuses =
-        context.on_each(&work, arguments.parallel.rules(), &|work, host| ask(host, work, watch));
+    let statuses = context
+        .on_each(&work, arguments.parallel.rules(), &|work, host| ask(host, work, arguments));
     let leavers: Vec<&Leavers> = statuses.iter().flatten().map(|(_, leavers)| leavers).collect();
     left::check_something(&work, &leavers)?;
     let several = work.len() > 1;
@@ -93,13 +96,14 @@ pub(super) fn run(
 fn ask(
     host: &mut dyn Target,
     work: &Work,
-    watch: u32,
+    arguments: &StatusArguments,
 ) -> Result<(Vec<SiteStatusReply>, Leavers), CommandError> {
     let leavers = left::ask(host, work)?;
     if work.sites.is_empty() {
         return Ok((Vec::new(), leavers));
     }
-    match host.ask(Request::Status { sites: work.chosen(), watch }, &mut |_| {})? {
+    let &StatusArguments { watch, deep, .. } = arguments;
+    match host.ask(Request::Status { sites: work.chosen(), watch, deep }, &mut |_| {})? {
         Reply::Status { sites } => Ok((sites, leavers)),
         _ => Err(unexpected()),
     }

@@ -243,7 +243,17 @@ impl Engine<'_> {
                 }
             }
         }
+        self.expect_files_of(&daemon, &planned);
         Ok((planned, daemon.reread))
+    }
+
+    /// The reread that follows has the new files to read, too.
+    fn expect_files_of(&mut self, daemon: &ActualDaemon, planned: &[apply::PlannedSite]) {
+        let plans = || planned.iter().map(|site| &site.plan);
+        let files = daemon.contents.len() + plans().map(|plan| plan.files.len()).sum::<usize>();
+        let groups = plans().map(|plan| plan.groups.len()).sum::<usize>();
+        let sections = daemon.defined.iter().count() + groups;
+        self.doors.supervisord.expect_files(files, sections);
     }
 
     fn plan_one(

@@ -168,9 +168,9 @@ impl Target for LocalHost {
                 let sites = self.each_instance(&request.sites, events, apply, not_begun);
                 Ok(Reply::Applied { sites })
             }
-            Request::Status { sites, watch } => {
-                let watch = Duration::from_secs(u64::from(watch));
-                let status = |i: &mut Engine<'_>, sites: &[&ChosenSite]| i.status(sites, watch);
+            Request::Status { sites, watch, deep } => {
+                let how = (Duration::from_secs(u64::from(watch)), deep);
+                let status = |i: &mut Engine<'_>, sites: &[&ChosenSite]| i.status(sites, how);
                 let failed =
                     |site, error: ApplyError| SiteStatusReply { site, status: Err(error.error) };
                 Ok(Reply::Status { sites: self.each_instance(&sites, events, status, failed) })

@@ -62,6 +62,9 @@ pub enum Request {
         sites: Vec<ChosenSite>,
         /// Seconds for which a process that may be flapping is watched.
         watch: u32,
+        /// Whether supervisord is asked how its files differ from what it runs.
+        #[serde(default)]
+        deep: bool,
     },
     /// What do programs log?
     Logs(Box<LogsRequest>),

@@ -1,13 +1,18 @@
 //! What the engine reads of a supervisord and its sites, and the plans it makes of that.
 
 use super::{ChosenSite, Engine, Goal, RunId, WayBack, history, way_back};
-use crate::actual::{ActualDaemon, daemon, observe};
+use crate::actual::daemon::{self, ConfigFiles, Reread};
+use crate::actual::{ActualDaemon, observe};
 use crate::desired::{DesiredSite, render};
 use crate::error::CommandError;
+use crate::event::Event;
 use crate::inventory::{Domain, Site};
 use crate::plan::{PlanOptions, PlanView, Planned, SitePlan, Situation, plan_site};
 use crate::records::Interrupted;
 use crate::system::machine;
+
+/// So many files take supervisord a moment that a person notices.
+const MANY_FILES: usize = 500;
 
 /// A site with its goal worked out.
 pub(super) struct Wanted<'s> {
@@ -26,12 +31,30 @@ impl Engine<'_> {
         self.read_daemon(None, &|_| false)
     }
 
+    /// A look at what is: supervisord's files are read anew by itself only if that is asked for.
+    pub(super) fn glance(&mut self, deep: bool) -> Result<ActualDaemon, CommandError> {
+        self.read(if deep { Reread::Always } else { Reread::Never }, &|_| false)
+    }
+
     /// Reads the daemon, what it includes and what journals there are. With an `earlier` reading that
-    /// still holds, supervisord is not asked to read its files again. `is_held` says which sites'
-    /// locks are ours.
+    /// still holds, or a reread of another run that does, supervisord is not asked to read its files
+    /// again. `is_held` says which sites' locks are ours.
     pub(super) fn read_daemon(
         &mut self,
         earlier: Option<&ActualDaemon>,
+        is_held: &dyn Fn(&Domain) -> bool,
+    ) -> Result<ActualDaemon, CommandError> {
+        let noted = self.doors.state.noted_reread(self.doors.files);
+        let daemon = self.read(Reread::IfChanged { earlier, noted: noted.as_ref() }, is_held)?;
+        if let Some(noted) = &daemon.to_note {
+            self.doors.state.note_reread(self.doors.files, noted);
+        }
+        Ok(daemon)
+    }
+
+    fn read(
+        &mut self,
+        reread: Reread<'_>,
         is_held: &dyn Fn(&Domain) -> bool,
     ) -> Result<ActualDaemon, CommandError> {
         let included = (self.included_files)().map_err(|source| {
@@ -39,8 +62,15 @@ impl Engine<'_> {
         })?;
         let patterns = self.include_patterns.clone();
         let (files, state) = (self.doors.files, self.doors.state);
-        let (supervisord, main_file) = (&mut *self.doors.supervisord, &self.main_file);
-        let mut daemon = daemon::read(files, supervisord, main_file, included, patterns, earlier)?;
+        let config = ConfigFiles { main: &self.main_file, included, patterns };
+        let events = &mut *self.doors.events;
+        let mut tell = |files| {
+            if files >= MANY_FILES {
+                events(Event::Reading { files });
+            }
+        };
+        let supervisord = &mut *self.doors.supervisord;
+        let mut daemon = daemon::read(files, supervisord, config, reread, &mut tell)?;
         for site in state.sites(files)? {
             let interrupted = state.interrupted(files, &site);
             let is_left = interrupted.as_ref().is_ok_and(|left| *left != Interrupted::default());

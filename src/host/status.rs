@@ -18,9 +18,15 @@ use crate::status::{Looks, Readings, SiteStatus, assemble};
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 impl Engine<'_> {
-    /// The status of each site. Processes that may be flapping are watched for up to `watch`.
-    pub fn status(&mut self, sites: &[&ChosenSite], watch: Duration) -> Vec<SiteStatusReply> {
-        let read = self.observe().and_then(|daemon| self.watch(daemon, sites, watch));
+    /// The status of each site. Processes that may be flapping are watched for up to `watch`; whether
+    /// what runs is what the files say is only told if `deep` is asked for, because supervisord then
+    /// reads all of them.
+    pub fn status(
+        &mut self,
+        sites: &[&ChosenSite],
+        (watch, deep): (Duration, bool),
+    ) -> Vec<SiteStatusReply> {
+        let read = self.glance(deep).and_then(|daemon| self.watch(daemon, sites, watch));
         let status = |chosen: &&ChosenSite| SiteStatusReply {
             site: chosen.site.domain.clone(),
             status: match &read {

@@ -6,6 +6,7 @@
 //! ```text
 //! {state_dir}/etc-supervisor-conf.d/lock
 //! {state_dir}/etc-supervisor-conf.d/locks/{domain}
+//! {state_dir}/etc-supervisor-conf.d/reread.json
 //! {state_dir}/etc-supervisor-conf.d/sites/{domain}/journal.{phase}.json
 //! {state_dir}/etc-supervisor-conf.d/sites/{domain}/revisions/00000001.json
 //! {state_dir}/etc-supervisor-conf.d/sites/{domain}/runs/20261124-223512-4f3a.json
@@ -23,6 +24,7 @@
 pub mod journal;
 pub mod lock;
 pub mod outcome;
+pub mod reread;
 pub mod revision;
 pub mod run;
 mod untold;
@@ -42,6 +44,7 @@ use crate::system::users;
 pub use journal::{Interrupted, Journal, JournalPhase};
 pub use lock::{Lock, LockError};
 pub use outcome::{RunEnd, RunOutcome};
+pub use reread::NotedReread;
 pub use revision::{NewRevision, Revision};
 pub use run::{Run, RunId};
 pub use untold::Untold;

@@ -21,6 +21,7 @@ pub fn describe(event: &Event) -> Vec<Line> {
         Event::Step { step, .. } => describe_step(step).into_iter().flat_map(one).collect(),
         Event::Planned(_) | Event::LogLine(_) | Event::Alive => Vec::new(),
         Event::LockHeld { holder } => one(format!("Waiting for {holder} to end")),
+        Event::Reading { files } => one(format!("supervisord reads {files} files")),
         Event::Waiting { until, processes, .. } => one(waiting(*until, processes)),
         Event::Process { name, change, .. } => match change {
             ProcessChange::Stopping => Vec::new(),

@@ -16,6 +16,7 @@ pub(super) fn method(call: &Call) -> Method<'_> {
         Call::GetPid => plain("supervisor.getPID"),
         Call::ReloadConfig => plain("supervisor.reloadConfig"),
         Call::GetAllProcessInfo => plain("supervisor.getAllProcessInfo"),
+        Call::GetProcessInfo(namespec) => named("supervisor.getProcessInfo", namespec),
         Call::AddProcessGroup(group) => named("supervisor.addProcessGroup", group),
         Call::RemoveProcessGroup(group) => named("supervisor.removeProcessGroup", group),
         Call::StopProcess(namespec) => unwaited("supervisor.stopProcess", namespec),
@@ -54,6 +55,9 @@ fn one(call: &Call, value: Value) -> Result<Result<Answer, Fault>, String> {
         (Call::GetAllProcessInfo, Value::Array(processes)) => {
             let processes = processes.iter().map(process).collect::<Result<_, _>>()?;
             Some(Answer::Processes(processes))
+        }
+        (Call::GetProcessInfo(_), value @ Value::Struct(_)) => {
+            Some(Answer::Process(Box::new(process(&value)?)))
         }
         (
             Call::AddProcessGroup(_)

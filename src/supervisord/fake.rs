@@ -259,6 +259,9 @@ impl FakeSupervisord {
             Call::GetPid => Ok(Answer::Number(pid)),
             Call::ReloadConfig => self.reload().map(Answer::Reload),
             Call::GetAllProcessInfo => Ok(Answer::Processes(self.processes())),
+            Call::GetProcessInfo(namespec) => {
+                self.info(namespec).map(|process| Answer::Process(Box::new(process)))
+            }
             Call::AddProcessGroup(group) => self.add(group),
             Call::RemoveProcessGroup(group) => self.remove(group),
             Call::StopProcess(namespec) => self.stop_process(namespec),
@@ -313,6 +316,12 @@ impl FakeSupervisord {
             .find(|one| one.config.name == group)
             .and_then(|group| group.processes.iter_mut().find(|one| one.config.name == name))
             .ok_or_else(|| Fault::new(FaultCode::BadName, namespec))
+    }
+
+    fn info(&mut self, namespec: &str) -> Result<ProcessInfo, Fault> {
+        let now = self.now;
+        let group = namespec.split_once(':').map_or(namespec, |(group, _)| group).to_owned();
+        self.find(namespec).map(|process| process.info(&group, now))
     }
 
     fn stop_process(&mut self, namespec: &str) -> Result<Answer, Fault> {

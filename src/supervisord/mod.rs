@@ -7,6 +7,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 mod answer;
 mod client;
 pub mod config;
@@ -38,6 +40,9 @@ pub enum Call {
     ReloadConfig,
     /// `supervisor.getAllProcessInfo`.
     GetAllProcessInfo,
+    /// `supervisor.getProcessInfo`; the namespec is `group:process`. It costs supervisord as much as
+    /// one process of [`GetAllProcessInfo`](Self::GetAllProcessInfo) does.
+    GetProcessInfo(String),
     /// `supervisor.addProcessGroup`: returns before anything is spawned.
     AddProcessGroup(String),
     /// `supervisor.removeProcessGroup`: every process of it must be stopped.
@@ -61,10 +66,12 @@ pub enum Answer {
     Reload(Reload),
     /// The processes.
     Processes(Vec<ProcessInfo>),
+    /// One process.
+    Process(Box<ProcessInfo>),
 }
 
 /// What `reloadConfig` found: names of groups, compared with the running ones.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Reload {
     /// In the files, not running.
     pub added: Vec<String>,
@@ -139,6 +146,10 @@ pub trait Supervisord {
     /// error of the whole batch.
     fn batch(&mut self, calls: &[Call]) -> Result<Vec<Result<Answer, Fault>>, CallError>;
 
+    /// How many files the next rereads have to read, with how many sections: how long they may take
+    /// depends on it.
+    fn expect_files(&mut self, _files: usize, _sections: usize) {}
+
     /// One call on its own.
     fn call(&mut self, call: Call) -> Result<Result<Answer, Fault>, CallError> {
         let calls = [call];
@@ -159,6 +170,10 @@ pub trait Supervisord {
 impl<S: Supervisord + ?Sized> Supervisord for &mut S {
     fn batch(&mut self, calls: &[Call]) -> Result<Vec<Result<Answer, Fault>>, CallError> {
         (**self).batch(calls)
+    }
+
+    fn expect_files(&mut self, files: usize, sections: usize) {
+        (**self).expect_files(files, sections);
     }
 }
 

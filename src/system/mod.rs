@@ -10,6 +10,7 @@ pub mod interrupt;
 pub mod machine;
 pub mod process;
 pub mod result_file;
+pub mod trail;
 pub mod users;
 
 pub use clock::{Clock, SystemClock};

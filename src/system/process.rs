@@ -16,6 +16,16 @@ pub fn working_folder(pid: i64) -> Option<PathBuf> {
     std::fs::read_link(format!("/proc/{pid}/cwd")).ok()
 }
 
+/// When a process was started, in ticks since the machine was: with its pid, that is one process for
+/// as long as the machine runs. `None` where it is gone.
+#[expect(clippy::disallowed_methods, reason = "an edge: /proc is no file of anybody's")]
+pub fn started(pid: i64) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // Its name, in brackets, may be anything.
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_whitespace().nth(19)?.parse().ok()
+}
+
 /// The real path behind a symbolic link; `None` if it is none, or dangles.
 pub fn behind_link(path: &Path) -> Option<PathBuf> {
     let is_link = std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink());

@@ -4,11 +4,15 @@
 //! `getent` asks, within a time. Calling `getpwnam` in the process itself is the road not taken: a
 //! portable build that is linked statically crashes in it.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::process;
+
+/// Where the machine's own users and groups are.
+pub const ACCOUNT_FILES: [&str; 2] = ["/etc/passwd", "/etc/group"];
 
 /// How long a directory that does not answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -53,6 +57,21 @@ pub fn name_of(uid: u32) -> String {
         .ok()
         .and_then(|accounts| users(&accounts).into_iter().find(|user| user.uid == uid))
         .map_or_else(|| uid.to_string(), |user| user.name)
+}
+
+/// The names and ids of the users and groups that the machine's own files tell of: whoever is not
+/// among them may come from a directory, and be gone from it any time.
+#[expect(clippy::disallowed_methods, reason = "an edge: reads the account database")]
+pub fn in_files() -> io::Result<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    for path in ACCOUNT_FILES {
+        let accounts = std::fs::read(path)?;
+        for line in String::from_utf8_lossy(&accounts).lines() {
+            let mut fields = line.split(':');
+            names.extend(fields.next().into_iter().chain(fields.nth(1)).map(str::to_owned));
+        }
+    }
+    Ok(names)
 }
 
 /// The user who runs this process.

@@ -172,6 +172,38 @@ fn a_daemon_that_hangs_costs_the_deadline_and_no_more() {
     assert!(version(&mut daemon.client()).is_ok());
 }
 
+/// It is frozen for as long as a call of another kind is waited for, twice over.
+#[test]
+fn a_reread_of_many_files_may_take_longer_than_another_call() {
+    let Some(daemon) = Daemon::start() else { return };
+    let client = || daemon.client().with_deadline(Duration::from_millis(200));
+    for (files, is_late) in [(1, true), (2_000, false)] {
+        let mut other = client();
+        daemon.freeze();
+        let answer = std::thread::scope(|scope| {
+            let (begun, has_begun) = std::sync::mpsc::channel();
+            let mut client = client();
+            let reread = scope.spawn(move || {
+                client.expect_files(files, files);
+                begun.send(()).unwrap();
+                client.call(Call::ReloadConfig)
+            });
+            has_begun.recv().unwrap();
+            for _ in 0..2 {
+                let late = other.call(Call::GetPid).unwrap_err();
+                assert!(matches!(late, CallError::TimedOut { .. }), "{late:?}");
+            }
+            if is_late {
+                return reread.join().unwrap();
+            }
+            daemon.thaw();
+            reread.join().unwrap()
+        });
+        daemon.thaw();
+        assert_eq!(matches!(answer, Err(CallError::TimedOut { .. })), is_late, "{answer:?}");
+    }
+}
+
 #[test]
 fn one_client_outlives_the_daemon() {
     let Some(mut daemon) = Daemon::start() else { return };

@@ -35,7 +35,9 @@ fn what_is_stopped_stays_so_through_an_apply_until_it_is_started() {
     host.inventory(&programs(&[both[0], &format!("{}, stopwaitsecs: 7", both[1])]));
     host.run(&["apply", "--yes"]).ended(0);
     assert_eq!(host.process("a.com-two:a.com-two_00").unwrap().state, ProcessState::Stopped);
-    host.run(&["status"]).ended(3).says("a.com-two has a file that is newer than what runs");
+    host.run(&["status", "--deep"])
+        .ended(3)
+        .says("a.com-two has a file that is newer than what runs");
 
     // Its start takes the change up.
     host.run(&["start"]).ended(0).complains("a.com-two:a.com-two_01: healthy");

@@ -467,8 +467,8 @@ fn a_fault_for_a_list_of_processes_is_not_an_empty_list() {
         let order = Order { plan: restart, ..Order::default() };
         let mut bridge = Bridge::of(&host);
         bridge.fault = Box::new(move |number, call| {
-            (number == n && *call == Call::GetAllProcessInfo)
-                .then(|| Fault::new(FaultCode::Failed, "not now"))
+            let is_look = matches!(call, Call::GetAllProcessInfo | Call::GetProcessInfo(_));
+            (number == n && is_look).then(|| Fault::new(FaultCode::Failed, "not now"))
         });
         let applied = host.apply_with(&site, &FaultyFiles::sound(), &mut bridge, &order);
         let outcome = applied.report.map(|report| report.outcome);

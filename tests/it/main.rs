@@ -27,6 +27,7 @@ mod processes;
 mod python;
 mod render;
 mod replay;
+mod rereads;
 mod runner;
 mod setup;
 mod signals;

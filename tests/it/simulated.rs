@@ -84,22 +84,9 @@ impl Host {
     }
 
     pub(crate) fn site_of(&self, domain: &str, programs: Vec<Program>) -> Site {
-        let path = |name: &str| AbsolutePath::parse(self.at(name).to_str().unwrap()).unwrap();
-        Site {
-            domain: Domain::parse(domain).unwrap(),
-            user: UserName::parse(USER.get_or_init(current_user)).unwrap(),
-            format: Format::Hardened,
-            config_files: Default::default(),
-            paths: Paths {
-                sites: path("sites"),
-                conf_dir: path("conf.d"),
-                logrotate_dir: path("logrotate.d"),
-                log_dir: path("log/deep"),
-                supervisord: SupervisordAddress::Discover,
-                state_dir: None,
-            },
-            programs,
-        }
+        let mut site = site_at(self.root(), domain, programs);
+        site.paths.log_dir = AbsolutePath::parse(self.at("log/deep").to_str().unwrap()).unwrap();
+        site
     }
 
     pub(crate) fn state(&self) -> StateDir {
@@ -204,6 +191,26 @@ impl Host {
         walk(self.root(), self.root(), &mut files);
         let is_left = |path: &&String| path.ends_with('~') || path.contains("journal.");
         files.keys().filter(is_left).cloned().collect()
+    }
+}
+
+/// A site of a host whose folders are below `root`.
+pub(crate) fn site_at(root: &Path, domain: &str, programs: Vec<Program>) -> Site {
+    let path = |name: &str| AbsolutePath::parse(root.join(name).to_str().unwrap()).unwrap();
+    Site {
+        domain: Domain::parse(domain).unwrap(),
+        user: UserName::parse(USER.get_or_init(current_user)).unwrap(),
+        format: Format::Hardened,
+        config_files: Default::default(),
+        paths: Paths {
+            sites: path("sites"),
+            conf_dir: path("conf.d"),
+            logrotate_dir: path("logrotate.d"),
+            log_dir: path("log"),
+            supervisord: SupervisordAddress::Discover,
+            state_dir: None,
+        },
+        programs,
     }
 }
 

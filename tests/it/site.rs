@@ -524,8 +524,9 @@ fn read_tree(path: &Path, files: &mut BTreeMap<PathBuf, String>) {
     let content = if metadata.is_dir() {
         let is_record = path.parent().is_some_and(|parent| parent.ends_with("sites"));
         for name in names(path) {
-            if is_record && name == "runs" {
-                // How runs ended is noted also where everything else is as before.
+            if is_record && name == "runs" || name.contains("reread.json") {
+                // How runs ended, and what supervisord has said, is noted also where everything else
+                // is as before.
                 continue;
             }
             read_tree(&path.join(name), files);
@@ -538,15 +539,11 @@ fn read_tree(path: &Path, files: &mut BTreeMap<PathBuf, String>) {
     } else {
         "special".to_owned()
     };
-    let stamp = format!(
-        "{:o} {}:{} inode {} changed {}.{:09}",
-        metadata.mode(),
-        metadata.uid(),
-        metadata.gid(),
-        metadata.ino(),
-        metadata.mtime(),
-        metadata.mtime_nsec()
-    );
+    let mut stamp = format!("{:o} {}:{}", metadata.mode(), metadata.uid(), metadata.gid());
+    if !path.parent().is_some_and(|parent| parent.ends_with("state")) {
+        let (second, nanosecond) = (metadata.mtime(), metadata.mtime_nsec());
+        stamp += &format!(" inode {} changed {second}.{nanosecond:09}", metadata.ino());
+    }
     files.insert(path.to_owned(), format!("{stamp}\n{content}"));
 }
 

@@ -76,10 +76,13 @@ fn files_that_were_edited_or_removed_by_hand_are_told_from_what_was_not_applied(
     let later = "program: later, script: w.sh, stopwaitsecs: 7, autostart: false";
     host.inventory(&programs(&[all[0], all[1], later]));
 
+    let newer = "a.com-edited has a file that is newer than what runs";
+    assert!(!host.run(&["status"]).ended(3).stdout.contains(newer));
+    let told = host.run(&["status", "--deep"]).ended(3).says(newer).stdout;
+    assert!(told.contains("4 programs: 4 are not as wanted"), "{told}");
     let told = host.run(&["status"]).ended(3).says("4 programs: 4 are not as wanted").stdout;
     for line in [
         format!("{} was edited by hand since it was applied", edited.display()),
-        "a.com-edited has a file that is newer than what runs".to_owned(),
         format!("{} was removed since", host.logrotate("a.com-removed").display()),
         format!("{} is not as the inventory has it", host.conf("a.com-later").display()),
         format!("{} is left over", host.conf("a.com-left").display()),
@@ -167,7 +170,8 @@ fn a_broken_file_of_somebody_else_is_a_problem() {
     host.inventory(&programs(&["program: w, script: w.sh"]));
     host.run(&["apply", "--yes"]).ended(0);
     host.daemon.write_conf("foreign", "[program:foreign]\n");
-    host.run(&["status"])
+    host.run(&["status"]).ended(0);
+    host.run(&["status", "--deep"])
         .ended(3)
         .says("supervisord cannot read its files any more")
         .says("all as wanted, but see above");

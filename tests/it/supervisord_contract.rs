@@ -58,6 +58,7 @@ contract! {
     two_hundred_groups_in_one_batch
     the_processes_of_a_group_are_stopped_one_by_one
     odd_names_are_bad_names
+    one_process_is_told_as_it_is_among_all
 }
 
 /// A group that needs no startsecs to be RUNNING.
@@ -457,4 +458,24 @@ fn a_process_is_stopped_by_the_configuration_it_was_loaded_with() {
     client.call(add("w")).unwrap().unwrap();
     daemon.wait_for_state("w:w", ProcessState::Running);
     assert_eq!(stopped_by(), "INT\n");
+}
+
+fn one_process_is_told_as_it_is_among_all(host: &mut impl Host) {
+    run(host, vec![quick("a", Behaviour::Runs), quick("b", Behaviour::Runs)]);
+    let running = wait_for(host, "b:b", ProcessState::Running);
+    let info = |namespec: &str| Call::GetProcessInfo(namespec.to_owned());
+    let calls = [info("b:b"), info("b:none"), info("none:b"), info("b:*"), Call::GetAllProcessInfo];
+    let answers = host.door().batch(&calls).unwrap();
+    let [Ok(Answer::Process(one)), not @ .., Ok(Answer::Processes(all))] = &answers[..] else {
+        panic!("{answers:?}")
+    };
+    assert_eq!((one.pid, one.start, one.state), (running.pid, running.start, running.state));
+    assert_eq!(all.iter().find(|process| process.group == "b"), Some(&**one));
+    let bad = not.iter().map(|answer| answer.as_ref().unwrap_err().code);
+    assert_eq!(bad.collect::<Vec<_>>(), [FaultCode::BadName; 3]);
+    // One that was taken out is as unknown as one that never was.
+    done(host, stop("b:b"));
+    wait_for(host, "b:b", ProcessState::Stopped);
+    done(host, remove("b"));
+    assert_eq!(host.door().call(info("b:b")).unwrap().unwrap_err().code, FaultCode::BadName);
 }

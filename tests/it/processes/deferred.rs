@@ -58,7 +58,7 @@ fn a_deferred_change_is_pending_until_the_next_restart_takes_it_up_once() {
             let text = std::fs::read_to_string(host.conf(name)).unwrap();
             assert!(text.contains("umask=027"), "{name}: {text}");
         }
-        let status = host.run(&["status"]).ended(3).stdout;
+        let status = host.run(&["status", "--deep"]).ended(3).stdout;
         for group in ["a.com-w", "a.com-apart_00", "a.com-apart_01"] {
             let pending = format!("{group} has a file that is newer than what runs");
             assert!(status.contains(&pending), "{pending}: {status}");

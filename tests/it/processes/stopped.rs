@@ -91,7 +91,9 @@ fn nothing_that_was_stopped_by_hand_is_started_by_any_change() {
     // And with the change pending for what is stopped, a restart does not start it either.
     host.run(&["restart"]).ended(0);
     assert_states(&host, "after a restart");
-    host.run(&["status"]).ended(3).says("a.com-auto has a file that is newer than what runs");
+    host.run(&["status", "--deep"])
+        .ended(3)
+        .says("a.com-auto has a file that is newer than what runs");
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use supervisor_sync::plan::{PlanOptions, Running};
 
-use super::{Run, rereads, sites};
+use supervisor_sync::supervisord::Call;
+
+use super::{Run, applied, rereads, sites};
 use crate::simulated::{Host, Order};
 
 /// What one apply has cost.
@@ -57,4 +59,38 @@ fn an_apply_of_fifty_sites_costs_rereads_syncs_and_calls_of_one() {
         let (small, large) = (ten.operations, fifty.operations);
         assert!(large * 10 <= small * 52, "operations: {small} for ten sites, {large} for fifty");
     }
+}
+
+/// supervisord's answer costs it as much for each process it is asked about.
+#[test]
+fn who_waits_for_one_program_of_two_hundred_does_not_ask_for_all_each_time() {
+    let host = Host::new();
+    applied(&host, &sites(&host, 200, "runs one"));
+    let mut changed = sites(&host, 1, "drains-20 two");
+    let mut run = Run::of(&host);
+    run.apply(&host, &changed);
+    changed[0].programs[0].stopwaitsecs = 60;
+    let ends = run.apply(&host, &changed);
+    assert!(
+        ends.values().all(|end| *end != supervisor_sync::apply::Outcome::Unchanged),
+        "{ends:?}"
+    );
+    let daemon = host.daemon.borrow();
+    let count = |is_it: &dyn Fn(&Call) -> bool| {
+        daemon.log().iter().flatten().filter(|call| is_it(call)).count()
+    };
+    let all = count(&|call| *call == Call::GetAllProcessInfo);
+    let one = count(&|call| matches!(call, Call::GetProcessInfo(_)));
+    // Two readings; then a look at first, and one when the group has come back.
+    assert!(all <= 4 && one > 50, "{all} looks at all, {one} at one");
+}
+
+#[test]
+fn who_waits_for_all_programs_asks_for_all_at_once() {
+    let host = Host::new();
+    let mut run = Run::of(&host);
+    run.apply(&host, &sites(&host, 20, "runs one"));
+    let daemon = host.daemon.borrow();
+    let is_one = |call: &&Call| matches!(call, Call::GetProcessInfo(_));
+    assert_eq!(daemon.log().iter().flatten().filter(is_one).count(), 0);
 }
