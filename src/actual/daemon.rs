@@ -1,6 +1,6 @@
 //! Reads supervisord and the files it includes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -37,6 +37,8 @@ pub struct ConfigFiles<'a> {
     pub included: Vec<PathBuf>,
     /// The patterns by which it does.
     pub patterns: Vec<String>,
+    /// Those that need not be read again.
+    pub read: BTreeMap<PathBuf, Entry>,
 }
 
 /// Reads supervisord and the files it includes: version, processes, and if need be a reread before
@@ -48,11 +50,11 @@ pub fn read(
     reread: Reread<'_>,
     tell: &mut dyn FnMut(usize),
 ) -> Result<ActualDaemon, CommandError> {
-    let ConfigFiles { main, included, patterns } = config;
+    let ConfigFiles { main, included, patterns, mut read } = config;
     let mut daemon = ActualDaemon { include_patterns: patterns, ..ActualDaemon::default() };
     let mut refers = Outside::default();
     for path in std::iter::once(main).chain(included.iter().map(PathBuf::as_path)) {
-        let entry = files.read(path).ok();
+        let entry = read.remove(path).or_else(|| files.read(path).ok());
         let bytes = entry.as_ref().and_then(Entry::bytes);
         define(&mut daemon.defined, &mut refers, path, bytes.unwrap_or_default());
         daemon.contents.insert(path.to_owned(), entry);

@@ -15,6 +15,7 @@ use crate::event::Event;
 use crate::inventory::{Domain, Site};
 use crate::plan::{Intent, PlanOptions, PlanView, Planned, Refusal};
 use crate::records::{Lock, Origin};
+use crate::system::Entry;
 
 /// The doors to one supervisord, and what its configuration says.
 pub struct Engine<'a> {
@@ -28,6 +29,8 @@ pub struct Engine<'a> {
     pub include_patterns: Vec<String>,
     /// The files those patterns match now; asked again for each reading.
     pub included_files: &'a dyn Fn() -> std::io::Result<Vec<PathBuf>>,
+    /// Those that were read a moment ago, to find supervisord: the first look need not again.
+    pub read: BTreeMap<PathBuf, Entry>,
 }
 
 /// How each site ended, or why it did not begin.

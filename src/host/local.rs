@@ -1,5 +1,6 @@
 //! The host this process runs on, with its real parts.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use crate::inventory::{Domain, Site, SupervisordAddress};
 use crate::records::{Origin, Run, StateDir};
 use crate::setup;
 use crate::supervisord::{Client, MainConfig, Supervisord};
-use crate::system::{Clock, Disk, Interrupt, SystemClock, users};
+use crate::system::{Clock, Disk, Files as _, Interrupt, SystemClock, users};
 
 /// This machine.
 pub struct LocalHost {
@@ -72,8 +73,15 @@ impl LocalHost {
             let error = CommandError::new(ErrorKind::Interrupted, "interrupted before it began");
             return Err(ApplyError::new(FailedAt::Interrupted, error));
         }
-        let load = || MainConfig::load(config_path(first));
-        let config = load().map_err(config_error).map_err(no_daemon)?;
+        let mut read = BTreeMap::new();
+        let mut included = |path: &Path| {
+            let entry = Disk.read(path).ok()?;
+            let text = entry.bytes().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+            read.insert(path.to_owned(), entry);
+            text
+        };
+        let config = MainConfig::load_from(config_path(first), &mut included);
+        let config = config.map_err(config_error).map_err(no_daemon)?;
         let interrupt = self.interrupt.clone();
         let client = Client::connect(&config).map_err(config_error).map_err(no_daemon)?;
         let mut client = client.with_stop(Arc::new(move || interrupt.is_raised()));
@@ -93,6 +101,7 @@ impl LocalHost {
             main_file: config.path.clone(),
             include_patterns: config.include_patterns.clone(),
             included_files: &|| config.included_files(),
+            read,
         }))
     }
 

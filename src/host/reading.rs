@@ -1,5 +1,8 @@
 //! What the engine reads of a supervisord and its sites, and the plans it makes of that.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use super::{ChosenSite, Engine, Goal, RunId, WayBack, history, way_back};
 use crate::actual::daemon::{self, ConfigFiles, Reread};
 use crate::actual::{ActualDaemon, observe};
@@ -9,7 +12,7 @@ use crate::event::Event;
 use crate::inventory::{Domain, Site};
 use crate::plan::{PlanOptions, PlanView, Planned, SitePlan, Situation, plan_site};
 use crate::records::Interrupted;
-use crate::system::machine;
+use crate::system::{Entry, machine};
 
 /// So many files take supervisord a moment that a person notices.
 const MANY_FILES: usize = 500;
@@ -28,12 +31,14 @@ impl<'s> Wanted<'s> {
 
 impl Engine<'_> {
     pub(super) fn observe(&mut self) -> Result<ActualDaemon, CommandError> {
-        self.read_daemon(None, &|_| false)
+        let read = std::mem::take(&mut self.read);
+        self.read_noting(read, None, &|_| false)
     }
 
     /// A look at what is: supervisord's files are read anew by itself only if that is asked for.
     pub(super) fn glance(&mut self, deep: bool) -> Result<ActualDaemon, CommandError> {
-        self.read(if deep { Reread::Always } else { Reread::Never }, &|_| false)
+        let read = std::mem::take(&mut self.read);
+        self.read(read, if deep { Reread::Always } else { Reread::Never }, &|_| false)
     }
 
     /// Reads the daemon, what it includes and what journals there are. With an `earlier` reading that
@@ -44,8 +49,19 @@ impl Engine<'_> {
         earlier: Option<&ActualDaemon>,
         is_held: &dyn Fn(&Domain) -> bool,
     ) -> Result<ActualDaemon, CommandError> {
+        // What was read before a lock was had is of no use.
+        self.read_noting(BTreeMap::new(), earlier, is_held)
+    }
+
+    fn read_noting(
+        &mut self,
+        read: BTreeMap<PathBuf, Entry>,
+        earlier: Option<&ActualDaemon>,
+        is_held: &dyn Fn(&Domain) -> bool,
+    ) -> Result<ActualDaemon, CommandError> {
         let noted = self.doors.state.noted_reread(self.doors.files);
-        let daemon = self.read(Reread::IfChanged { earlier, noted: noted.as_ref() }, is_held)?;
+        let reread = Reread::IfChanged { earlier, noted: noted.as_ref() };
+        let daemon = self.read(read, reread, is_held)?;
         if let Some(noted) = &daemon.to_note {
             self.doors.state.note_reread(self.doors.files, noted);
         }
@@ -54,6 +70,7 @@ impl Engine<'_> {
 
     fn read(
         &mut self,
+        read: BTreeMap<PathBuf, Entry>,
         reread: Reread<'_>,
         is_held: &dyn Fn(&Domain) -> bool,
     ) -> Result<ActualDaemon, CommandError> {
@@ -62,7 +79,7 @@ impl Engine<'_> {
         })?;
         let patterns = self.include_patterns.clone();
         let (files, state) = (self.doors.files, self.doors.state);
-        let config = ConfigFiles { main: &self.main_file, included, patterns };
+        let config = ConfigFiles { main: &self.main_file, included, patterns, read };
         let events = &mut *self.doors.events;
         let mut tell = |files| {
             if files >= MANY_FILES {

@@ -178,12 +178,21 @@ impl MainConfig {
     /// files are read for what they override; one that cannot be read or parsed is passed over,
     /// as it is for supervisord to say what it thinks of it.
     pub fn load(explicit: Option<&Path>) -> Result<Self, ConfigError> {
-        Self::load_with(explicit, &environment)
+        Self::load_with(explicit, &environment, &mut |path| read(path).ok())
+    }
+
+    /// The same, with the text of an included file from `included`, who may want to keep it.
+    pub fn load_from(
+        explicit: Option<&Path>,
+        included: &mut dyn FnMut(&Path) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
+        Self::load_with(explicit, &environment, included)
     }
 
     fn load_with(
         explicit: Option<&Path>,
         environment: &dyn Fn(&str) -> Option<String>,
+        included: &mut dyn FnMut(&Path) -> Option<String>,
     ) -> Result<Self, ConfigError> {
         let path = match explicit {
             Some(path) => path,
@@ -209,7 +218,7 @@ impl MainConfig {
         let mut merged = Merged::default();
         merged.add(&ini, &here);
         for file in include::files(&include_patterns).unwrap_or_default() {
-            if let Some(ini) = read(&file).ok().and_then(|text| ini::parse(&text).ok()) {
+            if let Some(ini) = included(&file).and_then(|text| ini::parse(&text).ok()) {
                 merged.add(&ini, &folder(&file));
             }
         }
@@ -398,7 +407,11 @@ mod tests {
             "HOME" => Some("/home/me".to_owned()),
             _ => None,
         };
-        let config = MainConfig::load_with(Some(&folder.path().join("main.conf")), &environment);
+        let config = MainConfig::load_with(
+            Some(&folder.path().join("main.conf")),
+            &environment,
+            &mut |path| read(path).ok(),
+        );
         (folder, config)
     }
 

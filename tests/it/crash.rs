@@ -155,6 +155,7 @@ pub(crate) fn with_engine<T>(
         main_file: config.path.clone(),
         include_patterns: config.include_patterns.clone(),
         included_files: &|| config.included_files(),
+        read: BTreeMap::new(),
     })
 }
 

@@ -4,9 +4,13 @@
 #![expect(clippy::disallowed_methods, reason = "changes the host as a person would")]
 #![expect(clippy::unwrap_used, reason = "a check that fails fails the test")]
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::mem::MaybeUninit;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::PathBuf;
 
+use rustix::fs::inotify;
 use supervisor_sync::apply::Doors;
 use supervisor_sync::desired::DaemonFacts;
 use supervisor_sync::host::{Engine, Goal};
@@ -61,6 +65,7 @@ fn asked<T>(host: &Host, work: impl FnOnce(&mut Engine<'_>) -> T) -> (T, Counted
         main_file: config.path.clone(),
         include_patterns: config.include_patterns.clone(),
         included_files: &|| config.included_files(),
+        read: BTreeMap::new(),
     });
     (done, counted)
 }
@@ -305,4 +310,56 @@ fn who_keeps_no_records_yet_makes_no_folder_for_a_look() {
         assert_eq!(plan(&host, &site).1, 1);
     }
     assert!(!StateDir::new(&site.paths, &host.path("state")).root().exists());
+}
+
+/// How often each file of these folders is opened while `work` is done.
+fn opened(folders: &[PathBuf], work: impl FnOnce()) -> BTreeMap<String, usize> {
+    let watch = inotify::init(inotify::CreateFlags::NONBLOCK).unwrap();
+    for folder in folders {
+        inotify::add_watch(&watch, folder, inotify::WatchFlags::OPEN).unwrap();
+    }
+    work();
+    let mut opened = BTreeMap::new();
+    let mut buffer = [MaybeUninit::uninit(); 4096];
+    let mut events = inotify::Reader::new(&watch, &mut buffer);
+    while let Ok(event) = events.next() {
+        // Without a name it is the folder itself.
+        if let Some(name) = event.file_name() {
+            *opened.entry(name.to_string_lossy().into_owned()).or_default() += 1;
+        }
+    }
+    opened
+}
+
+#[test]
+fn a_look_reads_each_file_and_the_last_revision_once() {
+    let Some(host) = Host::start() else { return };
+    host.deploy("a.com");
+    let program =
+        |name| format!("      - {{program: {name}, command: sleep 9, autostart: false}}\n");
+    host.inventory(&format!(
+        "  - domain: a.com\n    server: here\n    supervisors:\n{}{}",
+        program("one"),
+        program("two")
+    ));
+    host.run(&["apply", "--yes"]).ended(0);
+    // supervisord reads the files, too, as long as it is asked to.
+    settle(&host, &site(&host, &[]));
+    let folders = [
+        host.daemon.conf_dir(),
+        host.daemon.logrotate_dir(),
+        host.state().join("sites/a.com/revisions"),
+    ];
+    let names = [
+        "00000001.json",
+        "a.com-one.conf",
+        "a.com-two.conf",
+        "supervisor-a.com-one.conf",
+        "supervisor-a.com-two.conf",
+    ];
+    let once: BTreeMap<String, usize> = names.map(|name| (name.to_owned(), 1)).into();
+    for verb in ["plan", "status"] {
+        let all = opened(&folders, || _ = host.run(&[verb]).ended(0));
+        assert_eq!(all, once, "{verb}");
+    }
 }

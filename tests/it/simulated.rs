@@ -147,6 +147,7 @@ impl Host {
             main_file: self.at("supervisord.conf"),
             include_patterns: vec![format!("{}/conf.d/*.conf", self.root().display())],
             included_files: &|| Ok(included(&self.at("conf.d"))),
+            read: BTreeMap::new(),
         })
     }
 
