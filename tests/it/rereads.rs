@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use rustix::fs::inotify;
 use supervisor_sync::apply::Doors;
 use supervisor_sync::desired::DaemonFacts;
-use supervisor_sync::host::{Engine, Goal};
+use supervisor_sync::host::{ChosenSite, Engine, Goal};
 use supervisor_sync::inventory::Site;
 use supervisor_sync::plan::{PlanOptions, PlanView};
 use supervisor_sync::records::StateDir;
@@ -81,8 +81,14 @@ fn site(host: &Host, names: &[&str]) -> Site {
 }
 
 fn plan(host: &Host, site: &Site) -> (PlanView, usize) {
+    let chosen = ChosenSite::whole(site.clone());
     let (plan, counted) = asked(host, |engine| {
-        engine.plan(&[site], Goal::Inventory, &PlanOptions::default()).pop().unwrap().plan.unwrap()
+        engine
+            .plan(&[&chosen], Goal::Inventory, &PlanOptions::default())
+            .pop()
+            .unwrap()
+            .plan
+            .unwrap()
     });
     (plan, counted.count(&Call::ReloadConfig))
 }
@@ -90,9 +96,10 @@ fn plan(host: &Host, site: &Site) -> (PlanView, usize) {
 /// Applies, and returns how many rereads that took.
 fn apply(host: &Host, site: &Site) -> usize {
     let order = Order { verify: false, ..Order::default() };
-    let request = order.request(site);
-    let (report, counted) =
-        asked(host, |engine| engine.apply(&[site], &request, &origin()).pop().unwrap().report);
+    let request = order.request(std::slice::from_ref(site));
+    let (report, counted) = asked(host, |engine| {
+        engine.apply(&[&request.sites[0]], &request, &origin()).pop().unwrap().report
+    });
     assert!(report.is_ok(), "{report:?}");
     counted.count(&Call::ReloadConfig)
 }
@@ -129,7 +136,8 @@ fn status_takes_no_reread_unless_it_is_deep() {
     File::options().append(true).open(host.conf("a.com-one")).unwrap().set_len(3).unwrap();
     for (deep, expected) in [(false, 0), (true, 1), (true, 1)] {
         let how = (std::time::Duration::ZERO, deep);
-        let (_, counted) = asked(&host, |engine| engine.status(&[&site], &[], how));
+        let (_, counted) =
+            asked(&host, |engine| engine.status(&[&ChosenSite::whole(site.clone())], how));
         assert_eq!(counted.count(&Call::ReloadConfig), expected, "deep: {deep}");
     }
 }
