@@ -6,6 +6,7 @@
 
 mod costs;
 mod failures;
+mod faults;
 mod real;
 mod recovery;
 mod refusals;
