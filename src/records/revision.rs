@@ -149,10 +149,34 @@ impl StateDir {
         files: &dyn Files,
         site: &Domain,
     ) -> Result<Option<Revision>, CommandError> {
-        match self.whole_revision_numbers(files, site)?.last() {
-            Some(number) => self.revision(files, site, *number),
-            None => Ok(None),
-        }
+        self.whole_revisions(files, site).map(|(_, last)| last)
+    }
+
+    /// The numbers of a site's revisions and the newest of them, without one that was being written
+    /// when the power went: the journal of its apply goes only when the revision is on the disk.
+    fn whole_revisions(
+        &self,
+        files: &dyn Files,
+        site: &Domain,
+    ) -> Result<(Vec<u64>, Option<Revision>), CommandError> {
+        let mut numbers = self.revision_numbers(files, site)?;
+        let Some(last) = numbers.last().copied() else { return Ok((numbers, None)) };
+        // It is whole but once in a lifetime: whether it can be torn is looked at only if it cannot be
+        // read.
+        let newest = match self.revision(files, site, last) {
+            Err(error) => {
+                if !self.was_being_written(files, site, last) {
+                    return Err(error);
+                }
+                numbers.pop();
+                match numbers.last() {
+                    Some(number) => self.revision(files, site, *number)?,
+                    None => None,
+                }
+            }
+            Ok(newest) => newest,
+        };
+        Ok((numbers, newest))
     }
 
     /// The numbers of a site's revisions without one that was being written when the power went: the
@@ -163,13 +187,13 @@ impl StateDir {
         site: &Domain,
     ) -> Result<Vec<u64>, CommandError> {
         let mut numbers = self.revision_numbers(files, site)?;
-        if let Some(last) = numbers.last()
-            && self.has_journal(files, site)
-            && self.is_torn(files, &self.revision_path(site, *last))
-        {
-            numbers.pop();
-        }
+        numbers.pop_if(|last| self.was_being_written(files, site, *last));
         Ok(numbers)
+    }
+
+    /// Whether a revision, the newest, ends in its midst.
+    fn was_being_written(&self, files: &dyn Files, site: &Domain, number: u64) -> bool {
+        self.has_journal(files, site) && self.is_torn(files, &self.revision_path(site, number))
     }
 
     /// Writes the next revision. `groups` are the names of groups that the site may have had and that
@@ -184,16 +208,13 @@ impl StateDir {
         still_loaded: BTreeMap<String, u32>,
     ) -> Result<NewRevision, CommandError> {
         let site = &desired.domain;
-        let numbers = self.whole_revision_numbers(files, site)?;
+        let (numbers, last) = self.whole_revisions(files, site)?;
         let number = numbers.last().map_or(1, |last| last + 1);
         let path = self.revision_path(site, number);
         let mut revision = Revision::new(number, desired, origin);
         revision.former_groups = groups;
         revision.still_loaded = still_loaded;
-        if let Some(last) = numbers.last() {
-            let last = self.revision(files, site, *last)?;
-            revision.former_groups.extend(last.iter().flat_map(Revision::group_names));
-        }
+        revision.former_groups.extend(last.iter().flat_map(Revision::group_names));
         revision.former_groups.retain(|group| !desired.groups.contains_key(group));
         let content = private(&revision)?;
         replace(files, &path, &content).map_err(|source| cannot("write", &path, &source))?;

@@ -128,7 +128,7 @@ impl Files for Disk {
             let target = std::fs::read_link(path)?;
             let leads_to_file = std::fs::metadata(path).is_ok_and(|m| m.is_file());
             let content =
-                if leads_to_file { Some(bounded(std::fs::File::open(path)?)?) } else { None };
+                if leads_to_file { Some(bounded(std::fs::File::open(path)?, 0)?) } else { None };
             return Ok(Entry::Link { target, content });
         }
         if kind.is_dir() {
@@ -145,7 +145,7 @@ impl Files for Disk {
             return Ok(Entry::Other("not a regular file"));
         }
         Ok(Entry::File(FileContent {
-            bytes: bounded(file)?,
+            bytes: bounded(file, metadata.len())?,
             mode: metadata.mode() & 0o7777,
             owner: Some((metadata.uid(), metadata.gid())),
         }))
@@ -163,9 +163,16 @@ impl Files for Disk {
     }
 
     fn stage(&self, path: &Path, content: &FileContent) -> io::Result<()> {
-        self.remove(path)?;
-        let mut file =
-            std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        let create =
+            || std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        // Made at once: a leftover is rare, and looking for one costs as much as the file.
+        let mut file = match create() {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.remove(path)?;
+                create()?
+            }
+            created => created?,
+        };
         file.write_all(&content.bytes)?;
         if let Some((uid, gid)) = content.owner {
             let now = file.metadata()?;
@@ -272,8 +279,9 @@ fn tolerate_absent(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
-fn bounded(file: std::fs::File) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+/// With room for the length that is expected, so that it is not felt for in small pieces.
+fn bounded(file: std::fs::File, length: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(length.min(LARGEST_FILE) as usize + 1);
     file.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LARGEST_FILE {
         return Err(io::Error::new(
