@@ -7,6 +7,8 @@
 //! The road not taken is to try one site after the other: a reread costs supervisord time for every
 //! file there is, so S of them are quadratic.
 
+use std::path::PathBuf;
+
 use super::failure::{Unanswered, fault_after_restore, reread_failed};
 use super::transaction::Transaction;
 use super::{ApplyError, Baseline, FailedAt, files};
@@ -181,6 +183,8 @@ impl Transaction<'_, '_> {
         let (mut tried, mut failed) = (Vec::new(), Vec::new());
         for index in sites {
             match self.of_site(*index, |disk, plan, journal| {
+                // Those of them that went with the former files.
+                files::make_folders(disk, plan)?;
                 files::stage(disk, plan, journal, FileKind::Supervisor)?;
                 files::stage(disk, plan, journal, FileKind::Logrotate)
             }) {
@@ -188,12 +192,16 @@ impl Transaction<'_, '_> {
                     tried.push(*index);
                     // With its new files it is synced below, or when it is put back again.
                     self.sites[*index].is_unsynced = false;
+                    self.sites[*index].is_back = false;
                 }
                 Err(cause) => failed.push((*index, cause)),
             }
         }
         let journals = tried.iter().filter_map(|index| self.sites[*index].journal.as_ref());
-        if let Err(source) = files::sync_folders(self.doors.files, journals) {
+        let folders = journals.flat_map(|journal| {
+            files::folders_of(journal).chain(journal.folders.iter().map(PathBuf::as_path))
+        });
+        if let Err(source) = files::sync(self.doors.files, folders.collect()) {
             let cause = files::not_on_disk(&source);
             failed.extend(tried.drain(..).map(|index| (index, cause.clone())));
         }

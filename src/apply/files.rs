@@ -112,15 +112,21 @@ pub(super) struct Restored {
 }
 
 /// Puts every file of all these journals back as it was, whatever state it is in; with one sync before
-/// they get their names, and the caller syncs the folders of what has changed.
-pub(super) fn restore(files: &dyn Files, journals: &[&Journal]) -> Vec<Restored> {
+/// they get their names, and the caller syncs the folders of what has changed. Folders that were made go,
+/// but for those that the new files of another site need.
+pub(super) fn restore(
+    files: &dyn Files,
+    journals: &[&Journal],
+    needed: &BTreeSet<PathBuf>,
+) -> Vec<Restored> {
     let restoring: Vec<Restoring<'_>> =
         journals.iter().map(|journal| begin_restore(files, journal)).collect();
     let staged = journals.iter().zip(&restoring).filter(|(_, one)| !one.staged.is_empty());
     let synced = sync_folders(files, staged.map(|(journal, _)| *journal));
     let finish = |(one, journal): (Restoring<'_>, &&Journal)| {
         let unsynced = synced.as_ref().err().filter(|_| !one.staged.is_empty());
-        let mut restored = one.finish(files, journal);
+        let mut restored = one.finish(files);
+        remove_folders(files, journal, needed);
         restored.errors.extend(unsynced.map(NotRestored::unsynced));
         restored
     };
@@ -129,14 +135,18 @@ pub(super) fn restore(files: &dyn Files, journals: &[&Journal]) -> Vec<Restored>
 
 /// Removes what an apply has written beside its targets, of which it has touched none: whatever is there
 /// by now is not its affair.
-pub(super) fn unstage(files: &dyn Files, journal: &Journal) -> Restored {
+pub(super) fn unstage(
+    files: &dyn Files,
+    journal: &Journal,
+    needed: &BTreeSet<PathBuf>,
+) -> Restored {
     let mut restored = Restored::default();
     for file in &journal.files {
         if let Err(error) = files.remove(&staged_path(&file.path)) {
             restored.errors.push(not_restored(file, &error, false));
         }
     }
-    remove_folders(files, journal);
+    remove_folders(files, journal, needed);
     restored
 }
 
@@ -164,7 +174,7 @@ fn begin_restore<'j>(files: &dyn Files, journal: &'j Journal) -> Restoring<'j> {
 
 impl Restoring<'_> {
     /// Puts what waits into its place; not synced.
-    fn finish(mut self, files: &dyn Files, journal: &Journal) -> Restored {
+    fn finish(mut self, files: &dyn Files) -> Restored {
         for file in self.staged {
             let staged = staged_path(&file.path);
             match files.rename(&staged, &file.path) {
@@ -176,7 +186,6 @@ impl Restoring<'_> {
                 }
             }
         }
-        remove_folders(files, journal);
         Restored { errors: self.errors, changed: self.changed }
     }
 }
@@ -188,8 +197,8 @@ impl NotRestored {
     }
 }
 
-fn remove_folders(files: &dyn Files, journal: &Journal) {
-    for folder in journal.folders.iter().rev() {
+fn remove_folders(files: &dyn Files, journal: &Journal, needed: &BTreeSet<PathBuf>) {
+    for folder in journal.folders.iter().rev().filter(|folder| !needed.contains(*folder)) {
         // Not empty any more means that somebody uses it.
         let _ = files.remove_folder(folder);
     }

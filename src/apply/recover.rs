@@ -1,6 +1,7 @@
 //! In the next run: cleaning up what killed applies left.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use super::files::{self, NotRestored, Restored};
 use super::{Doors, Reload};
@@ -25,15 +26,16 @@ pub fn recover(
 ) -> Result<BTreeMap<Domain, CommandError>, CommandError> {
     let mut failed = BTreeMap::new();
     let mut half_done = Vec::new();
+    let mut needed = BTreeSet::new();
     for site in doors.state.sites(doors.files)? {
-        match half_done_of(doors, &site, origin, held) {
+        match half_done_of(doors, &site, origin, (held, &mut needed)) {
             Ok(found) => half_done.extend(found),
             Err(error) => {
                 failed.insert(site, error);
             }
         }
     }
-    let put_back = put_files_back(doors, half_done, &mut failed);
+    let put_back = put_files_back(doors, half_done, &needed, &mut failed);
     close(doors, put_back, &mut failed);
     for (site, error) in &failed {
         let text = format!("an apply of site {site} that never ended is not undone: {error}");
@@ -56,7 +58,7 @@ fn half_done_of(
     doors: &Doors<'_>,
     site: &Domain,
     origin: &Origin,
-    held: &dyn Fn(&Domain) -> bool,
+    (held, needed): (&dyn Fn(&Domain) -> bool, &mut BTreeSet<PathBuf>),
 ) -> Result<Option<HalfDone>, CommandError> {
     if !doors.state.has_journal(doors.files, site) {
         return Ok(None);
@@ -65,7 +67,13 @@ fn half_done_of(
         true => None,
         false => match doors.state.site_locks().and_then(|locks| locks.lock(site, origin)) {
             Ok(lock) => Some(lock),
-            Err(LockError::Held { .. }) => return Ok(None),
+            Err(LockError::Held { .. }) => {
+                let under_way = doors.state.interrupted(doors.files, site).unwrap_or_default();
+                let undone = under_way.undone_first.map(|(_, journal)| journal);
+                let journals = undone.into_iter().chain(under_way.finished);
+                needed.extend(journals.flat_map(|journal| journal.folders));
+                return Ok(None);
+            }
             Err(error) => return Err(error.into()),
         },
     };
@@ -76,6 +84,10 @@ fn half_done_of(
         let _ = doors.files.remove(&staged_path(&file.path));
     }
     let finished = interrupted.finished;
+    if interrupted.undone_first.is_none() {
+        // Its new files stay.
+        needed.extend(finished.iter().flat_map(|journal| journal.folders.clone()));
+    }
     Ok(interrupted.undone_first.map(|(phase, journal)| HalfDone {
         phase,
         journal,
@@ -88,6 +100,7 @@ fn half_done_of(
 fn put_files_back(
     doors: &mut Doors<'_>,
     half_done: Vec<HalfDone>,
+    needed: &BTreeSet<PathBuf>,
     failed: &mut BTreeMap<Domain, CommandError>,
 ) -> Vec<HalfDone> {
     for HalfDone { journal, .. } in &half_done {
@@ -95,7 +108,7 @@ fn put_files_back(
         (doors.events)(Event::Step { site: journal.site.clone(), step });
     }
     let journals: Vec<&Journal> = half_done.iter().map(|one| &one.journal).collect();
-    let mut restored = files::restore(doors.files, &journals);
+    let mut restored = files::restore(doors.files, &journals, needed);
     let changed = journals.iter().zip(&restored).filter(|(_, one)| one.changed);
     if let Err(error) = files::sync_folders(doors.files, changed.map(|(journal, _)| *journal)) {
         for one in restored.iter_mut().filter(|one| one.changed) {

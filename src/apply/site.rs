@@ -36,6 +36,8 @@ pub(super) struct SiteApply {
     pub(super) work: Work,
     /// Whether its files may be the new ones.
     pub(super) is_swapped: bool,
+    /// Whether its former files are back, so that it needs no folder that was made for the new ones.
+    pub(super) is_back: bool,
     /// Whether former files are back and not yet on the disk for certain.
     pub(super) is_unsynced: bool,
     /// What could not be put back so far.
@@ -106,6 +108,7 @@ impl SiteApply {
             stage: Stage::Files,
             work: Work::default(),
             is_swapped: false,
+            is_back: false,
             is_unsynced: false,
             undo_errors: Vec::new(),
             lost_in_undo: false,

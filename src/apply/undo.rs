@@ -3,7 +3,8 @@
 //! Sites that fail at the same time share the reread. Each then has its groups put back in the same
 //! loop that updates the others, so an undo keeps nobody waiting either.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::failure::{fault_after_restore, in_one_line};
@@ -208,6 +209,13 @@ impl Transaction<'_, '_> {
     /// Brings the former files of these sites back, with one sync before they get their names. What
     /// cannot be put back is noted at its site; [`sync_restored`](Self::sync_restored) is for the rest.
     pub(super) fn restore_files(&mut self, indices: &[usize]) {
+        for index in indices {
+            self.sites[*index].is_back = true;
+        }
+        let others = self.sites.iter().filter(|site| !site.is_back);
+        let others = others.filter_map(|site| site.journal.as_ref());
+        let needed: BTreeSet<PathBuf> =
+            others.flat_map(|journal| journal.folders.iter().cloned()).collect();
         let files = self.doors.files;
         let of_site = |index: &usize| Some((*index, self.sites[*index].journal.as_ref()?));
         let (swapped, untouched): (Vec<_>, Vec<_>) = indices
@@ -216,9 +224,10 @@ impl Transaction<'_, '_> {
             .partition(|(index, _)| self.sites[*index].is_swapped);
         let journals: Vec<&Journal> = swapped.iter().map(|(_, journal)| *journal).collect();
         let restored =
-            swapped.iter().map(|(index, _)| *index).zip(files::restore(files, &journals));
-        let unstaged =
-            untouched.iter().map(|(index, journal)| (*index, files::unstage(files, journal)));
+            swapped.iter().map(|(index, _)| *index).zip(files::restore(files, &journals, &needed));
+        let unstaged = untouched
+            .iter()
+            .map(|(index, journal)| (*index, files::unstage(files, journal, &needed)));
         let all: Vec<(usize, Restored)> = restored.chain(unstaged).collect();
         for (index, Restored { errors, changed }) in all {
             let site = &mut self.sites[index];

@@ -61,6 +61,19 @@ fn a_site_that_is_refused_by_name_costs_one_reread_more() {
     }
 }
 
+/// Supervisord refuses a file whose log folder is missing, too.
+#[test]
+fn a_refused_site_takes_no_folder_away_that_others_need() {
+    for command in ["broken", "unspeakable"] {
+        let host = Host::new();
+        let mut wanted = sites(&host, 4, "runs one");
+        wanted[1] = site(&host, 1, command);
+        let ends = Run::of(&host).apply(&host, &wanted);
+        check_good(&host, &wanted, &ends, &[1], command);
+        assert!(host.at("log/deep").is_dir());
+    }
+}
+
 #[test]
 fn two_bad_sites_are_found_wherever_they_are() {
     for bad in [[0, 1], [0, 31], [15, 16], [30, 31]] {
