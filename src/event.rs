@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::CommandError;
 use crate::inventory::{Domain, ProgramName};
 use crate::plan::PlanView;
 use crate::setup::Progress;
@@ -49,6 +50,9 @@ pub enum Event {
         /// What.
         change: ProcessChange,
     },
+    /// A site has come to its end, whatever the others of the same apply still do. Not told of one that
+    /// nothing was to be done for.
+    SiteEnded(Box<SiteEnd>),
     /// A line of a program's log.
     LogLine(LogLine),
     /// Nothing has happened for a while. By it a far end finds out that nobody listens any more, and
@@ -109,6 +113,35 @@ pub enum Step {
     Commit,
     /// Everything is put back.
     Undo,
+}
+
+/// How a site ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SiteEnd {
+    /// Which.
+    pub site: Domain,
+    /// The revision it was recorded under; none if it failed, or nothing but processes has changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u64>,
+    /// Why it failed; none if it is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<CommandError>,
+    /// Programs that are not as they should be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub troubles: Vec<ProgramTrouble>,
+}
+
+/// A program that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgramTrouble {
+    /// The group.
+    pub group: String,
+    /// The process as supervisorctl shows it, or the group.
+    pub process: String,
+    /// What is wrong, e.g. `is FATAL: exited too quickly`.
+    pub reason: String,
+    /// The last lines that it has written to its log since the change.
+    pub log: Vec<String>,
 }
 
 /// A line of a program's log.

@@ -119,6 +119,13 @@ impl Transaction<'_, '_> {
 }
 
 impl SiteApply {
+    /// It ended as wanted so far as its records go, but has failed and is kept as was asked.
+    fn keep_for(&mut self, cause: Option<ApplyError>) {
+        if let (Some(cause), Outcome::Applied { .. }) = (cause, &self.report.outcome) {
+            self.report.outcome = Outcome::Kept { cause };
+        }
+    }
+
     /// What a former apply began and this one was not to finish.
     fn left_unfinished(&self, revision: u64) -> Option<Journal> {
         let journal = self.journal.as_ref()?;

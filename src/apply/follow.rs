@@ -28,6 +28,7 @@ impl Transaction<'_, '_> {
             self.undo_failed();
             self.commit_finished();
             self.close_put_back();
+            self.tell_ends();
             if self.sites.iter().all(|site| site.has_ended()) {
                 return;
             }

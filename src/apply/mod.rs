@@ -16,6 +16,7 @@ mod cut_off;
 mod failure;
 mod files;
 mod follow;
+mod logs;
 mod looks;
 mod outcome;
 mod probe;
@@ -34,13 +35,15 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use failure::{ApplyError, FailedAt};
-pub use outcome::{Outcome, ProgramTrouble, SiteReport};
+pub use outcome::{Outcome, SiteReport};
 pub use recover::recover;
+pub(crate) use undo::AS_ASKED;
 
 use looks::Groups;
 use transaction::Transaction;
 
 use crate::desired::DesiredSite;
+pub use crate::event::ProgramTrouble;
 use crate::event::{Event, ProcessChange};
 use crate::inventory::Domain;
 use crate::plan::{PlanView, SitePlan};

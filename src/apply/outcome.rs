@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::undo::AS_ASKED;
 use super::{ApplyError, FailedAt};
 use crate::error::{CommandError, ErrorKind};
+use crate::event::{ProgramTrouble, SiteEnd};
 use crate::inventory::Domain;
 use crate::plan::PlanView;
 
@@ -63,19 +64,6 @@ pub enum Outcome {
     },
 }
 
-/// A program that is not as it should be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProgramTrouble {
-    /// The group.
-    pub group: String,
-    /// The process as supervisorctl shows it, or the group.
-    pub process: String,
-    /// What is wrong, e.g. `is FATAL: exited too quickly`.
-    pub reason: String,
-    /// The last lines of its log.
-    pub log: Vec<String>,
-}
-
 impl SiteReport {
     /// The report of an apply that has not ended yet.
     pub fn new(plan: PlanView) -> Self {
@@ -98,6 +86,17 @@ impl SiteReport {
             report.outcome = Outcome::Refused { cause };
         }
         report
+    }
+
+    /// How it ended, as it is told at once; `None` if nothing was to be done.
+    pub fn end(&self) -> Option<SiteEnd> {
+        let revision = match &self.outcome {
+            Outcome::Unchanged => return None,
+            Outcome::Applied { revision } => *revision,
+            _ => None,
+        };
+        let (site, troubles) = (self.site.clone(), self.troubles.clone());
+        Some(SiteEnd { site, revision, failure: self.failure(), troubles })
     }
 
     /// The failure, if it is one.

@@ -11,13 +11,13 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
-use super::watch::{Watched, trouble};
+use super::logs::Logs;
+use super::watch::Watched;
 use super::{ProgramTrouble, Teller};
 use crate::desired::DesiredGroup;
 use crate::event::{Event, ProcessChange, Waited, WaitingFor};
 use crate::inventory::{Probe, without_passwords};
 use crate::supervisord::display_name;
-use crate::system::files::Files;
 
 /// Between two tries.
 const RETRY: Duration = Duration::from_millis(250);
@@ -96,11 +96,7 @@ impl Probes {
     }
 
     /// Takes the answers that have come, and returns the groups that did not pass.
-    pub(super) fn look(
-        &mut self,
-        files: &dyn Files,
-        teller: &mut Teller<'_>,
-    ) -> Vec<ProgramTrouble> {
+    pub(super) fn look(&mut self, logs: &Logs<'_>, teller: &mut Teller<'_>) -> Vec<ProgramTrouble> {
         let mut troubles = Vec::new();
         self.asked.retain(|asked| {
             let Some(answer) = asked.question.answer() else { return true };
@@ -113,7 +109,7 @@ impl Probes {
                     }
                     Err(reason) => troubles.push(ProgramTrouble {
                         process: group.clone(),
-                        ..trouble(files, group, group, desired, reason.clone())
+                        ..logs.trouble(group, group, desired, reason.clone())
                     }),
                 }
             }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::again::Asked;
 use super::control::not_applied;
 use super::failure;
+use super::logs::{LogEnds, Logs};
 use super::probe::Probes;
 use super::undo::{Undo, until_running_again};
 use super::update::{STILL_STOPPING, Update, Updated};
@@ -40,6 +41,8 @@ pub(super) struct SiteApply {
     pub(super) is_back: bool,
     /// Whether former files are back and not yet on the disk for certain.
     pub(super) is_unsynced: bool,
+    /// How far the logs of its programs had come when that began.
+    pub(super) log_ends: LogEnds,
     /// What could not be put back so far.
     pub(super) undo_errors: Vec<String>,
     /// Whether supervisord did not read the former files again after processes had changed.
@@ -47,6 +50,8 @@ pub(super) struct SiteApply {
     /// Held until it has its outcome.
     lock: Option<Lock>,
     pub(super) report: SiteReport,
+    /// Whether its end was told.
+    pub(super) is_told: bool,
     pub(super) batch: Batch,
 }
 
@@ -110,9 +115,11 @@ impl SiteApply {
             is_swapped: false,
             is_back: false,
             is_unsynced: false,
+            log_ends: LogEnds::default(),
             undo_errors: Vec::new(),
             lost_in_undo: false,
             lock,
+            is_told: false,
             batch: Batch::default(),
         }
     }
@@ -143,13 +150,6 @@ impl SiteApply {
     /// Ends it before anything was changed.
     pub(super) fn refuse(&mut self, cause: ApplyError) {
         self.end(Outcome::Refused { cause });
-    }
-
-    /// It ended as wanted so far as its records go, but has failed and is kept as was asked.
-    pub(super) fn keep_for(&mut self, cause: Option<ApplyError>) {
-        if let (Some(cause), Outcome::Applied { .. }) = (cause, &self.report.outcome) {
-            self.report.outcome = Outcome::Kept { cause };
-        }
     }
 
     pub(super) fn fail(&mut self, cause: ApplyError, now: Duration) {
@@ -232,22 +232,23 @@ impl SiteApply {
     /// Sees what supervisord says.
     pub(super) fn look(&mut self, look: &Look, disk: &dyn Files, events: &mut dyn FnMut(Event)) {
         let mut teller = Teller { site: &self.plan.domain, events };
+        let logs = Logs { files: disk, ends: &self.log_ends };
         match &mut self.stage {
             Stage::Updating(update) | Stage::PuttingBack(_, update) => {
                 update.look(look, &mut teller);
             }
             Stage::Stopped => self.stop_what_came_up(look),
             Stage::Glancing => {
-                let troubles = watch::failed_already(&self.batch.watched, look, disk);
+                let troubles = watch::failed_already(&self.batch.watched, look, &logs);
                 self.report.troubles.extend(troubles);
                 self.stage = Stage::Watching(Watch::begin(&Watched::new(), look.now));
                 self.batch.watched.clear();
             }
             Stage::Watching(watch) => {
-                self.batch.failed.extend(watch.look(look, disk, &mut teller));
+                self.batch.failed.extend(watch.look(look, &logs, &mut teller));
             }
             Stage::Probing(probes) => {
-                self.batch.failed.extend(probes.look(disk, &mut teller));
+                self.batch.failed.extend(probes.look(&logs, &mut teller));
             }
             Stage::RunningAgain(undo) => undo.look(look),
             Stage::Files

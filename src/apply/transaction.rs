@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::again::Stops;
+use super::logs::LogEnds;
 use super::looks::Looks;
 use super::site::{SiteApply, Stage};
 use super::{
@@ -12,7 +13,7 @@ use super::{
 };
 use crate::desired::FileKind;
 use crate::error::{CommandError, ErrorKind};
-use crate::event::Step;
+use crate::event::{Event, Step};
 use crate::inventory::Domain;
 use crate::plan::SitePlan;
 use crate::records::journal::JournaledFile;
@@ -42,8 +43,19 @@ impl<'t, 'd> Transaction<'t, 'd> {
         Self { doors, sites, origin, options, stops: Stops::default(), looks: Looks::default() }
     }
 
-    pub(super) fn into_reports(self) -> Vec<SiteReport> {
+    pub(super) fn into_reports(mut self) -> Vec<SiteReport> {
+        self.tell_ends();
         self.sites.into_iter().map(SiteApply::into_report).collect()
+    }
+
+    /// Tells of each site that has come to its end since the last time.
+    pub(super) fn tell_ends(&mut self) {
+        for site in self.sites.iter_mut().filter(|site| site.has_ended() && !site.is_told) {
+            site.is_told = true;
+            if let Some(end) = site.report.end() {
+                (self.doors.events)(Event::SiteEnded(Box::new(end)));
+            }
+        }
     }
 
     /// Writes each site's journal: from here on a kill can be undone.
@@ -152,12 +164,14 @@ impl<'t, 'd> Transaction<'t, 'd> {
 
     /// Begins with the processes of each site whose files supervisord has accepted.
     pub(super) fn begin_updates(&mut self, reread: &Reload) {
+        self.tell_ends();
         let now = self.doors.clock.now();
         for site in self.sites.iter_mut().filter(|site| matches!(site.stage, Stage::Files)) {
             let mut teller = Teller { site: &site.plan.domain, events: self.doors.events };
             for text in site.plan.warnings.iter().filter(|_| site.journal.is_none()) {
                 teller.warn(text.clone());
             }
+            site.log_ends = LogEnds::of(self.doors.files, &site.plan);
             site.begin_update(reread, now, self.doors.events);
         }
     }

@@ -32,7 +32,7 @@ const STAYS_UP: Duration = Duration::from_secs(2);
 const TURN: Duration = Duration::from_secs(120);
 
 /// What is said of a process that cannot run again yet.
-pub(super) const AS_ASKED: &str = "is still stopping, as this apply asked";
+pub(crate) const AS_ASKED: &str = "is still stopping, as this apply asked";
 
 /// An undo under way.
 #[derive(Debug)]

@@ -4,24 +4,19 @@
 //! for ever and never becomes FATAL. So each process must keep one pid over a window.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 
+use super::logs::Logs;
 use super::{Look, ProgramTrouble, Teller, release};
 use crate::desired::DesiredGroup;
 use crate::event::{Event, ProcessChange, Waited, WaitingFor};
 use crate::inventory::Autorestart;
-use crate::plan::harmless;
 use crate::supervisord::{ProcessInfo, ProcessState, display_name};
-use crate::system::files::Files;
 
 /// Beyond what supervisord's retries may take: it looks once a second.
 const MARGIN: Duration = Duration::from_secs(5);
 /// The shortest window, seconds.
 const SHORTEST_WINDOW: u32 = 2;
-/// How much of a log a report carries.
-const LOG_LINES: usize = 8;
-const LOG_BYTES: u64 = 8 * 1024;
 
 /// The processes to watch, by group, with how the group should behave.
 pub(super) type Watched = BTreeMap<String, (DesiredGroup, Vec<String>)>;
@@ -89,7 +84,7 @@ impl Watch {
     pub(super) fn look(
         &mut self,
         look: &Look,
-        files: &dyn Files,
+        logs: &Logs<'_>,
         teller: &mut Teller<'_>,
     ) -> Vec<ProgramTrouble> {
         let mut troubles = Vec::new();
@@ -102,7 +97,7 @@ impl Watch {
                 Verdict::Healthy => teller.process(watched.shown(), ProcessChange::Healthy),
                 Verdict::Failed(reason) => {
                     let WatchedProcess { group, name, desired, .. } = watched;
-                    troubles.push(trouble(files, group, name, desired, reason));
+                    troubles.push(logs.trouble(group, name, desired, reason));
                 }
             }
             false
@@ -125,14 +120,14 @@ impl Watch {
 pub(super) fn failed_already(
     watched: &Watched,
     look: &Look,
-    files: &dyn Files,
+    logs: &Logs<'_>,
 ) -> Vec<ProgramTrouble> {
     let mut troubles = Vec::new();
     for (group, (desired, names)) in watched {
         for name in names {
             let Some(process) = look.process(group, name) else { continue };
             if matches!(process.state, ProcessState::Backoff | ProcessState::Fatal) {
-                troubles.push(trouble(files, group, name, desired, process.condition()));
+                troubles.push(logs.trouble(group, name, desired, process.condition()));
             }
         }
     }
@@ -218,28 +213,4 @@ impl WatchedProcess {
 fn window(desired: &DesiredGroup) -> Duration {
     let seconds = desired.health.stable_for.unwrap_or(desired.startsecs.max(SHORTEST_WINDOW));
     Duration::from_secs(u64::from(seconds))
-}
-
-pub(super) fn trouble(
-    files: &dyn Files,
-    group: &str,
-    name: &str,
-    desired: &DesiredGroup,
-    reason: String,
-) -> ProgramTrouble {
-    ProgramTrouble {
-        group: group.to_owned(),
-        process: display_name(group, name),
-        reason,
-        log: last_lines(files, &desired.log),
-    }
-}
-
-/// The end of a log, for the person who has to find out why; none if it cannot be read.
-fn last_lines(files: &dyn Files, path: &Path) -> Vec<String> {
-    let Ok(bytes) = files.tail(path, LOG_BYTES) else { return Vec::new() };
-    let text = String::from_utf8_lossy(&bytes);
-    let lines: Vec<&str> = text.lines().collect();
-    let first = lines.len().saturating_sub(LOG_LINES);
-    lines[first..].iter().map(|line| harmless(line)).collect()
 }

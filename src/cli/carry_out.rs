@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::fleet::{allow_many_files, not_reached};
+use super::left::{self, Leavers};
 use super::selected::{Work, unexpected};
 use super::telling::Telling;
-use super::{Context, left, plan};
+use super::{Context, plan};
 use crate::apply::{ApplyError, ApplyOptions, FailedAt, SiteReport};
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
@@ -48,16 +49,17 @@ pub(super) fn carry_out(
     allow_many_files();
     // What is removed is always shown, and nothing else is removed.
     let plans_first = order.ask || work.iter().any(Work::prunes);
-    let mut telling = Telling::new(work.len(), plans_first, screen);
+    let mut telling = Telling::new(work, plans_first, &order.options.overrides, screen);
     let begun = match plans_first {
         true => plan_and_ask(context, work, order, &mut telling)?,
         false => work.iter().map(Begun::new).collect(),
     };
     let names: Vec<&str> = begun.iter().map(|begun| begun.work.host.name.as_str()).collect();
     let on_one = |begun: Begun<'_>, events: &mut dyn FnMut(Event)| {
-        let applied = apply_on(context, begun, order, events);
+        let mut stay = String::new();
+        let applied = apply_on(context, begun, order, &mut stay, events);
         let verdict = verdict(&applied);
-        (applied, verdict)
+        ((applied, stay), verdict)
     };
     let rules = Rules { failed: telling.failed(), ..order.rules };
     let stop = || context.interrupt.is_raised();
@@ -65,7 +67,11 @@ pub(super) fn carry_out(
         Told::FewThreads(_) => {}
         Told::Begun(host) => telling.begun(names.get(host).unwrap_or(&"")),
         Told::Event(host, event) => telling.event(names.get(host).unwrap_or(&""), &event),
-        Told::Ended(host, applied) => telling.ended(names.get(host).unwrap_or(&""), applied),
+        Told::Ended(host, (applied, stay)) => {
+            let name = names.get(host).unwrap_or(&"");
+            telling.ended(name, applied);
+            telling.stay(name, stay);
+        }
     });
     for (name, result) in names.iter().zip(&results) {
         if let Err(why) = result {
@@ -81,15 +87,15 @@ struct Begun<'w> {
     work: &'w Work,
     /// The door its plan came through.
     target: Option<Box<dyn Target>>,
-    /// Sites that left, and are removed.
-    pruned: Vec<Site>,
+    /// What left it, and what of that is removed.
+    leavers: Leavers,
     /// The plans that were shown; `None` if the person did not want to be asked.
     shown: Option<BTreeMap<Domain, String>>,
 }
 
 impl<'w> Begun<'w> {
     fn new(work: &'w Work) -> Self {
-        Self { work, target: None, pruned: Vec::new(), shown: None }
+        Self { work, target: None, leavers: Leavers::default(), shown: None }
     }
 }
 
@@ -127,9 +133,10 @@ fn plan_and_ask<'w>(
         let name = work.host.name.as_str();
         match planned {
             Ok((true, target, planned)) => {
+                telling.shown(name, &planned.sites, &planned.leavers.pruned);
                 let shown = Some(fingerprints(&planned.sites));
-                let pruned = planned.leavers.pruned.clone();
-                begun.push(Begun { work, target, pruned, shown });
+                let leavers = planned.leavers.clone();
+                begun.push(Begun { work, target, leavers, shown });
                 plans.push((name, planned));
             }
             Ok((false, _, planned)) => {
@@ -157,7 +164,7 @@ fn agree(
     stop: &dyn Fn() -> bool,
     screen: &mut Screen,
 ) -> Result<(), CommandError> {
-    let pruned = left::question(begun.iter().flat_map(|begun| &begun.pruned));
+    let pruned = left::question(begun.iter().map(|begun| &begun.leavers));
     let question = match begun.len() {
         1 => format!("Apply this{pruned}?"),
         hosts => format!("Apply this on {hosts} hosts{pruned}?"),
@@ -200,13 +207,18 @@ fn apply_on(
     context: &Context,
     begun: Begun<'_>,
     order: &Order,
+    stay: &mut String,
     events: &mut dyn FnMut(Event),
 ) -> Result<Vec<AppliedSite>, CommandError> {
     let mut host = match begun.target {
         Some(host) => host,
         None => context.connect(&begun.work.host)?,
     };
-    let request = request(begun.work, &begun.pruned, begun.shown, order);
+    if begun.shown.is_none() {
+        // Nobody has seen it in a plan. If it cannot be told, the apply will say what is wrong there.
+        *stay = left::ask(host.as_mut(), begun.work).unwrap_or_default().in_short();
+    }
+    let request = request(begun.work, &begun.leavers.pruned, begun.shown, order);
     match host.ask(request, events)? {
         Reply::Applied { sites } => Ok(sites),
         _ => Err(unexpected()),

@@ -9,11 +9,11 @@ use serde::Serialize;
 
 use super::Context;
 use super::fleet::{Answers, ParallelArguments, folded, named};
-use super::selected::{SelectionArguments, Work, unexpected};
-use crate::error::{CommandError, ErrorKind, cut};
+use super::selected::{SelectionArguments, Work, only_site, unexpected};
+use crate::error::{CommandError, cut};
 use crate::fleet::rollout::Rules;
-use crate::host::{Reply, Request, Run, RunEnd, RunId, SiteDiff, SiteHistory};
-use crate::inventory::Domain;
+use crate::host::{Reply, Request, Run, RunEnd, RunId, Settled, SettledHow, SiteDiff, SiteHistory};
+use crate::inventory::{Domain, no_sites};
 use crate::plan::harmless_lines;
 use crate::report::{Screen, harmless};
 
@@ -55,6 +55,12 @@ struct SiteView<'h> {
     /// Why, if it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     cause: Option<&'h str>,
+    /// What became of it, if it was interrupted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settled: Option<Settled>,
+    /// Whether the inventory does not have the site any more.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    left: bool,
 }
 
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -77,13 +83,14 @@ pub(super) fn run(
     arguments: &HistoryArguments,
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
-    let work = context.selected(&arguments.selection, screen)?;
     let rules = arguments.parallel.rules();
     if let Some(number) = arguments.diff {
+        let work = context.selected(&arguments.selection, screen)?;
         return diff(context, &work, number, rules, screen);
     }
+    let work = context.selected_with_former(&arguments.selection, screen)?;
     let mut answers = Answers::default();
-    let histories = ask(context, &work, rules, &mut answers, screen);
+    let histories = ask(context, &work, rules, &mut answers, screen)?;
     for on_host in &work {
         let host = on_host.host.name.as_str();
         let sites: Vec<&SiteHistory> =
@@ -105,19 +112,21 @@ pub(super) fn run(
     Ok(answers.exit_status().unwrap_or(0))
 }
 
-/// The history of each site on each host, in the inventory's order. What cannot be read is told.
+/// The history of each site on each host, in the inventory's order, and after those of a host the sites
+/// that have left it. What cannot be read is told.
 pub(super) fn ask<'w>(
     context: &Context,
     work: &'w [Work],
     rules: Rules,
     answers: &mut Answers,
     screen: &mut Screen,
-) -> Vec<(&'w str, SiteHistory)> {
-    let answered = context.on_each(work, rules, &|work, host| match host
-        .ask(Request::History { sites: work.sites.clone() }, &mut |_| {})?
-    {
-        Reply::History { sites } => Ok(sites),
-        _ => Err(unexpected()),
+) -> Result<Vec<(&'w str, SiteHistory)>, CommandError> {
+    let answered = context.on_each(work, rules, &|work, host| {
+        let left = work.leaving.as_ref().map(|leaving| Box::new(leaving.inventory.clone()));
+        match host.ask(Request::History { sites: work.sites.clone(), left }, &mut |_| {})? {
+            Reply::History { sites } if sites.iter().all(|site| work.may_have(site)) => Ok(sites),
+            _ => Err(unexpected()),
+        }
     });
     let mut histories = Vec::new();
     for (on_host, sites) in work.iter().zip(answered) {
@@ -133,7 +142,8 @@ pub(super) fn ask<'w>(
             Err(error) => answers.tell(host, error, screen),
         }
     }
-    histories
+    let nobody_has_any = histories.is_empty() && work.iter().all(|work| work.sites.is_empty());
+    if nobody_has_any && answers.exit_status().is_none() { Err(no_sites()) } else { Ok(histories) }
 }
 
 /// The runs of all hosts, newest first.
@@ -158,18 +168,30 @@ fn by_run<'h>(histories: &'h [(&'h str, SiteHistory)]) -> Vec<RunView<'h>> {
                 Some(failed) => SiteOutcome::Otherwise(failed.end),
                 None => SiteOutcome::Applied,
             };
-            let cause = failed.and_then(|failed| failed.cause.as_deref());
-            let (number, site) = (Some(revision.number), &history.site);
-            let is_present = present == number;
-            add(
-                run,
-                SiteView { host, site, outcome, revision: number, present: is_present, cause },
-            );
+            let number = Some(revision.number);
+            let view = SiteView {
+                host,
+                site: &history.site,
+                outcome,
+                revision: number,
+                present: present == number,
+                cause: failed.and_then(|failed| failed.cause.as_deref()),
+                settled: None,
+                left: history.paths.is_some(),
+            };
+            add(run, view);
         }
         for ended in history.outcomes.iter().filter(|ended| !recorded.contains(&ended.run.id)) {
-            let (outcome, cause) = (SiteOutcome::Otherwise(ended.end), ended.cause.as_deref());
-            let site = &history.site;
-            let view = SiteView { host, site, outcome, revision: None, present: false, cause };
+            let view = SiteView {
+                host,
+                site: &history.site,
+                outcome: SiteOutcome::Otherwise(ended.end),
+                revision: None,
+                present: false,
+                cause: ended.cause.as_deref(),
+                settled: ended.settled,
+                left: history.paths.is_some(),
+            };
             add(ended.run.clone(), view);
         }
     }
@@ -178,8 +200,11 @@ fn by_run<'h>(histories: &'h [(&'h str, SiteHistory)]) -> Vec<RunView<'h>> {
 
 fn text(view: &RunView<'_>) -> String {
     let mut text = format!("{}\n", described(&view.run));
-    let lines =
-        view.sites.iter().map(|site| (site.host, format!("{}: {}", site.site, words(site))));
+    let line = |site: &SiteView<'_>| {
+        let left = if site.left { ", not in the inventory" } else { "" };
+        format!("{}{left}: {}", site.site, words(site))
+    };
+    let lines = view.sites.iter().map(|site| (site.host, line(site)));
     for (hosts, line) in folded(lines.collect()) {
         let _ = writeln!(text, "  {}  {line}", named(&hosts));
     }
@@ -220,6 +245,14 @@ fn words(site: &SiteView<'_>) -> String {
             let _ = write!(text, "{separator}{part}");
         }
     }
+    if let Some(Settled { by, how }) = site.settled {
+        let how = match how {
+            SettledHow::Undone => "undone",
+            SettledHow::Finished => "finished",
+            SettledHow::TakenBack => "taken back",
+        };
+        let _ = write!(text, ", {how} by run {by}");
+    }
     if let Some(cause) = site.cause {
         let _ = write!(text, ": {}", harmless(&cut(cause)));
     }
@@ -244,12 +277,7 @@ fn diff(
     rules: Rules,
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
-    let sites: BTreeSet<&Domain> =
-        work.iter().flat_map(|work| &work.sites).map(|site| &site.domain).collect();
-    if sites.len() > 1 {
-        return Err(CommandError::new(ErrorKind::Usage, "a revision is of one site")
-            .hint("name it: supervisor-sync history --site DOMAIN --diff REVISION"));
-    }
+    only_site(work, "history --site DOMAIN --diff REVISION")?;
     let diffs = context.on_each(work, rules, &|work, host| {
         let request = Request::RevisionDiff { sites: work.sites.clone(), number };
         match host.ask(request, &mut |_| {})? {

@@ -6,10 +6,14 @@ use std::fmt::Write as _;
 use clap::Args;
 
 use super::Context;
-use super::selected::{ProgramArguments, Work, unexpected, work_of};
+use super::selected::{ProgramArguments, SelectionArguments, Work, unexpected, work_of};
 use crate::error::{CommandError, ErrorKind, cut};
-use crate::host::{InventoryOnHost, Left, LeftSite, Reply, Request, Run, Target, Writer};
-use crate::inventory::{Domain, Format, Host, Inventory, Site, UserName, no_sites};
+use crate::host::{
+    InventoryOnHost, Left, LeftSite, Reply, Request, Run, SiteHistory, Target, Writer,
+};
+use crate::inventory::{
+    Domain, Format, Host, Inventory, Paths, Selector, Site, UserName, no_sites,
+};
 use crate::report::{Screen, harmless};
 
 /// How many sites are shown before the rest is counted. What is removed is always named.
@@ -62,7 +66,7 @@ impl Prune {
 
 /// What is looked for on a host besides the selected sites.
 pub(super) struct Leaving {
-    inventory: InventoryOnHost,
+    pub(super) inventory: InventoryOnHost,
     prune: Prune,
     /// Sites were selected, and nobody asked about the host as a whole.
     only_named: bool,
@@ -74,7 +78,7 @@ pub(super) struct Leaving {
 }
 
 /// What left a host, and the sites that are to be removed, as an apply takes them.
-#[derive(Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Leavers {
     pub(super) left: Option<Left>,
     pub(super) pruned: Vec<Site>,
@@ -83,10 +87,9 @@ pub(super) struct Leavers {
 }
 
 impl Context {
-    /// The selected hosts and programs, and what is to be known of the sites that left. A host
-    /// without a site is among them if it was named, if sites are to be removed, or if no host has one.
-    /// `is_asked` says that nothing is removed before a person has agreed: then it is also looked for
-    /// sites whose last program went.
+    /// The selected hosts and programs, and what is to be known of the sites that left. A host without a
+    /// site is among them, unless sites are selected: it may have had one. `is_asked` says that nothing is
+    /// removed before a person has agreed: then it is also looked for sites whose last program went.
     pub(super) fn selected_with_leavers(
         &self,
         arguments: &ProgramArguments,
@@ -94,8 +97,28 @@ impl Context {
         is_asked: bool,
         screen: &mut Screen,
     ) -> Result<Vec<Work>, CommandError> {
-        let inventory = self.inventory(screen)?;
         let selector = arguments.selector()?;
+        self.with_leavers(&selector, prune, is_asked, screen)
+    }
+
+    /// The selected hosts and sites, and what is to be known of the sites that the inventory had, unless
+    /// sites are selected. A host without a site is among them.
+    pub(super) fn selected_with_former(
+        &self,
+        arguments: &SelectionArguments,
+        screen: &mut Screen,
+    ) -> Result<Vec<Work>, CommandError> {
+        self.with_leavers(&arguments.selector()?, &Prune::Nothing, false, screen)
+    }
+
+    fn with_leavers(
+        &self,
+        selector: &Selector,
+        prune: &Prune,
+        is_asked: bool,
+        screen: &mut Screen,
+    ) -> Result<Vec<Work>, CommandError> {
+        let inventory = self.inventory(screen)?;
         let about_sites = selector.is_about_sites();
         if about_sites && *prune == Prune::Own {
             let message = "--prune is about hosts as a whole, and sites or programs are selected";
@@ -103,12 +126,6 @@ impl Context {
                 .hint("name the sites to remove: --prune=DOMAIN"));
         }
         let mut work = work_of(selector.select(&inventory)?);
-        if !selector.names_hosts() && *prune == Prune::Nothing {
-            let has_sites = |work: &Work| !work.sites.is_empty();
-            if work.iter().any(has_sites) {
-                work.retain(has_sites);
-            }
-        }
         if !about_sites || matches!(prune, Prune::Named(_)) {
             let followed = self.inventory.get().cloned();
             let left_alone = inventory.left_alone.iter().filter(|_| is_asked && !about_sites);
@@ -173,23 +190,24 @@ pub(super) fn ask(host: &mut dyn Target, work: &Work) -> Result<Leavers, Command
     // One that has left two supervisords of a host goes from one after the other.
     let goes = |left: &LeftSite| leaving.prune.has(left) || is_emptied(left);
     let pruned = left.sites.iter().filter(|left| goes(left) && seen.insert(&left.site));
-    let pruned = pruned.map(without_programs).collect::<Result<_, _>>()?;
+    let pruned = pruned.map(|left| without_programs(&left.site, &left.paths));
+    let pruned = pruned.collect::<Result<_, _>>()?;
     let emptied = left.sites.iter().filter(|left| is_emptied(left));
     let emptied = emptied.map(|left| left.site.clone()).collect();
     Ok(Leavers { left: Some(left), pruned, emptied })
 }
 
 /// The site as if the inventory had it without programs.
-fn without_programs(left: &LeftSite) -> Result<Site, CommandError> {
+pub(super) fn without_programs(domain: &Domain, paths: &Paths) -> Result<Site, CommandError> {
     let user = UserName::parse("root").map_err(|source| {
-        CommandError::refused(format!("cannot remove site {}", left.site)).caused_by(&source)
+        CommandError::refused(format!("cannot work on site {domain}")).caused_by(&source)
     })?;
     Ok(Site {
-        domain: left.site.clone(),
+        domain: domain.clone(),
         user,
         format: Format::Hardened,
         config_files: Default::default(),
-        paths: left.paths.clone(),
+        paths: paths.clone(),
         programs: Vec::new(),
     })
 }
@@ -236,18 +254,52 @@ impl Work {
     pub(super) fn may_be_emptied(&self) -> bool {
         self.leaving.as_ref().is_some_and(|leaving| !leaving.without_key.is_empty())
     }
+
+    /// Whether a host may tell this history: of a site that was asked about, or of one that the
+    /// inventory does not have.
+    pub(super) fn may_have(&self, history: &SiteHistory) -> bool {
+        history.paths.is_none()
+            || self
+                .leaving
+                .as_ref()
+                .is_some_and(|leaving| !leaving.inventory.domains.contains(&history.site))
+    }
 }
 
 impl Leavers {
+    fn is_pruned(&self, left: &LeftSite) -> bool {
+        self.pruned.iter().any(|site| site.domain == left.site && site.paths == left.paths)
+    }
+
+    /// The sites that are removed, as they left.
+    fn pruned_as_left(&self) -> impl Iterator<Item = &LeftSite> {
+        let left = self.left.iter().flat_map(|left| &left.sites);
+        left.filter(|left| self.is_pruned(left))
+    }
+
+    /// A line for an apply that was not asked about: what this inventory has left here. Empty if that is
+    /// nothing.
+    pub(super) fn in_short(&self) -> String {
+        let left = self.left.iter().flat_map(|left| &left.sites);
+        let own = left.filter(|left| left.writer == Writer::ThisInventory);
+        let names: Vec<&str> = own.map(|left| left.site.as_str()).collect();
+        let what = match names.len() {
+            0 => return String::new(),
+            1 => "removes it",
+            _ => "removes them",
+        };
+        let mut text = names.iter().take(SITES_SHOWN).copied().collect::<Vec<_>>().join(", ");
+        if names.len() > SITES_SHOWN {
+            let _ = write!(text, " and {} more", names.len() - SITES_SHOWN);
+        }
+        format!("not in the inventory: {text}; apply --prune {what}\n")
+    }
+
     /// A line for each site, and what could not be read.
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
         let Some(Left { sites, unreadable }) = &self.left else { return text };
-        let is_pruned = |left: &&LeftSite| {
-            let same = |site: &Site| site.domain == left.site && site.paths == left.paths;
-            self.pruned.iter().any(same)
-        };
-        let (pruned, stay): (Vec<_>, Vec<_>) = sites.iter().partition(is_pruned);
+        let (pruned, stay): (Vec<_>, Vec<_>) = sites.iter().partition(|left| self.is_pruned(left));
         for left in pruned {
             let line = match self.emptied.contains(&left.site) {
                 true => line(left, "no key `supervisors` any more"),
@@ -288,29 +340,38 @@ fn line(left: &LeftSite, what: &str) -> String {
 }
 
 fn how_to_remove(left: &LeftSite) -> String {
-    let site = &left.site;
-    let named = format!("apply --prune={site} removes it");
     match left.writer {
         Writer::ThisInventory => " (apply --prune removes it)".to_owned(),
-        Writer::OtherInventory => {
-            let inventory = left.run.inventory.as_ref();
-            let name = inventory.map_or("", |it| it.name.as_deref().unwrap_or(&it.path));
-            format!(" from the inventory {} ({named})", harmless(&cut(name)))
+        Writer::OtherInventory | Writer::Playbook | Writer::Unknown => {
+            format!("{} (apply --prune={} removes it)", of_whom(left), left.site)
         }
-        Writer::Playbook => {
-            format!(" by `{}` ({named})", harmless(&cut(&left.run.command)))
-        }
-        Writer::Unknown => format!(" before records named their inventory ({named})"),
     }
 }
 
-/// What is asked on top of the plans: each site that goes, by name.
-pub(super) fn question<'s>(pruned: impl IntoIterator<Item = &'s Site>) -> String {
-    let names: BTreeSet<&str> = pruned.into_iter().map(|site| site.domain.as_str()).collect();
+/// What is asked on top of the plans: each site that goes, by name, and whose it is if not this
+/// inventory's.
+pub(super) fn question<'l>(leavers: impl IntoIterator<Item = &'l Leavers>) -> String {
+    let pruned = leavers.into_iter().flat_map(Leavers::pruned_as_left);
+    let named = |left: &LeftSite| format!("{}{}", left.site, of_whom(left));
+    let names: BTreeSet<String> = pruned.map(named).collect();
     if names.is_empty() {
         return String::new();
     }
     format!(", and remove {}", names.into_iter().collect::<Vec<_>>().join(", "))
+}
+
+/// ` from the inventory shop`; nothing of this inventory's own.
+fn of_whom(left: &LeftSite) -> String {
+    match left.writer {
+        Writer::ThisInventory => String::new(),
+        Writer::OtherInventory => {
+            let inventory = left.run.inventory.as_ref();
+            let name = inventory.map_or("", |it| it.name.as_deref().unwrap_or(&it.path));
+            format!(" from the inventory {}", harmless(&cut(name)))
+        }
+        Writer::Playbook => format!(" by `{}`", harmless(&cut(&left.run.command))),
+        Writer::Unknown => " before records named their inventory".to_owned(),
+    }
 }
 
 /// Refuses to take a `--yes` for the removal of everything: an inventory without a site is more
@@ -465,10 +526,11 @@ mod tests {
 
     #[test]
     fn a_name_that_no_host_has_is_refused_unless_a_host_did_not_answer() {
-        let named = Prune::Named([Domain::parse("x.com").unwrap()].into());
-        let works = [work(named.clone()), work(named)];
+        let named = [Domain::parse("x.com").unwrap()];
+        let prune = Prune::Named(named.clone().into());
+        let works = [work(prune.clone()), work(prune)];
         let has = Leavers {
-            pruned: vec![without_programs(&left("x.com", Writer::Unknown)).unwrap()],
+            pruned: vec![without_programs(&named[0], &Paths::default()).unwrap()],
             ..Leavers::default()
         };
         let has_not = Leavers::default();
@@ -478,10 +540,29 @@ mod tests {
     }
 
     #[test]
-    fn the_question_names_each_site_once() {
+    fn the_question_names_each_site_once_and_whose_it_is() {
         assert_eq!(question([]), "");
-        let site = |name| without_programs(&left(name, Writer::Unknown)).unwrap();
-        let sites = [site("b.com"), site("a.com"), site("b.com")];
-        assert_eq!(question(&sites), ", and remove a.com, b.com");
+        let of = |writer| {
+            let named = ["b.com", "a.com"].map(|name| Domain::parse(name).unwrap());
+            let sites = named.clone().map(|name| left(name.as_str(), writer)).to_vec();
+            question([&asked(Prune::Named(named.into()), sites).unwrap(), &Leavers::default()])
+        };
+        assert_eq!(of(Writer::ThisInventory), ", and remove a.com, b.com");
+        assert_eq!(
+            of(Writer::OtherInventory),
+            ", and remove a.com from the inventory shop, b.com from the inventory shop"
+        );
+    }
+
+    #[test]
+    fn what_stays_is_one_line_of_what_is_this_inventorys() {
+        let mut sites = vec![left("a.com", Writer::ThisInventory), left("x.com", Writer::Playbook)];
+        let short = |sites| asked(Prune::Nothing, sites).unwrap().in_short();
+        let line = "not in the inventory: a.com; apply --prune removes it\n";
+        assert_eq!(short(sites.clone()), line);
+        sites.push(left("b.com", Writer::ThisInventory));
+        let line = "not in the inventory: a.com, b.com; apply --prune removes them\n";
+        assert_eq!(short(sites), line);
+        assert_eq!(short(vec![left("x.com", Writer::Unknown)]), "");
     }
 }

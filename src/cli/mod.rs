@@ -5,6 +5,7 @@ mod apply;
 mod carry_out;
 mod check;
 mod control;
+mod ends;
 mod fleet;
 mod generate;
 mod history;

@@ -11,10 +11,14 @@ use super::apply::HowArguments;
 use super::carry_out::carry_out;
 use super::fleet::{Answers, ParallelArguments, folded, named};
 use super::history;
-use super::selected::{SelectionArguments, Work};
+use super::left::without_programs;
+use super::selected::{SelectionArguments, Work, only_site};
 use crate::error::{CommandError, ErrorKind};
-use crate::host::{Goal, Run, RunId, SiteHistory, WayBack, last_run, way_back};
-use crate::inventory::{Domain, Site};
+use crate::host::{
+    Goal, RevisionSummary, Run, RunEnd, RunId, RunOutcome, Settled, SettledHow, SiteHistory,
+    WayBack, last_run, way_back,
+};
+use crate::inventory::{Domain, Paths, Site};
 use crate::plan::PlanOptions;
 use crate::report::Screen;
 
@@ -41,10 +45,15 @@ pub(super) fn run(
     arguments: &RollbackArguments,
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
-    let work = context.selected(&arguments.selection, screen)?;
     match arguments.to {
-        Some(number) => to_revision(context, &work, number, arguments, screen),
-        None => take_back(context, &work, arguments, screen),
+        Some(number) => {
+            let work = context.selected(&arguments.selection, screen)?;
+            to_revision(context, &work, number, arguments, screen)
+        }
+        None => {
+            let work = context.selected_with_former(&arguments.selection, screen)?;
+            take_back(context, &work, arguments, screen)
+        }
     }
 }
 
@@ -60,12 +69,7 @@ fn to_revision(
     arguments: &RollbackArguments,
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
-    let sites: BTreeSet<&Domain> =
-        work.iter().flat_map(|work| &work.sites).map(|site| &site.domain).collect();
-    if sites.len() > 1 {
-        return Err(CommandError::new(ErrorKind::Usage, "a revision is of one site")
-            .hint("name it: supervisor-sync rollback --site DOMAIN --to REVISION"));
-    }
+    only_site(work, "rollback --site DOMAIN --to REVISION")?;
     let run = context.begin_run(&format!("rollback to {number}"), &arguments.how.message);
     let order = arguments.how.order(Goal::Revision(number), options(), run);
     carry_out(context, work, &order, screen)
@@ -78,6 +82,9 @@ struct OnHost<'h> {
     site: &'h Domain,
     #[serde(flatten)]
     way: Way,
+    /// The supervisord it is of, if the inventory does not have the site any more.
+    #[serde(skip)]
+    paths: Option<&'h Paths>,
 }
 
 /// A [`WayBack`] for people and machines.
@@ -88,6 +95,14 @@ enum Way {
         to: u64,
     },
     NotChanged,
+    /// It did, but there is nothing left of that to take back.
+    Over {
+        why: Over,
+    },
+    /// It is itself a rollback, with this revision before it.
+    IsRollback {
+        before: Option<u64>,
+    },
     ChangedSince {
         run: RunId,
     },
@@ -96,6 +111,34 @@ enum Way {
     Unfinished {
         run: RunId,
     },
+    /// This run is at work there.
+    UnderWay {
+        run: RunId,
+    },
+}
+
+/// Why nothing is left of a run that could be taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Over {
+    /// This run has taken it back.
+    TakenBack(RunId),
+    /// It only restarted programs.
+    Restarted,
+    /// It changed no file.
+    NoFile,
+    /// It failed, and was put back at once or by a later run.
+    Failed,
+    /// It was interrupted, and this run has undone or finished it.
+    Settled(Settled),
+    /// It was interrupted before it had changed what a revision holds.
+    Interrupted,
+}
+
+impl Way {
+    fn is_refused(self) -> bool {
+        !matches!(self, Self::Back { .. } | Self::NotChanged | Self::Over { .. })
+    }
 }
 
 #[derive(Serialize)]
@@ -112,19 +155,18 @@ fn take_back(
 ) -> Result<u8, CommandError> {
     let mut answers = Answers::default();
     let rules = ParallelArguments::rules(arguments.how.rollout.parallel());
-    let histories = history::ask(context, work, rules, &mut answers, screen);
+    let histories = history::ask(context, work, rules, &mut answers, screen)?;
     let back = chosen(arguments.run, &histories)?;
     let sites = ways(&histories, back.id);
     let content = TakenBack { run: &back, sites: &sites };
     screen.document("rollback", None, &content);
     screen.print(&text(&back, &sites));
     for on_host in &sites {
-        let refused = !matches!(on_host.way, Way::Back { .. } | Way::NotChanged);
-        if refused {
+        if on_host.way.is_refused() {
             answers.fail(ErrorKind::Refused);
         }
     }
-    let work = going(work, &sites);
+    let work = going(work, &sites)?;
     let looked = answers.exit_status();
     if work.is_empty() {
         return Err(nothing_to_take_back(&back, &sites));
@@ -140,7 +182,7 @@ fn take_back(
 }
 
 /// The part of the work that goes back.
-fn going(work: &[Work], sites: &[OnHost<'_>]) -> Vec<Work> {
+fn going(work: &[Work], sites: &[OnHost<'_>]) -> Result<Vec<Work>, CommandError> {
     let going: BTreeSet<(&str, &Domain)> = sites
         .iter()
         .filter(|one| matches!(one.way, Way::Back { .. }))
@@ -148,11 +190,19 @@ fn going(work: &[Work], sites: &[OnHost<'_>]) -> Vec<Work> {
         .collect();
     let on_host = |work: &Work| {
         let goes = |site: &&Site| going.contains(&(work.host.name.as_str(), &site.domain));
-        let sites: Vec<Site> = work.sites.iter().filter(goes).cloned().collect();
+        let mut going: Vec<Site> = work.sites.iter().filter(goes).cloned().collect();
+        // Its revision has all that the inventory would say of one that left.
+        for left in sites.iter().filter(|one| one.host == work.host.name.as_str()) {
+            if let (Way::Back { .. }, Some(paths)) = (left.way, left.paths) {
+                going.push(without_programs(left.site, paths)?);
+            }
+        }
         let (host, programs) = (work.host.clone(), work.programs.clone());
-        (!sites.is_empty()).then_some(Work { host, sites, programs, leaving: None })
+        Ok(Work { host, sites: going, programs, leaving: None })
     };
-    work.iter().filter_map(on_host).collect()
+    let mut work: Vec<Work> = work.iter().map(on_host).collect::<Result<_, CommandError>>()?;
+    work.retain(|work| !work.sites.is_empty());
+    Ok(work)
 }
 
 /// The run that is meant: the one that was named, else the newest that is in effect at any of the
@@ -160,12 +210,17 @@ fn going(work: &[Work], sites: &[OnHost<'_>]) -> Vec<Work> {
 fn chosen(named: Option<RunId>, histories: &[(&str, SiteHistory)]) -> Result<Run, CommandError> {
     let revisions =
         || histories.iter().map(|(_, site)| site.revisions.as_deref().unwrap_or_default());
-    let last = || revisions().filter_map(last_run).max();
+    // One that was interrupted is the last of all: nothing else goes on until it is out of the way.
+    let interrupted = histories.iter().filter(|(_, site)| !is_under_way(site));
+    let interrupted = interrupted.filter_map(|(_, site)| site.unfinished);
+    let last = || revisions().filter_map(last_run).chain(interrupted).max();
     let Some(id) = named.or_else(last) else {
         return Err(CommandError::refused("nothing was applied to these sites yet")
             .hint("see their runs: supervisor-sync history"));
     };
-    let mut runs: Vec<Run> = revisions().flatten().map(|one| one.origin.run()).collect();
+    let outcomes = histories.iter().flat_map(|(_, site)| &site.outcomes).map(|one| one.run.clone());
+    let mut runs: Vec<Run> =
+        revisions().flatten().map(|one| one.origin.run()).chain(outcomes).collect();
     runs.sort_by_key(|run| std::cmp::Reverse(run.id));
     runs.dedup_by_key(|run| run.id);
     if let Some(run) = runs.iter().find(|run| run.id == id) {
@@ -181,18 +236,60 @@ fn chosen(named: Option<RunId>, histories: &[(&str, SiteHistory)]) -> Result<Run
 
 fn ways<'h>(histories: &'h [(&'h str, SiteHistory)], run: RunId) -> Vec<OnHost<'h>> {
     let on_host = |(host, history): &'h (&'h str, SiteHistory)| {
-        let way = match way_back(history.revisions.as_deref().ok()?, run) {
-            _ if history.unfinished.is_some_and(|unfinished| unfinished != run) => {
-                Way::Unfinished { run: history.unfinished? }
-            }
-            WayBack::To(to) => Way::Back { to },
-            WayBack::NotChanged => Way::NotChanged,
-            WayBack::ChangedSince(run) => Way::ChangedSince { run },
-            WayBack::NothingBefore => Way::NothingBefore,
-        };
-        Some(OnHost { host, site: &history.site, way })
+        let way = way(history, history.revisions.as_deref().ok()?, run);
+        let is_concerned = history.paths.is_none() || way != Way::NotChanged;
+        let (site, paths) = (&history.site, history.paths.as_ref());
+        is_concerned.then_some(OnHost { host, site, way, paths })
     };
     histories.iter().filter_map(on_host).collect()
+}
+
+fn is_under_way(history: &SiteHistory) -> bool {
+    let outcome = history.outcomes.iter().find(|one| Some(one.run.id) == history.unfinished);
+    outcome.is_some_and(|outcome| outcome.end == RunEnd::UnderWay)
+}
+
+fn way(history: &SiteHistory, revisions: &[RevisionSummary], run: RunId) -> Way {
+    let way = way_back(revisions, run);
+    match history.unfinished {
+        Some(unfinished) if unfinished == run || way != WayBack::NotChanged => {
+            if is_under_way(history) {
+                return Way::UnderWay { run: unfinished };
+            }
+            if unfinished != run {
+                return Way::Unfinished { run: unfinished };
+            }
+            // It has no revision yet, so the last one is how the site was before it.
+            return match revisions.last() {
+                Some(last) => Way::Back { to: last.number },
+                None => Way::NothingBefore,
+            };
+        }
+        _ => {}
+    }
+    let outcome = history.outcomes.iter().find(|outcome| outcome.run.id == run);
+    match (way, outcome) {
+        (WayBack::To(to), _) => Way::Back { to },
+        (WayBack::NotChanged, Some(outcome)) => over(outcome),
+        (WayBack::NotChanged, None) => Way::NotChanged,
+        (WayBack::NoFile, _) => Way::Over { why: Over::NoFile },
+        (WayBack::TakenBack(by), _) => Way::Over { why: Over::TakenBack(by) },
+        (WayBack::IsRollback(before), _) => Way::IsRollback { before },
+        (WayBack::ChangedSince(run), _) => Way::ChangedSince { run },
+        (WayBack::NothingBefore, _) => Way::NothingBefore,
+    }
+}
+
+/// What became of a run without a revision.
+fn over(outcome: &RunOutcome) -> Way {
+    let why = match outcome.end {
+        RunEnd::UnderWay => return Way::UnderWay { run: outcome.run.id },
+        // A restart that failed is kept, and has nothing but processes.
+        RunEnd::Restarted | RunEnd::Kept => Over::Restarted,
+        RunEnd::RolledBack | RunEnd::Stuck => Over::Failed,
+        RunEnd::Interrupted => outcome.settled.map_or(Over::Interrupted, Over::Settled),
+    };
+    Way::Over { why }
 }
 
 fn nothing_to_take_back(run: &Run, sites: &[OnHost<'_>]) -> CommandError {
@@ -208,7 +305,11 @@ fn nothing_to_take_back(run: &Run, sites: &[OnHost<'_>]) -> CommandError {
 /// What is taken back, and what becomes of each site; hosts of which that is the same in one line.
 fn text(run: &Run, sites: &[OnHost<'_>]) -> String {
     let mut text = format!("Takes back run {}\n", history::described(run));
-    let lines = sites.iter().map(|one| (one.host, format!("{}: {}", one.site, words(one))));
+    let line = |one: &OnHost<'_>| {
+        let left = if one.paths.is_some() { ", not in the inventory" } else { "" };
+        format!("{}{left}: {}", one.site, words(one))
+    };
+    let lines = sites.iter().map(|one| (one.host, line(one)));
     for (hosts, line) in folded(lines.collect()) {
         let _ = writeln!(text, "  {}  {line}", named(&hosts));
     }
@@ -223,9 +324,37 @@ fn words(on_host: &OnHost<'_>) -> String {
             format!("refused: run {run} has changed it since, take that back first")
         }
         Way::Unfinished { run } => format!(
-            "refused: run {run} has not ended there; finish it: supervisor-sync apply --site {}",
+            "refused: run {run} has not ended there; take that back first, supervisor-sync rollback \
+             {run}, or finish it: supervisor-sync apply --site {}",
             on_host.site
         ),
+        Way::UnderWay { run } => format!("refused: run {run} is under way there, wait for its end"),
+        Way::IsRollback { before } => {
+            let before = before.map_or_else(|| "REVISION".to_owned(), |before| before.to_string());
+            format!(
+                "refused: it is a rollback itself; go to the revision before it: supervisor-sync \
+                 rollback --site {} --to {before}",
+                on_host.site
+            )
+        }
+        Way::Over { why } => over_in_words(why),
         Way::NothingBefore => "refused: it has no revision before that run".to_owned(),
+    }
+}
+
+fn over_in_words(why: Over) -> String {
+    match why {
+        Over::TakenBack(by) => format!("taken back already by run {by}"),
+        Over::Restarted => "it only restarted programs, nothing to take back".to_owned(),
+        Over::NoFile => "it changed no file, nothing to take back".to_owned(),
+        Over::Failed => "it failed there, nothing of it is left to take back".to_owned(),
+        Over::Interrupted => "it was interrupted before it changed a file, left".to_owned(),
+        Over::Settled(Settled { by, how }) => match how {
+            SettledHow::Undone => format!("it was interrupted there, and undone by run {by}"),
+            SettledHow::TakenBack => format!("taken back already by run {by}"),
+            SettledHow::Finished => format!(
+                "it was interrupted there, and finished by run {by}: take that back instead"
+            ),
+        },
     }
 }

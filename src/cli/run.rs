@@ -18,14 +18,17 @@ const LONGEST_MESSAGE: usize = 500;
 /// What a run is for.
 #[derive(Debug, Args)]
 pub(super) struct MessageArguments {
-    /// Why this is done, for `history` (at most 500 characters)
+    /// Why this is done, for `history`: at most 500 characters; several lines become one
     #[arg(long, short, value_name = "TEXT", value_parser = message)]
     message: Option<String>,
 }
 
 fn message(text: &str) -> Result<String, String> {
+    // One that has several lines is one line, as everything that `history` shows of a run.
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let text = lines.collect::<Vec<_>>().join(" ");
     match text.chars().count() {
-        0..=LONGEST_MESSAGE => Ok(text.to_owned()),
+        0..=LONGEST_MESSAGE => Ok(text),
         length => Err(format!("it has {length} characters, at most {LONGEST_MESSAGE} fit")),
     }
 }
@@ -113,6 +116,7 @@ mod tests {
     #[test]
     fn a_message_is_bounded_in_characters() {
         assert!(message(&"ä".repeat(LONGEST_MESSAGE)).is_ok());
+        assert_eq!(message(" one\n\r\n  two \n").as_deref(), Ok("one two"));
         assert!(message(&"a".repeat(LONGEST_MESSAGE + 1)).unwrap_err().contains("501"));
     }
 }

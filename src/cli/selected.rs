@@ -1,15 +1,18 @@
 //! `--site`, `--on`, `--program`: the part of the inventory a command is about, and the doors to its hosts.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
 
 use super::Context;
 use super::left::Leaving;
-use crate::error::CommandError;
+use crate::error::{CommandError, ErrorKind};
 use crate::fleet::{ChildHost, SshHost};
 use crate::host::{ChosenSite, LocalHost, RunInventory, Target};
-use crate::inventory::{self, Connection, Host, Inventory, Privilege, Programs, Selector, Site};
+use crate::inventory::{
+    self, Connection, Domain, Host, Inventory, Privilege, Programs, Selector, Site,
+};
 use crate::report::{Mode, Screen};
 use crate::system::users;
 
@@ -42,6 +45,12 @@ pub(super) struct Work {
     pub(super) programs: Programs,
     /// What is looked for besides: sites that left the inventory.
     pub(super) leaving: Option<Leaving>,
+}
+
+impl SelectionArguments {
+    pub(super) fn selector(&self) -> Result<Selector, CommandError> {
+        Selector::new(&self.sites, &self.hosts, &[])
+    }
 }
 
 impl ProgramArguments {
@@ -97,8 +106,7 @@ impl Context {
         screen: &mut Screen,
     ) -> Result<Vec<Work>, CommandError> {
         let inventory = self.inventory(screen)?;
-        let selector = Selector::new(&arguments.sites, &arguments.hosts, &[])?;
-        Ok(work_of(selector.select(&inventory)?))
+        Ok(work_of(arguments.selector()?.select(&inventory)?))
     }
 
     /// The same with the programs that are meant.
@@ -175,4 +183,15 @@ pub(super) fn own_path() -> Result<PathBuf, CommandError> {
 /// An answer of another kind than was asked for: the two ends are not of one release.
 pub(super) fn unexpected() -> CommandError {
     CommandError::refused("the host answered something that was not asked")
+}
+
+/// Refuses several sites where a revision is meant, which is of one; `command` is how to name it.
+pub(super) fn only_site(work: &[Work], command: &str) -> Result<(), CommandError> {
+    let sites: BTreeSet<&Domain> =
+        work.iter().flat_map(|work| &work.sites).map(|site| &site.domain).collect();
+    if sites.len() > 1 {
+        return Err(CommandError::new(ErrorKind::Usage, "a revision is of one site")
+            .hint(format!("name it: supervisor-sync {command}")));
+    }
+    Ok(())
 }

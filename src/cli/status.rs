@@ -70,7 +70,8 @@ pub(super) fn run(
             Some(name),
             &Sites { sites: &sites, left: leavers.left.as_ref() },
         );
-        if several {
+        let left = leavers.text();
+        if several && !(sites.is_empty() && left.is_empty()) {
             screen.print(&format!("Host {name}\n"));
         }
         for site in &sites {
@@ -87,7 +88,7 @@ pub(super) fn run(
         if sites.is_empty() {
             answers.count();
         }
-        screen.print(&leavers.text());
+        screen.print(&left);
     }
     let fine = if not_as_wanted { NOT_AS_WANTED } else { 0 };
     Ok(answers.exit_status().unwrap_or(fine))

@@ -1,18 +1,20 @@
 //! What people and machines are told while a command goes from host to host, and when it is over.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Serialize;
 
-use super::apply::Ends;
 use super::carry_out::failure;
+use super::ends::Ends;
 use super::fleet::{folded, named, not_reached};
 use super::selected::Work;
 use crate::error::CommandError;
 use crate::event::Event;
 use crate::fleet::rollout::NotReached;
-use crate::host::AppliedSite;
-use crate::report::describe::describe_failure;
+use crate::host::{AppliedSite, PlannedSite};
+use crate::inventory::{Domain, Site};
+use crate::plan::{Override, PlanView};
+use crate::report::describe::{Line, describe, describe_failure, describe_one_of_several};
 use crate::report::{Live, Mode, Screen, harmless};
 
 /// How many different failures the summary shows, and how many lines of a program's log.
@@ -23,8 +25,10 @@ const LOG_LINES_SHOWN: usize = 3;
 pub(super) struct Telling<'s> {
     several: bool,
     hosts: usize,
-    /// Whether plans were shown before.
-    shown: bool,
+    /// The plans that were shown before, by host and site; `None` if nobody wanted to see any.
+    shown: Option<BTreeMap<(String, Domain), PlanView>>,
+    /// The hosts with several sites.
+    of_several_sites: HashSet<String>,
     screen: &'s mut Screen,
     /// The hosts at work, on a terminal.
     live: Option<Live>,
@@ -44,15 +48,46 @@ struct Summary<'a> {
 }
 
 impl<'s> Telling<'s> {
-    pub(super) fn new(hosts: usize, shown: bool, screen: &'s mut Screen) -> Self {
-        let (failures, not_reached) = (Vec::new(), Vec::new());
-        let (several, ends) = (hosts > 1, Ends::default());
+    /// `allowed` is what the command line says with `--allow`.
+    pub(super) fn new(
+        work: &[Work],
+        shows_plans: bool,
+        allowed: &[Override],
+        screen: &'s mut Screen,
+    ) -> Self {
+        let (failures, not_reached, hosts) = (Vec::new(), Vec::new(), work.len());
+        let (several, ends) = (hosts > 1, Ends::new(allowed));
+        let shown = shows_plans.then(BTreeMap::new);
+        let of_several = work.iter().filter(|work| work.sites.len() > 1);
+        let of_several_sites = of_several.map(|work| work.host.name.to_string()).collect();
         let live = if several { Live::new(screen.mode(), hosts) } else { None };
-        Self { several, hosts, shown, screen, live, ends, done: 0, failures, not_reached }
+        Self {
+            several,
+            hosts,
+            shown,
+            of_several_sites,
+            screen,
+            live,
+            ends,
+            done: 0,
+            failures,
+            not_reached,
+        }
     }
 
     pub(super) fn screen(&mut self) -> &mut Screen {
         self.screen
+    }
+
+    /// These plans of a host were shown, and these of its sites are removed.
+    pub(super) fn shown(&mut self, host: &str, plans: &[PlannedSite], removed: &[Site]) {
+        let plans = plans.iter().filter_map(|planned| planned.plan.as_ref().ok());
+        let plans = plans.map(|plan| ((host.to_owned(), plan.site.clone()), plan.clone()));
+        self.shown.get_or_insert_default().extend(plans);
+        if !removed.is_empty() {
+            self.of_several_sites.insert(host.to_owned());
+        }
+        self.ends.removes(host, removed);
     }
 
     /// How many hosts have failed.
@@ -71,13 +106,19 @@ impl<'s> Telling<'s> {
     }
 
     pub(super) fn event(&mut self, host: &str, event: &Event) {
-        // On a terminal each host has its own line, which says the last of what happened.
+        let said = match self.of_several_sites.contains(host) {
+            true => describe_one_of_several(event),
+            false => describe(event),
+        };
+        // On a terminal each host has its own line, which says the last of what happened. How a site
+        // ended stays.
         if let Some(live) = &mut self.live
-            && live.event(host, event)
+            && live.event(host, &said)
+            && !matches!(event, Event::SiteEnded(_))
         {
             return;
         }
-        self.above(|telling| telling.print_event(host, event));
+        self.above(|telling| telling.print_event(host, event, &said));
     }
 
     /// Prints above the lines of the hosts at work, if there are any.
@@ -91,17 +132,28 @@ impl<'s> Telling<'s> {
         }
     }
 
-    fn print_event(&mut self, host: &str, event: &Event) {
+    fn print_event(&mut self, host: &str, event: &Event, said: &[Line]) {
         match event {
-            // A fleet's plans were shown, or nobody wanted to see them.
+            Event::Planned(plan) if self.was_shown(host, plan) => {}
+            // Nobody wanted to see a fleet's plans.
             Event::Planned(plan) if self.several && self.screen.mode() == Mode::Text => {
-                if !self.shown {
-                    let (site, summary) = (&plan.site, plan.summary());
-                    self.screen.complain(&format!("{host}: → Site {site}: {summary}"));
-                }
+                let (site, summary) = (&plan.site, plan.summary());
+                self.screen.complain(&format!("{host}: → Site {site}: {summary}"));
             }
-            event => self.screen.event(host, self.several, event),
+            Event::SiteEnded(end) => {
+                self.ends.tell_at_once(host, self.several, end, self.screen);
+                self.screen.event_as(host, self.several, event, said);
+            }
+            event => self.screen.event_as(host, self.several, event, said),
         }
+    }
+
+    /// Whether people have seen this plan. One that a recovery has changed since is another one.
+    fn was_shown(&self, host: &str, plan: &PlanView) -> bool {
+        let shown = |shown: &BTreeMap<(String, Domain), PlanView>| {
+            self.several || shown.get(&(host.to_owned(), plan.site.clone())) == Some(plan)
+        };
+        self.screen.mode() == Mode::Text && self.shown.as_ref().is_some_and(shown)
     }
 
     pub(super) fn ended(&mut self, host: &str, applied: &Result<Vec<AppliedSite>, CommandError>) {
@@ -127,6 +179,14 @@ impl<'s> Telling<'s> {
         match reason {
             Some(reason) => self.failures.push((host.to_owned(), reason)),
             None => self.done += 1,
+        }
+    }
+
+    /// Sites that have left a host, and stay there: a line, if there are any.
+    pub(super) fn stay(&mut self, host: &str, line: &str) {
+        if !line.is_empty() {
+            let prefix = if self.several { format!("{host}: ") } else { String::new() };
+            self.above(|telling| telling.screen.print(&format!("{prefix}{line}")));
         }
     }
 

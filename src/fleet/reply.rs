@@ -43,7 +43,7 @@ impl Expected {
             Request::Apply(request) => (Kind::Applied, chosen(&request.sites)),
             Request::Status { sites, .. } => (Kind::Status, chosen(sites)),
             Request::Logs(_) => (Kind::Logs, Vec::new()),
-            Request::History { sites } => (Kind::History, all(sites)),
+            Request::History { sites, .. } => (Kind::History, all(sites)),
             Request::Left(_) => (Kind::Left, Vec::new()),
             Request::RevisionDiff { sites, .. } => (Kind::RevisionDiffs, all(sites)),
             Request::ReadRunner { .. } => (Kind::Runner, Vec::new()),
@@ -94,7 +94,11 @@ fn answered<'r>(reply: &'r Reply) -> (Kind, Vec<&'r Domain>) {
             (Kind::Status, sites.iter().map(of).collect())
         }
         Reply::LogsEnded { .. } => (Kind::Logs, Vec::new()),
-        Reply::History { sites } => (Kind::History, sites.iter().map(|site| &site.site).collect()),
+        Reply::History { sites } => {
+            // Those that left the inventory are told beside what was asked about.
+            let asked = sites.iter().filter(|site| site.paths.is_none());
+            (Kind::History, asked.map(|site| &site.site).collect())
+        }
         Reply::Left { .. } => (Kind::Left, Vec::new()),
         Reply::RevisionDiffs { sites } => {
             (Kind::RevisionDiffs, sites.iter().map(|site| &site.site).collect())

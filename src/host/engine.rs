@@ -5,15 +5,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::locks::{Locked, Turn};
+use super::noting::unfinished_runs;
 use super::reading::{Wanted, shown};
-use super::{AppliedSite, ApplyRequest, ChosenSite, Goal, PlannedSite};
+use super::{AppliedSite, ApplyRequest, ChosenSite, Goal, PlannedSite, RunId};
 use crate::actual::ActualDaemon;
 use crate::apply::{self, ApplyError, Doors, FailedAt, SiteReport};
 use crate::desired::DaemonFacts;
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::inventory::{Domain, Site};
-use crate::plan::{Intent, PlanOptions, PlanView, Planned, Refusal};
+use crate::plan::{Intent, PlanOptions, PlanView, Planned, Refusal, SitePlan, note_others};
 use crate::records::{Lock, Origin};
 use crate::system::Entry;
 
@@ -45,18 +46,20 @@ impl Engine<'_> {
         options: &PlanOptions,
     ) -> Vec<PlannedSite> {
         let daemon = self.observe();
-        let mut planned = Vec::new();
-        for chosen in sites {
-            let plan = match &daemon {
-                Ok(daemon) => self
-                    .wanted(chosen, goal)
-                    .and_then(|wanted| self.plan_site(&wanted, daemon, options))
-                    .map(|planned| shown(&planned.plan)),
-                Err(error) => Err(error.clone()),
-            };
-            planned.push(PlannedSite { site: chosen.site.domain.clone(), plan });
+        let plan = |chosen: &&ChosenSite| {
+            let daemon = daemon.as_ref().map_err(CommandError::clone)?;
+            let wanted = self.wanted(chosen, goal)?;
+            Ok(self.plan_site(&wanted, daemon, options)?.plan)
+        };
+        let mut plans: Vec<Result<SitePlan, CommandError>> = sites.iter().map(plan).collect();
+        if let Ok(daemon) = &daemon {
+            note_others(plans.iter_mut().flatten(), daemon);
         }
-        planned
+        let planned = |(chosen, plan): (&&ChosenSite, Result<SitePlan, _>)| PlannedSite {
+            site: chosen.site.domain.clone(),
+            plan: plan.map(|plan| shown(&plan)),
+        };
+        sites.iter().zip(plans).map(planned).collect()
     }
 
     /// Does what is asked to the sites, together.
@@ -90,18 +93,15 @@ impl Engine<'_> {
         };
         // Half-written files are put back first, even if the rest then comes to nothing.
         let recovers = !daemon.put_back_first.is_empty();
+        let start = |error| ApplyError::new(FailedAt::Start, error);
         let mut ends = Ends::new();
         let mut to_do = Vec::new();
         for chosen in sites {
             let site = &chosen.site;
             match self.first_look(chosen, &daemon, request, recovers) {
                 Ok(Look::ToDo(wanted)) => to_do.push(wanted),
-                Ok(Look::Done(report)) => {
-                    ends.insert(&site.domain, Ok(*report));
-                }
-                Err(error) => {
-                    ends.insert(&site.domain, Err(ApplyError::new(FailedAt::Start, error)));
-                }
+                Ok(Look::Done(report)) => self.end(&mut ends, &site.domain, Ok(*report)),
+                Err(error) => self.end(&mut ends, &site.domain, Err(start(error))),
             }
         }
         let domain = |wanted: &Wanted<'_>| wanted.domain().clone();
@@ -111,8 +111,7 @@ impl Engine<'_> {
                 ends.extend(engine.apply_locked(locked, &daemon, request, origin));
             }
             Turn::NotLocked(wanted, error) => {
-                let error = ApplyError::new(FailedAt::Start, error);
-                ends.insert(wanted.domain(), Err(error));
+                engine.end(&mut ends, wanted.domain(), Err(start(error)));
             }
         });
         let interrupted =
@@ -128,6 +127,20 @@ impl Engine<'_> {
             .collect()
     }
 
+    /// Takes how a site ended that came to no transaction, and tells it: others may be at work for long.
+    fn end<'s>(
+        &mut self,
+        ends: &mut Ends<'s>,
+        domain: &'s Domain,
+        end: Result<SiteReport, ApplyError>,
+    ) {
+        let applied = AppliedSite { site: domain.clone(), report: end };
+        if let Some(end) = applied.end() {
+            (self.doors.events)(Event::SiteEnded(Box::new(end)));
+        }
+        ends.insert(domain, applied.report);
+    }
+
     /// The plan without the lock: whether there is anything to take the lock for.
     fn first_look<'s>(
         &mut self,
@@ -137,7 +150,11 @@ impl Engine<'_> {
         recovers: bool,
     ) -> Result<Look<'s>, CommandError> {
         let wanted = self.wanted(chosen, request.goal)?;
-        let plan = self.plan_site(&wanted, daemon, &request.plan)?.plan;
+        let mut plan = self.plan_site(&wanted, daemon, &request.plan)?.plan;
+        if request.sites.len() == 1 {
+            // Of several that have nothing to do a line each is told, and no note.
+            note_others([&mut plan], daemon);
+        }
         // A file that supervisord refuses may be that of an apply under way, which takes it back: the
         // plan under the lock decides.
         let is_broken = |refusal: &Refusal| matches!(refusal, Refusal::BrokenConfig { .. });
@@ -177,7 +194,7 @@ impl Engine<'_> {
         // Those of sites that are not to be applied after all.
         drop(locks);
         match ready {
-            Ok((daemon_lock, (planned, baseline))) => {
+            Ok((daemon_lock, Ready { planned, baseline, unfinished })) => {
                 let domains: BTreeMap<Domain, &'s Domain> =
                     sites.iter().map(|w| (w.domain().clone(), w.domain())).collect();
                 let reports = apply::apply(
@@ -190,6 +207,7 @@ impl Engine<'_> {
                 );
                 for report in reports {
                     self.note_end(&report, origin);
+                    self.note_finished(&report, &unfinished, origin);
                     if let Some(domain) = domains.get(&report.site) {
                         ends.insert(domain, Ok(report));
                     }
@@ -209,7 +227,7 @@ impl Engine<'_> {
         first: &ActualDaemon,
         (request, origin): (&ApplyRequest, &Origin),
         ends: &mut Ends<'s>,
-    ) -> Result<(Vec<apply::PlannedSite>, apply::Baseline), ApplyError> {
+    ) -> Result<Ready, ApplyError> {
         let start = |error| ApplyError::new(FailedAt::Start, error);
         let reread_failed = |error| ApplyError::new(FailedAt::Reread, error);
         let held: BTreeSet<&Domain> = sites.iter().map(Wanted::domain).collect();
@@ -219,8 +237,9 @@ impl Engine<'_> {
         let mut not_recovered = BTreeMap::new();
         if !daemon.journals.is_empty() {
             compared = self.compare_before_recovery(sites, &daemon, request);
-            self.note_interrupted(&is_held);
+            let undone = self.note_interrupted(&is_held);
             not_recovered = apply::recover(&mut self.doors, origin, &is_held).map_err(start)?;
+            self.note_undone(&undone, origin);
             if !daemon.put_back_first.is_empty() {
                 daemon = self.read_daemon(None, &is_held).map_err(reread_failed)?;
             }
@@ -235,19 +254,20 @@ impl Engine<'_> {
             });
             match site {
                 Ok(site) if site.plan.refusals.is_empty() => {
-                    (self.doors.events)(Event::Planned(Box::new(site.view.clone())));
                     planned.push(apply::PlannedSite { lock: lock.take(), ..site });
                 }
-                Ok(site) => {
-                    ends.insert(domain, Ok(SiteReport::not_applied(site.view)));
-                }
-                Err(error) => {
-                    ends.insert(domain, Err(start(error)));
-                }
+                Ok(site) => self.end(ends, domain, Ok(SiteReport::not_applied(site.view))),
+                Err(error) => self.end(ends, domain, Err(start(error))),
             }
         }
+        note_others(planned.iter_mut().map(|site| &mut site.plan), &daemon);
+        for site in &mut planned {
+            site.view.notes.clone_from(&site.plan.notes);
+            (self.doors.events)(Event::Planned(Box::new(site.view.clone())));
+        }
         self.expect_files_of(&daemon, &planned);
-        Ok((planned, daemon.reread))
+        let unfinished = unfinished_runs(&daemon);
+        Ok(Ready { planned, baseline: daemon.reread, unfinished })
     }
 
     /// The reread that follows has the new files to read, too.
@@ -314,6 +334,14 @@ fn applied(site: &Site, report: Result<SiteReport, ApplyError>) -> AppliedSite {
 pub(super) fn not_begun(site: &Domain) -> CommandError {
     let message = format!("site {site}: interrupted before it began");
     CommandError::new(ErrorKind::Interrupted, message)
+}
+
+/// Sites that are to be applied, and what is known of their supervisord.
+struct Ready {
+    planned: Vec<apply::PlannedSite>,
+    baseline: apply::Baseline,
+    /// The runs whose interrupted applies are finished, by site.
+    unfinished: BTreeMap<Domain, Vec<RunId>>,
 }
 
 /// What the first look at a site says.

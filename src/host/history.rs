@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::{RevisionSummary, SiteDiff, SiteHistory};
+use super::{InventoryOnHost, RevisionSummary, SiteDiff, SiteHistory};
 use crate::error::CommandError;
-use crate::inventory::{Domain, Site};
+use crate::inventory::{Domain, Paths, Site};
 use crate::plan::masked_diff;
 use crate::records::revision::RecordedFile;
 use crate::records::{Revision, RunId, StateDir};
@@ -14,21 +14,45 @@ use crate::system::files::Files;
 
 /// The histories of sites; a folder that several share is looked at once.
 pub(super) fn of_sites(sites: &[Site], base: &Path) -> Vec<SiteHistory> {
-    with_state(sites, base, |site, state| {
-        let read = state.and_then(|state| {
-            let outcomes = state.outcomes(&Disk, &site)?;
-            Ok((revisions(state, &Disk, &site)?, outcomes, unfinished(state, &site)?))
-        });
-        match read {
-            Ok((revisions, outcomes, unfinished)) => {
-                SiteHistory { site, revisions: Ok(revisions), outcomes, unfinished }
-            }
-            Err(error) => {
-                let (revisions, outcomes) = (Err(error), Vec::new());
-                SiteHistory { site, revisions, outcomes, unfinished: None }
-            }
+    with_state(sites.iter().map(|site| (&site.domain, &site.paths)), base, of_site)
+}
+
+/// The histories of sites that this inventory has applied, or removed, and that it does not have any
+/// more. Records that cannot be read are told by [`left::look`](super::left::look).
+pub(super) fn of_left(inventory: &InventoryOnHost, base: &Path) -> Vec<SiteHistory> {
+    let is_ours =
+        |revision: &RevisionSummary| revision.origin.run().is_of_same_inventory(&inventory.run);
+    let mut looked: Vec<StateDir> = Vec::new();
+    let mut histories = Vec::new();
+    for paths in &inventory.instances {
+        let state = StateDir::new(paths, base);
+        if looked.contains(&state) {
+            continue;
         }
-    })
+        let sites = state.check().and_then(|()| state.sites(&Disk)).unwrap_or_default();
+        let left = sites.into_iter().filter(|site| !inventory.domains.contains(site));
+        let left = left.map(|site| of_site(site, Ok(&state)));
+        let ours = left.filter(|one| one.revisions.iter().flatten().any(is_ours));
+        histories.extend(ours.map(|one| SiteHistory { paths: Some(paths.clone()), ..one }));
+        looked.push(state);
+    }
+    histories
+}
+
+fn of_site(site: Domain, state: Result<&StateDir, CommandError>) -> SiteHistory {
+    let read = state.and_then(|state| {
+        let outcomes = state.outcomes(&Disk, &site)?;
+        Ok((revisions(state, &Disk, &site)?, outcomes, unfinished(state, &site)?))
+    });
+    match read {
+        Ok((revisions, outcomes, unfinished)) => {
+            SiteHistory { site, revisions: Ok(revisions), outcomes, unfinished, paths: None }
+        }
+        Err(error) => {
+            let (revisions, outcomes) = (Err(error), Vec::new());
+            SiteHistory { site, revisions, outcomes, unfinished: None, paths: None }
+        }
+    }
 }
 
 /// The run of an apply that leads to a revision and has not ended.
@@ -42,26 +66,26 @@ fn unfinished(state: &StateDir, site: &Domain) -> Result<Option<RunId>, CommandE
 
 /// What a revision of each site changed, against the one before it.
 pub(super) fn diffs(sites: &[Site], number: u64, base: &Path) -> Vec<SiteDiff> {
-    with_state(sites, base, |site, state| {
+    with_state(sites.iter().map(|site| (&site.domain, &site.paths)), base, |site, state| {
         let diff = state.and_then(|state| diff(state, &site, number));
         SiteDiff { site, diff }
     })
 }
 
-fn with_state<T>(
-    sites: &[Site],
+fn with_state<'s, T>(
+    sites: impl Iterator<Item = (&'s Domain, &'s Paths)>,
     base: &Path,
     of: impl Fn(Domain, Result<&StateDir, CommandError>) -> T,
 ) -> Vec<T> {
     let mut last: Option<(StateDir, Result<(), CommandError>)> = None;
-    let mut all = Vec::with_capacity(sites.len());
-    for site in sites {
-        let state = StateDir::new(&site.paths, base);
+    let mut all = Vec::new();
+    for (site, paths) in sites {
+        let state = StateDir::new(paths, base);
         let checked = match last.take() {
             Some((same, checked)) if same == state => checked,
             _ => state.check(),
         };
-        all.push(of(site.domain.clone(), checked.clone().map(|()| &state)));
+        all.push(of(site.clone(), checked.clone().map(|()| &state)));
         last = Some((state, checked));
     }
     all

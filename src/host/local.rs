@@ -191,8 +191,11 @@ impl Target for LocalHost {
             Request::Left(inventory) => {
                 Ok(Reply::Left { left: left::look(&self.state_base, &inventory) })
             }
-            Request::History { sites } => {
-                Ok(Reply::History { sites: history::of_sites(&sites, &self.state_base) })
+            Request::History { sites, left } => {
+                let mut histories = history::of_sites(&sites, &self.state_base);
+                let left = left.map(|inventory| history::of_left(&inventory, &self.state_base));
+                histories.extend(left.into_iter().flatten());
+                Ok(Reply::History { sites: histories })
             }
             Request::RevisionDiff { sites, number } => {
                 let sites = history::diffs(&sites, number, &self.state_base);

@@ -25,8 +25,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::apply::{ApplyError, ApplyOptions, SiteReport};
 use crate::error::CommandError;
-use crate::event::Event;
-use crate::inventory::{AbsolutePath, Domain, ProgramName, Programs, Site, UserName};
+use crate::event::{Event, SiteEnd};
+use crate::inventory::{AbsolutePath, Domain, Paths, ProgramName, Programs, Site, UserName};
 use crate::plan::{PlanOptions, PlanView};
 use crate::records::Origin;
 use crate::setup::Report as SetupReport;
@@ -38,7 +38,7 @@ pub use local::LocalHost;
 pub use untold::note_untold;
 
 pub use crate::records::run::{Commit, RunId, RunInventory};
-pub use crate::records::{Run, RunEnd, RunOutcome};
+pub use crate::records::{Run, RunEnd, RunOutcome, Settled, SettledHow};
 pub use way_back::{WayBack, last_run, way_back};
 
 /// What can be asked of a host. It travels, so its shape belongs to the wire's version.
@@ -72,6 +72,8 @@ pub enum Request {
     History {
         /// Of these sites.
         sites: Vec<Site>,
+        /// And of those that this inventory had, and does not have any more.
+        left: Option<Box<InventoryOnHost>>,
     },
     /// Which sites that are on record here has the inventory no longer? Changes nothing.
     Left(Box<InventoryOnHost>),
@@ -188,7 +190,7 @@ pub enum Reply {
     },
     /// To [`Request::History`].
     History {
-        /// Each site, in the order asked.
+        /// Each site, in the order asked, then those that left the inventory.
         sites: Vec<SiteHistory>,
     },
     /// To [`Request::Left`].
@@ -240,6 +242,21 @@ pub struct AppliedSite {
     pub report: Result<SiteReport, ApplyError>,
 }
 
+impl AppliedSite {
+    /// How it ended, as it is told at once; `None` if nothing was to be done.
+    pub fn end(&self) -> Option<SiteEnd> {
+        match &self.report {
+            Ok(report) => report.end(),
+            Err(error) => Some(SiteEnd {
+                site: self.site.clone(),
+                revision: None,
+                failure: Some(error.error.clone()),
+                troubles: Vec::new(),
+            }),
+        }
+    }
+}
+
 /// How a site is, or why that cannot be told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SiteStatusReply {
@@ -278,6 +295,9 @@ pub struct SiteHistory {
     /// finish or undo.
     #[serde(default)]
     pub unfinished: Option<RunId>,
+    /// The supervisord it is of, if the inventory does not have the site any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paths: Option<Paths>,
 }
 
 /// What a revision of a site changed.

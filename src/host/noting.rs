@@ -1,9 +1,12 @@
 //! Notes how runs ended where no revision says it.
 
-use super::Engine;
+use std::collections::BTreeMap;
+
+use super::{Engine, RunId};
+use crate::actual::ActualDaemon;
 use crate::apply::{Outcome, SiteReport};
 use crate::inventory::Domain;
-use crate::records::{Origin, RunEnd, RunOutcome};
+use crate::records::{Journal, Origin, RunEnd, RunOutcome, Settled, SettledHow};
 
 impl Engine<'_> {
     /// Notes how the run of `origin` ended at a site. What cannot be noted is missing in `history`, and
@@ -15,21 +18,78 @@ impl Engine<'_> {
         let _ = self.doors.state.write_outcome(self.doors.files, &outcome);
     }
 
-    /// Notes the runs that were killed, from the journals they left, before those go.
-    pub(super) fn note_interrupted(&self, is_held: &dyn Fn(&Domain) -> bool) {
+    /// Notes the runs that were killed, from the journals they left, before those go. Returns those
+    /// whose files are put back first.
+    pub(super) fn note_interrupted(
+        &self,
+        is_held: &dyn Fn(&Domain) -> bool,
+    ) -> Vec<(Domain, RunId)> {
         let (state, files) = (self.doors.state, self.doors.files);
+        let mut undone = Vec::new();
         for site in state.sites(files).unwrap_or_default() {
             if !is_held(&site) && state.site_held_by(&site).is_some() {
                 // It is under way.
                 continue;
             }
             let interrupted = state.interrupted(files, &site).unwrap_or_default();
-            let undone = interrupted.undone_first.map(|(_, journal)| journal);
-            for journal in undone.iter().chain(&interrupted.finished) {
+            let undone_first = interrupted.undone_first.map(|(_, journal)| journal);
+            for journal in undone_first.iter().chain(&interrupted.finished) {
                 state.note_interrupted(files, journal);
+            }
+            let run = undone_first.and_then(|journal| journal.origin.run);
+            undone.extend(run.map(|run| (site, run.id)));
+        }
+        undone
+    }
+
+    /// Notes that the run of `origin` has undone these, as far as it has.
+    pub(super) fn note_undone(&self, undone: &[(Domain, RunId)], origin: &Origin) {
+        let (state, files) = (self.doors.state, self.doors.files);
+        for (site, run) in undone {
+            if state.interrupted(files, site).is_ok_and(|left| left.undone_first.is_none()) {
+                self.note_settled(site, &[*run], SettledHow::Undone, origin);
             }
         }
     }
+
+    /// Notes that the run of `origin` has finished these, if it has done its own work at the site and
+    /// left nothing of theirs.
+    pub(super) fn note_finished(
+        &self,
+        report: &SiteReport,
+        unfinished: &BTreeMap<Domain, Vec<RunId>>,
+        origin: &Origin,
+    ) {
+        let (state, files) = (self.doors.state, self.doors.files);
+        let (Some(runs), Some(run)) = (unfinished.get(&report.site), &origin.run) else { return };
+        let is_done = matches!(report.outcome, Outcome::Applied { .. });
+        if !is_done || state.interrupted(files, &report.site).is_ok_and(|left| !left.is_nothing()) {
+            return;
+        }
+        for id in runs {
+            let is_taken_back = run.takes_back == Some(*id);
+            let how = if is_taken_back { SettledHow::TakenBack } else { SettledHow::Finished };
+            self.note_settled(&report.site, &[*id], how, origin);
+        }
+    }
+
+    fn note_settled(&self, site: &Domain, runs: &[RunId], how: SettledHow, origin: &Origin) {
+        let Some(by) = origin.run.as_ref().map(|run| run.id) else { return };
+        for run in runs.iter().filter(|run| **run != by) {
+            self.doors.state.note_settled(self.doors.files, site, run, Settled { by, how });
+        }
+    }
+}
+
+/// The runs whose interrupted applies the next apply of their sites finishes.
+pub(super) fn unfinished_runs(daemon: &ActualDaemon) -> BTreeMap<Domain, Vec<RunId>> {
+    let of = |journal: &Journal| journal.origin.run.as_ref().map(|run| run.id);
+    let runs = daemon.journals.iter().filter_map(|(site, interrupted)| {
+        let finished = interrupted.as_ref().ok()?.finished.as_ref()?;
+        let former = finished.former.as_deref().and_then(of);
+        Some((site.clone(), of(finished).into_iter().chain(former).collect()))
+    });
+    runs.collect()
 }
 
 /// `None` where nothing was changed, or a revision says it.

@@ -140,14 +140,23 @@ impl Engine<'_> {
     /// for; here it means that the site has changed since.
     fn before(&self, site: &Site, run: RunId) -> Result<u64, CommandError> {
         let (state, files) = (self.doors.state, self.doors.files);
-        match way_back(&history::revisions(state, files, &site.domain)?, run) {
-            WayBack::To(number) => Ok(number),
-            WayBack::NotChanged | WayBack::ChangedSince(_) | WayBack::NothingBefore => {
-                let what = format!("site {}: run {run} cannot be taken back", site.domain);
-                let hint = format!("see its runs: supervisor-sync history --site {}", site.domain);
-                Err(CommandError::refused(what).hint(hint))
-            }
-        }
+        let revisions = history::revisions(state, files, &site.domain)?;
+        let before = match way_back(&revisions, run) {
+            WayBack::To(number) => Some(number),
+            // It never ended here, so the last revision is how the site was before it. What its journal
+            // says of files and processes is undone or finished on the way there, as in any apply.
+            WayBack::NotChanged => revisions.last().map(|last| last.number),
+            WayBack::NoFile
+            | WayBack::TakenBack(_)
+            | WayBack::IsRollback(_)
+            | WayBack::ChangedSince(_)
+            | WayBack::NothingBefore => None,
+        };
+        before.ok_or_else(|| {
+            let what = format!("site {}: run {run} cannot be taken back", site.domain);
+            let hint = format!("see its runs: supervisor-sync history --site {}", site.domain);
+            CommandError::refused(what).hint(hint)
+        })
     }
 
     pub(super) fn plan_site(

@@ -1,7 +1,7 @@
 //! The status of sites: one reading of everything, and further looks where a process may be
 //! flapping. No lock is taken, and nothing is changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{ChosenSite, Engine, Goal, SiteStatusReply};
@@ -34,7 +34,13 @@ impl Engine<'_> {
                 Err(error) => Err(error.clone()),
             },
         };
-        sites.iter().map(status).collect()
+        let mut statuses: Vec<SiteStatusReply> = sites.iter().map(status).collect();
+        // What is nobody's here may look like that of several sites: it is told with the first.
+        let mut told = BTreeSet::new();
+        for status in statuses.iter_mut().filter_map(|one| one.status.as_mut().ok()) {
+            status.notes.retain(|note| told.insert(note.clone()));
+        }
+        statuses
     }
 
     /// Looks again and again while a process of these sites may be flapping. The daemon comes back

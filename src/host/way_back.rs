@@ -12,8 +12,14 @@ use crate::records::run::RunId;
 pub enum WayBack {
     /// To this revision.
     To(u64),
-    /// The run did not change the site, or was taken back before.
+    /// The run has no revision of the site: it did not change it, or has not ended there.
     NotChanged,
+    /// It changed no file: what it restarted runs.
+    NoFile,
+    /// This run has taken it back already.
+    TakenBack(RunId),
+    /// It took another run back, which ended in a revision with this one before it.
+    IsRollback(Option<u64>),
     /// This run has changed it since.
     ChangedSince(RunId),
     /// There is no revision before it.
@@ -55,7 +61,23 @@ pub fn way_back(revisions: &[RevisionSummary], run: RunId) -> WayBack {
         [.., (_, before), (top, _)] if *top == run => WayBack::To(*before),
         [(only, _)] if *only == run => WayBack::NothingBefore,
         [.., (top, _)] if stack.iter().any(|(id, _)| *id == run) => WayBack::ChangedSince(*top),
-        _ => WayBack::NotChanged,
+        _ => not_in_effect(revisions, run),
+    }
+}
+
+/// Why a run is not in effect at a site with these revisions.
+fn not_in_effect(revisions: &[RevisionSummary], run: RunId) -> WayBack {
+    let takes_back = |revision: &RevisionSummary| revision.origin.run().takes_back;
+    if let Some(later) = revisions.iter().find(|one| takes_back(one) == Some(run)) {
+        return WayBack::TakenBack(later.origin.run().id);
+    }
+    match revisions.iter().position(|one| one.origin.run().id == run) {
+        None => WayBack::NotChanged,
+        Some(place) if takes_back(&revisions[place]).is_some() => {
+            let before = place.checked_sub(1).and_then(|before| revisions.get(before));
+            WayBack::IsRollback(before.map(|before| before.number))
+        }
+        Some(_) => WayBack::NoFile,
     }
 }
 
@@ -118,7 +140,9 @@ mod tests {
         let two = revisions("+ + +");
         assert_eq!(way_back(&two, id(2)), WayBack::ChangedSince(id(3)));
         assert_eq!(way_back(&two, id(9)), WayBack::NotChanged);
-        assert_eq!(way_back(&revisions("+ + 2"), id(2)), WayBack::NotChanged);
+        assert_eq!(way_back(&revisions("+ + 2"), id(2)), WayBack::TakenBack(id(3)));
+        assert_eq!(way_back(&revisions("+ + 2"), id(3)), WayBack::IsRollback(Some(2)));
+        assert_eq!(way_back(&revisions("+ + ="), id(3)), WayBack::NoFile);
         assert_eq!(last_run(&[]), None);
     }
 

@@ -66,7 +66,15 @@ fn chosen(explicit: Option<&Path>, variable: Option<OsString>) -> Option<PathBuf
 
 /// `deployer.yml` in `folder` or the nearest folder above it.
 fn found(folder: &Path) -> Result<PathBuf, CommandError> {
-    let path = folder.ancestors().map(|folder| folder.join(FILE_NAME)).find(|path| path.is_file());
+    found_among(folder.ancestors(), folder)
+}
+
+/// The same in these folders, of which the first that has it counts.
+fn found_among<'f>(
+    mut folders: impl Iterator<Item = &'f Path>,
+    folder: &Path,
+) -> Result<PathBuf, CommandError> {
+    let path = folders.find_map(|one| Some(one.join(FILE_NAME)).filter(|path| path.is_file()));
     path.ok_or_else(|| {
         let error = CommandError::refused(format!(
             "no inventory: there is no {FILE_NAME} in {} or a folder above it",
@@ -133,12 +141,14 @@ mod tests {
     #[test]
     fn nothing_found_says_what_to_do() {
         let root = tempfile::tempdir().unwrap();
-        let error = found(root.path()).unwrap_err();
+        // Not above it: whoever works on this machine may have an inventory there.
+        let found = || found_among(std::iter::once(root.path()), root.path());
+        let error = found().unwrap_err();
         assert!(error.message.starts_with("no inventory: there is no deployer.yml in /"));
         assert_eq!(error.hints.len(), 1);
         std::fs::DirBuilder::new().create(root.path().join(".deployer")).unwrap();
         file(root.path(), ".deployer/inventory.yml", b"");
-        let error = found(root.path()).unwrap_err();
+        let error = found().unwrap_err();
         assert_eq!(error.hints[1], "DeployerPHP's own: --inventory .deployer/inventory.yml");
     }
 

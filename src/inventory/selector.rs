@@ -90,11 +90,6 @@ impl Selector {
         !self.sites.is_empty() || !self.programs.is_empty()
     }
 
-    /// Whether hosts are named.
-    pub fn names_hosts(&self) -> bool {
-        !self.hosts.is_empty()
-    }
-
     /// Looks up what is named.
     pub fn select<'i>(&self, inventory: &'i Inventory) -> Result<Selection<'i>, CommandError> {
         self.check_sites(inventory)?;

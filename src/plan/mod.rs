@@ -31,6 +31,7 @@ pub use intent::{Intent, PlanOptions, Running};
 pub use mask::diff as masked_diff;
 pub use planner::{Planned, Situation, plan_site};
 pub use refusal::{Override, Refusal};
+pub use remarks::note_others;
 pub use view::{FileView, GroupView, PlanView};
 
 /// What would be done to one site on one host.
@@ -64,6 +65,8 @@ pub struct SitePlan {
     /// Groups that go on with a configuration of before, whose processes have longer to stop by it than
     /// by the wanted one: so many seconds.
     pub still_loaded: BTreeMap<String, u32>,
+    /// Every group that is the site's, whatever is done to it.
+    pub own: BTreeSet<String>,
     /// Groups of the site that stay as they are.
     pub unchanged: Vec<String>,
     /// Whether files are as wanted that no revision has: an apply records them as the site's.
@@ -95,6 +98,7 @@ impl SitePlan {
             unseen: BTreeMap::new(),
             unwatched: BTreeMap::new(),
             still_loaded: BTreeMap::new(),
+            own: BTreeSet::new(),
             unchanged: Vec::new(),
             unrecorded: false,
             interrupted: None,

@@ -100,12 +100,13 @@ fn plan(situation: &Situation<'_>, options: &PlanOptions) -> SitePlan {
     let more: Vec<String> = not_rolling(&plan, options).chain(ailing(&plan, daemon)).collect();
     plan.warnings.extend(more);
     plan.refusals = refusals(desired, daemon, actual, options, &plan);
-    plan.notes = notes(&desired.domain, daemon, actual, &own.names);
+    plan.notes = notes(actual);
     match actual.unheard.clone() {
         Some(Unheard::Well(text)) => plan.notes.push(text),
         Some(Unheard::Badly(text)) => plan.warnings.push(text),
         None => {}
     }
+    plan.own = own.names;
     plan
 }
 

@@ -122,15 +122,18 @@ fn defined_elsewhere<'a>(
 pub(super) fn interrupted(actual: &ActualSite, unfinished: &BTreeSet<String>) -> Option<String> {
     let Interrupted { undone_first, finished } = &actual.interrupted;
     if let Some((_, journal)) = undone_first {
-        return Some(format!("an apply that never ended, {}, is undone first", journal.origin));
+        let origin = &journal.origin;
+        return Some(format!(
+            "an apply that never ended, {origin}: the next apply undoes it first"
+        ));
     }
     let journal = finished.as_ref()?;
     let what = match (unfinished.is_empty(), is_all_of(journal, unfinished)) {
-        (true, _) => "finished",
-        (false, false) => "finished for these programs",
+        (true, _) => "the next apply finishes it",
+        (false, false) => "an apply of these programs finishes it for them",
         (false, true) => return None,
     };
-    Some(format!("an apply that never ended, {}, is {what}", journal.origin))
+    Some(format!("an apply that never ended, {}: {what}", journal.origin))
 }
 
 fn is_all_of(journal: &Journal, unfinished: &BTreeSet<String>) -> bool {
@@ -230,23 +233,41 @@ pub(super) fn not_rolling<'p>(
     })
 }
 
-pub(super) fn notes(
-    site: &Domain,
-    daemon: &ActualDaemon,
-    actual: &ActualSite,
-    own: &BTreeSet<String>,
-) -> Vec<String> {
-    let mut notes: Vec<String> = actual
-        .foreign
-        .iter()
-        .map(|(path, why)| format!("{} is left alone: {why}", path.display()))
-        .collect();
+/// Files that look like the site's and are not.
+pub(super) fn notes(actual: &ActualSite) -> Vec<String> {
+    let foreign = actual.foreign.iter();
+    foreign.map(|(path, why)| format!("{} is left alone: {why}", path.display())).collect()
+}
+
+/// Adds to plans of sites of one supervisord what is left alone of it: once, whatever the number of
+/// sites, and without what the other plans are about.
+pub fn note_others<'p>(plans: impl IntoIterator<Item = &'p mut SitePlan>, daemon: &ActualDaemon) {
+    let mut plans: Vec<&mut SitePlan> = plans.into_iter().collect();
+    let mut told: BTreeSet<String> = BTreeSet::new();
+    for plan in &mut plans {
+        plan.notes.retain(|note| told.insert(note.clone()));
+    }
+    let own: BTreeSet<&String> = plans.iter().flat_map(|plan| &plan.own).collect();
+    let sites: BTreeSet<&Domain> = plans.iter().map(|plan| &plan.domain).collect();
+    let undone = daemon.undone_first.iter().filter(|(other, _)| !sites.contains(other));
+    let undone = undone.map(|(other, origin)| {
+        format!("an apply of site {other} that never ended, {origin}, is undone first")
+    });
+    let notes: Vec<String> = pending_of_others(daemon, &own).into_iter().chain(undone).collect();
+    if let Some(first) = plans.first_mut() {
+        first.notes.extend(notes);
+    }
+}
+
+/// The groups of others that supervisord would change if it took up its files.
+fn pending_of_others(daemon: &ActualDaemon, own: &BTreeSet<&String>) -> Vec<String> {
+    let mut notes = Vec::new();
     if let Ok(reread) = &daemon.reread {
         for (what, groups) in
             [("added", &reread.added), ("changed", &reread.changed), ("removed", &reread.removed)]
         {
             let others: Vec<&str> =
-                groups.iter().filter(|group| !own.contains(*group)).map(String::as_str).collect();
+                groups.iter().filter(|group| !own.contains(group)).map(String::as_str).collect();
             if !others.is_empty() {
                 notes.push(format!(
                     "pending changes of others stay pending: {} {what}",
@@ -255,10 +276,6 @@ pub(super) fn notes(
             }
         }
     }
-    let others = daemon.undone_first.iter().filter(|(other, _)| *other != site);
-    notes.extend(others.map(|(other, origin)| {
-        format!("an apply of site {other} that never ended, {origin}, is undone first")
-    }));
     notes
 }
 

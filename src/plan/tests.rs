@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::{
     Colour, FileChange, GroupAction, Intent, Override, PlanOptions, PlanView, Refusal, Running,
-    SitePlan, Situation, StopSignals, plan_site,
+    SitePlan, Situation, StopSignals, note_others, plan_site,
 };
 use crate::actual::{ActualDaemon, ActualSite, DefinedProgram, MissingCode};
 use crate::desired::{DaemonFacts, DesiredGroup, DesiredSite, render};
@@ -143,7 +143,10 @@ impl Model {
     fn plan(&self) -> SitePlan {
         let Self { site, daemon, actual, options } = self;
         let (programs, desired) = (&Programs::All, &desired(site));
-        plan_site(&Situation { site, programs, desired, daemon, actual }, options).plan
+        let mut plan =
+            plan_site(&Situation { site, programs, desired, daemon, actual }, options).plan;
+        note_others([&mut plan], daemon);
+        plan
     }
 
     fn text(&self) -> String {
@@ -607,7 +610,7 @@ fn interrupted_while_files_were_swapped() {
     });
     insta::assert_snapshot!(model.text(), @r"
     Site a.com
-      ! an apply that never ended, `apply` of user deployer (pid 42, since 2026-01-02T03:04:05Z), is undone first
+      ! an apply that never ended, `apply` of user deployer (pid 42, since 2026-01-02T03:04:05Z): the next apply undoes it first
       1 program unchanged
     ");
 }
@@ -629,7 +632,7 @@ fn interrupted_while_processes_were_updated() {
         .wants(vec![scaled("w", 2), program("x"), program("new")]);
     insta::assert_snapshot!(model.text(), @r"
     Site a.com
-      ! an apply that never ended, `apply` of user deployer (pid 42, since 2026-01-02T03:04:05Z), is finished
+      ! an apply that never ended, `apply` of user deployer (pid 42, since 2026-01-02T03:04:05Z): the next apply finishes it
       - a.com-gone: stop and remove, it is not wanted any more [1 process, up to 10 s to stop]
       + a.com-new: start, its file is there but supervisord had not loaded it
       + a.com-w: start, its file is there but supervisord had not loaded it
@@ -650,7 +653,7 @@ fn interrupted_in_an_undo() {
     });
     insta::assert_snapshot!(model.text(), @r"
     Site a.com
-      ! an apply that never ended, `apply` of user deployer (pid 42, since 2026-01-02T03:04:05Z), is undone first
+      ! an apply that never ended, `apply` of user deployer (pid 42, since 2026-01-02T03:04:05Z): the next apply undoes it first
       - a.com-added: stop and remove, it is not wanted any more [1 process, up to 10 s to stop]
       + a.com-w: start, an interrupted apply had stopped it
       1 program starts, 1 program stops
@@ -994,4 +997,21 @@ fn which_signal_stops_a_process_is_told_by_the_file_it_was_loaded_from() {
         model.daemon.reread = Ok(Reload { changed, ..Reload::default() });
     });
     assert_eq!(signals(&model), [None, Some(Signal::Quit), Some(Signal::Usr1)]);
+}
+
+#[test]
+fn what_is_of_others_is_told_once_and_what_is_of_another_plan_not_at_all() {
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let reread = Ok(Reload { added: names(&["theirs", "b.com-w"]), ..Reload::default() });
+    let daemon = ActualDaemon { reread, ..ActualDaemon::default() };
+    let note = "x is left alone: it is theirs".to_owned();
+    let plan = |own: &str| SitePlan {
+        own: BTreeSet::from([own.to_owned()]),
+        notes: vec![note.clone()],
+        ..SitePlan::without_changes(Domain::parse("a.com").unwrap())
+    };
+    let mut plans = [plan("a.com-w"), plan("b.com-w")];
+    note_others(&mut plans, &daemon);
+    let pending = "pending changes of others stay pending: theirs added".to_owned();
+    assert_eq!(plans.map(|plan| plan.notes), [vec![note, pending], vec![]]);
 }

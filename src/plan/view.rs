@@ -125,6 +125,7 @@ impl PlanView {
             unseen: _,
             unwatched: _,
             still_loaded: _,
+            own: _,
             unchanged,
             unrecorded: _,
             interrupted,

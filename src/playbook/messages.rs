@@ -1,7 +1,7 @@
 //! The script's own words for what happens, and ours below them.
 
 use super::Output;
-use crate::apply::{ApplyError, FailedAt, Outcome, ProgramTrouble, SiteReport};
+use crate::apply::{AS_ASKED, ApplyError, FailedAt, Outcome, ProgramTrouble, SiteReport};
 use crate::error::CommandError;
 use crate::event::Event;
 use crate::plan::{GroupAction, PlanView, Reason, Refusal};
@@ -43,9 +43,17 @@ pub(super) fn failure(report: &SiteReport) -> Option<Words> {
         Outcome::Interrupted { cause } => Some(Words::of(&cause.error)),
         Outcome::Stuck { cause, undo_errors } => {
             let mut words = at(cause, Some(&report.plan));
-            words.rest.extend(undo_errors.iter().map(|e| format!("Could not be put back: {e}")));
+            words.rest.extend(undo_errors.iter().map(|error| not_put_back(error)));
             Some(words)
         }
+    }
+}
+
+/// What an undo did not bring back, or not yet.
+fn not_put_back(error: &str) -> String {
+    match error.ends_with(AS_ASKED) {
+        true => format!("Hint: {error}; when it has ended, the next sync starts it again"),
+        false => format!("Not put back: {error}"),
     }
 }
 
@@ -126,5 +134,20 @@ pub(super) fn tell(event: &Event, output: &mut Output<'_>) {
             Line::Progress(text) => output.arrow(&text),
             Line::Warning(text) => output.warn(&text),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_only_late_is_told_from_what_is_not_put_back() {
+        assert_eq!(not_put_back("/etc/x: no room"), "Not put back: /etc/x: no room");
+        assert_eq!(
+            not_put_back(&format!("a.com-w {AS_ASKED}")),
+            "Hint: a.com-w is still stopping, as this apply asked; when it has ended, the next sync \
+             starts it again"
+        );
     }
 }

@@ -201,6 +201,11 @@ impl Journal {
 }
 
 impl Interrupted {
+    /// Whether no apply has left anything.
+    pub fn is_nothing(&self) -> bool {
+        self.undone_first.is_none() && self.finished.is_none()
+    }
+
     /// Every group that its journals know the site to have.
     pub fn group_names(&self) -> BTreeSet<String> {
         let journals = self.undone_first.iter().map(|(_, journal)| journal).chain(&self.finished);

@@ -43,7 +43,7 @@ use crate::system::users;
 
 pub use journal::{Interrupted, Journal, JournalPhase};
 pub use lock::{Lock, LockError};
-pub use outcome::{RunEnd, RunOutcome};
+pub use outcome::{RunEnd, RunOutcome, Settled, SettledHow};
 pub use reread::NotedReread;
 pub use revision::{NewRevision, Revision};
 pub use run::{Run, RunId};

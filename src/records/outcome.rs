@@ -32,6 +32,30 @@ pub struct RunOutcome {
     /// Why, if it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
+    /// What became of one that was interrupted; `None` if nothing has yet, or that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled: Option<Settled>,
+}
+
+/// What became of an interrupted run at a site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settled {
+    /// The run that did it.
+    pub by: RunId,
+    /// What.
+    pub how: SettledHow,
+}
+
+/// What can become of an interrupted run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SettledHow {
+    /// The former files were put back, before any process had changed.
+    Undone,
+    /// What it had begun was brought to where the later run led.
+    Finished,
+    /// The site went back to how it was before it.
+    TakenBack,
 }
 
 /// How a run can end at a site.
@@ -55,7 +79,7 @@ pub enum RunEnd {
 impl RunOutcome {
     /// The record of this end.
     pub fn new(site: Domain, run: Run, end: RunEnd, cause: Option<String>) -> Self {
-        Self { version: VERSION, site, run, end, cause }
+        Self { version: VERSION, site, run, end, cause, settled: None }
     }
 }
 
@@ -96,6 +120,15 @@ impl StateDir {
             let (site, run) = (journal.site.clone(), (**run).clone());
             let outcome = RunOutcome::new(site, run, RunEnd::Interrupted, None);
             let _ = self.write_outcome(files, &outcome);
+        }
+    }
+
+    /// Notes what became of an interrupted run.
+    pub fn note_settled(&self, files: &dyn Files, site: &Domain, run: &RunId, settled: Settled) {
+        let path = self.site_folder(site).join("runs").join(format!("{run}.json"));
+        let read = self.read_record::<RunOutcome>(files, site, &path).ok().flatten();
+        if let Some(outcome) = read.filter(|outcome| outcome.end == RunEnd::Interrupted) {
+            let _ = self.write_outcome(files, &RunOutcome { settled: Some(settled), ..outcome });
         }
     }
 

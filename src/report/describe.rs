@@ -19,7 +19,8 @@ pub fn describe(event: &Event) -> Vec<Line> {
     let one = |text: String| vec![Line::Progress(harmless(&cut(&text)))];
     match event {
         Event::Step { step, .. } => describe_step(step).into_iter().flat_map(one).collect(),
-        Event::Planned(_) | Event::LogLine(_) | Event::Alive => Vec::new(),
+        // How a site ended is a result, which a front door tells in its own way.
+        Event::Planned(_) | Event::SiteEnded(_) | Event::LogLine(_) | Event::Alive => Vec::new(),
         Event::LockHeld { holder } => one(format!("Waiting for {holder} to end")),
         Event::Reading { files } => one(format!("supervisord reads {files} files")),
         Event::Waiting { until, processes, .. } => one(waiting(*until, processes)),
@@ -34,6 +35,26 @@ pub fn describe(event: &Event) -> Vec<Line> {
         Event::Setup(progress) => one(progress.text()),
         Event::Warning { text, .. } => vec![Line::Warning(harmless_paragraph(text))],
     }
+}
+
+/// The same where several sites are at work at once: a line that does not say of which site it is
+/// begins with that. The one reread is of all of them.
+pub fn describe_one_of_several(event: &Event) -> Vec<Line> {
+    let site = match event {
+        Event::Step { step: Step::Reread, .. } => None,
+        Event::Step { site, .. } | Event::Warning { site, .. } => Some(site),
+        _ => None,
+    };
+    let Some(site) = site else { return describe(event) };
+    let named = |text: String| match text.contains(site.as_str()) {
+        true => text,
+        false => format!("{site}: {text}"),
+    };
+    let lines = describe(event).into_iter().map(|line| match line {
+        Line::Progress(text) => Line::Progress(named(text)),
+        Line::Warning(text) => Line::Warning(named(text)),
+    });
+    lines.collect()
 }
 
 /// An error for people: what failed, its causes, and a line for each hint.

@@ -8,8 +8,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::Mode;
-use super::describe::{Line, describe};
-use crate::event::Event;
+use super::describe::Line;
 
 /// How often the elapsed time is drawn.
 const TICK: Duration = Duration::from_secs(1);
@@ -45,10 +44,9 @@ impl Live {
         self.hosts.insert(host.to_owned(), line);
     }
 
-    /// Whether the event is shown in its host's line, and needs no line of its own.
-    pub fn event(&mut self, host: &str, event: &Event) -> bool {
+    /// Whether what is said of an event is shown in its host's line, and needs no line of its own.
+    pub fn event(&mut self, host: &str, said: &[Line]) -> bool {
         let Some(line) = self.hosts.get(host) else { return false };
-        let said = describe(event);
         let mut progress = said.iter().filter_map(|line| match line {
             Line::Progress(text) => Some(text),
             Line::Warning(_) => None,

@@ -129,6 +129,11 @@ impl Screen {
 
     /// Something happened on a host; `host` is named where there are several.
     pub fn event(&mut self, host: &str, named: bool, event: &Event) {
+        self.event_as(host, named, event, &describe(event));
+    }
+
+    /// The same, in these words for people.
+    pub fn event_as(&mut self, host: &str, named: bool, event: &Event, said: &[Line]) {
         if self.mode == Mode::Json {
             self.document("event", Some(host), event);
             return;
@@ -140,7 +145,7 @@ impl Screen {
             }
             self.print_painted(&plan.text(self.colour));
         }
-        for line in describe(event) {
+        for line in said {
             self.complain(&match line {
                 Line::Progress(text) => format!("{prefix}→ {text}"),
                 Line::Warning(text) => format!("{prefix}Warning: {text}"),

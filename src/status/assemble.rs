@@ -12,6 +12,7 @@ use crate::apply::release::Former;
 use crate::desired::{DesiredGroup, DesiredSite, FileKind};
 use crate::inventory::{Autorestart, Programs};
 use crate::plan::{FileChange, SitePlan};
+use crate::records::Interrupted;
 use crate::supervisord::{ProcessInfo, ProcessState, ini};
 use crate::system::files::Entry;
 
@@ -65,6 +66,7 @@ pub fn assemble(readings: &Readings<'_>) -> SiteStatus {
         programs,
         problems: readings.problems(),
         notes: readings.notes(),
+        rolled_back: readings.rolled_back(),
     }
 }
 
@@ -175,7 +177,9 @@ impl<'a> Readings<'a> {
             return None;
         }
         match (process.state, process.start) {
-            (ProcessState::Stopped, _) if self.was_stopped_by_apply(process) => {
+            (ProcessState::Stopped | ProcessState::Stopping, _)
+                if self.was_stopped_by_apply(process) =>
+            {
                 Some(StateDrift::StoppedByApply)
             }
             (ProcessState::Stopped, 0) => Some(StateDrift::NeverStarted),
@@ -245,6 +249,14 @@ impl<'a> Readings<'a> {
         problems
     }
 
+    /// Whoever took a run back, or went to a former revision, did not change the inventory.
+    fn rolled_back(&self) -> Option<String> {
+        let origin = &self.actual.record.as_ref()?.origin;
+        let run = origin.run();
+        let is_rollback = run.takes_back.is_some() || run.command.starts_with("rollback");
+        is_rollback.then(|| format!("`{}` by {} on {:.0}", run.command, run.user, run.at))
+    }
+
     fn notes(&self) -> Vec<String> {
         let foreign = self.actual.foreign.iter();
         foreign.map(|(path, why)| format!("{} is not ours: {why}", path.display())).collect()
@@ -269,10 +281,22 @@ fn file_drift(path: &PathBuf, change: &FileChange, actual: &ActualSite) -> FileD
         {
             FileDrift::NotApplied
         }
+        (before, Some(_), _) if is_of_unfinished(path, before, actual) => FileDrift::NotApplied,
         (_, Some(_), Some(_)) => FileDrift::Edited,
         // Nobody knows what it was before: it is there, and is not what the inventory says.
         (_, Some(_), None) => FileDrift::NotApplied,
     }
+}
+
+/// Whether a file is as an apply wrote it that never ended, or is under way: nobody has edited it.
+fn is_of_unfinished(path: &PathBuf, before: &Entry, actual: &ActualSite) -> bool {
+    let Interrupted { undone_first, finished } = &actual.interrupted;
+    let journals = undone_first.iter().map(|(_, journal)| journal).chain(finished);
+    let mut targets = journals.filter_map(|journal| journal.target.as_ref());
+    targets.any(|target| {
+        let written = target.files.get(path).map(|file| file.content.as_bytes());
+        written.is_some() && written == before.bytes()
+    })
 }
 
 fn health(process: &ProcessInfo, wanted: Option<&DesiredGroup>, restarts: u32) -> Health {
@@ -288,7 +312,12 @@ fn health(process: &ProcessInfo, wanted: Option<&DesiredGroup>, restarts: u32) -
     match process.state {
         ProcessState::Running => Health::Up,
         ProcessState::Stopped => Health::Down,
-        ProcessState::Starting | ProcessState::Stopping => Health::Changing,
+        ProcessState::Starting => Health::Changing,
+        // It comes up again only if somebody starts it.
+        ProcessState::Stopping if wanted.is_some_and(|wanted| wanted.autostart) => {
+            unhealthy("is stopping".to_owned())
+        }
+        ProcessState::Stopping => Health::Changing,
         ProcessState::Fatal => because("was given up by supervisord"),
         ProcessState::Backoff => because("does not come up, and is tried again"),
         ProcessState::Unknown => because("is in a state supervisord cannot tell"),

@@ -8,6 +8,7 @@ use super::{
     ConfigDrift, Drift, FileDrift, Health, ProcessStatus, ProgramStatus, SiteStatus, StateDrift,
     Wanted,
 };
+use crate::error::cut;
 use crate::plan::{Colour, harmless, harmless_paragraph};
 use crate::supervisord::ProcessState;
 
@@ -44,11 +45,16 @@ impl SiteStatus {
             self.programs.iter().filter(|program| lists_all || !program.is_fine()).collect();
         let width = shown.iter().map(|program| program.program.len()).max().unwrap_or(0);
         for program in shown {
-            program.write(&mut text, width, colour);
+            program.write(&mut text, width, self.rolled_back.is_some(), colour);
         }
         if !lists_all {
             let _ =
                 writeln!(text, "    {fine} more are fine ({}; --all lists them)", self.counts());
+        }
+        if let Some(rollback) = &self.rolled_back {
+            let rollback = harmless(&cut(rollback));
+            let _ =
+                writeln!(text, "  note: as after {rollback}; the inventory was not applied since");
         }
         for note in &self.notes {
             let _ = writeln!(text, "  note: {}", harmless_paragraph(note));
@@ -79,7 +85,7 @@ impl SiteStatus {
 }
 
 impl ProgramStatus {
-    fn write(&self, text: &mut String, width: usize, colour: Colour) {
+    fn write(&self, text: &mut String, width: usize, is_rolled_back: bool, colour: Colour) {
         let unhealthy = self.processes.iter().any(|process| !process.health.is_fine());
         let sign = match (unhealthy, self.drift.is_empty()) {
             (true, _) => colour.paint(BAD, "!"),
@@ -96,7 +102,7 @@ impl ProgramStatus {
             }
         }
         for drift in &self.drift {
-            let _ = writeln!(text, "        {}", harmless(&described(drift)));
+            let _ = writeln!(text, "        {}", harmless(&described(drift, is_rolled_back)));
         }
     }
 
@@ -166,7 +172,7 @@ fn states(processes: &[&ProcessStatus]) -> Vec<String> {
     counts.iter().map(shown).collect()
 }
 
-fn described(drift: &Drift) -> String {
+fn described(drift: &Drift, is_rolled_back: bool) -> String {
     match drift {
         Drift::File { path, how } => {
             let how = match how {
@@ -174,6 +180,9 @@ fn described(drift: &Drift) -> String {
                 FileDrift::Missing => "was removed since it was applied",
                 FileDrift::Permissions => "can be read or written by others",
                 FileDrift::Owner => "belongs to another user than root",
+                FileDrift::NotApplied if is_rolled_back => {
+                    "is not as the inventory has it; it was rolled back"
+                }
                 FileDrift::NotApplied => "is not as the inventory has it; it was not applied yet",
                 FileDrift::Orphan => "is left over: it is not wanted any more",
             };

@@ -31,6 +31,9 @@ pub struct SiteStatus {
     pub problems: Vec<String>,
     /// What a person may want to know.
     pub notes: Vec<String>,
+    /// The rollback that it is as after, in words: the inventory was not applied since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolled_back: Option<String>,
 }
 
 /// One program with all of its processes.

@@ -12,7 +12,7 @@ use crate::inventory::{
     Autorestart, CommandLine, Format, Paths, Program, ProgramName, Programs, Run, Site, UserName,
 };
 use crate::plan::{Colour, PlanOptions, Situation, plan_site};
-use crate::records::{Origin, Revision};
+use crate::records::{self, Journal, Origin, Revision};
 use crate::supervisord::{Fault, FaultCode, ProcessInfo, Reload};
 use crate::system::files::{Entry, FileContent};
 
@@ -133,7 +133,8 @@ fn each_state_is_judged_by_what_is_wanted() {
     for (autostart, autorestart, state, odd) in [
         (true, Always, Running, ""),
         (true, Always, Starting, ""),
-        (true, Always, Stopping, ""),
+        (true, Always, Stopping, "a.com-w is stopping"),
+        (false, Always, Stopping, ""),
         (true, Always, Stopped, "a.com-w was stopped by hand"),
         (false, Always, Stopped, ""),
         (false, Always, Fatal, "a.com-w was given up by supervisord: no such command"),
@@ -180,6 +181,45 @@ fn a_file_is_edited_or_not_applied_depending_on_the_last_revision() {
     );
     host.actual.record = None;
     assert!(host.oddity().ends_with("it was not applied yet"), "nobody can say who edited it");
+
+    // An apply that was killed has written it, and the inventory has changed again since.
+    let mut host = HostModel::of(&[program("w")]);
+    let written = desired(&[Program { stopwaitsecs: 5, ..program("w") }]);
+    let record = host.actual.record.clone().unwrap();
+    let mut journal = Journal::new(record.site.clone(), record.origin.clone());
+    journal.target = Some(Revision::new(2, &written, record.origin.clone()));
+    host.actual.interrupted.finished = Some(journal);
+    edited(&mut host, &written.files[&conf("w")].bytes, 0o644);
+    assert!(host.oddity().ends_with("it was not applied yet"), "{}", host.oddity());
+}
+
+#[test]
+fn what_a_rollback_has_taken_back_is_said_so() {
+    let mut host = HostModel::of(&[program("w")]);
+    host.desired = desired(&[Program { stopwaitsecs: 5, ..program("w") }]);
+    let run = records::Run { user: "ann".into(), ..records::Run::begin("rollback to 1") };
+    let at = run.at;
+    host.actual.record.as_mut().unwrap().origin.run = Some(Box::new(run));
+    let text = host.status().text(Detail::Summary, Colour::Plain);
+    assert!(text.contains("a.com-w.conf is not as the inventory has it; it was rolled back\n"));
+    let note = format!(
+        "  note: as after `rollback to 1` by ann on {at:.0}; the inventory was not applied since\n"
+    );
+    assert!(text.contains(&note), "{text}");
+    assert!(!text.contains("not applied yet"), "{text}");
+}
+
+#[test]
+fn what_an_apply_is_stopping_is_its_doing() {
+    let mut host = HostModel::of(&[program("w")]);
+    let origin = host.actual.record.clone().unwrap().origin;
+    let mut journal = Journal::new(host.desired.domain.clone(), origin);
+    journal.groups.insert("a.com-w".into(), 5);
+    journal.ran.insert("a.com-w".into(), vec!["a.com-w".into()]);
+    host.actual.interrupted.finished = Some(journal);
+    host.process("w").state = ProcessState::Stopping;
+    let text = host.status().text(Detail::Summary, Colour::Plain);
+    assert!(text.contains("a.com-w was stopped by an apply that has not ended"), "{text}");
 }
 
 #[test]

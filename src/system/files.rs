@@ -82,6 +82,26 @@ mod base64_bytes {
     }
 }
 
+/// Which file it is, and how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileEnd {
+    device: u64,
+    inode: u64,
+    length: u64,
+}
+
+impl FileEnd {
+    fn of(metadata: &std::fs::Metadata) -> Self {
+        Self { device: metadata.dev(), inode: metadata.ino(), length: metadata.len() }
+    }
+
+    /// Where it is in what the file is by now: at its beginning, if that is another one or was emptied.
+    fn within(&self, now: &Self) -> u64 {
+        let same = (self.device, self.inode) == (now.device, now.inode);
+        if same && self.length <= now.length { self.length } else { 0 }
+    }
+}
+
 /// The door to the disk.
 pub trait Files {
     /// What is at `path`. An error only when it cannot be told.
@@ -101,8 +121,11 @@ pub trait Files {
     fn create_folder(&self, path: &Path, mode: u32) -> io::Result<()>;
     /// Removes an empty folder; nothing there is fine.
     fn remove_folder(&self, path: &Path) -> io::Result<()>;
-    /// The last bytes of a file, at most this many.
-    fn tail(&self, path: &Path, bytes: u64) -> io::Result<Vec<u8>>;
+    /// How far a file has been written.
+    fn end(&self, path: &Path) -> io::Result<FileEnd>;
+    /// The last bytes of a file, at most this many; of those behind `since`, if it is still the file
+    /// that this is the end of.
+    fn tail(&self, path: &Path, bytes: u64, since: Option<FileEnd>) -> io::Result<Vec<u8>>;
     /// What keeps a program's code at `path` from being run, links followed: `None` when it is a
     /// regular file that, if asked, somebody may execute.
     fn problem_with_code(&self, path: &Path, executable: bool) -> Option<String>;
@@ -209,10 +232,16 @@ impl Files for Disk {
         tolerate_absent(std::fs::remove_dir(path))
     }
 
-    fn tail(&self, path: &Path, bytes: u64) -> io::Result<Vec<u8>> {
+    fn end(&self, path: &Path) -> io::Result<FileEnd> {
+        std::fs::metadata(path).map(|metadata| FileEnd::of(&metadata))
+    }
+
+    fn tail(&self, path: &Path, bytes: u64, since: Option<FileEnd>) -> io::Result<Vec<u8>> {
         let mut file = guarded::open(path)?;
-        let length = file.metadata()?.len();
-        file.seek(io::SeekFrom::Start(length.saturating_sub(bytes)))?;
+        let now = FileEnd::of(&file.metadata()?);
+        // One that was rotated, or emptied, has nothing from before.
+        let begin = since.map_or(0, |since| since.within(&now));
+        file.seek(io::SeekFrom::Start(begin.max(now.length.saturating_sub(bytes))))?;
         let mut tail = Vec::new();
         file.take(bytes).read_to_end(&mut tail)?;
         Ok(tail)
@@ -321,6 +350,26 @@ mod tests {
         assert_eq!(Disk.read(&at("file/below")).unwrap(), Entry::Absent);
         assert_eq!(Disk.names(folder.path()).unwrap(), ["a", "dangling", "file", "link"]);
         Disk.sync(&[folder.path(), &at("a")]).unwrap();
+    }
+
+    #[test]
+    fn a_tail_begins_where_the_file_ended_before_unless_it_is_another_by_now() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, next) = (folder.path().join("log"), folder.path().join("next"));
+        let tail =
+            |bytes, since| String::from_utf8(Disk.tail(&path, bytes, since).unwrap()).unwrap();
+        std::fs::write(&path, "before\n").unwrap();
+        let end = Some(Disk.end(&path).unwrap());
+        assert_eq!((tail(99, end), tail(99, None)), (String::new(), "before\n".to_owned()));
+        std::fs::write(&path, "before\nsince\n").unwrap();
+        assert_eq!((tail(99, end), tail(3, end)), ("since\n".to_owned(), "ce\n".to_owned()));
+        // Copied and emptied.
+        std::fs::write(&path, "new\n").unwrap();
+        assert_eq!(tail(99, end), "new\n");
+        // Renamed, with a longer one in its place.
+        std::fs::write(&next, "another one\n").unwrap();
+        std::fs::rename(&next, &path).unwrap();
+        assert_eq!(tail(99, end), "another one\n");
     }
 
     #[test]

@@ -26,7 +26,7 @@ use supervisor_sync::records::{Origin, StateDir};
 use supervisor_sync::supervisord::{
     Answer, Call, CallError, Client, Fault, MainConfig, ProcessState, Supervisord,
 };
-use supervisor_sync::system::files::{Entry, FileContent, Files};
+use supervisor_sync::system::files::{Entry, FileContent, FileEnd, Files};
 use supervisor_sync::system::{Disk, Interrupt, SystemClock};
 
 use crate::daemon::reread;
@@ -229,8 +229,11 @@ impl Files for DeadlyFiles<'_> {
         self.done(Disk.remove_folder(path))
     }
 
-    fn tail(&self, path: &Path, bytes: u64) -> io::Result<Vec<u8>> {
-        Disk.tail(path, bytes)
+    fn end(&self, path: &Path) -> io::Result<FileEnd> {
+        Disk.end(path)
+    }
+    fn tail(&self, path: &Path, bytes: u64, since: Option<FileEnd>) -> io::Result<Vec<u8>> {
+        Disk.tail(path, bytes, since)
     }
 
     fn problem_with_code(&self, path: &Path, executable: bool) -> Option<String> {
@@ -453,8 +456,8 @@ impl Scene {
             let undone = journals.iter().any(|name| !name.contains("groups"));
             let expected = match (journals.is_empty(), undone) {
                 (true, _) => continue,
-                (false, true) => "is undone first",
-                (false, false) => "is finished",
+                (false, true) => "the next apply undoes it first",
+                (false, false) => "the next apply finishes it",
             };
             assert!(run.stdout.contains(expected), "{context}, {domain}: {}", run.stdout);
         }
@@ -624,7 +627,7 @@ fn what_was_not_watched_to_its_end_is_watched_by_the_next_apply() {
     scene.host.daemon.wait_for_state("one.com-crash:one.com-crash", ProcessState::Exited);
     for _ in 0..2 {
         assert_eq!(scene.journals("one.com"), ["journal.groups.json"]);
-        let run = scene.host.run(&["apply", "--yes"]).ended(4).says("is finished");
+        let run = scene.host.run(&["apply", "--yes"]).ended(4).says("the next apply finishes it");
         assert!(run.stderr.contains("one.com-crash not healthy"), "{}", run.stderr);
     }
     scene.check_next_run(1, "after a crash that was not seen");

@@ -160,3 +160,29 @@ fn status_tells_whose_doing_it_is() {
     host.stop_by_hand("one.com-w:one.com-w_01");
     host.run(&["status"]).ended(3).says("one.com-w:one.com-w_01 was stopped by hand");
 }
+
+#[test]
+fn a_takeover_that_failed_is_finished_by_the_command_that_it_names() {
+    let Some(mut host) = Host::start() else { return };
+    deploy(&host);
+    let script = host.deployed("one.com").path("current/.deployer/supervisors/w.sh");
+    let text = format!(
+        "[program:one.com-w]\ncommand=/bin/sh {}\ndirectory=/tmp\nstopwaitsecs=3600\n",
+        script.display()
+    );
+    std::fs::write(host.conf("one.com-w"), text).unwrap();
+    host.daemon.restart();
+    wait_ready(&host, &["one.com-w"]);
+    // What supervisord runs by, and nobody can know any more.
+    edit_stopwaitsecs(&host, 3600, 1);
+    want(&host, "stopwaitsecs: 1");
+    let finish = ["apply", "--site", "one.com", "--allow", "foreign-file"];
+    host.run(&["apply", "--yes", "--allow", "foreign-file"])
+        .ended(5)
+        .complains(&format!("this starts it again: supervisor-sync {}\n", finish.join(" ")));
+    host.open_gate();
+    host.daemon.wait_for_state("one.com-w:one.com-w", ProcessState::Stopped);
+    host.run(&["apply", "--yes", "--site", "one.com"]).ended(1).complains("foreign");
+    host.run(&[&finish[..], &["--yes"]].concat()).ended(0);
+    host.wait_running(&["one.com-w:one.com-w"]);
+}

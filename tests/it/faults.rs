@@ -523,7 +523,7 @@ fn half_written_files_are_put_back_by_whoever_comes_next() {
 
     let plan = host.plan(&site);
     assert_eq!(plan.refusals, []);
-    assert!(plan.interrupted.unwrap().ends_with("is undone first"));
+    assert!(plan.interrupted.unwrap().ends_with("the next apply undoes it first"));
     assert!(host.plan(&other).notes.concat().contains("is undone first"));
     assert_ne!(host.look(), former, "a plan changes nothing");
     // Nothing to do for it, and yet it cleans up.

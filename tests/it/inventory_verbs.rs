@@ -11,6 +11,7 @@ mod obstacles;
 mod plan;
 mod scaling;
 mod secrets;
+mod several;
 
 use crate::site::{Host, Run};
 

@@ -138,7 +138,7 @@ fn a_signal_while_programs_drain_leaves_the_rest_to_the_next_apply() {
             .complains("Hint: the next apply finishes it: supervisor-sync apply --site one.com");
         assert!(!draining.is_done());
         draining.host.open_gate();
-        draining.host.run(&["apply", "--yes"]).ended(0).says("is finished");
+        draining.host.run(&["apply", "--yes"]).ended(0).says("the next apply finishes it");
         draining.host.wait_running(&["one.com-slow:one.com-slow", "one.com-quick:one.com-quick"]);
         assert!(draining.is_done());
     }
@@ -218,7 +218,7 @@ fn a_signal_while_one_of_two_sites_drains_ends_with_130() {
     assert!(run.stdout.contains("Site two.com: applied as revision 1"), "{}", run.stdout);
     assert!(run.stdout.contains("Site one.com: interrupted"), "{}", run.stdout);
     host.open_gate();
-    let run = host.run(&["apply", "--yes"]).ended(0).says("is finished");
+    let run = host.run(&["apply", "--yes"]).ended(0).says("the next apply finishes it");
     assert!(!run.stdout.contains("two.com: applied"), "{}", run.stdout);
     assert!(draining.is_done());
 }

@@ -30,7 +30,7 @@ use supervisor_sync::supervisord::fake::{
 use supervisor_sync::supervisord::{
     Answer, Call, CallError, Fault, ProcessInfo, ProcessState, Supervisord, ini,
 };
-use supervisor_sync::system::files::{Entry, FileContent, Files};
+use supervisor_sync::system::files::{Entry, FileContent, FileEnd, Files};
 use supervisor_sync::system::{Clock, Disk, Interrupt};
 
 use crate::daemon::current_user;
@@ -594,9 +594,14 @@ impl Files for FaultyFiles {
         Disk.remove_folder(path)
     }
 
-    fn tail(&self, path: &Path, bytes: u64) -> io::Result<Vec<u8>> {
+    fn end(&self, path: &Path) -> io::Result<FileEnd> {
+        self.pass(false, "end", path)?;
+        Disk.end(path)
+    }
+
+    fn tail(&self, path: &Path, bytes: u64, since: Option<FileEnd>) -> io::Result<Vec<u8>> {
         self.pass(false, "tail", path)?;
-        Disk.tail(path, bytes)
+        Disk.tail(path, bytes, since)
     }
 
     fn problem_with_code(&self, path: &Path, executable: bool) -> Option<String> {

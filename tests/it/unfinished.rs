@@ -74,7 +74,7 @@ fn an_apply_of_another_program_leaves_the_rest_to_be_finished() {
         told(&run, "is left to be finished by an apply of the whole site: one.com-gone, one.com-x");
         assert_eq!(journals(&host), ["journal.groups.json"]);
         assert_eq!(state(&host, "x"), Some(ProcessState::Stopped));
-        host.run(&["plan", "--exit-code"]).ended(3).says("is finished");
+        host.run(&["plan", "--exit-code"]).ended(3).says("the next apply finishes it");
         finish(&host, &["other", "x"]);
     }
 }
@@ -85,7 +85,7 @@ fn an_apply_of_one_program_finishes_that_one() {
     want(&host, &["w, priority: 7", "x, priority: 7"]);
     assert!(is_killed(&host, WHEN_STOPPED));
     let run = host.run(&["apply", "--yes", "--program", "x"]).ended(0);
-    told(&run, "is finished for these programs");
+    told(&run, "an apply of these programs finishes it for them");
     told(&run, "of the whole site: one.com-gone, one.com-w");
     host.wait_running(&["one.com-x:one.com-x"]);
     assert_eq!(journals(&host), ["journal.groups.json"]);
@@ -196,4 +196,27 @@ fn what_nobody_ever_started_starts_with_autostart_after_a_crash_too() {
     want(&host, &[&part("priority: 7")]);
     host.run(&["apply", "--yes"]).ended(0);
     host.wait_running(&["one.com-part:one.com-part_00", "one.com-part:one.com-part_01"]);
+}
+
+/// Whatever step it was killed at, a rollback goes back to the revision before it.
+#[test]
+fn a_rollback_takes_back_what_was_killed_at_any_step() {
+    for point in ["step:swap", "step:reread", BEFORE_STOPS, WHEN_STOPPED, "step:verify"] {
+        let Some(host) = host(&["gone", "w"]) else { return };
+        let former = host.file_names();
+        let conf = std::fs::read_to_string(host.conf("one.com-w")).unwrap();
+        want(&host, &["new", "w, priority: 7"]);
+        assert!(is_killed(&host, point), "{point}");
+        let run = host.run(&["rollback", "--yes"]).ended(0);
+        told(&run, "one.com: to revision 1");
+        host.wait_running(&["one.com-gone:one.com-gone", "one.com-w:one.com-w"]);
+        assert_eq!(host.groups(), ["one.com-gone", "one.com-w"], "{point}");
+        assert_eq!(host.file_names(), former, "{point}");
+        assert_eq!(std::fs::read_to_string(host.conf("one.com-w")).unwrap(), conf, "{point}");
+        assert_eq!(journals(&host), [""; 0], "{point}");
+        let history = host.run(&["history"]).ended(0).stdout;
+        assert!(history.contains("interrupted, "), "{point}: {history}");
+        want(&host, &["gone", "w"]);
+        host.run(&["plan", "--exit-code"]).ended(0);
+    }
 }

@@ -1,6 +1,7 @@
 //! A run is one over all hosts, and is taken back on those that it changed.
 
-use super::Fleet;
+use super::{Fleet, site_on};
+use crate::daemon::{PATIENCE, wait_until};
 
 #[test]
 fn a_rollback_leaves_the_host_that_the_run_did_not_change() {
@@ -50,4 +51,27 @@ fn a_host_that_does_not_answer_is_told_and_taken_back_when_it_does() {
     assert!(run.stdout.lines().next().unwrap().ends_with(": second"), "{}", run.stdout);
     run.says("  web1  web1.example: not changed by it, left\n")
         .says("  web2  web2.example: to revision 1\n");
+}
+
+#[test]
+fn a_site_that_is_done_is_told_from_a_far_host_while_another_drains() {
+    let Some(fleet) = Fleet::start(&["web1"]) else { return };
+    let web1 = fleet.machine("web1");
+    web1.site().drainer("worker");
+    web1.host.deploy("quick.com").worker("worker");
+    let write = |options: &str| {
+        fleet.write_inventory_with(&site_on(web1, "quick.com", options), options);
+    };
+    write("");
+    fleet.run(&["apply", "--yes"]).ended(0);
+    web1.host.wait_starts(&web1.full(), 1);
+    write(", stopwaitsecs: 600");
+    let run = fleet.command(&["apply", "--yes"]).spawn();
+    wait_until(PATIENCE, "the quick one is told of", || {
+        run.stdout().contains("Site quick.com: applied as revision 2\n")
+    });
+    assert!(!run.stdout().contains("Site web1.example: "), "{}", run.stdout());
+    web1.host.open_gate();
+    let run = run.wait().ended(0).says("Site web1.example: applied as revision 2\n");
+    assert_eq!(run.stdout.matches("quick.com: applied").count(), 1, "{}", run.stdout);
 }

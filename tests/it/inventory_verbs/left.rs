@@ -92,7 +92,8 @@ fn plan_and_status_show_a_deleted_site_and_change_nothing() {
         let run = host.run(arguments).ended(0).says(&told);
         assert!(run.stdout.contains("(apply --prune removes it)"), "{}", run.stdout);
     }
-    host.run(&["apply", "--yes"]).ended(0);
+    let run = host.run(&["apply", "--yes"]).ended(0);
+    run.says("not in the inventory: b.com; apply --prune removes it\n");
     host.run(&["plan", "--prune", "--exit-code"]).ended(3).says("removed here, its logs stay");
     for verb in ["plan", "status"] {
         let left = document(&host.run(&[verb, "--json"]).ended(0), verb)["left"].clone();
@@ -121,7 +122,7 @@ fn prune_removes_it_after_a_question_that_names_it() {
     before.assert_same(&host.snapshot());
     let Some((running, keyboard)) = ask() else { return };
     let run = answer(running, keyboard, "y\n").ended(0);
-    assert!(run.stdout.contains("Site b.com: applied as revision 2"), "{}", run.stdout);
+    assert!(run.stdout.contains("Site b.com: removed\n"), "{}", run.stdout);
     assert_eq!(host.groups(), ["a.com-w"]);
     assert_eq!(host.file_names(), ["a.com-w.conf", "supervisor-a.com-w.conf"]);
     assert!(host.log("b.com-w").exists(), "logs are somebody's");
@@ -137,12 +138,35 @@ fn a_rollback_brings_a_pruned_site_back() {
     let conf = std::fs::read_to_string(host.conf("b.com-w")).unwrap();
     let run = host.run(&["apply", "--prune", "--yes"]).ended(0);
     assert!(run.stdout.contains("b.com-w: stop"), "it is shown all the same: {}", run.stdout);
+    assert_eq!(run.stdout.matches("Site b.com\n").count(), 1, "once: {}", run.stdout);
+    assert!(run.stdout.ends_with("Site b.com: removed\n"), "{}", run.stdout);
     assert!(!host.conf("b.com-w").exists());
     inventory(&host, "one", &["a.com", "b.com"]);
     host.run(&["rollback", "--site", "b.com", "--to", "1", "--yes"]).ended(0);
     assert_eq!(std::fs::read_to_string(host.conf("b.com-w")).unwrap(), conf);
     host.wait_running(&["a.com-w:a.com-w", "b.com-w:b.com-w"]);
     host.run(&["plan", "--exit-code"]).ended(0);
+}
+
+#[test]
+fn a_rollback_of_the_prune_brings_the_site_back_without_the_inventory() {
+    let Some(host) = host_that_b_left() else { return };
+    let conf = std::fs::read_to_string(host.conf("b.com-w")).unwrap();
+    let a = of_a(&host);
+    host.run(&["apply", "--prune", "--yes", "-m", "prune"]).ended(0);
+    let history = host.run(&["history"]).ended(0);
+    history.says("  here  b.com, not in the inventory: revision 2, present\n");
+    let run = host.run(&["rollback", "--yes"]).ended(0);
+    assert!(run.stdout.lines().next().unwrap().ends_with(": prune"), "{}", run.stdout);
+    let run = run.says("  here  a.com: not changed by it, left\n");
+    run.says("  here  b.com, not in the inventory: to revision 1\n");
+    assert_eq!(std::fs::read_to_string(host.conf("b.com-w")).unwrap(), conf);
+    host.wait_running(&["b.com-w:b.com-w"]);
+    assert_eq!(of_a(&host), a);
+    host.run(&["plan"]).ended(0).says("not in the inventory: b.com, 1 process");
+    // Another inventory knows nothing of it.
+    inventory(&host, "two", &["a.com"]);
+    does_not_say(&host.run(&["history"]).ended(0), "b.com");
 }
 
 #[test]
@@ -157,7 +181,12 @@ fn a_site_of_another_inventory_goes_by_its_name_alone() {
     host.run(&["plan", "--prune", "--exit-code"]).ended(0).says(told);
     host.run(&["apply", "--prune", "--yes"]).ended(0);
     before.assert_same(&host.snapshot());
-    host.run(&["apply", "--prune=a.com", "--yes"]).ended(0);
+    let question = "Apply this, and remove a.com from the inventory one? [y/N] ";
+    let Some((running, keyboard)) = asked_on_terminal(&host, "apply --prune=a.com", question)
+    else {
+        return;
+    };
+    answer(running, keyboard, "y\n").ended(0);
     assert_eq!(host.groups(), ["b.com-w"]);
 }
 
@@ -241,7 +270,7 @@ fn a_site_whose_first_apply_was_killed_can_be_pruned_too() {
 }
 
 #[test]
-fn a_server_without_a_site_is_looked_at_if_it_is_named_or_pruned() {
+fn a_server_without_a_site_may_have_had_one_and_is_looked_at() {
     let Some(host) = host_that_b_left() else { return };
     let path = host.path("home/deployer.yml");
     let spare =
@@ -252,8 +281,10 @@ fn a_server_without_a_site_is_looked_at_if_it_is_named_or_pruned() {
         let run = host.run(&[arguments, &["--json"]].concat()).ended(0);
         documents(&run).into_iter().map(|document| document["host"].clone()).collect()
     };
-    assert_eq!(hosts(&["plan"]), ["here"]);
-    assert_eq!(hosts(&["status"]), ["here"]);
+    assert_eq!(hosts(&["plan"]), ["spare", "here"]);
+    assert_eq!(hosts(&["status"]), ["spare", "here"]);
+    assert_eq!(hosts(&["plan", "--site", "a.com"]), ["here"]);
+    assert_eq!(hosts(&["status", "--on", "here"]), ["here"]);
     assert_eq!(hosts(&["plan", "--on", "spare"]), ["spare"]);
     assert_eq!(hosts(&["plan", "--prune"]), ["spare", "here"]);
     host.run(&["plan", "--on", "spare"]).ended(0).says("not in the inventory: a.com");
@@ -273,6 +304,6 @@ fn what_prune_cannot_mean_is_refused() {
     }
     before.assert_same(&host.snapshot());
     let run = host.run(&["apply", "--site", "a.com", "--prune=b.com", "--yes"]).ended(0);
-    assert!(run.stdout.contains("Site b.com: applied as revision 2"), "{}", run.stdout);
+    assert!(run.stdout.contains("Site b.com: removed\n"), "{}", run.stdout);
     assert_eq!(host.groups(), ["a.com-w"]);
 }

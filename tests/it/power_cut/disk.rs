@@ -11,7 +11,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use supervisor_sync::system::Disk;
-use supervisor_sync::system::files::{Entry, FileContent, Files};
+use supervisor_sync::system::files::{Entry, FileContent, FileEnd, Files};
 
 /// What is at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -253,8 +253,11 @@ impl Files for FragileDisk {
         Ok(())
     }
 
-    fn tail(&self, path: &Path, bytes: u64) -> io::Result<Vec<u8>> {
-        Disk.tail(path, bytes)
+    fn end(&self, path: &Path) -> io::Result<FileEnd> {
+        Disk.end(path)
+    }
+    fn tail(&self, path: &Path, bytes: u64, since: Option<FileEnd>) -> io::Result<Vec<u8>> {
+        Disk.tail(path, bytes, since)
     }
 
     fn problem_with_code(&self, path: &Path, executable: bool) -> Option<String> {

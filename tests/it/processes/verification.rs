@@ -137,3 +137,18 @@ fn an_undo_that_cannot_bring_back_what_ran_says_so() {
     let run = host.run(&["apply", "--yes"]).ended(5);
     assert!(run.stderr.contains("a.com-w does not run again"), "{}", run.stderr);
 }
+
+#[test]
+fn the_log_of_a_failure_begins_with_the_change() {
+    let Some(host) = host_with(&[]) else { return };
+    script(&host, "w", &format!("echo from before; {} {IDLE}", on_term("")));
+    applied(&host, &["program: w, script: w.sh"], &[("w", 1)]);
+    wait_until(PATIENCE, "it has said so", || {
+        std::fs::read_to_string(host.log("a.com-w")).is_ok_and(|log| log.contains("from before"))
+    });
+    script(&host, "w", "echo why; exit 3");
+    wants(&host, &["program: w, script: w.sh, startsecs: 1, priority: 7"]);
+    let run = host.run(&["apply", "--yes", "--no-rollback"]).ended(5);
+    assert!(run.stderr.contains("    | why\n"), "{}", run.stderr);
+    assert!(!run.stderr.contains("from before"), "{}", run.stderr);
+}

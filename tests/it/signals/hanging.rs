@@ -61,7 +61,7 @@ fn ctrl_c_while_the_daemon_hangs_in_the_middle_leaves_the_rest_to_the_next_apply
     run.ended(130).complains("Hint: the next apply finishes it");
     assert!(!draining.is_done());
     draining.host.open_gate();
-    draining.host.run(&["apply", "--yes"]).ended(0).says("is finished");
+    draining.host.run(&["apply", "--yes"]).ended(0).says("the next apply finishes it");
     assert!(draining.is_done());
 }
 

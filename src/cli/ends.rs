@@ -1,0 +1,206 @@
+//! How sites ended: told for each as soon as it has, and the exit status of them all.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::carry_out::failure;
+use crate::apply::{Outcome, ProgramTrouble};
+use crate::error::{CommandError, ErrorKind};
+use crate::event::SiteEnd;
+use crate::host::AppliedSite;
+use crate::inventory::{Domain, Site};
+use crate::plan::Override;
+use crate::report::{Mode, Screen};
+
+/// How the sites of all hosts ended.
+#[derive(Default)]
+pub(super) struct Ends {
+    pub(super) done: usize,
+    changed: bool,
+    pub(super) failed: Vec<ErrorKind>,
+    /// What was allowed, as it is typed: a command that goes on with it needs it, too.
+    allowed: String,
+    /// The sites that are removed, by host.
+    removed: BTreeSet<(String, Domain)>,
+    /// What was told before the host had ended.
+    told: BTreeMap<(String, Domain), SiteEnd>,
+}
+
+#[derive(Serialize)]
+struct Sites<'a> {
+    sites: &'a [AppliedSite],
+}
+
+impl Ends {
+    /// `allowed` is what the command line says with `--allow`.
+    pub(super) fn new(allowed: &[Override]) -> Self {
+        let allowed = allowed.iter().map(|one| format!(" --allow {}", one.as_str())).collect();
+        Self { allowed, ..Self::default() }
+    }
+
+    /// These sites are removed from a host, which is what is said of them when that is done.
+    pub(super) fn removes(&mut self, host: &str, sites: &[Site]) {
+        self.removed.extend(sites.iter().map(|site| (host.to_owned(), site.domain.clone())));
+    }
+
+    /// A site has ended, and others of its host may be at work still.
+    pub(super) fn tell_at_once(
+        &mut self,
+        host: &str,
+        several: bool,
+        end: &SiteEnd,
+        screen: &mut Screen,
+    ) {
+        self.tell_end(host, several, end, screen);
+        self.told.insert((host.to_owned(), end.site.clone()), end.clone());
+    }
+
+    /// A host has ended. What was told of its sites is not told again.
+    pub(super) fn tell(
+        &mut self,
+        host: &str,
+        several: bool,
+        sites: &[AppliedSite],
+        screen: &mut Screen,
+    ) {
+        screen.document("applied", Some(host), &Sites { sites });
+        for applied in sites {
+            match failure(applied) {
+                None => self.done += 1,
+                Some(error) => self.failed.push(error.kind),
+            }
+            let site = &applied.site;
+            if let Ok(report) = &applied.report {
+                self.changed |= matches!(report.outcome, Outcome::Applied { .. });
+                if report.outcome == Outcome::Unchanged {
+                    let text = format!("Site {site}: {}", report.plan.summary());
+                    tell_in_a_line(host, several, &text, screen);
+                }
+            }
+            if let Some(end) = applied.end()
+                && self.told.get(&(host.to_owned(), site.clone())) != Some(&end)
+            {
+                self.tell_end(host, several, &end, screen);
+            }
+        }
+    }
+
+    fn tell_end(&self, host: &str, several: bool, end: &SiteEnd, screen: &mut Screen) {
+        let SiteEnd { site, revision, failure, troubles } = end;
+        if screen.mode() == Mode::Json {
+            return;
+        }
+        for trouble in troubles {
+            screen.trouble(trouble);
+        }
+        let is_removed = self.removed.contains(&(host.to_owned(), site.clone()));
+        let how = match (failure, revision) {
+            (Some(error), _) => {
+                let error = self.to_type(site, without_told(error, troubles));
+                screen.error(several.then_some(host), &error);
+                ended(error.kind).to_owned()
+            }
+            (None, Some(_)) if is_removed => "removed".to_owned(),
+            (None, Some(revision)) => format!("applied as revision {revision}"),
+            (None, None) => "done".to_owned(),
+        };
+        tell_in_a_line(host, several, &format!("Site {site}: {how}"), screen);
+    }
+
+    /// The error with commands that do what was asked here.
+    fn to_type(&self, site: &Domain, mut error: CommandError) -> CommandError {
+        let again = format!("supervisor-sync apply --site {site}");
+        for hint in &mut error.hints {
+            *hint = hint.replace(&again, &format!("{again}{}", self.allowed));
+        }
+        error
+    }
+
+    /// 130 as soon as something was interrupted, unless something is left to be mended: it promises
+    /// that the hosts are consistent. 6 as soon as some hosts are done and some are not, or, of one host,
+    /// some sites have changed and some are not done; else the gravest end.
+    pub(super) fn exit_status(&self, hosts: usize, is_interrupted: bool) -> u8 {
+        let has = |kind| self.failed.contains(&kind);
+        if (is_interrupted || has(ErrorKind::Interrupted)) && !has(ErrorKind::Stuck) {
+            return ErrorKind::Interrupted.exit_status();
+        }
+        let gravest = [
+            ErrorKind::Stuck,
+            ErrorKind::RolledBack,
+            ErrorKind::Refused,
+            ErrorKind::Locked,
+            ErrorKind::Usage,
+        ]
+        .into_iter()
+        .find(|kind| has(*kind));
+        let partly = if hosts > 1 { self.done > 0 } else { self.changed };
+        match gravest {
+            None if self.failed.is_empty() => 0,
+            Some(ErrorKind::Stuck) if hosts == 1 => ErrorKind::Stuck.exit_status(),
+            _ if partly => ErrorKind::Partial.exit_status(),
+            gravest => gravest.unwrap_or(ErrorKind::Partial).exit_status(),
+        }
+    }
+}
+
+/// How a site ended, in a line; of many hosts the summary is the result.
+fn tell_in_a_line(host: &str, several: bool, end: &str, screen: &mut Screen) {
+    match several {
+        true => screen.complain(&format!("{host}: {end}")),
+        false => screen.print(&format!("{end}\n")),
+    }
+}
+
+/// The failure without the causes that were told above, program by program.
+fn without_told(error: &CommandError, troubles: &[ProgramTrouble]) -> CommandError {
+    let mut error = error.clone();
+    let told: Vec<String> =
+        troubles.iter().map(|t| format!("{} {}", t.process, t.reason)).collect();
+    error.causes.retain(|cause| !told.contains(cause));
+    error
+}
+
+fn ended(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Refused | ErrorKind::Usage => "not applied, nothing was changed",
+        ErrorKind::RolledBack => "rolled back, it is as it was",
+        ErrorKind::Stuck => "failed, see above for what is left",
+        ErrorKind::Locked => "not applied, another apply is under way",
+        ErrorKind::Interrupted => "interrupted",
+        ErrorKind::Partial => "partly applied",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_status_tells_whether_the_hosts_are_consistent() {
+        use ErrorKind::{Interrupted, Locked, RolledBack, Stuck};
+        for (changed, failed, hosts, is_interrupted, expected) in [
+            (true, &[][..], 1, false, 0),
+            (true, &[RolledBack], 1, false, 6),
+            (false, &[RolledBack, Locked], 1, false, 4),
+            // One site was applied, and another was interrupted.
+            (true, &[Interrupted], 1, false, 130),
+            (true, &[Interrupted, RolledBack], 2, false, 130),
+            (true, &[], 2, true, 130),
+            // Interrupted or not, something is left to be mended.
+            (true, &[Stuck, Interrupted], 1, true, 5),
+            (false, &[Stuck], 2, true, 5),
+            (true, &[Stuck, Interrupted], 2, true, 6),
+        ] {
+            let failed = failed.to_vec();
+            let ends = Ends {
+                done: usize::from(changed),
+                changed,
+                failed: failed.clone(),
+                ..Ends::default()
+            };
+            let status = ends.exit_status(hosts, is_interrupted);
+            assert_eq!(status, expected, "{changed} {failed:?} {hosts} {is_interrupted}");
+        }
+    }
+}
