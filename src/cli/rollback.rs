@@ -210,9 +210,11 @@ fn going(work: &[Work], sites: &[OnHost<'_>]) -> Result<Vec<Work>, CommandError>
 fn chosen(named: Option<RunId>, histories: &[(&str, SiteHistory)]) -> Result<Run, CommandError> {
     let revisions =
         || histories.iter().map(|(_, site)| site.revisions.as_deref().unwrap_or_default());
-    // One that was interrupted is the last of all: nothing else goes on until it is out of the way.
-    let interrupted = histories.iter().filter(|(_, site)| !is_under_way(site));
-    let interrupted = interrupted.filter_map(|(_, site)| site.unfinished);
+    // One that was interrupted is the last of all: nothing else goes on until it is out of the way. A
+    // rollback that was is completed by the same command.
+    let interrupted = histories.iter().filter_map(|(_, site)| unfinished(site));
+    let interrupted = interrupted.filter(|one| one.end != RunEnd::UnderWay);
+    let interrupted = interrupted.map(|one| one.run.takes_back.unwrap_or(one.run.id));
     let last = || revisions().filter_map(last_run).chain(interrupted).max();
     let Some(id) = named.or_else(last) else {
         return Err(CommandError::refused("nothing was applied to these sites yet")
@@ -244,28 +246,29 @@ fn ways<'h>(histories: &'h [(&'h str, SiteHistory)], run: RunId) -> Vec<OnHost<'
     histories.iter().filter_map(on_host).collect()
 }
 
-fn is_under_way(history: &SiteHistory) -> bool {
-    let outcome = history.outcomes.iter().find(|one| Some(one.run.id) == history.unfinished);
-    outcome.is_some_and(|outcome| outcome.end == RunEnd::UnderWay)
+/// The run that has not ended at a site.
+fn unfinished(history: &SiteHistory) -> Option<&RunOutcome> {
+    history.outcomes.iter().find(|one| Some(one.run.id) == history.unfinished)
 }
 
 fn way(history: &SiteHistory, revisions: &[RevisionSummary], run: RunId) -> Way {
     let way = way_back(revisions, run);
-    match history.unfinished {
-        Some(unfinished) if unfinished == run || way != WayBack::NotChanged => {
-            if is_under_way(history) {
-                return Way::UnderWay { run: unfinished };
-            }
-            if unfinished != run {
-                return Way::Unfinished { run: unfinished };
-            }
+    if let Some(RunOutcome { run: left, end, .. }) = unfinished(history)
+        && (left.id == run || way != WayBack::NotChanged)
+    {
+        if *end == RunEnd::UnderWay {
+            return Way::UnderWay { run: left.id };
+        }
+        if left.id == run {
             // It has no revision yet, so the last one is how the site was before it.
             return match revisions.last() {
                 Some(last) => Way::Back { to: last.number },
                 None => Way::NothingBefore,
             };
         }
-        _ => {}
+        if left.takes_back != Some(run) {
+            return Way::Unfinished { run: left.id };
+        }
     }
     let outcome = history.outcomes.iter().find(|outcome| outcome.run.id == run);
     match (way, outcome) {

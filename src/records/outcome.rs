@@ -2,7 +2,7 @@
 //! or only restarted.
 //!
 //! A revision is itself the record of an apply that is done. What else ends leaves a small file of its
-//! own. Nothing is decided by it but what `history` shows: so it is not synced, and one that cannot be
+//! own. No plan depends on it, only what is said of runs: so it is not synced, and one that cannot be
 //! read is passed over.
 
 use serde::{Deserialize, Serialize};

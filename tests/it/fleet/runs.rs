@@ -49,7 +49,7 @@ fn a_host_that_does_not_answer_is_told_and_taken_back_when_it_does() {
     fleet.write_inventory(", stopwaitsecs: 6");
     let run = fleet.run(&["rollback", "--yes"]).ended(0);
     assert!(run.stdout.lines().next().unwrap().ends_with(": second"), "{}", run.stdout);
-    run.says("  web1  web1.example: not changed by it, left\n")
+    run.says("  web1  web1.example: taken back already by run ")
         .says("  web2  web2.example: to revision 1\n");
 }
 
