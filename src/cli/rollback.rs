@@ -112,7 +112,8 @@ enum Way {
         run: RunId,
     },
     /// This run is at work there.
-    UnderWay {
+    #[serde(rename = "under_way")]
+    AtWork {
         run: RunId,
     },
 }
@@ -257,7 +258,7 @@ fn way(history: &SiteHistory, revisions: &[RevisionSummary], run: RunId) -> Way 
         && (left.id == run || way != WayBack::NotChanged)
     {
         if *end == RunEnd::UnderWay {
-            return Way::UnderWay { run: left.id };
+            return Way::AtWork { run: left.id };
         }
         if left.id == run {
             // It has no revision yet, so the last one is how the site was before it.
@@ -286,7 +287,7 @@ fn way(history: &SiteHistory, revisions: &[RevisionSummary], run: RunId) -> Way 
 /// What became of a run without a revision.
 fn over(outcome: &RunOutcome) -> Way {
     let why = match outcome.end {
-        RunEnd::UnderWay => return Way::UnderWay { run: outcome.run.id },
+        RunEnd::UnderWay => return Way::AtWork { run: outcome.run.id },
         // A restart that failed is kept, and has nothing but processes.
         RunEnd::Restarted | RunEnd::Kept => Over::Restarted,
         RunEnd::RolledBack | RunEnd::Stuck => Over::Failed,
@@ -331,7 +332,7 @@ fn words(on_host: &OnHost<'_>) -> String {
              {run}, or finish it: supervisor-sync apply --site {}",
             on_host.site
         ),
-        Way::UnderWay { run } => format!("refused: run {run} is under way there, wait for its end"),
+        Way::AtWork { run } => format!("refused: run {run} is under way there, wait for its end"),
         Way::IsRollback { before } => {
             let before = before.map_or_else(|| "REVISION".to_owned(), |before| before.to_string());
             format!(
