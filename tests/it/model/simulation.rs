@@ -16,7 +16,7 @@ use supervisor_sync::inventory::{ProgramName, Programs as Chosen, Site};
 use supervisor_sync::plan::{Intent, PlanOptions, Running};
 use supervisor_sync::records::{Origin, StateDir};
 use supervisor_sync::supervisord::{Answer, Call, CallError, Fault, ProcessInfo, Supervisord};
-use supervisor_sync::system::files::{Entry, FileContent, Files as FilesDoor};
+use supervisor_sync::system::files::{Entry, FileContent, FileEnd, Files as FilesDoor};
 use supervisor_sync::system::{Disk, Interrupt};
 
 use super::case::{End, Hand, How, SITES, Spec, Verb};
@@ -208,8 +208,12 @@ impl FilesDoor for MortalFiles<'_> {
         Disk.remove_folder(path)
     }
 
-    fn tail(&self, path: &Path, bytes: u64) -> io::Result<Vec<u8>> {
-        Disk.tail(path, bytes)
+    fn end(&self, path: &Path) -> io::Result<FileEnd> {
+        Disk.end(path)
+    }
+
+    fn tail(&self, path: &Path, bytes: u64, since: Option<FileEnd>) -> io::Result<Vec<u8>> {
+        Disk.tail(path, bytes, since)
     }
 
     fn problem_with_code(&self, path: &Path, executable: bool) -> Option<String> {

@@ -158,7 +158,7 @@ pub(crate) fn left(world: &dyn World, inventory: usize, content: &Inventory) -> 
 pub(crate) fn history(world: &dyn World, sites: &[String]) -> Vec<SiteHistory> {
     let sites = sites.iter().map(|site| world.site(site, &Programs::new())).collect();
     let mut host = LocalHost::new(world.state_base(), Interrupt::default());
-    match host.ask(Request::History { sites }, &mut |_| {}).unwrap() {
+    match host.ask(Request::History { sites, left: None }, &mut |_| {}).unwrap() {
         Reply::History { sites } => sites,
         other => unreachable!("{other:?}"),
     }
