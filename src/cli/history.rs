@@ -124,7 +124,7 @@ pub(super) fn ask<'w>(
     let answered = context.on_each(work, rules, &|work, host| {
         let left = work.leaving.as_ref().map(|leaving| Box::new(leaving.inventory.clone()));
         match host.ask(Request::History { sites: work.sites.clone(), left }, &mut |_| {})? {
-            Reply::History { sites } if sites.iter().all(|site| work.may_have(site)) => Ok(sites),
+            Reply::History { sites } if sites.iter().all(|site| is_of(work, site)) => Ok(sites),
             _ => Err(unexpected()),
         }
     });
@@ -144,6 +144,14 @@ pub(super) fn ask<'w>(
     }
     let nobody_has_any = histories.is_empty() && work.iter().all(|work| work.sites.is_empty());
     if nobody_has_any && answers.exit_status().is_none() { Err(no_sites()) } else { Ok(histories) }
+}
+
+/// Whether a host may tell this history: of a site that was asked about, or of one that the inventory
+/// does not have.
+fn is_of(work: &Work, history: &SiteHistory) -> bool {
+    let is_in =
+        |domain| work.leaving.as_ref().is_none_or(|it| it.inventory.domains.contains(domain));
+    history.paths.is_none() || !is_in(&history.site)
 }
 
 /// The runs of all hosts, newest first.

@@ -8,9 +8,7 @@ use clap::Args;
 use super::Context;
 use super::selected::{ProgramArguments, SelectionArguments, Work, unexpected, work_of};
 use crate::error::{CommandError, ErrorKind, cut};
-use crate::host::{
-    InventoryOnHost, Left, LeftSite, Reply, Request, Run, SiteHistory, Target, Writer,
-};
+use crate::host::{InventoryOnHost, Left, LeftSite, Reply, Request, Run, Target, Writer};
 use crate::inventory::{
     Domain, Format, Host, Inventory, Paths, Selector, Site, UserName, no_sites,
 };
@@ -253,16 +251,6 @@ impl Work {
     /// Whether it is looked for sites whose last program went.
     pub(super) fn may_be_emptied(&self) -> bool {
         self.leaving.as_ref().is_some_and(|leaving| !leaving.without_key.is_empty())
-    }
-
-    /// Whether a host may tell this history: of a site that was asked about, or of one that the
-    /// inventory does not have.
-    pub(super) fn may_have(&self, history: &SiteHistory) -> bool {
-        history.paths.is_none()
-            || self
-                .leaving
-                .as_ref()
-                .is_some_and(|leaving| !leaving.inventory.domains.contains(&history.site))
     }
 }
 
