@@ -28,7 +28,7 @@ pub fn recover(
     let mut half_done = Vec::new();
     let mut needed = BTreeSet::new();
     for site in doors.state.sites(doors.files)? {
-        match half_done_of(doors, &site, origin, (held, &mut needed)) {
+        match half_done_of(doors, &site, origin, held, &mut needed) {
             Ok(found) => half_done.extend(found),
             Err(error) => {
                 failed.insert(site, error);
@@ -58,7 +58,8 @@ fn half_done_of(
     doors: &Doors<'_>,
     site: &Domain,
     origin: &Origin,
-    (held, needed): (&dyn Fn(&Domain) -> bool, &mut BTreeSet<PathBuf>),
+    held: &dyn Fn(&Domain) -> bool,
+    needed: &mut BTreeSet<PathBuf>,
 ) -> Result<Option<HalfDone>, CommandError> {
     if !doors.state.has_journal(doors.files, site) {
         return Ok(None);
