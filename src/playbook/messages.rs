@@ -2,7 +2,7 @@
 
 use super::Output;
 use crate::apply::{AS_ASKED, ApplyError, FailedAt, Outcome, ProgramTrouble, SiteReport};
-use crate::error::CommandError;
+use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::plan::{GroupAction, PlanView, Reason, Refusal};
 use crate::report::describe::{Line, describe};
@@ -30,7 +30,13 @@ impl Words {
 /// Causes and hints, a line each.
 pub(super) fn rest_of(error: &CommandError) -> Vec<String> {
     let causes = error.causes.iter().map(|cause| format!("Cause: {cause}"));
-    causes.chain(error.hints.iter().map(|hint| format!("Hint: {hint}"))).collect()
+    // Its own hint names an option, and a playbook has none.
+    let longer = "call it again later, or let it wait longer: SUPERVISOR_SYNC_LOCK_WAIT=SECONDS";
+    let hints: Vec<&str> = match error.kind {
+        ErrorKind::Locked => vec![longer],
+        _ => error.hints.iter().map(String::as_str).collect(),
+    };
+    causes.chain(hints.into_iter().map(|hint| format!("Hint: {hint}"))).collect()
 }
 
 /// The failure of a report, if it is one.

@@ -115,6 +115,8 @@ fn a_second_sync_of_a_site_waits_for_the_first_and_says_so() {
     let impatient =
         host.playbook("sync", "a.com", &again).env("SUPERVISOR_SYNC_LOCK_WAIT", "0").run().ended(1);
     assert!(impatient.first_line().contains("`playbook sync`"), "{}", impatient.stderr);
+    let hint = "\nHint: call it again later, or let it wait longer: SUPERVISOR_SYNC_LOCK_WAIT=";
+    assert!(impatient.stderr.contains(hint), "{}", impatient.stderr);
     host.open_gate();
     first.wait().ended(0);
     second.wait().ended(0);
