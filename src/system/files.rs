@@ -353,6 +353,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "writes and rotates a log as a program would")]
     fn a_tail_begins_where_the_file_ended_before_unless_it_is_another_by_now() {
         let folder = tempfile::tempdir().unwrap();
         let (path, next) = (folder.path().join("log"), folder.path().join("next"));
