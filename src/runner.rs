@@ -10,6 +10,9 @@
 
 use crate::inventory::{AbsolutePath, Domain, NameError};
 
+/// More than any runner.sh has, in bytes.
+pub const LARGEST: u64 = 64 * 1024;
+
 /// What is fixed in a runner.sh when a release is deployed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunnerSpec {

@@ -374,9 +374,11 @@ impl Needs<'_> {
         }
         if self.meant().any(|program| matches!(program.run, Run::Script(_))) {
             // One that cannot be read is told with what is missing.
-            let runner = self.files.read(Path::new(&self.site.runner())).unwrap_or(Entry::Absent);
-            let text = String::from_utf8_lossy(runner.bytes().unwrap_or_default());
-            actual.runner_without = runner_without(&text);
+            // The folder is the site user's, so it is read as a log is: root follows no link of theirs
+            // and waits for no pipe.
+            let runner = self.files.tail(Path::new(&self.site.runner()), runner::LARGEST, None);
+            actual.runner_without =
+                runner_without(&String::from_utf8_lossy(&runner.unwrap_or_default()));
         }
         for ((path, executable), programs) in needs {
             if let Some(problem) = self.files.problem_with_code(&path, executable) {

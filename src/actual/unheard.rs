@@ -1,8 +1,9 @@
 //! How a run ended that nobody was there to hear of: its caller had gone.
 
 use crate::inventory::Domain;
-use crate::records::{RunEnd, StateDir, Untold};
+use crate::records::{RunEnd, StateDir};
 use crate::system::files::Files;
+use crate::system::process;
 
 /// How it ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,10 +25,12 @@ impl Unheard {
 
 /// How the last run of a site ended whose end nobody has heard; `None` also while it is at work.
 pub fn read(files: &dyn Files, state: &StateDir, site: &Domain) -> Option<Unheard> {
-    let Untold { run, pid, .. } = state.untold(files, site)?;
-    if state.site_is_held_by(site, pid) {
+    let untold = state.untold(files, site)?;
+    // It may be at work without the lock of the site, as while it waits for that.
+    if process::goes_on(untold.pid, untold.started) || state.site_is_held_by(site, untold.pid) {
         return None;
     }
+    let run = untold.run;
     let what = format!("the `{}` of {:.0}, which went on without its caller,", run.command, run.at);
     let outcomes = state.outcomes(files, site).unwrap_or_default();
     if let Some(outcome) = outcomes.into_iter().find(|outcome| outcome.run.id == run.id) {

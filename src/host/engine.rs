@@ -117,7 +117,7 @@ impl Engine<'_> {
         let interrupted =
             |site: &Site| Err(ApplyError::new(FailedAt::Interrupted, not_begun(&site.domain)));
         for report in ends.values().flatten() {
-            self.forget_told(&report.plan);
+            self.forget_told(&report.plan, &report.outcome);
         }
         sites
             .iter()
@@ -166,8 +166,10 @@ impl Engine<'_> {
         as_shown(&view, request)?;
         if !plan.unfinished.is_empty() {
             // Nothing to do here is not all that the site needs.
+            let site = wanted.domain();
+            plan.warnings.retain(|text| !self.is_untold(site, text));
             for text in plan.warnings {
-                (self.doors.events)(Event::Warning { site: wanted.domain().clone(), text });
+                (self.doors.events)(Event::Warning { site: site.clone(), text });
             }
         }
         Ok(Look::Done(Box::new(SiteReport::not_applied(view))))

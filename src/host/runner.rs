@@ -1,29 +1,30 @@
 //! A site's runner.sh: read, and written atomically, mode 755, owned by the site's user.
 
-use std::io;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use crate::error::CommandError;
 use crate::inventory::UserName;
-use crate::system::files::{Entry, Files};
-use crate::system::{Disk, handover, users};
+use crate::runner::LARGEST;
+use crate::system::{guarded, handover, users};
 
-/// More than any runner.sh has, in bytes.
-const LARGEST: usize = 64 * 1024;
-
-/// `None` if there is none.
+/// `None` if there is none. The folder is the site user's, who may have put a link or a pipe there.
 pub(super) fn read(path: &Path) -> Result<Option<String>, CommandError> {
     let cannot = || CommandError::refused(format!("cannot read {}", path.display()));
-    match Disk.read(path).map_err(|source| cannot().caused_by(&source))? {
-        Entry::Absent | Entry::Link { content: None, .. } => Ok(None),
-        Entry::Other(kind) => Err(cannot()
-            .because(format!("it is {kind}"))
-            .hint(format!("move it away: mv {0} {0}.old", path.display()))),
-        entry => match entry.bytes() {
-            Some(bytes) if bytes.len() <= LARGEST => {
-                Ok(Some(String::from_utf8_lossy(bytes).into_owned()))
-            }
-            _ => Err(cannot().because(format!("it has more than {LARGEST} bytes"))),
+    let mut bytes = Vec::new();
+    let read = guarded::open(path)
+        .and_then(|file| file.take(LARGEST.saturating_add(1)).read_to_end(&mut bytes));
+    match read {
+        Ok(length) if length as u64 <= LARGEST => {
+            Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+        }
+        Ok(_) => Err(cannot().because(format!("it has more than {LARGEST} bytes"))),
+        Err(error) => match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(None),
+            io::ErrorKind::InvalidInput => Err(cannot()
+                .because(format!("it {error}"))
+                .hint(format!("move it away: mv {0} {0}.old", path.display()))),
+            _ => Err(cannot().caused_by(&error)),
         },
     }
 }

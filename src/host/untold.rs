@@ -3,10 +3,13 @@
 use std::path::Path;
 
 use super::{Engine, Request};
-use crate::actual::unheard;
+use crate::actual::{Unheard, unheard};
+use crate::apply::Outcome;
+use crate::event::Event;
+use crate::inventory::Domain;
 use crate::plan::{Intent, PlanView};
 use crate::records::StateDir;
-use crate::system::Disk;
+use crate::system::{Disk, process};
 
 /// Notes, in the process that works on it, that nobody will hear the reply to a request.
 pub fn note_untold(state_base: &Path, request: &Request) {
@@ -14,20 +17,33 @@ pub fn note_untold(state_base: &Path, request: &Request) {
     if matches!(request.plan.intent, Intent::Start | Intent::Stop) {
         return;
     }
+    let pid = std::process::id();
+    let started = process::started(pid.into());
     for site in request.sites.iter().map(|chosen| &chosen.site) {
         let state = StateDir::new(&site.paths, state_base);
         // What cannot be noted is still in `history`.
-        let _ = state.note_untold(&Disk, &site.domain, &request.run, std::process::id());
+        let _ = state.note_untold(&Disk, &site.domain, &request.run, (pid, started));
     }
 }
 
 impl Engine<'_> {
-    /// What this plan has told need not be told again.
-    pub(super) fn forget_told(&self, plan: &PlanView) {
+    /// Whether [`Self::forget_told`] tells this, or has to.
+    pub(super) fn is_untold(&self, site: &Domain, text: &str) -> bool {
+        let unheard = unheard::read(self.doors.files, self.doors.state, site);
+        unheard.is_some_and(|unheard| unheard.text() == text)
+    }
+
+    /// What this plan has told need not be told again. The plan of an apply that came to nothing is
+    /// shown to nobody: what went badly is told beside it first.
+    pub(super) fn forget_told(&mut self, plan: &PlanView, outcome: &Outcome) {
         let (state, files) = (self.doors.state, self.doors.files);
         let told = |text: &str| plan.notes.iter().chain(&plan.warnings).any(|told| told == text);
-        if unheard::read(files, state, &plan.site).is_some_and(|unheard| told(unheard.text())) {
-            state.forget_untold(files, &plan.site);
+        let unheard = unheard::read(files, state, &plan.site);
+        let Some(unheard) = unheard.filter(|unheard| told(unheard.text())) else { return };
+        let came_to_nothing = matches!(outcome, Outcome::Unchanged | Outcome::Refused { .. });
+        if let (Unheard::Badly(text), true) = (unheard, came_to_nothing) {
+            (self.doors.events)(Event::Warning { site: plan.site.clone(), text });
         }
+        state.forget_untold(files, &plan.site);
     }
 }

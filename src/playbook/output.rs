@@ -30,8 +30,12 @@ impl<'a> Output<'a> {
         let _ = writeln!(self.stdout, "→ {}", shown(text));
     }
 
+    /// Once, though an event and the report's plan may both have it.
     pub(super) fn warn(&mut self, text: &str) {
-        self.warnings.push(shown(text));
+        let text = shown(text);
+        if !self.warnings.contains(&text) {
+            self.warnings.push(text);
+        }
     }
 
     /// What is wrong with the variables, where that stops nothing: a warning for each cause.

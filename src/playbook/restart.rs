@@ -75,10 +75,7 @@ fn restart(environment: &Environment, connect: &mut Connect<'_>, output: &mut Ou
             return End { restarted, goes_on, ..End::default() };
         }
         Err(words) => {
-            output.warn(&words.first_line);
-            for line in &words.rest {
-                output.warn(line);
-            }
+            warn(&words, output);
             return End { failed: programs, ..End::default() };
         }
     };
@@ -87,6 +84,12 @@ fn restart(environment: &Environment, connect: &mut Connect<'_>, output: &mut Ou
     }
     for trouble in &report.troubles {
         output.warn(&messages::trouble(trouble));
+    }
+    // Each trouble says by itself what failed.
+    if report.troubles.is_empty()
+        && let Some(words) = messages::failure(&report)
+    {
+        warn(&words, output);
     }
     if report.outcome == Outcome::Unchanged {
         messages::remark(&report.plan, output);
@@ -102,6 +105,13 @@ fn restart(environment: &Environment, connect: &mut Connect<'_>, output: &mut Ou
         }
     }
     end
+}
+
+fn warn(words: &Words, output: &mut Output<'_>) {
+    output.warn(&words.first_line);
+    for line in &words.rest {
+        output.warn(line);
+    }
 }
 
 /// Whether its processes were to be started. The contract knows no separate instances: each program is

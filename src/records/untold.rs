@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Record, Run, StateDir, cannot, private};
+use super::{Record, Run, StateDir, cannot, names_or_none, private};
 use crate::error::CommandError;
 use crate::inventory::Domain;
 use crate::system::files::{Files, replace};
@@ -24,6 +24,9 @@ pub struct Untold {
     pub run: Run,
     /// The process that is at work.
     pub pid: u32,
+    /// When it was started, in ticks since the machine was; `None` if that could not be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<u64>,
 }
 
 impl Record for Untold {
@@ -35,18 +38,25 @@ impl Record for Untold {
 }
 
 impl StateDir {
-    /// Notes that nobody will hear how this process ends its run at a site.
+    /// Notes that nobody will hear how a process, known by its id and start, ends its run at a site.
+    /// Nothing is noted where no record is kept yet: the folder is made by what has something to keep.
     pub fn note_untold(
         &self,
         files: &dyn Files,
         site: &Domain,
         run: &Run,
-        pid: u32,
+        (pid, started): (u32, Option<u64>),
     ) -> Result<(), CommandError> {
+        // Whoever notes it has not read anything here yet.
+        self.check()?;
+        if names_or_none(files, self.root())?.is_empty() {
+            return Ok(());
+        }
         let folder = self.site_folder(site);
         files.create_folder(&folder, 0o700).map_err(|source| cannot("make", &folder, &source))?;
         self.check_in_sites(&folder)?;
-        let untold = Untold { version: VERSION, site: site.clone(), run: run.clone(), pid };
+        let untold =
+            Untold { version: VERSION, site: site.clone(), run: run.clone(), pid, started };
         let path = self.untold_path(site);
         replace(files, &path, &private(&untold)?).map_err(|source| cannot("write", &path, &source))
     }
@@ -65,5 +75,33 @@ impl StateDir {
 
     fn untold_path(&self, site: &Domain) -> std::path::PathBuf {
         self.site_folder(site).join("untold.json")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::inventory::Paths;
+    use crate::system::Disk;
+
+    #[test]
+    fn nothing_is_noted_where_no_record_is_or_others_may_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateDir::new(&Paths::default(), folder.path());
+        let site = Domain::parse("a.com").unwrap();
+        let run = Run::begin("apply");
+        let note = || state.note_untold(&Disk, &site, &run, (7, Some(70)));
+        note().unwrap();
+        assert!(!state.root().exists());
+        state.prepare(&Disk, &site).unwrap();
+        note().unwrap();
+        assert_eq!(state.untold(&Disk, &site).unwrap().started, Some(70));
+        state.forget_untold(&Disk, &site);
+        std::fs::set_permissions(state.root(), Permissions::from_mode(0o777)).unwrap();
+        assert!(note().unwrap_err().message.contains("is not safe to use"));
+        assert!(!state.untold_path(&site).exists());
     }
 }

@@ -26,6 +26,15 @@ pub fn started(pid: i64) -> Option<u64> {
     fields.split_whitespace().nth(19)?.parse().ok()
 }
 
+/// Whether the process of this id and this start goes on; not if that start is not known. One that has
+/// ended may stay in `/proc` for as long as its parent does not ask.
+pub fn goes_on(pid: u32, start: Option<u64>) -> bool {
+    let pid = i64::from(pid);
+    let has_ended =
+        |status: &str| field(status, "State").is_none_or(|it| it.starts_with(['Z', 'X']));
+    start.is_some() && started(pid) == start && status(pid).is_some_and(|now| !has_ended(&now))
+}
+
 /// The real path behind a symbolic link; `None` if it is none, or dangles.
 pub fn behind_link(path: &Path) -> Option<PathBuf> {
     let is_link = std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink());

@@ -8,6 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use rustix::fs::{Access, AtFlags, FileType, Gid, Mode, OFlags, Stat, Uid};
@@ -44,6 +45,10 @@ fn open(path: &Path) -> io::Result<(OwnedFd, OsString)> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "is no path of a file"));
     };
+    // `x/` and `x/.` name a folder, though their parts end with `x`.
+    if !path.as_os_str().as_bytes().ends_with(name.as_bytes()) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "names a folder, not a file"));
+    }
     Ok((guarded::open_folder(parent)?, name.to_owned()))
 }
 

@@ -1,9 +1,15 @@
 //! Promise: what a killed apply has left of any program of the site is undone or finished, whichever
 //! verb comes next, and whatever supervisord has started meanwhile.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
 #![expect(clippy::disallowed_methods, reason = "looks at journals and writes foreign files")]
 
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::{Value, json};
 use supervisor_sync::supervisord::ProcessState;
+use supervisor_sync::system::process;
 
 use crate::crash::is_killed;
 use crate::site::{Host, Run};
@@ -219,4 +225,40 @@ fn a_rollback_takes_back_what_was_killed_at_any_step() {
         want(&host, &["gone", "w"]);
         host.run(&["plan", "--exit-code"]).ended(0);
     }
+}
+
+/// Notes, as the process `pid` would have, that nobody hears how its run ends, which changes nothing.
+fn note_unheard(host: &Host, pid: u32) -> PathBuf {
+    let folder = host.state().join("sites/one.com");
+    let revision = std::fs::read(folder.join("revisions/00000001.json")).unwrap();
+    let revision: Value = serde_json::from_slice(&revision).unwrap();
+    let mut run = revision["origin"]["run"].clone();
+    run["id"] = "20260101-000000-0001".into();
+    let started = process::started(pid.into()).unwrap();
+    let note = json!({"version": 1, "site": "one.com", "run": run, "pid": pid, "started": started});
+    let path = folder.join("untold.json");
+    std::fs::write(&path, note.to_string()).unwrap();
+    path
+}
+
+#[test]
+fn what_nobody_heard_is_told_once_also_where_nothing_is_to_be_done() {
+    let Some(host) = host(&["w"]) else { return };
+    let told = "which went on without its caller, has changed nothing";
+    let mut at_work = Command::new("sleep").arg("1000").spawn().unwrap();
+    let note = note_unheard(&host, at_work.id());
+    // It may wait for a lock, and hold none.
+    for arguments in [&["plan"][..], &["apply", "--yes"]] {
+        let run = host.run(arguments).ended(0);
+        assert!(!run.stdout.contains(told) && !run.stderr.contains(told), "{run:?}");
+    }
+    assert!(note.exists());
+    at_work.kill().unwrap();
+    at_work.wait().unwrap();
+    host.run(&["plan"]).ended(0).says(told);
+    assert!(note.exists(), "a plan changes nothing");
+    let run = host.run(&["apply", "--yes"]).ended(0).says("nothing to do");
+    assert_eq!(run.stderr.matches(told).count(), 1, "{}", run.stderr);
+    assert!(!note.exists());
+    assert_eq!(host.run(&["apply", "--yes"]).ended(0).stderr, "");
 }

@@ -2,6 +2,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "writes inventories")]
 
+use supervisor_sync::system::users;
+
 use super::{applied_host, document, site, wants};
 use crate::site::Host;
 
@@ -177,4 +179,29 @@ fn runner_replaces_nobody_elses_unasked_and_keeps_php_and_branch() {
     assert!(host.run(&["plan"]).ended(0).stdout.contains(told));
     host.run(&["runner", "--php", "8.4"]).ended(0);
     assert!(!host.run(&["plan"]).ended(0).stdout.contains("the runner.sh of a.com"));
+}
+
+/// Its folder is the site user's, who can put a link there to have root read what only root may.
+#[test]
+fn root_reads_no_runner_through_a_link_of_somebody_else() {
+    use std::os::unix::fs::{lchown, symlink};
+    let Some(host) = Host::start() else { return };
+    if !users::is_root() {
+        return crate::python::missing("being root");
+    }
+    host.inventory(&site("a.com", &["program: w, script: w.sh"]));
+    let deployed = host.deploy("a.com");
+    deployed.worker("w");
+    let (runner, secret) = (deployed.path("runner.sh"), host.path("secret"));
+    crate::site::write_executable(&secret, "#!/bin/sh\nexport DEPLOYER_PHP=''\n");
+    std::fs::remove_file(&runner).unwrap();
+    symlink(&secret, &runner).unwrap();
+    let told = "the runner.sh of a.com has no DEPLOYER_PHP";
+    host.run(&["plan"]).ended(0).says(told);
+    let nobody = users::find("nobody").unwrap().unwrap();
+    lchown(&runner, Some(nobody.uid), Some(nobody.gid)).unwrap();
+    let run = host.run(&["plan"]).ended(0);
+    assert!(!run.stdout.contains(told), "{}", run.stdout);
+    let told = "a symbolic link of user nobody leads to what is root's";
+    host.run(&["runner", "--overwrite"]).ended(1).complains(told);
 }

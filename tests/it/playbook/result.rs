@@ -51,7 +51,7 @@ fn give_away(path: &Path) {
 /// What somebody has put at the path of the result, which is returned; and the words of the refusal.
 type Row = (fn(&Host) -> PathBuf, &'static str);
 
-const REFUSED: [Row; 12] = [
+const REFUSED: [Row; 14] = [
     (
         |host| {
             symlink(host.path("roots/target"), host.path("shared/r1")).unwrap();
@@ -110,6 +110,8 @@ const REFUSED: [Row; 12] = [
     (|_| "/dev/null".into(), "is not a regular file"),
     (|_| "/dev/stdout".into(), "is a symbolic link"),
     (|_| "/".into(), "is no path of a file"),
+    (|host| host.path("shared/new/"), "names a folder, not a file"),
+    (|host| host.path("shared/new/."), "names a folder, not a file"),
     (|host| host.path("no/folder.yml"), "No such file or directory"),
     (|host| host.path("roots/target/result.yml"), "Not a directory"),
 ];
