@@ -201,7 +201,11 @@ fn define(defined: &mut Definitions, refers: &mut Outside, path: &Path, bytes: &
                 file: path.to_owned(),
                 logs: logs.filter_map(|key| section.get(key).map(str::to_owned)).collect(),
                 stop_seconds,
-                programs: programs.split(',').map(|name| name.trim().to_owned()).collect(),
+                programs: programs
+                    .split(',')
+                    .map(|name| name.trim().to_owned())
+                    .filter(|name| !name.is_empty())
+                    .collect(),
             });
         }
     }

@@ -11,6 +11,8 @@ pub struct Definitions {
     all: Vec<DefinedProgram>,
     by_group: BTreeMap<String, Vec<usize>>,
     by_log: BTreeMap<String, Vec<usize>>,
+    /// Those `[group:NAME]`s that take a program in, by its name.
+    by_member: BTreeMap<String, Vec<usize>>,
 }
 
 impl Definitions {
@@ -22,6 +24,12 @@ impl Definitions {
     /// Those that make this group.
     pub fn of_group(&self, group: &str) -> impl Iterator<Item = &DefinedProgram> {
         self.at(self.by_group.get(group))
+    }
+
+    /// Each `[group:NAME]` that takes this program in. supervisord makes no group of the program's own
+    /// then.
+    pub fn taking_in(&self, program: &str) -> impl Iterator<Item = &DefinedProgram> {
+        self.at(self.by_member.get(program))
     }
 
     /// Those that write to this log.
@@ -38,6 +46,9 @@ impl Definitions {
             if programs.last() != Some(&index) {
                 programs.push(index);
             }
+        }
+        for member in &program.programs {
+            self.by_member.entry(member.clone()).or_default().push(index);
         }
         self.all.push(program);
     }

@@ -185,12 +185,13 @@ impl ActualSite {
     }
 
     /// Whether a group is somebody else's, whatever its name is: a file that is not the site's own
-    /// defines it, or another site has it on record.
+    /// defines it or takes its program into a group, or another site has it on record.
     pub(crate) fn is_anothers(&self, group: &str, daemon: &ActualDaemon) -> bool {
         self.claimed_groups.contains(group)
             || daemon
                 .defined
                 .of_group(group)
+                .chain(daemon.defined.taking_in(group))
                 .any(|one| !self.owned.contains(&one.file) && !self.is_put_back(&one.file))
     }
 }

@@ -7,14 +7,17 @@
 //! The road not taken is to try one site after the other: a reread costs supervisord time for every
 //! file there is, so S of them are quadratic.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::failure::{Unanswered, fault_after_restore, reread_failed};
 use super::transaction::Transaction;
 use super::{ApplyError, Baseline, FailedAt, files};
 use crate::desired::FileKind;
+use crate::error::CommandError;
 use crate::event::Step;
-use crate::plan::{GroupAction, SitePlan};
+use crate::inventory::Domain;
+use crate::plan::{GroupAction, GroupChange, SitePlan};
 use crate::records::{Journal, JournalPhase};
 use crate::supervisord::{Answer, Call, Fault, Reload};
 use crate::system::files::Files;
@@ -34,7 +37,7 @@ impl Transaction<'_, '_> {
         } else {
             self.reread_without_bad_sites(changed)
         };
-        let reload = match reread {
+        let reload = match reread.and_then(|reload| self.without_groupless(reload)) {
             Ok(reload) => reload,
             Err(error) => {
                 self.go_on_without_reread(&error);
@@ -62,6 +65,47 @@ impl Transaction<'_, '_> {
         }
         let begun = self.restore(begun);
         self.end_undone(begun);
+    }
+
+    /// Ends sites of whose programs supervisord makes no groups, although it has read their files: a
+    /// `[group:]` of somebody else that takes a program in leaves it none of its own. What supervisord
+    /// itself says is the only proof that they will be loaded; what takes a program in may stand behind
+    /// a `%(ENV_X)s`. The former files come back, and supervisord reads them again.
+    fn without_groupless(&mut self, reload: Reload) -> Result<Reload, Unanswered> {
+        let mut suspects: Vec<(usize, Vec<String>)> = Vec::new();
+        for index in self.in_files() {
+            let groups = groupless(&self.sites[index].plan, &reload);
+            if !groups.is_empty() {
+                suspects.push((index, groups));
+            }
+        }
+        if suspects.is_empty() {
+            return Ok(reload);
+        }
+        // Somebody may have loaded meanwhile what is to be added: that is no addition any more.
+        let loaded = self.loaded_groups()?;
+        let mut failed = Vec::new();
+        for (index, mut groups) in suspects {
+            groups.retain(|group| reload.removed.contains(group) || !loaded.contains(group));
+            if !groups.is_empty() {
+                failed.push((index, not_made(self.sites[index].domain(), &groups)));
+            }
+        }
+        let Some(first) = failed.first().map(|(index, _)| *index) else { return Ok(reload) };
+        let failed = self.restore(failed);
+        let again = self.reread(first);
+        self.end_not_reread(failed, again.as_ref().err());
+        again
+    }
+
+    fn loaded_groups(&mut self) -> Result<BTreeSet<String>, Unanswered> {
+        let answer = self.doors.supervisord.batch(&[Call::GetAllProcessInfo])?.into_iter().next();
+        match answer.transpose()? {
+            Some(Answer::Processes(processes)) => {
+                Ok(processes.into_iter().map(|process| process.group).collect())
+            }
+            other => Err(Unanswered::Odd(other)),
+        }
     }
 
     fn with_changed_files(&self) -> Vec<usize> {
@@ -303,6 +347,30 @@ impl super::Doors<'_> {
             other => Err(Unanswered::Odd(other)),
         }
     }
+}
+
+/// The groups of a plan that supervisord, by what it has just read, will not have.
+fn groupless(plan: &SitePlan, reload: &Reload) -> Vec<String> {
+    let is_missing = |(group, change): &(&String, &GroupChange)| match change.action {
+        GroupAction::Add { .. } => !reload.added.contains(*group),
+        GroupAction::Replace { .. } => reload.removed.contains(*group),
+        _ => false,
+    };
+    let acting = plan.groups.iter().filter(is_missing).map(|(group, _)| group);
+    // A restart of what is loaded is none of its files' concern.
+    let others = plan.unchanged.iter().filter(|_| !plan.files.is_empty());
+    acting.chain(others.filter(|group| reload.removed.contains(*group))).cloned().collect()
+}
+
+fn not_made(site: &Domain, groups: &[String]) -> ApplyError {
+    let groups = groups.join(", ");
+    let error =
+        CommandError::refused(format!("site {site}: supervisord makes no group of {groups}"))
+            .because(
+                "a [group:] of another file takes it in, or supervisord does not read its file",
+            )
+            .hint("see which group each program is in: supervisorctl avail");
+    ApplyError::new(FailedAt::Reread, error)
 }
 
 /// Whether what the plan does depends on supervisord having read the files anew.

@@ -65,6 +65,16 @@ pub enum Refusal {
         /// The other file.
         file: PathBuf,
     },
+    /// A `[group:NAME]` of somebody else takes the program in: supervisord makes no group of its own
+    /// of it, and knows nothing of a group by its name.
+    TakenIn {
+        /// The program.
+        program: String,
+        /// The group.
+        group: String,
+        /// The file of the group.
+        file: PathBuf,
+    },
     /// A folder that must be there is not.
     MissingFolder {
         /// The folder.
@@ -133,6 +143,10 @@ impl Refusal {
             Self::DefinedElsewhere { group, file } => {
                 format!("program {group} is already defined in {}", file.display())
             }
+            Self::TakenIn { program, group, file } => format!(
+                "program {program} is taken into [group:{group}] by {}: it would be no group of its own",
+                file.display()
+            ),
             Self::MissingFolder { path } => format!("folder {} does not exist", path.display()),
             Self::MissingUser { user, programs } => {
                 format!("user {user} does not exist (wanted by {})", programs.join(", "))
@@ -172,6 +186,11 @@ impl Refusal {
             Self::DefinedElsewhere { file, .. } => {
                 format!("rename the program, or remove it from {}", file.display())
             }
+            Self::TakenIn { program, group, file } => format!(
+                "take {program} out of programs= of [group:{group}] in {}, then: \
+                 supervisorctl update {group}",
+                file.display()
+            ),
             Self::MissingFolder { path } => {
                 format!(
                     "install supervisor and logrotate: apt install supervisor logrotate; or set paths if it is elsewhere than {}",

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::{GroupAction, GroupChange, PlanOptions, Refusal, SitePlan};
-use crate::actual::{ActualDaemon, ActualSite};
+use crate::actual::{ActualDaemon, ActualSite, DefinedProgram};
 use crate::desired::{DesiredSite, FileKind};
 use crate::inventory::{Domain, RestartPolicy};
 use crate::records::{Interrupted, Journal};
@@ -37,6 +37,7 @@ pub(super) fn refusals(
     );
     refusals.extend(of_files(daemon, actual, plan));
     refusals.extend(defined_elsewhere(desired, daemon, actual));
+    refusals.extend(taken_in(desired, daemon, actual));
     refusals.extend(actual.missing_users.iter().map(|(user, programs)| Refusal::MissingUser {
         user: user.clone(),
         programs: programs.clone(),
@@ -116,6 +117,31 @@ fn defined_elsewhere<'a>(
             group: program.group.clone(),
             file: program.file.clone(),
         })
+}
+
+/// Programs of the site, wanted or to be removed, that somebody else's group takes in: the one would
+/// not be loaded, and without the other supervisord would refuse the group, and its whole configuration.
+fn taken_in<'a>(
+    desired: &'a DesiredSite,
+    daemon: &'a ActualDaemon,
+    actual: &'a ActualSite,
+) -> impl Iterator<Item = Refusal> + 'a {
+    let is_foreign = |group: &DefinedProgram| {
+        !desired.files.contains_key(&group.file) && !actual.owned.contains(&group.file)
+    };
+    let is_own = |group: &&String| {
+        daemon.defined.of_group(group).any(|one| actual.owned.contains(&one.file))
+    };
+    let own = actual.former_groups.iter().filter(is_own).chain(desired.groups.keys());
+    let own: BTreeSet<&String> = own.collect();
+    own.into_iter().flat_map(move |program| {
+        let groups = daemon.defined.taking_in(program).filter(move |group| is_foreign(group));
+        groups.map(|group| Refusal::TakenIn {
+            program: program.clone(),
+            group: group.group.clone(),
+            file: group.file.clone(),
+        })
+    })
 }
 
 /// The apply that never ended, and what becomes of it.

@@ -96,6 +96,7 @@ fn refused(refusal: &Refusal, plan: Option<&PlanView>) -> String {
         }
         Refusal::BrokenConfig { .. }
         | Refusal::DefinedElsewhere { .. }
+        | Refusal::TakenIn { .. }
         | Refusal::MissingUser { .. }
         | Refusal::MissingCode { .. }
         | Refusal::OldSupervisord { .. }

@@ -8,6 +8,7 @@ use std::process::Command;
 use supervisor_sync::system::users;
 
 use super::{applied_host, wants};
+use crate::daemon::Options;
 use crate::python::missing;
 use crate::site::Host;
 
@@ -93,6 +94,108 @@ fn a_program_of_that_name_in_another_file_is_refused() {
     host.daemon.write_conf("theirs", "[program:a.com-w]\ncommand=/bin/sleep 1000\n");
     let theirs = host.conf("theirs").display().to_string();
     refused_untouched(&host, &["a.com-w is already defined in", &theirs]);
+}
+
+/// A program of a `[group:]` is no group of its own for supervisord: an apply would change nothing that
+/// runs, and say that it had.
+#[test]
+fn a_program_that_somebody_elses_group_takes_in_is_refused() {
+    let Some(host) = applied_host() else { return };
+    host.daemon.write_conf("foo", "[program:foo]\ncommand=/bin/sleep 1000\n");
+    host.daemon.write_conf("theirs", "[group:all]\nprograms=foo, a.com-w\n");
+    let theirs = host.conf("theirs").display().to_string();
+    let said = format!("program a.com-w is taken into [group:all] by {theirs}");
+    let hint = format!("out of programs= of [group:all] in {theirs}");
+    // What supervisord has loaded is as before, then as the group has it.
+    for is_updated in [false, true] {
+        if is_updated {
+            assert!(host.daemon.supervisorctl(&["update"]).status.success());
+            host.wait_running(&["all:a.com-w", "all:foo"]);
+        }
+        wants(&host, &["program: w, script: w.sh, stopwaitsecs: 7"]);
+        refused_untouched(&host, &[&said, &hint]);
+        host.run(&["plan"]).says(&said);
+        host.deployed("a.com").worker("v");
+        wants(&host, &["program: v, script: v.sh"]);
+        refused_untouched(&host, &[&said, &hint]);
+        let before = host.snapshot().processes;
+        host.run(&["stop", "--site", "a.com"]).complains("it is not this site's");
+        assert_eq!(host.snapshot().processes, before);
+    }
+    // As the hint has it.
+    host.daemon.write_conf("theirs", "[group:all]\nprograms=foo\n");
+    assert!(host.daemon.supervisorctl(&["update", "all"]).status.success());
+    wants(&host, &["program: w, script: w.sh, stopwaitsecs: 7"]);
+    host.run(&["apply", "--yes"]).ended(0);
+    host.wait_running(&["a.com-w:a.com-w", "all:foo"]);
+    assert_eq!(host.groups(), ["a.com-w", "all"]);
+}
+
+/// What the text of a file does not tell, supervisord does.
+#[test]
+fn an_apply_does_not_succeed_with_a_program_that_supervisord_makes_no_group_of() {
+    let extra = "[supervisord]\nenvironment=TAKEN=\"a.com-w\"\n".to_owned();
+    let options = Options { extra, ..Options::default() };
+    let Some(host) = Host::start_with(options) else { return };
+    host.deploy("a.com").worker("w");
+    wants(&host, &["program: w, script: w.sh"]);
+    host.run(&["apply", "--yes"]).ended(0);
+    let text = std::fs::read_to_string(host.conf("a.com-w")).unwrap();
+    host.daemon.write_conf("foo", "[program:foo]\ncommand=/bin/sleep 1000\n");
+    host.daemon.write_conf("theirs", "[group:all]\nprograms=foo,%(ENV_TAKEN)s\n");
+    wants(&host, &["program: w, script: w.sh, stopwaitsecs: 7"]);
+    for is_updated in [false, true] {
+        if is_updated {
+            assert!(host.daemon.supervisorctl(&["update"]).status.success());
+            host.wait_running(&["all:a.com-w", "all:foo"]);
+        }
+        let before = host.snapshot().processes;
+        let run = host.run(&["apply", "--yes"]).ended(4);
+        run.complains("supervisord makes no group of a.com-w");
+        assert_eq!(std::fs::read_to_string(host.conf("a.com-w")).unwrap(), text);
+        assert_eq!(host.snapshot().processes, before);
+    }
+}
+
+/// The main file and every kind of section whose name is a group's count like any other.
+#[test]
+fn a_group_of_that_name_in_the_main_file_is_refused_and_left_alone() {
+    let sleeps = "command=/bin/sleep 1000\nautostart=true\n";
+    for section in [
+        format!("[program:a.com-w]\n{sleeps}"),
+        format!("[program:x]\n{sleeps}[group:a.com-w]\nprograms=x\n"),
+        format!("[eventlistener:a.com-w]\n{sleeps}events=TICK_3600\n"),
+        format!("[fcgi-program:a.com-w]\n{sleeps}socket=unix://%(here)s/fcgi.sock\n"),
+    ] {
+        let options = Options { extra: section.clone(), ..Options::default() };
+        let Some(host) = Host::start_with(options) else { return };
+        host.deploy("a.com").worker("w");
+        wants(&host, &["program: w, script: w.sh"]);
+        let process = if section.contains("programs=") { "a.com-w:x" } else { "a.com-w:a.com-w" };
+        host.wait_running(&[process]);
+        let main = host.daemon.main_conf().display().to_string();
+        refused_untouched(&host, &[&format!("a.com-w is already defined in {main}")]);
+        let before = host.snapshot().processes;
+        for verb in ["start", "stop", "restart"] {
+            host.run(&[verb, "--site", "a.com"]);
+            assert_eq!(host.snapshot().processes, before, "{verb} {section}");
+        }
+    }
+}
+
+/// A program of the site that is a group of the main file by now goes without that group.
+#[test]
+fn what_the_main_file_has_meanwhile_is_not_removed_with_the_sites_own() {
+    let Some(host) = applied_host() else { return };
+    let main = std::fs::read_to_string(host.daemon.main_conf()).unwrap();
+    let theirs = "[eventlistener:a.com-w]\ncommand=/bin/sleep 1000\nevents=TICK_3600\n";
+    std::fs::remove_file(host.conf("a.com-w")).unwrap();
+    std::fs::write(host.daemon.main_conf(), format!("{main}{theirs}")).unwrap();
+    host.daemon.supervisorctl(&["update"]);
+    let pids = host.wait_running(&["a.com-w:a.com-w"]);
+    wants(&host, &[]);
+    host.run(&["apply", "--yes"]).ended(0);
+    assert_eq!(host.wait_running(&["a.com-w:a.com-w"]), pids);
 }
 
 #[test]
