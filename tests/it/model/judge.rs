@@ -430,7 +430,10 @@ impl<W: World> Judge<'_, W> {
                 (_, Some(Expect::Unknown)) => true,
                 (Verb::Restart { .. }, None) => true,
                 (_, None) => {
-                    !spec.autostart || is_up(process) || known().any(|(_, e)| *e != Expect::Up)
+                    !spec.autostart
+                        || is_up(process)
+                        || self.state(site).was_stopped
+                        || known().any(|(_, e)| *e != Expect::Up)
                 }
             };
             if !is_as_it_should {

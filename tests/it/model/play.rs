@@ -229,6 +229,7 @@ impl<W: World> Play<W> {
                 state.restarting |=
                     matches!(asked.verb, Verb::Restart { .. } | Verb::Apply(How::Restart));
             }
+            state.was_stopped |= asked.verb == Verb::Stop && !state.is_finished();
             let wanted = asked.content.get(site).cloned().unwrap_or_default();
             let is_bad = wanted.values().any(|spec| !spec.is_good());
             state.is_bad |= is_bad;
@@ -236,6 +237,7 @@ impl<W: World> Play<W> {
             if is_success && records && asked.program.is_none() {
                 state.former.clear();
                 state.restarting = false;
+                state.was_stopped = false;
                 state.touched = false;
                 if !matches!(asked.verb, Verb::Rollback | Verb::RollbackTo(_)) {
                     state.is_bad = is_bad;

@@ -40,6 +40,8 @@ pub(crate) struct SiteState {
     pub(crate) former: Vec<Files>,
     /// Whether one of those was to restart it.
     pub(crate) restarting: bool,
+    /// Whether it was told to stop meanwhile: what was not even loaded then may stay down.
+    pub(crate) was_stopped: bool,
     /// Whether a person has changed its files since.
     pub(crate) touched: bool,
     /// Whether it may have a program that does not stay up.
