@@ -73,6 +73,7 @@ pub fn read(
         return Ok(daemon);
     };
     let outside = basis::outside(main, &daemon, &refers);
+    daemon.outside.clone_from(&outside);
     let noted = noted.filter(|noted| outside.as_ref() == Some(&noted.outside));
     if earlier.is_some() || noted.is_some() {
         ask(&mut daemon, supervisord, false)?;

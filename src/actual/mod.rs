@@ -38,6 +38,9 @@ pub struct ActualDaemon {
     pub reread: Result<Reload, Fault>,
     /// What to note of that reread, so that the next reading need not ask.
     pub to_note: Option<NotedReread>,
+    /// A digest of all that an answer to a reread depends on beside supervisord itself; `None` where that
+    /// cannot be told.
+    pub outside: Option<String>,
     /// Its pid. `None` if it does not say.
     pub pid: Option<i64>,
     /// The processes it has, by group.
@@ -73,6 +76,7 @@ impl Default for ActualDaemon {
             reads_private_files: true,
             reread: Ok(Reload::default()),
             to_note: None,
+            outside: None,
             pid: None,
             groups: BTreeMap::new(),
             defined: Definitions::default(),
@@ -105,14 +109,22 @@ impl ActualDaemon {
     }
 
     /// Whether what supervisord said of its files at `earlier` still holds: it is the same process,
-    /// with the same groups and processes, and its files have the same bytes.
+    /// with the same groups and processes, and its files are the same. A group that was to change and
+    /// has no process that lives may have changed since without leaving a trace.
     pub(crate) fn is_as_at(&self, earlier: &Self) -> bool {
+        let is_up = |group: &String| {
+            self.groups.get(group).into_iter().flatten().any(|process| process.pid > 0)
+        };
+        if !earlier.reread.as_ref().map_or(&[][..], |reread| &reread.changed).iter().all(is_up) {
+            return false;
+        }
         let processes = |daemon: &Self| -> Vec<(String, i64)> {
             let all = daemon.groups.values().flatten();
             all.map(|process| (process.namespec(), process.pid)).collect()
         };
         self.pid.is_some()
             && self.pid == earlier.pid
+            && self.outside == earlier.outside
             && self.contents == earlier.contents
             && processes(self) == processes(earlier)
     }

@@ -113,7 +113,7 @@ pub(super) struct Restored {
 
 /// Puts every file of all these journals back as it was, whatever state it is in; with one sync before
 /// they get their names, and the caller syncs the folders of what has changed. Folders that were made go,
-/// but for those that the new files of another site need.
+/// but for those that the new files of another site or the former ones of this need.
 pub(super) fn restore(
     files: &dyn Files,
     journals: &[&Journal],
@@ -198,6 +198,9 @@ impl NotRestored {
 }
 
 fn remove_folders(files: &dyn Files, journal: &Journal, needed: &BTreeSet<PathBuf>) {
+    if journal.folders_stay {
+        return;
+    }
     for folder in journal.folders.iter().rev().filter(|folder| !needed.contains(*folder)) {
         // Not empty any more means that somebody uses it.
         let _ = files.remove_folder(folder);

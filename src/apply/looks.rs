@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::failure::Unanswered;
 use super::site::{SiteApply, Stage};
-use crate::supervisord::{Answer, Call, Fault, FaultCode, ProcessInfo, Supervisord};
+use crate::supervisord::{Answer, Call, Fault, ProcessInfo, Supervisord};
 
 /// Processes by group.
 pub(super) type Groups = BTreeMap<String, Vec<ProcessInfo>>;
@@ -45,7 +45,8 @@ impl Looks {
     ) -> Result<Groups, Unanswered> {
         if let Some(calls) = self.few(concerned) {
             let answers = supervisord.batch(&calls)?;
-            // A name that is none any more is of a group that somebody else has taken out.
+            // A name that is none any more is of a group that somebody else has taken out; and whatever
+            // else keeps supervisord from an answer for one process is not the failure of all sites.
             if let Some(processes) = each(answers)? {
                 return Ok(by_group(processes));
             }
@@ -100,7 +101,7 @@ impl SiteApply {
     }
 }
 
-/// Each process; `None` if there is one that is not known.
+/// Each process; `None` if there is one that supervisord does not tell of.
 fn each(answers: Vec<Result<Answer, Fault>>) -> Result<Option<Vec<ProcessInfo>>, Unanswered> {
     let mut processes = Vec::new();
     for answer in answers {
@@ -108,8 +109,7 @@ fn each(answers: Vec<Result<Answer, Fault>>) -> Result<Option<Vec<ProcessInfo>>,
             Ok(Answer::Process(process)) => processes.push(*process),
             Ok(Answer::Number(_)) => {}
             Ok(other) => return Err(Unanswered::Odd(Some(other))),
-            Err(fault) if fault.code == FaultCode::BadName => return Ok(None),
-            Err(fault) => return Err(fault.into()),
+            Err(_) => return Ok(None),
         }
     }
     Ok(Some(processes))

@@ -91,7 +91,7 @@ impl Engine<'_> {
         let is_held = |domain: &Domain| chosen.iter().any(|one| one.site.domain == *domain);
         let mut not_recovered = BTreeMap::new();
         if request.plan.intent == Intent::Start {
-            not_recovered = apply::recover(&mut self.doors, origin, &is_held)?;
+            not_recovered = self.recover(origin, &is_held)?;
         }
         let daemon = self.read_daemon(None, &is_held)?;
         let mut planned = Vec::new();

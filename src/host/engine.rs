@@ -86,6 +86,8 @@ impl Engine<'_> {
         let daemon = match self.observe() {
             Ok(daemon) => daemon,
             Err(error) => {
+                let patience = Duration::from_secs(request.lock_wait);
+                let error = self.put_back_meanwhile(error, (origin, patience));
                 let error = ApplyError::new(FailedAt::Reread, error);
                 let failed = |chosen: &&ChosenSite| applied(&chosen.site, Err(error.clone()));
                 return sites.iter().map(failed).collect();
@@ -239,9 +241,7 @@ impl Engine<'_> {
         let mut not_recovered = BTreeMap::new();
         if !daemon.journals.is_empty() {
             compared = self.compare_before_recovery(sites, &daemon, request);
-            let undone = self.note_interrupted(&is_held);
-            not_recovered = apply::recover(&mut self.doors, origin, &is_held).map_err(start)?;
-            self.note_undone(&undone, origin);
+            not_recovered = self.recover(origin, &is_held).map_err(start)?;
             if !daemon.put_back_first.is_empty() {
                 daemon = self.read_daemon(None, &is_held).map_err(reread_failed)?;
             }

@@ -1,14 +1,55 @@
 //! Notes how runs ended where no revision says it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::{Engine, RunId};
 use crate::actual::ActualDaemon;
-use crate::apply::{Outcome, SiteReport};
+use crate::apply::{self, Outcome, SiteReport};
+use crate::error::CommandError;
 use crate::inventory::Domain;
 use crate::records::{Journal, Origin, RunEnd, RunOutcome, Settled, SettledHow};
 
 impl Engine<'_> {
+    /// Undoes what killed applies left half-written, and notes which run has. Returns the sites that it
+    /// could not be done for.
+    pub(super) fn recover(
+        &mut self,
+        origin: &Origin,
+        is_held: &dyn Fn(&Domain) -> bool,
+    ) -> Result<BTreeMap<Domain, CommandError>, CommandError> {
+        let undone = self.note_interrupted(is_held);
+        let failed = apply::recover(&mut self.doors, origin, is_held)?;
+        self.note_undone(&undone, origin);
+        Ok(failed)
+    }
+
+    /// Why supervisord cannot be asked. A power cut between the swap of files and the reread can leave
+    /// files that it does not start with, and nobody but us could put them back: that needs no
+    /// supervisord, so it is done all the same.
+    pub(super) fn put_back_meanwhile(
+        &mut self,
+        error: CommandError,
+        (origin, patience): (&Origin, Duration),
+    ) -> CommandError {
+        let (state, files) = (self.doors.state, self.doors.files);
+        let is_half_done = |site: &Domain| {
+            state.interrupted(files, site).is_ok_and(|left| left.undone_first.is_some())
+                && state.site_held_by(site).is_none()
+        };
+        if !state.sites(files).unwrap_or_default().iter().any(is_half_done) {
+            return error;
+        }
+        let Ok(_lock) = self.lock_daemon(origin, patience) else { return error };
+        match self.recover(origin, &|_| false) {
+            Ok(failed) if failed.is_empty() => error.hint(
+                "the files of an apply that never ended are put back: start supervisord, then run \
+                 the same command again",
+            ),
+            Ok(_) | Err(_) => error,
+        }
+    }
+
     /// Notes how the run of `origin` ended at a site. What cannot be noted is missing in `history`, and
     /// no reason to fail.
     pub(super) fn note_end(&self, report: &SiteReport, origin: &Origin) {
@@ -20,10 +61,7 @@ impl Engine<'_> {
 
     /// Notes the runs that were killed, from the journals they left, before those go. Returns those
     /// whose files are put back first.
-    pub(super) fn note_interrupted(
-        &self,
-        is_held: &dyn Fn(&Domain) -> bool,
-    ) -> Vec<(Domain, RunId)> {
+    fn note_interrupted(&self, is_held: &dyn Fn(&Domain) -> bool) -> Vec<(Domain, RunId)> {
         let (state, files) = (self.doors.state, self.doors.files);
         let mut undone = Vec::new();
         for site in state.sites(files).unwrap_or_default() {
@@ -43,7 +81,7 @@ impl Engine<'_> {
     }
 
     /// Notes that the run of `origin` has undone these, as far as it has.
-    pub(super) fn note_undone(&self, undone: &[(Domain, RunId)], origin: &Origin) {
+    fn note_undone(&self, undone: &[(Domain, RunId)], origin: &Origin) {
         let (state, files) = (self.doors.state, self.doors.files);
         for (site, run) in undone {
             if state.interrupted(files, site).is_ok_and(|left| left.undone_first.is_none()) {

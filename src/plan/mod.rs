@@ -109,6 +109,17 @@ impl SitePlan {
         }
     }
 
+    /// Whether the site has supervisor configs on the host before this plan.
+    pub fn has_former_config(&self) -> bool {
+        let is_there = |group: &GroupChange| !matches!(group.action, GroupAction::Add { .. });
+        let was_there = |change: &FileChange| {
+            change.kind == FileKind::Supervisor && change.before != Entry::Absent
+        };
+        !self.unchanged.is_empty()
+            || self.groups.values().any(is_there)
+            || self.files.values().any(was_there)
+    }
+
     /// Whether an apply has nothing to do.
     pub fn is_empty(&self) -> bool {
         self.leaves_host_as_it_is() && !self.unrecorded

@@ -52,6 +52,10 @@ pub struct Journal {
     pub files: Vec<JournaledFile>,
     /// Folders the apply makes.
     pub folders: Vec<PathBuf>,
+    /// Whether an undo leaves them: the site's former files need them too, and were refused by
+    /// supervisord for the want of them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub folders_stay: bool,
     /// The processes that were running, by group: what ran must run again.
     pub ran: BTreeMap<String, Vec<String>>,
     /// The processes that a person had stopped, by group: they stay so.
@@ -123,6 +127,7 @@ impl Journal {
             origin,
             files: Vec::new(),
             folders: Vec::new(),
+            folders_stay: false,
             ran: BTreeMap::new(),
             stopped: BTreeMap::new(),
             idle: BTreeMap::new(),

@@ -137,6 +137,25 @@ fn what_supervisord_started_from_files_that_are_put_back_is_removed() {
     }
 }
 
+/// Of files that supervisord does not start with, nobody else could put the former ones back.
+#[test]
+fn files_are_put_back_also_while_supervisord_does_not_run() {
+    let Some(mut host) = host(&["w"]) else { return };
+    let before = std::fs::read_to_string(host.conf("one.com-w")).unwrap();
+    want(&host, &["new", "w, priority: 7"]);
+    assert!(is_killed(&host, "step:reread"));
+    host.daemon.stop();
+    let run = host.run(&["apply", "--yes"]).ended(1);
+    run.complains("are put back: start supervisord, then run the same command again");
+    assert_eq!(std::fs::read_to_string(host.conf("one.com-w")).unwrap(), before);
+    assert!(!host.conf("one.com-new").exists());
+    // Once is enough, and then it is not said any more.
+    let run = host.run(&["apply", "--yes"]).ended(1);
+    assert!(!run.stderr.contains("put back"), "{}", run.stderr);
+    host.daemon.start_again();
+    finish(&host, &["new", "w"]);
+}
+
 #[test]
 fn a_group_that_the_site_once_had_and_no_file_defines_is_removed() {
     let Some(mut host) = host(&["old", "w"]) else { return };
