@@ -130,6 +130,10 @@ enum Over {
     NoFile,
     /// It failed, and was put back at once or by a later run.
     Failed,
+    /// It failed and was left as it was.
+    Kept,
+    /// It failed and was left, and this run has undone or finished it.
+    FailedSettled(Settled),
     /// It was interrupted, and this run has undone or finished it.
     Settled(Settled),
     /// It was interrupted before it had changed what a revision holds.
@@ -286,12 +290,15 @@ fn way(history: &SiteHistory, revisions: &[RevisionSummary], run: RunId) -> Way 
 
 /// What became of a run without a revision.
 fn over(outcome: &RunOutcome) -> Way {
-    let why = match outcome.end {
-        RunEnd::UnderWay => return Way::AtWork { run: outcome.run.id },
-        // A restart that failed is kept, and has nothing but processes.
-        RunEnd::Restarted | RunEnd::Kept => Over::Restarted,
-        RunEnd::RolledBack | RunEnd::Stuck => Over::Failed,
-        RunEnd::Interrupted => outcome.settled.map_or(Over::Interrupted, Over::Settled),
+    let why = match (outcome.end, outcome.settled) {
+        (RunEnd::UnderWay, _) => return Way::AtWork { run: outcome.run.id },
+        (RunEnd::Interrupted, Some(settled)) => Over::Settled(settled),
+        (_, Some(settled)) => Over::FailedSettled(settled),
+        (RunEnd::Restarted, None) => Over::Restarted,
+        // A restart that failed, or an apply that nobody has finished since.
+        (RunEnd::Kept, None) => Over::Kept,
+        (RunEnd::RolledBack | RunEnd::Stuck, None) => Over::Failed,
+        (RunEnd::Interrupted, None) => Over::Interrupted,
     };
     Way::Over { why }
 }
@@ -353,12 +360,18 @@ fn over_in_words(why: Over) -> String {
         Over::NoFile => "it changed no file, nothing to take back".to_owned(),
         Over::Failed => "it failed there, nothing of it is left to take back".to_owned(),
         Over::Interrupted => "it was interrupted before it changed a file, left".to_owned(),
-        Over::Settled(Settled { by, how }) => match how {
-            SettledHow::Undone => format!("it was interrupted there, and undone by run {by}"),
-            SettledHow::TakenBack => format!("taken back already by run {by}"),
-            SettledHow::Finished => format!(
-                "it was interrupted there, and finished by run {by}: take that back instead"
-            ),
-        },
+        Over::Kept => "it failed there and has no revision, nothing to take back".to_owned(),
+        Over::FailedSettled(settled) => settled_in_words("it failed there", settled),
+        Over::Settled(settled) => settled_in_words("it was interrupted there", settled),
+    }
+}
+
+fn settled_in_words(what: &str, Settled { by, how }: Settled) -> String {
+    match how {
+        SettledHow::Undone => format!("{what}, and undone by run {by}"),
+        SettledHow::TakenBack => format!("taken back already by run {by}"),
+        SettledHow::Finished => {
+            format!("{what}, and finished by run {by}: take that back instead")
+        }
     }
 }

@@ -32,12 +32,12 @@ pub struct RunOutcome {
     /// Why, if it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
-    /// What became of one that was interrupted; `None` if nothing has yet, or that is not known.
+    /// What became of one that was interrupted or left; `None` if nothing has yet, or that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settled: Option<Settled>,
 }
 
-/// What became of an interrupted run at a site.
+/// What became of an interrupted or failed run at a site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settled {
     /// The run that did it.
@@ -46,7 +46,7 @@ pub struct Settled {
     pub how: SettledHow,
 }
 
-/// What can become of an interrupted run.
+/// What can become of such a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SettledHow {
@@ -66,7 +66,8 @@ pub enum RunEnd {
     Restarted,
     /// It failed, and the site was put back.
     RolledBack,
-    /// It failed and was left, as asked. It has a revision, too.
+    /// It failed and was left, as asked. It has a revision, too, unless processes still stop or it was a
+    /// restart.
     Kept,
     /// It failed, and not everything could be put back.
     Stuck,
@@ -123,11 +124,12 @@ impl StateDir {
         }
     }
 
-    /// Notes what became of an interrupted run.
+    /// Notes what became of a run that left something: one that was interrupted, or failed and was left.
     pub fn note_settled(&self, files: &dyn Files, site: &Domain, run: &RunId, settled: Settled) {
         let path = self.site_folder(site).join("runs").join(format!("{run}.json"));
         let read = self.read_record::<RunOutcome>(files, site, &path).ok().flatten();
-        if let Some(outcome) = read.filter(|outcome| outcome.end == RunEnd::Interrupted) {
+        let left = |end| matches!(end, RunEnd::Interrupted | RunEnd::Kept | RunEnd::Stuck);
+        if let Some(outcome) = read.filter(|outcome| left(outcome.end)) {
             let _ = self.write_outcome(files, &RunOutcome { settled: Some(settled), ..outcome });
         }
     }
@@ -173,6 +175,26 @@ mod tests {
     use super::*;
     use crate::inventory::Paths;
     use crate::system::Disk;
+
+    #[test]
+    fn what_became_of_a_run_is_noted_if_it_left_something() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateDir::new(&Paths::default(), folder.path());
+        let site = Domain::parse("a.com").unwrap();
+        state.prepare(&Disk, &site).unwrap();
+        let by = "20260102-000000-0001".parse().unwrap();
+        let settled = Settled { by, how: SettledHow::Finished };
+        let is_noted = |end| {
+            let run = Run::begin("apply");
+            let outcome = RunOutcome::new(site.clone(), run.clone(), end, None);
+            state.write_outcome(&Disk, &outcome).unwrap();
+            state.note_settled(&Disk, &site, &run.id, settled);
+            let read = state.outcomes(&Disk, &site).unwrap();
+            read.iter().find(|read| read.run.id == run.id).unwrap().settled == Some(settled)
+        };
+        assert!([RunEnd::Interrupted, RunEnd::Kept, RunEnd::Stuck].into_iter().all(is_noted));
+        assert!(![RunEnd::Restarted, RunEnd::RolledBack].into_iter().any(is_noted));
+    }
 
     #[test]
     fn outcomes_are_read_in_order_and_bounded_in_number() {
