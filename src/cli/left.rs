@@ -1,6 +1,6 @@
 //! Sites that left the inventory: what hosts say of them, `--prune`, and how both are shown.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use clap::Args;
@@ -80,8 +80,9 @@ pub(super) struct Leaving {
 pub(super) struct Leavers {
     pub(super) left: Option<Left>,
     pub(super) pruned: Vec<Site>,
-    /// Those of them that are in the inventory, without the key `supervisors`.
-    emptied: BTreeSet<Domain>,
+    /// Those that are in the inventory, without the key `supervisors`; and whether `--prune` has them,
+    /// too: else only a person's yes removes them.
+    pub(super) emptied: BTreeMap<Domain, bool>,
 }
 
 impl Context {
@@ -191,7 +192,7 @@ pub(super) fn ask(host: &mut dyn Target, work: &Work) -> Result<Leavers, Command
     let pruned = pruned.map(|left| without_programs(&left.site, &left.paths));
     let pruned = pruned.collect::<Result<_, _>>()?;
     let emptied = left.sites.iter().filter(|left| is_emptied(left));
-    let emptied = emptied.map(|left| left.site.clone()).collect();
+    let emptied = emptied.map(|left| (left.site.clone(), leaving.prune.has(left))).collect();
     Ok(Leavers { left: Some(left), pruned, emptied })
 }
 
@@ -289,7 +290,7 @@ impl Leavers {
         let Some(Left { sites, unreadable }) = &self.left else { return text };
         let (pruned, stay): (Vec<_>, Vec<_>) = sites.iter().partition(|left| self.is_pruned(left));
         for left in pruned {
-            let line = match self.emptied.contains(&left.site) {
+            let line = match self.emptied.contains_key(&left.site) {
                 true => line(left, "no key `supervisors` any more"),
                 false => line(left, NOT_IN_THE_INVENTORY),
             };

@@ -146,7 +146,7 @@ pub(super) fn ask(
 }
 
 /// Shows the plans of each host, those that are the same once, and says whether there is anything
-/// to do.
+/// to do. The removal of a site whose last program went is left to a person, or to `--prune`.
 pub(super) fn show(planned: &[(&str, Planned)], several: bool, screen: &mut Screen) -> bool {
     let mut texts = Vec::new();
     for (host, Planned { sites, leavers }) in planned {
@@ -165,6 +165,9 @@ pub(super) fn show(planned: &[(&str, Planned)], several: bool, screen: &mut Scre
         }
         screen.print_painted(&text);
     }
-    let mut all = planned.iter().flat_map(|(_, plans)| &plans.sites);
-    all.any(|site| site.plan.as_ref().is_ok_and(|plan| !plan.empty))
+    planned.iter().any(|(_, Planned { sites, leavers })| {
+        let is_to_do = |site: &&PlannedSite| leavers.emptied.get(&site.site) != Some(&false);
+        let mut to_do = sites.iter().filter(is_to_do);
+        to_do.any(|site| site.plan.as_ref().is_ok_and(|plan| !plan.empty))
+    })
 }
