@@ -1,5 +1,6 @@
 //! Between calls and XML-RPC: which method a [`Call`] is, and what its value means.
 
+use super::fault::without_values;
 use super::process::{ProcessInfo, ProcessState};
 use super::xmlrpc::{Method, Param, Response, Value, shorten};
 use super::{Answer, Call, Fault, FaultCode, Reload};
@@ -74,7 +75,7 @@ fn one(call: &Call, value: Value) -> Result<Result<Answer, Fault>, String> {
 fn fault(value: &Value) -> Option<Fault> {
     let code = FaultCode::from_number(int(value, "faultCode").ok()?);
     let text = text(value, "faultString").ok()?;
-    Some(Fault { code, text: cut(text) })
+    Some(Fault { code, text: cut(without_values(&text)) })
 }
 
 /// A fault's text is a line, or a traceback. More is no help to anybody.

@@ -35,6 +35,33 @@ impl Fault {
     }
 }
 
+/// The words of a fault without what supervisord quotes of its files where that may be a value of
+/// `environment=`: the value itself, or a line that it cannot read, which may be the rest of one.
+pub(super) fn without_values(text: &str) -> String {
+    let lines = text.split_inclusive('\n').map(|line| match line.split_once("]: ") {
+        Some((before, _)) if before.trim_start().starts_with("[line ") => {
+            format!("{before}]: ***\n")
+        }
+        _ => line.to_owned(),
+    });
+    let text: String = lines.collect();
+    let text = masked(&text, " in value ", " in section ", |_| true);
+    masked(&text, "Format string ", " for ", |name| {
+        let name = name.trim_start_matches(['\'', '"']);
+        name.split(['\'', '"']).next().is_some_and(|name| name.ends_with("environment"))
+    })
+}
+
+/// The text with all between these marks masked, if what stands behind them is such.
+fn masked(text: &str, before: &str, behind: &str, is_such: impl Fn(&str) -> bool) -> String {
+    let Some((head, rest)) = text.split_once(before) else { return text.to_owned() };
+    let tails = rest.rmatch_indices(behind).map(|(at, _)| &rest[at + behind.len()..]);
+    match tails.into_iter().find(|tail| is_such(tail)) {
+        Some(tail) => format!("{head}{before}***{behind}{tail}"),
+        None => text.to_owned(),
+    }
+}
+
 /// The fault codes of `supervisor/xmlrpc.py`, by name. While supervisord shuts down or restarts,
 /// every method answers [`FaultCode::ShutdownState`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

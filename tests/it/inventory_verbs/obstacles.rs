@@ -228,6 +228,46 @@ fn a_foreign_file_is_replaced_only_if_asked() {
     host.run(&["plan", "--exit-code"]).ended(0);
 }
 
+/// What others keep from everybody's eyes stays so in each output that shows their file, or quotes it.
+#[test]
+fn values_of_somebody_elses_environment_are_never_shown() {
+    let Some(host) = wanting_host() else { return };
+    let theirs = "[program:a.com-w]\ncommand=/bin/sleep 1000\ndirectory=/tmp\n\
+                  environment=A=\"s3cr3t-one\",\n  B=s3cr3t-two\n";
+    let shows = |verb: &[&str]| {
+        let run = host.run(verb);
+        let said = format!("{}{}", run.stdout, run.stderr);
+        assert!(!said.contains("s3cr3t"), "{verb:?}: {said}");
+        said
+    };
+    std::fs::write(host.conf("a.com-w"), theirs).unwrap();
+    for allowed in [&[][..], &["--allow", "foreign-file"]] {
+        for verb in [&["plan"][..], &["--json", "plan"], &["apply", "--yes"], &["history"]] {
+            shows(&[verb, if verb.contains(&"history") { &[] } else { allowed }].concat());
+        }
+    }
+    shows(&["history", "--diff", "1", "--site", "a.com"]);
+    // supervisord quotes the value that it cannot take.
+    for broken in [
+        "environment=A=\"s3cr3t-one\",s3cr3t-two\n",
+        "environment=s3cr3t-three\n",
+        "environment=A=%(NOPE)s,s3cr3t\n",
+        "environment=A=\"s3cr3t\n",
+        "environment=A=\"x\"\ns3cr3t-four\n",
+    ] {
+        let text = format!("[program:theirs]\ncommand=/bin/sleep 1000\n{broken}");
+        host.daemon.write_conf("theirs", &text);
+        wants(&host, &["program: w, script: w.sh, stopwaitsecs: 7"]);
+        let said = shows(&["apply", "--yes"]);
+        assert!(said.contains("broken") && said.contains("theirs.conf"), "{said}");
+        for verb in
+            [&["plan"][..], &["--json", "plan"], &["status"], &["restart", "--site", "a.com"]]
+        {
+            shows(verb);
+        }
+    }
+}
+
 #[test]
 fn a_missing_log_folder_is_shown_and_made() {
     let Some(host) = wanting_host() else { return };
