@@ -208,7 +208,7 @@ impl<'t, 'd> Transaction<'t, 'd> {
         let former = doors.state.interrupted(doors.files, &plan.domain)?.finished;
         let mut journal = Journal::new(plan.domain.clone(), origin.clone());
         journal.folders.clone_from(&plan.folders);
-        journal.folders_stay = plan.has_former_config();
+        journal.folders_stay = plan.folders_stay;
         journal.ran.clone_from(&plan.ran);
         journal.stopped.clone_from(&plan.stopped);
         journal.idle.clone_from(&plan.idle);

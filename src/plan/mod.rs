@@ -43,6 +43,8 @@ pub struct SitePlan {
     pub files: BTreeMap<PathBuf, FileChange>,
     /// Folders that are made first.
     pub folders: Vec<PathBuf>,
+    /// Whether the files that are there log to them, too: then an undo leaves them.
+    pub folders_stay: bool,
     /// Groups something is done to, or deliberately not done to, by name.
     pub groups: BTreeMap<String, GroupChange>,
     /// The processes of the site's groups that run, or ran before an interrupted apply, by group:
@@ -90,6 +92,7 @@ impl SitePlan {
             domain,
             files: BTreeMap::new(),
             folders: Vec::new(),
+            folders_stay: false,
             groups: BTreeMap::new(),
             ran: BTreeMap::new(),
             stopped: BTreeMap::new(),
@@ -107,17 +110,6 @@ impl SitePlan {
             warnings: Vec::new(),
             refusals: Vec::new(),
         }
-    }
-
-    /// Whether the site has supervisor configs on the host before this plan.
-    pub fn has_former_config(&self) -> bool {
-        let is_there = |group: &GroupChange| !matches!(group.action, GroupAction::Add { .. });
-        let was_there = |change: &FileChange| {
-            change.kind == FileKind::Supervisor && change.before != Entry::Absent
-        };
-        !self.unchanged.is_empty()
-            || self.groups.values().any(is_there)
-            || self.files.values().any(was_there)
     }
 
     /// Whether an apply has nothing to do.

@@ -79,6 +79,7 @@ fn plan(situation: &Situation<'_>, options: &PlanOptions) -> SitePlan {
         plan.unrecorded = programs.is_all() && !actual.unrecorded.is_empty();
     }
     let sections = Sections::read(&plan, actual);
+    plan.folders_stay = sections.log_below(&plan.folders);
     let own = OwnGroups::find(desired, daemon, actual, &sections);
     for group in &own.names {
         let sections = &sections;

@@ -1,6 +1,7 @@
 //! The options of the site's programs as its files have them, for telling what changes. Pure.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use super::{SitePlan, StopSignal, StopSignals};
 use crate::actual::ActualSite;
@@ -20,6 +21,15 @@ pub(super) struct Sections {
 }
 
 impl Sections {
+    /// Whether any of the files as they are logs below one of these folders.
+    pub(super) fn log_below(&self, folders: &[PathBuf]) -> bool {
+        let logs = self.before.values().flat_map(|options| {
+            ["stdout_logfile", "stderr_logfile"].into_iter().filter_map(|key| options.get(key))
+        });
+        let is_below = |log: &String| folders.iter().any(|f| Path::new(log).starts_with(f));
+        logs.into_iter().any(is_below)
+    }
+
     pub(super) fn read(plan: &SitePlan, actual: &ActualSite) -> Self {
         let owned = actual.files.iter().filter(|(path, _)| actual.owned.contains(*path));
         let mut before = BTreeMap::new();

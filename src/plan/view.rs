@@ -117,6 +117,7 @@ impl PlanView {
             domain,
             files,
             folders,
+            folders_stay: _,
             groups,
             ran,
             stopped,

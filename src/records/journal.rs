@@ -52,8 +52,7 @@ pub struct Journal {
     pub files: Vec<JournaledFile>,
     /// Folders the apply makes.
     pub folders: Vec<PathBuf>,
-    /// Whether an undo leaves them: the site's former files need them too, and were refused by
-    /// supervisord for the want of them.
+    /// Whether an undo leaves them: supervisord refuses the former files, too, without them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub folders_stay: bool,
     /// The processes that were running, by group: what ran must run again.

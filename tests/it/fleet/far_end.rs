@@ -161,7 +161,10 @@ fn line_breaks_of_a_host_forge_no_line() {
     let history = format!(
         r#"{{"reply":{{"reply":"history","sites":[{{"site":"web1.example","revisions":[{{"number":1,"origin":{origin},"programs":1,"files":1,"changed":true}}]}}]}}}}"#
     );
-    let told = [says(WARNING), says(process), says(held), says(failed)].join("\n");
+    // An apply asks for sites that left before it begins.
+    let left = r#"{"reply":{"reply":"left","left":{"sites":[],"unreadable":[]}}}"#;
+    let then = format!("{}\nread -r line", says(left));
+    let told = [then, says(WARNING), says(process), says(held), says(failed)].join("\n");
     let cases = [(told, &["apply", "--yes"][..], 1), (says(&history), &["history"], 0)];
     for (then, arguments, status) in cases {
         let Some(fleet) = host(&then) else { return };
