@@ -117,7 +117,7 @@ pub fn apply(
     transaction.into_reports()
 }
 
-/// Carries out plans of [`plan_control`](crate::plan::plan_control): processes start or stop as they
+/// Carries out plans of a start or a stop: processes start or stop as they
 /// are, with no file, no journal and nothing to put back. With `verify`, what was started is watched
 /// as an apply would.
 pub fn control(
