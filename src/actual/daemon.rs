@@ -8,7 +8,9 @@ use super::basis::{self, Outside};
 use super::{ActualDaemon, DefinedProgram, Definitions, STOPWAITSECS};
 use crate::error::{CommandError, ErrorKind};
 use crate::records::NotedReread;
-use crate::supervisord::{Answer, Call, CallError, Fault, FaultCode, Reload, Supervisord, ini};
+use crate::supervisord::{
+    Answer, Call, CallError, Fault, FaultCode, ProcessInfo, Reload, Supervisord, ini,
+};
 use crate::system::files::{Entry, Files};
 use crate::system::users;
 
@@ -132,10 +134,7 @@ fn ask(
                 daemon.reread = Err(fault);
             }
             (Call::GetAllProcessInfo, Ok(Answer::Processes(processes))) => {
-                daemon.groups.clear();
-                for process in processes {
-                    daemon.groups.entry(process.group.clone()).or_default().push(process);
-                }
+                daemon.groups = ProcessInfo::by_group(processes);
             }
             (_, Err(fault)) => return Err(fault_error(fault)),
             (call, Ok(other)) => return Err(unexpected(call, &other)),

@@ -99,13 +99,8 @@ impl Transaction<'_, '_> {
     }
 
     fn loaded_groups(&mut self) -> Result<BTreeSet<String>, Unanswered> {
-        let answer = self.doors.supervisord.batch(&[Call::GetAllProcessInfo])?.into_iter().next();
-        match answer.transpose()? {
-            Some(Answer::Processes(processes)) => {
-                Ok(processes.into_iter().map(|process| process.group).collect())
-            }
-            other => Err(Unanswered::Odd(other)),
-        }
+        let processes = self.doors.supervisord.get_all_process_info()??;
+        Ok(processes.into_iter().map(|process| process.group).collect())
     }
 
     fn with_changed_files(&self) -> Vec<usize> {

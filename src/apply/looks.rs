@@ -48,16 +48,12 @@ impl Looks {
             // A name that is none any more is of a group that somebody else has taken out; and whatever
             // else keeps supervisord from an answer for one process is not the failure of all sites.
             if let Some(processes) = each(answers)? {
-                return Ok(by_group(processes));
+                return Ok(ProcessInfo::by_group(processes));
             }
         }
-        let answer = supervisord.batch(&[Call::GetAllProcessInfo])?.into_iter().next();
-        let processes = match answer.transpose()? {
-            Some(Answer::Processes(processes)) => processes,
-            other => return Err(Unanswered::Odd(other)),
-        };
+        let processes = supervisord.get_all_process_info()??;
         let count = processes.len();
-        let groups = by_group(processes);
+        let groups = ProcessInfo::by_group(processes);
         let namespecs = |processes: &Vec<ProcessInfo>| {
             processes.iter().map(ProcessInfo::namespec).collect::<Vec<_>>()
         };
@@ -113,12 +109,4 @@ fn each(answers: Vec<Result<Answer, Fault>>) -> Result<Option<Vec<ProcessInfo>>,
         }
     }
     Ok(Some(processes))
-}
-
-fn by_group(processes: Vec<ProcessInfo>) -> Groups {
-    let mut groups = Groups::new();
-    for process in processes {
-        groups.entry(process.group.clone()).or_default().push(process);
-    }
-    groups
 }

@@ -117,9 +117,8 @@ pub fn apply(
     transaction.into_reports()
 }
 
-/// Carries out plans of a start or a stop: processes start or stop as they
-/// are, with no file, no journal and nothing to put back. With `verify`, what was started is watched
-/// as an apply would.
+/// Carries out plans of a start or a stop: processes start or stop as they are, with no file, no journal
+/// and nothing to put back. With `verify`, what was started is watched as an apply would.
 pub fn control(
     doors: &mut Doors<'_>,
     sites: Vec<PlannedSite>,

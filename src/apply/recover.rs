@@ -70,9 +70,7 @@ fn half_done_of(
             Ok(lock) => Some(lock),
             Err(LockError::Held { .. }) => {
                 let under_way = doors.state.interrupted(doors.files, site).unwrap_or_default();
-                let undone = under_way.undone_first.map(|(_, journal)| journal);
-                let journals = undone.into_iter().chain(under_way.finished);
-                needed.extend(journals.flat_map(|journal| journal.folders));
+                needed.extend(under_way.journals().flat_map(|journal| journal.folders.clone()));
                 return Ok(None);
             }
             Err(error) => return Err(error.into()),

@@ -1,7 +1,8 @@
 //! How one site's files should be on one host: exact bytes, nothing left to decide. Pure.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +51,17 @@ pub enum FileKind {
     Supervisor,
     /// In logrotate.d.
     Logrotate,
+}
+
+impl FileKind {
+    /// The full name in the name of a file of this kind; of one with several programs their site's.
+    pub fn name_in(self, path: &Path) -> Cow<'_, str> {
+        let name = path.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
+        match (self, name.strip_prefix("supervisor-")) {
+            (Self::Logrotate, Some(rest)) => Cow::Owned(rest.to_owned()),
+            _ => name,
+        }
+    }
 }
 
 /// A group of supervisord, with what an apply needs to know to update and verify it.

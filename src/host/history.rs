@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::{InventoryOnHost, RevisionSummary, SiteDiff, SiteHistory};
+use super::{InventoryOnHost, RevisionSummary, SiteDiff, SiteHistory, left};
 use crate::error::CommandError;
 use crate::inventory::{Domain, Paths, Site};
 use crate::plan::masked_diff;
@@ -18,23 +18,16 @@ pub(super) fn of_sites(sites: &[Site], base: &Path) -> Vec<SiteHistory> {
 }
 
 /// The histories of sites that this inventory has applied, or removed, and that it does not have any
-/// more. Records that cannot be read are told by [`left::look`](super::left::look).
+/// more. Records that cannot be read are told by [`left::look`].
 pub(super) fn of_left(inventory: &InventoryOnHost, base: &Path) -> Vec<SiteHistory> {
     let is_ours =
         |revision: &RevisionSummary| revision.origin.run().is_of_same_inventory(&inventory.run);
-    let mut looked: Vec<StateDir> = Vec::new();
     let mut histories = Vec::new();
-    for paths in &inventory.instances {
-        let state = StateDir::new(paths, base);
-        if looked.contains(&state) {
-            continue;
-        }
-        let sites = state.check().and_then(|()| state.sites(&Disk)).unwrap_or_default();
-        let left = sites.into_iter().filter(|site| !inventory.domains.contains(site));
-        let left = left.map(|site| of_site(site, Ok(&state)));
+    for (state, paths) in left::states(base, inventory) {
+        let sites = left::others(&state, inventory).unwrap_or_default();
+        let left = sites.into_iter().map(|site| of_site(site, Ok(&state)));
         let ours = left.filter(|one| one.revisions.iter().flatten().any(is_ours));
         histories.extend(ours.map(|one| SiteHistory { paths: Some(paths.clone()), ..one }));
-        looked.push(state);
     }
     histories
 }
@@ -58,9 +51,7 @@ fn of_site(site: Domain, state: Result<&StateDir, CommandError>) -> SiteHistory 
 /// The run of an apply that leads to a revision and has not ended.
 fn unfinished(state: &StateDir, site: &Domain) -> Result<Option<RunId>, CommandError> {
     let interrupted = state.interrupted(&Disk, site)?;
-    let undone = interrupted.undone_first.map(|(_, journal)| journal);
-    let mut journals = undone.into_iter().chain(interrupted.finished);
-    let leads_on = journals.find(|journal| journal.target.is_some());
+    let leads_on = interrupted.journals().find(|journal| journal.target.is_some());
     Ok(leads_on.map(|journal| journal.origin.run().id))
 }
 

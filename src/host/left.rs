@@ -65,32 +65,49 @@ pub enum Writer {
 /// Looks for sites that left. `base` is where state is when an inventory does not say.
 pub(super) fn look(base: &Path, inventory: &InventoryOnHost) -> Left {
     let mut left = Left::default();
-    let mut looked: Vec<StateDir> = Vec::new();
-    for paths in &inventory.instances {
-        let state = StateDir::new(paths, base);
-        if looked.contains(&state) {
-            continue;
-        }
-        match state.check().and_then(|()| state.sites(&Disk)) {
-            Ok(sites) => look_in(&state, paths, &sites, inventory, &mut left),
+    for (state, paths) in states(base, inventory) {
+        match others(&state, inventory) {
+            Ok(sites) => look_in(&state, paths, sites, inventory, &mut left),
             Err(error) => left.unreadable.push(error),
         }
-        looked.push(state);
     }
     left
+}
+
+/// The folders of records of an inventory, each once.
+pub(super) fn states<'i>(
+    base: &Path,
+    inventory: &'i InventoryOnHost,
+) -> Vec<(StateDir, &'i Paths)> {
+    let mut states: Vec<(StateDir, &Paths)> = Vec::new();
+    for paths in &inventory.instances {
+        let state = StateDir::new(paths, base);
+        if states.iter().all(|(known, _)| *known != state) {
+            states.push((state, paths));
+        }
+    }
+    states
+}
+
+/// The sites on record that the inventory does not have.
+pub(super) fn others(
+    state: &StateDir,
+    inventory: &InventoryOnHost,
+) -> Result<Vec<Domain>, CommandError> {
+    let mut sites = state.check().and_then(|()| state.sites(&Disk))?;
+    sites.retain(|site| !inventory.domains.contains(site));
+    Ok(sites)
 }
 
 fn look_in(
     state: &StateDir,
     paths: &Paths,
-    sites: &[Domain],
+    mut sites: Vec<Domain>,
     inventory: &InventoryOnHost,
     left: &mut Left,
 ) {
-    let mut sites: Vec<&Domain> =
-        sites.iter().filter(|site| !inventory.domains.contains(*site)).collect();
     sites.sort_unstable();
-    for site in sites {
+    for site in &sites {
         match record(state, site) {
             Ok(Some(record)) => left.sites.push(left_site(record, paths, inventory)),
             Ok(None) => {}

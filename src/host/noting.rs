@@ -70,11 +70,8 @@ impl Engine<'_> {
                 continue;
             }
             let interrupted = state.interrupted(files, &site).unwrap_or_default();
-            let undone_first = interrupted.undone_first.map(|(_, journal)| journal);
-            for journal in undone_first.iter().chain(&interrupted.finished) {
-                state.note_interrupted(files, journal);
-            }
-            let run = undone_first.and_then(|journal| journal.origin.run);
+            interrupted.journals().for_each(|journal| state.note_interrupted(files, journal));
+            let run = interrupted.undone_first.and_then(|(_, journal)| journal.origin.run);
             undone.extend(run.map(|run| (site, run.id)));
         }
         undone

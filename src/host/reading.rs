@@ -90,9 +90,10 @@ impl Engine<'_> {
         let mut daemon = daemon::read(files, supervisord, config, reread, &mut tell)?;
         for site in state.sites(files)? {
             let interrupted = state.interrupted(files, &site);
-            let is_left = interrupted.as_ref().is_ok_and(|left| *left != Interrupted::default());
+            let is_nothing = interrupted.as_ref().is_ok_and(Interrupted::is_nothing);
             // One whose lock a live process holds is under way, and nobody's to undo.
-            if is_left
+            if interrupted.is_ok()
+                && !is_nothing
                 && !is_held(&site)
                 && let Some(holder) = state.site_held_by(&site)
             {
@@ -102,10 +103,8 @@ impl Engine<'_> {
                 let paths = journal.files.iter().map(|file| file.path.clone());
                 daemon.put_back_first.extend(paths);
             }
-            if interrupted.as_ref().is_ok_and(|interrupted| *interrupted == Default::default()) {
-                daemon.sites.insert(site);
-            } else {
-                daemon.sites.insert(site.clone());
+            daemon.sites.insert(site.clone());
+            if !is_nothing {
                 daemon.journals.insert(site, interrupted);
             }
         }

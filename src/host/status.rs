@@ -13,6 +13,7 @@ use crate::event::Event;
 use crate::inventory::Programs;
 use crate::plan::{PlanOptions, Situation, plan_site};
 use crate::status::{Looks, Readings, SiteStatus, assemble};
+use crate::supervisord::ProcessInfo;
 
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -70,10 +71,7 @@ impl Engine<'_> {
             self.doors.clock.wait(LOOK_EVERY);
             let processes = self.doors.supervisord.get_all_process_info();
             let processes = processes.map_err(daemon::daemon_error)?;
-            daemon.groups.clear();
-            for process in processes.map_err(daemon::fault_error)? {
-                daemon.groups.entry(process.group.clone()).or_default().push(process);
-            }
+            daemon.groups = ProcessInfo::by_group(processes.map_err(daemon::fault_error)?);
             add(&daemon, &mut looks);
         }
         Ok((daemon, looks))

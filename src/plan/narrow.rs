@@ -168,7 +168,7 @@ fn groups_in_files<'f>(
     let site = situation.site;
     let mut groups = BTreeMap::new();
     for (path, bytes) in configs {
-        let full_name = stem(path, FileKind::Supervisor);
+        let full_name = FileKind::Supervisor.name_in(path);
         let prefix = format!("{}-", site.domain);
         let is_common = full_name == site.domain.as_str();
         let program = full_name.strip_prefix(&prefix).unwrap_or(&full_name);
@@ -217,7 +217,7 @@ fn group_in(section: &Section, program: String) -> DesiredGroup {
 
 /// Whether a file is of one of the programs that are meant.
 pub(super) fn is_of_some(situation: &Situation<'_>, path: &Path, kind: FileKind) -> bool {
-    let stem = stem(path, kind);
+    let stem = kind.name_in(path);
     let Situation { site, programs, .. } = situation;
     if kind == FileKind::Supervisor && path == site.common_file() {
         return true;
@@ -225,13 +225,4 @@ pub(super) fn is_of_some(situation: &Situation<'_>, path: &Path, kind: FileKind)
     let is_meant = |program: &&Program| programs.have(program.name.as_str());
     let full = |program: &Program| FullName::new(&site.domain, &program.name).ok();
     site.programs.iter().filter(is_meant).filter_map(full).any(|name| name.as_str() == stem)
-}
-
-/// The full name in a file's name.
-fn stem(path: &Path, kind: FileKind) -> std::borrow::Cow<'_, str> {
-    let name = path.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
-    match kind {
-        FileKind::Supervisor => name,
-        FileKind::Logrotate => name.strip_prefix("supervisor-").unwrap_or(&name).to_owned().into(),
-    }
 }

@@ -41,7 +41,7 @@ pub struct Planned {
 
 /// Plans one site.
 pub fn plan_site(situation: &Situation<'_>, options: &PlanOptions) -> Planned {
-    let Situation { desired, programs, daemon, .. } = situation;
+    let Situation { desired, programs, .. } = situation;
     match options.intent {
         Intent::Apply { .. } if programs.is_all() => {
             Planned { plan: plan(situation, options), record: (*desired).clone() }
@@ -59,13 +59,16 @@ pub fn plan_site(situation: &Situation<'_>, options: &PlanOptions) -> Planned {
             let plan = plan(&Situation { desired: &record, ..*situation }, options);
             Planned { plan, record }
         }
-        Intent::Start | Intent::Stop => {
-            let record = as_applied(situation);
-            let what = if options.intent == Intent::Start { Control::Start } else { Control::Stop };
-            let plan = plan_control(what, programs, &record, daemon, situation.actual);
-            Planned { plan, record }
-        }
+        Intent::Start => controlled(situation, Control::Start),
+        Intent::Stop => controlled(situation, Control::Stop),
     }
+}
+
+/// A start or a stop of what was applied.
+fn controlled(situation: &Situation<'_>, what: Control) -> Planned {
+    let Situation { programs, daemon, actual, .. } = situation;
+    let record = as_applied(situation);
+    Planned { plan: plan_control(what, programs, &record, daemon, actual), record }
 }
 
 /// What is wanted is settled: the difference.

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Origin, Record, Revision, StateDir, cannot, is_plain, private};
+use super::{Interrupted, Origin, Record, Revision, StateDir, cannot, is_plain, private};
 use crate::error::CommandError;
 use crate::inventory::Domain;
 use crate::system::files::{Entry, FileContent, Files, replace, staged_path};
@@ -106,17 +106,6 @@ impl From<Content> for Entry {
     }
 }
 
-/// What an apply that never ended has left of a site.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Interrupted {
-    /// A journal whose files are put back before anything else: in [`JournalPhase::Files`] or
-    /// [`JournalPhase::Undo`].
-    pub undone_first: Option<(JournalPhase, Journal)>,
-    /// What the next apply of the site finishes once that is done: a journal in
-    /// [`JournalPhase::Groups`].
-    pub finished: Option<Journal>,
-}
-
 impl Journal {
     /// A journal of this version.
     pub fn new(site: Domain, origin: Origin) -> Self {
@@ -201,19 +190,6 @@ impl Journal {
         if let Some(former) = &mut self.former {
             former.note_stopped(stopped);
         }
-    }
-}
-
-impl Interrupted {
-    /// Whether no apply has left anything.
-    pub fn is_nothing(&self) -> bool {
-        self.undone_first.is_none() && self.finished.is_none()
-    }
-
-    /// Every group that its journals know the site to have.
-    pub fn group_names(&self) -> BTreeSet<String> {
-        let journals = self.undone_first.iter().map(|(_, journal)| journal).chain(&self.finished);
-        journals.flat_map(Journal::group_names).collect()
     }
 }
 

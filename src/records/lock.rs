@@ -247,18 +247,17 @@ mod tests {
     use crate::inventory::Paths;
     use crate::system::SystemClock;
 
+    fn origin(clock: &SystemClock) -> Origin {
+        let (user, purpose) = ("deployer".to_owned(), "apply".to_owned());
+        Origin { user, pid: 42, purpose, at: clock.timestamp(), run: None }
+    }
+
     #[test]
     fn a_second_one_is_told_who_holds_it_and_gets_it_afterwards() {
         let folder = tempfile::tempdir().unwrap();
         let state = StateDir::new(&Paths::default(), folder.path());
         let clock = SystemClock::start();
-        let origin = Origin {
-            user: "deployer".into(),
-            pid: 42,
-            purpose: "apply".into(),
-            at: clock.timestamp(),
-            run: None,
-        };
+        let origin = origin(&clock);
         let mut waited_for = Vec::new();
         let first = state
             .lock(&origin, Duration::ZERO, (&clock, &Interrupt::default()), &mut |_| {})
@@ -287,13 +286,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let state = StateDir::new(&Paths::default(), folder.path());
         let clock = SystemClock::start();
-        let origin = Origin {
-            user: "x".into(),
-            pid: 1,
-            purpose: "apply".into(),
-            at: clock.timestamp(),
-            run: None,
-        };
+        let origin = origin(&clock);
         let (one, other) = (Domain::parse("a.com").unwrap(), Domain::parse("b.com").unwrap());
         let locks = state.site_locks().unwrap();
         let first = locks.lock(&one, &origin).unwrap();
@@ -314,13 +307,7 @@ mod tests {
             return; // Only root gives folders away.
         }
         let clock = SystemClock::start();
-        let origin = Origin {
-            user: "x".into(),
-            pid: 1,
-            purpose: "apply".into(),
-            at: clock.timestamp(),
-            run: None,
-        };
+        let origin = origin(&clock);
         let Err(error) =
             state.lock(&origin, Duration::ZERO, (&clock, &Interrupt::default()), &mut |_| {})
         else {

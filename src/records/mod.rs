@@ -21,6 +21,7 @@
 //! folder, and each record when it is read. And a record may only name files that are its site's by
 //! their names (`StateDir::may_name`).
 
+mod interrupted;
 pub mod journal;
 pub mod lock;
 pub mod outcome;
@@ -41,7 +42,8 @@ use crate::system::closed;
 use crate::system::files::{Entry, FileContent, Files};
 use crate::system::users;
 
-pub use journal::{Interrupted, Journal, JournalPhase};
+pub use interrupted::Interrupted;
+pub use journal::{Journal, JournalPhase};
 pub use lock::{Lock, LockError};
 pub use outcome::{RunEnd, RunOutcome, Settled, SettledHow};
 pub use reread::NotedReread;

@@ -147,15 +147,14 @@ impl StateDir {
         let mut outcomes: Vec<RunOutcome> =
             self.outcome_ids(files, site)?.iter().filter_map(read).collect();
         let interrupted = self.interrupted(files, site)?;
-        let undone = interrupted.undone_first.map(|(_, journal)| journal);
-        for journal in [interrupted.finished, undone].into_iter().flatten() {
-            let Some(run) = journal.origin.run else { continue };
+        for journal in interrupted.journals().rev() {
+            let Some(run) = &journal.origin.run else { continue };
             let end = match self.site_held_by(site) {
                 Some(_) => RunEnd::UnderWay,
                 None => RunEnd::Interrupted,
             };
             if !outcomes.iter().any(|outcome| outcome.run.id == run.id) {
-                outcomes.push(RunOutcome::new(site.clone(), *run, end, None));
+                outcomes.push(RunOutcome::new(site.clone(), (**run).clone(), end, None));
             }
         }
         Ok(outcomes)

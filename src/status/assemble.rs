@@ -9,10 +9,9 @@ use super::{
 };
 use crate::actual::{ActualDaemon, ActualSite};
 use crate::apply::release::Former;
-use crate::desired::{DesiredGroup, DesiredSite, FileKind};
+use crate::desired::{DesiredGroup, DesiredSite};
 use crate::inventory::{Autorestart, Programs};
 use crate::plan::{FileChange, SitePlan};
-use crate::records::Interrupted;
 use crate::supervisord::{ProcessInfo, ProcessState, ini};
 use crate::system::files::Entry;
 
@@ -115,16 +114,12 @@ impl<'a> Readings<'a> {
     /// The programs that a change of a file is about: by its name, or, of the one file of all programs,
     /// those whose sections change.
     fn programs_of(&self, path: &Path, change: &FileChange) -> BTreeSet<String> {
-        let name = path.file_stem().map(|name| name.to_string_lossy()).unwrap_or_default();
-        let stem = match change.kind {
-            FileKind::Supervisor => &name,
-            FileKind::Logrotate => name.strip_prefix("supervisor-").unwrap_or(&name),
-        };
+        let stem = change.kind.name_in(path);
         if stem == self.desired.domain.as_str() {
             return self.programs_that_change(change);
         }
         let prefix = format!("{}-", self.desired.domain);
-        [stem.strip_prefix(&prefix).unwrap_or(stem).to_owned()].into()
+        [stem.strip_prefix(&prefix).unwrap_or(&stem).to_owned()].into()
     }
 
     fn programs_that_change(&self, change: &FileChange) -> BTreeSet<String> {
@@ -290,8 +285,7 @@ fn file_drift(path: &PathBuf, change: &FileChange, actual: &ActualSite) -> FileD
 
 /// Whether a file is as an apply wrote it that never ended, or is under way: nobody has edited it.
 fn is_of_unfinished(path: &PathBuf, before: &Entry, actual: &ActualSite) -> bool {
-    let Interrupted { undone_first, finished } = &actual.interrupted;
-    let journals = undone_first.iter().map(|(_, journal)| journal).chain(finished);
+    let journals = actual.interrupted.journals();
     let mut targets = journals.filter_map(|journal| journal.target.as_ref());
     targets.any(|target| {
         let written = target.files.get(path).map(|file| file.content.as_bytes());

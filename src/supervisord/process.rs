@@ -1,5 +1,7 @@
 //! A process as `getAllProcessInfo` tells it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// The states of `supervisor/states.py`.
@@ -72,6 +74,15 @@ pub struct ProcessInfo {
 }
 
 impl ProcessInfo {
+    /// These processes by their groups, each in the order it comes in.
+    pub fn by_group(processes: impl IntoIterator<Item = Self>) -> BTreeMap<String, Vec<Self>> {
+        let mut groups: BTreeMap<String, Vec<Self>> = BTreeMap::new();
+        for process in processes {
+            groups.entry(process.group.clone()).or_default().push(process);
+        }
+        groups
+    }
+
     /// As supervisorctl shows it: the name alone where the group has no other.
     pub fn display_name(&self) -> String {
         display_name(&self.group, &self.name)

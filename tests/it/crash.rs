@@ -139,13 +139,25 @@ pub(crate) fn with_engine<T>(
     on: &mut dyn FnMut(Event),
     work: impl FnOnce(&mut Engine<'_>) -> T,
 ) -> T {
-    let (config, clock) = (config(site), SystemClock::start());
     let state = StateDir::new(&site.paths, Path::new("/nonexistent"));
+    with_engine_of(&config(site), &state, files, daemon, on, work)
+}
+
+/// The same for the supervisord of a main file, with the records there.
+pub(crate) fn with_engine_of<T>(
+    config: &MainConfig,
+    state: &StateDir,
+    files: &dyn Files,
+    daemon: &mut dyn Supervisord,
+    on: &mut dyn FnMut(Event),
+    work: impl FnOnce(&mut Engine<'_>) -> T,
+) -> T {
+    let clock = SystemClock::start();
     let doors = Doors {
         files,
         supervisord: daemon,
         clock: &clock,
-        state: &state,
+        state,
         interrupt: &Interrupt::default(),
         events: on,
     };

@@ -11,8 +11,6 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
 
 use rustix::fs::inotify;
-use supervisor_sync::apply::Doors;
-use supervisor_sync::desired::DaemonFacts;
 use supervisor_sync::host::{ChosenSite, Engine, Goal};
 use supervisor_sync::inventory::Site;
 use supervisor_sync::plan::{PlanOptions, PlanView};
@@ -20,8 +18,9 @@ use supervisor_sync::records::StateDir;
 use supervisor_sync::supervisord::{
     Answer, Call, CallError, Client, Fault, MainConfig, Supervisord,
 };
-use supervisor_sync::system::{Disk, Interrupt, SystemClock};
+use supervisor_sync::system::Disk;
 
+use crate::crash::with_engine_of;
 use crate::daemon::{PATIENCE, wait_until};
 use crate::simulated::{self, Order, origin, program};
 use crate::site::Host;
@@ -49,24 +48,8 @@ impl Counted {
 fn asked<T>(host: &Host, work: impl FnOnce(&mut Engine<'_>) -> T) -> (T, Counted) {
     let config = MainConfig::load(Some(&host.daemon.main_conf())).unwrap();
     let mut counted = Counted { client: host.daemon.client(), calls: Vec::new() };
-    let (clock, interrupt) = (SystemClock::start(), Interrupt::default());
     let state = StateDir::new(&site(host, &[]).paths, &host.path("state"));
-    let doors = Doors {
-        files: &Disk,
-        supervisord: &mut counted,
-        clock: &clock,
-        state: &state,
-        interrupt: &interrupt,
-        events: &mut |_| {},
-    };
-    let done = work(&mut Engine {
-        doors,
-        facts: DaemonFacts { pidfile: config.pidfile.clone() },
-        main_file: config.path.clone(),
-        include_patterns: config.include_patterns.clone(),
-        included_files: &|| config.included_files(),
-        read: BTreeMap::new(),
-    });
+    let done = with_engine_of(&config, &state, &Disk, &mut counted, &mut |_| {}, work);
     (done, counted)
 }
 

@@ -46,6 +46,16 @@ fn two_sites(host: &Host, seconds_of_b: u32) {
     host.inventory_with(super::IMPATIENT, &sites.concat());
 }
 
+/// Ctrl-C while the verb waits for `w` of `a.com` to stop.
+fn interrupt_while_it_waits(host: &Host, arguments: &[&str]) {
+    let run = host.command(arguments).spawn();
+    crate::daemon::wait_until(crate::daemon::PATIENCE, "it waits", || {
+        run.stderr().contains("Waiting for a.com-w")
+    });
+    crate::daemon::signal(run.id(), rustix::process::Signal::INT);
+    run.wait().ended(130);
+}
+
 #[test]
 fn a_rollback_takes_back_a_run_where_it_changed_something() {
     let Some(host) = host_of_two_sites() else { return };
@@ -182,12 +192,7 @@ fn a_rollback_takes_back_the_run_that_was_interrupted() {
     host.run(&["restart"]).ended(0);
     let former = std::fs::read_to_string(host.conf("a.com-w")).unwrap();
     wants(&host, &["program: w, script: w.sh, stopwaitsecs: 600"]);
-    let run = host.command(&["apply", "--yes", "-m", "stopped"]).spawn();
-    crate::daemon::wait_until(crate::daemon::PATIENCE, "it waits", || {
-        run.stderr().contains("Waiting for a.com-w")
-    });
-    crate::daemon::signal(run.id(), rustix::process::Signal::INT);
-    run.wait().ended(130);
+    interrupt_while_it_waits(&host, &["apply", "--yes", "-m", "stopped"]);
     host.open_gate();
     let run = host.run(&["rollback", "--yes"]).ended(0).says("  here  a.com: to revision 1\n");
     assert!(run.stdout.lines().next().unwrap().ends_with(": stopped"), "{}", run.stdout);
@@ -387,12 +392,7 @@ fn a_rollback_that_was_interrupted_is_completed_by_the_same_command() {
     wants(&host, &["program: w, script: w.sh, stopwaitsecs: 600"]);
     host.run(&["apply", "--yes", "-m", "second"]).ended(0);
     host.wait_starts("a.com-w", 2);
-    let run = host.command(&["rollback", "--yes"]).spawn();
-    crate::daemon::wait_until(crate::daemon::PATIENCE, "it waits", || {
-        run.stderr().contains("Waiting for a.com-w")
-    });
-    crate::daemon::signal(run.id(), rustix::process::Signal::INT);
-    run.wait().ended(130);
+    interrupt_while_it_waits(&host, &["rollback", "--yes"]);
     host.open_gate();
     let run = host.run(&["rollback", "--yes"]).ended(0).says("  here  a.com: to revision 1\n");
     assert!(run.stdout.lines().next().unwrap().ends_with(": second"), "{}", run.stdout);
