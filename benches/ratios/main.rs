@@ -82,17 +82,13 @@ fn first_sync() {
     for (count, rounds) in [(1, 9), (10, 9), (100, 5), (500, 3)] {
         let lab = Lab::new();
         let supervisors = Lab::supervisors(count, 1);
-        let ours = median(rounds, || {
+        let [ours, floor, theirs] = medians(rounds, |_| {
             lab.clear();
-            lab.run_sync(&supervisors)
-        });
-        let floor = median(rounds, || {
+            let ours = lab.run_sync(&supervisors);
             lab.forget_groups();
-            lab.floor()
-        });
-        let theirs = median(rounds.min(3), || {
+            let floor = lab.floor();
             lab.forget_groups();
-            lab.supervisorctl_update()
+            [ours, floor, lab.supervisorctl_update()]
         });
         println!(
             "{count:8} | {:>9} | {:>9} | {:>13} | {:>10} | {:>18}",
@@ -186,9 +182,10 @@ fn status() {
     let lab = Lab::new();
     lab.run_sync(&Lab::supervisors(500, 1));
     let inventory = Inventory::of(lab, 500);
-    let ours = median(5, || inventory.takes(&["status"]));
-    let deep = median(5, || inventory.takes(&["status", "--deep"]));
-    let theirs = median(5, || timed(|| drop(inventory.lab.daemon.supervisorctl(&["status"]))));
+    let [ours, deep, theirs] = medians(5, |_| {
+        let theirs = || timed(|| drop(inventory.lab.daemon.supervisorctl(&["status"])));
+        [inventory.takes(&["status"]), inventory.takes(&["status", "--deep"]), theirs()]
+    });
     println!("ours (files and state):                    {}", ms(ours));
     println!("ours, --deep (running configuration, too): {}", ms(deep));
     println!("supervisorctl status:                      {}", ms(theirs));
@@ -208,6 +205,19 @@ fn timed(work: impl FnOnce()) -> Duration {
     let start = Instant::now();
     work();
     start.elapsed()
+}
+
+/// The median of each of several times that are taken in turn: the machine is not equally fast
+/// all the time.
+fn medians<const N: usize>(
+    rounds: usize,
+    mut once: impl FnMut(usize) -> [Duration; N],
+) -> [Duration; N] {
+    let mut all: Vec<[Duration; N]> = (0..rounds).map(&mut once).collect();
+    std::array::from_fn(|which| {
+        all.sort_unstable_by_key(|times| times[which]);
+        all[rounds / 2][which]
+    })
 }
 
 fn median(rounds: usize, mut once: impl FnMut() -> Duration) -> Duration {
