@@ -18,6 +18,8 @@ pub(crate) struct Lab {
 impl Lab {
     pub(crate) fn new() -> Self {
         let daemon = Daemon::start().expect("a supervisord to measure against");
+        // Beside the main file a new entry would be a reason for a reread.
+        std::fs::create_dir(daemon.root().join("results")).unwrap();
         Self { daemon }
     }
 
@@ -35,7 +37,7 @@ impl Lab {
         let mut command = Command::new(OURS);
         command.args(["playbook", "sync"]).env_clear();
         for (name, value) in [
-            ("DEPLOYER_OUTPUT_FILE", root.join("result.yml")),
+            ("DEPLOYER_OUTPUT_FILE", root.join("results/sync.yml")),
             ("DEPLOYER_DISTRO", "debian".into()),
             ("DEPLOYER_PERMS", "none".into()),
             ("DEPLOYER_SITE_DOMAIN", "bench.example".into()),
