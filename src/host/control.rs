@@ -12,8 +12,9 @@ use crate::apply::{self, ApplyError, FailedAt, SiteReport};
 use crate::desired::DesiredSite;
 use crate::error::CommandError;
 use crate::inventory::Domain;
-use crate::plan::{Intent, Planned, SitePlan};
+use crate::plan::{GroupAction, Intent, Planned, SitePlan};
 use crate::records::Origin;
+use crate::supervisord::{ProcessInfo, ProcessState};
 
 /// How each site ended, or why it did not begin.
 type Ends = BTreeMap<Domain, Result<SiteReport, CommandError>>;
@@ -123,7 +124,7 @@ impl Engine<'_> {
         as_shown(&view, request)?;
         if request.plan.intent == Intent::Stop {
             // Before it is done: a kill in between leaves what runs, which then counts as running.
-            let stopped = all_processes(&plan, &record, daemon);
+            let stopped = kept_down(&plan, &record, daemon);
             self.doors.state.note_stopped(self.doors.files, wanted.domain(), &stopped)?;
         }
         Ok(apply::PlannedSite { view, plan, record, lock: None })
@@ -131,16 +132,27 @@ impl Engine<'_> {
 }
 
 /// Each process of the groups of a plan, by group: those that supervisord has, and those it should.
-fn all_processes(
+/// Not those that have ended by themselves, unless they come up again: a stop leaves them as they are.
+fn kept_down(
     plan: &SitePlan,
     desired: &DesiredSite,
     daemon: &ActualDaemon,
 ) -> BTreeMap<String, Vec<String>> {
-    let groups = plan.groups.keys().chain(&plan.unchanged);
-    let processes = groups.map(|group| {
-        let loaded = daemon.groups.get(group).into_iter().flatten().map(|p| p.name.clone());
+    let names_of = |group: &String| {
+        let stopped = match plan.groups.get(group).map(|change| &change.action) {
+            Some(GroupAction::Stop { processes }) => processes.as_slice(),
+            _ => &[],
+        };
+        let loaded = daemon.groups.get(group).map_or(&[][..], Vec::as_slice);
+        let has_ended = |name: &String| {
+            let is_left = |p: &&ProcessInfo| p.name == *name && !stopped.contains(name);
+            let process = loaded.iter().find(is_left);
+            process.is_some_and(|p| matches!(p.state, ProcessState::Exited | ProcessState::Fatal))
+        };
         let wanted = desired.groups.get(group).into_iter().flat_map(|g| g.process_names(group));
-        (group.clone(), loaded.chain(wanted).collect())
-    });
-    processes.collect()
+        let names = loaded.iter().map(|p| p.name.clone()).chain(wanted);
+        names.filter(|name| !has_ended(name)).collect()
+    };
+    let groups = plan.groups.keys().chain(&plan.unchanged);
+    groups.map(|group| (group.clone(), names_of(group))).collect()
 }

@@ -168,8 +168,6 @@ mod tests {
             now: 2,
             exitstatus: 0,
             spawnerr: String::new(),
-            stdout_logfile: String::new(),
-            description: String::new(),
         }
     }
 

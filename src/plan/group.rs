@@ -94,8 +94,8 @@ impl GroupContext<'_> {
         ran.map_or(&[], Vec::as_slice)
     }
 
-    /// The processes that an interrupted apply has stopped, or not yet started. One that has exited
-    /// did so by itself.
+    /// The processes that an interrupted apply has stopped, or not yet started. One that has exited or
+    /// failed did so by itself.
     fn stopped_by_interruption(&self) -> Vec<String> {
         let ran = self.ran_before_interruption();
         let autostart = self.desired.groups.get(self.group).is_some_and(|group| group.autostart);
@@ -105,7 +105,9 @@ impl GroupContext<'_> {
                 && by_hand.flatten().is_some_and(|stopped| stopped.contains(name));
             ran.contains(name) || (autostart && by_hand.is_some() && !stays)
         };
-        let is_down = |p: &&ProcessInfo| !is_up(p) && p.state != ProcessState::Exited;
+        let is_down = |p: &&ProcessInfo| {
+            !is_up(p) && !matches!(p.state, ProcessState::Exited | ProcessState::Fatal)
+        };
         let stopped = self.processes().iter().filter(is_down).map(|p| &p.name);
         stopped.filter(|name| comes_up(name)).cloned().collect()
     }

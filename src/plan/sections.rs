@@ -9,9 +9,14 @@ use crate::desired::FileKind;
 use crate::inventory::Signal;
 use crate::supervisord::ini;
 
+/// What is asked of a program whose file stays as it is. A host with thousands of programs changes few
+/// of them at a time.
+const ALWAYS_ASKED: [&str; 5] =
+    ["stdout_logfile", "stderr_logfile", "stopwaitsecs", "stopsignal", "stopasgroup"];
+
 /// The `[program:NAME]` sections of the site's files, parsed once: NAME -> option -> value.
 pub(super) struct Sections {
-    /// Of the files as they are.
+    /// Of the files as they are; of those that stay so, only what [`ALWAYS_ASKED`] names.
     pub(super) before: BTreeMap<String, BTreeMap<String, String>>,
     /// Of those files that change, as they will be.
     pub(super) after: BTreeMap<String, BTreeMap<String, String>>,
@@ -36,7 +41,11 @@ impl Sections {
         let mut program = BTreeMap::new();
         for (path, entry) in owned {
             let stem = path.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
-            for (group, options) in sections(entry.bytes().unwrap_or_default()) {
+            let changes = plan.files.contains_key(path);
+            for (group, mut options) in sections(entry.bytes().unwrap_or_default()) {
+                if !changes {
+                    options.retain(|key, _| ALWAYS_ASKED.contains(&key.as_str()));
+                }
                 if stem != plan.domain.as_str() {
                     program.insert(group.clone(), stem.to_string());
                 }

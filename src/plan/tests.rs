@@ -199,8 +199,6 @@ fn info(group: &str, name: &str, state: ProcessState) -> ProcessInfo {
         now: 1_700_000_100,
         exitstatus: 0,
         spawnerr: String::new(),
-        stdout_logfile: String::new(),
-        description: String::new(),
     }
 }
 

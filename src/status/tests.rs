@@ -58,8 +58,6 @@ fn process(group: &str, name: &str, state: ProcessState) -> ProcessInfo {
         now: NOW,
         exitstatus: 0,
         spawnerr: String::new(),
-        stdout_logfile: String::new(),
-        description: String::new(),
     }
 }
 

@@ -124,8 +124,6 @@ fn process(value: &Value) -> Result<ProcessInfo, String> {
         now: int(value, "now")?,
         exitstatus: int(value, "exitstatus")?,
         spawnerr: text(value, "spawnerr")?,
-        stdout_logfile: text(value, "stdout_logfile")?,
-        description: text(value, "description")?,
     })
 }
 

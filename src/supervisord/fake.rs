@@ -467,7 +467,6 @@ mod tests {
         daemon.crash("web:web", 1);
         daemon.advance(Duration::ZERO);
         assert_eq!(state(&daemon), ProcessState::Exited);
-        assert_eq!(daemon.process("web:web").unwrap().description, "");
         daemon.advance(Duration::from_secs(60));
         assert_eq!(state(&daemon), ProcessState::Fatal);
         daemon.behave("web:web", Behaviour::Runs);

@@ -67,10 +67,6 @@ pub struct ProcessInfo {
     pub exitstatus: i64,
     /// Why it could not be started, or empty.
     pub spawnerr: String,
-    /// Its log, or empty.
-    pub stdout_logfile: String,
-    /// supervisord's one-line description, e.g. `pid 42, uptime 0:00:03`.
-    pub description: String,
 }
 
 impl ProcessInfo {

@@ -48,8 +48,6 @@ pub struct ProcessConfig {
     pub stopwaitsecs: Duration,
     /// Default 0 alone.
     pub exitcodes: Vec<i64>,
-    /// Default none.
-    pub stdout_logfile: String,
     /// Every other option, in any form: it only has to differ where they differ.
     pub other: String,
     /// What its command does.
@@ -67,7 +65,6 @@ impl ProcessConfig {
             startretries: 3,
             stopwaitsecs: Duration::from_secs(10),
             exitcodes: vec![0],
-            stdout_logfile: String::new(),
             other: String::new(),
             behaviour,
         }

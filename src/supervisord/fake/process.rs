@@ -187,27 +187,6 @@ impl Process {
             now: seconds(now),
             exitstatus: self.exitstatus.unwrap_or(0),
             spawnerr: self.spawnerr.clone().unwrap_or_default(),
-            stdout_logfile: self.config.stdout_logfile.clone(),
-            description: self.description(now),
-        }
-    }
-
-    /// As supervisord words it, but for the date of a stop, which depends on its time zone.
-    fn description(&self, now: Duration) -> String {
-        match self.state {
-            ProcessState::Running => {
-                let up = seconds(now) - seconds(self.laststart);
-                let (hours, minutes, rest) = (up / 3600, up / 60 % 60, up % 60);
-                format!("pid {}, uptime {hours}:{minutes:02}:{rest:02}", self.pid)
-            }
-            ProcessState::Fatal | ProcessState::Backoff => self
-                .spawnerr
-                .clone()
-                .unwrap_or_else(|| format!("unknown error (try \"tail {}\")", self.config.name)),
-            ProcessState::Stopped | ProcessState::Exited if self.laststart.is_zero() => {
-                "Not started".to_owned()
-            }
-            _ => String::new(),
         }
     }
 }

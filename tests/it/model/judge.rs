@@ -305,6 +305,7 @@ impl<W: World> Judge<'_, W> {
         files.retain(|path, _| {
             wanted.contains_key(path)
                 || reference.owner_of_file.get(path).is_some_and(|owner| owner == site)
+                    && !reference.persons.contains(path)
         });
         let text = |files: &Files| -> BTreeMap<String, String> {
             files.iter().map(|(path, text)| (path.clone(), text.clone())).collect()

@@ -86,7 +86,11 @@ impl<W: World> Play<W> {
             files.keys().filter(|path| self.reference.owner_of_file.contains_key(*path)).collect();
         let Some(path) = nth(&ours, file) else { return };
         let owner = &self.reference.owner_of_file[*path];
-        self.reference.sites.get_mut(owner).unwrap().touched = true;
+        let site = self.reference.sites.get_mut(owner).unwrap();
+        site.touched = true;
+        if !site.is_finished() && !site.recorded().contains_key(*path) {
+            self.reference.persons.insert((*path).clone());
+        }
         let (_, text) = files[*path].split_once(' ').unwrap();
         match how {
             Touch::Comment => self.world.write(path, &format!("{text}; edited\n")),

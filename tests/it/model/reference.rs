@@ -71,6 +71,8 @@ pub(crate) struct Reference {
     pub(crate) owner_of_file: BTreeMap<String, String>,
     pub(crate) owner_of_group: BTreeMap<String, String>,
     pub(crate) expected: BTreeMap<String, Expect>,
+    /// Half-written files that a person has edited: not put back, they are the person's.
+    pub(crate) persons: BTreeSet<String>,
     pub(crate) runs: u32,
 }
 
@@ -85,6 +87,7 @@ impl Reference {
             owner_of_file: BTreeMap::new(),
             owner_of_group: BTreeMap::new(),
             expected: BTreeMap::new(),
+            persons: BTreeSet::new(),
             runs: 0,
         };
         for (site, home) in SITES.into_iter().zip([0, 1, 0]) {

@@ -98,7 +98,6 @@ fn section(group: &GroupConfig) -> String {
         startretries,
         stopwaitsecs,
         exitcodes,
-        stdout_logfile: _,
         other,
         behaviour,
     } = process;
