@@ -244,7 +244,10 @@ impl GroupContext<'_> {
                 return Some((GroupAction::Leave, Reason::StoppedByHand));
             }
             let defers = self.options.leaves_running() || wanted.restart == RestartPolicy::Deferred;
-            let runs = self.stopped_by_interruption().is_empty() && !ran.is_empty();
+            // One that fails again and again has no work that a restart would disturb.
+            let works = |p: &ProcessInfo| is_up(p) && p.state != ProcessState::Backoff;
+            let runs =
+                self.stopped_by_interruption().is_empty() && self.processes().iter().any(works);
             if defers && runs && !self.options.restarts_all() {
                 return Some((GroupAction::Leave, Reason::Deferred));
             }

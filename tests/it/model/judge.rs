@@ -108,7 +108,9 @@ impl<W: World> Judge<'_, W> {
                 let plan = self.plan(site);
                 plan.is_some_and(|plan| plan.files.iter().any(|file| file.path.ends_with(path)))
             };
-            let Some(site) = self.targets.iter().find(is_planned) else {
+            // Another's plan may have it, too, and is refused.
+            let own = owner.filter(|owner| self.targets.contains(owner)).filter(is_planned);
+            let Some(site) = own.or_else(|| self.targets.iter().find(is_planned)) else {
                 return Err(format!("{path} has changed, which no plan says: {now:?}"));
             };
             // What was only killed half-way may be put back, and is nobody's then.
@@ -235,7 +237,7 @@ impl<W: World> Judge<'_, W> {
     }
 
     fn ended(&self, site: &str, ended: &Ended) -> Verdict {
-        let state = self.state(site);
+        let (state, reference) = (self.state(site), &self.play.reference);
         let programs = self.play.wanted(self.asked, site).cloned().unwrap_or_default();
         let selected = |(name, _): &(&String, &Spec)| {
             self.asked.program.as_ref().is_none_or(|program| program == *name)
@@ -247,6 +249,13 @@ impl<W: World> Judge<'_, W> {
         match ended {
             Ended::Unchanged | Ended::Applied => self.success(site, &programs, is_bad),
             Ended::Refused(_) if self.may_refuse(site, &programs) || is_disturbed => Ok(()),
+            // Another site's new file that supervisord refuses: edited, it is not put back before.
+            Ended::Refused(why)
+                if why.contains("already broken by")
+                    && reference.sites.values().any(|other| other.touched) =>
+            {
+                Ok(())
+            }
             Ended::RolledBack(_) if is_bad || is_disturbed => self.put_back(site),
             Ended::Interrupted if is_disturbed => Ok(()),
             Ended::Kept(_) | Ended::Stuck(_) if is_bad || state.is_bad => Ok(()),
@@ -264,7 +273,11 @@ impl<W: World> Judge<'_, W> {
     fn may_refuse(&self, site: &str, programs: &Programs) -> bool {
         let state = self.state(site);
         let is_apply = matches!(self.asked.verb, Verb::Apply(_) | Verb::Prune);
-        !is_apply || self.is_claimed(site, programs) || state.revisions.is_empty() && state.touched
+        let wanted = self.wanted(site).unwrap_or_default();
+        !is_apply
+            || self.is_claimed(site, programs)
+            || state.revisions.is_empty() && state.touched
+            || wanted.keys().any(|path| self.play.reference.persons.contains(path))
     }
 
     /// Whether supervisord had all that is wanted of the site, and from its own files.
