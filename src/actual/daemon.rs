@@ -8,8 +8,11 @@ use super::basis::{self, Outside};
 use super::{ActualDaemon, DefinedProgram, Definitions, STOPWAITSECS};
 use crate::error::{CommandError, ErrorKind};
 use crate::records::NotedReread;
+use crate::supervisord::ini::{self, Ini};
+use crate::supervisord::merged::{DEFAULT, Merged};
 use crate::supervisord::{
-    Answer, Call, CallError, Fault, FaultCode, ProcessInfo, Reload, Supervisord, ini,
+    self, Answer, Blame, Call, CallError, Environment, Fault, FaultCode, ProcessInfo, Reload,
+    Supervisord,
 };
 use crate::system::files::{Entry, Files};
 use crate::system::users;
@@ -37,8 +40,12 @@ pub struct ConfigFiles<'a> {
     pub main: &'a Path,
     /// Those it includes, in its order.
     pub included: Vec<PathBuf>,
+    /// How it calls those of them that we know by another way to the same folder.
+    pub named: BTreeMap<PathBuf, PathBuf>,
     /// The patterns by which it does.
     pub patterns: Vec<String>,
+    /// What `%(ENV_X)s` stands for in them.
+    pub environment: &'a Environment,
     /// Those that need not be read again.
     pub read: BTreeMap<PathBuf, Entry>,
 }
@@ -48,51 +55,124 @@ pub struct ConfigFiles<'a> {
 pub fn read(
     files: &dyn Files,
     supervisord: &mut dyn Supervisord,
-    config: ConfigFiles<'_>,
+    mut config: ConfigFiles<'_>,
     reread: Reread<'_>,
     tell: &mut dyn FnMut(usize),
 ) -> Result<ActualDaemon, CommandError> {
-    let ConfigFiles { main, included, patterns, mut read } = config;
-    let mut daemon = ActualDaemon { include_patterns: patterns, ..ActualDaemon::default() };
+    let read = std::mem::take(&mut config.read);
+    let (mut daemon, refers) = read_files(files, &config, read);
+    supervisord.expect_files(daemon.contents.len(), daemon.defined.iter().count());
+    ask_for_all(&mut daemon, supervisord, (&config, &refers), reread, tell)?;
+    daemon.blame = daemon.reread.as_ref().err().map(|fault| blame(fault, &daemon, &config));
+    Ok(daemon)
+}
+
+/// Reads the files, and what they define.
+fn read_files(
+    files: &dyn Files,
+    config: &ConfigFiles<'_>,
+    mut read: BTreeMap<PathBuf, Entry>,
+) -> (ActualDaemon, Outside) {
+    let mut daemon = ActualDaemon {
+        include_patterns: config.patterns.clone(),
+        included: config.included.clone(),
+        ..ActualDaemon::default()
+    };
     let mut refers = Outside::default();
-    for path in std::iter::once(main).chain(included.iter().map(PathBuf::as_path)) {
-        let entry = read.remove(path).or_else(|| files.read(path).ok());
-        let bytes = entry.as_ref().and_then(Entry::bytes);
-        define(&mut daemon.defined, &mut refers, path, bytes.unwrap_or_default());
+    let mut parsed = Vec::new();
+    let mut merged = Merged::of(|name| name == "supervisord" || name.starts_with("group:"));
+    for path in config.files() {
+        let name = config.named.get(path).map_or(path, PathBuf::as_path);
+        let entry = read.remove(name).or_else(|| files.read(path).ok());
+        let bytes = entry.as_ref().and_then(Entry::bytes).unwrap_or_default();
+        match ini::parse(&String::from_utf8_lossy(bytes)) {
+            Ok(ini) => {
+                merged.add(path, &ini);
+                parsed.push((path, ini));
+            }
+            // It defines nothing here, and the reread says what is wrong with it.
+            Err(_) => refers.doubt(),
+        }
         daemon.contents.insert(path.to_owned(), entry);
     }
-    daemon.included = included;
-    supervisord.expect_files(daemon.contents.len(), daemon.defined.iter().count());
+    for (path, ini) in &parsed {
+        define(&mut daemon.defined, &mut refers, (path, ini), (&merged, config.environment));
+    }
+    daemon.everywhere = everywhere(&merged);
+    (daemon, refers)
+}
+
+impl ConfigFiles<'_> {
+    fn files(&self) -> impl Iterator<Item = &Path> {
+        std::iter::once(self.main).chain(self.included.iter().map(PathBuf::as_path))
+    }
+}
+
+/// The files that say something about every program: what `[supervisord]` adds to its environment, and
+/// `[DEFAULT]`.
+fn everywhere(merged: &Merged) -> BTreeSet<PathBuf> {
+    let environment = merged.setting("supervisord", "environment");
+    let default = merged.section(DEFAULT).into_iter().flat_map(|section| section.own_settings());
+    let settings = environment.into_iter().chain(default);
+    settings.map(|setting| merged.file(setting.at).to_owned()).collect()
+}
+
+/// What is to blame for a fault, by the names that we have for the files.
+fn blame(fault: &Fault, daemon: &ActualDaemon, config: &ConfigFiles<'_>) -> Blame {
+    let named = |path: &'_ Path| config.named.get(path).map_or(path.to_owned(), PathBuf::clone);
+    let known = |name: &PathBuf| {
+        let known = config.named.iter().find(|(_, other)| *other == name);
+        known.map_or_else(|| name.clone(), |(known, _)| known.clone())
+    };
+    let names: Vec<PathBuf> = config.files().map(named).collect();
+    let bytes = config.files().map(|path| daemon.contents.get(path)?.as_ref()?.bytes());
+    let files: Vec<(&Path, &[u8])> =
+        names.iter().map(PathBuf::as_path).zip(bytes.map(Option::unwrap_or_default)).collect();
+    let mut blame = supervisord::blame(fault, &files, config.environment);
+    for culprit in blame.culprits_mut() {
+        culprit.file = known(&culprit.file);
+    }
+    blame
+}
+
+/// Asks supervisord for all that it has to say, for a reread only where that is needed.
+fn ask_for_all(
+    daemon: &mut ActualDaemon,
+    supervisord: &mut dyn Supervisord,
+    (config, refers): (&ConfigFiles<'_>, &Outside),
+    reread: Reread<'_>,
+    tell: &mut dyn FnMut(usize),
+) -> Result<(), CommandError> {
     let Reread::IfChanged { earlier, noted } = reread else {
         let is_asked = matches!(reread, Reread::Always);
         if is_asked {
             tell(daemon.contents.len());
         }
-        ask(&mut daemon, supervisord, is_asked)?;
+        ask(daemon, supervisord, is_asked)?;
         if !is_asked {
-            daemon.reread = Ok(by_name(&daemon));
+            daemon.reread = Ok(by_name(daemon));
         }
-        return Ok(daemon);
+        return Ok(());
     };
-    let outside = basis::outside(main, &daemon, &refers);
+    let outside = basis::outside(config.main, daemon, refers);
     daemon.outside.clone_from(&outside);
     let noted = noted.filter(|noted| outside.as_ref() == Some(&noted.outside));
     if earlier.is_some() || noted.is_some() {
-        ask(&mut daemon, supervisord, false)?;
+        ask(daemon, supervisord, false)?;
         let earlier = earlier.filter(|earlier| daemon.is_as_at(earlier));
         let earlier = earlier.map(|earlier| earlier.reread.clone());
-        let noted = || noted.and_then(|noted| basis::holding(noted, &daemon)).map(Ok);
+        let noted = || noted.and_then(|noted| basis::holding(noted, daemon)).map(Ok);
         if let Some(reread) = earlier.or_else(noted) {
             daemon.reread = reread;
-            return Ok(daemon);
+            return Ok(());
         }
     }
     tell(daemon.contents.len());
-    ask(&mut daemon, supervisord, true)?;
+    ask(daemon, supervisord, true)?;
     if let (Some(outside), Ok(reload)) = (outside, &daemon.reread) {
-        daemon.to_note = basis::note(outside, reload, &daemon);
+        daemon.to_note = basis::note(outside, reload, daemon);
     }
-    Ok(daemon)
+    Ok(())
 }
 
 /// What can be told of a reread without one: whether a group that is loaded differs from its file is
@@ -147,6 +227,10 @@ fn ask(
 pub fn daemon_error(error: CallError) -> CommandError {
     let failed = CommandError::refused("cannot talk to supervisord").caused_by(&error);
     match error {
+        CallError::NotRunning { runs_as: Some(pid), .. } => failed.hint(format!(
+            "it runs as pid {pid}, and opens a socket only when it starts; with every program: \
+             systemctl restart supervisor"
+        )),
         CallError::NotRunning { .. } => failed.hint("start it: systemctl start supervisor"),
         CallError::NoPermission { .. } => {
             failed.hint("run it as root: sudo supervisor-sync ..., or open the socket in [unix_http_server] (chmod, chown)")
@@ -181,15 +265,21 @@ fn uid_of(pid: i64) -> Option<u32> {
     std::fs::metadata(format!("/proc/{pid}")).ok().map(|metadata| metadata.uid())
 }
 
-/// What a file of supervisord's defines; one that cannot be read or parsed defines nothing here, and the
-/// reread says what is wrong with it.
-fn define(defined: &mut Definitions, refers: &mut Outside, path: &Path, bytes: &[u8]) {
-    let Ok(parsed) = ini::parse(&String::from_utf8_lossy(bytes)) else { return refers.doubt() };
-    for section in &parsed.sections {
+/// What a file of supervisord's defines.
+fn define(
+    defined: &mut Definitions,
+    refers: &mut Outside,
+    (path, ini): (&Path, &Ini),
+    (merged, environment): (&Merged, &Environment),
+) {
+    for section in &ini.sections {
         refers.add(section);
         let Some((kind, name)) = section.name.split_once(':') else { continue };
         if matches!(kind, "program" | "group" | "eventlistener" | "fcgi-program") {
-            let programs = section.get("programs").filter(|_| kind == "group").unwrap_or_default();
+            let programs = match kind {
+                "group" => members(path, &section.name, merged, environment),
+                _ => Vec::new(),
+            };
             let stop_seconds = match (kind, section.get("stopwaitsecs")) {
                 ("group", _) => None,
                 (_, Some(text)) => text.trim().parse().ok(),
@@ -201,26 +291,55 @@ fn define(defined: &mut Definitions, refers: &mut Outside, path: &Path, bytes: &
                 file: path.to_owned(),
                 logs: logs.filter_map(|key| section.get(key).map(str::to_owned)).collect(),
                 stop_seconds,
-                programs: programs
-                    .split(',')
-                    .map(|name| name.trim().to_owned())
-                    .filter(|name| !name.is_empty())
-                    .collect(),
+                programs,
             });
         }
     }
 }
 
+/// The programs of a `[group:NAME]`, expanded as supervisord expands them: of the file that says which
+/// they are, where several have the section.
+fn members(path: &Path, section: &str, merged: &Merged, environment: &Environment) -> Vec<String> {
+    let Some(setting) = merged.setting(section, "programs") else { return Vec::new() };
+    let headers = merged.section(section).map_or(&[][..], |section| &section.headers);
+    let says = merged.file(setting.at);
+    let is_headed = headers.iter().any(|at| merged.file(*at) == says);
+    let file = if is_headed { Some(says) } else { headers.last().map(|at| merged.file(*at)) };
+    if file != Some(path) {
+        return Vec::new();
+    }
+    // What cannot be expanded is refused by supervisord.
+    let programs = ini::expand(&setting.value, &|name| environment.expansion(name));
+    let programs = programs.unwrap_or_else(|_| setting.value.clone());
+    programs.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::supervisord::ini;
+
+    fn defined(files: &[(&str, &str)]) -> ActualDaemon {
+        let mut merged = Merged::of(|_| true);
+        let parsed: Vec<(&Path, Ini)> = files
+            .iter()
+            .map(|(path, text)| (Path::new(*path), ini::parse(text).unwrap()))
+            .collect();
+        parsed.iter().for_each(|(path, ini)| merged.add(path, ini));
+        let environment = Environment::given([("TAKEN", "three")]);
+        let mut daemon = ActualDaemon::default();
+        for (path, ini) in &parsed {
+            let (defined, refers) = (&mut daemon.defined, &mut Outside::default());
+            define(defined, refers, (path, ini), (&merged, &environment));
+        }
+        daemon
+    }
 
     #[test]
     fn a_group_has_as_long_to_stop_as_the_longest_of_its_programs() {
         let text = "[program:one]\nstopwaitsecs=60\n[program:two]\n[eventlistener:odd]\n\
                     stopwaitsecs=%(ENV_X)s\n[group:all]\nprograms=one, two\n[group:none]\n";
-        let mut daemon = ActualDaemon::default();
-        define(&mut daemon.defined, &mut Outside::default(), Path::new("/c.conf"), text.as_bytes());
+        let daemon = defined(&[("/c.conf", text)]);
         let cases = [
             ("one", Some(60)),
             ("two", Some(10)),
@@ -231,5 +350,22 @@ mod tests {
         for (group, expected) in cases {
             assert_eq!(daemon.stop_seconds(group), expected, "{group}");
         }
+    }
+
+    /// A later file has the last word, and what it says is no longer the earlier one's.
+    #[test]
+    fn a_group_takes_in_what_is_in_force_and_expanded() {
+        let daemon = defined(&[
+            ("/a.conf", "[group:all]\nprograms=one\n[group:rest]\n"),
+            ("/b.conf", "[group:all]\nprograms=two,%(ENV_TAKEN)s\n[DEFAULT]\nprograms=four\n"),
+        ]);
+        let taking = |program: &str| {
+            let groups = daemon.defined.taking_in(program);
+            groups.map(|one| format!("{} {}", one.group, one.file.display())).collect::<Vec<_>>()
+        };
+        assert!(taking("one").is_empty());
+        assert_eq!(taking("two"), ["all /b.conf"]);
+        assert_eq!(taking("three"), ["all /b.conf"]);
+        assert_eq!(taking("four"), ["rest /a.conf"]);
     }
 }

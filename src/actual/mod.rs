@@ -17,7 +17,7 @@ use crate::desired::FileKind;
 use crate::error::CommandError;
 use crate::inventory::{Domain, UserName};
 use crate::records::{Interrupted, NotedReread, Origin, Revision};
-use crate::supervisord::{Fault, ProcessInfo, Reload};
+use crate::supervisord::{Blame, Fault, ProcessInfo, Reload};
 use crate::system::files::Entry;
 
 pub use definitions::Definitions;
@@ -36,6 +36,8 @@ pub struct ActualDaemon {
     pub reads_private_files: bool,
     /// What its reread said before anything was changed, now or when it was last asked.
     pub reread: Result<Reload, Fault>,
+    /// What is to blame, where that is a fault.
+    pub blame: Option<Blame>,
     /// What to note of that reread, so that the next reading need not ask.
     pub to_note: Option<NotedReread>,
     /// A digest of all that an answer to a reread depends on beside supervisord itself; `None` where that
@@ -47,6 +49,8 @@ pub struct ActualDaemon {
     pub groups: BTreeMap<String, Vec<ProcessInfo>>,
     /// The programs its main file and the included files define.
     pub defined: Definitions,
+    /// The files that say something about every program, whose ever it is.
+    pub everywhere: BTreeSet<PathBuf>,
     /// The files it includes, in its order.
     pub included: Vec<PathBuf>,
     /// The patterns by which it includes them.
@@ -75,11 +79,13 @@ impl Default for ActualDaemon {
             version: String::new(),
             reads_private_files: true,
             reread: Ok(Reload::default()),
+            blame: None,
             to_note: None,
             outside: None,
             pid: None,
             groups: BTreeMap::new(),
             defined: Definitions::default(),
+            everywhere: BTreeSet::new(),
             included: Vec::new(),
             include_patterns: Vec::new(),
             put_back_first: BTreeSet::new(),

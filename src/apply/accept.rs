@@ -267,7 +267,7 @@ impl Transaction<'_, '_> {
     fn is_named(&self, index: usize, fault: &Fault) -> bool {
         let site = &self.sites[index];
         site.plan.files.keys().any(|path| fault.names_file(path))
-            || site.record.groups.keys().any(|group| fault.names_section(group))
+            || site.record.groups.keys().any(|group| fault.names_program(group))
     }
 
     /// Sites that only start or stop what is loaded need no reread: somebody else's broken file does

@@ -16,6 +16,7 @@ use crate::event::Event;
 use crate::inventory::{Domain, Site};
 use crate::plan::{Intent, PlanOptions, PlanView, Planned, Refusal, SitePlan, note_others};
 use crate::records::{Lock, Origin};
+use crate::supervisord::Environment;
 use crate::system::Entry;
 
 /// The doors to one supervisord, and what its configuration says.
@@ -28,6 +29,10 @@ pub struct Engine<'a> {
     pub main_file: PathBuf,
     /// `[include] files`.
     pub include_patterns: Vec<String>,
+    /// The folder of the sites' own files, as the inventory calls it.
+    pub conf_dir: PathBuf,
+    /// What `%(ENV_X)s` stands for in supervisord's files.
+    pub environment: Environment,
     /// The files those patterns match now; asked again for each reading.
     pub included_files: &'a dyn Fn() -> std::io::Result<Vec<PathBuf>>,
     /// Those that were read a moment ago, to find supervisord: the first look need not again.

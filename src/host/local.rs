@@ -100,6 +100,8 @@ impl LocalHost {
             facts: DaemonFacts { pidfile: config.pidfile.clone() },
             main_file: config.path.clone(),
             include_patterns: config.include_patterns.clone(),
+            conf_dir: first.paths.conf_dir.as_path().to_owned(),
+            environment: config.environment.clone(),
             included_files: &|| config.included_files(),
             read,
         }))

@@ -12,6 +12,7 @@ use crate::event::Event;
 use crate::inventory::{Domain, Site};
 use crate::plan::{PlanOptions, PlanView, Planned, SitePlan, Situation, plan_site};
 use crate::records::Interrupted;
+use crate::supervisord::include;
 use crate::system::{Entry, machine};
 
 /// So many files take supervisord a moment that a person notices.
@@ -77,9 +78,12 @@ impl Engine<'_> {
         let included = (self.included_files)().map_err(|source| {
             CommandError::refused("cannot list the files supervisord includes").caused_by(&source)
         })?;
-        let patterns = self.include_patterns.clone();
+        let (included, named) = include::by_way_of(&self.conf_dir, included);
+        let patterns = include::patterns_by_way_of(&self.conf_dir, &self.include_patterns);
         let (files, state) = (self.doors.files, self.doors.state);
-        let config = ConfigFiles { main: &self.main_file, included, patterns, read };
+        let environment = &self.environment;
+        let config =
+            ConfigFiles { main: &self.main_file, included, named, patterns, environment, read };
         let events = &mut *self.doors.events;
         let mut tell = |files| {
             if files >= MANY_FILES {

@@ -246,6 +246,12 @@ fn because(reason: &Reason) -> String {
         Reason::Changed { options } if options.is_empty() => "its file changes".into(),
         Reason::Changed { options } => format!("because of {}", options.join(", ")),
         Reason::FileNewer => "its file is newer than what runs".into(),
+        Reason::EveryProgram { by } => {
+            let by: Vec<String> = by.iter().map(|path| path.display().to_string()).collect();
+            let change = if by.len() == 1 { "changes" } else { "change" };
+            let what = "[supervisord] environment=, or [DEFAULT]";
+            format!("{} {change} every program: {what}", harmless(&by.join(", ")))
+        }
         Reason::NotWanted => "it is not wanted any more".into(),
         Reason::RestartAsked | Reason::StopAsked => "as asked".into(),
         Reason::Interrupted => "an interrupted apply had stopped it".into(),

@@ -5,6 +5,7 @@
 
 mod control;
 mod display;
+mod elsewhere;
 mod group;
 mod harmless;
 mod intent;
@@ -241,6 +242,11 @@ pub enum Reason {
     },
     /// Its file is newer than what supervisord runs.
     FileNewer,
+    /// Its file is as it was applied, and what changes it says something about every program.
+    EveryProgram {
+        /// The files that say it: `environment` of `[supervisord]`, or `[DEFAULT]`.
+        by: BTreeSet<PathBuf>,
+    },
     /// The inventory does not have it any more.
     NotWanted,
     /// A restart was asked for.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::control::{Control, plan_control};
+use super::elsewhere;
 use super::group::GroupContext;
 use super::narrow::{as_applied, is_of_some, narrowed, to_record};
 use super::remarks::{
@@ -89,6 +90,7 @@ fn plan(situation: &Situation<'_>, options: &PlanOptions) -> SitePlan {
         let context = GroupContext { group, desired, daemon, actual, programs, options, sections };
         add_group(&mut plan, &context);
     }
+    elsewhere::name_it(&mut plan, daemon, actual);
     plan.interrupted = interrupted(actual, &plan.unfinished);
     plan.warnings = warnings(desired, daemon, actual, options);
     // While somebody is at work on the site, what looks interrupted is not.

@@ -1,6 +1,6 @@
 //! Why an apply will not start, and what overrides it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -32,8 +32,20 @@ impl Override {
 pub enum Refusal {
     /// supervisord cannot read its configuration as it is now, and no file of the site is to blame.
     BrokenConfig {
-        /// The file that breaks it, when supervisord's words or its sections tell.
+        /// The file that breaks it: the one that set the value that is refused.
         file: Option<PathBuf>,
+        /// The line of the value, from 1.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        line: Option<u32>,
+        /// Which value it is, e.g. `user of [program:web]`; `None` where the whole file cannot be read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        what: Option<String>,
+        /// Where it cannot be told which file it is: those that it can be.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        candidates: Vec<PathBuf>,
+        /// Whether the file is one of those that supervisord includes.
+        #[serde(default)]
+        is_included: bool,
         /// supervisord's own words.
         words: String,
     },
@@ -126,12 +138,9 @@ impl Refusal {
     /// One line: what and where.
     pub fn message(&self) -> String {
         match self {
-            Self::BrokenConfig { file: Some(file), words } => format!(
-                "supervisord's configuration is already broken by {}: {words}",
-                file.display()
-            ),
-            Self::BrokenConfig { file: None, words } => {
-                format!("supervisord's configuration is already broken: {words}")
+            Self::BrokenConfig { file, line, what, candidates, words, .. } => {
+                let by = broken_by(file.as_deref(), *line, what.as_deref(), candidates);
+                format!("supervisord's configuration is already broken{by}: {words}")
             }
             Self::ClaimedBySite { path, other } => {
                 format!("{} belongs to site {other}", path.display())
@@ -170,8 +179,15 @@ impl Refusal {
     /// What to do about it.
     pub fn hint(&self) -> String {
         match self {
-            Self::BrokenConfig { file: Some(file), .. } => {
+            Self::BrokenConfig { file: Some(file), what: Some(what), .. } => {
+                format!("correct {what} in {}, then try again", file.display())
+            }
+            // Nobody else's program is in a file that cannot be read.
+            Self::BrokenConfig { file: Some(file), is_included: true, .. } => {
                 format!("repair or move away {}, then try again", file.display())
+            }
+            Self::BrokenConfig { file: Some(file), .. } => {
+                format!("repair {}, then try again", file.display())
             }
             Self::BrokenConfig { file: None, .. } => {
                 "see what it says: supervisorctl reread".into()
@@ -214,3 +230,30 @@ impl Refusal {
         }
     }
 }
+
+/// ` by FILE, line 3 (user of [program:web])`, ` by one of A, B`, or nothing.
+fn broken_by(
+    file: Option<&Path>,
+    line: Option<u32>,
+    what: Option<&str>,
+    candidates: &[PathBuf],
+) -> String {
+    let what = what.map(|what| format!(" ({what})")).unwrap_or_default();
+    match (file, candidates) {
+        (Some(file), _) => {
+            let line = line.map(|line| format!(", line {line}")).unwrap_or_default();
+            format!(" by {}{line}{what}", file.display())
+        }
+        (None, []) => String::new(),
+        (None, candidates) => {
+            let names: Vec<String> =
+                candidates.iter().take(SHOWN).map(|path| path.display().to_string()).collect();
+            let more = candidates.len().saturating_sub(SHOWN);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            format!(" by one of {}{more}{what}", names.join(", "))
+        }
+    }
+}
+
+/// So many files are named where any of them can be meant.
+const SHOWN: usize = 5;

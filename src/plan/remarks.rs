@@ -2,14 +2,14 @@
 //! what is left alone. Pure.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{GroupAction, GroupChange, PlanOptions, Refusal, SitePlan};
 use crate::actual::{ActualDaemon, ActualSite, DefinedProgram};
 use crate::desired::{DesiredSite, FileKind};
 use crate::inventory::{Domain, RestartPolicy};
 use crate::records::{Interrupted, Journal};
-use crate::supervisord::{self, ProcessState};
+use crate::supervisord::{self, Blame, ProcessState};
 use crate::system::files::Entry;
 
 pub(super) fn refusals(
@@ -79,26 +79,30 @@ fn of_files(daemon: &ActualDaemon, actual: &ActualSite, plan: &SitePlan) -> Vec<
 }
 
 /// A configuration that is broken before we touch it is refused, unless one of the files that we
-/// are about to replace or remove breaks it.
+/// are about to replace or remove may be what breaks it.
 fn broken_config(daemon: &ActualDaemon, plan: &SitePlan) -> Option<Refusal> {
     let fault = daemon.reread.as_ref().err()?;
-    // supervisord names the file, or the section, or (an unknown user) neither.
-    let named = daemon.included.iter().find(|path| fault.names_file(path));
-    let by_section = || {
-        let program = daemon.defined.iter().find(|p| fault.names_section(&p.group));
-        program.map(|program| &program.file)
-    };
-    let file = named.or_else(by_section);
-    match file {
-        Some(file) if plan.files.contains_key(file) => None,
-        // An apply looks again after it has put these back.
-        Some(file) if daemon.put_back_first.contains(file) => None,
-        None if !daemon.put_back_first.is_empty() => None,
-        file => {
-            let words = fault.text.lines().map(str::trim).collect::<Vec<_>>().join(" ");
-            Some(Refusal::BrokenConfig { file: file.cloned(), words })
-        }
+    let culprits = daemon.blame.as_ref().map_or(&[][..], Blame::culprits);
+    // An apply looks again after it has put those back.
+    let may_pass =
+        |file: &PathBuf| plan.files.contains_key(file) || daemon.put_back_first.contains(file);
+    let nobody_is_named = culprits.is_empty() && !daemon.put_back_first.is_empty();
+    if nobody_is_named || culprits.iter().any(|culprit| may_pass(&culprit.file)) {
+        return None;
     }
+    let words = fault.text.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    let (by, candidates) = match culprits {
+        [culprit] => (Some(culprit), Vec::new()),
+        several => (None, several.iter().map(|culprit| culprit.file.clone()).collect()),
+    };
+    Some(Refusal::BrokenConfig {
+        file: by.map(|culprit| culprit.file.clone()),
+        line: by.and_then(|culprit| culprit.line),
+        what: culprits.first().and_then(|culprit| culprit.what.clone()),
+        candidates,
+        is_included: by.is_some_and(|culprit| daemon.included.contains(&culprit.file)),
+        words,
+    })
 }
 
 fn defined_elsewhere<'a>(

@@ -18,7 +18,7 @@ use crate::inventory::{
 };
 use crate::records::journal::{Content, JournaledFile};
 use crate::records::{Interrupted, Journal, JournalPhase, Origin, Revision};
-use crate::supervisord::{Fault, FaultCode, ProcessInfo, ProcessState, Reload};
+use crate::supervisord::{Blame, Culprit, Fault, FaultCode, ProcessInfo, ProcessState, Reload};
 use crate::system::files::{Entry, FileContent};
 
 /// A host with one site on it, and what is wanted of it.
@@ -780,16 +780,21 @@ fn broken_by(file: &Path) -> Fault {
     Fault::new(FaultCode::CantReread, &text)
 }
 
+fn blamed(file: &Path) -> Blame {
+    Blame::Of(Culprit { file: file.to_owned(), line: Some(1), what: None })
+}
+
 #[test]
 fn a_configuration_that_somebody_else_has_broken() {
     let theirs = PathBuf::from("/etc/supervisor/conf.d/theirs.conf");
     let model = Model::of(vec![program("w")]).wants(vec![scaled("w", 2)]).with(|model| {
         model.daemon.included = vec![conf("w"), theirs.clone()];
         model.daemon.reread = Err(broken_by(&theirs));
+        model.daemon.blame = Some(blamed(&theirs));
     });
     let refusals = model.plan().refusals;
     insta::assert_snapshot!(format!("{}\nHint: {}", refusals[0].message(), refusals[0].hint()), @r"
-    supervisord's configuration is already broken by /etc/supervisor/conf.d/theirs.conf: CANT_REREAD: File contains no section headers. file: '/etc/supervisor/conf.d/theirs.conf', line: 1
+    supervisord's configuration is already broken by /etc/supervisor/conf.d/theirs.conf, line 1: CANT_REREAD: File contains no section headers. file: '/etc/supervisor/conf.d/theirs.conf', line: 1
     Hint: repair or move away /etc/supervisor/conf.d/theirs.conf, then try again
     ");
 }
@@ -799,6 +804,7 @@ fn a_configuration_that_our_own_file_breaks_is_mended() {
     let mut model = Model::of(vec![program("w")]).with(|model| {
         model.daemon.included = vec![conf("w")];
         model.daemon.reread = Err(broken_by(&conf("w")));
+        model.daemon.blame = Some(blamed(&conf("w")));
         model.bytes("w", |text| *text = "nonsense\n".to_owned());
     });
     assert_eq!(model.plan().refusals, []);

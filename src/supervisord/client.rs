@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 
 use super::answer;
-use super::config::{ConfigError, Listener, MainConfig};
 use super::connection::{Connection, GivenUp, Patience};
 use super::http::{self, HttpError};
+use super::listener::Listener;
 use super::xmlrpc;
 use super::{Answer, Call, CallError, Fault, Supervisord};
 
@@ -39,6 +39,10 @@ pub struct Client {
     for_reread: Duration,
     /// Whether somebody wants to stop.
     stop: Option<Arc<dyn Fn() -> bool + Send + Sync>>,
+    /// All that was tried before nobody was found, where that is more than the address.
+    tried: Option<String>,
+    /// The pid of the supervisord that should listen there.
+    runs_as: Option<i32>,
 }
 
 /// How long a batch may take after somebody wanted to stop and the daemon did not answer: what is put
@@ -82,12 +86,6 @@ impl Client {
         Self::new(Address::Tcp { host: host.into(), port })
     }
 
-    /// The daemon of this configuration: through its unix socket if it has one, else TCP. Opens
-    /// no connection yet.
-    pub fn connect(config: &MainConfig) -> Result<Self, ConfigError> {
-        config.usable_listener().map(Self::at)
-    }
-
     /// The daemon behind one listener of a configuration.
     pub fn at(listener: &Listener) -> Self {
         let (client, login) = match listener {
@@ -101,8 +99,22 @@ impl Client {
     }
 
     fn new(address: Address) -> Self {
-        let for_reread = Duration::ZERO;
-        Self { address, authorization: None, deadline: DEFAULT_DEADLINE, for_reread, stop: None }
+        Self {
+            address,
+            authorization: None,
+            deadline: DEFAULT_DEADLINE,
+            for_reread: Duration::ZERO,
+            stop: None,
+            tried: None,
+            runs_as: None,
+        }
+    }
+
+    /// Names all that was `tried` when nobody answers, and the supervisord that runs in spite of it.
+    #[must_use]
+    pub(super) fn not_found(mut self, tried: Option<String>, runs_as: Option<i32>) -> Self {
+        (self.tried, self.runs_as) = (tried, runs_as);
+        self
     }
 
     /// Sends this user name and password with every batch (HTTP Basic authentication).
@@ -172,7 +184,10 @@ impl Client {
             _ if timed_out(&source) => self.late(deadline),
             _ if given_up(&source) => self.interrupted(),
             // No file, nobody behind the file, a path too long, an unknown host.
-            _ => CallError::NotRunning { address, source },
+            _ => {
+                let address = self.tried.clone().unwrap_or(address);
+                CallError::NotRunning { address, runs_as: self.runs_as, source }
+            }
         }
     }
 

@@ -1,24 +1,29 @@
 //! supervisord's own configuration: where it listens and which files it includes. Read as
 //! `supervisor/options.py` 4.2.5 reads it, so that we meet the daemon where it really is.
 
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::environment::Environment;
 use super::include;
 use super::ini::{self, ExpandError, Ini, IniError};
+use super::listener::{Listener, Reader, UnusableListener, UnusableReason, Way};
+use super::merged::{Merged, folder};
 
 /// Where distributions put it, Debian's package first. (supervisord itself would also look in its
 /// working folder; no service starts it like that.)
 pub const DEFAULT_PATHS: [&str; 2] = ["/etc/supervisor/supervisord.conf", "/etc/supervisord.conf"];
 
 /// What the main file says, with what included files override.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct MainConfig {
     /// The main file, absolute.
     pub path: PathBuf,
     /// The listeners we can use, unix sockets first.
     pub listeners: Vec<Listener>,
+    /// Where to look for supervisord, each place once: at those listeners; at those of the main file
+    /// alone, since it may not have read what an included file says; and where supervisorctl looks.
+    pub ways: Vec<Way>,
     /// Those we cannot use, and why.
     pub unusable: Vec<UnusableListener>,
     /// The patterns of `[include] files`, absolute, in order.
@@ -26,85 +31,8 @@ pub struct MainConfig {
     /// `[supervisord] pidfile`, if it is set to an absolute path: a relative one depends on the
     /// folder supervisord was started in.
     pub pidfile: Option<PathBuf>,
-}
-
-/// A way to reach supervisord.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Listener {
-    /// `[unix_http_server]`.
-    Unix {
-        /// The socket.
-        path: PathBuf,
-        /// What it asks for, if anything.
-        login: Option<Login>,
-    },
-    /// `[inet_http_server]`.
-    Tcp {
-        /// `127.0.0.1` where supervisord listens on all addresses.
-        host: String,
-        /// The port.
-        port: u16,
-        /// What it asks for, if anything.
-        login: Option<Login>,
-    },
-}
-
-/// A user name and a password. The password shows in no `Debug`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Login {
-    /// The user name.
-    pub username: String,
-    password: String,
-}
-
-impl Login {
-    /// A pair as supervisord compares it.
-    pub fn new(username: impl Into<String>, password: impl Into<String>) -> Self {
-        Self { username: username.into(), password: password.into() }
-    }
-
-    /// The secret itself.
-    pub fn password(&self) -> &str {
-        &self.password
-    }
-}
-
-impl fmt::Debug for Login {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Login")
-            .field("username", &self.username)
-            .field("password", &"(secret)")
-            .finish()
-    }
-}
-
-/// A listener that is of no use to us.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("[{section}] {reason}")]
-pub struct UnusableListener {
-    /// Its section, e.g. `unix_http_server`.
-    pub section: String,
-    /// Why.
-    pub reason: UnusableReason,
-}
-
-/// Why a listener is of no use to us.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum UnusableReason {
-    /// supervisord compares a hash, and Basic authentication sends the password.
-    #[error("has a password that is stored as a {{SHA}} hash, which cannot be sent")]
-    HashedPassword,
-    /// Often a variable that only supervisord's own environment has.
-    #[error("has `{option}`: {error}")]
-    Unexpandable {
-        /// The option.
-        option: &'static str,
-        /// What cannot be expanded.
-        error: ExpandError,
-    },
-    /// supervisord refuses to start with it.
-    #[error("has no usable `{0}`")]
-    Missing(&'static str),
+    /// What `%(ENV_X)s` stands for in these files.
+    pub environment: Environment,
 }
 
 /// Why supervisord's configuration is of no use.
@@ -178,7 +106,7 @@ impl MainConfig {
     /// files are read for what they override; one that cannot be read or parsed is passed over,
     /// as it is for supervisord to say what it thinks of it.
     pub fn load(explicit: Option<&Path>) -> Result<Self, ConfigError> {
-        Self::load_with(explicit, &environment, &mut |path| read(path).ok())
+        Self::load_from(explicit, &mut |path| read(path).ok())
     }
 
     /// The same, with the text of an included file from `included`, who may want to keep it.
@@ -186,47 +114,45 @@ impl MainConfig {
         explicit: Option<&Path>,
         included: &mut dyn FnMut(&Path) -> Option<String>,
     ) -> Result<Self, ConfigError> {
-        Self::load_with(explicit, &environment, included)
+        Self::load_with(explicit, None, included)
     }
 
     fn load_with(
         explicit: Option<&Path>,
-        environment: &dyn Fn(&str) -> Option<String>,
+        environment: Option<Environment>,
         included: &mut dyn FnMut(&Path) -> Option<String>,
     ) -> Result<Self, ConfigError> {
-        let path = match explicit {
-            Some(path) => path,
-            None => DEFAULT_PATHS
-                .iter()
-                .map(Path::new)
-                .find(|path| path.exists())
-                .ok_or(ConfigError::NotFound)?,
-        };
-        let read_error = |source| ConfigError::Read { path: path.to_owned(), source };
-        let path = std::path::absolute(path).map_err(read_error)?;
-        let text = read(&path).map_err(read_error)?;
-        let ini = ini::parse(&text)
-            .map_err(|source| ConfigError::Syntax { path: path.clone(), source })?;
+        let (path, ini) = main_file(explicit)?;
         let here = folder(&path);
-        let lookup = |name: &str| match name {
-            "here" => Some(here.clone()),
-            _ => environment(name.strip_prefix("ENV_")?),
-        };
-        let include_patterns = include_patterns(&ini, &here, &lookup)
+        let mut merged = Merged::of(is_of_daemon);
+        merged.add(&path, &ini);
+        let own = merged.clone();
+        let mut environment = environment.unwrap_or_else(|| {
+            Environment::of(&path, plain_path(own.get("supervisord", "pidfile")))
+        });
+        let include_patterns = include_patterns(&ini, &here, &environment)
             .map_err(|source| ConfigError::Include { path: path.clone(), source })?;
-
-        let mut merged = Merged::default();
-        merged.add(&ini, &here);
         for file in include::files(&include_patterns).unwrap_or_default() {
             if let Some(ini) = included(&file).and_then(|text| ini::parse(&text).ok()) {
-                merged.add(&ini, &folder(&file));
+                merged.add(&file, &ini);
             }
         }
-        let expander = Expander { merged: &merged, lookup: &lookup };
-        let (listeners, unusable) = expander.listeners(&here);
-        let pidfile = expander.option("supervisord", "pidfile").ok().flatten();
-        let pidfile = pidfile.map(PathBuf::from).filter(|path| path.is_absolute());
-        Ok(Self { path, listeners, unusable, include_patterns, pidfile })
+        let added = Reader { merged: &merged, environment: &environment, here: &here }
+            .option("supervisord", "environment");
+        if let Ok(Some(value)) = added {
+            environment.add(&value);
+        }
+        let reader = |merged| Reader { merged, environment: &environment, here: &here };
+        let (mut ways, unusable) = reader(&merged).listeners();
+        let listeners = ways.iter().map(|way| way.listener.clone()).collect();
+        for way in reader(&own).listeners().0.into_iter().chain(reader(&own).of_supervisorctl()) {
+            if ways.iter().all(|known| known.listener != way.listener) {
+                ways.push(way);
+            }
+        }
+        let pidfile = reader(&merged).option("supervisord", "pidfile").ok().flatten();
+        let pidfile = plain_path(pidfile.as_deref());
+        Ok(Self { path, listeners, ways, unusable, include_patterns, pidfile, environment })
     }
 
     /// The included files in supervisord's order: pattern after pattern, each one's matches
@@ -236,13 +162,47 @@ impl MainConfig {
         include::files(&self.include_patterns)
     }
 
-    /// The listener to use.
+    /// What the pidfile says, whether or not that is a process.
+    pub(super) fn noted_pid(&self) -> Option<i64> {
+        read(self.pidfile.as_deref()?).ok()?.trim().parse().ok()
+    }
+
+    /// The first place to look at.
     pub fn usable_listener(&self) -> Result<&Listener, ConfigError> {
-        self.listeners.first().ok_or_else(|| ConfigError::NoListener {
+        self.ways.first().map(|way| &way.listener).ok_or_else(|| ConfigError::NoListener {
             path: self.path.clone(),
             unusable: self.unusable.clone(),
         })
     }
+}
+
+/// The main file, absolute, and what it says.
+fn main_file(explicit: Option<&Path>) -> Result<(PathBuf, Ini), ConfigError> {
+    let path = match explicit {
+        Some(path) => path,
+        None => DEFAULT_PATHS
+            .iter()
+            .map(Path::new)
+            .find(|path| path.exists())
+            .ok_or(ConfigError::NotFound)?,
+    };
+    let read_error = |source| ConfigError::Read { path: path.to_owned(), source };
+    let path = std::path::absolute(path).map_err(read_error)?;
+    let text = read(&path).map_err(read_error)?;
+    let ini =
+        ini::parse(&text).map_err(|source| ConfigError::Syntax { path: path.clone(), source })?;
+    Ok((path, ini))
+}
+
+/// What is of use here of all the sections there are.
+fn is_of_daemon(section: &str) -> bool {
+    let prefixes = ["supervisord", "supervisorctl", "unix_http_server", "inet_http_server"];
+    prefixes.iter().any(|prefix| section.starts_with(prefix))
+}
+
+/// A path that depends on nothing.
+fn plain_path(text: Option<&str>) -> Option<PathBuf> {
+    text.map(PathBuf::from).filter(|path| path.is_absolute())
 }
 
 #[expect(clippy::disallowed_methods, reason = "an edge: supervisord's files are read here alone")]
@@ -251,147 +211,29 @@ fn read(path: &Path) -> io::Result<String> {
     std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
-#[expect(clippy::disallowed_methods, reason = "an edge: %(ENV_X)s is what it is for")]
-fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok()
-}
-
-fn folder(path: &Path) -> String {
-    path.parent().unwrap_or(Path::new("/")).to_string_lossy().into_owned()
-}
-
 /// `[include] files` of the main file alone: supervisord follows no include of an included file.
 fn include_patterns(
     ini: &Ini,
     here: &str,
-    lookup: &dyn Fn(&str) -> Option<String>,
+    environment: &Environment,
 ) -> Result<Vec<String>, ExpandError> {
     let Some(files) = ini.get("include", "files") else { return Ok(Vec::new()) };
-    let with_host = |name: &str| match name {
+    let lookup = |name: &str| match name {
         "host_node_name" => {
             read(Path::new("/proc/sys/kernel/hostname")).ok().map(|name| name.trim().to_owned())
         }
-        _ => lookup(name),
+        "here" => Some(here.to_owned()),
+        _ => environment.expansion(name),
     };
-    let files = ini::expand(&files.replace("%(here)s", here), &with_host)?;
+    let files = ini::expand(&files.replace("%(here)s", here), &lookup)?;
     let absolute = |pattern| Path::new(here).join(pattern).to_string_lossy().into_owned();
     Ok(files.split_whitespace().map(absolute).collect())
-}
-
-/// All files as one, as supervisord's parser holds them: sections in order of first appearance,
-/// a later value of a key in place of an earlier one.
-#[derive(Default)]
-struct Merged {
-    sections: Vec<(String, Vec<(String, String)>)>,
-}
-
-impl Merged {
-    /// `%(here)s` is the folder of the file that says it, replaced before any other expansion.
-    fn add(&mut self, ini: &Ini, here: &str) {
-        for section in &ini.sections {
-            let at = self.sections.iter().position(|(name, _)| *name == section.name);
-            let at = at.unwrap_or_else(|| {
-                self.sections.push((section.name.clone(), Vec::new()));
-                self.sections.len() - 1
-            });
-            let Some((_, options)) = self.sections.get_mut(at) else { continue };
-            for entry in &section.entries {
-                options.retain(|(key, _)| *key != entry.key);
-                options.push((entry.key.clone(), entry.value.replace("%(here)s", here)));
-            }
-        }
-    }
-
-    /// `[DEFAULT]` shows in every section that does not say otherwise.
-    fn get(&self, section: &str, key: &str) -> Option<&str> {
-        [section, "DEFAULT"].iter().find_map(|wanted| {
-            let (_, options) = self.sections.iter().find(|(name, _)| name == wanted)?;
-            options.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
-        })
-    }
-}
-
-/// Reads options out of the merged files.
-struct Expander<'a> {
-    merged: &'a Merged,
-    lookup: &'a dyn Fn(&str) -> Option<String>,
-}
-
-impl Expander<'_> {
-    fn option(
-        &self,
-        section: &str,
-        option: &'static str,
-    ) -> Result<Option<String>, UnusableReason> {
-        let Some(value) = self.merged.get(section, option) else { return Ok(None) };
-        ini::expand(value, self.lookup)
-            .map(Some)
-            .map_err(|error| UnusableReason::Unexpandable { option, error })
-    }
-
-    /// supervisord starts a server for each section whose name begins so, e.g. also
-    /// `[unix_http_server:second]`.
-    fn listeners(&self, here: &str) -> (Vec<Listener>, Vec<UnusableListener>) {
-        let mut listeners = Vec::new();
-        let mut unusable = Vec::new();
-        let sections = self.merged.sections.iter().map(|(name, _)| name);
-        let unix = sections.clone().filter(|name| name.starts_with("unix_http_server"));
-        let tcp = sections.filter(|name| name.starts_with("inet_http_server"));
-        let found = unix
-            .map(|section| (section, self.unix(section, here)))
-            .chain(tcp.map(|section| (section, self.tcp(section))));
-        for (section, listener) in found {
-            match listener {
-                Ok(listener) => listeners.push(listener),
-                Err(reason) => {
-                    unusable.push(UnusableListener { section: section.clone(), reason });
-                }
-            }
-        }
-        (listeners, unusable)
-    }
-
-    /// A relative path depends on the folder supervisord was started in; the main file's own is
-    /// the best guess.
-    fn unix(&self, section: &str, here: &str) -> Result<Listener, UnusableReason> {
-        let file = self.option(section, "file")?.ok_or(UnusableReason::Missing("file"))?;
-        let path = match file.strip_prefix("~/").zip((self.lookup)("ENV_HOME")) {
-            Some((rest, home)) => Path::new(&home).join(rest),
-            None => Path::new(here).join(file.trim()),
-        };
-        Ok(Listener::Unix { path, login: self.login(section)? })
-    }
-
-    fn tcp(&self, section: &str) -> Result<Listener, UnusableReason> {
-        let address = self.option(section, "port")?.ok_or(UnusableReason::Missing("port"))?;
-        let (host, port) = address.rsplit_once(':').unwrap_or(("", &address));
-        let port = port.trim().parse().map_err(|_| UnusableReason::Missing("port"))?;
-        let host = match host {
-            "" | "*" | "0.0.0.0" => "127.0.0.1".to_owned(),
-            host => host.to_lowercase(),
-        };
-        Ok(Listener::Tcp { host, port, login: self.login(section)? })
-    }
-
-    /// An empty user name means no authentication, and a password that begins with `{SHA}` is
-    /// always taken for a hash.
-    fn login(&self, section: &str) -> Result<Option<Login>, UnusableReason> {
-        let username = self.option(section, "username")?.unwrap_or_default();
-        if username.is_empty() {
-            return Ok(None);
-        }
-        let password =
-            self.option(section, "password")?.ok_or(UnusableReason::Missing("password"))?;
-        if password.starts_with("{SHA}") {
-            return Err(UnusableReason::HashedPassword);
-        }
-        Ok(Some(Login::new(username, password)))
-    }
 }
 
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "writes the files that are read")]
 mod tests {
+    use super::super::listener::Login;
     use super::*;
 
     /// A temporary folder with these files, and the configuration read from its `main.conf`.
@@ -402,14 +244,10 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         }
-        let environment = |name: &str| match name {
-            "RUN" => Some("/run/of/env".to_owned()),
-            "HOME" => Some("/home/me".to_owned()),
-            _ => None,
-        };
+        let environment = Environment::given([("RUN", "/run/of/env"), ("HOME", "/home/me")]);
         let config = MainConfig::load_with(
             Some(&folder.path().join("main.conf")),
-            &environment,
+            Some(environment),
             &mut |path| read(path).ok(),
         );
         (folder, config)

@@ -373,6 +373,7 @@ impl Supervisord for FakeSupervisord {
         }
         let pid = self.pid.ok_or_else(|| CallError::NotRunning {
             address: "the fake supervisord".to_owned(),
+            runs_as: None,
             source: io::ErrorKind::NotFound.into(),
         })?;
         let answers = calls.iter().map(|call| self.answer(pid, call)).collect();

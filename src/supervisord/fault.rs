@@ -26,23 +26,30 @@ impl Fault {
             || self.text.contains(&format!("file: {path}"))
     }
 
-    /// Whether the words of a CANT_REREAD name a section that makes this group.
-    pub fn names_section(&self, group: &str) -> bool {
-        ["program", "group", "eventlistener", "fcgi-program"].iter().any(|kind| {
-            self.text.contains(&format!("'{kind}:{group}'"))
-                || self.text.contains(&format!("[{kind}:{group}]"))
-        })
+    /// Whether the words of a CANT_REREAD name the section `[program:NAME]`.
+    pub fn names_program(&self, name: &str) -> bool {
+        self.text.contains(&format!("'program:{name}'"))
+            || self.text.contains(&format!("[program:{name}]"))
     }
 }
 
 /// The words of a fault without what supervisord quotes of its files where that may be a value of
 /// `environment=`: the value itself, or a line that it cannot read, which may be the rest of one.
 pub(super) fn without_values(text: &str) -> String {
-    let lines = text.split_inclusive('\n').map(|line| match line.split_once("]: ") {
-        Some((before, _)) if before.trim_start().starts_with("[line ") => {
-            format!("{before}]: ***\n")
+    let mut quotes_next = false;
+    let lines = text.split_inclusive('\n').map(|line| {
+        // `File contains no section headers.`, then `file: '…', line: 1`, then the line itself.
+        let is_quoted = std::mem::replace(
+            &mut quotes_next,
+            line.starts_with("file: ") && line.contains(", line: "),
+        );
+        match line.split_once("]: ") {
+            _ if is_quoted => "***\n".to_owned(),
+            Some((before, _)) if before.trim_start().starts_with("[line ") => {
+                format!("{before}]: ***\n")
+            }
+            _ => line.to_owned(),
         }
-        _ => line.to_owned(),
     });
     let text: String = lines.collect();
     let text = masked(&text, " in value ", " in section ", |_| true);
@@ -147,5 +154,21 @@ mod tests {
         }
         assert_eq!(FaultCode::from_number(4711), FaultCode::Other(4711));
         assert_eq!(FaultCode::Other(4711).number(), 4711);
+    }
+
+    #[test]
+    fn a_line_that_supervisord_cannot_read_is_quoted_without_what_it_says() {
+        for (words, told) in [
+            (
+                "File contains no section headers.\nfile: '/x.conf', line: 1\n'KEY=hunter2\\n'",
+                "File contains no section headers.\nfile: '/x.conf', line: 1\n***\n",
+            ),
+            (
+                "Source contains parsing errors: '/x.conf'\n\t[line  2]: 'hunter2\\n'",
+                "Source contains parsing errors: '/x.conf'\n\t[line  2]: ***\n",
+            ),
+        ] {
+            assert_eq!(without_values(words), told);
+        }
     }
 }

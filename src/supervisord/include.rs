@@ -1,5 +1,6 @@
 //! The files that `[include]` patterns match, by the rules of Python's `glob.glob`.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -31,6 +32,43 @@ pub fn matches(patterns: &[String], path: &Path) -> bool {
         };
         parts.len() == names.len() && parts.iter().zip(&names).all(fits)
     })
+}
+
+/// These files, those of `folder` by way of it where supervisord goes another way there: a link, or `..` in
+/// its pattern. With what supervisord calls those.
+pub fn by_way_of(folder: &Path, files: Vec<PathBuf>) -> (Vec<PathBuf>, BTreeMap<PathBuf, PathBuf>) {
+    let Ok(real) = folder.canonicalize() else { return (files, BTreeMap::new()) };
+    let mut same: BTreeMap<PathBuf, bool> = BTreeMap::new();
+    let mut named = BTreeMap::new();
+    let mut known: Vec<PathBuf> = Vec::new();
+    for file in files {
+        let (Some(parent), Some(name)) = (file.parent(), file.file_name()) else { continue };
+        let is_same = parent != folder
+            && *same
+                .entry(parent.to_owned())
+                .or_insert_with(|| parent.canonicalize().is_ok_and(|parent| parent == real));
+        let path = if is_same { folder.join(name) } else { file.clone() };
+        if is_same {
+            known.retain(|earlier| *earlier != path);
+            named.insert(path.clone(), file);
+        }
+        known.push(path);
+    }
+    (known, named)
+}
+
+/// These patterns, and those of `folder` by way of it.
+pub fn patterns_by_way_of(folder: &Path, patterns: &[String]) -> Vec<String> {
+    let real = folder.canonicalize().ok();
+    let other = |pattern: &String| {
+        let (parent, names) = pattern.rsplit_once('/')?;
+        let parent = Path::new(parent);
+        let is_same = parent != folder && real.is_some() && parent.canonicalize().ok() == real;
+        is_same.then(|| format!("{}/{names}", folder.display()))
+    };
+    let mut all = patterns.to_vec();
+    all.extend(patterns.iter().filter_map(other));
+    all
 }
 
 /// Goes down one part of the pattern. The `glob` crate's own walk panics on a file name that is not

@@ -10,20 +10,29 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 mod answer;
+mod blame;
 mod client;
 pub mod config;
 mod connection;
+mod environment;
 pub mod fake;
 mod fault;
 mod http;
 pub mod include;
 pub mod ini;
+mod listener;
+mod locate;
+pub mod merged;
 pub mod process;
+mod running;
 mod xmlrpc;
 
+pub use blame::{Blame, Culprit, blame};
 pub use client::{Client, DEFAULT_DEADLINE};
-pub use config::{ConfigError, Listener, Login, MainConfig};
+pub use config::{ConfigError, MainConfig};
+pub use environment::Environment;
 pub use fault::{Fault, FaultCode};
+pub use listener::{Listener, Login, UnusableListener, UnusableReason, Way};
 pub use process::{ProcessInfo, ProcessState, display_name};
 
 /// One XML-RPC call. Only methods that supervisord answers at once: a deferred one (`wait=true`,
@@ -87,8 +96,10 @@ pub enum CallError {
     /// There is no socket at this address.
     #[error("no supervisord listens on {address}")]
     NotRunning {
-        /// The socket's path or the TCP address.
+        /// The socket's path or the TCP address; all that were tried, where there are several.
         address: String,
+        /// The pid of a supervisord that runs all the same.
+        runs_as: Option<i32>,
         /// The system's reason.
         source: std::io::Error,
     },

@@ -166,6 +166,8 @@ pub(crate) fn with_engine_of<T>(
         facts: DaemonFacts { pidfile: config.pidfile.clone() },
         main_file: config.path.clone(),
         include_patterns: config.include_patterns.clone(),
+        conf_dir: config.path.with_file_name("conf.d"),
+        environment: config.environment.clone(),
         included_files: &|| config.included_files(),
         read: BTreeMap::new(),
     })

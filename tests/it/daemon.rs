@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 use supervisor_sync::supervisord::{
-    Answer, Call, Client, Fault, ProcessInfo, ProcessState, Reload, Supervisord,
+    Answer, Call, Client, Fault, Listener, ProcessInfo, ProcessState, Reload, Supervisord,
 };
 use supervisor_sync::system::users;
 use tempfile::TempDir;
@@ -73,6 +73,8 @@ pub(crate) struct Daemon {
     binary: PathBuf,
     user: Option<String>,
     child: Option<Child>,
+    environment: Vec<(String, String)>,
+    listener: Listener,
 }
 
 impl Daemon {
@@ -90,7 +92,9 @@ impl Daemon {
         };
         // Short, because a socket's path has room for 107 bytes and $TMPDIR may be long.
         let folder = tempfile::Builder::new().prefix("sup").tempdir_in("/tmp").unwrap();
-        let mut daemon = Self { folder, binary, user: options.user.clone(), child: None };
+        let listener = Listener::Unix { path: folder.path().join("s.sock"), login: None };
+        let (user, environment) = (options.user.clone(), Vec::new());
+        let mut daemon = Self { folder, binary, user, child: None, environment, listener };
         for path in [daemon.conf_dir(), daemon.log_dir(), daemon.logrotate_dir()] {
             std::fs::create_dir_all(path).unwrap();
         }
@@ -157,9 +161,9 @@ impl Daemon {
         std::fs::remove_file(self.conf_dir().join(format!("{name}.conf"))).unwrap();
     }
 
-    /// A client on the unix socket.
+    /// A client at the unix socket, or where [`Daemon::restart_at`] had it listen.
     pub(crate) fn client(&self) -> Client {
-        Client::unix(self.socket()).with_deadline(PATIENCE)
+        Client::at(&self.listener).with_deadline(PATIENCE)
     }
 
     /// The daemon's own pid.
@@ -207,6 +211,7 @@ impl Daemon {
             .arg(self.main_conf())
             .current_dir(root)
             .env(MARK, root)
+            .envs(self.environment.clone())
             .stdin(Stdio::null())
             .stdout(output.try_clone().unwrap())
             .stderr(output)
@@ -223,6 +228,20 @@ impl Daemon {
     /// the boot after it make of them.
     pub(crate) fn cut_power(&mut self) {
         self.kill_tree();
+        self.start_again();
+    }
+
+    /// What it has in its environment from its next start on.
+    pub(crate) fn set_environment(&mut self, variables: &[(&str, &str)]) {
+        let variables = variables.iter();
+        self.environment =
+            variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    }
+
+    /// [`Daemon::restart`], with files that have it listen there.
+    pub(crate) fn restart_at(&mut self, listener: Listener) {
+        self.stop();
+        self.listener = listener;
         self.start_again();
     }
 

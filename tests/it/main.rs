@@ -1,6 +1,7 @@
 //! Integration tests against real parts.
 
 mod architecture;
+mod blame;
 mod chain;
 mod client;
 mod compat;
@@ -16,6 +17,7 @@ mod hostile_state;
 mod ini;
 mod integrate;
 mod inventory_verbs;
+mod listens;
 mod logrotate;
 mod logs;
 mod lost_stops;

@@ -28,7 +28,7 @@ use supervisor_sync::supervisord::fake::{
     Autorestart as FakeAutorestart, Behaviour, FakeSupervisord, GroupConfig, ProcessConfig,
 };
 use supervisor_sync::supervisord::{
-    Answer, Call, CallError, Fault, ProcessInfo, ProcessState, Supervisord, ini,
+    Answer, Call, CallError, Environment, Fault, ProcessInfo, ProcessState, Supervisord, ini,
 };
 use supervisor_sync::system::files::{Entry, FileContent, FileEnd, Files};
 use supervisor_sync::system::{Clock, Disk, Interrupt};
@@ -146,6 +146,8 @@ impl Host {
             facts: DaemonFacts::default(),
             main_file: self.at("supervisord.conf"),
             include_patterns: vec![format!("{}/conf.d/*.conf", self.root().display())],
+            conf_dir: self.at("conf.d"),
+            environment: Environment::default(),
             included_files: &|| Ok(included(&self.at("conf.d"))),
             read: BTreeMap::new(),
         })

@@ -142,7 +142,8 @@ fn an_apply_does_not_succeed_with_a_program_that_supervisord_makes_no_group_of()
     host.run(&["apply", "--yes"]).ended(0);
     let text = std::fs::read_to_string(host.conf("a.com-w")).unwrap();
     host.daemon.write_conf("foo", "[program:foo]\ncommand=/bin/sleep 1000\n");
-    host.daemon.write_conf("theirs", "[group:all]\nprograms=foo,%(ENV_TAKEN)s\n");
+    // Python knows more forms of an expansion than we do.
+    host.daemon.write_conf("theirs", "[group:all]\nprograms=foo,%(ENV_TAKEN)-9s\n");
     wants(&host, &["program: w, script: w.sh, stopwaitsecs: 7"]);
     for is_updated in [false, true] {
         if is_updated {

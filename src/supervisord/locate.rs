@@ -1,0 +1,135 @@
+//! Finds the supervisord of a configuration where it really listens.
+//!
+//! supervisord opens its sockets when it starts. A `[unix_http_server]` that came with an included file
+//! since is in force for nobody, one that was there then is in force although supervisorctl, which follows
+//! no include, does not know it. So where the files leave a choice, or nobody answers, the process itself
+//! is looked at (`running.rs`): where it listens is where it is, and whoever else answers at an address of
+//! the files is another supervisord. Only where that cannot be seen is each address tried.
+
+use std::io;
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+
+use super::config::{ConfigError, MainConfig};
+use super::listener::{Listener, Login, Way};
+use super::running::{self, Socket};
+use super::{Answer, Call, CallError, Client, Supervisord as _};
+
+/// How long one address may take to answer while there are others.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a connection on this machine may take.
+const CONNECTS: Duration = Duration::from_secs(1);
+
+impl Client {
+    /// The daemon of this configuration, wherever it listens. Where nobody does, the client says so when
+    /// it is first asked, with all that was tried.
+    pub fn connect(config: &MainConfig) -> Result<Self, ConfigError> {
+        if let [only] = &config.ways[..]
+            && is_there(&only.listener)
+        {
+            return Ok(Self::at(&only.listener));
+        }
+        let pid = running::find(&config.path, config.pidfile.as_deref());
+        let sockets = pid.map(running::sockets).unwrap_or_default();
+        let ways = match sockets.is_empty() {
+            true => config.ways.iter().map(|way| way.listener.clone()).collect(),
+            false => as_it_listens(&config.ways, &sockets),
+        };
+        let expected = pid.map(i64::from).or_else(|| config.noted_pid());
+        match answering(&ways, expected) {
+            Some(client) => Ok(client),
+            None => {
+                let first = config.usable_listener()?;
+                Ok(Self::at(first).not_found(tried(config), pid))
+            }
+        }
+    }
+}
+
+/// The first of these that answers as the expected process; else the first that answers; else one that
+/// is there and says why it does not.
+fn answering(ways: &[Listener], expected: Option<i64>) -> Option<Client> {
+    let (mut other, mut unwilling) = (None, None);
+    for listener in ways {
+        let mut client = Client::at(listener).with_deadline(PATIENCE);
+        match client.call(Call::GetPid) {
+            Ok(Ok(Answer::Number(pid))) if expected.is_none_or(|expected| pid == expected) => {
+                return Some(Client::at(listener));
+            }
+            Ok(_) => other = other.or(Some(listener)),
+            Err(CallError::NotRunning { .. } | CallError::NotSupervisord { .. }) => {}
+            Err(_) => unwilling = unwilling.or(Some(listener)),
+        }
+    }
+    other.or(unwilling).map(Client::at)
+}
+
+/// Where a process listens, with the logins that the files have for that place, then with those they have
+/// for others: it may have been started with one that they do not have any more there.
+fn as_it_listens(ways: &[Way], sockets: &[Socket]) -> Vec<Listener> {
+    let mut logins: Vec<Option<&Login>> = ways.iter().map(|way| way.listener.login()).collect();
+    logins.push(None);
+    let mut listeners: Vec<Listener> = Vec::new();
+    for socket in sockets {
+        let place = match socket.clone() {
+            Socket::Unix(path) => Listener::Unix { path, login: None },
+            Socket::Tcp { host, port } => Listener::Tcp { host, port, login: None },
+        };
+        let own = ways.iter().map(|way| &way.listener).filter(|known| known.is_at(&place)).cloned();
+        let all = logins.iter().map(|login| place.with_login(login.cloned()));
+        for listener in own.chain(all) {
+            if !listeners.contains(&listener) {
+                listeners.push(listener);
+            }
+        }
+    }
+    let is_known = |listener: &Listener| ways.iter().any(|way| way.listener.is_at(listener));
+    listeners.sort_by_key(|listener| !is_known(listener));
+    listeners
+}
+
+/// Each address with the file that has it.
+fn tried(config: &MainConfig) -> Option<String> {
+    let [first, rest @ ..] = &config.ways[..] else { return None };
+    let mut tried = vec![first];
+    for way in rest {
+        if tried.iter().all(|known| !known.listener.is_at(&way.listener)) {
+            tried.push(way);
+        }
+    }
+    if tried.len() == 1 {
+        return None;
+    }
+    let named = |way: &&Way| format!("{} ({})", way.listener, way.file.display());
+    Some(tried.iter().map(named).collect::<Vec<_>>().join(" or "))
+}
+
+/// Whether somebody listens there. Nothing is sent, and nobody is waited for.
+fn is_there(listener: &Listener) -> bool {
+    match listener {
+        Listener::Unix { path, .. } => is_unix_there(path).unwrap_or(false),
+        Listener::Tcp { host, port, .. } => is_tcp_there(host, *port),
+    }
+}
+
+/// A queue that is full is somebody's who is busy, and one that we may not use is somebody's, too.
+fn is_unix_there(path: &Path) -> io::Result<bool> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    Ok(match rustix::net::connect(&socket, &SocketAddrUnix::new(path)?) {
+        Ok(()) | Err(Errno::AGAIN | Errno::INTR | Errno::INPROGRESS | Errno::ACCESS) => true,
+        Err(_) => false,
+    })
+}
+
+fn is_tcp_there(host: &str, port: u16) -> bool {
+    let addresses = (host, port).to_socket_addrs().into_iter().flatten();
+    addresses
+        .into_iter()
+        .any(|address: SocketAddr| TcpStream::connect_timeout(&address, CONNECTS).is_ok())
+}

@@ -1,0 +1,213 @@
+//! supervisord is met where it listens, whatever its files say by now, and read as it reads itself: with
+//! its own environment, by links, by `..` and with files that end in `.ini`.
+
+#![expect(clippy::disallowed_methods, reason = "writes files of others")]
+
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+
+use supervisor_sync::supervisord::{Listener, Login};
+
+use crate::daemon::Options;
+use crate::site::Host;
+use crate::sshd::free_port;
+
+fn unix(path: PathBuf, (username, password): (&str, &str)) -> Listener {
+    Listener::Unix { path, login: Some(Login::new(username, password)) }
+}
+
+/// A host where `a.com` is deployed and wants `w`.
+fn wanting_host(options: Options) -> Option<Host> {
+    let host = Host::start_with(options)?;
+    host.deploy("a.com").worker("w");
+    wants(&host, "w");
+    Some(host)
+}
+
+fn wants(host: &Host, program: &str) {
+    let program = format!("    supervisors:\n      - {{program: {program}, script: w.sh}}\n");
+    host.inventory(&format!("  - domain: a.com\n    server: here\n{program}"));
+}
+
+/// An apply that reaches the host's own supervisord, and finds nothing to do afterwards.
+#[track_caller]
+fn assert_served(host: &Host) {
+    host.run(&["apply", "--yes"]).ended(0);
+    host.wait_running(&["a.com-w:a.com-w"]);
+    host.run(&["plan", "--exit-code"]).ended(0);
+    host.run(&["status"]).ended(0);
+}
+
+/// It opens its sockets when it starts: what an included file says since is in force for nobody.
+#[test]
+fn a_socket_in_an_included_file_that_came_later_is_not_where_it_listens() {
+    let port = free_port();
+    for theirs in [
+        "[unix_http_server]\nfile=/tmp/no-such-supervisor.sock\n".to_owned(),
+        "[unix_http_server]\nfile=/tmp/no-such-supervisor.sock\nusername=x\npassword=y\n"
+            .to_owned(),
+        "[unix_http_server]\nusername=x\npassword=y\n".to_owned(),
+        "[unix_http_server]\nusername=x\npassword={SHA}82ab876d1387\n".to_owned(),
+        "[unix_http_server]\nfile=%(ENV_NOT_YET)s/s.sock\n".to_owned(),
+        format!("[inet_http_server]\nport=127.0.0.1:{port}\n"),
+    ] {
+        let Some(host) = wanting_host(Options::default()) else { return };
+        host.daemon.write_conf("theirs", &theirs);
+        if theirs.contains("ENV_NOT_YET") {
+            // supervisord refuses it, and is asked.
+            let said = host.run(&["apply", "--yes"]).ended(1).stderr;
+            assert!(said.contains("theirs.conf, line 2 (file of [unix_http_server])"), "{said}");
+            continue;
+        }
+        assert_served(&host);
+    }
+}
+
+#[test]
+fn a_socket_in_an_included_file_that_was_there_when_it_started_is() {
+    let Some(mut host) = wanting_host(Options::default()) else { return };
+    let socket = host.path("theirs.sock").display().to_string();
+    let theirs = format!("[unix_http_server]\nfile={socket}\nusername=x\npassword=s3cr3t\n");
+    host.daemon.write_conf("theirs", &theirs);
+    host.daemon.restart_at(unix(host.path("theirs.sock"), ("x", "s3cr3t")));
+    assert_eq!(host.run(&["plan"]).ended(0).stderr, "");
+    host.run(&["apply", "--yes"]).ended(0);
+    // Also when it says something else by now.
+    host.daemon.write_conf("theirs", &theirs.replace("theirs.sock", "other.sock"));
+    host.run(&["plan", "--exit-code"]).ended(0);
+}
+
+/// Whoever listens where an included file says is somebody else.
+#[test]
+fn another_supervisord_at_the_address_of_an_included_file_is_left_alone() {
+    let Some(other) = crate::daemon::Daemon::start() else { return };
+    let Some(host) = wanting_host(Options::default()) else { return };
+    let theirs = format!("[unix_http_server]\nfile={}\n", other.socket().display());
+    host.daemon.write_conf("theirs", &theirs);
+    assert_served(&host);
+    assert!(other.processes().is_empty());
+}
+
+#[test]
+fn one_that_listens_on_tcp_alone_is_met_there_with_its_password() {
+    let Some(mut host) = wanting_host(Options::default()) else { return };
+    let main = std::fs::read_to_string(host.daemon.main_conf()).unwrap();
+    let socket = format!("[unix_http_server]\nfile={}\n", host.daemon.socket().display());
+    let port = free_port();
+    std::fs::write(host.daemon.main_conf(), main.replace(&socket, "")).unwrap();
+    host.daemon.write_conf(
+        "theirs",
+        &format!(
+            "[inet_http_server]\nport=*:{port}\nusername=%(ENV_WHO)s\npassword=%(ENV_SECRET)s\n"
+        ),
+    );
+    host.daemon.set_environment(&[("WHO", "me"), ("SECRET", "s3cr3t")]);
+    let login = Some(Login::new("me", "s3cr3t"));
+    host.daemon.restart_at(Listener::Tcp { host: "127.0.0.1".to_owned(), port, login });
+    host.run(&["apply", "--yes"]).ended(0);
+    let run = host.run(&["plan", "--exit-code"]).ended(0);
+    assert!(!run.stdout.contains("s3cr3t"), "{}", run.stdout);
+}
+
+#[test]
+fn nobody_there_is_told_with_all_that_was_tried() {
+    let Some(mut host) = wanting_host(Options::default()) else { return };
+    let socket = host.daemon.socket();
+    host.daemon.write_conf("theirs", "[unix_http_server]\nfile=/tmp/no-such-supervisor.sock\n");
+    host.daemon.stop();
+    let run = host.run(&["plan"]).ended(1);
+    let run = run.complains(&format!(
+        "no supervisord listens on /tmp/no-such-supervisor.sock ({}) or {} ({})",
+        host.conf("theirs").display(),
+        socket.display(),
+        host.daemon.main_conf().display()
+    ));
+    run.complains("Hint: start it: systemctl start supervisor");
+    // A socket that nobody of ours has opened is no supervisord.
+    drop(UnixListener::bind(&socket).unwrap());
+    host.run(&["plan"]).ended(1).complains("no supervisord listens on ");
+}
+
+/// The variables are those of supervisord, not ours.
+#[test]
+fn variables_are_expanded_as_supervisord_has_them() {
+    let Some(mut host) = wanting_host(Options::default()) else { return };
+    let main = std::fs::read_to_string(host.daemon.main_conf()).unwrap();
+    let conf_dir = format!("files={}", host.daemon.conf_dir().display());
+    let socket = format!("file={}\n", host.daemon.socket().display());
+    let main = main.replace(&conf_dir, "files=%(ENV_WHERE)s/conf.d").replace(
+        &socket,
+        "file=%(ENV_WHERE)s/s.sock\nusername=%(ENV_WHO)s\npassword=%(ENV_SECRET)s\n",
+    );
+    let main = main.replace("[supervisord]\n", "[supervisord]\nenvironment=SECRET=\"s3cr3t\"\n");
+    std::fs::write(host.daemon.main_conf(), main).unwrap();
+    let root = host.daemon.root().display().to_string();
+    host.daemon.set_environment(&[("WHERE", &root), ("WHO", "me"), ("SECRET", "another")]);
+    host.daemon.restart_at(unix(host.daemon.socket(), ("me", "s3cr3t")));
+    host.run(&["apply", "--yes"]).ended(0);
+    host.run(&["plan", "--exit-code"]).ended(0);
+    let text = std::fs::read_to_string(host.conf("a.com-w")).unwrap();
+    assert!(text.contains("[program:a.com-w]"));
+    // A variable that differs where we are is none of its concern.
+    let mut ours = host.command(&["plan", "--exit-code"]);
+    ours.env("WHERE", "/nowhere").env("WHO", "nobody").run().ended(0);
+}
+
+/// A group whose programs stand behind a variable takes ours in all the same.
+#[test]
+fn a_group_that_takes_a_program_in_through_a_variable_is_refused() {
+    for (extra, variable) in
+        [("[supervisord]\nenvironment=TAKEN=\"a.com-w\"\n", ""), ("", "a.com-w")]
+    {
+        let options = Options { extra: extra.to_owned(), ..Options::default() };
+        let Some(mut host) = wanting_host(options) else { return };
+        if !variable.is_empty() {
+            host.daemon.set_environment(&[("TAKEN", variable)]);
+            host.daemon.restart();
+        }
+        host.run(&["apply", "--yes"]).ended(0);
+        host.daemon.write_conf(
+            "theirs",
+            "[program:foo]\ncommand=/bin/cat\n[group:all]\nprograms=foo,%(ENV_TAKEN)s\n",
+        );
+        let theirs = host.conf("theirs").display().to_string();
+        for is_updated in [false, true] {
+            if is_updated {
+                assert!(host.daemon.supervisorctl(&["update"]).status.success());
+            }
+            let said = format!("program a.com-w is taken into [group:all] by {theirs}");
+            host.run(&["plan"]).ended(1).says(&said);
+            host.run(&["apply", "--yes"]).ended(1).complains(&said);
+        }
+    }
+}
+
+#[test]
+fn a_folder_by_way_of_a_link_or_of_dots_is_the_same_folder() {
+    let by_dots = "[include]\nfiles=%(here)s/log/../conf.d/*.conf\n";
+    let by_link = "[include]\nfiles=%(here)s/link/*.conf\n";
+    for (extra, inventory_by_link) in
+        [(by_dots, false), (by_link, false), ("", true), (by_dots, true)]
+    {
+        let options = Options { extra: extra.to_owned(), ..Options::default() };
+        let Some(mut host) = Host::start_with(options) else { return };
+        symlink("conf.d", host.path("link")).unwrap();
+        host.daemon.restart();
+        host.deploy("a.com").worker("w");
+        wants(&host, "w");
+        if inventory_by_link {
+            let path = host.path("home/deployer.yml");
+            let text = std::fs::read_to_string(&path).unwrap();
+            let conf_dir = format!("conf_dir: {}", host.daemon.conf_dir().display());
+            let link = format!("conf_dir: {}", host.path("link").display());
+            std::fs::write(&path, text.replace(&conf_dir, &link)).unwrap();
+        }
+        assert_served(&host);
+        // What is not ours is so by every way.
+        host.daemon.write_conf("theirs", "[program:x]\nuser=nobody-here\n");
+        wants(&host, "w, numprocs: 2");
+        let said = host.run(&["apply", "--yes"]).ended(1).stderr;
+        assert!(said.contains("theirs.conf, line "), "{said}");
+    }
+}
