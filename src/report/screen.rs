@@ -1,5 +1,6 @@
 //! Where output goes: results to stdout, progress and errors to stderr, or JSON lines to stdout.
 
+use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -30,6 +31,9 @@ const JSON_VERSION: u32 = 1;
 pub struct Screen {
     mode: Mode,
     colour: Colour,
+    /// The errors that people have been told: fifty sites of a supervisord that does not run say no
+    /// more than one.
+    errors: BTreeSet<String>,
 }
 
 #[derive(Serialize)]
@@ -69,7 +73,8 @@ impl Screen {
     pub fn new(mode: Mode) -> Self {
         let choice = anstream::AutoStream::choice(&std::io::stdout());
         let plain = choice == anstream::ColorChoice::Never;
-        Self { mode, colour: if plain { Colour::Plain } else { Colour::Ansi } }
+        let colour = if plain { Colour::Plain } else { Colour::Ansi };
+        Self { mode, colour, errors: BTreeSet::new() }
     }
 
     /// For whom it is.
@@ -158,12 +163,15 @@ impl Screen {
         self.document("error", host, &Failure { error });
     }
 
-    /// A failure, on stderr for people and as a document for machines.
+    /// A failure, on stderr for people, each once, and as a document for machines.
     pub fn error(&mut self, host: Option<&str>, error: &CommandError) {
         self.failure(host, error);
         if self.mode == Mode::Text {
             let prefix = host.map_or(String::new(), |host| format!("{host}: "));
-            self.complain(&format!("{prefix}Error: {}", describe_error(error)));
+            let text = format!("{prefix}Error: {}", describe_error(error));
+            if self.errors.insert(text.clone()) {
+                self.complain(&text);
+            }
         }
     }
 

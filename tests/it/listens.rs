@@ -127,6 +127,16 @@ fn nobody_there_is_told_with_all_that_was_tried() {
     // A socket that nobody of ours has opened is no supervisord.
     drop(UnixListener::bind(&socket).unwrap());
     host.run(&["plan"]).ended(1).complains("no supervisord listens on ");
+    // Of all its sites once.
+    let site = |domain| {
+        format!(
+            "  - {{domain: {domain}, server: here, supervisors: [{{program: w, command: sleep 1, \
+             directory: /tmp}}]}}\n"
+        )
+    };
+    host.inventory(&(site("a.com") + &site("b.com")));
+    let told = host.run(&["apply", "--yes"]).ended(1).stderr;
+    assert_eq!(told.matches("no supervisord listens on ").count(), 1, "{told}");
 }
 
 /// The variables are those of supervisord, not ours.
