@@ -39,9 +39,14 @@ impl GroupContext<'_> {
             return Vec::new();
         }
         let mut stopped: BTreeSet<String> = match self.touched_by_interruption() {
-            // Who else is stopped may be so because of the apply that never ended.
+            // Who else is stopped may be so because of the apply that never ended. And supervisord may
+            // have been started since: nobody has stopped what that one never started.
             Some(journal) => {
-                journal.stopped.get(self.group).into_iter().flatten().cloned().collect()
+                let starts = self.desired.groups.get(self.group).is_some_and(|g| g.autostart);
+                let never_started: Vec<String> =
+                    if starts { self.named(was_never_started).collect() } else { Vec::new() };
+                let stopped = journal.stopped.get(self.group).into_iter().flatten();
+                stopped.filter(|name| !never_started.contains(name)).cloned().collect()
             }
             None => self.named(was_stopped_by_hand).collect(),
         };
@@ -57,7 +62,7 @@ impl GroupContext<'_> {
     pub(super) fn idle(&self, ran: &[String]) -> Vec<String> {
         let idle: Vec<String> = match self.touched_by_interruption() {
             Some(journal) => journal.idle.get(self.group).cloned().unwrap_or_default(),
-            None => self.named(|p| p.state == ProcessState::Stopped && p.start == 0).collect(),
+            None => self.named(was_never_started).collect(),
         };
         idle.into_iter().filter(|name| !ran.contains(name)).collect()
     }
@@ -396,4 +401,8 @@ fn are_instances(one: &str, other: &str) -> bool {
 /// FATAL.
 fn was_stopped_by_hand(process: &ProcessInfo) -> bool {
     matches!(process.state, ProcessState::Stopped | ProcessState::Stopping) && process.start > 0
+}
+
+fn was_never_started(process: &ProcessInfo) -> bool {
+    process.state == ProcessState::Stopped && process.start == 0
 }
