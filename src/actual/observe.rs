@@ -8,7 +8,7 @@ use super::ownership::{self, Owner};
 use super::{ActualDaemon, ActualSite, MissingCode, Shared, unheard};
 use crate::desired::{DesiredSite, FileKind};
 use crate::error::CommandError;
-use crate::inventory::{Domain, Program, Programs, Run, Site, UserName};
+use crate::inventory::{ConfigSuffix, Domain, Program, Programs, Run, Site, UserName};
 use crate::records::{Revision, StateDir};
 use crate::runner;
 use crate::system::files::{Entry, Files};
@@ -122,7 +122,7 @@ fn owner_beside_record(
     let is_own = match ownership::candidate(site, &name, kind) {
         None => false,
         Some(stem) => {
-            let conf = site.paths.conf_dir.as_path().join(format!("{stem}.conf"));
+            let conf = site.config_named(stem);
             match kind {
                 FileKind::Supervisor => {
                     let rotation = format!("supervisor-{stem}.conf");
@@ -180,7 +180,7 @@ impl Neighbours {
             // Whatever stands before a dash may be the name of another site.
             let before_dashes = name.match_indices('-').map(|(dash, _)| &name[..dash]);
             // And the whole of it that of one with a single file for its programs.
-            let whole = name.strip_suffix(".conf");
+            let whole = ConfigSuffix::strip(&name);
             let sites = before_dashes.chain(whole).filter_map(|name| Domain::parse(name).ok());
             others.extend(sites.filter(|o| *o != site.domain && daemon.sites.contains(o)));
         }
@@ -261,7 +261,7 @@ fn owner_by_content(
     match kind {
         FileKind::Supervisor => ownership::supervisor_file_is_of(site, stem, &text),
         FileKind::Logrotate => {
-            let pair = site.paths.conf_dir.as_path().join(format!("{stem}.conf"));
+            let pair = site.config_named(stem);
             let companion = actual.owned.contains(&pair).then_some(Owner::Own);
             ownership::logrotate_file_is_of(companion.as_ref())
         }

@@ -34,15 +34,14 @@ pub fn prefix(site: &Site, kind: FileKind) -> String {
     }
 }
 
-/// The stem of a file whose name has the form of the site's: `{domain}-*.conf`, for logrotate
+/// The stem of a file whose name has the form of the site's: `{domain}-*.conf` (or `.ini`), for logrotate
 /// `supervisor-{domain}-*.conf`. The stem is what the program in it would be called. Only where the
 /// site has one file for all of its programs, `{domain}.conf` has that form too.
 pub fn candidate<'a>(site: &Site, file_name: &'a str, kind: FileKind) -> Option<&'a str> {
-    let name = match kind {
-        FileKind::Supervisor => file_name,
-        FileKind::Logrotate => file_name.strip_prefix("supervisor-")?,
+    let stem = match kind {
+        FileKind::Supervisor => file_name.strip_suffix(site.config_suffix.as_str())?,
+        FileKind::Logrotate => file_name.strip_prefix("supervisor-")?.strip_suffix(".conf")?,
     };
-    let stem = name.strip_suffix(".conf")?;
     let is_common = kind == FileKind::Supervisor && is_common(site, stem);
     (is_common || belongs_by_name(site, stem)).then_some(stem)
 }
@@ -233,6 +232,7 @@ mod tests {
             user: UserName::parse("deployer").unwrap(),
             format: Format::Classic,
             config_files: Default::default(),
+            config_suffix: Default::default(),
             paths: Paths::default(),
             programs: vec![Program { instances, numprocs, ..program }],
         }

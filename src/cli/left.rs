@@ -206,6 +206,7 @@ pub(super) fn without_programs(domain: &Domain, paths: &Paths) -> Result<Site, C
         user,
         format: Format::Hardened,
         config_files: Default::default(),
+        config_suffix: Default::default(),
         paths: paths.clone(),
         programs: Vec::new(),
     })

@@ -274,6 +274,7 @@ stderr_logfile=/var/log/supervisor/example.com-queue-worker.log
             user: UserName::parse("deployer").unwrap(),
             format,
             config_files: Default::default(),
+            config_suffix: Default::default(),
             paths: Paths::default(),
             programs,
         }

@@ -13,10 +13,10 @@ use crate::apply::{ApplyError, Doors, FailedAt};
 use crate::desired::DaemonFacts;
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
-use crate::inventory::{Domain, Site, SupervisordAddress};
+use crate::inventory::{ConfigSuffix, Domain, Site, SupervisordAddress};
 use crate::records::{Origin, Run, StateDir};
 use crate::setup;
-use crate::supervisord::{Client, MainConfig, Supervisord};
+use crate::supervisord::{Client, MainConfig, Supervisord, include};
 use crate::system::{Clock, Disk, Files as _, Interrupt, SystemClock, users};
 
 /// This machine.
@@ -57,13 +57,13 @@ impl LocalHost {
         }
     }
 
-    /// Runs `work` with the doors to the supervisord of these sites, once the state is known to be
-    /// nobody else's.
+    /// Runs `work` with the doors to the supervisord of these sites, and the sites as it includes their
+    /// files, once the state is known to be nobody else's.
     fn with_instance<T>(
         &self,
         sites: &[&ChosenSite],
         events: &mut dyn FnMut(Event),
-        work: impl FnOnce(&mut Engine<'_>) -> T,
+        work: impl FnOnce(&mut Engine<'_>, &[&ChosenSite]) -> T,
     ) -> Result<T, ApplyError> {
         let no_daemon = |error| ApplyError::new(FailedAt::Reread, error);
         let Some(ChosenSite { site: first, .. }) = sites.first() else {
@@ -95,7 +95,10 @@ impl LocalHost {
             interrupt: &self.interrupt,
             events,
         };
-        Ok(work(&mut Engine {
+        let suffix = suffix(first.paths.conf_dir.as_path(), &config.include_patterns);
+        let named: Vec<ChosenSite> =
+            sites.iter().map(|chosen| with_suffix(chosen, suffix)).collect();
+        let mut engine = Engine {
             doors,
             facts: DaemonFacts { pidfile: config.pidfile.clone() },
             main_file: config.path.clone(),
@@ -104,7 +107,8 @@ impl LocalHost {
             environment: config.environment.clone(),
             included_files: &|| config.included_files(),
             read,
-        }))
+        };
+        Ok(work(&mut engine, &named.iter().collect::<Vec<_>>()))
     }
 
     /// Does `work` for the sites of each supervisord; where one cannot be found, each of its sites
@@ -118,7 +122,7 @@ impl LocalHost {
     ) -> Vec<T> {
         let mut done = Vec::new();
         for sites in self.instances(sites) {
-            match self.with_instance(&sites, events, |instance| work(instance, &sites)) {
+            match self.with_instance(&sites, events, &work) {
                 Ok(more) => done.extend(more),
                 Err(error) => {
                     let failed =
@@ -213,6 +217,20 @@ impl Target for LocalHost {
             Request::Setup { sites } => self.set_up(&sites, events),
         }
     }
+}
+
+/// How the names of files must end for supervisord to read them in this folder.
+fn suffix(folder: &Path, patterns: &[String]) -> ConfigSuffix {
+    let patterns = include::patterns_by_way_of(folder, patterns);
+    let is_read = |suffix: &ConfigSuffix| {
+        include::matches(&patterns, &folder.join(format!("a.com-w{}", suffix.as_str())))
+    };
+    ConfigSuffix::ALL.into_iter().find(is_read).unwrap_or_default()
+}
+
+fn with_suffix(chosen: &ChosenSite, config_suffix: ConfigSuffix) -> ChosenSite {
+    let ChosenSite { site, programs } = chosen.clone();
+    ChosenSite { site: Site { config_suffix, ..site }, programs }
 }
 
 /// The report of a site that shares a failure at the very beginning.

@@ -47,4 +47,4 @@ pub use program::{
 pub use programs::Programs;
 pub use resolve::{Inventory, PlacedSite, read};
 pub use selector::{SelectedHost, SelectedSite, Selection, Selector, no_sites};
-pub use site::{ConfigFiles, Format, Paths, Site, SupervisordAddress};
+pub use site::{ConfigFiles, ConfigSuffix, Format, Paths, Site, SupervisordAddress};

@@ -18,6 +18,9 @@ pub struct Site {
     pub format: Format,
     /// How its programs are spread over supervisor configs.
     pub config_files: ConfigFiles,
+    /// How their names end. No inventory says so: the host does, by what its supervisord includes.
+    #[serde(default, skip_serializing_if = "ConfigSuffix::is_default")]
+    pub config_suffix: ConfigSuffix,
     /// Where things are on the host.
     pub paths: Paths,
     /// Its programs, in the inventory's order; names are unique.
@@ -34,14 +37,19 @@ impl Site {
     /// Where the supervisor config of one of its programs is, `full` being its full name.
     pub fn config_file(&self, full: &FullName) -> PathBuf {
         match self.config_files {
-            ConfigFiles::PerProgram => self.paths.conf_dir.as_path().join(format!("{full}.conf")),
+            ConfigFiles::PerProgram => self.config_named(full.as_str()),
             ConfigFiles::PerSite => self.common_file(),
         }
     }
 
     /// The supervisor config that holds all programs, where they are in one.
     pub fn common_file(&self) -> PathBuf {
-        self.paths.conf_dir.as_path().join(format!("{}.conf", self.domain))
+        self.config_named(self.domain.as_str())
+    }
+
+    /// The supervisor config with this stem.
+    pub fn config_named(&self, stem: &str) -> PathBuf {
+        self.paths.conf_dir.as_path().join(format!("{stem}{}", self.config_suffix.as_str()))
     }
 
     /// `{sites}/{domain}`.
@@ -81,6 +89,39 @@ pub enum ConfigFiles {
     /// `{domain}.conf` for all of them. supervisord's reread takes time in proportion to files times
     /// sections, so a host with hundreds of programs is read many times faster.
     PerSite,
+}
+
+/// How the names of supervisor configs end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConfigSuffix {
+    /// `.conf`, as in Debian.
+    #[default]
+    Conf,
+    /// `.ini`, as in RHEL and many images, whose supervisord includes nothing else.
+    Ini,
+}
+
+impl ConfigSuffix {
+    /// All there are.
+    pub const ALL: [Self; 2] = [Self::Conf, Self::Ini];
+
+    /// With its dot.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Conf => ".conf",
+            Self::Ini => ".ini",
+        }
+    }
+
+    /// A file's name without whichever of them it has.
+    pub fn strip(name: &str) -> Option<&str> {
+        Self::ALL.into_iter().find_map(|suffix| name.strip_suffix(suffix.as_str()))
+    }
+
+    fn is_default(&self) -> bool {
+        *self == Self::Conf
+    }
 }
 
 /// Where things are on a host. The defaults are DeployerPHP's and Debian's.

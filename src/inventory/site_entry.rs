@@ -66,6 +66,7 @@ pub(super) fn read<'n>(
         user: settings.user()?,
         format: settings.format(),
         config_files: settings.config_files(),
+        config_suffix: Default::default(),
         paths: settings.paths(),
         programs,
     };

@@ -151,6 +151,7 @@ mod tests {
             user: UserName::parse("deployer").unwrap(),
             format: Format::Hardened,
             config_files: Default::default(),
+            config_suffix: Default::default(),
             paths: Paths::default(),
             programs: vec![program("one"), program("two")],
         };

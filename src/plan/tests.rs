@@ -160,6 +160,7 @@ fn site(programs: Vec<Program>) -> Site {
         user: UserName::parse("deployer").unwrap(),
         format: Format::Classic,
         config_files: Default::default(),
+        config_suffix: Default::default(),
         paths: Paths::default(),
         programs,
     }

@@ -37,7 +37,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::CommandError;
-use crate::inventory::{Domain, Paths};
+use crate::inventory::{ConfigSuffix, Domain, Paths};
 use crate::system::closed;
 use crate::system::files::{Entry, FileContent, Files};
 use crate::system::users;
@@ -144,7 +144,7 @@ impl StateDir {
             .hint("set paths.state_dir to such a folder; do not take over records that others could write")
     }
 
-    /// Whether a record of this site may name this path: `{conf_dir}/{domain}-*.conf`, or
+    /// Whether a record of this site may name this path: `{conf_dir}/{domain}-*.conf` (or `.ini`), or
     /// `supervisor-{domain}-*.conf` for logrotate. The latter in any folder, since `logrotate_dir` may
     /// have been another one when the record was written; whoever can forge a record gains nothing by
     /// that, as conf.d itself decides what root runs.
@@ -153,9 +153,9 @@ impl StateDir {
         let name = name.to_string_lossy();
         let is_of_site = |name: &str| {
             let program = name.strip_prefix(site.as_str()).and_then(|rest| rest.strip_prefix('-'));
-            program.and_then(|rest| rest.strip_suffix(".conf")).is_some_and(|p| !p.is_empty())
+            program.and_then(ConfigSuffix::strip).is_some_and(|p| !p.is_empty())
         };
-        let is_common = name.strip_suffix(".conf") == Some(site.as_str());
+        let is_common = ConfigSuffix::strip(&name) == Some(site.as_str());
         is_plain(path)
             && (folder == self.conf_dir && (is_common || is_of_site(&name))
                 || name.strip_prefix("supervisor-").is_some_and(is_of_site))

@@ -178,6 +178,7 @@ impl Remarks {
         let domain = Some(&site.domain);
         if let Some(Daemon::Answers { config, patterns, .. }) = daemon
             && !include::matches(patterns, &site.conf_file)
+            && !include::matches(patterns, &site.conf_file.with_extension("ini"))
         {
             let folder = site.conf_file.parent().unwrap_or(Path::new("/")).display();
             let config = config.display();

@@ -212,6 +212,7 @@ impl Place {
             user: UserName::parse("deployer").unwrap(),
             format: crate::inventory::Format::Hardened,
             config_files: Default::default(),
+            config_suffix: Default::default(),
             paths: Paths { sites: path("sites"), log_dir: path("log"), ..Paths::default() },
             programs: vec![Program::new(ProgramName::parse("w").unwrap(), run)],
         }

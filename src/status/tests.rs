@@ -38,6 +38,7 @@ fn site(programs: &[Program]) -> Site {
         user: UserName::parse("deployer").unwrap(),
         format: Format::Hardened,
         config_files: Default::default(),
+        config_suffix: Default::default(),
         paths: Paths::default(),
         programs: programs.to_vec(),
     }

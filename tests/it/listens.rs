@@ -221,3 +221,33 @@ fn a_folder_by_way_of_a_link_or_of_dots_is_the_same_folder() {
         assert!(said.contains("theirs.conf, line "), "{said}");
     }
 }
+
+/// RHEL's supervisord, and that of many images, includes `*.ini` and nothing else.
+#[test]
+fn files_end_as_the_include_has_it() {
+    let extra = "[include]\nfiles=%(here)s/conf.d/*.ini\n".to_owned();
+    let Some(host) = wanting_host(Options { extra, ..Options::default() }) else { return };
+    assert_served(&host);
+    let conf = host.conf("a.com-w").with_extension("ini");
+    assert!(conf.exists() && !host.conf("a.com-w").exists());
+    host.run(&["restart", "--site", "a.com"]).ended(0);
+    wants(&host, "w, stopwaitsecs: 7");
+    host.run(&["apply", "--yes"]).ended(0);
+    host.run(&["rollback", "--yes"]).ended(0);
+    assert!(!std::fs::read_to_string(&conf).unwrap().contains("stopwaitsecs=7"));
+    // One file for all programs, and back to none.
+    let text = std::fs::read_to_string(host.path("home/deployer.yml")).unwrap();
+    std::fs::write(host.path("home/deployer.yml"), format!("config_files: per-site\n{text}"))
+        .unwrap();
+    host.run(&["apply", "--yes"]).ended(0);
+    assert!(!conf.exists() && host.conf("a.com").with_extension("ini").exists());
+    host.inventory("  - {domain: a.com, server: here, supervisors: []}\n");
+    host.run(&["apply", "--yes"]).ended(0);
+    assert!(host.groups().is_empty() && host.file_names().is_empty());
+    // The playbook as well.
+    host.sync("a.com", r#"[{"program": "w", "script": "w.sh"}]"#).ended(0);
+    assert!(conf.exists());
+    host.run(&["status", "--deep"]);
+    host.sync("a.com", "[]").ended(0);
+    assert!(!conf.exists());
+}

@@ -42,6 +42,7 @@ impl Rotated {
             user: UserName::parse(&current_user()).unwrap(),
             format: Format::Hardened,
             config_files: Default::default(),
+            config_suffix: Default::default(),
             paths: Paths {
                 conf_dir: path("conf.d"),
                 logrotate_dir: path("logrotate.d"),

@@ -230,6 +230,7 @@ fn agent(folder: &std::path::Path, lines: u32, follow: bool) -> Child {
         user: UserName::parse("nobody").unwrap(),
         format: Format::Hardened,
         config_files: Default::default(),
+        config_suffix: Default::default(),
         paths: Paths { log_dir, ..Paths::default() },
         programs: vec![Program::new(ProgramName::parse("w").unwrap(), command)],
     };

@@ -186,6 +186,7 @@ fn site(root: &Path) -> impl Strategy<Value = Site> + use<> {
                 user,
                 format,
                 config_files: Default::default(),
+                config_suffix: Default::default(),
                 paths: paths.clone(),
                 programs,
             }

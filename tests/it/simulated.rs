@@ -205,6 +205,7 @@ pub(crate) fn site_at(root: &Path, domain: &str, programs: Vec<Program>) -> Site
         user: UserName::parse(USER.get_or_init(current_user)).unwrap(),
         format: Format::Hardened,
         config_files: Default::default(),
+        config_suffix: Default::default(),
         paths: Paths {
             sites: path("sites"),
             conf_dir: path("conf.d"),

@@ -221,6 +221,7 @@ fn replacing(before: &[u8], after: &[u8]) -> SitePlan {
         user: UserName::parse("deployer").unwrap(),
         format: Format::Hardened,
         config_files: Default::default(),
+        config_suffix: Default::default(),
         paths: Paths::default(),
         programs: Vec::new(),
     };
