@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::carry_out::{Order, carry_out};
 use super::fleet::RolloutArguments;
-use super::left::{self, Prune, PruneArguments};
+use super::left::{self, Emptied, Prune, PruneArguments};
 use super::run::MessageArguments;
 use super::selected::ProgramArguments;
 use super::{Context, plan};
@@ -71,7 +71,8 @@ pub(super) fn run(
 ) -> Result<u8, CommandError> {
     let prune = arguments.prune.prune();
     let is_asked = !arguments.how.yes;
-    let mut work = context.selected_with_leavers(&arguments.selection, &prune, is_asked, screen)?;
+    let emptied = if is_asked { Emptied::Goes } else { Emptied::Stays };
+    let mut work = context.selected_with_leavers(&arguments.selection, &prune, emptied, screen)?;
     if prune == Prune::Nothing {
         work.retain(|work| !work.sites.is_empty() || work.may_be_emptied());
         if work.is_empty() {

@@ -285,7 +285,7 @@ fn diff(
     rules: Rules,
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
-    only_site(work, "history --site DOMAIN --diff REVISION")?;
+    only_site(work, &|site| format!("history --site {site} --diff {number}"))?;
     let diffs = context.on_each(work, rules, &|work, host| {
         let request = Request::RevisionDiff { sites: work.sites.clone(), number };
         match host.ask(request, &mut |_| {})? {

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use crate::error::CommandError;
-use crate::playbook::Place;
+use crate::playbook::{Misfit, Place};
 use crate::report::Screen;
 use crate::system::Disk;
 use crate::system::files::{Entry, FileContent, Files, replace};
@@ -81,9 +81,17 @@ fn change(folder: &Path, place: Place, undo: bool) -> Result<Change, CommandErro
         false => place.with_our_lines(text),
     };
     let text = text.map_err(|misfit| {
-        refused()
-            .caused_by(&misfit)
-            .hint("nothing was changed: see docs/playbook.md for what is put where")
+        let hint = match misfit {
+            Misfit::NotKnown(_) => format!(
+                "nothing was changed; look at it, and call supervisor-sync there by hand: less {}",
+                path.display()
+            ),
+            Misfit::HalfAMark => format!(
+                "nothing was changed; remove the lines yourself: grep -n 'supervisor-sync [<>]' {}",
+                path.display()
+            ),
+        };
+        refused().caused_by(&misfit).hint(hint)
     })?;
     let after = FileContent { bytes: text.into_bytes(), ..before.clone() };
     Ok(Change { path, before, after })

@@ -1,21 +1,21 @@
 //! Sites that left the inventory: what hosts say of them, `--prune`, and how both are shown.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 
 use clap::Args;
 
+mod words;
+
+pub(super) use words::question;
+
 use super::Context;
 use super::selected::{ProgramArguments, SelectionArguments, Work, unexpected, work_of};
-use crate::error::{CommandError, ErrorKind, cut};
+use crate::error::{CommandError, ErrorKind};
 use crate::host::{InventoryOnHost, Left, LeftSite, Reply, Request, Run, Target, Writer};
 use crate::inventory::{
     Domain, Format, Host, Inventory, Paths, Selector, Site, UserName, no_sites,
 };
-use crate::report::{Screen, harmless};
-
-/// How many sites are shown before the rest is counted. What is removed is always named.
-const SITES_SHOWN: usize = 20;
+use crate::report::Screen;
 
 #[derive(Debug, Args)]
 pub(super) struct PruneArguments {
@@ -52,7 +52,18 @@ pub(super) enum Prune {
     Named(BTreeSet<Domain>),
 }
 
+impl Emptied {
+    fn is_seen(self) -> bool {
+        self != Self::Unseen
+    }
+}
+
 impl Prune {
+    /// Whether it has this site by its name.
+    fn names(&self, domain: &Domain) -> bool {
+        matches!(self, Self::Named(named) if named.contains(domain))
+    }
+
     fn has(&self, left: &LeftSite) -> bool {
         match self {
             Self::Nothing => false,
@@ -71,8 +82,20 @@ pub(super) struct Leaving {
     /// The whole inventory has no site.
     inventory_is_empty: bool,
     /// Sites without the key `supervisors`, which DeployerPHP drops with the last program: one that
-    /// this inventory had applied has none any more. Empty where nobody is asked about it.
+    /// this inventory had applied has none any more. Empty where nobody looks for them.
     without_key: BTreeSet<Domain>,
+    emptied: Emptied,
+}
+
+/// What becomes of a site that has lost its key `supervisors`. `--prune` removes it in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Emptied {
+    /// Nobody looks for it.
+    Unseen,
+    /// It stays, and is told of: nobody is asked.
+    Stays,
+    /// It is removed, once a person has agreed.
+    Goes,
 }
 
 /// What left a host, and the sites that are to be removed, as an apply takes them.
@@ -80,24 +103,23 @@ pub(super) struct Leaving {
 pub(super) struct Leavers {
     pub(super) left: Option<Left>,
     pub(super) pruned: Vec<Site>,
-    /// Those that are in the inventory, without the key `supervisors`; and whether `--prune` has them,
-    /// too: else only a person's yes removes them.
+    /// Those that are in the inventory, without the key `supervisors`; and whether `--prune` has them:
+    /// else only a person's yes removes them.
     pub(super) emptied: BTreeMap<Domain, bool>,
 }
 
 impl Context {
     /// The selected hosts and programs, and what is to be known of the sites that left. A host without a
-    /// site is among them, unless sites are selected: it may have had one. `is_asked` says that nothing is
-    /// removed before a person has agreed: then it is also looked for sites whose last program went.
+    /// site is among them, unless sites are selected: it may have had one.
     pub(super) fn selected_with_leavers(
         &self,
         arguments: &ProgramArguments,
         prune: &Prune,
-        is_asked: bool,
+        emptied: Emptied,
         screen: &mut Screen,
     ) -> Result<Vec<Work>, CommandError> {
         let selector = arguments.selector()?;
-        self.with_leavers(&selector, prune, is_asked, screen)
+        self.with_leavers(&selector, prune, emptied, screen)
     }
 
     /// The selected hosts and sites, and what is to be known of the sites that the inventory had, unless
@@ -107,14 +129,14 @@ impl Context {
         arguments: &SelectionArguments,
         screen: &mut Screen,
     ) -> Result<Vec<Work>, CommandError> {
-        self.with_leavers(&arguments.selector()?, &Prune::Nothing, false, screen)
+        self.with_leavers(&arguments.selector()?, &Prune::Nothing, Emptied::Unseen, screen)
     }
 
     fn with_leavers(
         &self,
         selector: &Selector,
         prune: &Prune,
-        is_asked: bool,
+        emptied: Emptied,
         screen: &mut Screen,
     ) -> Result<Vec<Work>, CommandError> {
         let inventory = self.inventory(screen)?;
@@ -127,9 +149,10 @@ impl Context {
         let mut work = work_of(selector.select(&inventory)?);
         if !about_sites || matches!(prune, Prune::Named(_)) {
             let followed = self.inventory.get().cloned();
-            let left_alone = inventory.left_alone.iter().filter(|_| is_asked && !about_sites);
-            let without_key: BTreeSet<Domain> =
+            let left_alone = inventory.left_alone.iter();
+            let mut without_key: BTreeSet<Domain> =
                 left_alone.filter_map(|domain| Domain::parse(domain).ok()).collect();
+            without_key.retain(|domain| prune.names(domain) || emptied.is_seen() && !about_sites);
             let run = Run { inventory: followed, ..Run::begin("look") };
             for work in &mut work {
                 work.leaving = Some(Leaving {
@@ -139,6 +162,7 @@ impl Context {
                     inventory_is_empty: inventory.sites.is_empty()
                         && inventory.left_alone.is_empty(),
                     without_key: without_key.clone(),
+                    emptied,
                 });
             }
         }
@@ -179,15 +203,18 @@ pub(super) fn ask(host: &mut dyn Target, work: &Work) -> Result<Leavers, Command
     if left.sites.iter().any(|left| leaving.inventory.domains.contains(&left.site)) {
         return Err(unexpected());
     }
-    // What somebody else manages of such a site is left alone.
+    // What somebody else manages of such a site is left alone, unless it is named.
     let is_emptied = |left: &LeftSite| leaving.without_key.contains(&left.site);
-    left.sites.retain(|left| !is_emptied(left) || left.writer == Writer::ThisInventory);
+    let is_own = |left: &LeftSite| left.writer == Writer::ThisInventory;
+    left.sites.retain(|left| !is_emptied(left) || is_own(left) || leaving.prune.has(left));
     if leaving.only_named {
         left.sites.retain(|left| leaving.prune.has(left));
     }
     let mut seen = BTreeSet::new();
     // One that has left two supervisords of a host goes from one after the other.
-    let goes = |left: &LeftSite| leaving.prune.has(left) || is_emptied(left);
+    let goes = |left: &LeftSite| {
+        leaving.prune.has(left) || leaving.emptied == Emptied::Goes && is_emptied(left)
+    };
     let pruned = left.sites.iter().filter(|left| goes(left) && seen.insert(&left.site));
     let pruned = pruned.map(|left| without_programs(&left.site, &left.paths));
     let pruned = pruned.collect::<Result<_, _>>()?;
@@ -250,9 +277,11 @@ impl Work {
         self.leaving.as_ref().is_some_and(|leaving| leaving.prune != Prune::Nothing)
     }
 
-    /// Whether it is looked for sites whose last program went.
+    /// Whether sites whose last program went are removed.
     pub(super) fn may_be_emptied(&self) -> bool {
-        self.leaving.as_ref().is_some_and(|leaving| !leaving.without_key.is_empty())
+        let may =
+            |leaving: &Leaving| leaving.emptied == Emptied::Goes && !leaving.without_key.is_empty();
+        self.leaving.as_ref().is_some_and(may)
     }
 }
 
@@ -265,102 +294,6 @@ impl Leavers {
     fn pruned_as_left(&self) -> impl Iterator<Item = &LeftSite> {
         let left = self.left.iter().flat_map(|left| &left.sites);
         left.filter(|left| self.is_pruned(left))
-    }
-
-    /// A line for an apply that was not asked about: what this inventory has left here. Empty if that is
-    /// nothing.
-    pub(super) fn in_short(&self) -> String {
-        let left = self.left.iter().flat_map(|left| &left.sites);
-        let own = left.filter(|left| left.writer == Writer::ThisInventory);
-        let names: Vec<&str> = own.map(|left| left.site.as_str()).collect();
-        let what = match names.len() {
-            0 => return String::new(),
-            1 => "removes it",
-            _ => "removes them",
-        };
-        let mut text = names.iter().take(SITES_SHOWN).copied().collect::<Vec<_>>().join(", ");
-        if names.len() > SITES_SHOWN {
-            let _ = write!(text, " and {} more", names.len() - SITES_SHOWN);
-        }
-        format!("not in the inventory: {text}; apply --prune {what}\n")
-    }
-
-    /// A line for each site, and what could not be read.
-    pub(super) fn text(&self) -> String {
-        let mut text = String::new();
-        let Some(Left { sites, unreadable }) = &self.left else { return text };
-        let (pruned, stay): (Vec<_>, Vec<_>) = sites.iter().partition(|left| self.is_pruned(left));
-        for left in pruned {
-            let line = match self.emptied.contains_key(&left.site) {
-                true => line(left, "no key `supervisors` any more"),
-                false => line(left, NOT_IN_THE_INVENTORY),
-            };
-            let _ = writeln!(text, "{line}: removed here, its logs stay");
-        }
-        for left in stay.iter().take(SITES_SHOWN) {
-            let line = line(left, NOT_IN_THE_INVENTORY);
-            let _ = writeln!(text, "{line}{}", how_to_remove(left));
-        }
-        if stay.len() > SITES_SHOWN {
-            let _ = writeln!(text, "and {} more sites, see --json", stay.len() - SITES_SHOWN);
-        }
-        for error in unreadable {
-            let causes = error.causes.iter().map(|cause| format!(": {}", harmless(&cut(cause))));
-            let message = harmless(&cut(&error.message));
-            let _ = writeln!(text, "Warning: {message}{}", causes.collect::<String>());
-        }
-        text
-    }
-}
-
-const NOT_IN_THE_INVENTORY: &str = "not in the inventory";
-
-/// `not in the inventory: shop.example.com, 4 processes, applied by ann on 2026-01-01T00:00:00Z`
-fn line(left: &LeftSite, what: &str) -> String {
-    let processes = match left.processes {
-        1 => "1 process".to_owned(),
-        count => format!("{count} processes"),
-    };
-    format!(
-        "{what}: {}, {processes}, applied by {} on {:.0}",
-        left.site,
-        harmless(&cut(&left.run.user)),
-        left.run.at
-    )
-}
-
-fn how_to_remove(left: &LeftSite) -> String {
-    match left.writer {
-        Writer::ThisInventory => " (apply --prune removes it)".to_owned(),
-        Writer::OtherInventory | Writer::Playbook | Writer::Unknown => {
-            format!("{} (apply --prune={} removes it)", of_whom(left), left.site)
-        }
-    }
-}
-
-/// What is asked on top of the plans: each site that goes, by name, and whose it is if not this
-/// inventory's.
-pub(super) fn question<'l>(leavers: impl IntoIterator<Item = &'l Leavers>) -> String {
-    let pruned = leavers.into_iter().flat_map(Leavers::pruned_as_left);
-    let named = |left: &LeftSite| format!("{}{}", left.site, of_whom(left));
-    let names: BTreeSet<String> = pruned.map(named).collect();
-    if names.is_empty() {
-        return String::new();
-    }
-    format!(", and remove {}", names.into_iter().collect::<Vec<_>>().join(", "))
-}
-
-/// ` from the inventory shop`; nothing of this inventory's own.
-fn of_whom(left: &LeftSite) -> String {
-    match left.writer {
-        Writer::ThisInventory => String::new(),
-        Writer::OtherInventory => {
-            let inventory = left.run.inventory.as_ref();
-            let name = inventory.map_or("", |it| it.name.as_deref().unwrap_or(&it.path));
-            format!(" from the inventory {}", harmless(&cut(name)))
-        }
-        Writer::Playbook => format!(" by `{}`", harmless(&cut(&left.run.command))),
-        Writer::Unknown => " before records named their inventory".to_owned(),
     }
 }
 
@@ -440,7 +373,9 @@ mod tests {
         let without_key: BTreeSet<Domain> = [Domain::parse("dropped.com").unwrap()].into();
         let inventory = on_host(&inventory, &host, Run::begin("look"), &without_key);
         let (only_named, inventory_is_empty) = (false, false);
-        let leaving = Leaving { inventory, prune, only_named, inventory_is_empty, without_key };
+        let emptied = Emptied::Goes;
+        let leaving =
+            Leaving { inventory, prune, only_named, inventory_is_empty, without_key, emptied };
         Work { host, sites: Vec::new(), programs: Programs::All, leaving: Some(leaving) }
     }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::Context;
 use super::fleet::{Answers, ParallelArguments, folded, named};
-use super::left::{self, Leavers, PruneArguments};
+use super::left::{self, Emptied, Leavers, PruneArguments};
 use super::selected::{ProgramArguments, Work, unexpected};
 use crate::error::{CommandError, ErrorKind};
 use crate::host::{ChosenSite, Goal, Left, PlannedSite, Reply, Request, Target};
@@ -83,7 +83,8 @@ pub(super) fn run(
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
     let prune = arguments.prune.prune();
-    let work = context.selected_with_leavers(&arguments.selection, &prune, true, screen)?;
+    let work =
+        context.selected_with_leavers(&arguments.selection, &prune, Emptied::Goes, screen)?;
     let options = arguments.what.options();
     let plans = context.on_each(&work, arguments.parallel.rules(), &|work, host| {
         ask(host, work, Goal::Inventory, options.clone())

@@ -69,7 +69,7 @@ fn to_revision(
     arguments: &RollbackArguments,
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
-    only_site(work, "rollback --site DOMAIN --to REVISION")?;
+    only_site(work, &|site| format!("rollback --site {site} --to {number}"))?;
     let run = context.begin_run(&format!("rollback to {number}"), &arguments.how.message);
     let order = arguments.how.order(Goal::Revision(number), options(), run);
     carry_out(context, work, &order, screen)
@@ -340,14 +340,16 @@ fn words(on_host: &OnHost<'_>) -> String {
             on_host.site
         ),
         Way::AtWork { run } => format!("refused: run {run} is under way there, wait for its end"),
-        Way::IsRollback { before } => {
-            let before = before.map_or_else(|| "REVISION".to_owned(), |before| before.to_string());
-            format!(
-                "refused: it is a rollback itself; go to the revision before it: supervisor-sync \
-                 rollback --site {} --to {before}",
-                on_host.site
-            )
-        }
+        Way::IsRollback { before: Some(before) } => format!(
+            "refused: it is a rollback itself; go to the revision before it: supervisor-sync \
+             rollback --site {} --to {before}",
+            on_host.site
+        ),
+        Way::IsRollback { before: None } => format!(
+            "refused: it is a rollback itself, and the revision before it is gone; see those there \
+             are: supervisor-sync history --site {}",
+            on_host.site
+        ),
         Way::Over { why } => over_in_words(why),
         Way::NothingBefore => "refused: it has no revision before that run".to_owned(),
     }

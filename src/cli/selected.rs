@@ -186,12 +186,17 @@ pub(super) fn unexpected() -> CommandError {
 }
 
 /// Refuses several sites where a revision is meant, which is of one; `command` is how to name it.
-pub(super) fn only_site(work: &[Work], command: &str) -> Result<(), CommandError> {
+pub(super) fn only_site(
+    work: &[Work],
+    command: &dyn Fn(&Domain) -> String,
+) -> Result<(), CommandError> {
     let sites: BTreeSet<&Domain> =
         work.iter().flat_map(|work| &work.sites).map(|site| &site.domain).collect();
-    if sites.len() > 1 {
-        return Err(CommandError::new(ErrorKind::Usage, "a revision is of one site")
-            .hint(format!("name it: supervisor-sync {command}")));
+    match sites.first() {
+        Some(first) if sites.len() > 1 => {
+            let hint = format!("name it, as in: supervisor-sync {}", command(first));
+            Err(CommandError::new(ErrorKind::Usage, "a revision is of one site").hint(hint))
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::Context;
 use super::fleet::{Answers, ParallelArguments};
-use super::left::{self, Leavers, Prune};
+use super::left::{self, Emptied, Leavers, Prune};
 use super::selected::{ProgramArguments, Work, unexpected};
 use crate::error::CommandError;
 use crate::host::{Left, Reply, Request, SiteStatusReply, Target};
@@ -46,8 +46,12 @@ pub(super) fn run(
     arguments: &StatusArguments,
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
-    let work =
-        context.selected_with_leavers(&arguments.selection, &Prune::Nothing, false, screen)?;
+    let work = context.selected_with_leavers(
+        &arguments.selection,
+        &Prune::Nothing,
+        Emptied::Unseen,
+        screen,
+    )?;
     let detail = if arguments.all { Detail::All } else { Detail::Summary };
     let statuses = context
         .on_each(&work, arguments.parallel.rules(), &|work, host| ask(host, work, arguments));

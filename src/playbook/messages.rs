@@ -31,7 +31,7 @@ impl Words {
 pub(super) fn rest_of(error: &CommandError) -> Vec<String> {
     let causes = error.causes.iter().map(|cause| format!("Cause: {cause}"));
     // Its own hint names an option, and a playbook has none.
-    let longer = "call it again later, or let it wait longer: SUPERVISOR_SYNC_LOCK_WAIT=SECONDS";
+    let longer = "call it again later, or let it wait longer: SUPERVISOR_SYNC_LOCK_WAIT=600";
     let hints: Vec<&str> = match error.kind {
         ErrorKind::Locked => vec![longer],
         _ => error.hints.iter().map(String::as_str).collect(),

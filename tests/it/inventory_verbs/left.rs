@@ -61,7 +61,8 @@ fn a_site_whose_last_program_went_is_removed_after_the_question_and_not_with_yes
         host.inventory_with(&format!("name: one\n{IMPATIENT}"), &sites);
     };
     dropped(&site("a.com", &WORKER));
-    host.run(&["apply", "--yes"]).ended(0);
+    let run = host.run(&["apply", "--yes"]).ended(0);
+    run.says("no key `supervisors` any more: b.com; apply --prune removes it\n");
     assert_eq!(host.groups(), ["a.com-w", "b.com-w"]);
     let told = "no key `supervisors` any more: b.com, 1 process, applied by ";
     // Who runs `apply --yes` again and again is not told each time that it would do something.
@@ -83,6 +84,22 @@ fn a_site_whose_last_program_went_is_removed_after_the_question_and_not_with_yes
     agree("Apply this, and remove a.com? [y/N] ", "y\n", 0);
     assert_eq!(host.groups(), [""; 0]);
     host.run(&["plan"]).ended(1);
+}
+
+/// Who says `--prune` has said it: `--yes` then does what the plan shows.
+#[test]
+fn prune_removes_a_site_without_its_key_with_yes_too() {
+    for prune in ["--prune", "--prune=b.com"] {
+        let Some(host) = host_that_b_left() else { return };
+        let sites = site("a.com", &WORKER) + "  - {domain: b.com, server: here}\n";
+        host.inventory_with(&format!("name: one\n{IMPATIENT}"), &sites);
+        host.run(&["plan", "--exit-code", prune]).ended(3);
+        let run = host.run(&["apply", "--yes", prune]).ended(0);
+        assert!(run.stdout.contains("Site b.com: removed"), "{}", run.stdout);
+        assert_eq!(host.groups(), ["a.com-w"]);
+        host.run(&["plan", "--exit-code", "--prune"]).ended(0);
+        host.run(&["plan", "--prune=b.com"]).ended(1).complains("it is in the inventory");
+    }
 }
 
 #[test]
