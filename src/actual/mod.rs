@@ -5,6 +5,7 @@
 mod basis;
 pub mod daemon;
 mod definitions;
+mod needs;
 pub mod observe;
 pub mod ownership;
 mod shared;
@@ -183,6 +184,8 @@ pub struct ActualSite {
     pub claimed_groups: BTreeSet<String>,
     /// Wanted paths where something stands that cannot be told to be the site's own, with the reason.
     pub in_the_way: BTreeMap<PathBuf, String>,
+    /// The names in the folder of logs that begin with the domain, where files of the site go.
+    pub logs: Vec<String>,
     /// Folders that must be made (logs).
     pub missing_log_folders: Vec<PathBuf>,
     /// Folders that must be there and are not (conf.d, logrotate.d).

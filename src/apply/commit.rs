@@ -89,6 +89,18 @@ impl Transaction<'_, '_> {
         }
     }
 
+    /// Removes the logs of programs that are gone, as was asked. Last of all: what is undone still has its
+    /// logs, and a kill before leaves them.
+    fn purge_logs(&mut self, index: usize) {
+        let site = &self.sites[index];
+        for log in &site.plan.logs {
+            if let Err(error) = self.doors.files.remove_log(log) {
+                let text = format!("the log {} stays: {error}", log.display());
+                site.teller(self.doors.events).warn(text);
+            }
+        }
+    }
+
     /// Drops the journals. What a former apply left unfinished of programs that this one was not to
     /// touch stays in them.
     fn close_journals(&mut self, written: &[Written]) {
@@ -114,6 +126,7 @@ impl Transaction<'_, '_> {
             .extend(left.iter().zip(ends).map(|((index, number, _), end)| (*index, *number, end)));
         for (index, number, end) in closed {
             self.sites[index].end_closed(end, Some(number));
+            self.purge_logs(index);
         }
     }
 }

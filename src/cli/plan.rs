@@ -42,6 +42,10 @@ pub(super) struct WhatArguments {
     /// Start what somebody had stopped, too, unless it has autostart=false
     #[arg(long)]
     start_stopped: bool,
+    /// Remove the logs of programs that are removed, too, with what rotation has made of them; they do
+    /// not come back
+    #[arg(long)]
+    purge_logs: bool,
     /// Go on in spite of this
     #[arg(long = "allow", value_name = "REFUSAL")]
     overrides: Vec<Override>,
@@ -56,6 +60,7 @@ impl WhatArguments {
         };
         PlanOptions {
             start_stopped: self.start_stopped,
+            purge_logs: self.purge_logs,
             overrides: self.overrides.clone(),
             ..PlanOptions::apply(running)
         }

@@ -48,6 +48,9 @@ impl PlanView {
         for file in &self.files {
             write_file(&mut text, file, colour);
         }
+        for log in &self.logs {
+            let _ = writeln!(text, "  {} {} (log)", colour.paint(REMOVE, "-"), shown(log));
+        }
         for group in &self.groups {
             write_group(&mut text, group, colour);
         }
@@ -57,6 +60,14 @@ impl PlanView {
     }
 
     fn write_remarks(&self, text: &mut String, colour: Colour) {
+        if let [first, rest @ ..] = &self.logs_stay[..] {
+            let (more, them) = match rest.len() {
+                0 => (String::new(), "it"),
+                more => (format!(" and {more} more"), "them"),
+            };
+            let stays = format!("logs stay: {}{more} (--purge-logs removes {them})", shown(first));
+            let _ = writeln!(text, "  {}", colour.paint(QUIET, &format!("note: {stays}")));
+        }
         for note in &self.notes {
             let _ = writeln!(
                 text,
@@ -90,6 +101,9 @@ impl PlanView {
         let files = self.files.len();
         if files > 0 {
             parts.push(counted(files, "file changes", "files change"));
+        }
+        if !self.logs.is_empty() {
+            parts.push(counted(self.logs.len(), "log is removed", "logs are removed"));
         }
         for (verb_one, verb_many, is) in [
             ("program starts", "programs start", starts as fn(&GroupView) -> bool),

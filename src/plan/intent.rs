@@ -44,6 +44,9 @@ pub struct PlanOptions {
     pub start_stopped: bool,
     /// This many processes at a time, each healthy before the next, whatever the inventory says.
     pub rolling: Option<u32>,
+    /// The logs of programs that go are removed, too.
+    #[serde(default)]
+    pub purge_logs: bool,
     /// Missing scripts and commands are warnings, as the playbook contract has them.
     pub missing_code_is_a_warning: bool,
     /// What the person said to do all the same.
@@ -57,6 +60,7 @@ impl PlanOptions {
             intent,
             start_stopped: false,
             rolling: None,
+            purge_logs: false,
             missing_code_is_a_warning: false,
             overrides: Vec::new(),
         }

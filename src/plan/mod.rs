@@ -9,6 +9,7 @@ mod elsewhere;
 mod group;
 mod harmless;
 mod intent;
+mod logs;
 mod mask;
 mod narrow;
 mod planner;
@@ -46,6 +47,10 @@ pub struct SitePlan {
     pub folders: Vec<PathBuf>,
     /// Whether the files that are there log to them, too: then an undo leaves them.
     pub folders_stay: bool,
+    /// Logs of programs that go, which go at the very end: they do not come back.
+    pub logs: Vec<PathBuf>,
+    /// Such logs where nobody asked for that: they stay.
+    pub logs_stay: Vec<PathBuf>,
     /// Groups something is done to, or deliberately not done to, by name.
     pub groups: BTreeMap<String, GroupChange>,
     /// The processes of the site's groups that run, or ran before an interrupted apply, by group:
@@ -94,6 +99,8 @@ impl SitePlan {
             files: BTreeMap::new(),
             folders: Vec::new(),
             folders_stay: false,
+            logs: Vec::new(),
+            logs_stay: Vec::new(),
             groups: BTreeMap::new(),
             ran: BTreeMap::new(),
             stopped: BTreeMap::new(),

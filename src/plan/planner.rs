@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::control::{Control, plan_control};
 use super::elsewhere;
 use super::group::GroupContext;
+use super::logs;
 use super::narrow::{as_applied, is_of_some, narrowed, to_record};
 use super::remarks::{
     ailing, interrupted, left_unfinished, not_rolling, notes, refusals, warnings,
@@ -91,6 +92,7 @@ fn plan(situation: &Situation<'_>, options: &PlanOptions) -> SitePlan {
         add_group(&mut plan, &context);
     }
     elsewhere::name_it(&mut plan, daemon, actual);
+    logs::add(&mut plan, situation, &sections, options);
     plan.interrupted = interrupted(actual, &plan.unfinished);
     plan.warnings = warnings(desired, daemon, actual, options);
     // While somebody is at work on the site, what looks interrupted is not.

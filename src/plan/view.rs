@@ -28,6 +28,12 @@ pub struct PlanView {
     pub folders: Vec<PathBuf>,
     /// Files that change.
     pub files: Vec<FileView>,
+    /// Logs of programs that go, which are removed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub logs: Vec<PathBuf>,
+    /// Such logs that stay.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub logs_stay: Vec<PathBuf>,
     /// Groups something is done to, or deliberately not.
     pub groups: Vec<GroupView>,
     /// How many groups are as wanted and stay so.
@@ -118,6 +124,8 @@ impl PlanView {
             files,
             folders,
             folders_stay: _,
+            logs,
+            logs_stay,
             groups,
             ran,
             stopped,
@@ -145,6 +153,8 @@ impl PlanView {
             fingerprint: String::new(),
             interrupted: interrupted.clone(),
             folders: folders.clone(),
+            logs: logs.clone(),
+            logs_stay: logs_stay.clone(),
             files: files.iter().map(|(path, change)| file_view(path, change)).collect(),
             groups: groups
                 .iter()
@@ -231,8 +241,8 @@ fn fingerprint(view: &PlanView, files: &BTreeMap<PathBuf, FileChange>, key: &[u8
             (before.bytes().map(digest), after.as_ref().map(|file| digest(&file.bytes)))
         })
         .collect();
-    let PlanView { site, interrupted, folders, groups, refusals, .. } = view;
-    let what = (site, interrupted, folders, &view.files, groups, refusals, bytes);
+    let PlanView { site, interrupted, folders, logs, groups, refusals, .. } = view;
+    let what = (site, interrupted, (folders, logs), &view.files, groups, refusals, bytes);
     let text = serde_json::to_vec(&what).unwrap_or_default();
     let keyed = Sha256::new().chain_update(Sha256::digest(key)).chain_update(text).finalize();
     hex(&keyed)[..16].to_owned()

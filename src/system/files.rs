@@ -117,6 +117,9 @@ pub trait Files {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file or link; nothing there is fine.
     fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Removes a log, which may lie in a folder of somebody else: no link is followed, and what is no
+    /// regular file stays, which is an error. Nothing there is fine.
+    fn remove_log(&self, path: &Path) -> io::Result<()>;
     /// Makes a folder and its parents.
     fn create_folder(&self, path: &Path, mode: u32) -> io::Result<()>;
     /// Removes an empty folder; nothing there is fine.
@@ -222,6 +225,10 @@ impl Files for Disk {
             Err(_) if std::fs::symlink_metadata(path).is_err_and(|e| is_absent(&e)) => Ok(()),
             other => other,
         }
+    }
+
+    fn remove_log(&self, path: &Path) -> io::Result<()> {
+        tolerate_absent(guarded::remove(path))
     }
 
     fn create_folder(&self, path: &Path, mode: u32) -> io::Result<()> {

@@ -12,7 +12,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::users;
@@ -55,6 +55,19 @@ pub fn open_folder(path: &Path) -> io::Result<OwnedFd> {
     // A name without a folder is one of the folder we are in.
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     walk(rustix::fs::CWD, path, PASS, &mut Way::new())
+}
+
+/// Removes a regular file. Anything else is refused, a link too.
+pub fn remove(path: &Path) -> io::Result<()> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "is no path of a file"));
+    };
+    let folder = open_folder(parent)?;
+    let there = rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    if FileType::from_raw_mode(there.st_mode) != FileType::RegularFile {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file"));
+    }
+    Ok(rustix::fs::unlinkat(&folder, name, AtFlags::empty())?)
 }
 
 /// Makes a folder and its parents. The mode is not at the umask's mercy.

@@ -235,6 +235,10 @@ impl Files for DeadlyFiles<'_> {
         self.done(Disk.remove(path))
     }
 
+    fn remove_log(&self, path: &Path) -> io::Result<()> {
+        Disk.remove_log(path)
+    }
+
     fn create_folder(&self, path: &Path, mode: u32) -> io::Result<()> {
         self.done(Disk.create_folder(path, mode))
     }

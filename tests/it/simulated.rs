@@ -584,6 +584,10 @@ impl Files for FaultyFiles {
         Disk.remove(path)
     }
 
+    fn remove_log(&self, path: &Path) -> io::Result<()> {
+        Disk.remove_log(path)
+    }
+
     fn create_folder(&self, path: &Path, mode: u32) -> io::Result<()> {
         self.pass(true, "create_folder", path)?;
         Disk.create_folder(path, mode)

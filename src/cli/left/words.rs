@@ -32,7 +32,7 @@ impl Leavers {
                 true => line(left, WITHOUT_KEY),
                 false => line(left, NOT_IN_THE_INVENTORY),
             };
-            let _ = writeln!(text, "{line}: removed here, its logs stay");
+            let _ = writeln!(text, "{line}: removed here");
         }
         for left in stay.iter().take(SITES_SHOWN) {
             let what = match self.emptied.contains_key(&left.site) {

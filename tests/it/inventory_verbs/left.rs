@@ -113,7 +113,7 @@ fn plan_and_status_show_a_deleted_site_and_change_nothing() {
     }
     let run = host.run(&["apply", "--yes"]).ended(0);
     run.says("not in the inventory: b.com; apply --prune removes it\n");
-    host.run(&["plan", "--prune", "--exit-code"]).ended(3).says("removed here, its logs stay");
+    host.run(&["plan", "--prune", "--exit-code"]).ended(3).says(": removed here\n");
     for verb in ["plan", "status"] {
         let left = document(&host.run(&[verb, "--json"]).ended(0), verb)["left"].clone();
         assert_eq!(left["sites"][0]["site"], "b.com");
@@ -325,4 +325,62 @@ fn what_prune_cannot_mean_is_refused() {
     let run = host.run(&["apply", "--site", "a.com", "--prune=b.com", "--yes"]).ended(0);
     assert!(run.stdout.contains("Site b.com: removed"), "{}", run.stdout);
     assert_eq!(host.groups(), ["a.com-w"]);
+}
+
+/// Logs are somebody's, unless it is said that they go.
+#[test]
+fn logs_of_a_removed_site_stay_and_go_if_that_is_asked_for() {
+    let Some(host) = host_that_b_left() else { return };
+    let logs = host.daemon.log_dir();
+    let write = |name: &str| std::fs::write(logs.join(name), "x").unwrap();
+    let rotated = ["b.com-w.log.1", "b.com-w.log.2.gz", "b.com-w.log-20260101"];
+    rotated.into_iter().for_each(write);
+    let others = ["b.com-w.log.old", "b.com-x.log", "b.com.log", "a.com-w.log.1", "w.log"];
+    others.into_iter().for_each(write);
+    let secret = host.path("theirs");
+    std::fs::write(&secret, "theirs").unwrap();
+    std::os::unix::fs::symlink(&secret, logs.join("b.com-w.log.3")).unwrap();
+    let first = host.log("b.com-w").display().to_string();
+    let told = format!("note: logs stay: {first} and 3 more (--purge-logs removes them)\n");
+    host.run(&["plan", "--prune"]).ended(0).says(&told);
+    let before = crate::site::names(&logs);
+    let run = host.run(&["plan", "--prune", "--purge-logs"]).ended(0);
+    for name in ["b.com-w.log"].into_iter().chain(rotated) {
+        assert!(run.stdout.contains(&format!("  - {} (log)\n", logs.join(name).display())));
+    }
+    let json = document(&host.run(&["plan", "--prune", "--json"]), "plan");
+    assert_eq!(json["sites"][1]["plan"]["logs_stay"].as_array().unwrap().len(), 4, "{json}");
+    assert_eq!(crate::site::names(&logs), before);
+
+    assert!(!run.stdout.contains("b.com-w.log.3"), "a link is no log: {}", run.stdout);
+    host.run(&["apply", "--prune", "--purge-logs", "--yes"]).ended(0);
+    let gone = |name: &String| name == "b.com-w.log" || rotated.contains(&name.as_str());
+    let expected: Vec<String> = before.into_iter().filter(|name| !gone(name)).collect();
+    assert_eq!(crate::site::names(&logs), expected);
+    assert_eq!(std::fs::read_to_string(&secret).unwrap(), "theirs");
+}
+
+/// A program that is removed, an empty list, and what fails.
+#[test]
+fn logs_of_removed_programs_stay_and_go_if_that_is_asked_for() {
+    let Some(host) = Host::start() else { return };
+    let deployed = host.deploy("a.com");
+    ["v", "w"].into_iter().for_each(|name| deployed.worker(name));
+    deployed.crasher("broken");
+    let wants = |programs: &[&str]| host.inventory_with(IMPATIENT, &site("a.com", programs));
+    let [v, w] = ["program: v, script: v.sh", "program: w, script: w.sh"];
+    wants(&[v, w]);
+    host.run(&["apply", "--yes", "--purge-logs"]).ended(0);
+    assert!(host.log("a.com-v").exists() && host.log("a.com-w").exists());
+    // What is rolled back has its logs.
+    wants(&[w, "program: broken, script: broken.sh"]);
+    host.run(&["apply", "--yes", "--purge-logs"]).ended(4);
+    assert!(host.log("a.com-v").exists());
+    wants(&[w]);
+    host.run(&["apply", "--yes"]).ended(0).says("note: logs stay: ");
+    assert!(host.log("a.com-v").exists());
+    wants(&[]);
+    let run = host.run(&["apply", "--yes", "--purge-logs"]).ended(0);
+    run.says(&format!("  - {} (log)\n", host.log("a.com-w").display()));
+    assert!(!host.log("a.com-w").exists() && host.log("a.com-v").exists());
 }

@@ -194,6 +194,10 @@ impl FilesDoor for MortalFiles<'_> {
         Disk.remove(path)
     }
 
+    fn remove_log(&self, path: &Path) -> io::Result<()> {
+        Disk.remove_log(path)
+    }
+
     fn create_folder(&self, path: &Path, mode: u32) -> io::Result<()> {
         if path.symlink_metadata().is_err() {
             self.0.write();

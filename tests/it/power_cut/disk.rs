@@ -233,6 +233,10 @@ impl Files for FragileDisk {
         Ok(())
     }
 
+    fn remove_log(&self, path: &Path) -> io::Result<()> {
+        Disk.remove_log(path)
+    }
+
     fn create_folder(&self, path: &Path, mode: u32) -> io::Result<()> {
         let missing: Vec<PathBuf> =
             path.ancestors().take_while(|folder| !folder.exists()).map(Path::to_owned).collect();

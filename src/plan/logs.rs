@@ -1,0 +1,93 @@
+//! The logs of programs that go: what an apply removes if that is asked for, and what stays otherwise. Pure.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::planner::Situation;
+use super::sections::Sections;
+use super::{PlanOptions, SitePlan};
+
+/// What programs write to.
+const OPTIONS: [&str; 2] = ["stdout_logfile", "stderr_logfile"];
+
+/// Puts the logs that are there of programs that go into the plan, with those that rotation has made of
+/// them.
+///
+/// Only what the site's own files say is a log of the site's, and only in its own folder and under its own
+/// name: whatever else lies there is somebody's. An apply of some programs removes none.
+pub(super) fn add(
+    plan: &mut SitePlan,
+    situation: &Situation<'_>,
+    sections: &Sections,
+    options: &PlanOptions,
+) {
+    if !options.changes_files() || !situation.programs.is_all() {
+        return;
+    }
+    let folder = situation.site.paths.log_dir.as_path();
+    let gone = of_removed(situation, sections);
+    let names = situation.actual.logs.iter();
+    let there = names.filter(|name| gone.iter().any(|log| is_log_or_rotated(name, log)));
+    let there = there.map(|name| folder.join(name)).collect();
+    match options.purge_logs {
+        true => plan.logs = there,
+        false => plan.logs_stay = there,
+    }
+}
+
+/// The names of logs that only programs write to that go.
+fn of_removed(situation: &Situation<'_>, sections: &Sections) -> BTreeSet<String> {
+    let Situation { site, desired, daemon, actual, .. } = situation;
+    let written = |options: &std::collections::BTreeMap<String, String>| {
+        let values = OPTIONS.iter().filter_map(|option| options.get(*option).cloned());
+        values.map(PathBuf::from).collect::<Vec<_>>()
+    };
+    let is_wanted = |group: &String| desired.groups.contains_key(group);
+    let (stay, go): (Vec<_>, Vec<_>) =
+        sections.before.iter().partition(|(name, _)| is_wanted(name));
+    let kept: BTreeSet<PathBuf> = stay
+        .into_iter()
+        .map(|(_, it)| it)
+        .chain(sections.after.values())
+        .flat_map(written)
+        .collect();
+    let is_anothers =
+        |log: &Path| daemon.defined.writing_to(log).any(|one| !actual.owned.contains(&one.file));
+    let own = format!("{}-", site.domain);
+    let name = |log: PathBuf| {
+        let is_in_folder = log.parent() == Some(site.paths.log_dir.as_path());
+        let name = log.file_name()?.to_str()?;
+        let is_own = is_in_folder && name.starts_with(&own) && !name.contains('%');
+        (is_own && !kept.contains(&log) && !is_anothers(&log)).then(|| name.to_owned())
+    };
+    go.into_iter().flat_map(|(_, options)| written(options)).filter_map(name).collect()
+}
+
+/// Whether a file is a log, or what logrotate or supervisord has made of it: `LOG.1`, `LOG.2.gz`,
+/// `LOG-20260101`.
+fn is_log_or_rotated(name: &str, log: &str) -> bool {
+    let Some(rest) = name.strip_prefix(log) else { return false };
+    let packed = [".gz", ".bz2", ".xz", ".zst"].into_iter().find_map(|end| rest.strip_suffix(end));
+    let rest = packed.unwrap_or(rest);
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    name == log
+        || rest.strip_prefix('.').is_some_and(is_number)
+        || rest.strip_prefix('-').is_some_and(|date| is_number(date) && date.len() >= 8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_rotation_makes_of_a_log_goes_with_it_and_nothing_else_does() {
+        for name in ["l.log", "l.log.1", "l.log.12.gz", "l.log-20260101", "l.log-2026010112.xz"] {
+            assert!(is_log_or_rotated(name, "l.log"), "{name}");
+        }
+        for name in
+            ["l.logs", "l.log.", "l.log.gz", "l.log.old", "l.log-1", "l.log.1.bak", "m.log", ""]
+        {
+            assert!(!is_log_or_rotated(name, "l.log"), "{name}");
+        }
+    }
+}
