@@ -38,6 +38,7 @@ pub(super) fn refusals(
     refusals.extend(of_files(daemon, actual, plan));
     refusals.extend(defined_elsewhere(desired, daemon, actual));
     refusals.extend(taken_in(desired, daemon, actual));
+    refusals.extend(taken_in_unseen(daemon, plan));
     refusals.extend(actual.missing_users.iter().map(|(user, programs)| Refusal::MissingUser {
         user: user.clone(),
         programs: programs.clone(),
@@ -141,6 +142,29 @@ fn taken_in<'a>(
     own.into_iter().flat_map(move |program| {
         let groups = daemon.defined.taking_in(program).filter(move |group| is_foreign(group));
         groups.map(|group| Refusal::TakenIn {
+            program: program.clone(),
+            group: group.group.clone(),
+            file: group.file.clone(),
+        })
+    })
+}
+
+/// Programs that nothing changes, and of which supervisord says all the same that no file makes their group:
+/// a `[group:]` takes them in whose `programs=` has something that cannot be expanded here.
+fn taken_in_unseen<'a>(
+    daemon: &'a ActualDaemon,
+    plan: &'a SitePlan,
+) -> impl Iterator<Item = Refusal> + 'a {
+    let removed = daemon.reread.as_ref().map_or(&[][..], |reread| &reread.removed);
+    let is_removed = |group: &&String| {
+        removed.contains(group)
+            && daemon.defined.of_group(group).next().is_some()
+            && daemon.defined.taking_in(group).next().is_none()
+    };
+    let unseen =
+        || daemon.defined.iter().filter(|one| one.programs.iter().any(|name| name.contains('%')));
+    plan.unchanged.iter().filter(is_removed).flat_map(move |program| {
+        unseen().map(|group| Refusal::TakenIn {
             program: program.clone(),
             group: group.group.clone(),
             file: group.file.clone(),

@@ -144,6 +144,10 @@ fn an_apply_does_not_succeed_with_a_program_that_supervisord_makes_no_group_of()
     host.daemon.write_conf("foo", "[program:foo]\ncommand=/bin/sleep 1000\n");
     // Python knows more forms of an expansion than we do.
     host.daemon.write_conf("theirs", "[group:all]\nprograms=foo,%(ENV_TAKEN)-9s\n");
+    // Where nothing changes, that is the plan.
+    let theirs = host.conf("theirs").display().to_string();
+    let run = host.run(&["plan"]).ended(1);
+    run.says(&format!("program a.com-w is taken into [group:all] by {theirs}"));
     wants(&host, &["program: w, script: w.sh, stopwaitsecs: 7"]);
     for is_updated in [false, true] {
         if is_updated {

@@ -179,6 +179,17 @@ fn runner_replaces_nobody_elses_unasked_and_keeps_php_and_branch() {
     assert!(host.run(&["plan"]).ended(0).stdout.contains(told));
     host.run(&["runner", "--php", "8.4"]).ended(0);
     assert!(!host.run(&["plan"]).ended(0).stdout.contains("the runner.sh of a.com"));
+    // One that does not speak of PHP at all, and one that finds it out.
+    let without: String = text()
+        .lines()
+        .filter(|line| !line.contains("DEPLOYER_PHP"))
+        .map(|l| format!("{l}\n"))
+        .collect();
+    crate::site::write_executable(&runner, &without);
+    host.run(&["plan"]).ended(0).says("the runner.sh of a.com has no DEPLOYER_PHP: ");
+    let found_out = format!("{without}export DEPLOYER_PHP=$(cat php)\n");
+    crate::site::write_executable(&runner, &found_out);
+    assert!(!host.run(&["plan"]).ended(0).stdout.contains("the runner.sh of a.com"));
 }
 
 /// Its folder is the site user's, who can put a link there to have root read what only root may.
