@@ -40,7 +40,8 @@ impl Environment {
         Self { process: OnceCell::from(variables), ..Self::default() }
     }
 
-    /// Adds what `[supervisord] environment=` says, which must be expanded.
+    /// Adds what `[supervisord] environment=` says, which must be expanded. Before 4.2.2 supervisord refuses a
+    /// name that only this has, so there it does no harm.
     pub(super) fn add(&mut self, value: &str) {
         self.added.extend(pairs(value).unwrap_or_default());
     }

@@ -381,6 +381,11 @@ impl Version {
             self.text
         )
     }
+
+    /// Whether `%(ENV_X)s` may be what `[supervisord] environment=` says: 4.2.2 fixed that.
+    pub(crate) fn expands_its_environment_option(&self) -> bool {
+        self.numbers.as_slice() >= [4, 2, 2].as_slice()
+    }
 }
 
 /// The release that the tests run on, asked once; `None` where there is none.

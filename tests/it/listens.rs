@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use supervisor_sync::supervisord::{Listener, Login};
 
-use crate::daemon::Options;
+use crate::daemon::{Options, version};
 use crate::site::Host;
 use crate::sshd::free_port;
 
@@ -139,6 +139,11 @@ fn nobody_there_is_told_with_all_that_was_tried() {
     assert_eq!(told.matches("no supervisord listens on ").count(), 1, "{told}");
 }
 
+/// Whether supervisord expands what `[supervisord] environment=` says.
+fn has_own_environment() -> bool {
+    version().is_none_or(|version| version.expands_its_environment_option())
+}
+
 /// The variables are those of supervisord, not ours.
 #[test]
 fn variables_are_expanded_as_supervisord_has_them() {
@@ -153,7 +158,8 @@ fn variables_are_expanded_as_supervisord_has_them() {
     let main = main.replace("[supervisord]\n", "[supervisord]\nenvironment=SECRET=\"s3cr3t\"\n");
     std::fs::write(host.daemon.main_conf(), main).unwrap();
     let root = host.daemon.root().display().to_string();
-    host.daemon.set_environment(&[("WHERE", &root), ("WHO", "me"), ("SECRET", "another")]);
+    let secret = if has_own_environment() { "another" } else { "s3cr3t" };
+    host.daemon.set_environment(&[("WHERE", &root), ("WHO", "me"), ("SECRET", secret)]);
     host.daemon.restart_at(unix(host.daemon.socket(), ("me", "s3cr3t")));
     host.run(&["apply", "--yes"]).ended(0);
     host.run(&["plan", "--exit-code"]).ended(0);
@@ -170,6 +176,9 @@ fn a_group_that_takes_a_program_in_through_a_variable_is_refused() {
     for (extra, variable) in
         [("[supervisord]\nenvironment=TAKEN=\"a.com-w\"\n", ""), ("", "a.com-w")]
     {
+        if variable.is_empty() && !has_own_environment() {
+            continue;
+        }
         let options = Options { extra: extra.to_owned(), ..Options::default() };
         let Some(mut host) = wanting_host(options) else { return };
         if !variable.is_empty() {

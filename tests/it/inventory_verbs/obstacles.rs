@@ -134,9 +134,9 @@ fn a_program_that_somebody_elses_group_takes_in_is_refused() {
 /// What the text of a file does not tell, supervisord does.
 #[test]
 fn an_apply_does_not_succeed_with_a_program_that_supervisord_makes_no_group_of() {
-    let extra = "[supervisord]\nenvironment=TAKEN=\"a.com-w\"\n".to_owned();
-    let options = Options { extra, ..Options::default() };
-    let Some(host) = Host::start_with(options) else { return };
+    let Some(mut host) = Host::start() else { return };
+    host.daemon.set_environment(&[("TAKEN", "a.com-w")]);
+    host.daemon.restart();
     host.deploy("a.com").worker("w");
     wants(&host, &["program: w, script: w.sh"]);
     host.run(&["apply", "--yes"]).ended(0);
