@@ -11,7 +11,7 @@ use crate::actual::{ActualDaemon, ActualSite};
 use crate::apply::release::Former;
 use crate::desired::{DesiredGroup, DesiredSite};
 use crate::inventory::{Autorestart, Programs};
-use crate::plan::{FileChange, SitePlan};
+use crate::plan::{FileChange, Reason, SitePlan};
 use crate::supervisord::{ProcessInfo, ProcessState, ini};
 use crate::system::files::Entry;
 
@@ -200,7 +200,10 @@ impl<'a> Readings<'a> {
     ) -> Option<Drift> {
         let reread = self.daemon.reread.as_ref().ok()?;
         let is_in = |groups: &[String]| groups.iter().any(|group| group == name);
-        let how = if is_in(&reread.changed) {
+        let reason = self.plan.groups.get(name).map(|change| &change.reason);
+        let how = if is_in(&reread.changed) && matches!(reason, Some(Reason::EveryProgram { .. })) {
+            ConfigDrift::EveryProgram
+        } else if is_in(&reread.changed) {
             ConfigDrift::FileNewer
         } else if is_in(&reread.added) {
             ConfigDrift::NotLoaded

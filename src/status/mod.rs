@@ -155,6 +155,8 @@ pub enum ConfigDrift {
     NotLoaded,
     /// Its file is newer than what runs.
     FileNewer,
+    /// A file that says something about every program has changed; its own has not.
+    EveryProgram,
     /// It is loaded, but in no file any more.
     NoFile,
     /// It is loaded with another number of processes than is wanted.

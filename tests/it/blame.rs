@@ -279,6 +279,8 @@ fn a_file_that_changes_every_program_is_named_as_the_reason() {
         let run = host.run(&["plan"]).ended(0);
         let run = run.says(&format!("{theirs} changes every program"));
         assert!(!run.stdout.contains("newer") && !run.stdout.contains("s3cr3t"), "{}", run.stdout);
+        let status = host.run(&["status", "--deep"]).ended(3);
+        status.says("a.com-w is changed by a file that changes every program");
         let json = host.run(&["plan", "--json"]).stdout;
         assert!(json.contains(&format!("\"by\":[\"{theirs}\"]")), "{json}");
         // Its own file is another matter.
