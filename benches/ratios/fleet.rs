@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use supervisor_sync::fleet::wire::PROTOCOL;
 
@@ -17,8 +17,9 @@ const PARALLEL: &str = "16";
 const REMOTE: &str = "deployer.yml";
 const LOCAL: &str = "local.yml";
 
-/// How many hosts are there at our end alone.
+/// How many hosts are there at our end alone, and how many programs on each.
 const SIMULATED: usize = 5_000;
+const PROGRAMS: usize = 5;
 
 pub(crate) fn fleet() {
     println!("apply with nothing to do, {PARALLEL} hosts at once, beside `ssh HOST true` likewise");
@@ -65,17 +66,96 @@ pub(crate) fn fleet() {
 /// Many more hosts than there are, by an ssh that answers itself: what our own end takes.
 fn simulated() {
     let keyring = Keyring::new().expect("an ssh to measure against");
-    let doors = (0..SIMULATED).map(|_| "username: root".to_owned());
-    let site = |_| "    supervisors: [{program: p, command: sleep 1000}]\n".to_owned();
-    std::fs::write(keyring.path(REMOTE), inventory(doors, site)).unwrap();
-    keyring.write_wrapper(&format!(
-        "echo '@supervisor-sync HAVE direct root /supervisor-sync'\n\
-         echo '{{\"hello\":{{\"protocol\":{PROTOCOL},\"release\":\"simulated\"}}}}'\n\
-         while read -r line; do echo '{{\"reply\":{{\"reply\":\"applied\",\"sites\":[]}}}}'; done"
-    ));
+    let [planned, applied] = answers();
+    answer(&keyring, "applied", &applied);
+    write_simulated(&keyring, SIMULATED);
     let (time, Footprint { kib, threads }) = apply(&keyring, REMOTE);
     let memory = kib as f64 / 1024.0;
     println!("{SIMULATED} simulated hosts: {}, {memory:.1} MiB, {threads} threads", ms(time));
+    plans(&keyring, &planned);
+}
+
+/// A plan of new programs on so many simulated hosts, and on ten times as many: what one more host takes
+/// should be the same.
+fn plans(keyring: &Keyring, planned: &str) {
+    println!(
+        "plan of {PROGRAMS} new programs on each of so many simulated hosts, {PARALLEL} at once"
+    );
+    println!(
+        " hosts |       time | before the first host | a host of that |    memory | a host of that"
+    );
+    answer(keyring, "plans", planned);
+    let mut floor = None;
+    for hosts in [1, 1_000, 10_000] {
+        write_simulated(keyring, hosts);
+        let first = keyring.path("first");
+        let _ = std::fs::remove_file(&first);
+        let begin = SystemTime::now();
+        let mut command = ours("plan", keyring, REMOTE);
+        let (time, Footprint { kib, .. }) = measured(command.stdout(Stdio::null()));
+        let began = std::fs::metadata(&first).unwrap().modified().unwrap();
+        let before = began.duration_since(begin).unwrap_or_default();
+        // What it takes for a single host it takes anyway.
+        let kib_of_one = *floor.get_or_insert(kib);
+        let of_each = kib.saturating_sub(kib_of_one) as f64 / hosts as f64;
+        println!(
+            "{hosts:6} | {:>10} | {:>21} | {:>11.1} us | {:>5.1} MiB | {of_each:>10.2} KiB",
+            ms(time),
+            ms(before),
+            before.as_secs_f64() * 1e6 / hosts as f64,
+            kib as f64 / 1024.0,
+        );
+    }
+}
+
+/// The sites of a reply about new programs, of the site `$name`, as a real host answers: their plan, or an
+/// apply with nothing left to do.
+fn answers() -> [String; 2] {
+    let hosts = Hosts::start(1);
+    let name = hosts.keyring.path(LOCAL);
+    let inventory = std::fs::read_to_string(&name).unwrap();
+    let (before, program) = inventory.split_once("      - {program: p").unwrap();
+    let program = |number| format!("      - {{program: p{number}{program}");
+    let programs: String = (0..PROGRAMS).map(program).collect();
+    std::fs::write(&name, before.to_owned() + &programs).unwrap();
+    let sites = |verb, arguments: &[&str], kind| {
+        let mut command = ours(verb, &hosts.keyring, LOCAL);
+        let output = command.args(arguments).arg("--json").output().unwrap();
+        succeeded(&output);
+        let text = String::from_utf8(output.stdout).unwrap();
+        let documents = text.lines().map(|line| serde_json::from_str(line).unwrap());
+        let mut of_kind = documents.filter(|document: &serde_json::Value| document["kind"] == kind);
+        let sites = of_kind.next().unwrap()["sites"].to_string();
+        sites.trim_matches(['[', ']']).replace("s0.example", "'\"$name\"'")
+    };
+    let planned = sites("plan", &[], "plan");
+    sites("apply", &["--yes"], "applied");
+    [planned, sites("apply", &["--yes"], "applied")]
+}
+
+fn write_simulated(keyring: &Keyring, hosts: usize) {
+    let doors = (0..hosts).map(|_| "username: root".to_owned());
+    let program = |number| format!("      - {{program: p{number}, command: sleep 1000}}\n");
+    let programs: String = (0..PROGRAMS).map(program).collect();
+    let site = |_| format!("    supervisors:\n{programs}");
+    std::fs::write(keyring.path(REMOTE), inventory(doors, site)).unwrap();
+}
+
+/// Has each host answer with this reply of these sites; nothing has left it. The first that is asked makes
+/// the file `first`.
+fn answer(keyring: &Keyring, reply: &str, sites: &str) {
+    let first = keyring.path("first");
+    let first = first.display();
+    keyring.write_wrapper(&format!(
+        "[ -e {first} ] || : > {first}\n\
+         echo '@supervisor-sync HAVE direct root /supervisor-sync'\n\
+         echo '{{\"hello\":{{\"protocol\":{PROTOCOL},\"release\":\"simulated\"}}}}'\n\
+         while read -r line; do\n\
+         name=${{line#*'\"domain\":\"'}}; name=${{name%%'\"'*}}\n\
+         case $line in *'\"request\":\"left\"'*)\n\
+         echo '{{\"reply\":{{\"reply\":\"left\",\"left\":{{\"sites\":[],\"unreadable\":[]}}}}}}';;\n\
+         *) echo '{{\"reply\":{{\"reply\":\"{reply}\",\"sites\":[{sites}]}}}}';;\nesac\ndone"
+    ));
 }
 
 /// An inventory with a host for each of these doors, and on each a site with this in it.
@@ -93,15 +173,23 @@ fn inventory(doors: impl Iterator<Item = String>, site: impl Fn(usize) -> String
     servers + &sites
 }
 
-fn apply(keyring: &Keyring, inventory: &str) -> (Duration, Footprint) {
+/// A verb on all hosts of an inventory.
+fn ours(verb: &str, keyring: &Keyring, inventory: &str) -> Command {
     let mut command = Command::new(OURS);
     command
-        .args(["apply", "--yes", "--parallel", PARALLEL, "--inventory"])
+        .args([verb, "--parallel", PARALLEL, "--inventory"])
         .arg(keyring.path(inventory))
         .env("SUPERVISOR_SYNC_SSH", keyring.wrapper())
         .stdin(Stdio::null())
-        .stdout(Stdio::piped())
         .stderr(Stdio::null());
+    command
+}
+
+fn apply(keyring: &Keyring, inventory: &str) -> (Duration, Footprint) {
+    measured(ours("apply", keyring, inventory).arg("--yes").stdout(Stdio::piped()))
+}
+
+fn measured(command: &mut Command) -> (Duration, Footprint) {
     let mut footprint = Footprint::default();
     let time = timed(|| {
         let mut child = command.spawn().unwrap();

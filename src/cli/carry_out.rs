@@ -12,7 +12,7 @@ use super::{Context, plan};
 use crate::apply::{ApplyError, ApplyOptions, FailedAt, SiteReport};
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
-use crate::fleet::rollout::{NotReached, Rules, Told, Verdict, roll_out};
+use crate::fleet::rollout::{InTurn, NotReached, Rules, Told, Verdict, roll_out};
 use crate::host::{
     AppliedSite, ApplyRequest, ChosenSite, Goal, PlannedSite, Reply, Request, Run, Target,
 };
@@ -63,21 +63,17 @@ pub(super) fn carry_out(
     };
     let rules = Rules { failed: telling.failed(), ..order.rules };
     let stop = || context.interrupt.is_raised();
-    let results = roll_out(begun, rules, &stop, &on_one, &mut |told| match told {
+    let name = |host: usize| names.get(host).copied().unwrap_or_default();
+    roll_out(begun, rules, &stop, &on_one, &mut |told| match told {
         Told::FewThreads(_) => {}
-        Told::Begun(host) => telling.begun(names.get(host).unwrap_or(&"")),
-        Told::Event(host, event) => telling.event(names.get(host).unwrap_or(&""), &event),
+        Told::Begun(host) => telling.begun(name(host)),
+        Told::Event(host, event) => telling.event(name(host), &event),
         Told::Ended(host, (applied, stay)) => {
-            let name = names.get(host).unwrap_or(&"");
-            telling.ended(name, applied);
-            telling.stay(name, stay);
+            telling.ended(name(host), &applied);
+            telling.stay(name(host), &stay);
         }
+        Told::NotReached(host, why) => telling.not_reached(name(host), why),
     });
-    for (name, result) in names.iter().zip(&results) {
-        if let Err(why) = result {
-            telling.not_reached(name, *why);
-        }
-    }
     telling.summarise(work);
     Ok(telling.exit_status(context.interrupt.is_raised()))
 }
@@ -99,6 +95,27 @@ impl<'w> Begun<'w> {
     }
 }
 
+/// A host whose plan was made.
+struct Planned {
+    leavers: Leavers,
+    next: Next,
+}
+
+/// What comes of a plan.
+enum Next {
+    /// It is shown, and applied if that is agreed to.
+    Apply {
+        /// The door it came through, if it is kept open.
+        target: Option<Box<dyn Target>>,
+        shown: plan::Shown,
+        fingerprints: BTreeMap<Domain, String>,
+        /// The plans themselves, of a single host.
+        plans: Vec<PlannedSite>,
+    },
+    /// Nothing: how its sites are.
+    Nothing(Vec<AppliedSite>),
+}
+
 /// Plans every host, shows the plans and asks once. A host whose plan has nothing to do, is refused
 /// or failed is told at once, and not gone to again: nobody has agreed to anything there.
 fn plan_and_ask<'w>(
@@ -107,55 +124,109 @@ fn plan_and_ask<'w>(
     order: &Order,
     telling: &mut Telling<'_>,
 ) -> Result<Vec<Begun<'w>>, CommandError> {
-    let kept = AtomicUsize::new(0);
+    let (kept, several) = (AtomicUsize::new(0), work.len() > 1);
+    let (mode, colour) = (telling.screen().mode(), telling.screen().colour());
+    let is_kept = || kept.fetch_add(1, Ordering::Relaxed) < CONNECTIONS_KEPT;
     let on_one = |work: &'w Work, _: &mut dyn FnMut(Event)| {
         let planned = context.connect(&work.host).and_then(|mut target| {
             let plans = plan::ask(target.as_mut(), work, order.goal, order.options.clone())?;
-            let to_apply = plans.sites.iter().any(is_to_apply);
-            let keep = to_apply && kept.fetch_add(1, Ordering::Relaxed) < CONNECTIONS_KEPT;
-            Ok((to_apply, keep.then_some(target), plans))
+            let (leavers, aside) = (plans.leavers.clone(), Screen::aside(mode, colour));
+            let mut next = next(work, plans, aside);
+            if let Next::Apply { target: door, plans, .. } = &mut next {
+                *door = is_kept().then_some(target);
+                if several {
+                    plans.clear();
+                }
+            }
+            Ok(Planned { leavers, next })
         });
         let verdict = if planned.is_ok() { Verdict::Done } else { Verdict::Failed };
         (planned, verdict)
     };
     let rules = Rules::all(order.rules.parallel);
     let stop = || context.interrupt.is_raised();
-    let planned = roll_out(work.iter().collect(), rules, &stop, &on_one, &mut |_| {});
-    let planned: Vec<_> =
-        planned.into_iter().map(|it| it.unwrap_or_else(|why| Err(not_reached(why)))).collect();
-    let answered = planned.iter().flatten();
-    let leavers: Vec<_> = answered.map(|(_, _, plans)| &plans.leavers).collect();
-    left::check_named(work, leavers.iter().copied())?;
-    left::check_something_to_apply(work, &leavers)?;
-    let mut plans = Vec::new();
-    let mut begun = Vec::new();
-    for (work, planned) in work.iter().zip(planned) {
-        let name = work.host.name.as_str();
-        match planned {
-            Ok((true, target, planned)) => {
-                telling.shown(name, &planned.sites, &planned.leavers.pruned);
-                let shown = Some(fingerprints(&planned.sites));
-                let leavers = planned.leavers.clone();
-                begun.push(Begun { work, target, leavers, shown });
-                plans.push((name, planned));
+    // Where it may turn out that this is refused as a whole, nothing is told before each has answered.
+    let waits = work.iter().all(|work| work.sites.is_empty()) || work.iter().any(Work::prunes);
+    let (mut waiting, mut leavers) = (Vec::new(), Vec::with_capacity(work.len()));
+    let (mut turns, mut agreed) = (InTurn::default(), ToAgree::default());
+    let mut ended = |place, planned: Result<Planned, CommandError>| {
+        turns.ended(place, planned, &mut |place: usize, planned| {
+            let Some(work) = work.get(place) else { return };
+            leavers.extend(planned.as_ref().ok().map(|planned| planned.leavers.clone()));
+            match waits {
+                true => waiting.push((work, planned)),
+                false => agreed.add(work, planned, telling),
             }
-            Ok((false, _, planned)) => {
-                telling.ended(name, &Ok(not_begun(planned.sites)));
-                telling.screen().print(&planned.leavers.text());
-            }
-            Err(error) => telling.ended(name, &Err(error)),
-        }
+        });
+    };
+    roll_out(work.iter().collect(), rules, &stop, &on_one, &mut |told| match told {
+        Told::Ended(place, planned) => ended(place, planned),
+        Told::NotReached(place, why) => ended(place, Err(not_reached(why))),
+        Told::FewThreads(_) | Told::Begun(_) | Told::Event(..) => {}
+    });
+    left::check_named(work, &leavers)?;
+    left::check_something_to_apply(work, &leavers.iter().collect::<Vec<_>>())?;
+    for (work, planned) in waiting {
+        agreed.add(work, planned, telling);
     }
     if context.interrupt.is_raised() {
         return Err(not_reached(NotReached::Interrupted));
     }
+    let ToAgree { begun, shown } = agreed;
     if !begun.is_empty() {
-        plan::show(&plans, work.len() > 1, telling.screen());
+        plan::show(shown, several, telling.screen());
         if order.ask {
             agree(&begun, &stop, telling.screen())?;
         }
     }
     Ok(begun)
+}
+
+/// What comes of the plans of a host. `aside` is what they are shown on.
+fn next(work: &Work, plans: plan::Planned, aside: Screen) -> Next {
+    if !plans.sites.iter().any(is_to_apply) {
+        return Next::Nothing(not_begun(plans.sites));
+    }
+    Next::Apply {
+        target: None,
+        shown: plan::Shown::of(work.host.name.as_str(), &plans, aside),
+        fingerprints: fingerprints(&plans.sites),
+        plans: plans.sites,
+    }
+}
+
+/// What a person is to agree to.
+#[derive(Default)]
+struct ToAgree<'w> {
+    begun: Vec<Begun<'w>>,
+    shown: Vec<(&'w str, plan::Shown)>,
+}
+
+impl<'w> ToAgree<'w> {
+    /// The plans of the next host. One that nothing is to be done for is told.
+    fn add(
+        &mut self,
+        work: &'w Work,
+        planned: Result<Planned, CommandError>,
+        telling: &mut Telling<'_>,
+    ) {
+        let name = work.host.name.as_str();
+        let Planned { leavers, next } = match planned {
+            Ok(planned) => planned,
+            Err(error) => return telling.ended(name, &Err(error)),
+        };
+        match next {
+            Next::Apply { target, shown, fingerprints, plans } => {
+                telling.shown(name, plans, &leavers.pruned);
+                self.shown.push((name, shown));
+                self.begun.push(Begun { work, target, leavers, shown: Some(fingerprints) });
+            }
+            Next::Nothing(sites) => {
+                telling.ended(name, &Ok(sites));
+                telling.screen().print(&leavers.text());
+            }
+        }
+    }
 }
 
 /// Asks whether what is shown is to be done; an error is anything but a yes.

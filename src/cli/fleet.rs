@@ -1,7 +1,9 @@
 //! Many hosts at once: `--parallel` and its like, and each host's answer in the inventory's order.
 
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use clap::Args;
@@ -11,7 +13,7 @@ use super::Context;
 use super::selected::Work;
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
-use crate::fleet::rollout::{Batch, NotReached, Rules, Told, Verdict, roll_out};
+use crate::fleet::rollout::{Batch, InTurn, NotReached, Rules, Told, Verdict, roll_out};
 use crate::fleet::{Payload, SshSettings};
 use crate::host::Target;
 use crate::report::Screen;
@@ -79,25 +81,60 @@ pub(super) fn ssh_settings(interrupt: &Interrupt) -> SshSettings {
 }
 
 impl Context {
-    /// Asks each host, many at once, and returns the answers in the inventory's order.
+    /// Asks each host, many at once, and returns the answers in the inventory's order. For answers that
+    /// are small: all of them are kept.
     pub(super) fn on_each<R: Send>(
         &self,
         work: &[Work],
         rules: Rules,
-        ask: &(dyn Fn(&Work, &mut dyn Target) -> Result<R, CommandError> + Sync),
+        ask: &(impl Fn(&Work, &mut dyn Target) -> Result<R, CommandError> + Sync),
     ) -> Vec<Result<R, CommandError>> {
-        self.on_each_telling(work, rules, &|work, host, _| ask(work, host), &mut |_| {})
+        let mut answers = Vec::with_capacity(work.len());
+        self.on_each_in_turn(work, rules, ask, &mut |_, answer| answers.push(answer));
+        answers
     }
 
-    /// The same, with what happens on each host meanwhile.
-    pub(super) fn on_each_telling<R: Send>(
+    /// Asks each host, many at once, and hands on each answer in the inventory's order, as soon as all
+    /// hosts before it have answered. An answer waits until then, so `ask` makes of it what is to be
+    /// shown.
+    pub(super) fn on_each_in_turn<'w, R: Send>(
         &self,
-        work: &[Work],
+        work: &'w [Work],
         rules: Rules,
-        ask: &(impl Fn(&Work, &mut dyn Target, &mut dyn FnMut(Event)) -> Result<R, CommandError> + Sync),
-        told: &mut impl FnMut(Told<'_, Result<R, CommandError>>),
-    ) -> Vec<Result<R, CommandError>> {
-        let on_one = |work: &Work, events: &mut dyn FnMut(Event)| {
+        ask: &(impl Fn(&'w Work, &mut dyn Target) -> Result<R, CommandError> + Sync),
+        each: &mut dyn FnMut(&'w Work, Result<R, CommandError>),
+    ) {
+        let mut turns = InTurn::default();
+        let mut ended = |place, answer| {
+            turns.ended(place, answer, &mut |place: usize, answer| {
+                if let Some(work) = work.get(place) {
+                    each(work, answer);
+                }
+            });
+        };
+        self.on_each_telling(
+            work,
+            rules,
+            &|work, host, _| ask(work, host),
+            &mut |told| match told {
+                Told::Ended(place, answer) => ended(place, answer),
+                Told::NotReached(place, why) => ended(place, Err(not_reached(why))),
+                Told::FewThreads(_) | Told::Begun(_) | Told::Event(..) => {}
+            },
+        );
+    }
+
+    /// Asks each host, many at once, and tells what happens on each, and its answer when it comes.
+    pub(super) fn on_each_telling<'w, R: Send>(
+        &self,
+        work: &'w [Work],
+        rules: Rules,
+        ask: &(
+             impl Fn(&'w Work, &mut dyn Target, &mut dyn FnMut(Event)) -> Result<R, CommandError> + Sync
+         ),
+        told: &mut impl FnMut(Told<Result<R, CommandError>>),
+    ) {
+        let on_one = |work: &'w Work, events: &mut dyn FnMut(Event)| {
             let host = self.connect(&work.host);
             let answer = host.and_then(|mut host| ask(work, host.as_mut(), events));
             let verdict = if answer.is_ok() { Verdict::Done } else { Verdict::Failed };
@@ -105,10 +142,7 @@ impl Context {
         };
         allow_many_files();
         let stop = || self.interrupt.is_raised();
-        let answers = roll_out(work.iter().collect(), rules, &stop, &on_one, told);
-        let flat =
-            |answer: Result<_, NotReached>| answer.unwrap_or_else(|why| Err(not_reached(why)));
-        answers.into_iter().map(flat).collect()
+        roll_out(work.iter().collect(), rules, &stop, &on_one, told);
     }
 }
 
@@ -138,6 +172,13 @@ impl Answers {
     }
 
     /// `None` if each has answered.
+    /// So have others.
+    pub(super) fn add(&mut self, others: Self) {
+        let Self { answered, failed } = others;
+        self.answered += answered;
+        self.failed.extend(failed);
+    }
+
     pub(super) fn exit_status(&self) -> Option<u8> {
         let first = self.failed.first()?;
         let kind = match self.failed.iter().find(|kind| **kind == ErrorKind::Interrupted) {
@@ -179,16 +220,25 @@ pub(super) fn named(hosts: &[&str]) -> String {
     }
 }
 
-/// Hosts with the same text together, in the order in which each text first comes.
-pub(super) fn folded(texts: Vec<(&str, String)>) -> Vec<(Vec<&str>, String)> {
-    let mut groups: Vec<(Vec<&str>, String)> = Vec::new();
-    let mut places = std::collections::HashMap::new();
-    for (host, text) in texts {
-        let place = *places.entry(text.clone()).or_insert_with(|| {
-            groups.push((Vec::new(), text));
-            groups.len() - 1
-        });
-        if let Some((hosts, _)) = groups.get_mut(place) {
+/// Texts of hosts, each kept once with the hosts that have it, in the order in which it first came.
+#[derive(Default)]
+pub(super) struct Folded<'h> {
+    groups: Vec<(Vec<&'h str>, Rc<str>)>,
+    places: HashMap<Rc<str>, usize>,
+}
+
+impl<'h> Folded<'h> {
+    pub(super) fn add(&mut self, host: &'h str, text: &str) {
+        let place = match self.places.get(text) {
+            Some(place) => *place,
+            None => {
+                let (place, text) = (self.groups.len(), Rc::from(text));
+                self.groups.push((Vec::new(), Rc::clone(&text)));
+                self.places.insert(text, place);
+                place
+            }
+        };
+        if let Some((hosts, _)) = self.groups.get_mut(place) {
             hosts.push(host);
         }
     }

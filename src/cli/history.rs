@@ -1,5 +1,6 @@
 //! `history`: the runs, newest first, and what became of each site; and what a revision changed.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -12,10 +13,12 @@ use super::fleet::{Answers, ParallelArguments, folded, named};
 use super::selected::{SelectionArguments, Work, only_site, unexpected};
 use crate::error::{CommandError, cut};
 use crate::fleet::rollout::Rules;
-use crate::host::{Reply, Request, Run, RunEnd, RunId, Settled, SettledHow, SiteDiff, SiteHistory};
+use crate::host::{
+    Reply, Request, Run, RunEnd, RunId, Settled, SettledHow, SiteDiff, SiteHistory, Target,
+};
 use crate::inventory::{Domain, no_sites};
 use crate::plan::harmless_lines;
-use crate::report::{Screen, harmless};
+use crate::report::{Page, Screen, harmless};
 
 #[derive(Debug, Args)]
 pub(super) struct HistoryArguments {
@@ -35,17 +38,17 @@ struct Sites<'a, T> {
 
 /// A run with the sites it was about.
 #[derive(Debug, Serialize)]
-struct RunView<'h> {
+struct RunView<'w> {
     #[serde(flatten)]
     run: Run,
-    sites: Vec<SiteView<'h>>,
+    sites: Vec<SiteView<'w>>,
 }
 
-/// What became of a site on a host.
+/// What became of a site on a host. There is one for each revision of each: it holds what is shown.
 #[derive(Debug, Serialize)]
-struct SiteView<'h> {
-    host: &'h str,
-    site: &'h Domain,
+struct SiteView<'w> {
+    host: &'w str,
+    site: Cow<'w, Domain>,
     outcome: SiteOutcome,
     /// What was recorded.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,7 +57,7 @@ struct SiteView<'h> {
     present: bool,
     /// Why, if it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    cause: Option<&'h str>,
+    cause: Option<String>,
     /// What became of it, if it was interrupted.
     #[serde(skip_serializing_if = "Option::is_none")]
     settled: Option<Settled>,
@@ -89,27 +92,82 @@ pub(super) fn run(
         return diff(context, &work, number, rules, screen);
     }
     let work = context.selected_with_former(&arguments.selection, screen)?;
+    tell_runs(context, &work, rules, screen)
+}
+
+fn tell_runs<'w>(
+    context: &Context,
+    work: &'w [Work],
+    rules: Rules,
+    screen: &mut Screen,
+) -> Result<u8, CommandError> {
+    let (mode, colour) = (screen.mode(), screen.colour());
+    let ask = |on_host: &'w Work, host: &mut dyn Target| {
+        let sites = ask_host(on_host, host)?;
+        Ok(OnHost::of(on_host, &sites, Screen::aside(mode, colour)))
+    };
     let mut answers = Answers::default();
-    let histories = ask(context, &work, rules, &mut answers, screen)?;
-    for on_host in &work {
-        let host = on_host.host.name.as_str();
-        let sites: Vec<&SiteHistory> =
-            histories.iter().filter(|(name, _)| *name == host).map(|(_, site)| site).collect();
-        if !sites.is_empty() {
-            screen.document("history", Some(host), &Sites { sites: &sites });
+    let (mut all, mut none_yet) = (BTreeMap::new(), Vec::new());
+    let mut nobody_has_any = work.iter().all(|work| work.sites.is_empty());
+    context.on_each_in_turn(work, rules, &ask, &mut |on_host, answer| match answer {
+        Ok(OnHost { page, answers: of_sites, runs, without }) => {
+            screen.show(page);
+            answers.add(of_sites);
+            nobody_has_any &= runs.is_empty() && without.is_empty();
+            none_yet.extend(without);
+            for (run, site) in runs {
+                let view = all.entry(Reverse(run.id));
+                view.or_insert_with(|| RunView { run, sites: Vec::new() }).sites.push(site);
+            }
         }
+        Err(error) => answers.tell(on_host.host.name.as_str(), &error, screen),
+    });
+    if nobody_has_any && answers.exit_status().is_none() {
+        return Err(no_sites());
     }
-    let runs = by_run(&histories);
+    let runs: Vec<RunView<'_>> = all.into_values().collect();
     screen.document("runs", None, &Runs { runs: &runs });
     for run in &runs {
         screen.print(&text(run));
     }
-    for (host, history) in &histories {
-        if history.outcomes.is_empty() && history.revisions.as_ref().is_ok_and(Vec::is_empty) {
-            screen.print(&format!("Site {} on {host}: nothing was applied yet\n", history.site));
-        }
+    for (host, site) in none_yet {
+        screen.print(&format!("Site {site} on {host}: nothing was applied yet\n"));
     }
     Ok(answers.exit_status().unwrap_or(0))
+}
+
+/// What a host has answered, as it is shown.
+struct OnHost<'w> {
+    page: Page,
+    answers: Answers,
+    runs: Vec<(Run, SiteView<'w>)>,
+    /// The sites that nothing was applied to yet.
+    without: Vec<(&'w str, Domain)>,
+}
+
+impl<'w> OnHost<'w> {
+    /// `aside` is what the page is written on.
+    fn of(work: &'w Work, sites: &[SiteHistory], mut aside: Screen) -> Self {
+        let (host, mut answers) = (work.host.name.as_str(), Answers::default());
+        if !sites.is_empty() {
+            aside.document("history", Some(host), &Sites { sites });
+        }
+        sites.iter().for_each(|site| count(host, site, &mut answers, &mut aside));
+        let runs = sites.iter().flat_map(|site| runs(work, site)).collect();
+        let is_without = |site: &&SiteHistory| {
+            site.outcomes.is_empty() && site.revisions.as_ref().is_ok_and(Vec::is_empty)
+        };
+        let without = sites.iter().filter(is_without).map(|site| (host, site.site.clone()));
+        Self { page: aside.into_page(), answers, runs, without: without.collect() }
+    }
+}
+
+/// Counts a site that has answered, and tells of one that has not.
+fn count(host: &str, history: &SiteHistory, answers: &mut Answers, screen: &mut Screen) {
+    match &history.revisions {
+        Ok(_) => answers.count(),
+        Err(error) => answers.tell(host, error, screen),
+    }
 }
 
 /// The history of each site on each host, in the inventory's order, and after those of a host the sites
@@ -121,13 +179,7 @@ pub(super) fn ask<'w>(
     answers: &mut Answers,
     screen: &mut Screen,
 ) -> Result<Vec<(&'w str, SiteHistory)>, CommandError> {
-    let answered = context.on_each(work, rules, &|work, host| {
-        let left = work.leaving.as_ref().map(|leaving| Box::new(leaving.inventory.clone()));
-        match host.ask(Request::History { sites: work.sites.clone(), left }, &mut |_| {})? {
-            Reply::History { sites } if sites.iter().all(|site| is_of(work, site)) => Ok(sites),
-            _ => Err(unexpected()),
-        }
-    });
+    let answered = context.on_each(work, rules, &ask_host);
     let mut histories = Vec::new();
     for (on_host, sites) in work.iter().zip(answered) {
         let host = on_host.host.name.as_str();
@@ -137,13 +189,18 @@ pub(super) fn ask<'w>(
         }
     }
     for (host, history) in &histories {
-        match &history.revisions {
-            Ok(_) => answers.count(),
-            Err(error) => answers.tell(host, error, screen),
-        }
+        count(host, history, answers, screen);
     }
     let nobody_has_any = histories.is_empty() && work.iter().all(|work| work.sites.is_empty());
     if nobody_has_any && answers.exit_status().is_none() { Err(no_sites()) } else { Ok(histories) }
+}
+
+fn ask_host(work: &Work, host: &mut dyn Target) -> Result<Vec<SiteHistory>, CommandError> {
+    let left = work.leaving.as_ref().map(|leaving| Box::new(leaving.inventory.clone()));
+    match host.ask(Request::History { sites: work.sites.clone(), left }, &mut |_| {})? {
+        Reply::History { sites } if sites.iter().all(|site| is_of(work, site)) => Ok(sites),
+        _ => Err(unexpected()),
+    }
 }
 
 /// Whether a host may tell this history: of a site that was asked about, or of one that the inventory
@@ -154,56 +211,54 @@ fn is_of(work: &Work, history: &SiteHistory) -> bool {
     history.paths.is_none() || !is_in(&history.site)
 }
 
-/// The runs of all hosts, newest first.
-fn by_run<'h>(histories: &'h [(&'h str, SiteHistory)]) -> Vec<RunView<'h>> {
-    let mut runs: BTreeMap<Reverse<RunId>, RunView<'h>> = BTreeMap::new();
-    let mut add = |run: Run, site: SiteView<'h>| {
-        let view = runs.entry(Reverse(run.id)).or_insert(RunView { run, sites: Vec::new() });
-        view.sites.push(site);
-    };
-    for (host, history) in histories {
-        let revisions = history.revisions.as_deref().unwrap_or_default();
-        let taken_back: BTreeSet<RunId> =
-            revisions.iter().filter_map(|one| one.origin.run().takes_back).collect();
-        let present = revisions.last().map(|one| one.number);
-        let mut recorded = BTreeSet::new();
-        for revision in revisions {
-            let run = revision.origin.run();
-            recorded.insert(run.id);
-            let failed = history.outcomes.iter().find(|outcome| outcome.run.id == run.id);
-            let outcome = match failed {
-                _ if taken_back.contains(&run.id) => SiteOutcome::TakenBack,
-                Some(failed) => SiteOutcome::Otherwise(failed.end),
-                None => SiteOutcome::Applied,
-            };
-            let number = Some(revision.number);
-            let view = SiteView {
-                host,
-                site: &history.site,
-                outcome,
-                revision: number,
-                present: present == number,
-                cause: failed.and_then(|failed| failed.cause.as_deref()),
-                settled: None,
-                left: history.paths.is_some(),
-            };
-            add(run, view);
-        }
-        for ended in history.outcomes.iter().filter(|ended| !recorded.contains(&ended.run.id)) {
-            let view = SiteView {
-                host,
-                site: &history.site,
-                outcome: SiteOutcome::Otherwise(ended.end),
-                revision: None,
-                present: false,
-                cause: ended.cause.as_deref(),
-                settled: ended.settled,
-                left: history.paths.is_some(),
-            };
-            add(ended.run.clone(), view);
-        }
+/// The runs of a site on a host, and what became of it in each.
+fn runs<'w>(work: &'w Work, history: &SiteHistory) -> Vec<(Run, SiteView<'w>)> {
+    let host = work.host.name.as_str();
+    let known = work.sites.iter().map(|site| &site.domain).find(|one| **one == history.site);
+    let site = || known.map_or_else(|| Cow::Owned(history.site.clone()), Cow::Borrowed);
+    let left = history.paths.is_some();
+    let revisions = history.revisions.as_deref().unwrap_or_default();
+    let taken_back: BTreeSet<RunId> =
+        revisions.iter().filter_map(|one| one.origin.run().takes_back).collect();
+    let present = revisions.last().map(|one| one.number);
+    let mut recorded = BTreeSet::new();
+    let mut runs = Vec::new();
+    for revision in revisions {
+        let run = revision.origin.run();
+        recorded.insert(run.id);
+        let failed = history.outcomes.iter().find(|outcome| outcome.run.id == run.id);
+        let outcome = match failed {
+            _ if taken_back.contains(&run.id) => SiteOutcome::TakenBack,
+            Some(failed) => SiteOutcome::Otherwise(failed.end),
+            None => SiteOutcome::Applied,
+        };
+        let number = Some(revision.number);
+        let view = SiteView {
+            host,
+            site: site(),
+            outcome,
+            revision: number,
+            present: present == number,
+            cause: failed.and_then(|failed| failed.cause.clone()),
+            settled: None,
+            left,
+        };
+        runs.push((run, view));
     }
-    runs.into_values().collect()
+    for ended in history.outcomes.iter().filter(|ended| !recorded.contains(&ended.run.id)) {
+        let view = SiteView {
+            host,
+            site: site(),
+            outcome: SiteOutcome::Otherwise(ended.end),
+            revision: None,
+            present: false,
+            cause: ended.cause.clone(),
+            settled: ended.settled,
+            left,
+        };
+        runs.push((ended.run.clone(), view));
+    }
+    runs
 }
 
 fn text(view: &RunView<'_>) -> String {
@@ -261,7 +316,7 @@ fn words(site: &SiteView<'_>) -> String {
         };
         let _ = write!(text, ", {how} by run {by}");
     }
-    if let Some(cause) = site.cause {
+    if let Some(cause) = &site.cause {
         let _ = write!(text, ": {}", harmless(&cut(cause)));
     }
     text

@@ -13,7 +13,7 @@ use super::selected::{ProgramArguments, SelectionArguments, Work, unexpected, wo
 use crate::error::{CommandError, ErrorKind};
 use crate::host::{InventoryOnHost, Left, LeftSite, Reply, Request, Run, Target, Writer};
 use crate::inventory::{
-    Domain, Format, Host, Inventory, Paths, Selector, Site, UserName, no_sites,
+    Domain, Format, Inventory, Paths, PlacedSite, Selector, Site, UserName, no_sites,
 };
 use crate::report::Screen;
 
@@ -154,9 +154,11 @@ impl Context {
                 left_alone.filter_map(|domain| Domain::parse(domain).ok()).collect();
             without_key.retain(|domain| prune.names(domain) || emptied.is_seen() && !about_sites);
             let run = Run { inventory: followed, ..Run::begin("look") };
+            let placed = inventory.sites_by_host();
             for work in &mut work {
+                let placed = placed.get(&work.host.name).map_or(&[][..], Vec::as_slice);
                 work.leaving = Some(Leaving {
-                    inventory: on_host(&inventory, &work.host, run.clone(), &without_key),
+                    inventory: on_host(&inventory, placed, run.clone(), &without_key),
                     prune: prune.clone(),
                     only_named: about_sites,
                     inventory_is_empty: inventory.sites.is_empty()
@@ -170,16 +172,15 @@ impl Context {
     }
 }
 
-/// What a host must know of the inventory.
+/// What a host must know of the inventory, which has these sites on it.
 fn on_host(
     inventory: &Inventory,
-    host: &Host,
+    placed: &[&PlacedSite],
     run: Run,
     without_key: &BTreeSet<Domain>,
 ) -> InventoryOnHost {
-    let placed = inventory.sites.iter().filter(|placed| placed.hosts.contains(&host.name));
     let mut domains: BTreeSet<Domain> =
-        placed.clone().map(|placed| placed.site.domain.clone()).collect();
+        placed.iter().map(|placed| placed.site.domain.clone()).collect();
     // They are in the inventory, wherever they are.
     domains.extend(inventory.left_alone.iter().filter_map(|domain| Domain::parse(domain).ok()));
     domains.retain(|domain| !without_key.contains(domain));
@@ -371,7 +372,8 @@ mod tests {
         let inventory = read("i", text).unwrap();
         let host = inventory.hosts[0].clone();
         let without_key: BTreeSet<Domain> = [Domain::parse("dropped.com").unwrap()].into();
-        let inventory = on_host(&inventory, &host, Run::begin("look"), &without_key);
+        let placed: Vec<&PlacedSite> = inventory.sites.iter().collect();
+        let inventory = on_host(&inventory, &placed, Run::begin("look"), &without_key);
         let (only_named, inventory_is_empty) = (false, false);
         let emptied = Emptied::Goes;
         let leaving =

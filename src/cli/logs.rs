@@ -89,7 +89,7 @@ impl<'a> Reader<'a> {
 
     fn hear(
         &mut self,
-        told: Told<'_, Result<Vec<UnreadableLog>, CommandError>>,
+        told: Told<Result<Vec<UnreadableLog>, CommandError>>,
         interrupt: &Interrupt,
     ) {
         match told {
@@ -105,14 +105,14 @@ impl<'a> Reader<'a> {
                     self.screen.event(on_host.host.name.as_str(), self.hosts.len() > 1, &event);
                 }
             }
-            Told::Ended(place, result) => self.ended(place, result, interrupt),
+            Told::Ended(place, result) => self.ended(place, &result, interrupt),
             // A few can read one host after the other, but not follow them.
             Told::FewThreads(threads) if self.at_once || threads == 0 => {
                 let error = too_few(threads, self.hosts.len());
                 self.screen.error(None, &error);
                 self.answers.fail(error.kind);
             }
-            Told::FewThreads(_) | Told::Begun(_) => {}
+            Told::FewThreads(_) | Told::Begun(_) | Told::NotReached(..) => {}
         }
         if self.gone {
             // As if somebody had pressed Ctrl-C: the hosts stop reading.

@@ -4,13 +4,13 @@ use clap::Args;
 use serde::Serialize;
 
 use super::Context;
-use super::fleet::{Answers, ParallelArguments, folded, named};
-use super::left::{self, Emptied, Leavers, PruneArguments};
+use super::fleet::{Answers, Folded, ParallelArguments, named};
+use super::left::{self, Emptied, Leavers, Prune, PruneArguments};
 use super::selected::{ProgramArguments, Work, unexpected};
 use crate::error::{CommandError, ErrorKind};
 use crate::host::{ChosenSite, Goal, Left, PlannedSite, Reply, Request, Target};
-use crate::plan::{Override, PlanOptions, PlanView, Running};
-use crate::report::Screen;
+use crate::plan::{Override, PlanOptions, Running};
+use crate::report::{Mode, Page, Screen};
 
 /// The exit status of `--exit-code` when there is something to do.
 const CHANGES: u8 = 3;
@@ -91,45 +91,72 @@ pub(super) fn run(
     let work =
         context.selected_with_leavers(&arguments.selection, &prune, Emptied::Goes, screen)?;
     let options = arguments.what.options();
-    let plans = context.on_each(&work, arguments.parallel.rules(), &|work, host| {
-        ask(host, work, Goal::Inventory, options.clone())
-    });
-    let mut answers = Answers::default();
-    let mut planned = Vec::new();
-    for (on_host, plans) in work.iter().zip(plans) {
-        let name = on_host.host.name.as_str();
-        match plans {
-            Ok(plans) => {
-                for site in &plans.sites {
-                    match &site.plan {
-                        Ok(_) => answers.count(),
-                        // It is told with the plans.
-                        Err(error) => answers.fail(error.kind),
-                    }
-                }
-                if plans.sites.is_empty() {
-                    answers.count();
-                }
-                planned.push((name, plans));
-            }
-            Err(error) => answers.tell(name, &error, screen),
+    let (mode, colour) = (screen.mode(), screen.colour());
+    let ask = |work: &Work, host: &mut dyn Target| {
+        let planned = ask(host, work, Goal::Inventory, options.clone())?;
+        let shown = Shown::of(work.host.name.as_str(), &planned, Screen::aside(mode, colour));
+        Ok((shown, planned.leavers))
+    };
+    let mut total = Total::default();
+    let mut leavers = Vec::with_capacity(work.len());
+    // Where it may turn out that there is nothing to show, nothing is before each host has answered.
+    let waits = work.iter().all(|work| work.sites.is_empty()) || matches!(prune, Prune::Named(_));
+    let mut waiting = Vec::new();
+    context.on_each_in_turn(&work, arguments.parallel.rules(), &ask, &mut |work, answer| {
+        let answer = answer.map(|(shown, left)| {
+            leavers.push(left);
+            shown
+        });
+        match waits {
+            true => waiting.push((work, answer)),
+            false => total.add(work, answer, screen),
         }
-    }
-    let leavers: Vec<&Leavers> = planned.iter().map(|(_, plans)| &plans.leavers).collect();
+    });
+    let leavers: Vec<&Leavers> = leavers.iter().collect();
     left::check_something(&work, &leavers)?;
     left::check_named(&work, leavers)?;
-    let changes = show(&planned, work.len() > 1, screen);
-    let refused = |plan: &PlanView| !plan.refusals.is_empty();
-    let refused = planned
-        .iter()
-        .flat_map(|(_, plans)| &plans.sites)
-        .any(|site| site.plan.as_ref().is_ok_and(refused));
-    let otherwise = match changes && arguments.exit_code {
-        _ if refused => ErrorKind::Refused.exit_status(),
-        true => CHANGES,
-        false => 0,
-    };
-    Ok(answers.exit_status().unwrap_or(otherwise))
+    for (work, answer) in waiting {
+        total.add(work, answer, screen);
+    }
+    show_texts(&total.texts, work.len() > 1, screen);
+    Ok(total.exit_status(arguments.exit_code))
+}
+
+/// What the plans of all hosts come to.
+#[derive(Default)]
+struct Total<'w> {
+    answers: Answers,
+    texts: Folded<'w>,
+    changes: bool,
+    refused: bool,
+}
+
+impl<'w> Total<'w> {
+    /// The plans of the next host, or why there are none.
+    fn add(&mut self, work: &'w Work, answer: Result<Shown, CommandError>, screen: &mut Screen) {
+        let host = work.host.name.as_str();
+        match answer {
+            Ok(Shown { page, text, answers, changes, refused }) => {
+                screen.show(page);
+                if !text.is_empty() {
+                    self.texts.add(host, &text);
+                }
+                self.answers.add(answers);
+                self.changes |= changes;
+                self.refused |= refused;
+            }
+            Err(error) => self.answers.tell(host, &error, screen),
+        }
+    }
+
+    fn exit_status(&self, tells_changes: bool) -> u8 {
+        let otherwise = match self.changes && tells_changes {
+            _ if self.refused => ErrorKind::Refused.exit_status(),
+            true => CHANGES,
+            false => 0,
+        };
+        self.answers.exit_status().unwrap_or(otherwise)
+    }
 }
 
 /// Asks a host for the plans of its sites, and of those that are to be removed from it.
@@ -151,29 +178,69 @@ pub(super) fn ask(
     }
 }
 
-/// Shows the plans of each host, those that are the same once, and says whether there is anything
-/// to do. The removal of a site whose last program went is left to a person, or to `--prune`.
-pub(super) fn show(planned: &[(&str, Planned)], several: bool, screen: &mut Screen) -> bool {
-    let mut texts = Vec::new();
-    for (host, Planned { sites, leavers }) in planned {
-        screen.document("plan", Some(host), &Sites { sites, left: leavers.left.as_ref() });
-        let plans = sites.iter().filter_map(|site| site.plan.as_ref().ok());
-        let plans = plans.map(|plan| plan.text(screen.colour())).collect::<String>();
-        texts.push((*host, plans + &leavers.text()));
-        for error in sites.iter().filter_map(|site| site.plan.as_ref().err()) {
-            screen.error(Some(host), error);
+/// What is shown of a host's plans. It is made where they arrive, and a fraction of them.
+pub(super) struct Shown {
+    /// For machines, with what went wrong; it has its turn host by host.
+    page: Page,
+    /// For people; what several hosts have in common is shown once, at the end.
+    text: String,
+    /// A site that has a plan has answered.
+    answers: Answers,
+    /// Whether there is anything to do. The removal of a site whose last program went is left to a
+    /// person, or to `--prune`.
+    changes: bool,
+    refused: bool,
+}
+
+impl Shown {
+    /// `aside` is what the page is written on.
+    pub(super) fn of(host: &str, planned: &Planned, mut aside: Screen) -> Self {
+        let Planned { sites, leavers } = planned;
+        let mut answers = Answers::default();
+        let (mut text, mut changes, mut refused) = (String::new(), false, false);
+        aside.document("plan", Some(host), &Sites { sites, left: leavers.left.as_ref() });
+        for PlannedSite { site, plan } in sites {
+            match plan {
+                Ok(plan) => {
+                    answers.count();
+                    changes |= !plan.empty && leavers.emptied.get(site) != Some(&false);
+                    refused |= !plan.refusals.is_empty();
+                    if aside.mode() == Mode::Text {
+                        text.push_str(&plan.text(aside.colour()));
+                    }
+                }
+                Err(error) => answers.tell(host, error, &mut aside),
+            }
+        }
+        if sites.is_empty() {
+            answers.count();
+        }
+        text.push_str(&leavers.text());
+        Self { page: aside.into_page(), text, answers, changes, refused }
+    }
+}
+
+/// Shows the plans of several hosts, those that are the same once.
+pub(super) fn show<'h>(
+    shown: impl IntoIterator<Item = (&'h str, Shown)>,
+    several: bool,
+    screen: &mut Screen,
+) {
+    let mut texts = Folded::default();
+    for (host, Shown { page, text, .. }) in shown {
+        screen.show(page);
+        if !text.is_empty() {
+            texts.add(host, &text);
         }
     }
-    texts.retain(|(_, text)| !text.is_empty());
-    for (hosts, text) in folded(texts) {
+    show_texts(&texts, several, screen);
+}
+
+fn show_texts(texts: &Folded<'_>, several: bool, screen: &mut Screen) {
+    for (hosts, text) in texts.groups() {
         if several {
-            screen.print(&format!("{}:\n", named(&hosts)));
+            screen.print(&format!("{}:\n", named(hosts)));
         }
-        screen.print_painted(&text);
+        screen.print_painted(text);
     }
-    planned.iter().any(|(_, Planned { sites, leavers })| {
-        let is_to_do = |site: &&PlannedSite| leavers.emptied.get(&site.site) != Some(&false);
-        let mut to_do = sites.iter().filter(is_to_do);
-        to_do.any(|site| site.plan.as_ref().is_ok_and(|plan| !plan.empty))
-    })
 }

@@ -1,10 +1,12 @@
 //! `setup`: installs and starts what the selected hosts need, and says what is left to a person.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use serde::Serialize;
 
 use super::Context;
-use super::fleet::{Answers, ParallelArguments, folded, named};
+use super::fleet::{Answers, ParallelArguments, folded, named, not_reached};
 use super::selected::{SelectionArguments, unexpected};
 use crate::error::{CommandError, ErrorKind};
 use crate::fleet::rollout::Told;
@@ -35,7 +37,9 @@ pub(super) fn run(
 ) -> Result<u8, CommandError> {
     let work = context.selected_hosts(&arguments.selection, screen)?;
     let several = work.len() > 1;
-    let reports = context.on_each_telling(
+    let mut answers = Answers::default();
+    let mut reports = BTreeMap::new();
+    context.on_each_telling(
         &work,
         arguments.parallel.rules(),
         &|work, host, events| match host
@@ -44,17 +48,19 @@ pub(super) fn run(
             Reply::Setup { report } => Ok(report),
             _ => Err(unexpected()),
         },
-        &mut |told| {
-            if let Told::Event(place, event) = told
-                && let Some(work) = work.get(place)
-            {
-                screen.event(work.host.name.as_str(), several, &event);
+        &mut |told| match told {
+            Told::Event(place, event) => {
+                if let Some(work) = work.get(place) {
+                    screen.event(work.host.name.as_str(), several, &event);
+                }
             }
+            Told::Ended(place, report) => _ = reports.insert(place, report),
+            Told::NotReached(place, why) => _ = reports.insert(place, Err(not_reached(why))),
+            Told::FewThreads(_) | Told::Begun(_) => {}
         },
     );
-    let mut answers = Answers::default();
     let mut texts = Vec::new();
-    for (on_host, report) in work.iter().zip(&reports) {
+    for (on_host, report) in work.iter().zip(reports.values()) {
         let name = on_host.host.name.as_str();
         match report {
             Ok(report) => {

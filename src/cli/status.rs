@@ -9,7 +9,7 @@ use super::left::{self, Emptied, Leavers, Prune};
 use super::selected::{ProgramArguments, Work, unexpected};
 use crate::error::CommandError;
 use crate::host::{Left, Reply, Request, SiteStatusReply, Target};
-use crate::report::Screen;
+use crate::report::{Page, Screen};
 use crate::status::Detail;
 
 /// The exit status when something is not as wanted.
@@ -53,49 +53,103 @@ pub(super) fn run(
         screen,
     )?;
     let detail = if arguments.all { Detail::All } else { Detail::Summary };
-    let statuses = context
-        .on_each(&work, arguments.parallel.rules(), &|work, host| ask(host, work, arguments));
-    let leavers: Vec<&Leavers> = statuses.iter().flatten().map(|(_, leavers)| leavers).collect();
-    left::check_something(&work, &leavers)?;
     let several = work.len() > 1;
-    let mut answers = Answers::default();
-    let mut not_as_wanted = false;
-    for (work, status) in work.iter().zip(statuses) {
-        let name = work.host.name.as_str();
-        let (sites, leavers) = match status {
-            Ok(answer) => answer,
-            Err(error) => {
-                answers.tell(name, &error, screen);
-                continue;
-            }
-        };
-        screen.document(
-            "status",
-            Some(name),
-            &Sites { sites: &sites, left: leavers.left.as_ref() },
-        );
+    let (mode, colour) = (screen.mode(), screen.colour());
+    let ask = |work: &Work, host: &mut dyn Target| {
+        let (sites, leavers) = ask(host, work, arguments)?;
+        let host = work.host.name.as_str();
+        let host = OnHost { host, sites: &sites, leavers: &leavers, several, detail };
+        let shown = host.shown(Screen::aside(mode, colour));
+        Ok((shown, leavers))
+    };
+    let mut total = Total::default();
+    let mut leavers = Vec::with_capacity(work.len());
+    // Where it may turn out that there is nothing to show, nothing is before each host has answered.
+    let waits = work.iter().all(|work| work.sites.is_empty());
+    let mut waiting = Vec::new();
+    context.on_each_in_turn(&work, arguments.parallel.rules(), &ask, &mut |work, answer| {
+        let answer = answer.map(|(shown, left)| {
+            leavers.push(left);
+            shown
+        });
+        match waits {
+            true => waiting.push((work, answer)),
+            false => total.add(work, answer, screen),
+        }
+    });
+    let leavers: Vec<&Leavers> = leavers.iter().collect();
+    left::check_something(&work, &leavers)?;
+    for (work, answer) in waiting {
+        total.add(work, answer, screen);
+    }
+    let fine = if total.not_as_wanted { NOT_AS_WANTED } else { 0 };
+    Ok(total.answers.exit_status().unwrap_or(fine))
+}
+
+/// What a host has answered.
+struct OnHost<'a> {
+    host: &'a str,
+    sites: &'a [SiteStatusReply],
+    leavers: &'a Leavers,
+    several: bool,
+    detail: Detail,
+}
+
+/// What is shown of it.
+struct Shown {
+    page: Page,
+    answers: Answers,
+    not_as_wanted: bool,
+}
+
+impl OnHost<'_> {
+    /// `aside` is what the page is written on.
+    fn shown(&self, mut aside: Screen) -> Shown {
+        let Self { host, sites, leavers, several, detail } = *self;
+        let (mut answers, mut not_as_wanted) = (Answers::default(), false);
+        aside.document("status", Some(host), &Sites { sites, left: leavers.left.as_ref() });
         let left = leavers.text();
         if several && !(sites.is_empty() && left.is_empty()) {
-            screen.print(&format!("Host {name}\n"));
+            aside.print(&format!("Host {host}\n"));
         }
-        for site in &sites {
+        for site in sites {
             match &site.status {
                 Ok(status) => {
                     answers.count();
                     not_as_wanted |= !status.is_fine();
-                    let text = status.text(detail, screen.colour());
-                    screen.print_painted(&text);
+                    let text = status.text(detail, aside.colour());
+                    aside.print_painted(&text);
                 }
-                Err(error) => answers.tell(name, error, screen),
+                Err(error) => answers.tell(host, error, &mut aside),
             }
         }
         if sites.is_empty() {
             answers.count();
         }
-        screen.print(&left);
+        aside.print(&left);
+        Shown { page: aside.into_page(), answers, not_as_wanted }
     }
-    let fine = if not_as_wanted { NOT_AS_WANTED } else { 0 };
-    Ok(answers.exit_status().unwrap_or(fine))
+}
+
+/// What the statuses of all hosts come to.
+#[derive(Default)]
+struct Total {
+    answers: Answers,
+    not_as_wanted: bool,
+}
+
+impl Total {
+    /// The status of the next host, or why there is none.
+    fn add(&mut self, work: &Work, answer: Result<Shown, CommandError>, screen: &mut Screen) {
+        match answer {
+            Ok(Shown { page, answers, not_as_wanted }) => {
+                screen.show(page);
+                self.answers.add(answers);
+                self.not_as_wanted |= not_as_wanted;
+            }
+            Err(error) => self.answers.tell(work.host.name.as_str(), &error, screen),
+        }
+    }
 }
 
 fn ask(

@@ -79,10 +79,11 @@ impl<'s> Telling<'s> {
         self.screen
     }
 
-    /// These plans of a host were shown, and these of its sites are removed.
-    pub(super) fn shown(&mut self, host: &str, plans: &[PlannedSite], removed: &[Site]) {
-        let plans = plans.iter().filter_map(|planned| planned.plan.as_ref().ok());
-        let plans = plans.map(|plan| ((host.to_owned(), plan.site.clone()), plan.clone()));
+    /// These plans of a host were shown, and these of its sites are removed. Of many hosts no plan is
+    /// shown again, so none is given here.
+    pub(super) fn shown(&mut self, host: &str, plans: Vec<PlannedSite>, removed: &[Site]) {
+        let plans = plans.into_iter().filter_map(|planned| planned.plan.ok());
+        let plans = plans.map(|plan| ((host.to_owned(), plan.site.clone()), plan));
         self.shown.get_or_insert_default().extend(plans);
         if !removed.is_empty() {
             self.of_several_sites.insert(host.to_owned());

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::str::FromStr;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -191,6 +192,11 @@ impl Schedule {
         self.stopped
     }
 
+    /// The hosts that have not begun.
+    pub fn left_out(&self) -> Range<usize> {
+        self.next..self.hosts
+    }
+
     fn count_failures(&mut self) {
         if self.rules.max_failures.is_some_and(|most| self.failed >= most.get()) {
             self.stop(NotReached::TooManyFailed);
@@ -200,7 +206,7 @@ impl Schedule {
 
 /// What is told while it goes on, from the caller's own thread.
 #[derive(Debug)]
-pub enum Told<'r, R> {
+pub enum Told<R> {
     /// The system has no more threads than this, fewer than were wanted.
     FewThreads(usize),
     /// This host begins.
@@ -208,7 +214,34 @@ pub enum Told<'r, R> {
     /// Something happened on this host.
     Event(usize, Event),
     /// This host has ended.
-    Ended(usize, &'r R),
+    Ended(usize, R),
+    /// This host was not begun, and will not be any more: told of each at the end.
+    NotReached(usize, NotReached),
+}
+
+/// Hands on what became of hosts in their order: each as soon as it is known of all before it.
+#[derive(Debug)]
+pub struct InTurn<R> {
+    next: usize,
+    /// Those that have ended before one that was begun earlier.
+    early: BTreeMap<usize, R>,
+}
+
+impl<R> Default for InTurn<R> {
+    fn default() -> Self {
+        Self { next: 0, early: BTreeMap::new() }
+    }
+}
+
+impl<R> InTurn<R> {
+    /// This has become of a host; `each` is given whatever has its turn now.
+    pub fn ended(&mut self, host: usize, result: R, each: &mut dyn FnMut(usize, R)) {
+        self.early.insert(host, result);
+        while let Some(result) = self.early.remove(&self.next) {
+            each(self.next, result);
+            self.next += 1;
+        }
+    }
 }
 
 /// What a worker sends.
@@ -218,15 +251,15 @@ enum Message<R> {
     Ended(usize, R),
 }
 
-/// Does `work` for each of `hosts`, as the rules have it, and returns what became of each, in their
-/// order. `stop` is asked before each begins.
+/// Does `work` for each of `hosts`, as the rules have it. `stop` is asked before each begins. What
+/// becomes of each is told and not kept: of fifty thousand hosts that would be gigabytes.
 pub fn roll_out<T: Send, R: Send>(
     hosts: Vec<T>,
     rules: Rules,
     stop: &(dyn Fn() -> bool + Sync),
     work: &(impl Fn(T, &mut dyn FnMut(Event)) -> (R, Verdict) + Sync),
-    told: &mut dyn FnMut(Told<'_, R>),
-) -> Vec<Result<R, NotReached>> {
+    told: &mut dyn FnMut(Told<R>),
+) {
     let count = hosts.len();
     let threads = rules.parallel.get().min(count);
     let board = Board {
@@ -234,7 +267,6 @@ pub fn roll_out<T: Send, R: Send>(
         changed: Condvar::new(),
         hosts: Mutex::new(hosts.into_iter().map(Some).collect()),
     };
-    let mut ended = BTreeMap::new();
     std::thread::scope(|scope| {
         let (messages, inbox) = sync_channel(LINES_WAITING);
         for thread in 0..threads {
@@ -255,15 +287,13 @@ pub fn roll_out<T: Send, R: Send>(
             match message {
                 Message::Begun(host) => told(Told::Begun(host)),
                 Message::Event(host, event) => told(Told::Event(host, event)),
-                Message::Ended(host, result) => {
-                    told(Told::Ended(host, &result));
-                    ended.insert(host, result);
-                }
+                Message::Ended(host, result) => told(Told::Ended(host, result)),
             }
         }
     });
-    let why = lock(&board.schedule).stopped().unwrap_or(NotReached::Interrupted);
-    (0..count).map(|host| ended.remove(&host).ok_or(why)).collect()
+    let schedule = lock(&board.schedule);
+    let why = schedule.stopped().unwrap_or(NotReached::Interrupted);
+    schedule.left_out().for_each(|host| told(Told::NotReached(host, why)));
 }
 
 /// What the workers share.
@@ -438,26 +468,72 @@ mod tests {
             let verdict = if host.is_multiple_of(7) { Verdict::Failed } else { Verdict::Done };
             (host * 2, verdict)
         };
-        let (mut begins, mut events, mut ends) = (0, 0, 0);
-        let results =
-            roll_out((0..5_000).collect(), rules(16, None, None), &|| false, &work, &mut |told| {
-                match told {
-                    Told::FewThreads(threads) => panic!("only {threads} threads"),
-                    Told::Begun(_) => begins += 1,
-                    Told::Event(host, event) => {
-                        assert_eq!(event, Event::LockHeld { holder: host.to_string() });
-                        events += 1;
-                    }
-                    Told::Ended(host, result) => {
-                        assert_eq!(*result, host * 2);
-                        ends += 1;
-                    }
+        let (mut begins, mut events, mut results) = (0, 0, Vec::new());
+        let mut turns = InTurn::default();
+        roll_out((0..5_000).collect(), rules(16, None, None), &|| false, &work, &mut |told| {
+            match told {
+                Told::FewThreads(threads) => panic!("only {threads} threads"),
+                Told::Begun(_) => begins += 1,
+                Told::Event(host, event) => {
+                    assert_eq!(event, Event::LockHeld { holder: host.to_string() });
+                    events += 1;
                 }
-            });
-        let expected: Vec<_> = (0..5_000).map(|host| Ok(host * 2)).collect();
+                Told::Ended(host, result) => {
+                    turns.ended(host, result, &mut |host, result| results.push((host, result)));
+                }
+                Told::NotReached(host, why) => panic!("{host}: {why}"),
+            }
+        });
+        let expected: Vec<_> = (0..5_000).map(|host| (host, host * 2)).collect();
         assert_eq!(results, expected);
-        assert_eq!((begins, events, ends), (5_000, 5_000, 5_000));
+        assert_eq!((begins, events), (5_000, 5_000));
         assert!(gauge.most.load(Ordering::SeqCst) <= 16);
+    }
+
+    /// An answer of a host, counted as long as it is kept.
+    struct Reply<'g>(&'g Gauge);
+
+    impl<'g> Reply<'g> {
+        fn new(gauge: &'g Gauge) -> Self {
+            gauge.enter();
+            Self(gauge)
+        }
+    }
+
+    impl Drop for Reply<'_> {
+        fn drop(&mut self) {
+            self.0.leave();
+        }
+    }
+
+    #[test]
+    fn replies_are_not_kept_whatever_the_number_of_hosts() {
+        let gauge = Gauge::default();
+        let work = |_: usize, _: &mut dyn FnMut(Event)| (Reply::new(&gauge), Verdict::Done);
+        let (mut turns, mut shown) = (InTurn::default(), 0);
+        roll_out((0..5_000).collect(), rules(1, None, None), &|| false, &work, &mut |told| {
+            if let Told::Ended(host, reply) = told {
+                turns.ended(host, reply, &mut |_, _| shown += 1);
+            }
+        });
+        assert_eq!(shown, 5_000);
+        // Those that wait for the screen, the one that is shown and the one that is made.
+        let most = gauge.most.load(Ordering::SeqCst);
+        assert!(most <= LINES_WAITING + 2, "{most} replies were kept at once");
+    }
+
+    #[test]
+    fn each_host_has_its_turn_once_all_before_it_have_ended() {
+        let mut turns = InTurn::default();
+        let mut ended = |host: usize| {
+            let mut now = Vec::new();
+            turns.ended(host, (), &mut |host, ()| now.push(host));
+            now
+        };
+        assert_eq!(ended(2), [0; 0]);
+        assert_eq!(ended(0), [0]);
+        assert_eq!(ended(3), [0; 0]);
+        assert_eq!(ended(1), [1, 2, 3]);
     }
 
     #[test]
@@ -469,27 +545,32 @@ mod tests {
             finished.fetch_add(1, Ordering::SeqCst);
             ((), Verdict::Done)
         };
-        let hosts = (0..100).collect();
-        let results =
-            roll_out(hosts, rules(4, Some("10"), None), &|| false, &work, &mut |_: Told<
-                '_,
-                (),
-            >| {});
-        assert!(results.iter().all(Result::is_ok));
+        let mut ended = 0;
+        roll_out((0..100).collect(), rules(4, Some("10"), None), &|| false, &work, &mut |told| {
+            ended += usize::from(matches!(told, Told::Ended(..)));
+        });
+        assert_eq!(ended, 100);
     }
 
     #[test]
     fn what_is_not_reached_says_why() {
         let work = |host: usize, _: &mut dyn FnMut(Event)| {
-            (host, if host == 1 { Verdict::Failed } else { Verdict::Done })
+            ((), if host == 1 { Verdict::Failed } else { Verdict::Done })
         };
-        let hosts = || (0..6).collect();
-        let told = &mut |_: Told<'_, usize>| {};
-        let failed = roll_out(hosts(), rules(1, None, Some(1)), &|| false, &work, told);
-        assert_eq!(failed.get(1..3), Some(&[Ok(1), Err(NotReached::TooManyFailed)][..]));
-        let canary = roll_out(hosts(), rules(1, Some("2"), None), &|| false, &work, told);
-        assert_eq!(canary.get(1..3), Some(&[Ok(1), Err(NotReached::FirstBatch)][..]));
-        let stopped = roll_out(hosts(), rules(1, None, None), &|| true, &work, told);
-        assert_eq!(stopped, vec![Err(NotReached::Interrupted); 6]);
+        let left_out = |rules, is_stopped: bool| {
+            let mut left_out = Vec::new();
+            roll_out((0..6).collect(), rules, &|| is_stopped, &work, &mut |told| {
+                if let Told::NotReached(host, why) = told {
+                    left_out.push((host, why));
+                }
+            });
+            left_out
+        };
+        let from = |first: usize, why| (first..6).map(|host| (host, why)).collect::<Vec<_>>();
+        let failed = left_out(rules(1, None, Some(1)), false);
+        assert_eq!(failed, from(2, NotReached::TooManyFailed));
+        let canary = left_out(rules(1, Some("2"), None), false);
+        assert_eq!(canary, from(2, NotReached::FirstBatch));
+        assert_eq!(left_out(rules(1, None, None), true), from(0, NotReached::Interrupted));
     }
 }

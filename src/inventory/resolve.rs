@@ -36,6 +36,20 @@ pub struct Inventory {
     pub left_alone: Vec<String>,
 }
 
+impl Inventory {
+    /// The sites of each server that has any, in one pass: servers times sites is too much for a large
+    /// fleet.
+    pub fn sites_by_host(&self) -> HashMap<&HostName, Vec<&PlacedSite>> {
+        let mut placed: HashMap<&HostName, Vec<&PlacedSite>> = HashMap::new();
+        for site in &self.sites {
+            for host in &site.hosts {
+                placed.entry(host).or_default().push(site);
+            }
+        }
+        placed
+    }
+}
+
 /// A site and the servers it is on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlacedSite {

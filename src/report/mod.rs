@@ -7,4 +7,4 @@ mod screen;
 
 pub use crate::plan::{harmless, harmless_paragraph};
 pub use live::Live;
-pub use screen::{Mode, Screen};
+pub use screen::{Mode, Page, Screen};

@@ -34,6 +34,19 @@ pub struct Screen {
     /// The errors that people have been told: fifty sites of a supervisord that does not run say no
     /// more than one.
     errors: BTreeSet<String>,
+    /// Where it goes in place of the streams.
+    page: Option<Page>,
+}
+
+/// What is to be shown of one of many hosts when it has its turn. It is written where the answer of the
+/// host arrives, and is a fraction of that answer.
+#[derive(Debug, Default)]
+pub struct Page(Vec<(Stream, String)>);
+
+#[derive(Debug, Clone, Copy)]
+enum Stream {
+    Out,
+    Err,
 }
 
 #[derive(Serialize)]
@@ -74,7 +87,35 @@ impl Screen {
         let choice = anstream::AutoStream::choice(&std::io::stdout());
         let plain = choice == anstream::ColorChoice::Never;
         let colour = if plain { Colour::Plain } else { Colour::Ansi };
-        Self { mode, colour, errors: BTreeSet::new() }
+        Self { mode, colour, errors: BTreeSet::new(), page: None }
+    }
+
+    /// One that shows nothing: what is written to it is a page for a screen of this kind.
+    pub fn aside(mode: Mode, colour: Colour) -> Self {
+        Self { mode, colour, errors: BTreeSet::new(), page: Some(Page::default()) }
+    }
+
+    /// What was written [aside](Self::aside).
+    pub fn into_page(self) -> Page {
+        self.page.unwrap_or_default()
+    }
+
+    /// Shows what was written aside.
+    pub fn show(&mut self, page: Page) {
+        for (stream, text) in page.0 {
+            let _ = self.write(stream, &text);
+        }
+    }
+
+    fn write(&mut self, stream: Stream, text: &str) -> std::io::Result<()> {
+        match (&mut self.page, stream) {
+            (Some(Page(page)), _) => {
+                page.push((stream, text.to_owned()));
+                Ok(())
+            }
+            (None, Stream::Out) => std::io::stdout().write_all(text.as_bytes()),
+            (None, Stream::Err) => std::io::stderr().write_all(text.as_bytes()),
+        }
     }
 
     /// For whom it is.
@@ -100,7 +141,7 @@ impl Screen {
     /// The same for output without end: an error says that nobody reads it any more.
     pub fn try_print(&mut self, text: &str) -> std::io::Result<()> {
         match self.mode {
-            Mode::Text => write!(std::io::stdout(), "{text}"),
+            Mode::Text => self.write(Stream::Out, text),
             Mode::Json => Ok(()),
         }
     }
@@ -120,7 +161,8 @@ impl Screen {
         if self.mode == Mode::Text {
             return Ok(());
         }
-        writeln!(std::io::stdout(), "{}", document(kind, host, content)?)
+        let line = document(kind, host, content)? + "\n";
+        self.write(Stream::Out, &line)
     }
 
     /// Whether standard output is a pipe that nobody reads any more.
@@ -183,7 +225,7 @@ impl Screen {
     /// The same with colour, for what comes from no host.
     pub fn complain_painted(&mut self, text: &str) {
         if self.mode == Mode::Text {
-            let _ = writeln!(std::io::stderr(), "{text}");
+            let _ = self.write(Stream::Err, &format!("{text}\n"));
         }
     }
 

@@ -3,6 +3,11 @@
 use std::path::Path;
 
 use rustix::process::Signal;
+use serde_json::Value;
+use supervisor_sync::error::CommandError;
+use supervisor_sync::fleet::wire::{Answer, PROTOCOL};
+use supervisor_sync::host::{Left, PlannedSite, Reply, SiteHistory, SiteStatusReply};
+use supervisor_sync::inventory::Domain;
 
 use super::Fleet;
 use crate::daemon::{PATIENCE, signal, wait_until, write_program};
@@ -41,6 +46,71 @@ fn logs_of_many_hosts_are_read_a_few_at_a_time() {
     assert!(!run.stderr.contains("Too many open files"), "{}", run.stderr);
     let asked = std::fs::read_to_string(fleet.keyring.path("config.asked")).unwrap();
     assert_eq!(asked.lines().count(), HOSTS);
+}
+
+/// Hosts `web0` to `web2` with an agent each, of which the last does not come to its answer before there is
+/// a file `gate`.
+fn answering() -> Option<Fleet> {
+    let mut fleet = Fleet::start(&[])?;
+    for name in ["web0", "web1", "web2"] {
+        fleet = fleet.with_other(name, &format!("host: {name}, username: root"));
+    }
+    let json = |reply| serde_json::to_string(&Answer::Reply(reply)).unwrap();
+    let (site, reason) = (Domain::parse("of-host.example").unwrap(), CommandError::refused("no"));
+    let (plan, status, revisions) = (Err(reason.clone()), Err(reason.clone()), Err(reason));
+    let history = SiteHistory {
+        site: site.clone(),
+        revisions,
+        outcomes: Vec::new(),
+        unfinished: None,
+        paths: None,
+    };
+    let replies = [
+        ("left", json(Reply::Left { left: Left::default() })),
+        ("plan", json(Reply::Plans { sites: vec![PlannedSite { site: site.clone(), plan }] })),
+        ("status", json(Reply::Status { sites: vec![SiteStatusReply { site, status }] })),
+        ("history", json(Reply::History { sites: vec![history] })),
+    ];
+    let cases: String = replies
+        .map(|(request, reply)| {
+            let reply = reply.replace("of-host", "'\"$name\"'");
+            format!("*'\"request\":\"{request}\"'*) echo '{reply}';;\n")
+        })
+        .concat();
+    let gate = fleet.keyring.path("gate");
+    fleet.keyring.write_wrapper(&format!(
+        "all=\"$*\"; name=${{all#*-- }}; name=${{name%% *}}\n\
+         echo '@supervisor-sync HAVE direct root /x'\n\
+         echo '{{\"hello\":{{\"protocol\":{PROTOCOL},\"release\":\"x\"}}}}'\n\
+         while read -r line; do\n\
+         if [ $name = web2 ]; then while [ ! -e {} ]; do sleep 0.1; done; fi\n\
+         case $line in\n{cases}esac\ndone",
+        gate.display()
+    ));
+    fleet.write_inventory("");
+    Some(fleet)
+}
+
+/// Nothing but the slowest host is waited for, and what was answered is shown and forgotten.
+#[test]
+fn what_a_host_answers_is_shown_before_the_last_has_answered() {
+    let Some(fleet) = answering() else { return };
+    let gate = fleet.keyring.path("gate");
+    for verb in ["plan", "status", "history"] {
+        let _ = std::fs::remove_file(&gate);
+        let running = fleet.command(&[verb, "--json"]).spawn();
+        let has = |host: &str| running.stdout().contains(&format!("\"host\":\"{host}\""));
+        wait_until(PATIENCE, "two hosts are shown", || has("web0") && has("web1"));
+        assert!(!has("web2"), "{verb}");
+        std::fs::write(&gate, "").unwrap();
+        let run = running.wait().ended(1);
+        let documents = run.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let hosts: Vec<String> = documents
+            .filter(|document| document["kind"] == verb)
+            .map(|document| document["host"].as_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(hosts, ["web0", "web1", "web2"], "{verb}");
+    }
 }
 
 #[test]
