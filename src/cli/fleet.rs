@@ -76,8 +76,20 @@ pub(super) fn ssh_settings(interrupt: &Interrupt) -> SshSettings {
     SshSettings {
         program: named.map_or_else(|| PathBuf::from("ssh"), PathBuf::from),
         payload: Arc::new(Payload::of_this_program()),
+        sockets: sockets(),
         interrupt: interrupt.clone(),
     }
+}
+
+/// Where a person's own sockets belong: a folder that is gone when they log out, else one at home.
+#[expect(clippy::disallowed_methods, reason = "an edge: a person's own folders")]
+fn sockets() -> Vec<PathBuf> {
+    let folder = |name: &str| {
+        std::env::var_os(name).map(PathBuf::from).filter(|folder| folder.is_absolute())
+    };
+    let cache = folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache")));
+    let folders = folder("XDG_RUNTIME_DIR").into_iter().chain(cache);
+    folders.map(|folder| folder.join("supervisor-sync-ssh")).collect()
 }
 
 impl Context {
@@ -160,6 +172,13 @@ impl Answers {
         self.answered += 1;
     }
 
+    /// So have others.
+    pub(super) fn add(&mut self, others: Self) {
+        let Self { answered, failed } = others;
+        self.answered += answered;
+        self.failed.extend(failed);
+    }
+
     /// One has not.
     pub(super) fn tell(&mut self, host: &str, error: &CommandError, screen: &mut Screen) {
         screen.error(Some(host), error);
@@ -172,13 +191,6 @@ impl Answers {
     }
 
     /// `None` if each has answered.
-    /// So have others.
-    pub(super) fn add(&mut self, others: Self) {
-        let Self { answered, failed } = others;
-        self.answered += answered;
-        self.failed.extend(failed);
-    }
-
     pub(super) fn exit_status(&self) -> Option<u8> {
         let first = self.failed.first()?;
         let kind = match self.failed.iter().find(|kind| **kind == ErrorKind::Interrupted) {
@@ -242,7 +254,17 @@ impl<'h> Folded<'h> {
             hosts.push(host);
         }
     }
-    groups
+
+    pub(super) fn groups(&self) -> impl Iterator<Item = (&[&'h str], &str)> {
+        self.groups.iter().map(|(hosts, text)| (hosts.as_slice(), &**text))
+    }
+}
+
+/// Hosts with the same text together, in the order in which each text first comes.
+pub(super) fn folded(texts: Vec<(&str, String)>) -> Vec<(Vec<&str>, String)> {
+    let mut folded = Folded::default();
+    texts.into_iter().for_each(|(host, text)| folded.add(host, &text));
+    folded.groups.into_iter().map(|(hosts, text)| (hosts, text.to_string())).collect()
 }
 
 #[cfg(test)]

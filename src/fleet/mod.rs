@@ -12,6 +12,7 @@ mod heard;
 mod limits;
 pub mod payload;
 mod refusals;
+mod persist;
 mod remote;
 mod reply;
 pub mod rollout;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::conversation::{Conversation, Heard, LONGEST_NOISE, NoHello, NoReply, Patience};
 use super::limits::Limits;
 use super::payload::{Payload, platform};
+use super::persist::{Sharing, Socket};
 use super::refusals::{self, Destination};
 use super::remote::{self, Agent, Said};
 use super::{changes, garbled, interrupted, silent, sudoers};
@@ -46,6 +47,8 @@ pub struct SshSettings {
     pub program: PathBuf,
     /// What is brought along.
     pub payload: Arc<Payload>,
+    /// Where sockets of connections that stay open may be, the best first.
+    pub sockets: Vec<PathBuf>,
     /// Ctrl-C.
     pub interrupt: Interrupt,
 }
@@ -56,7 +59,22 @@ pub struct SshHost {
     settings: SshSettings,
     to: Destination,
     privilege: Option<Privilege>,
+    /// For how many seconds a connection stays open after us.
+    persist: u32,
     link: Option<Conversation>,
+}
+
+/// Why there is no agent to speak with.
+struct NotConnected {
+    error: CommandError,
+    /// Whether there may be one without the socket.
+    is_of_socket: bool,
+}
+
+impl From<CommandError> for NotConnected {
+    fn from(error: CommandError) -> Self {
+        Self { error, is_of_socket: false }
+    }
 }
 
 impl SshHost {
@@ -69,17 +87,33 @@ impl SshHost {
             port: host.port,
             key: host.private_key_path.as_deref().map(expanded),
         };
-        Self { settings, to, privilege: host.privilege, link: None }
+        Self { settings, to, privilege: host.privilege, persist: host.persist, link: None }
     }
 
     fn connect(&mut self) -> Result<Conversation, CommandError> {
         self.check_key()?;
-        if self.to.user.is_none() {
-            self.to.user = self.default_user()?;
+        let mut sharing = Sharing::AsConfigured;
+        // One question a host, for a tenth of what a handshake takes.
+        if self.to.user.is_none() || self.persist > 0 {
+            let config = self.ssh_config()?;
+            if self.to.user.is_none() {
+                self.to.user = default_user(&config);
+            }
+            let identity = format!("{:?} {:?}", self.settings.program, self.to);
+            let socket = Socket::of((&identity, &config), self.persist, &self.settings.sockets);
+            sharing = socket.map_or(sharing, Sharing::By);
         }
+        let connected = match self.connect_by(&sharing) {
+            Err(failed) if failed.is_of_socket => self.connect_by(&Sharing::None),
+            connected => connected,
+        };
+        connected.map_err(|failed| failed.error)
+    }
+
+    fn connect_by(&self, sharing: &Sharing) -> Result<Conversation, NotConnected> {
         let digest = self.settings.payload.measured()?.digest.clone();
-        let mut link =
-            Conversation::start(&mut self.command(&digest)).map_err(|e| self.no_ssh(&e))?;
+        let mut command = self.command(&digest, sharing);
+        let mut link = Conversation::start(&mut command).map_err(|e| self.no_ssh(&e))?;
         let mut noise = Vec::new();
         let mut said = 0;
         loop {
@@ -91,9 +125,9 @@ impl SshHost {
             match heard {
                 Heard::Line(line) => match remote::said(&line) {
                     Some(Said::Need { platform }) => self.deliver(&mut link, &platform)?,
-                    Some(Said::Have(agent)) => return self.greet(link, &agent),
+                    Some(Said::Have(agent)) => return Ok(self.greet(link, &agent)?),
                     Some(Said::Fail { at, words }) => {
-                        return Err(refusals::gave_up(&self.to, &at, &words));
+                        return Err(refusals::gave_up(&self.to, &at, &words).into());
                     }
                     None => {
                         said += line.len() + 1;
@@ -102,13 +136,19 @@ impl SshHost {
                         }
                     }
                 },
-                Heard::Interrupted => return Err(interrupted()),
-                Heard::Silence => return Err(self.silent()),
+                Heard::Interrupted => return Err(interrupted().into()),
+                Heard::Silence => {
+                    let is_of_socket = sharing.is_to_blame(&[], false);
+                    return Err(NotConnected { error: self.silent(), is_of_socket });
+                }
                 Heard::End | Heard::TooMuch => {
                     let end = link.part();
-                    return Err(refusals::refused(&self.to, &end.words).unwrap_or_else(|| {
+                    let refused = refusals::refused(&self.to, &end.words);
+                    let is_of_socket = sharing.is_to_blame(&end.words, refused.is_some());
+                    let error = refused.unwrap_or_else(|| {
                         refusals::unintelligible(&self.to, &end.words, &noise, &end.status)
-                    }));
+                    });
+                    return Err(NotConnected { error, is_of_socket });
                 }
             }
         }
@@ -184,18 +224,16 @@ impl SshHost {
     }
 
     #[expect(clippy::disallowed_methods, reason = "an edge: ssh")]
-    fn command(&self, digest: &str) -> Command {
+    fn command(&self, digest: &str, sharing: &Sharing) -> Command {
         let mut command = Command::new(&self.settings.program);
         command.args(["-T", "-x"]);
         for option in DEADLINES.iter().chain(&NEEDED) {
             command.args(["-o", option]);
         }
-        if let Some(port) = self.to.port {
-            command.args(["-p", &port.to_string()]);
+        for option in sharing.options() {
+            command.args(["-o", &option]);
         }
-        if let Some(user) = &self.to.user {
-            command.args(["-l", user]);
-        }
+        command.args(self.whither());
         if let Some(key) = &self.to.key {
             // Without IdentitiesOnly, an agent full of keys uses up the server's patience first.
             command.args(["-o", "IdentitiesOnly=yes", "-i", key]);
@@ -209,7 +247,7 @@ impl SshHost {
     /// Whom to log in as where the inventory does not say: root, unless `ssh_config` says. What ssh
     /// would do by itself, the local user's name, is taken as nobody having said anything.
     #[expect(clippy::disallowed_methods, reason = "an edge: ssh")]
-    fn default_user(&self) -> Result<Option<String>, CommandError> {
+    fn ssh_config(&self) -> Result<String, CommandError> {
         let mut command = Command::new(&self.settings.program);
         if let Some(port) = self.to.port {
             command.args(["-p", &port.to_string()]);

@@ -26,6 +26,8 @@ pub struct Host {
     /// How system files are reached once logged in. If not set: as root directly, as any other
     /// user through sudo.
     pub privilege: Option<Privilege>,
+    /// For how many seconds a connection to it stays open for the next command; 0 for none.
+    pub persist: u32,
     /// Labels for `--on @tag`.
     pub tags: Vec<String>,
     /// The line of the inventory it came from.
@@ -72,6 +74,27 @@ pub(super) const KEYS: Keys<'static> = Keys {
     shared: true,
 };
 
+/// The keys of `fleet`.
+pub(super) const FLEET: Keys<'static> = Keys {
+    of: "`fleet`",
+    known: &["persist"],
+    instead: &[
+        ("control_persist", "persist"),
+        ("parallel", "give `--parallel N` on the command line"),
+    ],
+    shared: false,
+};
+
+/// The longest that a connection stays open without use, in seconds.
+const LONGEST_PERSIST: u32 = 86_400;
+
+/// For how many seconds connections stay open, as the top level says for all servers.
+pub(super) fn persist(reader: &mut Reader<'_, '_>, fields: &Fields<'_>) -> u32 {
+    let fleet = fields.get("fleet").and_then(|node| reader.fields(node, &FLEET));
+    let persist = fleet.as_ref().and_then(|fleet| fleet.get("persist"));
+    persist.and_then(|node| reader.whole(node, "persist", 0, LONGEST_PERSIST)).unwrap_or_default()
+}
+
 /// Reads one server; `None` if something that it cannot do without is wrong.
 pub(super) fn read(reader: &mut Reader<'_, '_>, fields: &Fields<'_>) -> Option<Host> {
     let name = reader.required(fields, "name", "a server", "web1");
@@ -99,6 +122,7 @@ pub(super) fn read(reader: &mut Reader<'_, '_>, fields: &Fields<'_>) -> Option<H
         username,
         private_key_path: key,
         privilege,
+        persist: 0,
         tags,
         line: reader.source.line_of(fields.at),
     })

@@ -63,7 +63,17 @@ pub struct PlacedSite {
 
 const TOP: Keys<'static> = Keys {
     of: "the inventory",
-    known: &["name", "servers", "sites", "defaults", "format", "config_files", "paths", "user"],
+    known: &[
+        "name",
+        "servers",
+        "sites",
+        "defaults",
+        "format",
+        "config_files",
+        "paths",
+        "user",
+        "fleet",
+    ],
     instead: &[("hosts", "servers"), ("domains", "sites")],
     shared: true,
 };
@@ -95,6 +105,7 @@ fn all_keys() -> Vec<&'static str> {
         TOP.known,
         site_entry::KEYS.known,
         host::KEYS.known,
+        host::FLEET.known,
         &options::KEYS,
         super::settings::PATHS.known,
         super::logs::KEYS.known,
@@ -179,8 +190,10 @@ fn inventory(reader: &mut Reader<'_, '_>, root: &Node) -> Inventory {
     let settings = Settings::read(reader, &fields, &Settings::default());
     inventory.paths = settings.paths();
     let mut names = Names::default();
+    let persist = host::persist(reader, &fields);
     for node in entries(reader, &fields, "servers") {
-        inventory.hosts.extend(server(reader, node, &mut names));
+        let host = server(reader, node, &mut names);
+        inventory.hosts.extend(host.map(|host| Host { persist, ..host }));
     }
     let mut sites = Vec::new();
     for node in entries(reader, &fields, "sites") {

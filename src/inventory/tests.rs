@@ -855,7 +855,7 @@ fn the_examples_of_the_guide_are_valid() {
         .skip(1)
         .filter_map(|rest| rest.split_once("```").map(|(example, _)| example))
         .collect();
-    assert_eq!(examples.len(), 6);
+    assert_eq!(examples.len(), 7);
     for example in examples {
         let text = if example.starts_with("supervisors:") {
             let indented = example.replace('\n', "\n    ");
@@ -869,12 +869,26 @@ fn the_examples_of_the_guide_are_valid() {
     }
 }
 
+#[test]
+fn the_top_level_says_for_how_long_connections_stay_open() {
+    let servers = "servers: [{name: web1, host: h1}]\n";
+    let persist = |top: &str| {
+        read("i", &format!("{top}{servers}")).map(|inventory| inventory.hosts[0].persist).ok()
+    };
+    assert_eq!(persist(""), Some(0));
+    assert_eq!(persist("fleet: {persist: 60}\n"), Some(60));
+    for wrong in ["persist: -1", "persist: 86401", "persist: always", "persit: 60", "parallel: 3"] {
+        assert_eq!(persist(&format!("fleet: {{{wrong}}}\n")), None, "{wrong}");
+    }
+}
+
 /// A key that is added must be documented.
 #[test]
 fn the_guide_names_every_key() {
     let guide = include_str!("../../docs/inventory.md");
     let maps = [
         host::KEYS.known,
+        host::FLEET.known,
         site_entry::KEYS.known,
         settings::PATHS.known,
         options::KEYS.as_slice(),

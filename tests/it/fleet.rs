@@ -10,6 +10,7 @@ mod first_contact;
 mod lost;
 mod many;
 mod moved;
+mod persist;
 mod rollout;
 mod runs;
 
