@@ -17,6 +17,14 @@ genuine() { [ -f "$1" ] && s=$(sha256sum < "$1") && [ "${s%% *}" = "$digest" ]; 
 stamp() { stat -c "%i %s %z" "$1" 2> /dev/null; };
 note() { { stamp "$1" > "${1%/*}/genuine"; } 2> /dev/null || :; };
 known() { n=; read -r n 2> /dev/null < "${1%/*}/genuine"; [ -n "$n" ] && [ "$n" = "$(stamp "$1")" ]; };
+# The same of an installed one. Beside it only root can write, so this is noted in a folder of our own. What
+# has changed just now is not noted: the next change could have the same time.
+remembered() { [ -n "$seen" ] || return 1; for d in "$@"; do n=; if mine "$d"; then read -r n 2> /dev/null < "$d/installed"; fi; if [ "$n" = "$seen" ]; then return 0; fi; done; return 1; };
+remember() {
+  c=$(stat -L -c "%Z" "$installed" 2> /dev/null);
+  [ -n "$seen" ] && [ -n "$c" ] && [ "$((c + 2))" -lt "$(date +%s)" ] || return 0;
+  for d in "$@"; do if made "$d"; then { echo "$seen" > "$d/installed"; } 2> /dev/null; return 0; fi; done;
+};
 # Does it run here? Another CPU or an older C library shows now.
 runs() { "$1" --version < /dev/null > /dev/null 2>&1; };
 # A folder of our own, no link to one, that nobody else can write to: root may come to run what lies
@@ -49,7 +57,13 @@ found=; unfit=; place=;
 installed=$(command -v supervisor-sync);
 case $installed in /*) ;; *) installed=;; esac;
 command -v sha256sum > /dev/null || [ -n "$installed" ] || fail tools sha256sum;
-if [ -n "$installed" ] && genuine "$installed" && runs "$installed"; then found=$installed; fi;
+if [ -n "$installed" ]; then
+  seen=$(stat -L -c "%d %i %s %y %z" "$installed" 2> /dev/null);
+  if [ -n "$seen" ]; then seen="$digest $seen $installed"; fi;
+  if remembered "$@" || { genuine "$installed" && remember "$@"; }; then
+    if runs "$installed"; then found=$installed; fi;
+  fi;
+fi;
 if [ -z "$found" ]; then
   for d in "$@"; do
     f=$d/$digest/supervisor-sync;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::Fleet;
-use crate::daemon::current_user;
+use crate::daemon::{PATIENCE, current_user, wait_until};
 use crate::site::write_executable;
 use crate::sshd::Sshd;
 
@@ -158,6 +158,86 @@ fn another_cpu_needs_an_installed_binary_of_the_same_version() {
     let ours = std::fs::read(crate::site::BINARY).unwrap();
     crate::daemon::write_program(&installed, &ours);
     fleet.run(&["history"]).ended(0).says("Site web1.example on web1: nothing was applied yet\n");
+}
+
+/// A host with an installed program of ours and a `sha256sum` that notes each use in `hashed`.
+fn with_installed() -> Option<(Fleet, std::path::PathBuf)> {
+    let mut fleet = Fleet::start(&["web1"])?;
+    let bin = fleet.keyring.path("bin");
+    std::fs::create_dir(&bin).unwrap();
+    let hashed = fleet.keyring.path("hashed");
+    let counting = format!("#!/bin/sh\necho x >> {}\nexec /usr/bin/sha256sum\n", hashed.display());
+    write_executable(&bin.join("sha256sum"), &counting);
+    let installed = bin.join("supervisor-sync");
+    crate::daemon::write_program(&installed, &std::fs::read(crate::site::BINARY).unwrap());
+    let home = fleet.keyring.path("home-of-a-host");
+    std::fs::create_dir(&home).unwrap();
+    let path = format!("{}:/usr/bin:/bin", bin.display());
+    let extra = format!("SetEnv HOME={} PATH={path}", home.display());
+    fleet.machines[0].sshd = Sshd::start_with(&fleet.keyring, &extra);
+    fleet.write_inventory("");
+    // What has changed just now may change once more unseen.
+    wait_until(PATIENCE, "the program is not new any more", || is_old(&installed));
+    Some((fleet, installed))
+}
+
+fn is_old(path: &Path) -> bool {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    std::fs::metadata(path).unwrap().ctime() + 3 < now.as_secs().cast_signed()
+}
+
+/// How many programs were read in full to tell what they are.
+fn hashed(fleet: &Fleet) -> usize {
+    let hashed = fleet.keyring.path("hashed");
+    let _ = std::fs::remove_file(&hashed);
+    fleet.run(&["history"]).ended(0);
+    std::fs::read_to_string(hashed).map_or(0, |text| text.lines().count())
+}
+
+#[test]
+fn an_installed_program_is_hashed_again_only_when_it_may_be_another() {
+    let Some((fleet, installed)) = with_installed() else { return };
+    assert_eq!(hashed(&fleet), 1);
+    assert_eq!(hashed(&fleet), 0);
+    assert_eq!(hashed(&fleet), 0);
+    let cache = fleet.keyring.path("home-of-a-host/.cache/supervisor-sync");
+    assert!(!cache.join("supervisor-sync").exists() && cache.join("installed").is_file());
+
+    // Others could have written the note.
+    std::fs::set_permissions(&cache, std::fs::Permissions::from_mode(0o770)).unwrap();
+    assert_eq!(hashed(&fleet), 1);
+    std::fs::set_permissions(&cache, std::fs::Permissions::from_mode(0o700)).unwrap();
+    assert_eq!(hashed(&fleet), 0);
+
+    // Another file of the same size and time, which is as good.
+    let other = installed.with_file_name("other");
+    crate::daemon::write_program(&other, &std::fs::read(&installed).unwrap());
+    let modified = std::fs::metadata(&installed).unwrap().modified().unwrap();
+    let opened = std::fs::File::options().write(true).open(&other).unwrap();
+    opened.set_modified(modified).unwrap();
+    drop(opened);
+    std::fs::rename(&other, &installed).unwrap();
+    // As long as it is new nothing is noted of it.
+    let date = installed.with_file_name("date");
+    write_executable(&date, &format!("#!/bin/sh\nexec stat -c %Z {}\n", installed.display()));
+    assert_eq!(hashed(&fleet), 1);
+    assert_eq!(hashed(&fleet), 1);
+    std::fs::remove_file(&date).unwrap();
+    wait_until(PATIENCE, "the program is not new any more", || is_old(&installed));
+    assert_eq!(hashed(&fleet), 1);
+    assert_eq!(hashed(&fleet), 0);
+
+    // And one that is not: ours is brought along, and looked at when it is there.
+    let mut bytes = std::fs::read(&installed).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    crate::daemon::write_program(&other, &bytes);
+    std::fs::File::options().write(true).open(&other).unwrap().set_modified(modified).unwrap();
+    std::fs::rename(&other, &installed).unwrap();
+    assert_eq!(hashed(&fleet), 2);
+    let brought = std::fs::read_dir(&cache).unwrap().flatten();
+    let brought = brought.filter(|entry| entry.path().join("supervisor-sync").is_file());
+    assert_eq!(brought.count(), 1);
 }
 
 /// Mounts a file system of memory, which only root can; gone when dropped.
