@@ -31,6 +31,9 @@ pub enum Event {
     Reading {
         /// How many.
         files: usize,
+        /// For how many seconds it is waited for at most.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seconds: Option<u64>,
     },
     /// Processes are being waited for. Sent when the set changes.
     Waiting {

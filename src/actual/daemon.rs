@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::basis::{self, Outside};
 use super::{ActualDaemon, DefinedProgram, Definitions, STOPWAITSECS};
@@ -51,18 +52,20 @@ pub struct ConfigFiles<'a> {
 }
 
 /// Reads supervisord and the files it includes: version, processes, and if need be a reread before
-/// anything is changed, in one round trip. `tell` is told before a reread how many files it is of.
+/// anything is changed, in one round trip. `tell` is told before a reread how many files it is of,
+/// and how long it may take.
 pub fn read(
     files: &dyn Files,
     supervisord: &mut dyn Supervisord,
     mut config: ConfigFiles<'_>,
     reread: Reread<'_>,
-    tell: &mut dyn FnMut(usize),
+    tell: &mut dyn FnMut(usize, Duration),
 ) -> Result<ActualDaemon, CommandError> {
     let read = std::mem::take(&mut config.read);
     let (mut daemon, refers) = read_files(files, &config, read);
-    supervisord.expect_files(daemon.contents.len(), daemon.defined.iter().count());
-    ask_for_all(&mut daemon, supervisord, (&config, &refers), reread, tell)?;
+    let patience = supervisord.expect_files(daemon.contents.len(), daemon.defined.iter().count());
+    let mut tell = |files| tell(files, patience);
+    ask_for_all(&mut daemon, supervisord, (&config, &refers), reread, &mut tell)?;
     daemon.blame = daemon.reread.as_ref().err().map(|fault| blame(fault, &daemon, &config));
     Ok(daemon)
 }

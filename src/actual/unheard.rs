@@ -23,6 +23,14 @@ impl Unheard {
     }
 }
 
+/// What is said of every such run.
+const WITHOUT_CALLER: &str = ", which went on without its caller,";
+
+/// Whether a remark may be of such a run: it can be told without a look at the disk that most are not.
+pub fn may_be(text: &str) -> bool {
+    text.contains(WITHOUT_CALLER)
+}
+
 /// How the last run of a site ended whose end nobody has heard; `None` also while it is at work.
 pub fn read(files: &dyn Files, state: &StateDir, site: &Domain) -> Option<Unheard> {
     let untold = state.untold(files, site)?;
@@ -31,7 +39,12 @@ pub fn read(files: &dyn Files, state: &StateDir, site: &Domain) -> Option<Unhear
         return None;
     }
     let run = untold.run;
-    let what = format!("the `{}` of {:.0}, which went on without its caller,", run.command, run.at);
+    let what = format!("the `{}` of {:.0}{WITHOUT_CALLER}", run.command, run.at);
+    if untold.is_control {
+        // No record says how, and what runs does.
+        let text = format!("{what} has ended: see what runs with `supervisor-sync status`");
+        return Some(Unheard::Well(text));
+    }
     let outcomes = state.outcomes(files, site).unwrap_or_default();
     if let Some(outcome) = outcomes.into_iter().find(|outcome| outcome.run.id == run.id) {
         let cause = outcome.cause.map_or(String::new(), |cause| format!(": {cause}"));

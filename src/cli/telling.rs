@@ -15,7 +15,7 @@ use crate::host::{AppliedSite, PlannedSite};
 use crate::inventory::{Domain, Site};
 use crate::plan::{Override, PlanView};
 use crate::report::describe::{Line, describe, describe_failure, describe_one_of_several};
-use crate::report::{Live, Mode, Screen, harmless};
+use crate::report::{Live, Mode, Screen, harmless, harmless_paragraph};
 
 /// How many different failures the summary shows, and how many lines of a program's log.
 const FAILURES_SHOWN: usize = 10;
@@ -140,6 +140,12 @@ impl<'s> Telling<'s> {
             Event::Planned(plan) if self.several && self.screen.mode() == Mode::Text => {
                 let (site, summary) = (&plan.site, plan.summary());
                 self.screen.complain(&format!("{host}: → Site {site}: {summary}"));
+                // What a person should know is told all the same: of some of it the host forgets it then.
+                let warnings = plan.warnings.iter().map(|text| ("warning", text));
+                for (what, text) in warnings.chain(plan.notes.iter().map(|text| ("note", text))) {
+                    let text = harmless_paragraph(text);
+                    self.screen.complain(&format!("{host}: Site {site}: {what}: {text}"));
+                }
             }
             Event::SiteEnded(end) => {
                 self.ends.tell_at_once(host, self.several, end, self.screen);

@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::limits::LONGEST_ANSWER;
-use super::wire::{Answer, INTERRUPT, LET_GO, LONGEST_ASK, PROTOCOL, read_ask};
+use super::wire::{Answer, Ask, HEARD, INTERRUPT, LET_GO, LONGEST_ASK, PROTOCOL, read_ask};
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::host::{Reply, Request, Target};
@@ -37,12 +37,12 @@ pub fn serve(
     let (mouth, closed) = Mouth::open(output, Arc::clone(&caller));
     let mouth = Arc::new(mouth);
     let release = env!("CARGO_PKG_VERSION").to_owned();
-    mouth.say(&Answer::Hello { protocol: PROTOCOL, release });
+    mouth.say(&Answer::Hello { protocol: PROTOCOL, release, confirmed: true });
     for line in listen(input, Arc::clone(&caller), Arc::clone(&mouth)) {
-        let reply = line.and_then(|line| read_ask(&line)).and_then(|request| {
-            caller.begin(&request);
-            let reply = host.ask(request, &mut |event| mouth.say(&Answer::Event(event)));
-            caller.end();
+        let reply = line.and_then(|line| read_ask(&line)).and_then(|ask| {
+            caller.begin(&ask);
+            let reply = host.ask(ask.request, &mut |event| mouth.say(&Answer::Event(event)));
+            caller.end(ask.confirms);
             reply
         });
         mouth.say(&match reply {
@@ -68,6 +68,8 @@ struct Standing {
     is_endless: bool,
     /// The apply under way, for which there is a reply to be heard.
     apply: Option<Request>,
+    /// Its reply is on its way, and the caller will say when it is there.
+    is_answered: bool,
 }
 
 impl Caller {
@@ -75,15 +77,31 @@ impl Caller {
         Self { standing: Mutex::default(), interrupt, unheard }
     }
 
-    fn begin(&self, request: &Request) {
+    fn begin(&self, Ask { request, .. }: &Ask) {
         let is_endless = matches!(request, Request::Logs(request) if request.follow);
         let apply = matches!(request, Request::Apply(_)).then(|| request.clone());
-        self.change(|standing| (standing.is_endless, standing.apply) = (is_endless, apply));
+        self.change(|standing| {
+            let has_gone = standing.has_gone;
+            *standing = Standing { has_gone, is_endless, apply, is_answered: false };
+        });
     }
 
-    /// Its reply is about to be said: from here on the caller hears it, or had gone before.
-    fn end(&self) {
-        self.change(|standing| standing.apply = None);
+    /// Its reply is about to be said. A caller that does not confirm it hears it, or had gone before, as
+    /// far as can be told.
+    fn end(&self, confirms: bool) {
+        self.change(|standing| match confirms {
+            true => standing.is_answered = true,
+            false => standing.apply = None,
+        });
+    }
+
+    /// The caller has the reply: it says so, or asks something else.
+    fn has_heard(&self) {
+        self.change(|standing| {
+            if standing.is_answered {
+                standing.apply = None;
+            }
+        });
     }
 
     fn has_gone(&self) {
@@ -92,7 +110,8 @@ impl Caller {
 
     /// The caller does not wait any longer. False if the reply is on its way to it.
     fn let_go(&self) -> bool {
-        self.change(|standing| standing.has_gone |= standing.apply.is_some())
+        let is_at_work = |standing: &Standing| standing.apply.is_some() && !standing.is_answered;
+        self.change(|standing| standing.has_gone |= is_at_work(standing))
     }
 
     /// Returns whether the caller has gone.
@@ -227,12 +246,14 @@ fn listen(
             match next_line(&mut input) {
                 Ok(None) => return caller.has_gone(),
                 Ok(Some(line)) if line.trim() == INTERRUPT => caller.interrupt.raise(),
+                Ok(Some(line)) if line.trim() == HEARD => caller.has_heard(),
                 Ok(Some(line)) if line.trim() == LET_GO => {
                     if caller.let_go() {
                         mouth.say(&Answer::LetGo);
                     }
                 }
                 Ok(Some(line)) => {
+                    caller.has_heard();
                     let _ = heard.send(Ok(line));
                 }
                 Err(error) => {
@@ -266,9 +287,9 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+    use crate::apply::ApplyOptions;
     use crate::event::LogLine;
-    use crate::fleet::wire::Ask;
-    use crate::host::{Goal, LogsRequest, UnreadableLog};
+    use crate::host::{ApplyRequest, Goal, LogsRequest, Run, UnreadableLog};
     use crate::inventory::{AbsolutePath, Domain, ProgramName, UserName};
     use crate::plan::PlanOptions;
     use crate::system::{Clock, SystemClock};
@@ -324,7 +345,8 @@ mod tests {
     }
 
     fn line(request: Request) -> String {
-        serde_json::to_string(&Ask { protocol: PROTOCOL, request }).unwrap() + "\n"
+        let ask = Ask { protocol: PROTOCOL, request, confirms: false };
+        serde_json::to_string(&ask).unwrap() + "\n"
     }
 
     fn done() -> Answer {
@@ -411,6 +433,78 @@ mod tests {
             |_| {},
         );
         assert_eq!(paper.answers().len(), lines + 2);
+    }
+
+    /// An input that ends once something was said that begins like this.
+    struct UntilSaid {
+        lines: Cursor<String>,
+        paper: Paper,
+        last: &'static str,
+        then: Cursor<String>,
+    }
+
+    impl Read for UntilSaid {
+        fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
+            let read = self.lines.read(bytes)?;
+            if read > 0 {
+                return Ok(read);
+            }
+            let clock = SystemClock::start();
+            let is_said = || {
+                let said = String::from_utf8_lossy(&self.paper.0.lock().unwrap()).into_owned();
+                said.lines().any(|line| line.starts_with(self.last))
+            };
+            while !is_said() {
+                assert!(clock.now() < PATIENCE, "{} was not said", self.last);
+                clock.wait(Duration::from_millis(1));
+            }
+            self.then.read(bytes)
+        }
+    }
+
+    fn apply() -> Request {
+        let (verify, rollback, record) = (false, false, false);
+        Request::Apply(Box::new(ApplyRequest {
+            sites: Vec::new(),
+            goal: Goal::Inventory,
+            plan: PlanOptions::default(),
+            apply: ApplyOptions { verify, rollback, record },
+            shown: None,
+            lock_wait: 0,
+            run: Run::begin("apply"),
+        }))
+    }
+
+    /// How many replies nobody has heard, of a caller that says this after it.
+    fn unheard(confirms: bool, then: &str) -> usize {
+        let ask = Ask { protocol: PROTOCOL, request: apply(), confirms };
+        let (paper, count) = (Paper::default(), Arc::new(AtomicUsize::new(0)));
+        let input = UntilSaid {
+            lines: Cursor::new(serde_json::to_string(&ask).unwrap() + "\n"),
+            paper: paper.clone(),
+            last: r#"{"reply""#,
+            then: Cursor::new(then.to_owned()),
+        };
+        let counted = Arc::clone(&count);
+        let unheard = move |_: &Request| _ = counted.fetch_add(1, Ordering::SeqCst);
+        let mut host = FakeHost { events: 0, then: || {} };
+        let input = std::io::BufReader::new(input);
+        serve(&mut host, input, paper, &Interrupt::default(), unheard);
+        count.load(Ordering::SeqCst)
+    }
+
+    #[test]
+    fn a_reply_that_was_not_confirmed_was_not_heard() {
+        let heard = format!("{HEARD}\n");
+        assert_eq!(unheard(true, &heard), 0);
+        // The link was dead when the reply was written, and that shows only now.
+        assert_eq!(unheard(true, ""), 1);
+        // What was asked next was asked by somebody who had it.
+        assert_eq!(unheard(true, &request()), 0);
+        // The caller had wanted to let go just when the reply was on its way to it.
+        assert_eq!(unheard(true, &format!("{LET_GO}\n{heard}")), 0);
+        // One of another release does not say.
+        assert_eq!(unheard(false, ""), 0);
     }
 
     /// A host with a path that JSON has no words for.

@@ -120,8 +120,8 @@ impl Target for ChildHost {
             }
             Err(NoReply::LetGo) => Ok(Reply::GoesOn),
             Err(NoReply::Garbled(error)) => Err(garbled(error, changes, "supervisor-sync plan")),
-            Err(NoReply::Silent) if self.interrupt.is_raised() => Err(interrupted()),
-            Err(NoReply::Silent) => Err(silent(self.name(), limits.silence)),
+            Err(NoReply::Silent(_)) if self.interrupt.is_raised() => Err(interrupted()),
+            Err(NoReply::Silent(silence)) => Err(silent(self.name(), silence)),
             Err(NoReply::Lost) => {
                 let parting = agent.part();
                 let words = parting.words.join("; ");

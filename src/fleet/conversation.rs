@@ -15,7 +15,7 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 pub(super) use super::heard::{Heard, NoHello, NoReply, Parting, Patience};
 use super::limits::{LONGEST_ANSWER, Limits, reads_cheaply};
 use super::reply::Expected;
-use super::wire::{Answer, Ask, INTERRUPT, LET_GO, PROTOCOL, same};
+use super::wire::{Answer, Ask, INTERRUPT, LET_GO, PROTOCOL};
 use crate::error::CommandError;
 use crate::event::{Event, Step};
 use crate::host::{Reply, Request};
@@ -34,7 +34,7 @@ pub(super) const LONGEST_NOISE: usize = 1024 * 1024;
 const BLINK: Duration = Duration::from_millis(5);
 
 /// How long the child has to end once its input is closed.
-const PARTING: Duration = Duration::from_secs(2);
+pub(super) const PARTING: Duration = Duration::from_secs(2);
 
 /// A child whose far end is an agent, or will be.
 #[derive(Debug)]
@@ -50,6 +50,8 @@ pub(super) struct Conversation {
     words: Vec<u8>,
     /// How much stderr has said in all, kept or not.
     worded: usize,
+    /// Whether the agent wants to hear that its reply has arrived.
+    pub(super) is_confirmed: bool,
 }
 
 impl Conversation {
@@ -65,7 +67,8 @@ impl Conversation {
         }
         let (output, errors) = (child.stdout.take(), child.stderr.take());
         let (heard, words) = (Vec::new(), Vec::new());
-        Ok(Self { child, input, output, errors, heard, searched: 0, words, worded: 0 })
+        let (searched, worded, is_confirmed) = (0, 0, false);
+        Ok(Self { child, input, output, errors, heard, searched, words, worded, is_confirmed })
     }
 
     /// The next line of stdout.
@@ -114,29 +117,6 @@ impl Conversation {
         Ok(())
     }
 
-    /// Passes over whatever is said until the agent introduces itself.
-    pub(super) fn hello(&mut self, patience: Patience<'_>) -> Result<(), NoHello> {
-        let mut noise = 0;
-        loop {
-            match self.listen(patience) {
-                Heard::Line(line) => {
-                    let begin = line.find("{\"hello\":").unwrap_or(0);
-                    let said = line.get(begin..).unwrap_or_default();
-                    if let Ok(Answer::Hello { protocol, .. }) = serde_json::from_str(said) {
-                        return same(protocol).map_err(NoHello::Other);
-                    }
-                    noise += line.len();
-                    if noise > LONGEST_NOISE {
-                        return Err(NoHello::Ended);
-                    }
-                }
-                Heard::End | Heard::TooMuch => return Err(NoHello::Ended),
-                Heard::Silence => return Err(NoHello::Silence),
-                Heard::Interrupted => return Err(NoHello::Interrupted),
-            }
-        }
-    }
-
     /// Asks the agent, which has said hello. Ctrl-C is passed on: the agent stops at its next step
     /// and says how it ended. Where the request is limited, so is the wait for that.
     pub(super) fn ask(
@@ -147,9 +127,12 @@ impl Conversation {
         events: &mut dyn FnMut(Event),
     ) -> Result<Reply, NoReply> {
         let expected = Expected::of(&request);
-        let mut line = serde_json::to_vec(&Ask { protocol: PROTOCOL, request }).map_err(|e| {
+        let confirms = self.is_confirmed && matches!(request, Request::Apply(_));
+        let ask = Ask { protocol: PROTOCOL, request, confirms };
+        let mut line = serde_json::to_vec(&ask).map_err(|e| {
             NoReply::Said(CommandError::refused("cannot write a request").caused_by(&e))
         })?;
+        drop(ask);
         line.push(b'\n');
         let Limits { silence, time, events: mut room, let_go } = limits;
         let words = time.map(|_| self.worded.saturating_add(LONGEST_NOISE));
@@ -166,6 +149,7 @@ impl Conversation {
                         if room == Some(0) {
                             return Err(garbled("it tells of more than such a request can cause"));
                         }
+                        patience.silence = limits.silence_after(&event);
                         let step = match &event {
                             Event::Step { step, .. } => Some(step),
                             _ => None,
@@ -177,9 +161,13 @@ impl Conversation {
                     }
                     Answer::Reply(reply) => {
                         expected.check(&reply).map_err(NoReply::Garbled)?;
+                        self.confirm(confirms);
                         return Ok(reply);
                     }
-                    Answer::Failed(error) => return Err(NoReply::Said(error)),
+                    Answer::Failed(error) => {
+                        self.confirm(confirms);
+                        return Err(NoReply::Said(error));
+                    }
                     Answer::LetGo => return self.leave(),
                     Answer::Hello { .. } => return Err(garbled("it began anew")),
                 },
@@ -199,10 +187,10 @@ impl Conversation {
                 }
                 // Who only looks need not be waited for once nobody wants to know.
                 Heard::TooMuch if interrupt.is_raised() && time.is_some() => {
-                    return Err(NoReply::Silent);
+                    return Err(NoReply::Silent(None));
                 }
                 Heard::TooMuch => return Err(garbled("it does not come to an end")),
-                Heard::Silence => return Err(NoReply::Silent),
+                Heard::Silence => return Err(NoReply::Silent(patience.silence)),
                 Heard::End => return Err(NoReply::Lost),
             }
         }
@@ -381,7 +369,7 @@ fn is_passing(error: &io::Error) -> bool {
 }
 
 #[expect(clippy::disallowed_methods, reason = "an edge: how long a child may go on")]
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     Instant::now()
 }
 
@@ -429,7 +417,7 @@ mod tests {
         let quiet = Interrupt::default();
         let mut hung = agent("exec sleep 1000");
         let answer = hung.ask(plan(), limits(MOMENT), &quiet, &mut |_| {});
-        assert!(matches!(answer, Err(NoReply::Silent)), "{answer:?}");
+        assert!(matches!(answer, Err(NoReply::Silent(Some(MOMENT)))), "{answer:?}");
 
         let sign = serde_json::to_string(&Answer::Event(Event::Alive)).unwrap();
         let reply = serde_json::to_string(&Answer::Reply(Reply::Plans { sites: Vec::new() }));
@@ -451,7 +439,28 @@ mod tests {
             &interrupt,
             &mut |_| {},
         );
-        assert!(matches!(answer, Err(NoReply::Silent)), "{answer:?}");
+        assert!(matches!(answer, Err(NoReply::Silent(None))), "{answer:?}");
+    }
+
+    #[test]
+    fn a_host_that_waits_for_supervisord_may_be_silent_for_as_long_as_it_says() {
+        let limits = Limits::of(&plan());
+        let usual = limits.silence.unwrap();
+        let reading = |seconds| Event::Reading { files: 5000, seconds };
+        let after = |event| limits.silence_after(&event).unwrap();
+        assert_eq!(after(reading(Some(810))), usual + Duration::from_secs(810));
+        assert!(after(reading(Some(u64::MAX))) <= limits.time.unwrap(), "it has an end");
+        for other in [reading(None), Event::Alive] {
+            assert_eq!(after(other), usual);
+        }
+
+        // Silent for longer than it might be, had it not said that it waits.
+        let said = serde_json::to_string(&Answer::Event(reading(Some(60)))).unwrap();
+        let reply = serde_json::to_string(&Answer::Reply(Reply::Plans { sites: Vec::new() }));
+        let mut slow = agent(&format!("echo '{said}'; sleep 3; echo '{}'", reply.unwrap()));
+        let patience = Limits { silence: Some(Duration::from_secs(1)), ..limits };
+        let answer = slow.ask(plan(), patience, &Interrupt::default(), &mut |_| {});
+        assert!(matches!(answer, Ok(Reply::Plans { .. })), "{answer:?}");
     }
 
     #[test]

@@ -39,8 +39,8 @@ pub(super) struct Patience<'a> {
 pub(super) enum NoReply {
     /// The child is gone.
     Lost,
-    /// Nothing was said for longer than such a request takes.
-    Silent,
+    /// Nothing was said for longer than such a request takes; `None` if it was not waited for.
+    Silent(Option<Duration>),
     /// It was not waited for any longer, and goes on.
     LetGo,
     /// The agent said why; it can be asked again.

@@ -8,6 +8,7 @@
 use std::time::{Duration, Instant};
 
 use super::changes;
+use crate::event::Event;
 use crate::host::Request;
 
 /// The longest line of an agent that is accepted, in bytes: the plan of some thousand programs, each
@@ -19,7 +20,9 @@ pub(super) const LONGEST_ANSWER: usize = 8 * 1024 * 1024;
 const MOST_VALUES: usize = 500_000;
 
 /// How long a host may say nothing while it only looks, well beyond what any of it takes: a call of
-/// supervisord's may take a minute, and a watch tells that it goes on.
+/// supervisord's may take a minute, and a watch tells that it goes on. supervisord itself may take longer
+/// to read thousands of files, and says nothing meanwhile: the host says beforehand for how long it waits
+/// for that ([`Limits::silence_after`]).
 const SILENCE: Duration = Duration::from_secs(300);
 
 /// How long a look may take in all, signs of life or not.
@@ -65,6 +68,16 @@ impl Limits {
             _ => (LOOK, Some(TOLD)),
         };
         Self { silence: Some(SILENCE), time: Some(time), events, let_go: None }
+    }
+}
+
+impl Limits {
+    /// How long nothing may be said once this was.
+    pub(super) fn silence_after(&self, event: &Event) -> Option<Duration> {
+        let silence = self.silence?;
+        let Event::Reading { seconds: Some(seconds), .. } = event else { return Some(silence) };
+        // Whatever it says, all of it has an end.
+        Some(silence.saturating_add(Duration::from_secs(*seconds)).min(LOOK))
     }
 }
 

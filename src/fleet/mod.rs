@@ -8,11 +8,12 @@
 pub mod agent;
 pub mod child;
 mod conversation;
+mod handshake;
 mod heard;
 mod limits;
 pub mod payload;
-mod refusals;
 mod persist;
+mod refusals;
 mod remote;
 mod reply;
 pub mod rollout;

@@ -244,25 +244,21 @@ impl SshHost {
         command
     }
 
-    /// Whom to log in as where the inventory does not say: root, unless `ssh_config` says. What ssh
-    /// would do by itself, the local user's name, is taken as nobody having said anything.
+    /// The port and the user, where they are known.
+    fn whither(&self) -> Vec<String> {
+        let port = self.to.port.map(|port| ["-p".to_owned(), port.to_string()]);
+        let user = self.to.user.clone().map(|user| ["-l".to_owned(), user]);
+        port.into_iter().chain(user).flatten().collect()
+    }
+
+    /// What `ssh_config` says of the host, as ssh itself understands it. Empty if it does not say.
     #[expect(clippy::disallowed_methods, reason = "an edge: ssh")]
     fn ssh_config(&self) -> Result<String, CommandError> {
         let mut command = Command::new(&self.settings.program);
-        if let Some(port) = self.to.port {
-            command.args(["-p", &port.to_string()]);
-        }
-        let said = command
-            .args(["-G", "--", &self.to.address])
-            .stdin(Stdio::null())
-            .output()
-            .map_err(|error| self.no_ssh(&error))?;
-        let said = String::from_utf8_lossy(&said.stdout);
-        let user = said.lines().find_map(|line| line.strip_prefix("user "));
-        Ok(match user {
-            Some(user) if user != users::current() => None,
-            _ => Some("root".to_owned()),
-        })
+        command.arg("-G").args(self.whither()).args(["--", &self.to.address]);
+        let said = command.stdin(Stdio::null()).output().map_err(|error| self.no_ssh(&error))?;
+        let said = if said.status.success() { said.stdout } else { Vec::new() };
+        Ok(String::from_utf8_lossy(&said).into_owned())
     }
 
     /// ssh would go on without it, and then say that it was not let in.
@@ -345,10 +341,20 @@ impl Target for SshHost {
                 let plan = format!("supervisor-sync plan --on {}", self.to.name);
                 Err(garbled(error, changes, &plan))
             }
-            Err(NoReply::Silent) if self.settings.interrupt.is_raised() => Err(interrupted()),
-            Err(NoReply::Silent) => Err(silent(&self.to.shown(), limits.silence)),
+            Err(NoReply::Silent(_)) if self.settings.interrupt.is_raised() => Err(interrupted()),
+            Err(NoReply::Silent(silence)) => Err(silent(&self.to.shown(), silence)),
             Err(NoReply::Lost | NoReply::LetGo) => Err(self.lost(link, changes)),
         }
+    }
+}
+
+/// Whom to log in as where the inventory does not say: root, unless `ssh_config` says. What ssh would do
+/// by itself, the local user's name, is taken as nobody having said anything.
+fn default_user(ssh_config: &str) -> Option<String> {
+    let user = ssh_config.lines().find_map(|line| line.strip_prefix("user "));
+    match user {
+        Some(user) if user != users::current() => None,
+        _ => Some("root".to_owned()),
     }
 }
 

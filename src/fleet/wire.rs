@@ -20,6 +20,11 @@ pub const INTERRUPT: &str = r#"{"interrupt":true}"#;
 /// [`Answer::LetGo`], or by the reply that is on its way already.
 pub const LET_GO: &str = r#"{"let_go":true}"#;
 
+/// The line that tells the agent that its reply has arrived. Only said to an agent that knows it, and
+/// where the request promised it: a reply that was written has not arrived yet, since a dead link takes
+/// what it is given.
+pub const HEARD: &str = r#"{"heard":true}"#;
+
 /// The longest request that is accepted, in bytes: every site of a large inventory fits well. What an
 /// agent answers is bounded more tightly, see `limits.rs`: it may be anybody.
 pub const LONGEST_ASK: usize = 64 * 1024 * 1024;
@@ -31,6 +36,9 @@ pub struct Ask {
     pub protocol: u32,
     /// What is asked.
     pub request: Request,
+    /// Whether the caller says [`HEARD`] once it has the reply.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub confirms: bool,
 }
 
 /// A line from the agent.
@@ -43,6 +51,9 @@ pub enum Answer {
         protocol: u32,
         /// The agent's release.
         release: String,
+        /// Whether it knows [`HEARD`].
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        confirmed: bool,
     },
     /// Something happened.
     Event(Event),
@@ -61,13 +72,13 @@ struct Version {
 }
 
 /// Reads the caller's line.
-pub fn read_ask(line: &str) -> Result<Request, CommandError> {
+pub fn read_ask(line: &str) -> Result<Ask, CommandError> {
     let garbled = |source: serde_json::Error| {
         CommandError::refused("the agent was sent something that is no request").caused_by(&source)
     };
     let Version { protocol } = serde_json::from_str(line).map_err(garbled)?;
     same(protocol)?;
-    serde_json::from_str(line).map(|ask: Ask| ask.request).map_err(garbled)
+    serde_json::from_str(line).map_err(garbled)
 }
 
 /// Whether the other end speaks our version.
@@ -94,9 +105,12 @@ mod tests {
             goal: Goal::Revision(3),
             options: PlanOptions::default(),
         };
-        let ask = Ask { protocol: PROTOCOL, request: request.clone() };
-        let line = serde_json::to_string(&ask).unwrap();
-        assert_eq!(read_ask(&line), Ok(request));
+        for confirms in [false, true] {
+            let ask = Ask { protocol: PROTOCOL, request: request.clone(), confirms };
+            let line = serde_json::to_string(&ask).unwrap();
+            assert_eq!(line.contains("confirms"), confirms, "another release does not know it");
+            assert_eq!(read_ask(&line), Ok(ask));
+        }
     }
 
     #[test]

@@ -46,6 +46,9 @@ impl Engine<'_> {
                 }
             },
         );
+        for report in ends.values().flatten() {
+            self.forget_told(&report.plan, &report.outcome);
+        }
         let ended = |ChosenSite { site, .. }: &&ChosenSite| AppliedSite {
             site: site.domain.clone(),
             report: ends

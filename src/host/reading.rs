@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::{ChosenSite, Engine, Goal, RunId, WayBack, history, way_back};
 use crate::actual::daemon::{self, ConfigFiles, Reread};
@@ -85,9 +86,9 @@ impl Engine<'_> {
         let config =
             ConfigFiles { main: &self.main_file, included, named, patterns, environment, read };
         let events = &mut *self.doors.events;
-        let mut tell = |files| {
+        let mut tell = |files, patience: Duration| {
             if files >= MANY_FILES {
-                events(Event::Reading { files });
+                events(Event::Reading { files, seconds: Some(patience.as_secs()) });
             }
         };
         let supervisord = &mut *self.doors.supervisord;

@@ -14,15 +14,13 @@ use crate::system::{Disk, process};
 /// Notes, in the process that works on it, that nobody will hear the reply to a request.
 pub fn note_untold(state_base: &Path, request: &Request) {
     let Request::Apply(request) = request else { return };
-    if matches!(request.plan.intent, Intent::Start | Intent::Stop) {
-        return;
-    }
+    let is_control = matches!(request.plan.intent, Intent::Start | Intent::Stop);
     let pid = std::process::id();
     let started = process::started(pid.into());
     for site in request.sites.iter().map(|chosen| &chosen.site) {
         let state = StateDir::new(&site.paths, state_base);
         // What cannot be noted is still in `history`.
-        let _ = state.note_untold(&Disk, &site.domain, &request.run, (pid, started));
+        let _ = state.note_untold(&Disk, &site.domain, (&request.run, is_control), (pid, started));
     }
 }
 
@@ -38,6 +36,10 @@ impl Engine<'_> {
     pub(super) fn forget_told(&mut self, plan: &PlanView, outcome: &Outcome) {
         let (state, files) = (self.doors.state, self.doors.files);
         let told = |text: &str| plan.notes.iter().chain(&plan.warnings).any(|told| told == text);
+        // Of most plans nothing is to be forgotten, and no file is read for that.
+        if !plan.notes.iter().chain(&plan.warnings).any(|text| unheard::may_be(text)) {
+            return;
+        }
         let unheard = unheard::read(files, state, &plan.site);
         let Some(unheard) = unheard.filter(|unheard| told(unheard.text())) else { return };
         let came_to_nothing = matches!(outcome, Outcome::Unchanged | Outcome::Refused { .. });

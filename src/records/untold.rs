@@ -27,6 +27,9 @@ pub struct Untold {
     /// When it was started, in ticks since the machine was; `None` if that could not be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started: Option<u64>,
+    /// Whether it starts or stops programs as they are, which leaves no other record.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_control: bool,
 }
 
 impl Record for Untold {
@@ -44,7 +47,7 @@ impl StateDir {
         &self,
         files: &dyn Files,
         site: &Domain,
-        run: &Run,
+        (run, is_control): (&Run, bool),
         (pid, started): (u32, Option<u64>),
     ) -> Result<(), CommandError> {
         // Whoever notes it has not read anything here yet.
@@ -55,8 +58,8 @@ impl StateDir {
         let folder = self.site_folder(site);
         files.create_folder(&folder, 0o700).map_err(|source| cannot("make", &folder, &source))?;
         self.check_in_sites(&folder)?;
-        let untold =
-            Untold { version: VERSION, site: site.clone(), run: run.clone(), pid, started };
+        let (version, site_name, run) = (VERSION, site.clone(), run.clone());
+        let untold = Untold { version, site: site_name, run, pid, started, is_control };
         let path = self.untold_path(site);
         replace(files, &path, &private(&untold)?).map_err(|source| cannot("write", &path, &source))
     }
@@ -93,7 +96,7 @@ mod tests {
         let state = StateDir::new(&Paths::default(), folder.path());
         let site = Domain::parse("a.com").unwrap();
         let run = Run::begin("apply");
-        let note = || state.note_untold(&Disk, &site, &run, (7, Some(70)));
+        let note = || state.note_untold(&Disk, &site, (&run, false), (7, Some(70)));
         note().unwrap();
         assert!(!state.root().exists());
         state.prepare(&Disk, &site).unwrap();

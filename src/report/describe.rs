@@ -22,7 +22,7 @@ pub fn describe(event: &Event) -> Vec<Line> {
         // How a site ended is a result, which a front door tells in its own way.
         Event::Planned(_) | Event::SiteEnded(_) | Event::LogLine(_) | Event::Alive => Vec::new(),
         Event::LockHeld { holder } => one(format!("Waiting for {holder} to end")),
-        Event::Reading { files } => one(format!("supervisord reads {files} files")),
+        Event::Reading { files, .. } => one(format!("supervisord reads {files} files")),
         Event::Waiting { until, processes, .. } => one(waiting(*until, processes)),
         Event::Process { name, change, .. } => match change {
             ProcessChange::Stopping => Vec::new(),

@@ -158,8 +158,10 @@ pub trait Supervisord {
     fn batch(&mut self, calls: &[Call]) -> Result<Vec<Result<Answer, Fault>>, CallError>;
 
     /// How many files the next rereads have to read, with how many sections: how long they may take
-    /// depends on it.
-    fn expect_files(&mut self, _files: usize, _sections: usize) {}
+    /// depends on it, and is returned.
+    fn expect_files(&mut self, _files: usize, _sections: usize) -> Duration {
+        DEFAULT_DEADLINE
+    }
 
     /// One call on its own.
     fn call(&mut self, call: Call) -> Result<Result<Answer, Fault>, CallError> {
@@ -183,8 +185,8 @@ impl<S: Supervisord + ?Sized> Supervisord for &mut S {
         (**self).batch(calls)
     }
 
-    fn expect_files(&mut self, files: usize, sections: usize) {
-        (**self).expect_files(files, sections);
+    fn expect_files(&mut self, files: usize, sections: usize) -> Duration {
+        (**self).expect_files(files, sections)
     }
 }
 

@@ -242,7 +242,8 @@ fn agent(folder: &std::path::Path, lines: u32, follow: bool) -> Child {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let line = serde_json::to_string(&Ask { protocol: PROTOCOL, request }).unwrap();
+    let line =
+        serde_json::to_string(&Ask { protocol: PROTOCOL, request, confirms: false }).unwrap();
     writeln!(agent.stdin.as_mut().unwrap(), "{line}").unwrap();
     agent
 }

@@ -56,6 +56,57 @@ fn a_dropped_link_leaves_the_host_to_finish() {
     finishes_by_itself(&fleet);
 }
 
+/// Breaks the link just when the reply of an apply is on its way.
+const WITHOUT_REPLY: &str = "ssh -F \"$CONFIG\" \"$@\" | while IFS= read -r line; do\n\
+    case $line in *'{\"reply\":\"applied\"'*) kill -9 $$; exit 1;; esac\n\
+    printf '%s\\n' \"$line\"\ndone";
+
+const SOUND: &str = "exec ssh -F \"$CONFIG\" \"$@\"";
+
+#[test]
+fn a_reply_that_is_lost_on_the_way_is_told_by_the_next_apply_on_many_hosts_too() {
+    let Some(fleet) = Fleet::start(&["web1", "web2"]) else { return };
+    fleet.write_inventory("");
+    fleet.keyring.write_wrapper(WITHOUT_REPLY);
+    let on_web1 = ["apply", "--yes", "--on", "web1"];
+    fleet.run(&on_web1).ended(5).complains(LOST);
+    fleet.keyring.write_wrapper(SOUND);
+    let told = "which went on without its caller, is done: applied as revision 1";
+    wait_until(PATIENCE, "it is noted that nobody has heard it", || {
+        fleet.run(&["plan", "--on", "web1"]).ended(0).stdout.contains(told)
+    });
+    fleet.write_inventory(", stopwaitsecs: 7");
+    let run = fleet.run(&["apply", "--yes"]).ended(0);
+    assert_eq!(run.stderr.matches(told).count(), 1, "{}", run.stderr);
+    assert!(
+        run.stderr.contains("web1: Site web1.example: note: the `apply` of "),
+        "{}",
+        run.stderr
+    );
+    fleet.write_inventory(", stopwaitsecs: 8");
+    // One that was heard is not told again.
+    let run = fleet.run(&["apply", "--yes"]).ended(0);
+    assert!(!run.stderr.contains("without its caller"), "{}", run.stderr);
+}
+
+#[test]
+fn a_stop_that_nobody_heard_the_end_of_is_told() {
+    let Some(fleet) = Fleet::start(&["web1"]) else { return };
+    fleet.write_inventory("");
+    fleet.run(&["apply", "--yes"]).ended(0);
+    fleet.keyring.write_wrapper(WITHOUT_REPLY);
+    fleet.run(&["stop"]).ended(5).complains(LOST);
+    fleet.keyring.write_wrapper(SOUND);
+    let told = "which went on without its caller, has ended";
+    wait_until(PATIENCE, "it is noted that nobody has heard it", || {
+        fleet.run(&["plan"]).ended(0).stdout.contains(told)
+    });
+    fleet.write_inventory(", stopwaitsecs: 7");
+    fleet.run(&["apply", "--yes"]).ended(0).says(told);
+    let plan = fleet.run(&["plan"]).ended(0).stdout;
+    assert!(!plan.contains(told), "{plan}");
+}
+
 #[test]
 fn a_caller_that_is_killed_leaves_the_host_to_finish() {
     let Some((fleet, run)) = draining() else { return };

@@ -19,7 +19,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use supervisor_sync::actual::{ActualDaemon, ActualSite};
 use supervisor_sync::desired::{DaemonFacts, DesiredFile, DesiredSite, FileKind, render};
-use supervisor_sync::fleet::wire::{self, Answer as WireAnswer, Ask, PROTOCOL};
+use supervisor_sync::fleet::wire::{self, Answer as WireAnswer};
 use supervisor_sync::host::Reply;
 use supervisor_sync::inventory::{
     self, Domain, Format, Paths, Program, Programs, Run, Site, UserName,
@@ -315,9 +315,8 @@ pub(crate) fn wire(bytes: &[u8]) -> bool {
     for line in text.lines() {
         let mut is_read = false;
         match wire::read_ask(line) {
-            Ok(request) => {
-                let ask = Ask { protocol: PROTOCOL, request: request.clone() };
-                assert_eq!(wire::read_ask(&serde_json::to_string(&ask).unwrap()), Ok(request));
+            Ok(ask) => {
+                assert_eq!(wire::read_ask(&serde_json::to_string(&ask).unwrap()), Ok(ask));
                 is_read = true;
             }
             Err(error) => {
