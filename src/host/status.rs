@@ -13,7 +13,7 @@ use crate::event::Event;
 use crate::inventory::Programs;
 use crate::plan::{PlanOptions, Situation, plan_site};
 use crate::status::{Looks, Readings, SiteStatus, assemble};
-use crate::supervisord::ProcessInfo;
+use crate::supervisord::{Answer, Call, ProcessInfo};
 
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -69,12 +69,40 @@ impl Engine<'_> {
         {
             (self.doors.events)(Event::Alive);
             self.doors.clock.wait(LOOK_EVERY);
-            let processes = self.doors.supervisord.get_all_process_info();
-            let processes = processes.map_err(daemon::daemon_error)?;
-            daemon.groups = ProcessInfo::by_group(processes.map_err(daemon::fault_error)?);
+            self.look_again(&mut daemon, &looks)?;
             add(&daemon, &mut looks);
         }
         Ok((daemon, looks))
+    }
+
+    /// Another look at those that may be flapping, or at all where those are many: supervisord's answer
+    /// costs it as much for each. What else has come or gone meanwhile is for the next status.
+    fn look_again(&mut self, daemon: &mut ActualDaemon, looks: &Looks) -> Result<(), CommandError> {
+        let supervisord = &mut self.doors.supervisord;
+        let all = || daemon.groups.values().flatten();
+        let suspects = all().filter(|process| looks.suspect(process));
+        let calls: Vec<Call> =
+            suspects.map(|process| Call::GetProcessInfo(process.namespec())).collect();
+        if calls.len() * 2 <= all().count() {
+            let answers = supervisord.batch(&calls).map_err(daemon::daemon_error)?;
+            let processes = answers.into_iter().map(|answer| match answer {
+                Ok(Answer::Process(process)) => Some(*process),
+                // It is gone.
+                _ => None,
+            });
+            if let Some(processes) = processes.collect::<Option<Vec<ProcessInfo>>>() {
+                for process in processes {
+                    let group = daemon.groups.get_mut(&process.group).into_iter().flatten();
+                    group.filter(|one| one.name == process.name).for_each(|one| {
+                        one.clone_from(&process);
+                    });
+                }
+                return Ok(());
+            }
+        }
+        let processes = supervisord.get_all_process_info().map_err(daemon::daemon_error)?;
+        daemon.groups = ProcessInfo::by_group(processes.map_err(daemon::fault_error)?);
+        Ok(())
     }
 
     fn status_of(

@@ -48,6 +48,12 @@ impl Looks {
         self.processes.values().any(|seen| seen.suspicious && seen.restarts == 0)
     }
 
+    /// Whether it may be flapping, or is.
+    pub fn suspect(&self, process: &ProcessInfo) -> bool {
+        let key = (process.group.clone(), process.name.clone());
+        self.processes.get(&key).is_some_and(|seen| seen.suspicious)
+    }
+
     /// How often a process was started again between the looks.
     pub fn restarts(&self, process: &ProcessInfo) -> u32 {
         let key = (process.group.clone(), process.name.clone());
