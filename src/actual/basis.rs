@@ -23,7 +23,7 @@
 //! content is compared besides. The road not taken is supervisord's own `getAllConfigInfo`: it says what
 //! was read last, not what is loaded, and takes half as long as a reread.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -87,23 +87,33 @@ fn is_no_path(value: &str) -> bool {
     ["auto", "none", "off", "syslog"].contains(&value.trim().to_ascii_lowercase().as_str())
 }
 
+/// The ways to supervisord's files and to what they refer to; `None` if there is a doubt.
+pub fn trail(main_file: &Path, patterns: &[String], included: &[PathBuf]) -> Option<Trail> {
+    let mut trail = Trail::begin();
+    let folders: Option<Vec<&Path>> = patterns.iter().map(|p| folder_of(p)).collect();
+    let accounts = users::ACCOUNT_FILES.iter().map(Path::new);
+    let files = std::iter::once(main_file).chain(included.iter().map(PathBuf::as_path));
+    for path in folders?.into_iter().chain(accounts).chain(files) {
+        trail.follow(path).ok()?;
+    }
+    Some(trail)
+}
+
 /// The first two of the above, in a digest; `None` if there is a doubt. To be taken before supervisord
 /// is asked: what changes after it shows at the next look.
-pub(super) fn outside(main_file: &Path, daemon: &ActualDaemon, refers: &Outside) -> Option<String> {
+pub(super) fn outside(
+    main_file: &Path,
+    trail: &Trail,
+    daemon: &ActualDaemon,
+    refers: &Outside,
+) -> Option<String> {
     if !refers.is_there() {
         return None;
     }
-    let mut trail = Trail::begin();
-    let folders: Option<Vec<&Path>> =
-        daemon.include_patterns.iter().map(|p| folder_of(p)).collect();
-    let accounts = users::ACCOUNT_FILES.iter().map(Path::new);
     let included = daemon.included.iter().map(PathBuf::as_path);
-    let files: Vec<&Path> = std::iter::once(main_file).chain(included).collect();
-    for path in folders?.into_iter().chain(accounts).chain(files.iter().copied()) {
-        trail.follow(path).ok()?;
-    }
+    let files = std::iter::once(main_file).chain(included);
     let content = |path: &&Path| daemon.contents.get(*path)?.as_ref()?.bytes();
-    let contents: Vec<&[u8]> = files.iter().map(content).collect::<Option<_>>()?;
+    let contents: Vec<&[u8]> = files.map(|path| content(&path)).collect::<Option<_>>()?;
     let refers = format!("{:?} {:?} {}", refers.folders, daemon.include_patterns, machine::name());
     let rest = contents.into_iter().chain([refers.as_bytes()]);
     trail.is_settled().then(|| trail.digest(rest))
@@ -122,7 +132,7 @@ pub(super) fn inside(daemon: &ActualDaemon, changed: &[String]) -> Option<String
     let started = process::started(pid)?;
     let mut text = format!("{} {pid} {started}\n", daemon.version);
     for (group, processes) in &daemon.groups {
-        let names: Vec<&str> = processes.iter().map(|process| process.name.as_str()).collect();
+        let names: BTreeSet<&str> = processes.iter().map(|process| process.name.as_str()).collect();
         // Writing to a text cannot fail.
         let _ = writeln!(text, "{group:?} {names:?}");
         if changed.contains(group) {
@@ -154,4 +164,29 @@ pub(super) fn holding(noted: &NotedReread, daemon: &ActualDaemon) -> Option<Relo
 pub(super) fn note(outside: String, reload: &Reload, daemon: &ActualDaemon) -> Option<NotedReread> {
     let inside = inside(daemon, &reload.changed)?;
     Some(NotedReread::new(outside, inside, reload.clone()))
+}
+
+/// What supervisord would say `now` of the files that it has said `reload` of, which are the same; `None`
+/// if there is a doubt. `regrouped` are the groups that were loaded or taken out since.
+///
+/// Whatever was loaded since was loaded from these files. So a group that is in them and is loaded
+/// differs from them only if it did then and has not been taken out: not by us, and by nobody else
+/// as long as a process of it is the same, which the note of it goes on to say.
+pub(super) fn said_now(
+    reload: &Reload,
+    regrouped: &BTreeMap<String, bool>,
+    now: &ActualDaemon,
+) -> Option<Reload> {
+    let is_loaded = |group: &&String| now.groups.contains_key(*group);
+    let in_files = reload.added.iter().chain(&reload.changed);
+    let added: Vec<String> = in_files.filter(|group| !is_loaded(group)).cloned().collect();
+    let removed: Vec<String> = reload.removed.iter().filter(is_loaded).cloned().collect();
+    let changed = reload.changed.iter().filter(is_loaded);
+    let changed = changed.filter(|group| !regrouped.contains_key(*group)).cloned().collect();
+    // What was as in its file is in no answer. If it is gone, or was none that we know of, the answer
+    // cannot be told from here.
+    let Reload { added: not_loaded, removed: in_no_file, .. } = super::daemon::by_name(now);
+    let is_told = not_loaded.iter().all(|group| added.contains(group))
+        && in_no_file.iter().all(|group| removed.contains(group));
+    is_told.then_some(Reload { added, changed, removed })
 }

@@ -71,7 +71,7 @@ pub fn read(
 }
 
 /// Reads the files, and what they define.
-fn read_files(
+pub(super) fn read_files(
     files: &dyn Files,
     config: &ConfigFiles<'_>,
     mut read: BTreeMap<PathBuf, Entry>,
@@ -157,7 +157,8 @@ fn ask_for_all(
         }
         return Ok(());
     };
-    let outside = basis::outside(config.main, daemon, refers);
+    let trail = basis::trail(config.main, &daemon.include_patterns, &daemon.included);
+    let outside = trail.and_then(|trail| basis::outside(config.main, &trail, daemon, refers));
     daemon.outside.clone_from(&outside);
     let noted = noted.filter(|noted| outside.as_ref() == Some(&noted.outside));
     if earlier.is_some() || noted.is_some() {
@@ -180,7 +181,7 @@ fn ask_for_all(
 
 /// What can be told of a reread without one: whether a group that is loaded differs from its file is
 /// for supervisord to say.
-fn by_name(daemon: &ActualDaemon) -> Reload {
+pub(super) fn by_name(daemon: &ActualDaemon) -> Reload {
     let members: BTreeSet<&String> = daemon.defined.iter().flat_map(|d| &d.programs).collect();
     let groups = daemon.defined.iter().map(|defined| &defined.group);
     let defined: BTreeSet<&String> = groups.filter(|group| !members.contains(group)).collect();

@@ -2,7 +2,8 @@
 //! `reloadConfig`, which makes supervisord read its files anew and touches no process; and that is only
 //! asked for where what it said before may not hold any more (`basis.rs`).
 
-mod basis;
+pub mod after;
+pub mod basis;
 pub mod daemon;
 mod definitions;
 mod needs;

@@ -7,12 +7,12 @@
 //! The road not taken is to try one site after the other: a reread costs supervisord time for every
 //! file there is, so S of them are quadratic.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::failure::{Unanswered, fault_after_restore, reread_failed};
 use super::transaction::Transaction;
-use super::{ApplyError, Baseline, FailedAt, files};
+use super::{Accepted, ApplyError, Baseline, FailedAt, files};
 use crate::desired::FileKind;
 use crate::error::CommandError;
 use crate::event::Step;
@@ -21,6 +21,7 @@ use crate::plan::{GroupAction, GroupChange, SitePlan};
 use crate::records::{Journal, JournalPhase};
 use crate::supervisord::{Answer, Call, Fault, Reload};
 use crate::system::files::Files;
+use crate::system::trail::Trail;
 
 /// A site that is not accepted, and why. Its former files are back.
 type Rejected = (usize, ApplyError);
@@ -30,15 +31,26 @@ impl Transaction<'_, '_> {
     /// the journals of the others say from then on that their processes are being changed.
     ///
     /// Without a changed file nothing is read: what supervisord said at the beginning still holds.
-    pub(super) fn accept(&mut self, baseline: Baseline) -> Reload {
+    pub(super) fn accept(
+        &mut self,
+        baseline: Baseline,
+        trail: &dyn Fn() -> Option<Trail>,
+    ) -> Reload {
         let changed = self.with_changed_files();
+        let mut seen = None;
         let reread = if changed.is_empty() {
             baseline.map_err(Unanswered::Fault)
         } else {
+            seen = self.settled(trail);
             self.reread_without_bad_sites(changed)
         };
         let reload = match reread.and_then(|reload| self.without_groupless(reload)) {
-            Ok(reload) => reload,
+            Ok(reload) => {
+                let accepted =
+                    |seen| Accepted { seen, reload: reload.clone(), regrouped: BTreeMap::new() };
+                self.accepted = seen.map(accepted);
+                reload
+            }
             Err(error) => {
                 self.go_on_without_reread(&error);
                 Reload::default()

@@ -74,6 +74,7 @@ impl Transaction<'_, '_> {
         let now = self.doors.clock.now();
         match sent {
             Ok(answers) => {
+                self.note_regrouped(&calls, &answers);
                 let mut answers = answers.into_iter();
                 for (site, count) in self.sites.iter_mut().zip(counts) {
                     let own: Vec<_> = answers.by_ref().take(count).collect();

@@ -9,6 +9,7 @@
 //! `kill -9` at any point leaves what [`recover()`] can undo or the next apply finish.
 
 mod accept;
+mod accepted;
 mod again;
 mod commit;
 mod control;
@@ -34,6 +35,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use accepted::Accepted;
 pub use failure::{ApplyError, FailedAt};
 pub use outcome::{Outcome, SiteReport};
 pub use recover::recover;
@@ -50,6 +52,7 @@ use crate::plan::{PlanView, SitePlan};
 use crate::records::{Lock, Origin, StateDir};
 use crate::supervisord::{Fault, ProcessInfo, Reload, Supervisord};
 use crate::system::files::Files;
+use crate::system::trail::Trail;
 use crate::system::{Clock, Interrupt};
 
 /// The doors an apply goes through, each with a real part and a double.
@@ -98,23 +101,27 @@ pub type Baseline = Result<Reload, Fault>;
 /// Applies the plans of `sites`, all on the supervisord of `doors`, each with its lock held and a
 /// former apply recovered. `daemon_lock` is let go once supervisord has read the new files: whoever
 /// waits for it need not wait for processes.
+///
+/// `trail` looks at the ways to supervisord's files; `None` if something cannot be told of them. With the
+/// reports comes what supervisord has said of the new files, if it was asked to read any.
 pub fn apply(
     doors: &mut Doors<'_>,
     sites: Vec<PlannedSite>,
     baseline: Baseline,
-    origin: &Origin,
-    options: &ApplyOptions,
+    trail: &dyn Fn() -> Option<Trail>,
+    (origin, options): (&Origin, &ApplyOptions),
     daemon_lock: Lock,
-) -> Vec<SiteReport> {
+) -> (Vec<SiteReport>, Option<Accepted>) {
     let mut transaction = Transaction::new(doors, sites, origin, options);
     transaction.write_journals();
     transaction.stage();
     transaction.swap();
-    let reread = transaction.accept(baseline);
+    let reread = transaction.accept(baseline, trail);
     drop(daemon_lock);
     transaction.begin_updates(&reread);
     transaction.follow();
-    transaction.into_reports()
+    let accepted = transaction.accepted.take();
+    (transaction.into_reports(), accepted)
 }
 
 /// Carries out plans of a start or a stop: processes start or stop as they are, with no file, no journal

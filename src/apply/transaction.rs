@@ -9,7 +9,8 @@ use super::logs::LogEnds;
 use super::looks::Looks;
 use super::site::{SiteApply, Stage};
 use super::{
-    ApplyError, ApplyOptions, Doors, FailedAt, Outcome, PlannedSite, SiteReport, Teller, files,
+    Accepted, ApplyError, ApplyOptions, Doors, FailedAt, Outcome, PlannedSite, SiteReport, Teller,
+    files,
 };
 use crate::desired::FileKind;
 use crate::error::{CommandError, ErrorKind};
@@ -30,6 +31,8 @@ pub(super) struct Transaction<'t, 'd> {
     pub(super) stops: Stops,
     /// What is known of the processes there are.
     pub(super) looks: Looks,
+    /// What supervisord has said of the new files.
+    pub(super) accepted: Option<Accepted>,
 }
 
 impl<'t, 'd> Transaction<'t, 'd> {
@@ -40,7 +43,8 @@ impl<'t, 'd> Transaction<'t, 'd> {
         options: &'t ApplyOptions,
     ) -> Self {
         let sites = sites.into_iter().map(SiteApply::new).collect();
-        Self { doors, sites, origin, options, stops: Stops::default(), looks: Looks::default() }
+        let (stops, looks, accepted) = (Stops::default(), Looks::default(), None);
+        Self { doors, sites, origin, options, stops, looks, accepted }
     }
 
     pub(super) fn into_reports(mut self) -> Vec<SiteReport> {

@@ -8,7 +8,7 @@ use super::locks::{Locked, Turn};
 use super::noting::unfinished_runs;
 use super::reading::{Wanted, shown};
 use super::{AppliedSite, ApplyRequest, ChosenSite, Goal, PlannedSite, RunId};
-use crate::actual::ActualDaemon;
+use crate::actual::{ActualDaemon, basis};
 use crate::apply::{self, ApplyError, Doors, FailedAt, SiteReport};
 use crate::desired::DaemonFacts;
 use crate::error::{CommandError, ErrorKind};
@@ -16,8 +16,8 @@ use crate::event::Event;
 use crate::inventory::{Domain, Site};
 use crate::plan::{Intent, PlanOptions, PlanView, Planned, Refusal, SitePlan, note_others};
 use crate::records::{Lock, Origin};
-use crate::supervisord::Environment;
-use crate::system::Entry;
+use crate::supervisord::{Environment, include};
+use crate::system::{Entry, process};
 
 /// The doors to one supervisord, and what its configuration says.
 pub struct Engine<'a> {
@@ -203,17 +203,28 @@ impl Engine<'_> {
         // Those of sites that are not to be applied after all.
         drop(locks);
         match ready {
-            Ok((daemon_lock, Ready { planned, baseline, unfinished })) => {
+            Ok((daemon_lock, Ready { planned, daemon, unfinished })) => {
                 let domains: BTreeMap<Domain, &'s Domain> =
                     sites.iter().map(|w| (w.domain().clone(), w.domain())).collect();
-                let reports = apply::apply(
+                let names = process_names(&planned);
+                // Of a supervisord that cannot be told from another one nothing is noted.
+                let is_known = daemon.pid.and_then(process::started).is_some();
+                let trail = || {
+                    let included = (self.included_files)().ok().filter(|_| is_known)?;
+                    let (included, _) = include::by_way_of(&self.conf_dir, included);
+                    basis::trail(&self.main_file, &daemon.include_patterns, &included)
+                };
+                let (reports, accepted) = apply::apply(
                     &mut self.doors,
                     planned,
-                    baseline,
-                    origin,
-                    &request.apply,
+                    daemon.reread.clone(),
+                    &trail,
+                    (origin, &request.apply),
                     daemon_lock,
                 );
+                if let Some(accepted) = &accepted {
+                    self.note_accepted(&daemon, accepted, &names);
+                }
                 for report in reports {
                     self.note_end(&report, origin);
                     self.note_finished(&report, &unfinished, origin);
@@ -274,7 +285,7 @@ impl Engine<'_> {
         }
         self.expect_files_of(&daemon, &planned);
         let unfinished = unfinished_runs(&daemon);
-        Ok(Ready { planned, baseline: daemon.reread, unfinished })
+        Ok(Ready { planned, daemon, unfinished })
     }
 
     /// The reread that follows has the new files to read, too.
@@ -343,10 +354,17 @@ pub(super) fn not_begun(site: &Domain) -> CommandError {
     CommandError::new(ErrorKind::Interrupted, message)
 }
 
+/// The names of the processes of the groups that sites should have.
+fn process_names(sites: &[apply::PlannedSite]) -> BTreeMap<String, Vec<String>> {
+    let groups = sites.iter().flat_map(|site| &site.record.groups);
+    groups.map(|(name, group)| (name.clone(), group.process_names(name))).collect()
+}
+
 /// Sites that are to be applied, and what is known of their supervisord.
 struct Ready {
     planned: Vec<apply::PlannedSite>,
-    baseline: apply::Baseline,
+    /// The reading that the plans were made of.
+    daemon: ActualDaemon,
     /// The runs whose interrupted applies are finished, by site.
     unfinished: BTreeMap<Domain, Vec<RunId>>,
 }

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{ChosenSite, Engine, Goal, RunId, WayBack, history, way_back};
+use crate::actual::after::{OfApply, after_apply};
 use crate::actual::daemon::{self, ConfigFiles, Reread};
 use crate::actual::{ActualDaemon, observe};
+use crate::apply::Accepted;
 use crate::desired::{DesiredSite, render};
 use crate::error::CommandError;
 use crate::event::Event;
@@ -68,6 +70,27 @@ impl Engine<'_> {
             self.doors.state.note_reread(self.doors.files, noted);
         }
         Ok(daemon)
+    }
+
+    /// Notes what supervisord would say after an apply, so that the first look at it need not ask.
+    /// `names` are those of the processes that it may have loaded, by group.
+    pub(super) fn note_accepted(
+        &mut self,
+        before: &ActualDaemon,
+        accepted: &Accepted,
+        names: &BTreeMap<String, Vec<String>>,
+    ) {
+        let Accepted { seen, reload, regrouped } = accepted;
+        let Ok(included) = (self.included_files)() else { return };
+        let (included, named) = include::by_way_of(&self.conf_dir, included);
+        let (patterns, read) = (before.include_patterns.clone(), BTreeMap::new());
+        let (main, environment) = (self.main_file.as_path(), &self.environment);
+        let config = ConfigFiles { main, included, named, patterns, environment, read };
+        let of_apply = OfApply { before, seen, reload, regrouped, names };
+        let (state, files) = (self.doors.state, self.doors.files);
+        if let Some(noted) = after_apply(files, &config, of_apply) {
+            state.note_reread(files, &noted);
+        }
     }
 
     fn read(

@@ -70,6 +70,21 @@ pub struct ProcessInfo {
 }
 
 impl ProcessInfo {
+    /// One of which nothing is known but its name.
+    pub fn named(group: &str, name: &str) -> Self {
+        Self {
+            group: group.to_owned(),
+            name: name.to_owned(),
+            state: ProcessState::Unknown,
+            pid: 0,
+            start: 0,
+            stop: 0,
+            now: 0,
+            exitstatus: 0,
+            spawnerr: String::new(),
+        }
+    }
+
     /// These processes by their groups, each in the order it comes in.
     pub fn by_group(processes: impl IntoIterator<Item = Self>) -> BTreeMap<String, Vec<Self>> {
         let mut groups: BTreeMap<String, Vec<Self>> = BTreeMap::new();

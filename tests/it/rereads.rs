@@ -16,7 +16,7 @@ use supervisor_sync::inventory::Site;
 use supervisor_sync::plan::{PlanOptions, PlanView};
 use supervisor_sync::records::StateDir;
 use supervisor_sync::supervisord::{
-    Answer, Call, CallError, Client, Fault, MainConfig, Supervisord,
+    Answer, Call, CallError, Client, Fault, MainConfig, Reload, Supervisord,
 };
 use supervisor_sync::system::Disk;
 
@@ -26,32 +26,54 @@ use crate::simulated::{self, Order, origin, program};
 use crate::site::Host;
 
 /// supervisord, with a note of what it was asked.
-struct Counted {
+struct Counted<'m> {
     client: Client,
     calls: Vec<Call>,
+    /// What somebody else does just before and just after calls are sent.
+    meddle: &'m mut dyn FnMut(&[Call], When),
 }
 
-impl Supervisord for Counted {
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum When {
+    Before,
+    After,
+}
+
+impl Supervisord for Counted<'_> {
     fn batch(&mut self, calls: &[Call]) -> Result<Vec<Result<Answer, Fault>>, CallError> {
         self.calls.extend_from_slice(calls);
-        self.client.batch(calls)
+        (self.meddle)(calls, When::Before);
+        let answers = self.client.batch(calls);
+        (self.meddle)(calls, When::After);
+        answers
     }
 }
 
-impl Counted {
+impl Calls {
     fn count(&self, call: &Call) -> usize {
-        self.calls.iter().filter(|one| *one == call).count()
+        self.0.iter().filter(|one| *one == call).count()
     }
 }
 
-/// Does `work` with the engine of a host, and returns what it has asked of supervisord.
-fn asked<T>(host: &Host, work: impl FnOnce(&mut Engine<'_>) -> T) -> (T, Counted) {
+/// Does `work` with the engine of a host, and returns the calls it has made of supervisord.
+fn asked<T>(host: &Host, work: impl FnOnce(&mut Engine<'_>) -> T) -> (T, Calls) {
+    meddled(host, &mut |_, _| {}, work)
+}
+
+/// The same while somebody meddles with it.
+fn meddled<T>(
+    host: &Host,
+    meddle: &mut dyn FnMut(&[Call], When),
+    work: impl FnOnce(&mut Engine<'_>) -> T,
+) -> (T, Calls) {
     let config = MainConfig::load(Some(&host.daemon.main_conf())).unwrap();
-    let mut counted = Counted { client: host.daemon.client(), calls: Vec::new() };
+    let mut counted = Counted { client: host.daemon.client(), calls: Vec::new(), meddle };
     let state = StateDir::new(&site(host, &[]).paths, &host.path("state"));
     let done = with_engine_of(&config, &state, &Disk, &mut counted, &mut |_| {}, work);
-    (done, counted)
+    (done, Calls(counted.calls))
 }
+
+struct Calls(Vec<Call>);
 
 /// A site with an idle program of each of these names.
 fn site(host: &Host, names: &[&str]) -> Site {
@@ -78,9 +100,14 @@ fn plan(host: &Host, site: &Site) -> (PlanView, usize) {
 
 /// Applies, and returns how many rereads that took.
 fn apply(host: &Host, site: &Site) -> usize {
+    apply_meddled(host, site, &mut |_, _| {})
+}
+
+/// The same while somebody meddles with it.
+fn apply_meddled(host: &Host, site: &Site, meddle: &mut dyn FnMut(&[Call], When)) -> usize {
     let order = Order { verify: false, ..Order::default() };
     let request = order.request(std::slice::from_ref(site));
-    let (report, counted) = asked(host, |engine| {
+    let (report, counted) = meddled(host, meddle, |engine| {
         engine.apply(&[&request.sites[0]], &request, &origin()).pop().unwrap().report
     });
     assert!(report.is_ok(), "{report:?}");
@@ -131,6 +158,23 @@ type Change<'a> = (&'a str, Box<dyn Fn(&mut Host) + 'a>);
 /// Whatever changes, supervisord is asked again; and once it was, not any more.
 #[test]
 fn any_change_means_a_reread() {
+    change_after(&mut settle);
+}
+
+/// Also if what it has said is what an apply was told.
+#[test]
+fn any_change_after_an_apply_means_a_reread() {
+    let mut count = 0;
+    change_after(&mut |host, _| {
+        count += 1;
+        let names = if count % 2 == 0 { &["one", "two"][..] } else { &["one", "two", "three"] };
+        apply(host, &self::site(host, names));
+        assert_eq!(plan(host, &self::site(host, names)).1, 0, "after apply {count}");
+    });
+}
+
+/// Makes all kinds of changes, each after `prepare`, and looks whether supervisord is asked to reread.
+fn change_after(prepare: &mut dyn FnMut(&Host, &Site)) {
     let Some((mut host, site)) = host() else { return };
     let one = host.conf("a.com-one");
     let text = fs::read_to_string(&one).unwrap();
@@ -240,11 +284,141 @@ fn any_change_means_a_reread() {
         ("no note", Box::new(|_| fs::remove_file(&note).unwrap())),
     ];
     for (what, change) in &changes {
-        settle(&host, &site);
+        prepare(&host, &site);
         change(&mut host);
         assert_eq!(plan(&host, &site).1, 1, "{what}");
         fs::write(&one, &text).unwrap();
     }
+}
+
+fn sorted(mut reload: Reload) -> Reload {
+    for groups in [&mut reload.added, &mut reload.changed, &mut reload.removed] {
+        groups.sort();
+    }
+    reload
+}
+
+#[test]
+fn the_first_look_after_an_apply_takes_no_reread() {
+    let Some(host) = Host::start() else { return };
+    host.deploy("a.com");
+    // Somebody else's that is not loaded, and one that runs what is in no file any more.
+    host.daemon.write_conf("waits", "[program:waits]\ncommand=sleep 1\nautostart=false\n");
+    host.daemon.write_conf("runs", "[program:runs]\ncommand=sleep 1000\n");
+    let reread = crate::daemon::reread(&mut host.daemon.client());
+    assert!(reread.unwrap().added.contains(&"runs".to_owned()));
+    host.daemon.client().call(Call::AddProcessGroup("runs".into())).unwrap().unwrap();
+    host.wait_running(&["runs:runs"]);
+    host.daemon.write_conf("runs", "[program:runs]\ncommand=sleep 1001\n");
+    let running = |name: &str, command: &str| {
+        let mut site = site(&host, &["one", "two"]);
+        site.programs.push(program(name, command));
+        site
+    };
+    let steps = [
+        (site(&host, &["one"]), "a first program"),
+        (site(&host, &["one", "two"]), "a second one"),
+        (running("up", "sleep 1000"), "one that runs"),
+        (running("up", "sleep 1001"), "one that changes"),
+        (running("other", "sleep 1001"), "one in place of another"),
+        (site(&host, &[]), "none any more"),
+    ];
+    for (step, (site, what)) in steps.iter().enumerate() {
+        let rereads = apply(&host, site);
+        // The first one finds no note.
+        assert_eq!(rereads, if step == 0 { rereads } else { 1 }, "{what}");
+        let (shown, rereads) = plan(&host, site);
+        assert_eq!((shown.groups.len(), rereads), (0, 0), "{what}: {shown:?}");
+        // It is what supervisord would have said.
+        let state = StateDir::new(&site.paths, &host.path("state"));
+        let note = fs::read_to_string(state.root().join("reread.json")).unwrap();
+        let mut noted: serde_json::Value = serde_json::from_str(&note).unwrap();
+        let noted = sorted(serde_json::from_value(noted["reload"].take()).unwrap());
+        let said = sorted(crate::daemon::reread(&mut host.daemon.client()).unwrap());
+        assert_eq!(noted, said, "{what}");
+    }
+}
+
+/// Whoever changes something while an apply is at work is seen by the next look, also if it is as it was
+/// when the apply is done.
+#[test]
+fn a_change_during_an_apply_means_a_reread_after_it() {
+    let Some((host, _)) = host() else { return };
+    let (text, one) = (fs::read_to_string(host.conf("a.com-one")).unwrap(), host.conf("a.com-one"));
+    let by_hand = |calls: &[Call]| {
+        for call in calls {
+            host.daemon.client().call(call.clone()).unwrap().unwrap();
+        }
+    };
+    let edit = || fs::write(&one, text.replace("sleep 1000", "sleep 1007")).unwrap();
+    let put_back = || fs::write(&one, &text).unwrap();
+    let is_reread = |calls: &[Call]| calls.contains(&Call::ReloadConfig);
+    let is_add = |calls: &[Call]| calls.iter().any(|c| matches!(c, Call::AddProcessGroup(_)));
+    let (two, one_group) = ("a.com-two".to_owned(), "a.com-one".to_owned());
+    type Meddle<'a> = Box<dyn FnMut(&[Call], When) + 'a>;
+    let cases: Vec<(&str, Meddle<'_>)> = vec![
+        (
+            "supervisord reads an edit that is taken back",
+            Box::new(|calls, when| match when {
+                When::Before if is_reread(calls) => edit(),
+                When::After if is_reread(calls) => put_back(),
+                _ => {}
+            }),
+        ),
+        (
+            "an edit is loaded and taken back",
+            Box::new(|calls, when| {
+                if when == When::Before && is_add(calls) {
+                    edit();
+                    by_hand(&[
+                        Call::ReloadConfig,
+                        Call::RemoveProcessGroup(one_group.clone()),
+                        Call::AddProcessGroup(one_group.clone()),
+                    ]);
+                    put_back();
+                    by_hand(&[Call::ReloadConfig]);
+                }
+            }),
+        ),
+        (
+            "a group is taken out",
+            Box::new(|calls, when| {
+                if when == When::Before && is_add(calls) {
+                    by_hand(&[Call::RemoveProcessGroup(two.clone())]);
+                }
+            }),
+        ),
+    ];
+    for (number, (what, mut meddle)) in cases.into_iter().enumerate() {
+        let changed = site(&host, &["one", "two", &format!("new{number}")]);
+        apply_meddled(&host, &changed, &mut meddle);
+        assert_eq!(plan(&host, &changed).1, 1, "{what}");
+        apply(&host, &changed);
+        by_hand(&[Call::ReloadConfig]);
+    }
+}
+
+#[test]
+fn a_process_that_may_be_flapping_is_watched_without_a_look_at_all_others() {
+    let Some(host) = Host::start() else { return };
+    host.deploy("a.com");
+    let mut site = site(&host, &["one", "two", "three", "four"]);
+    let mut crashing = program("loop", "sh -c 'sleep 1.3; exit 1'");
+    crashing.startsecs = Some(1);
+    site.programs.push(crashing);
+    apply(&host, &site);
+    wait_until(PATIENCE, "it has come up again", || {
+        let process = host.process("a.com-loop:a.com-loop");
+        process.is_some_and(|process| process.stop > 0 && process.pid > 0)
+    });
+    let how = (std::time::Duration::from_secs(30), false);
+    let (status, calls) = asked(&host, |engine| {
+        engine.status(&[&ChosenSite::whole(site.clone())], how).pop().unwrap().status.unwrap()
+    });
+    assert!(!status.is_fine(), "{status:?}");
+    assert_eq!(calls.count(&Call::GetAllProcessInfo), 1);
+    assert!(calls.count(&Call::GetProcessInfo("a.com-loop:a.com-loop".into())) > 1);
+    assert_eq!(calls.count(&Call::GetProcessInfo("a.com-one:a.com-one".into())), 0);
 }
 
 /// The files are as they were, and something else is loaded.
