@@ -162,17 +162,13 @@ impl MainConfig {
         include::files(&self.include_patterns)
     }
 
-    /// What the pidfile says, whether or not that is a process.
-    pub(super) fn noted_pid(&self) -> Option<i64> {
-        read(self.pidfile.as_deref()?).ok()?.trim().parse().ok()
-    }
-
     /// The first place to look at.
     pub fn usable_listener(&self) -> Result<&Listener, ConfigError> {
-        self.ways.first().map(|way| &way.listener).ok_or_else(|| ConfigError::NoListener {
-            path: self.path.clone(),
-            unusable: self.unusable.clone(),
-        })
+        self.ways.first().map(|way| &way.listener).ok_or_else(|| self.no_listener())
+    }
+
+    pub(super) fn no_listener(&self) -> ConfigError {
+        ConfigError::NoListener { path: self.path.clone(), unusable: self.unusable.clone() }
     }
 }
 

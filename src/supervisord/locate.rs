@@ -29,7 +29,7 @@ impl Client {
     /// The daemon of this configuration, wherever it listens. Where nobody does, the client says so when
     /// it is first asked, with all that was tried.
     pub fn connect(config: &MainConfig) -> Result<Self, ConfigError> {
-        if let [only] = &config.ways[..]
+        if let ([only], []) = (&config.ways[..], &config.unusable[..])
             && is_there(&only.listener)
         {
             return Ok(Self::at(&only.listener));
@@ -40,10 +40,13 @@ impl Client {
             true => config.ways.iter().map(|way| way.listener.clone()).collect(),
             false => as_it_listens(&config.ways, &sockets),
         };
-        let expected = pid.map(i64::from).or_else(|| config.noted_pid());
-        match answering(&ways, expected) {
-            Some(client) => Ok(client),
-            None => {
+        let expected = pid.or_else(|| running::noted(config.pidfile.as_deref()?));
+        match answering(&ways, expected.map(i64::from)) {
+            (Some(listener), _) => Ok(Self::at(listener)),
+            // It may ask for what the files have in a form that is of no use.
+            (None, Some(_)) if !config.unusable.is_empty() => Err(config.no_listener()),
+            (None, Some(listener)) => Ok(Self::at(listener)),
+            (None, None) => {
                 let first = config.usable_listener()?;
                 Ok(Self::at(first).not_found(tried(config), pid))
             }
@@ -51,22 +54,22 @@ impl Client {
     }
 }
 
-/// The first of these that answers as the expected process; else the first that answers; else one that
-/// is there and says why it does not.
-fn answering(ways: &[Listener], expected: Option<i64>) -> Option<Client> {
+/// The first of these that answers as the expected process, else the first that answers; and one that
+/// is there and does not.
+fn answering(ways: &[Listener], expected: Option<i64>) -> (Option<&Listener>, Option<&Listener>) {
     let (mut other, mut unwilling) = (None, None);
     for listener in ways {
         let mut client = Client::at(listener).with_deadline(PATIENCE);
         match client.call(Call::GetPid) {
             Ok(Ok(Answer::Number(pid))) if expected.is_none_or(|expected| pid == expected) => {
-                return Some(Client::at(listener));
+                return (Some(listener), None);
             }
             Ok(_) => other = other.or(Some(listener)),
             Err(CallError::NotRunning { .. } | CallError::NotSupervisord { .. }) => {}
             Err(_) => unwilling = unwilling.or(Some(listener)),
         }
     }
-    other.or(unwilling).map(Client::at)
+    (other, unwilling)
 }
 
 /// Where a process listens, with the logins that the files have for that place, then with those they have

@@ -6,10 +6,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Read as _;
 use std::net::Ipv4Addr;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 /// Where a process listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,12 +33,22 @@ pub(super) fn find(main: &Path, pidfile: Option<&Path>) -> Option<i32> {
         let process = fs::metadata(format!("/proc/{pid}"));
         process.is_ok_and(|process| trusted.contains(&process.uid())) && has_main_file(*pid, &file)
     };
-    let noted = pidfile.and_then(|path| fs::read_to_string(path).ok()?.trim().parse().ok());
-    noted.filter(serves).or_else(|| {
+    pidfile.and_then(noted).filter(serves).or_else(|| {
         let names = fs::read_dir("/proc").ok()?.filter_map(|entry| Some(entry.ok()?.file_name()));
         // The oldest: supervisord forks before it executes a program.
         names.filter_map(|name| name.to_str()?.parse().ok()).filter(serves).min()
     })
+}
+
+/// What a pidfile says, whether or not that is a process. It may lie where anybody can put a pipe in its
+/// place, which is not waited for.
+pub(super) fn noted(pidfile: &Path) -> Option<i32> {
+    const LONGEST: u64 = 32;
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(pidfile).ok()?;
+    let mut text = String::new();
+    file.take(LONGEST).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
 }
 
 /// Whether a process is a supervisord with this very main file: a container has files of the same name.
@@ -190,6 +203,18 @@ mod tests {
         assert!(sockets(pid).contains(&Socket::Unix(folder.path().join("a b.sock"))));
         assert_eq!(environment(pid).unwrap().get("PATH"), std::env::var("PATH").ok().as_ref());
         assert_eq!(environment(i32::MAX), None);
+    }
+
+    #[test]
+    fn a_pidfile_that_is_a_pipe_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pid");
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        assert_eq!(noted(&pipe), None);
+        let file = folder.path().join("file");
+        std::fs::write(&file, "77\n").unwrap();
+        assert_eq!(noted(&file), Some(77));
     }
 
     #[test]

@@ -110,6 +110,25 @@ fn one_that_listens_on_tcp_alone_is_met_there_with_its_password() {
     assert!(!run.stdout.contains("s3cr3t"), "{}", run.stdout);
 }
 
+/// Of a hash nobody can send the password; supervisorctl has it in a section of its own.
+#[test]
+fn a_password_that_is_a_hash_is_supervisorctls() {
+    let Some(mut host) = wanting_host(Options::default()) else { return };
+    let main = std::fs::read_to_string(host.daemon.main_conf()).unwrap();
+    let socket = format!("file={}\n", host.daemon.socket().display());
+    let login = "username=me\npassword={SHA}82ab876d1387bfafe46cc1c8a2ef074eae50cb1d\n";
+    let hashed = main.replace(&socket, &format!("{socket}{login}"));
+    let plain = "[supervisorctl]\nusername=me\npassword=thepassword\n";
+    std::fs::write(host.daemon.main_conf(), hashed.replace("[supervisorctl]\n", plain)).unwrap();
+    host.daemon.restart_at(unix(host.daemon.socket(), ("me", "thepassword")));
+    host.run(&["apply", "--yes"]).ended(0);
+    host.run(&["plan", "--exit-code"]).ended(0);
+    std::fs::write(host.daemon.main_conf(), hashed).unwrap();
+    let run = host.run(&["plan"]).ended(1);
+    let run = run.complains("[unix_http_server] has a password that is stored as a {SHA} hash");
+    run.complains("Hint: add a [unix_http_server] section without a password");
+}
+
 #[test]
 fn nobody_there_is_told_with_all_that_was_tried() {
     let Some(mut host) = wanting_host(Options::default()) else { return };
