@@ -1,9 +1,11 @@
-//! `completions` and `man`: generated from the command line's own definition.
+//! `completions`, `man` and `schema`: generated from the command line's own definition, and from the
+//! inventory's.
 
 use clap::CommandFactory;
 
 use super::Cli;
 use crate::error::CommandError;
+use crate::inventory;
 use crate::report::Screen;
 
 pub(super) fn completions(
@@ -22,5 +24,11 @@ pub(super) fn manual(screen: &mut Screen) -> Result<u8, CommandError> {
         CommandError::refused("cannot make the manual page").caused_by(&source)
     })?;
     screen.print(&String::from_utf8_lossy(&text));
+    Ok(0)
+}
+
+/// The JSON Schema of the inventory.
+pub(super) fn schema(screen: &mut Screen) -> Result<u8, CommandError> {
+    screen.print(&format!("{:#}\n", inventory::schema()));
     Ok(0)
 }

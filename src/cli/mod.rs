@@ -102,6 +102,8 @@ enum Verb {
     },
     /// Print the manual page
     Man,
+    /// Print the JSON Schema of the inventory, for editors
+    Schema,
 }
 
 /// Runs the command line of this process and returns the exit status.
@@ -147,6 +149,7 @@ fn verb(cli: Cli, screen: &mut Screen) -> Result<u8, CommandError> {
         Verb::Agent => Ok(agent::run(&context)),
         Verb::Completions { shell } => generate::completions(shell, screen),
         Verb::Man => generate::manual(screen),
+        Verb::Schema => generate::schema(screen),
     }
 }
 

@@ -4,9 +4,8 @@
 //!
 //! 1. the lines of `classic`, in the order of DeployerPHP's script;
 //! 2. `stdout_logfile_maxbytes=0` (`hardened`);
-//! 3. the options that the inventory set, each only then: `startsecs`, `startretries`,
-//!    `stopsignal`, `stopasgroup`, `killasgroup`, `exitcodes`, `priority`, `umask`, `environment`
-//!    (`hardened` always writes the two `…asgroup`).
+//! 3. supervisord's own options that the inventory set, each only then, in the order of the table of
+//!    keys, and `environment` (`hardened` always writes `stopasgroup` and `killasgroup`).
 //!
 //! What `hardened` adds, and the failure each line prevents:
 //!
@@ -22,7 +21,9 @@ use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 
 use super::{DaemonFacts, DesiredFile, DesiredGroup, DesiredSite, FileKind, logrotate};
-use crate::inventory::{Format, FullName, Instances, NameError, Program, Run, Site};
+use crate::inventory::{
+    Format, FullName, Instances, NameError, Program, Run, Site, supervisord_options,
+};
 use crate::supervisord::ini;
 
 /// Why a site has no files that supervisord would read as they are meant.
@@ -63,7 +64,8 @@ pub fn render(site: &Site, daemon: &DaemonFacts) -> Result<DesiredSite, RenderEr
         let full = site
             .full_name(program)
             .map_err(|reason| RenderError::Name { program: name.clone(), reason })?;
-        if program.stopasgroup == Some(true) && program.killasgroup == Some(false) {
+        let asked = |name| program.supervisord.boolean(name);
+        if (asked("stopasgroup"), asked("killasgroup")) == (Some(true), Some(false)) {
             return Err(RenderError::StopsMoreThanItKills { program: name });
         }
         let log = site.paths.log_dir.as_path().join(format!("{full}.log"));
@@ -160,57 +162,27 @@ fn classic_options(
 
 /// What the inventory set, and the hardened defaults of two of them.
 fn further_options(program: &Program, format: Format) -> Vec<(&'static str, String)> {
-    let Program {
-        startsecs,
-        startretries,
-        stopsignal,
-        exitcodes,
-        priority,
-        umask,
-        environment,
-        // Above, in the logrotate file, or not supervisord's.
-        name: _,
-        run: _,
-        directory: _,
-        user: _,
-        autostart: _,
-        autorestart: _,
-        stopwaitsecs: _,
-        numprocs: _,
-        stopasgroup: _,
-        killasgroup: _,
-        logs: _,
-        instances: _,
-        restart: _,
-        health: _,
-        line: _,
-    } = program;
     let (stopasgroup, killasgroup) = as_group(program, format);
-    let exitcodes = exitcodes
-        .as_ref()
-        .map(|codes| codes.iter().map(u8::to_string).collect::<Vec<_>>().join(","));
-    let variables = environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let variables = ini::escape_percent(&ini::quote_environment(variables));
-    [
-        ("startsecs", startsecs.map(|seconds| seconds.to_string())),
-        ("startretries", startretries.map(|times| times.to_string())),
-        ("stopsignal", stopsignal.map(|signal| signal.as_str().to_owned())),
-        ("stopasgroup", stopasgroup.map(|asked| asked.to_string())),
-        ("killasgroup", killasgroup.map(|asked| asked.to_string())),
-        ("exitcodes", exitcodes),
-        ("priority", priority.map(|priority| priority.to_string())),
-        ("umask", umask.map(|bits| format!("{bits:03o}"))),
-        ("environment", (!environment.is_empty()).then_some(variables)),
-    ]
-    .into_iter()
-    .filter_map(|(key, value)| value.map(|value| (key, value)))
-    .collect()
+    let value = |name| match name {
+        "stopasgroup" => stopasgroup.map(|asked| asked.to_string()),
+        "killasgroup" => killasgroup.map(|asked| asked.to_string()),
+        _ => program.supervisord.get(name).map(str::to_owned),
+    };
+    let mut options: Vec<_> =
+        supervisord_options().filter_map(|name| Some((name, value(name)?))).collect();
+    if !program.environment.is_empty() {
+        let variables =
+            program.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        options.push(("environment", ini::escape_percent(&ini::quote_environment(variables))));
+    }
+    options
 }
 
 /// `stopasgroup` and `killasgroup` as written. supervisord refuses the first without the second,
 /// so a program that must not kill its group does not stop it as one either.
 fn as_group(program: &Program, format: Format) -> (Option<bool>, Option<bool>) {
-    let Program { stopasgroup, killasgroup, .. } = *program;
+    let asked = |name| program.supervisord.boolean(name);
+    let (stopasgroup, killasgroup) = (asked("stopasgroup"), asked("killasgroup"));
     match format {
         Format::Classic => (stopasgroup, killasgroup),
         Format::Hardened => {
@@ -231,9 +203,9 @@ fn desired_group(site: &Site, program: &Program, log: &Path) -> DesiredGroup {
         autostart: program.autostart,
         autorestart: program.autorestart,
         stopwaitsecs: program.stopwaitsecs,
-        startsecs: program.startsecs.unwrap_or(1),
-        startretries: program.startretries.unwrap_or(3),
-        exitcodes: program.exitcodes.clone().unwrap_or_else(|| vec![0]),
+        startsecs: program.supervisord.number("startsecs").unwrap_or(1),
+        startretries: program.supervisord.number("startretries").unwrap_or(3),
+        exitcodes: program.supervisord.exit_statuses().unwrap_or_else(|| vec![0]),
         log: PathBuf::from(log),
         restart: program.restart,
         health: program.health.clone(),
@@ -246,7 +218,7 @@ mod tests {
     use super::*;
     use crate::inventory::{
         AbsolutePath, Autorestart, CommandLine, Domain, EnvironmentName, EnvironmentValue, Paths,
-        ProgramName, ScriptPath, Signal, UserName,
+        ProgramName, ScriptPath, UserName,
     };
 
     const CLASSIC: &str = "\
@@ -305,16 +277,24 @@ stderr_logfile=/var/log/supervisor/example.com-queue-worker.log
                 ),
                 (EnvironmentName::parse("B").unwrap(), EnvironmentValue::parse("it's").unwrap()),
             ]),
-            startsecs: Some(0),
-            startretries: Some(9),
-            stopsignal: Some(Signal::Quit),
-            stopasgroup: Some(false),
-            killasgroup: Some(true),
-            exitcodes: Some(vec![0, 2]),
-            priority: Some(5),
-            umask: Some(0o27),
-            ..worker("queue-worker")
+            ..with(&[
+                ("startsecs", "0"),
+                ("startretries", "9"),
+                ("stopsignal", "QUIT"),
+                ("stopasgroup", "false"),
+                ("killasgroup", "true"),
+                ("exitcodes", "0,2"),
+                ("priority", "5"),
+                ("umask", "027"),
+            ])
         }
+    }
+
+    /// A program with options of supervisord's set.
+    fn with(options: &[(&str, &str)]) -> Program {
+        let mut program = worker("queue-worker");
+        options.iter().for_each(|(name, value)| program.supervisord.set(name, *value));
+        program
     }
 
     #[test]
@@ -452,17 +432,20 @@ stderr_logfile=/var/log/supervisor/example.com-queue-worker.log
 
     #[test]
     fn killing_alone_is_enough_to_ask_for_stopping_alone_is_refused() {
-        let asked = |stopasgroup, killasgroup, format| {
-            as_group(&Program { stopasgroup, killasgroup, ..worker("w") }, format)
-        };
+        let asked = |options: &[(&str, &str)], format| as_group(&with(options), format);
         use Format::{Classic, Hardened};
-        assert_eq!(asked(None, None, Classic), (None, None));
-        assert_eq!(asked(None, None, Hardened), (Some(true), Some(true)));
-        assert_eq!(asked(None, Some(false), Hardened), (Some(false), Some(false)));
-        assert_eq!(asked(Some(false), None, Hardened), (Some(false), Some(true)));
-        let program = Program { stopasgroup: Some(true), killasgroup: Some(false), ..worker("w") };
+        assert_eq!(asked(&[], Classic), (None, None));
+        assert_eq!(asked(&[], Hardened), (Some(true), Some(true)));
+        let no_kill = [("killasgroup", "false")];
+        assert_eq!(asked(&no_kill, Hardened), (Some(false), Some(false)));
+        let no_stop = [("stopasgroup", "false")];
+        assert_eq!(asked(&no_stop, Hardened), (Some(false), Some(true)));
+        let program = with(&[("stopasgroup", "true"), ("killasgroup", "false")]);
         let error = render(&site(Classic, vec![program]), &DaemonFacts::default()).unwrap_err();
-        assert_eq!(error.to_string(), "program w: stopasgroup needs killasgroup as well");
+        assert_eq!(
+            error.to_string(),
+            "program queue-worker: stopasgroup needs killasgroup as well"
+        );
     }
 
     #[test]

@@ -3,8 +3,11 @@
 //! Each reader gives `None` for a value that is wrong as for one that is not there: the finding is
 //! what refuses the inventory, and the caller goes on to the next value.
 
+use std::str::FromStr;
+
 use super::file::{Node, Span, Value};
 use super::findings::{Finding, Findings};
+use super::keys::{Given, Key, Keys};
 use super::name::{NameError, UserName};
 use super::source::Source;
 use super::suggest::{near_miss, nearest, shown};
@@ -16,18 +19,6 @@ pub(super) struct At<T> {
     pub(super) at: Span,
 }
 
-/// Which keys a map may have.
-pub(super) struct Keys<'k> {
-    /// What the map is, for messages: "a program".
-    pub(super) of: &'static str,
-    /// The keys that are ours.
-    pub(super) known: &'k [&'k str],
-    /// Words that people write for one of them, with the key or the sentence to give them.
-    pub(super) instead: &'k [(&'k str, &'k str)],
-    /// Whether the map is shared with DeployerPHP, whose keys are passed over.
-    pub(super) shared: bool,
-}
-
 /// The source and the findings, carried through every reader.
 pub(super) struct Reader<'s, 't> {
     pub(super) source: &'s Source<'t>,
@@ -36,6 +27,7 @@ pub(super) struct Reader<'s, 't> {
 
 /// The entries of a map that has been checked for unknown keys.
 pub(super) struct Fields<'n> {
+    keys: &'static Keys,
     entries: &'n [(Node, Node)],
     /// The keys that an unknown key was probably meant to be.
     meant: Vec<String>,
@@ -54,6 +46,12 @@ impl<'n> Fields<'n> {
         self.meant.iter().any(|meant| keys.contains(&meant.as_str()))
     }
 
+    /// Those that are there and not null among the keys of a plain kind, with their places.
+    pub(super) fn plain(&self) -> impl Iterator<Item = (&'static Key, Span)> {
+        let set = |key: &'static Key| Some((key, self.get(key.name)?.at));
+        self.keys.known.iter().filter(|key| key.kind.is_plain()).filter_map(set)
+    }
+
     /// Key and value, null or not.
     pub(super) fn entry(&self, key: &str) -> Option<(&'n Node, &'n Node)> {
         self.entries
@@ -69,7 +67,7 @@ impl Reader<'_, '_> {
     }
 
     /// A map, its keys checked against `keys`.
-    pub(super) fn fields<'n>(&mut self, node: &'n Node, keys: &Keys<'_>) -> Option<Fields<'n>> {
+    pub(super) fn fields<'n>(&mut self, node: &'n Node, keys: &'static Keys) -> Option<Fields<'n>> {
         let entries = match &node.value {
             Value::Map(entries) => entries.as_slice(),
             Value::List(items) if items.is_empty() => &[],
@@ -79,18 +77,18 @@ impl Reader<'_, '_> {
             }
         };
         let meant = entries.iter().filter_map(|(key, _)| self.check_key(key, keys)).collect();
-        Some(Fields { entries, meant, at: node.at })
+        Some(Fields { keys, entries, meant, at: node.at })
     }
 
     /// Reports a key that is not known; the result is the key it was probably meant to be.
-    fn check_key(&mut self, key: &Node, keys: &Keys<'_>) -> Option<String> {
+    fn check_key(&mut self, key: &Node, keys: &Keys) -> Option<String> {
         let Some(name) = key.text() else {
             if !keys.shared {
                 self.push(Finding::new(key.at, format!("a key of {} must be text", keys.of)));
             }
             return None;
         };
-        if keys.known.contains(&name) || (keys.shared && name.starts_with("x-")) {
+        if keys.find(name).is_some() || (keys.shared && name.starts_with("x-")) {
             return None;
         }
         if !self.findings.has_room() && !keys.shared {
@@ -98,7 +96,7 @@ impl Reader<'_, '_> {
             return None;
         }
         let instead = keys.instead.iter().find(|(word, _)| *word == name).map(|(_, say)| *say);
-        let known = keys.known.iter().copied();
+        let known = keys.names();
         let near = if keys.shared { near_miss(name, known) } else { nearest(name, known) };
         let finding = Finding::new(key.at, format!("unknown key `{}` of {}", shown(name), keys.of));
         let (finding, meant) = match (instead, near) {
@@ -106,7 +104,8 @@ impl Reader<'_, '_> {
             (Some(key), _) | (None, Some(key)) => (finding.did_you_mean(Some(key)), Some(key)),
             (None, None) if keys.shared => return None,
             (None, None) => {
-                (finding.help(format!("the keys are: {}", keys.known.join(", "))), None)
+                let names: Vec<&str> = keys.names().collect();
+                (finding.help(format!("the keys are: {}", names.join(", "))), None)
             }
         };
         self.push(finding);
@@ -192,74 +191,48 @@ impl Reader<'_, '_> {
         }
     }
 
-    /// True or false.
-    pub(super) fn boolean(&mut self, node: &Node, what: &str) -> Option<bool> {
-        if let Value::Bool(value) = node.value {
-            return Some(value);
+    /// The value of a key, in the one spelling of its kind.
+    pub(super) fn value(&mut self, fields: &Fields<'_>, name: &str) -> Option<String> {
+        let key = fields.keys.find(name)?;
+        let node = fields.get(name)?;
+        let given = given(self.source, node);
+        match key.kind.read(&given) {
+            Ok(text) => Some(text),
+            Err(wrong) => {
+                let at = wrong
+                    .item
+                    .and_then(|item| node.children().get(item).copied())
+                    .unwrap_or(node)
+                    .at;
+                let finding = Finding::new(at, format!("`{name}` {}", wrong.reason));
+                let finding = finding.did_you_mean(wrong.near);
+                self.push(match wrong.help {
+                    Some(help) => finding.help(help.replace("{}", name)),
+                    None => finding,
+                });
+                None
+            }
         }
-        let finding = Finding::new(node.at, format!("`{what}` must be true or false"));
-        let meant = node.text().and_then(|text| match text.to_ascii_lowercase().as_str() {
-            "yes" | "on" | "y" | "true" => Some(true),
-            "no" | "off" | "n" | "false" => Some(false),
-            _ => None,
-        });
-        self.push(match meant {
-            Some(meant) => finding.help(format!("write `{what}: {meant}`, without quotes")),
-            None => finding,
-        });
-        None
+    }
+
+    /// True or false.
+    pub(super) fn boolean(&mut self, fields: &Fields<'_>, name: &str) -> Option<bool> {
+        self.value(fields, name).map(|text| text == "true")
     }
 
     /// A whole number.
-    pub(super) fn whole(&mut self, node: &Node, what: &str, least: u32, most: u32) -> Option<u32> {
-        let typed = match &node.value {
-            Value::Number => self.source.slice(node.defined),
-            Value::Text(text) => text.as_str(),
-            _ => "",
-        };
-        let number = typed.parse::<i64>().ok();
-        let checked = number.map(|number| super::program::whole_number(number, least, most));
-        let message = match checked {
-            Some(Ok(number)) if matches!(node.value, Value::Number) => return Some(number),
-            Some(Err(error)) => format!("`{what}` {error}"),
-            _ => format!("`{what}` must be a whole number from {least} to {most}"),
-        };
-        let finding = Finding::new(node.at, message);
-        self.push(match (node.text(), number) {
-            (Some(_), Some(number)) => {
-                let quoted = self.source.slice(node.defined).starts_with(['"', '\'']);
-                let what_to_do = if quoted { "drop the quotes" } else { "write it plainly" };
-                finding.help(format!("{what_to_do}: `{what}: {number}`"))
-            }
-            _ => finding,
-        });
-        None
+    pub(super) fn number<T: FromStr>(&mut self, fields: &Fields<'_>, name: &str) -> Option<T> {
+        self.value(fields, name)?.parse().ok()
     }
 
     /// One of a few words.
-    pub(super) fn choice<T: Copy>(
+    pub(super) fn word<T>(
         &mut self,
-        node: &Node,
-        what: &str,
-        choices: &[(&str, T)],
+        fields: &Fields<'_>,
+        name: &str,
+        parse: fn(&str) -> Option<T>,
     ) -> Option<T> {
-        let typed = match &node.value {
-            Value::Text(text) => text.as_str(),
-            _ => "",
-        };
-        if let Some((_, value)) = choices.iter().find(|(word, _)| *word == typed) {
-            return Some(*value);
-        }
-        let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-        let (last, others) = words.split_last()?;
-        let message = if others.is_empty() {
-            format!("`{what}` must be {last}")
-        } else {
-            format!("`{what}` must be {} or {last}", others.join(", "))
-        };
-        let near = nearest(typed, words.iter().copied());
-        self.push(Finding::new(node.at, message).did_you_mean(near));
-        None
+        parse(&self.value(fields, name)?)
     }
 
     /// A value of another kind than it must be.
@@ -273,5 +246,15 @@ impl Reader<'_, '_> {
             Value::Map(_) => "this is a map",
         };
         self.push(Finding::new(node.at, message).label(kind));
+    }
+}
+
+fn given<'g>(source: &Source<'g>, node: &'g Node) -> Given<'g> {
+    match &node.value {
+        Value::Bool(value) => Given::Bool(*value),
+        Value::Number => Given::Number(source.slice(node.defined)),
+        Value::Text(text) => Given::Text(text, source.slice(node.defined).starts_with(['"', '\''])),
+        Value::List(items) => Given::List(items.iter().map(|item| given(source, item)).collect()),
+        Value::Null | Value::Map(_) => Given::Other,
     }
 }

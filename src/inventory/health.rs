@@ -1,8 +1,9 @@
 //! `health:` of a program: when it counts as healthy after an apply.
 
-use super::fields::{Fields, Keys, Reader};
+use super::fields::{Fields, Reader};
 use super::file::Node;
 use super::findings::Finding;
+use super::keys::{Key, Keys, Kind};
 use super::name::{CommandLine, NameError};
 use super::program::{Health, Probe};
 
@@ -12,9 +13,24 @@ const DEFAULT_TIMEOUT: u32 = 10;
 /// The most seconds an apply may be told to watch or ask one program.
 const LONGEST: u32 = 3600;
 
-pub(super) const KEYS: Keys<'static> = Keys {
+pub(super) static KEYS: Keys = Keys {
     of: "`health`",
-    known: &["stable_for", "probe"],
+    known: &[
+        Key::new(
+            "stable_for",
+            Kind::Whole { least: 0, most: LONGEST },
+            "10",
+            "Seconds it must run on without a restart.",
+        )
+        .default("`startsecs`, at least 2"),
+        Key::new(
+            "probe",
+            Kind::Map(&PROBE),
+            "{tcp: \"127.0.0.1:6379\"}",
+            "A question to ask afterwards: exactly one of the three below.",
+        )
+        .default("none"),
+    ],
     instead: &[
         ("http", "write it below `probe`"),
         ("tcp", "write it below `probe`"),
@@ -23,9 +39,25 @@ pub(super) const KEYS: Keys<'static> = Keys {
     shared: false,
 };
 
-pub(super) const PROBE: Keys<'static> = Keys {
+pub(super) static PROBE: Keys = Keys {
     of: "`probe`",
-    known: &["http", "tcp", "exec", "timeout"],
+    known: &[
+        Key::new(
+            "http",
+            Kind::Text,
+            "\"http://127.0.0.1:8080/up\"",
+            "An `http://` address, asked from the server itself. Any status below 400 is healthy.",
+        ),
+        Key::new("tcp", Kind::Text, "\"127.0.0.1:6379\"", "`host:port`; a connection is enough."),
+        Key::new("exec", Kind::Text, "php artisan up", "A command; exit status 0 is healthy."),
+        Key::new(
+            "timeout",
+            Kind::Whole { least: 1, most: LONGEST },
+            "5",
+            "Seconds until the probe counts as failed.",
+        )
+        .default("`10`"),
+    ],
     instead: &[("command", "exec"), ("url", "http"), ("https", "http"), ("port", "tcp")],
     shared: false,
 };
@@ -41,9 +73,7 @@ impl HealthOptions {
     pub(super) fn read(reader: &mut Reader<'_, '_>, node: &Node) -> Self {
         let Some(fields) = reader.fields(node, &KEYS) else { return Self::default() };
         Self {
-            stable_for: fields
-                .get("stable_for")
-                .and_then(|n| reader.whole(n, "stable_for", 0, LONGEST)),
+            stable_for: reader.number(&fields, "stable_for"),
             probe: fields.get("probe").and_then(|n| probe(reader, n)),
         }
     }
@@ -64,8 +94,10 @@ impl HealthOptions {
 
 fn probe(reader: &mut Reader<'_, '_>, node: &Node) -> Option<Probe> {
     let fields = reader.fields(node, &PROBE)?;
-    let timeout = fields.get("timeout").map(|n| reader.whole(n, "timeout", 1, LONGEST));
-    let timeout = timeout.unwrap_or(Some(DEFAULT_TIMEOUT));
+    let timeout = match fields.get("timeout") {
+        Some(_) => reader.number(&fields, "timeout"),
+        None => Some(DEFAULT_TIMEOUT),
+    };
     let http = fields.get("http").map(|n| {
         let url = reader.parse(n, "http", http_address);
         Some(Probe::Http { url: url?, timeout: timeout? })

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::fields::{Fields, Keys, Reader};
+use super::fields::{Fields, Reader};
 use super::file::Node;
 use super::findings::Finding;
+use super::keys::{Key, Keys, Kind, words};
 use super::name::{HostName, NameError, UserName};
 
 /// A server, checked. What the inventory did not set is `None`: the user's `ssh_config` may say it.
@@ -44,6 +45,8 @@ pub enum Connection {
     Ssh,
 }
 
+words!(Connection { "local" => Local, "ssh" => Ssh, });
+
 /// How system files and supervisord are reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -56,28 +59,76 @@ pub enum Privilege {
     None,
 }
 
+words!(Privilege { "root" => Root, "sudo" => Sudo, "none" => None, });
+
 /// The keys of a server.
-pub(super) const KEYS: Keys<'static> = Keys {
+pub(super) static KEYS: Keys = Keys {
     of: "a server",
     known: &[
-        "name",
-        "host",
-        "port",
-        "username",
-        "privateKeyPath",
-        "private_key_path",
-        "tags",
-        "connection",
-        "privilege",
+        Key::new(
+            "name",
+            Kind::Text,
+            "web1",
+            "What you call the server. Unique. Letters, digits, `.`, `-` and `_`.",
+        )
+        .default("required"),
+        Key::new(
+            "host",
+            Kind::Text,
+            "203.0.113.10",
+            "Its address as `ssh` takes it: host name, IP address, or an alias from your `ssh_config`.",
+        )
+        .default("required"),
+        Key::new(
+            "port",
+            Kind::Whole { least: 1, most: 65_535 },
+            "2222",
+            "Port of its SSH server.",
+        )
+        .default("what `ssh_config` says, else 22"),
+        Key::new("username", Kind::Text, "deployer", "Whom to log in as.")
+            .default("what `ssh_config` says, else `root`"),
+        Key::new(
+            "privateKeyPath",
+            Kind::Text,
+            "~/.ssh/id_ed25519",
+            "A private key; `~` is your home folder. `private_key_path` is the same key.",
+        )
+        .default("what `ssh` finds"),
+        Key::new("private_key_path", Kind::Text, "~/.ssh/id_ed25519", "The same as `privateKeyPath`."),
+        Key::new("tags", Kind::List(&Kind::Text), "[eu, workers]", "A list of labels, for `--on @label`.")
+            .default("none"),
+        Key::new(
+            "connection",
+            Kind::Word(Connection::WORDS),
+            "local",
+            "`local` if the server is this machine; `host` must then be `localhost`.",
+        )
+        .default("`ssh`"),
+        Key::new(
+            "privilege",
+            Kind::Word(Privilege::WORDS),
+            "sudo",
+            "How system files are reached: `root` (directly), `sudo` (through `sudo -n`), `none` \
+             (directly, as whoever you are).",
+        )
+        .default("directly as root, else `sudo`"),
     ],
     instead: &[("user", "username"), ("address", "host"), ("sudo", "write `privilege: sudo`")],
     shared: true,
 };
 
 /// The keys of `fleet`.
-pub(super) const FLEET: Keys<'static> = Keys {
+pub(super) static FLEET: Keys = Keys {
     of: "`fleet`",
-    known: &["persist"],
+    known: &[Key::new(
+        "persist",
+        Kind::Whole { least: 0, most: LONGEST_PERSIST },
+        "60",
+        "For how many seconds an SSH connection stays open for the next command, at most 86400; 0 \
+         for none. See [a fleet over SSH](fleet.md#one-handshake-for-several-commands).",
+    )
+    .default("`0`")],
     instead: &[
         ("control_persist", "persist"),
         ("parallel", "give `--parallel N` on the command line"),
@@ -91,8 +142,7 @@ const LONGEST_PERSIST: u32 = 86_400;
 /// For how many seconds connections stay open, as the top level says for all servers.
 pub(super) fn persist(reader: &mut Reader<'_, '_>, fields: &Fields<'_>) -> u32 {
     let fleet = fields.get("fleet").and_then(|node| reader.fields(node, &FLEET));
-    let persist = fleet.as_ref().and_then(|fleet| fleet.get("persist"));
-    persist.and_then(|node| reader.whole(node, "persist", 0, LONGEST_PERSIST)).unwrap_or_default()
+    fleet.and_then(|fleet| reader.number(&fleet, "persist")).unwrap_or_default()
 }
 
 /// Reads one server; `None` if something that it cannot do without is wrong.
@@ -101,7 +151,7 @@ pub(super) fn read(reader: &mut Reader<'_, '_>, fields: &Fields<'_>) -> Option<H
     let name = name.and_then(|node| reader.parse(node, "name", HostName::parse));
     let address = reader.required(fields, "host", "a server", "203.0.113.10");
     let address = address.and_then(|node| reader.parse(node, "host", address_text));
-    let port = fields.get("port").and_then(|node| reader.whole(node, "port", 1, 65535));
+    let port = reader.number(fields, "port");
     let username =
         fields.get("username").and_then(|node| reader.parse(node, "username", UserName::parse));
     let key = ["privateKeyPath", "private_key_path"]
@@ -109,16 +159,13 @@ pub(super) fn read(reader: &mut Reader<'_, '_>, fields: &Fields<'_>) -> Option<H
         .find_map(|key| fields.get(key).map(|node| (key, node)))
         .and_then(|(key, node)| reader.parse(node, key, key_path));
     let connection = connection(reader, fields, address.as_deref());
-    let privileges =
-        [("root", Privilege::Root), ("sudo", Privilege::Sudo), ("none", Privilege::None)];
-    let privilege =
-        fields.get("privilege").and_then(|node| reader.choice(node, "privilege", &privileges));
+    let privilege = reader.word(fields, "privilege", Privilege::from_word);
     let tags = fields.get("tags").map(|node| tags(reader, node)).unwrap_or_default();
     Some(Host {
         name: name?,
         address: address?,
         connection,
-        port: port.and_then(|port| u16::try_from(port).ok()),
+        port,
         username,
         private_key_path: key,
         privilege,
@@ -136,8 +183,8 @@ fn connection(
     address: Option<&str>,
 ) -> Connection {
     let Some(node) = fields.get("connection") else { return Connection::Ssh };
-    let choices = [("local", Connection::Local), ("ssh", Connection::Ssh)];
-    let connection = reader.choice(node, "connection", &choices).unwrap_or(Connection::Ssh);
+    let connection = reader.word(fields, "connection", Connection::from_word);
+    let connection = connection.unwrap_or(Connection::Ssh);
     let here = address.is_none_or(|a| matches!(a, "localhost" | "127.0.0.1" | "::1"));
     if connection == Connection::Local && !here {
         let message = "`connection: local` means this machine, but `host` is another address";

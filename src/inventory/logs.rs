@@ -1,13 +1,43 @@
 //! `logs:` of a program: how logrotate rotates its log.
 
-use super::fields::{Keys, Reader};
-use super::file::{Node, Value};
-use super::findings::Finding;
+use super::fields::Reader;
+use super::file::Node;
+use super::keys::{Key, Keys, Kind};
 use super::program::{LogFrequency, Logs};
 
-pub(super) const KEYS: Keys<'static> = Keys {
+pub(super) static KEYS: Keys = Keys {
     of: "`logs`",
-    known: &["rotate", "maxage", "size", "frequency", "compress"],
+    known: &[
+        Key::new(
+            "rotate",
+            Kind::Whole { least: 0, most: 10_000 },
+            "14",
+            "How many rotated logs are kept.",
+        )
+        .default("`5`"),
+        Key::new(
+            "maxage",
+            Kind::Whole { least: 1, most: 36_500 },
+            "7",
+            "Days after which a rotated log is removed.",
+        )
+        .default("`30`"),
+        Key::new(
+            "size",
+            Kind::Size,
+            "100M",
+            "Rotate early when the log is larger: bytes, or `100k`, `100M`, `1G` (powers of 1024).",
+        )
+        .default("no limit"),
+        Key::new(
+            "frequency",
+            Kind::Word(LogFrequency::WORDS),
+            "weekly",
+            "`hourly`, `daily`, `weekly` or `monthly`.",
+        )
+        .default("`daily`"),
+        Key::new("compress", Kind::Boolean, "false", "Compress rotated logs.").default("`true`"),
+    ],
     instead: &[
         ("maxsize", "size"),
         ("daily", "write `frequency: daily`"),
@@ -31,20 +61,12 @@ pub(super) struct LogOptions {
 impl LogOptions {
     pub(super) fn read(reader: &mut Reader<'_, '_>, node: &Node) -> Self {
         let Some(fields) = reader.fields(node, &KEYS) else { return Self::default() };
-        let frequencies = [
-            ("hourly", LogFrequency::Hourly),
-            ("daily", LogFrequency::Daily),
-            ("weekly", LogFrequency::Weekly),
-            ("monthly", LogFrequency::Monthly),
-        ];
         Self {
-            rotate: fields.get("rotate").and_then(|n| reader.whole(n, "rotate", 0, 10_000)),
-            maxage: fields.get("maxage").and_then(|n| reader.whole(n, "maxage", 1, 36_500)),
-            size: fields.get("size").and_then(|n| size(reader, n)),
-            frequency: fields
-                .get("frequency")
-                .and_then(|n| reader.choice(n, "frequency", &frequencies)),
-            compress: fields.get("compress").and_then(|n| reader.boolean(n, "compress")),
+            rotate: reader.number(&fields, "rotate"),
+            maxage: reader.number(&fields, "maxage"),
+            size: reader.number(&fields, "size"),
+            frequency: reader.word(&fields, "frequency", LogFrequency::from_word),
+            compress: reader.boolean(&fields, "compress"),
         }
     }
 
@@ -70,33 +92,4 @@ impl LogOptions {
             compress: self.compress.unwrap_or(base.compress),
         }
     }
-}
-
-/// Bytes, or a number with logrotate's `k`, `M` or `G` (in either case), which are powers of 1024.
-fn size(reader: &mut Reader<'_, '_>, node: &Node) -> Option<u64> {
-    let text = match &node.value {
-        Value::Number => reader.source.slice(node.defined),
-        Value::Text(text) => text.as_str(),
-        _ => "",
-    };
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit: Option<u64> = match text.get(digits.len()..).unwrap_or_default() {
-        "" => Some(1),
-        "k" | "K" => Some(1 << 10),
-        "m" | "M" => Some(1 << 20),
-        "g" | "G" => Some(1 << 30),
-        _ => None,
-    };
-    let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-    let bytes = digits
-        .parse::<u64>()
-        .ok()
-        .filter(|_| plain)
-        .and_then(|number| number.checked_mul(unit?))
-        .filter(|bytes| (1..=1 << 50).contains(bytes));
-    if bytes.is_none() {
-        let message = "`size` must be a number of bytes, or one with k, M or G";
-        reader.push(Finding::new(node.at, message).help("for example `size: 100M`"));
-    }
-    bytes
 }

@@ -4,44 +4,174 @@
 
 use std::collections::BTreeMap;
 
-use super::fields::{At, Fields, Keys, Reader};
+use super::fields::{At, Fields, Reader};
 use super::file::{Node, Value};
 use super::findings::Finding;
-use super::health::HealthOptions;
-use super::logs::LogOptions;
-use super::name::{
-    AbsolutePath, EnvironmentName, EnvironmentValue, NameError, ProgramName, UserName,
-};
-use super::program::{Autorestart, Instances, MOST_PROCESSES, Program, RestartPolicy, Run, Signal};
+use super::health::{self, HealthOptions};
+use super::keys::{Key, Keys, Kind};
+use super::logs::{self, LogOptions};
+use super::name::{AbsolutePath, EnvironmentName, EnvironmentValue, ProgramName, UserName};
+use super::program::{Autorestart, Instances, MOST_PROCESSES, Program, RestartPolicy, Run};
 
 /// The largest number supervisord can hold without doubt: what fits a C int.
 const LARGEST: u32 = i32::MAX as u32;
 
-/// The options; what identifies a program (`program`, `script`, `command`) comes before them.
-pub(super) const KEYS: [&str; 22] = [
-    "program",
-    "script",
-    "command",
-    "autostart",
-    "autorestart",
-    "stopwaitsecs",
-    "numprocs",
-    "directory",
-    "user",
-    "environment",
-    "startsecs",
-    "startretries",
-    "stopsignal",
-    "stopasgroup",
-    "killasgroup",
-    "exitcodes",
-    "priority",
-    "umask",
-    "logs",
-    "instances",
-    "restart",
-    "health",
+/// The options; what identifies a program (`program`, `script`, `command`) comes before them. Those
+/// of supervisord are written to its file in this order.
+pub(super) static KEYS: [Key; 22] = [
+    Key::new(
+        "program",
+        Kind::Text,
+        "queue-worker",
+        "Its name within the site: letters, digits, `_` and `-`.",
+    )
+    .default("required"),
+    Key::new(
+        "script",
+        Kind::Text,
+        "queue-worker.sh",
+        "A script below `.deployer/supervisors/` of the live release, run through the site's \
+         `runner.sh`. A relative path without `..`.",
+    ),
+    Key::new(
+        "command",
+        Kind::Text,
+        "php artisan horizon",
+        "Instead of `script`: a command line, run as it is, without `runner.sh`.",
+    ),
+    Key::new("autostart", Kind::Boolean, "false", "Start it together with supervisord.")
+        .default("`true`"),
+    Key::new(
+        "autorestart",
+        Kind::BooleanOr(Autorestart::WORDS),
+        "unexpected",
+        "Start it again when it ends: `true`, `false`, or `unexpected` (only after an exit status \
+         that is not in `exitcodes`).",
+    )
+    .default("`true`"),
+    Key::new(
+        "stopwaitsecs",
+        Kind::Whole { least: 1, most: LARGEST },
+        "120",
+        "Seconds it gets to stop before it is killed, at least 1.",
+    )
+    .default("`3600`"),
+    Key::new(
+        "numprocs",
+        Kind::Whole { least: 1, most: MOST_PROCESSES },
+        "4",
+        "How many processes, 1 to 1000.",
+    )
+    .default("`1`"),
+    Key::new("directory", Kind::Text, "/srv/app", "Working folder, an absolute path.")
+        .default("the site's `current`"),
+    Key::new(
+        "user",
+        Kind::User,
+        "www-data",
+        "Whom it runs as: a name or an id of a user of the server.",
+    )
+    .default("the site's `user`"),
+    Key::new(
+        "startsecs",
+        Kind::Whole { least: 0, most: LARGEST },
+        "5",
+        "Seconds it must stay up to count as started.",
+    )
+    .default("supervisord's (1)")
+    .supervisords(),
+    Key::new(
+        "startretries",
+        Kind::Whole { least: 0, most: LARGEST },
+        "10",
+        "Failed starts in a row before supervisord gives up.",
+    )
+    .default("supervisord's (3)")
+    .supervisords(),
+    Key::new(
+        "stopsignal",
+        Kind::Signal,
+        "QUIT",
+        "`TERM`, `HUP`, `INT`, `QUIT`, `KILL`, `USR1` or `USR2`.",
+    )
+    .default("supervisord's (`TERM`)")
+    .supervisords(),
+    Key::new(
+        "stopasgroup",
+        Kind::Boolean,
+        "true",
+        "Send the stop signal to its child processes too.",
+    )
+    .default("`true` in `hardened`, supervisord's (`false`) in `classic`")
+    .supervisords(),
+    Key::new(
+        "killasgroup",
+        Kind::Boolean,
+        "true",
+        "Kill its child processes too. `false` beside `stopasgroup: true` is refused, because \
+         supervisord would refuse the whole server's configuration.",
+    )
+    .default("follows `stopasgroup`")
+    .supervisords(),
+    Key::new(
+        "exitcodes",
+        Kind::ExitStatuses,
+        "[0, 2]",
+        "Exit statuses that are expected: `[0, 2]`, or one number.",
+    )
+    .default("supervisord's (0)")
+    .supervisords(),
+    Key::new(
+        "priority",
+        Kind::Whole { least: 0, most: LARGEST },
+        "10",
+        "Order of start and stop; low ones start first.",
+    )
+    .default("supervisord's (999)")
+    .supervisords(),
+    Key::new("umask", Kind::Octal, "\"027\"", "Octal digits in quotes: `\"022\"`.")
+        .default("supervisord's")
+        .supervisords(),
+    Key::new(
+        "environment",
+        Kind::Variables,
+        "{APP_ENV: production}",
+        "Variables: a map of names and values. See [Secrets](#secrets).",
+    )
+    .default("none"),
+    Key::new("logs", Kind::Map(&logs::KEYS), "{rotate: 14}", "How its log is rotated.")
+        .default("see below"),
+    Key::new(
+        "instances",
+        Kind::Word(Instances::WORDS),
+        "separate",
+        "`separate` writes a section for each process, so that going from 4 to 6 starts two and \
+         restarts none.",
+    )
+    .default("`together`"),
+    Key::new(
+        "restart",
+        Kind::Word(RestartPolicy::WORDS),
+        "rolling",
+        "How a change reaches running processes: `immediate` (all at once), `rolling` (one at a \
+         time; an undo is [at once](recovery.md#what-each-failure-leaves)), `deferred` (with the \
+         next restart). What is not wanted any more \
+         [stops in any case](operations.md#what-is-held-back).",
+    )
+    .default("`immediate`"),
+    Key::new(
+        "health",
+        Kind::Map(&health::KEYS),
+        "{stable_for: 10}",
+        "When it counts as healthy after an apply.",
+    )
+    .default("see below"),
 ];
+
+/// supervisord's own options among them, in the order in which they are written.
+pub(crate) fn supervisords() -> impl Iterator<Item = &'static str> {
+    KEYS.iter().filter(|key| key.is_supervisords).map(|key| key.name)
+}
 
 const WRITTEN_BY_US: &str = "supervisor-sync writes this option itself";
 const NOT_OURS: &str = "supervisor-sync does not set this option";
@@ -67,132 +197,75 @@ const INSTEAD: [(&str, &str); 16] = [
 ];
 
 /// The keys of a program.
-pub(super) const PROGRAM: Keys<'static> =
+pub(crate) static PROGRAM: Keys =
     Keys { of: "a program", known: &KEYS, instead: &INSTEAD, shared: false };
 
 /// The keys of `defaults`.
-pub(super) fn defaults_keys() -> Keys<'static> {
-    const OWN: [(&str, &str); 3] = [
+pub(super) static DEFAULTS: Keys = Keys {
+    of: "`defaults`",
+    known: KEYS.split_at(3).1,
+    instead: &[
         ("program", "this belongs to one program, not to `defaults`"),
         ("script", "this belongs to one program, not to `defaults`"),
         ("command", "this belongs to one program, not to `defaults`"),
-    ];
-    let known = KEYS.get(3..).unwrap_or_default();
-    Keys { of: "`defaults`", known, instead: &OWN, shared: false }
-}
+    ],
+    shared: false,
+};
 
 /// One layer of options.
 #[derive(Clone, Default)]
 pub(super) struct Options {
-    autostart: Option<bool>,
-    autorestart: Option<Autorestart>,
-    stopwaitsecs: Option<u32>,
-    numprocs: Option<u32>,
+    /// Those of a plain kind, in the spelling of their kind.
+    plain: BTreeMap<&'static str, At<String>>,
     directory: Option<AbsolutePath>,
     user: Option<UserName>,
     environment: BTreeMap<EnvironmentName, EnvironmentValue>,
-    startsecs: Option<u32>,
-    startretries: Option<u32>,
-    stopsignal: Option<Signal>,
-    stopasgroup: Option<At<bool>>,
-    killasgroup: Option<At<bool>>,
-    exitcodes: Option<Vec<u8>>,
-    priority: Option<u32>,
-    umask: Option<u32>,
     logs: LogOptions,
-    instances: Option<Instances>,
-    restart: Option<RestartPolicy>,
     health: HealthOptions,
 }
 
 impl Options {
     /// Reads the options among `fields`.
     pub(super) fn read(reader: &mut Reader<'_, '_>, fields: &Fields<'_>) -> Self {
+        let mut plain = BTreeMap::new();
+        for (key, at) in fields.plain() {
+            let value = reader.value(fields, key.name);
+            plain.extend(value.map(|value| (key.name, At { value, at })));
+        }
         let get = |key| fields.get(key);
         Self {
-            autostart: get("autostart").and_then(|n| reader.boolean(n, "autostart")),
-            autorestart: get("autorestart").and_then(|n| autorestart(reader, n)),
-            stopwaitsecs: get("stopwaitsecs")
-                .and_then(|n| reader.whole(n, "stopwaitsecs", 1, LARGEST)),
-            numprocs: get("numprocs").and_then(|n| reader.whole(n, "numprocs", 1, MOST_PROCESSES)),
+            plain,
             directory: get("directory")
                 .and_then(|n| reader.parse(n, "directory", AbsolutePath::parse)),
             user: get("user").and_then(|n| reader.user(n, "user")),
             environment: get("environment").map(|n| environment(reader, n)).unwrap_or_default(),
-            startsecs: get("startsecs").and_then(|n| reader.whole(n, "startsecs", 0, LARGEST)),
-            startretries: get("startretries")
-                .and_then(|n| reader.whole(n, "startretries", 0, LARGEST)),
-            stopsignal: get("stopsignal").and_then(|n| reader.parse(n, "stopsignal", signal)),
-            stopasgroup: get("stopasgroup").and_then(|n| placed_boolean(reader, n, "stopasgroup")),
-            killasgroup: get("killasgroup").and_then(|n| placed_boolean(reader, n, "killasgroup")),
-            exitcodes: get("exitcodes").and_then(|n| exitcodes(reader, n)),
-            priority: get("priority").and_then(|n| reader.whole(n, "priority", 0, LARGEST)),
-            umask: get("umask").and_then(|n| umask(reader, n)),
             logs: get("logs").map(|n| LogOptions::read(reader, n)).unwrap_or_default(),
-            instances: get("instances").and_then(|n| {
-                let choices =
-                    [("together", Instances::Together), ("separate", Instances::Separate)];
-                reader.choice(n, "instances", &choices)
-            }),
-            restart: get("restart").and_then(|n| restart(reader, n)),
             health: get("health").map(|n| HealthOptions::read(reader, n)).unwrap_or_default(),
         }
     }
 
     /// This layer over `base`: what is set here wins; maps are joined key by key.
     pub(super) fn over(self, base: &Self) -> Self {
-        let Self {
-            autostart,
-            autorestart,
-            stopwaitsecs,
-            numprocs,
-            directory,
-            user,
-            environment,
-            startsecs,
-            startretries,
-            stopsignal,
-            stopasgroup,
-            killasgroup,
-            exitcodes,
-            priority,
-            umask,
-            logs,
-            instances,
-            restart,
-            health,
-        } = self;
-        let mut joined = base.environment.clone();
-        joined.extend(environment);
+        let mut plain = base.plain.clone();
+        plain.extend(self.plain);
+        let mut environment = base.environment.clone();
+        environment.extend(self.environment);
         Self {
-            autostart: autostart.or(base.autostart),
-            autorestart: autorestart.or(base.autorestart),
-            stopwaitsecs: stopwaitsecs.or(base.stopwaitsecs),
-            numprocs: numprocs.or(base.numprocs),
-            directory: directory.or_else(|| base.directory.clone()),
-            user: user.or_else(|| base.user.clone()),
-            environment: joined,
-            startsecs: startsecs.or(base.startsecs),
-            startretries: startretries.or(base.startretries),
-            stopsignal: stopsignal.or(base.stopsignal),
-            stopasgroup: stopasgroup.or_else(|| base.stopasgroup.clone()),
-            killasgroup: killasgroup.or_else(|| base.killasgroup.clone()),
-            exitcodes: exitcodes.or_else(|| base.exitcodes.clone()),
-            priority: priority.or(base.priority),
-            umask: umask.or(base.umask),
-            logs: logs.over(&base.logs),
-            instances: instances.or(base.instances),
-            restart: restart.or(base.restart),
-            health: health.over(&base.health),
+            plain,
+            directory: self.directory.or_else(|| base.directory.clone()),
+            user: self.user.or_else(|| base.user.clone()),
+            environment,
+            logs: self.logs.over(&base.logs),
+            health: self.health.over(&base.health),
         }
     }
 
     /// Refuses what only the layers together show. supervisord refuses the reread of the whole host
     /// for it.
     pub(super) fn check(&self, reader: &mut Reader<'_, '_>) {
-        if let (Some(stop), Some(kill)) = (&self.stopasgroup, &self.killasgroup)
-            && stop.value
-            && !kill.value
+        if let (Some(stop), Some(kill)) =
+            (self.plain.get("stopasgroup"), self.plain.get("killasgroup"))
+            && (stop.value.as_str(), kill.value.as_str()) == ("true", "false")
         {
             reader.push(
                 Finding::new(
@@ -208,112 +281,35 @@ impl Options {
 
     /// The program with these options, and the contract's defaults for the rest.
     pub(super) fn into_program(self, name: ProgramName, run: Run, line: u32) -> Program {
+        let word = |name| self.plain.get(name).map(|set| set.value.as_str());
+        let number = |name| word(name).and_then(|text| text.parse().ok());
         let base = Program::new(name, run);
+        let mut supervisord = base.supervisord;
+        for name in supervisords() {
+            if let Some(value) = word(name) {
+                supervisord.set(name, value);
+            }
+        }
         Program {
+            autostart: word("autostart").map_or(base.autostart, |word| word == "true"),
+            autorestart: word("autorestart")
+                .and_then(Autorestart::from_word)
+                .unwrap_or(base.autorestart),
+            stopwaitsecs: number("stopwaitsecs").unwrap_or(base.stopwaitsecs),
+            numprocs: number("numprocs").unwrap_or(base.numprocs),
+            instances: word("instances").and_then(Instances::from_word).unwrap_or(base.instances),
+            restart: word("restart").and_then(RestartPolicy::from_word).unwrap_or(base.restart),
+            supervisord,
             directory: self.directory,
             user: self.user,
-            autostart: self.autostart.unwrap_or(base.autostart),
-            autorestart: self.autorestart.unwrap_or(base.autorestart),
-            stopwaitsecs: self.stopwaitsecs.unwrap_or(base.stopwaitsecs),
-            numprocs: self.numprocs.unwrap_or(base.numprocs),
             environment: self.environment,
-            startsecs: self.startsecs,
-            startretries: self.startretries,
-            stopsignal: self.stopsignal,
-            stopasgroup: self.stopasgroup.map(|set| set.value),
-            killasgroup: self.killasgroup.map(|set| set.value),
-            exitcodes: self.exitcodes,
-            priority: self.priority,
-            umask: self.umask,
             logs: self.logs.into_logs(),
-            instances: self.instances.unwrap_or(base.instances),
-            restart: self.restart.unwrap_or(base.restart),
             health: self.health.into_health(),
             line: Some(line),
             name: base.name,
             run: base.run,
         }
     }
-}
-
-fn placed_boolean(reader: &mut Reader<'_, '_>, node: &Node, what: &str) -> Option<At<bool>> {
-    reader.boolean(node, what).map(|value| At { value, at: node.at })
-}
-
-fn autorestart(reader: &mut Reader<'_, '_>, node: &Node) -> Option<Autorestart> {
-    match (&node.value, node.text()) {
-        (Value::Bool(true), _) => Some(Autorestart::Always),
-        (Value::Bool(false), _) => Some(Autorestart::Never),
-        (_, Some("unexpected")) => Some(Autorestart::Unexpected),
-        _ => {
-            let message = "`autorestart` must be true, false or unexpected";
-            let near = super::suggest::nearest(
-                node.text().unwrap_or_default(),
-                ["true", "false", "unexpected"],
-            );
-            let finding = Finding::new(node.at, message);
-            reader.push(match node.text() {
-                Some("yes" | "on" | "true") => {
-                    finding.help("write `autorestart: true`, without quotes")
-                }
-                Some("no" | "off" | "false") => {
-                    finding.help("write `autorestart: false`, without quotes")
-                }
-                _ => finding.did_you_mean(near),
-            });
-            None
-        }
-    }
-}
-
-fn signal(text: &str) -> Result<Signal, NameError> {
-    Signal::parse(text).ok_or_else(|| {
-        let names = Signal::ALL.map(Signal::as_str).join(", ");
-        NameError::new(format!("must be one of {names}"))
-    })
-}
-
-fn restart(reader: &mut Reader<'_, '_>, node: &Node) -> Option<RestartPolicy> {
-    let choices = [
-        ("immediate", RestartPolicy::Immediate),
-        ("rolling", RestartPolicy::Rolling),
-        ("deferred", RestartPolicy::Deferred),
-    ];
-    reader.choice(node, "restart", &choices)
-}
-
-/// A list of exit statuses, or one.
-fn exitcodes(reader: &mut Reader<'_, '_>, node: &Node) -> Option<Vec<u8>> {
-    if matches!(node.value, Value::Text(_)) {
-        let finding = Finding::new(node.at, "`exitcodes` must be a list of numbers");
-        reader.push(finding.help("for example `exitcodes: [0, 2]`"));
-        return None;
-    }
-    let one = std::slice::from_ref(node);
-    let items = match node.value {
-        Value::Number => one,
-        _ => reader.list(node, "exitcodes")?,
-    };
-    if items.is_empty() {
-        reader.push(Finding::new(node.at, "`exitcodes` must hold a number"));
-        return None;
-    }
-    let codes = items.iter().filter_map(|item| reader.whole(item, "exitcodes", 0, 255));
-    Some(codes.filter_map(|code| u8::try_from(code).ok()).collect())
-}
-
-/// Octal text. A number is refused because YAML's versions disagree about the base of `022`.
-fn umask(reader: &mut Reader<'_, '_>, node: &Node) -> Option<u32> {
-    let bits = node
-        .text()
-        .filter(|text| matches!(text.len(), 3 | 4))
-        .and_then(|text| u32::from_str_radix(text, 8).ok())
-        .filter(|bits| *bits <= 0o777);
-    if bits.is_none() {
-        let finding = Finding::new(node.at, "`umask` must be three octal digits in quotes");
-        reader.push(finding.help("for example `umask: \"022\"`"));
-    }
-    bits
 }
 
 /// The environment of a program. No message here may hold a part of a value.

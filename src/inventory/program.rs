@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::keys::words;
 use super::name::{
-    AbsolutePath, CommandLine, EnvironmentName, EnvironmentValue, NameError, ProgramName,
-    ScriptPath, UserName,
+    AbsolutePath, CommandLine, EnvironmentName, EnvironmentValue, ProgramName, ScriptPath, UserName,
 };
 
 /// The most processes one program may have. supervisord itself knows no limit and would try; its
@@ -37,22 +37,8 @@ pub struct Program {
     pub numprocs: u32,
     /// `environment=`; the values are secrets.
     pub environment: BTreeMap<EnvironmentName, EnvironmentValue>,
-    /// `startsecs=`, seconds a process must stay up to count as started.
-    pub startsecs: Option<u32>,
-    /// `startretries=`.
-    pub startretries: Option<u32>,
-    /// `stopsignal=`.
-    pub stopsignal: Option<Signal>,
-    /// `stopasgroup=`.
-    pub stopasgroup: Option<bool>,
-    /// `killasgroup=`.
-    pub killasgroup: Option<bool>,
-    /// `exitcodes=`.
-    pub exitcodes: Option<Vec<u8>>,
-    /// `priority=`.
-    pub priority: Option<u32>,
-    /// `umask=`, the mode bits, e.g. 0o022.
-    pub umask: Option<u32>,
+    /// The options that only pass through to supervisord.
+    pub supervisord: SupervisordOptions,
     /// How its log is rotated.
     pub logs: Logs,
     /// Whether its processes share one group.
@@ -78,19 +64,61 @@ impl Program {
             stopwaitsecs: 3600,
             numprocs: 1,
             environment: BTreeMap::new(),
-            startsecs: None,
-            startretries: None,
-            stopsignal: None,
-            stopasgroup: None,
-            killasgroup: None,
-            exitcodes: None,
-            priority: None,
-            umask: None,
+            supervisord: SupervisordOptions::default(),
             logs: Logs::default(),
             instances: Instances::Together,
             restart: RestartPolicy::Immediate,
             health: Health::default(),
             line: None,
+        }
+    }
+}
+
+/// Options of a program that are supervisord's own and that it alone acts on: those that the inventory
+/// set, as supervisord's file has them. Which there are stands in the table of keys.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "BTreeMap<String, String>")]
+pub struct SupervisordOptions(BTreeMap<String, String>);
+
+impl SupervisordOptions {
+    /// The value of an option, if it was set.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// Sets an option to a value in supervisord's own spelling.
+    pub fn set(&mut self, name: &str, value: impl Into<String>) {
+        self.0.insert(name.to_owned(), value.into());
+    }
+
+    /// A number, if it was set.
+    pub fn number(&self, name: &str) -> Option<u32> {
+        self.get(name)?.parse().ok()
+    }
+
+    /// True or false, if it was set.
+    pub fn boolean(&self, name: &str) -> Option<bool> {
+        self.get(name).map(|value| value == "true")
+    }
+
+    /// `exitcodes=`, if it was set.
+    pub fn exit_statuses(&self) -> Option<Vec<u8>> {
+        self.get("exitcodes")?.split(',').map(|status| status.parse().ok()).collect()
+    }
+}
+
+/// What comes over a wire was checked where it was read: a line break would be another option.
+impl TryFrom<BTreeMap<String, String>> for SupervisordOptions {
+    type Error = String;
+
+    fn try_from(options: BTreeMap<String, String>) -> Result<Self, String> {
+        let is_sound = |(name, value): (&String, &String)| {
+            super::options::KEYS.iter().any(|key| key.is_supervisords && key.name == name)
+                && !value.chars().any(char::is_control)
+        };
+        match options.iter().all(is_sound) {
+            true => Ok(Self(options)),
+            false => Err("an option that supervisord does not have".to_owned()),
         }
     }
 }
@@ -116,6 +144,8 @@ pub enum Autorestart {
     /// `unexpected`: only when it exits with a status that is not in `exitcodes`.
     Unexpected,
 }
+
+words!(Autorestart { "true" => Always, "false" => Never, "unexpected" => Unexpected, });
 
 impl Autorestart {
     /// As supervisord writes it.
@@ -201,6 +231,13 @@ pub enum LogFrequency {
     Monthly,
 }
 
+words!(LogFrequency {
+    "hourly" => Hourly,
+    "daily" => Daily,
+    "weekly" => Weekly,
+    "monthly" => Monthly,
+});
+
 impl LogFrequency {
     /// logrotate's keyword.
     pub fn as_str(self) -> &'static str {
@@ -223,6 +260,8 @@ pub enum Instances {
     Separate,
 }
 
+words!(Instances { "together" => Together, "separate" => Separate, });
+
 /// How a changed configuration reaches running processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -234,6 +273,12 @@ pub enum RestartPolicy {
     /// Not now: the next restart of the program picks it up.
     Deferred,
 }
+
+words!(RestartPolicy {
+    "immediate" => Immediate,
+    "rolling" => Rolling,
+    "deferred" => Deferred,
+});
 
 /// When a program counts as healthy after an apply.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -270,12 +315,4 @@ pub enum Probe {
         /// Seconds until it counts as failed. Default 10.
         timeout: u32,
     },
-}
-
-/// Checks a number that supervisord reads as an integer of at least `least`.
-pub fn whole_number(value: i64, least: u32, most: u32) -> Result<u32, NameError> {
-    match u32::try_from(value) {
-        Ok(number) if (least..=most).contains(&number) => Ok(number),
-        _ => Err(NameError::new(format!("must be a whole number from {least} to {most}"))),
-    }
 }

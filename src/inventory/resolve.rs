@@ -5,15 +5,16 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::clashes;
-use super::fields::{Fields, Keys, Reader};
+use super::fields::{Fields, Reader};
 use super::file::{self, Node, Span, SyntaxError, Value};
 use super::findings::{Finding, Findings};
 use super::host::{self, Host};
+use super::keys::{Key, Keys, Kind};
 use super::load::LARGEST_BYTES;
 use super::name::{HostName, NameError, at_most, no_control, not_empty};
 use super::options;
 use super::problem::Problems;
-use super::settings::Settings;
+use super::settings::{self, Settings};
 use super::site::{Paths, Site};
 use super::site_entry;
 use super::source::Source;
@@ -61,18 +62,19 @@ pub struct PlacedSite {
     pub line: u32,
 }
 
-const TOP: Keys<'static> = Keys {
+/// The keys of the top level.
+pub(super) static TOP: Keys = Keys {
     of: "the inventory",
     known: &[
-        "name",
-        "servers",
-        "sites",
-        "defaults",
-        "format",
-        "config_files",
-        "paths",
-        "user",
-        "fleet",
+        Key::new("name", Kind::Text, "shop", "What the inventory is called."),
+        Key::new("servers", Kind::List(&Kind::Map(&host::KEYS)), "[]", "The servers."),
+        Key::new("sites", Kind::List(&Kind::Map(&site_entry::KEYS)), "[]", "The sites."),
+        settings::KEYS[0],
+        settings::KEYS[1],
+        settings::KEYS[2],
+        settings::KEYS[3],
+        settings::KEYS[4],
+        Key::new("fleet", Kind::Map(&host::FLEET), "{persist: 60}", "How a fleet is reached."),
     ],
     instead: &[("hosts", "servers"), ("domains", "sites")],
     shared: true,
@@ -101,18 +103,17 @@ const PASSED_OVER: [&str; 16] = [
 /// The keys whose values can be shown when the file is no YAML.
 fn all_keys() -> Vec<&'static str> {
     let maps = [
-        &PASSED_OVER,
-        TOP.known,
-        site_entry::KEYS.known,
-        host::KEYS.known,
-        host::FLEET.known,
-        &options::KEYS,
-        super::settings::PATHS.known,
-        super::logs::KEYS.known,
-        super::health::KEYS.known,
-        super::health::PROBE.known,
+        &TOP,
+        &site_entry::KEYS,
+        &host::KEYS,
+        &host::FLEET,
+        &options::PROGRAM,
+        &settings::PATHS,
+        &super::logs::KEYS,
+        &super::health::KEYS,
+        &super::health::PROBE,
     ];
-    maps.concat()
+    PASSED_OVER.into_iter().chain(maps.into_iter().flat_map(Keys::names)).collect()
 }
 
 /// Reads an inventory. `name` is the file's name for messages. Every problem is named at once,

@@ -1,16 +1,50 @@
 //! What can be set for all sites and again for one: program defaults, file format, user, paths.
 
-use super::fields::{Fields, Keys, Reader};
+use super::fields::{Fields, Reader};
 use super::file::Node;
 use super::findings::Finding;
+use super::keys::{Key, Keys, Kind};
 use super::name::{AbsolutePath, UserName};
 use super::options::{self, Options};
 use super::site::{ConfigFiles, Format, Paths, SupervisordAddress};
 
 /// The keys of `paths`.
-pub(super) const PATHS: Keys<'static> = Keys {
+pub(super) static PATHS: Keys = Keys {
     of: "`paths`",
-    known: &["sites", "conf_dir", "logrotate_dir", "log_dir", "supervisord", "state_dir"],
+    known: &[
+        Key::new("sites", Kind::Text, "/srv/www", "Folder of the sites.")
+            .default("`/home/deployer/sites`"),
+        Key::new(
+            "conf_dir",
+            Kind::Text,
+            "/etc/supervisord.d",
+            "Folder of supervisord's program files. They end in `.conf`, or in `.ini` where its \
+             `[include]` reads nothing else there.",
+        )
+        .default("`/etc/supervisor/conf.d`"),
+        Key::new("logrotate_dir", Kind::Text, "/etc/logrotate.d", "Folder of logrotate's files.")
+            .default("`/etc/logrotate.d`"),
+        Key::new("log_dir", Kind::Text, "/var/log/workers", "Folder of the logs.")
+            .default("`/var/log/supervisor`"),
+        Key::new(
+            "supervisord",
+            Kind::Text,
+            "/etc/supervisord.conf",
+            "supervisord's main config. Its socket is read from it and from the files it includes; \
+             where they differ, or nobody answers there, it is looked at where the process that runs \
+             with this file listens.",
+        )
+        .default("found by itself"),
+        Key::new(
+            "state_dir",
+            Kind::Text,
+            "/srv/supervisor-sync",
+            "Where locks and revisions are kept on the server. It and every folder above it must be \
+             root's or the user's own, and nobody else's to write to: \
+             [security.md](security.md#who-may-own-what).",
+        )
+        .default("`/var/lib/supervisor-sync` for root, else `$XDG_STATE_HOME/supervisor-sync`"),
+    ],
     instead: &[
         ("socket", "give supervisord's main config as `supervisord`; its socket is read from it"),
         ("site_root", "sites"),
@@ -18,6 +52,43 @@ pub(super) const PATHS: Keys<'static> = Keys {
     ],
     shared: false,
 };
+
+/// What can stand at the top level, and again at a site.
+pub(super) const KEYS: [Key; 5] = [
+    Key::new(
+        "defaults",
+        Kind::Map(&options::DEFAULTS),
+        "{stopwaitsecs: 60}",
+        "Options for every program: all of the table above except `program`, `script` and `command`.",
+    )
+    .default("none"),
+    Key::new(
+        "format",
+        Kind::Word(Format::WORDS),
+        "hardened",
+        "`classic` writes exactly the files that DeployerPHP's script writes; `hardened` adds the \
+         lines that prevent known failures.",
+    )
+    .default("`hardened`"),
+    Key::new(
+        "config_files",
+        Kind::Word(ConfigFiles::WORDS),
+        "per-site",
+        "`per-site` writes the supervisor configs of a site's programs into one file, \
+         `{domain}.conf`: on a host with hundreds of programs supervisord rereads many times faster. \
+         Going from one to the other restarts nothing. Not with `format: classic`.",
+    )
+    .default("`per-program`"),
+    Key::new(
+        "user",
+        Kind::User,
+        "www-data",
+        "Whom programs run as: a name or an id of a user of the server.",
+    )
+    .default("`deployer`"),
+    Key::new("paths", Kind::Map(&PATHS), "{sites: /srv/www}", "Where things are on the server.")
+        .default("see below"),
+];
 
 /// One layer of settings: the top level or a site.
 #[derive(Clone, Default)]
@@ -44,17 +115,13 @@ impl Settings {
     pub(super) fn read(reader: &mut Reader<'_, '_>, fields: &Fields<'_>, base: &Self) -> Self {
         let defaults = fields
             .get("defaults")
-            .and_then(|node| reader.fields(node, &options::defaults_keys()))
+            .and_then(|node| reader.fields(node, &options::DEFAULTS))
             .map(|fields| Options::read(reader, &fields))
             .unwrap_or_default()
             .over(&base.defaults);
         defaults.check(reader);
-        let formats = [("classic", Format::Classic), ("hardened", Format::Hardened)];
-        let format = fields.get("format").and_then(|n| reader.choice(n, "format", &formats));
-        let spreads =
-            [("per-program", ConfigFiles::PerProgram), ("per-site", ConfigFiles::PerSite)];
-        let config_files = fields.get("config_files");
-        let config_files = config_files.and_then(|n| reader.choice(n, "config_files", &spreads));
+        let format = reader.word(fields, "format", Format::from_word);
+        let config_files = reader.word(fields, "config_files", ConfigFiles::from_word);
         let user = fields.get("user").and_then(|n| reader.user(n, "user"));
         let paths = match fields.get("paths") {
             Some(node) => PathSettings::read(reader, node, &base.paths),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::keys::words;
 use super::name::{AbsolutePath, Domain, FullName, NameError, UserName};
 use super::program::Program;
 
@@ -78,6 +79,8 @@ pub enum Format {
     Hardened,
 }
 
+words!(Format { "classic" => Classic, "hardened" => Hardened, });
+
 /// How the programs of a site are spread over files in conf.d. Each has a logrotate config of its own in
 /// either case.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +93,8 @@ pub enum ConfigFiles {
     /// sections, so a host with hundreds of programs is read many times faster.
     PerSite,
 }
+
+words!(ConfigFiles { "per-program" => PerProgram, "per-site" => PerSite, });
 
 /// How the names of supervisor configs end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,30 +2,44 @@
 
 use std::collections::HashMap;
 
-use super::fields::{Fields, Keys, Reader};
+use super::fields::{Fields, Reader};
 use super::file::{Node, Span, Value};
 use super::findings::Finding;
+use super::keys::{Key, Keys, Kind};
 use super::name::{CommandLine, Domain, FullName, HostName, ProgramName, ScriptPath};
 use super::options::{self, Options};
 use super::program::{Program, Run};
 use super::resolve::{Names, PlacedSite, unique};
-use super::settings::Settings;
+use super::settings::{self, Settings};
 use super::site::Site;
 use super::suggest::{nearest, shown};
 
 /// The keys of a site.
-pub(super) const KEYS: Keys<'static> = Keys {
+pub(super) static KEYS: Keys = Keys {
     of: "a site",
     known: &[
-        "domain",
-        "server",
-        "servers",
-        "supervisors",
-        "defaults",
-        "format",
-        "config_files",
-        "paths",
-        "user",
+        Key::new(
+            "domain",
+            Kind::Text,
+            "example.com",
+            "The site's name, unique. Also the name of its folder on the server.",
+        )
+        .default("required"),
+        Key::new(
+            "server",
+            Kind::Text,
+            "web1",
+            "The server it is on, or `servers: [web1, web2]` for several. One of the two, not both.",
+        )
+        .default("required"),
+        Key::new("servers", Kind::List(&Kind::Text), "[web1, web2]", "The servers it is on."),
+        Key::new("supervisors", Kind::List(&Kind::Map(&options::PROGRAM)), "[]", "Its programs.")
+            .default("the site is left alone"),
+        settings::KEYS[0],
+        settings::KEYS[1],
+        settings::KEYS[2],
+        settings::KEYS[3],
+        settings::KEYS[4],
     ],
     instead: &[("programs", "supervisors"), ("workers", "supervisors"), ("name", "domain")],
     shared: true,

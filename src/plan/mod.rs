@@ -8,6 +8,7 @@ mod display;
 mod elsewhere;
 mod group;
 mod harmless;
+mod instances;
 mod intent;
 mod logs;
 mod mask;

@@ -990,7 +990,11 @@ proptest! {
 /// What supervisord has loaded is what the file said; where it has not loaded that, nobody knows.
 #[test]
 fn which_signal_stops_a_process_is_told_by_the_file_it_was_loaded_from() {
-    let with = |stopsignal| Program { stopsignal: Some(stopsignal), ..program("w") };
+    let with = |signal: Signal| {
+        let mut program = program("w");
+        program.supervisord.set("stopsignal", signal.as_str());
+        program
+    };
     let model = Model::of(vec![with(Signal::Quit)]).wants(vec![with(Signal::Usr1)]);
     let signals = |model: &Model| {
         let StopSignals { loaded, former, new } = model.plan().groups["a.com-w"].stop_signals;

@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::environment::Problem;
-use crate::inventory::program::{MOST_PROCESSES, whole_number};
-use crate::inventory::{Autorestart, Program, ProgramName, Run, ScriptPath};
+use crate::inventory::{Autorestart, Given, PROGRAM_KEYS, Program, ProgramName, Run, ScriptPath};
 
 /// The contract's first line for whatever is wrong.
 pub(super) const INVALID: &str = "Invalid DEPLOYER_SUPERVISORS JSON";
@@ -80,16 +79,40 @@ impl Item {
         }
         let name = self.text(map, "program", ProgramName::parse);
         let script = self.text(map, "script", ScriptPath::parse);
-        let autostart = self.boolean(map, "autostart");
-        let autorestart = self.autorestart(map);
-        let stopwaitsecs = self.number(map, "stopwaitsecs", 3600, i32::MAX.unsigned_abs());
-        let numprocs = self.number(map, "numprocs", 1, MOST_PROCESSES);
+        let autostart = self.option(map, "autostart", |text| Some(text == "true"));
+        let autorestart = self.option(map, "autorestart", Autorestart::from_word);
+        let stopwaitsecs = self.option(map, "stopwaitsecs", |text| text.parse().ok());
+        let numprocs = self.option(map, "numprocs", |text| text.parse().ok());
         let mut program = Program::new(name?, Run::Script(script?));
-        program.autostart = autostart;
-        program.autorestart = autorestart;
-        program.stopwaitsecs = stopwaitsecs;
-        program.numprocs = numprocs;
+        program.autostart = autostart.unwrap_or(program.autostart);
+        program.autorestart = autorestart.unwrap_or(program.autorestart);
+        program.stopwaitsecs = stopwaitsecs.unwrap_or(program.stopwaitsecs);
+        program.numprocs = numprocs.unwrap_or(program.numprocs);
         Some(program)
+    }
+
+    /// An option that may be left out or null, by the same rules as in an inventory.
+    fn option<T>(
+        &mut self,
+        map: &Map<String, Value>,
+        key: &str,
+        parse: fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        let value = map.get(key).filter(|value| !value.is_null())?;
+        let number = value.to_string();
+        let given = match value {
+            Value::Bool(value) => Given::Bool(*value),
+            Value::Number(_) => Given::Number(&number),
+            Value::String(text) => Given::Text(text, true),
+            Value::Null | Value::Array(_) | Value::Object(_) => Given::Other,
+        };
+        match PROGRAM_KEYS.find(key)?.kind.read(&given) {
+            Ok(text) => parse(&text),
+            Err(wrong) => {
+                self.tell(key, format!("{}, not {}", wrong.reason, kind(value)));
+                None
+            }
+        }
     }
 
     fn text<T, E: std::fmt::Display>(
@@ -109,45 +132,6 @@ impl Item {
                 None
             }
         }
-    }
-
-    fn boolean(&mut self, map: &Map<String, Value>, key: &str) -> bool {
-        match map.get(key) {
-            None | Some(Value::Null) => true,
-            Some(Value::Bool(value)) => *value,
-            Some(other) => {
-                self.tell(key, format!("must be true or false, not {}", kind(other)));
-                true
-            }
-        }
-    }
-
-    fn autorestart(&mut self, map: &Map<String, Value>) -> Autorestart {
-        match map.get("autorestart") {
-            None | Some(Value::Null | Value::Bool(true)) => Autorestart::Always,
-            Some(Value::Bool(false)) => Autorestart::Never,
-            Some(Value::String(text)) if text == "unexpected" => Autorestart::Unexpected,
-            Some(other) => {
-                let reason = format!("must be true, false or \"unexpected\", not {}", kind(other));
-                self.tell("autorestart", reason);
-                Autorestart::Always
-            }
-        }
-    }
-
-    fn number(&mut self, map: &Map<String, Value>, key: &str, default: u32, most: u32) -> u32 {
-        let value = match map.get(key) {
-            None | Some(Value::Null) => return default,
-            Some(value) => value,
-        };
-        let Some(number) = value.as_i64() else {
-            self.tell(key, format!("must be a whole number, not {}", kind(value)));
-            return default;
-        };
-        whole_number(number, 1, most).unwrap_or_else(|reason| {
-            self.tell(key, reason);
-            default
-        })
     }
 }
 

@@ -79,7 +79,7 @@ fn sources() -> Vec<Source> {
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|kind| kind == "rs")
-                && !path.ends_with("tests.rs")
+                && !path.to_string_lossy().ends_with("tests.rs")
             {
                 sources.push(read(&path));
             }

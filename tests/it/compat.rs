@@ -76,7 +76,7 @@ fn desired() -> supervisor_sync::desired::DesiredSite {
         let name = EnvironmentName::parse("TOKEN").unwrap();
         program.environment.insert(name, EnvironmentValue::parse("secret").unwrap());
         program.numprocs = 2;
-        program.exitcodes = Some(vec![0, 2]);
+        program.supervisord.set("exitcodes", "0,2");
         program.health.stable_for = Some(5);
         let url = "http://127.0.0.1:8080/health".to_owned();
         program.health.probe = Some(Probe::Http { url, timeout: 10 });

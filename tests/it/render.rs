@@ -148,22 +148,26 @@ fn program() -> impl Strategy<Value = Program> {
     let numbers = (of(0..99_u32), of(0..99_u32), of(0..9999_u32), of(0..0o777_u32));
     let signal = of(prop::sample::select(Signal::ALL.to_vec()));
     let as_group = (of(any::<bool>()), of(any::<bool>()));
-    let exitcodes = of(prop::collection::vec(any::<u8>(), 0..4));
+    let exitcodes = of(prop::collection::vec(any::<u8>(), 1..4));
     (plain_program(), numbers, signal, as_group, exitcodes, environment()).prop_map(
         |(program, numbers, stopsignal, (stopasgroup, killasgroup), exitcodes, environment)| {
             let (startsecs, startretries, priority, umask) = numbers;
-            Program {
-                environment,
-                startsecs,
-                startretries,
-                stopsignal,
-                stopasgroup,
-                killasgroup,
-                exitcodes,
-                priority,
-                umask,
-                ..program
+            let mut program = Program { environment, ..program };
+            let number = |number: u32| number.to_string();
+            let statuses = |codes: Vec<u8>| codes.iter().map(u8::to_string).collect::<Vec<_>>();
+            for (name, value) in [
+                ("startsecs", startsecs.map(number)),
+                ("startretries", startretries.map(number)),
+                ("stopsignal", stopsignal.map(|signal| signal.as_str().to_owned())),
+                ("stopasgroup", stopasgroup.map(|asked: bool| asked.to_string())),
+                ("killasgroup", killasgroup.map(|asked: bool| asked.to_string())),
+                ("exitcodes", exitcodes.map(|codes| statuses(codes).join(","))),
+                ("priority", priority.map(number)),
+                ("umask", umask.map(|bits| format!("{bits:03o}"))),
+            ] {
+                value.into_iter().for_each(|value| program.supervisord.set(name, value));
             }
+            program
         },
     )
 }
@@ -225,7 +229,10 @@ fn process(site: &Site, program: &Program, full: &str) -> Value {
         Run::Script(script) => format!("{root}/runner.sh .deployer/supervisors/{script}"),
         Run::Command(command) => command.to_string(),
     };
-    let killasgroup = program.killasgroup.unwrap_or(hardened || program.stopasgroup == Some(true));
+    let set = &program.supervisord;
+    let signal = |name: &str| Signal::parse(name).unwrap();
+    let stopasgroup = set.boolean("stopasgroup");
+    let killasgroup = set.boolean("killasgroup").unwrap_or(hardened || stopasgroup == Some(true));
     let environment: BTreeMap<_, _> =
         program.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     json!({
@@ -242,10 +249,10 @@ fn process(site: &Site, program: &Program, full: &str) -> Value {
             Autorestart::Never => json!(false),
             Autorestart::Unexpected => json!("RestartWhenExitUnexpected"),
         },
-        "startsecs": program.startsecs.unwrap_or(1),
-        "startretries": program.startretries.unwrap_or(3),
+        "startsecs": set.number("startsecs").unwrap_or(1),
+        "startretries": set.number("startretries").unwrap_or(3),
         "stopwaitsecs": program.stopwaitsecs,
-        "stopsignal": match program.stopsignal.unwrap_or(Signal::Term) {
+        "stopsignal": match set.get("stopsignal").map_or(Signal::Term, signal) {
             Signal::Term => 15,
             Signal::Hup => 1,
             Signal::Int => 2,
@@ -254,11 +261,11 @@ fn process(site: &Site, program: &Program, full: &str) -> Value {
             Signal::Usr1 => 10,
             Signal::Usr2 => 12,
         },
-        "stopasgroup": program.stopasgroup.unwrap_or(hardened && killasgroup),
+        "stopasgroup": stopasgroup.unwrap_or(hardened && killasgroup),
         "killasgroup": killasgroup,
-        "exitcodes": program.exitcodes.clone().unwrap_or(vec![0]),
-        "priority": program.priority.unwrap_or(999),
-        "umask": program.umask,
+        "exitcodes": set.exit_statuses().unwrap_or(vec![0]),
+        "priority": set.number("priority").unwrap_or(999),
+        "umask": set.get("umask").map(|bits| u32::from_str_radix(bits, 8).unwrap()),
         "environment": environment,
         "redirect_stderr": hardened,
         "stdout_logfile": log,

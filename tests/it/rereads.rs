@@ -404,7 +404,7 @@ fn a_process_that_may_be_flapping_is_watched_without_a_look_at_all_others() {
     host.deploy("a.com");
     let mut site = site(&host, &["one", "two", "three", "four"]);
     let mut crashing = program("loop", "sh -c 'sleep 1.3; exit 1'");
-    crashing.startsecs = Some(1);
+    crashing.supervisord.set("startsecs", "1");
     site.programs.push(crashing);
     apply(&host, &site);
     wait_until(PATIENCE, "it has come up again", || {

@@ -1,0 +1,146 @@
+//! What is published of the tables of keys: the guide's tables and the JSON Schema are as the tables are, and
+//! each key reads what it says. `UPDATE_DOCS=1 cargo test published_tests` writes both anew.
+
+use std::path::{Path, PathBuf};
+
+use super::keys::{Key, Keys};
+use super::{health, host, logs, options, read, schema, settings, site_entry};
+
+fn in_docs(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)
+}
+
+/// The table of some keys, as the guide has it.
+fn table(of: &str, keys: &[Key]) -> String {
+    let has_defaults = keys.iter().any(|key| !key.default.is_empty());
+    let mut text = match has_defaults {
+        true => format!("| {of} | default | meaning |\n|---|---|---|\n"),
+        false => format!("| {of} | meaning |\n|---|---|\n"),
+    };
+    for key in keys {
+        let default = if has_defaults { format!(" {} |", key.default) } else { String::new() };
+        let line = format!("| `{}` |{default} {} |\n", key.name, key.meaning);
+        text += &line.replace("|  |", "| |");
+    }
+    text
+}
+
+/// The guide's tables by their names. Two keys that stand for another are told beside that.
+fn tables() -> [(&'static str, String); 8] {
+    let but = |keys: &Keys, name: &str| -> Vec<Key> {
+        keys.known.iter().filter(|key| key.name != name).copied().collect()
+    };
+    let site = but(&site_entry::KEYS, "servers");
+    let own = site.len().saturating_sub(settings::KEYS.len());
+    [
+        ("servers", table("key", &but(&host::KEYS, "private_key_path"))),
+        ("fleet", table("key", host::FLEET.known)),
+        ("sites", table("key", &site[..own])),
+        ("programs", table("key", &options::KEYS)),
+        ("logs", table("key", logs::KEYS.known)),
+        ("health", table("key", health::KEYS.known)),
+        ("probe", table("key of `probe`", health::PROBE.known)),
+        ("settings", table("key", &settings::KEYS)),
+    ]
+}
+
+/// A text that is to be as it is published, or is written.
+#[expect(clippy::disallowed_methods, reason = "reads and writes the project's own documents")]
+fn assert_published(name: &str, text: &str) {
+    let path = in_docs(name);
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, text).unwrap();
+    }
+    let published = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        published == text,
+        "{name} is not as the tables are: UPDATE_DOCS=1 cargo test published_tests"
+    );
+}
+
+#[test]
+fn the_guide_has_the_tables() {
+    let mut guide = include_str!("../../docs/inventory.md").to_owned();
+    let paths = ("paths", table("key of `paths`", settings::PATHS.known));
+    for (name, table) in tables().into_iter().chain([paths]) {
+        let begin = format!("<!-- keys: {name} -->\n");
+        let (before, rest) = guide.split_once(&begin).expect(name);
+        let (_, after) = rest.split_once("<!-- end -->\n").expect(name);
+        guide = format!("{before}{begin}{table}<!-- end -->\n{after}");
+    }
+    assert_published("inventory.md", &guide);
+}
+
+#[test]
+fn the_schema_is_the_tables() {
+    assert_published("inventory.schema.json", &format!("{:#}\n", schema()));
+}
+
+/// An inventory with one key of a map set to this.
+fn with(map: &str, key: &str, value: &str) -> String {
+    let program = |options: &str| {
+        format!(
+            "servers: [{{name: web1, host: h}}, {{name: web2, host: h}}]\nsites:\n  - domain: e.com\n    \
+             server: web1\n    supervisors:\n      - {options}\n"
+        )
+    };
+    let line = format!("{key}: {value}");
+    match (map, key) {
+        ("a program", "program") => program(&format!("{{{line}, script: w.sh}}")),
+        ("a program", "script" | "command") => program(&format!("{{program: w, {line}}}")),
+        ("a program", _) => program(&format!("{{program: w, script: w.sh, {line}}}")),
+        ("`logs`", _) => program(&format!("{{program: w, script: w.sh, logs: {{{line}}}}}")),
+        ("`health`", _) => program(&format!("{{program: w, script: w.sh, health: {{{line}}}}}")),
+        ("`probe`", "timeout") => program(&format!(
+            "{{program: w, script: w.sh, health: {{probe: {{tcp: \"h:1\", {line}}}}}}}"
+        )),
+        ("`probe`", _) => {
+            program(&format!("{{program: w, script: w.sh, health: {{probe: {{{line}}}}}}}"))
+        }
+        ("a server", "name") => format!("servers: [{{{line}, host: h}}]\n"),
+        ("a server", "host") => format!("servers: [{{name: web1, {line}}}]\n"),
+        ("a server", _) => format!("servers: [{{name: web1, host: localhost, {line}}}]\n"),
+        ("a site", "domain") => format!(
+            "servers: [{{name: web1, host: h}}]\nsites: [{{{line}, server: web1, supervisors: []}}]\n"
+        ),
+        ("a site", "server" | "servers") => format!(
+            "servers: [{{name: web1, host: h}}, {{name: web2, host: h}}]\nsites: [{{domain: e.com, {line}}}]\n"
+        ),
+        ("a site", _) => format!(
+            "servers: [{{name: web1, host: h}}]\nsites: [{{domain: e.com, server: web1, {line}}}]\n"
+        ),
+        ("`fleet`", _) => format!("fleet: {{{line}}}\n"),
+        ("`paths`", _) => format!("paths: {{{line}}}\n"),
+        _ => format!("{line}\n"),
+    }
+}
+
+#[test]
+fn each_key_takes_its_example_and_nothing_of_another_kind() {
+    let schema = jsonschema::validator_for(&schema()).unwrap();
+    let is_valid =
+        |text: &str| schema.is_valid(&serde_saphyr::from_str::<serde_json::Value>(text).unwrap());
+    let maps = [
+        &super::resolve::TOP,
+        &site_entry::KEYS,
+        &host::KEYS,
+        &host::FLEET,
+        &options::PROGRAM,
+        &settings::PATHS,
+        &logs::KEYS,
+        &health::KEYS,
+        &health::PROBE,
+    ];
+    for (keys, key) in
+        maps.into_iter().flat_map(|keys| keys.known.iter().map(move |key| (keys, key)))
+    {
+        let text = with(keys.of, key.name, key.example);
+        assert!(read("x", &text).is_ok(), "{text}{}", read("x", &text).unwrap_err());
+        assert!(is_valid(&text), "{text}");
+        for wrong in ["{a: {b: c}}", "[[a]]", "1.5"] {
+            let text = with(keys.of, key.name, wrong);
+            assert!(read("x", &text).is_err(), "{text}");
+            assert!(!is_valid(&text), "{text}");
+        }
+    }
+}

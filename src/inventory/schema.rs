@@ -1,0 +1,115 @@
+//! The JSON Schema of the inventory, for editors and for those who write inventories by program. It is
+//! made from the tables that the readers check by, and says no more than a schema can: what only the
+//! whole shows (a name that is there twice, a server that is not) is for `check` to say.
+
+use serde_json::{Map, Value, json};
+
+use super::keys::{Key, Keys, Kind};
+use super::program::Signal;
+use super::resolve::TOP;
+
+/// The schema (draft 2020-12).
+pub fn schema() -> Value {
+    let mut schema = map(&TOP);
+    schema.insert("$schema".into(), "https://json-schema.org/draft/2020-12/schema".into());
+    schema.insert("title".into(), "The inventory of supervisor-sync: deployer.yml".into());
+    Value::Object(schema)
+}
+
+fn map(keys: &Keys) -> Map<String, Value> {
+    let property = |key: &Key| (key.name.to_owned(), property(key));
+    let properties: Map<String, Value> = keys.known.iter().map(property).collect();
+    let mut map = Map::new();
+    map.insert("type".into(), "object".into());
+    map.insert("properties".into(), properties.into());
+    map.insert("additionalProperties".into(), keys.shared.into());
+    map.extend(rules(keys));
+    map
+}
+
+/// Which keys must be there, and which not together.
+fn rules(keys: &Keys) -> Map<String, Value> {
+    let one_of = |names: &[&str]| -> Value {
+        names.iter().map(|name| json!({"required": [name]})).collect()
+    };
+    let rules = match keys.of {
+        "a program" => json!({"required": ["program"], "oneOf": one_of(&["script", "command"])}),
+        "a server" => json!({"required": ["name", "host"]}),
+        // One without the key is left alone, whatever else it says.
+        "a site" => json!({
+            "if": {"required": ["supervisors"]},
+            "then": {"required": ["domain"], "oneOf": one_of(&["server", "servers"])},
+        }),
+        "`probe`" => json!({"oneOf": one_of(&["http", "tcp", "exec"])}),
+        _ => json!({}),
+    };
+    match rules {
+        Value::Object(rules) => rules,
+        _ => Map::new(),
+    }
+}
+
+fn property(key: &Key) -> Value {
+    let mut property = value(&key.kind);
+    // Left empty it counts as not there, but for the one that could mean two things.
+    if key.name != "supervisors" {
+        property = json!({"anyOf": [property, {"type": "null"}]});
+    }
+    let mut description = key.meaning.to_owned();
+    if !key.default.is_empty() && key.default != "required" {
+        description += &format!(" If it is left out: {}.", key.default);
+    }
+    if let Value::Object(property) = &mut property {
+        property.insert("description".into(), description.trim().into());
+        let example = serde_saphyr::from_str::<Value>(key.example);
+        property.extend(example.ok().map(|example| ("examples".to_owned(), json!([example]))));
+    }
+    property
+}
+
+fn value(kind: &Kind) -> Value {
+    match kind {
+        Kind::Boolean => json!({"type": "boolean"}),
+        Kind::BooleanOr(words) => {
+            let word = |word: &&str| match *word {
+                "true" => Value::Bool(true),
+                "false" => Value::Bool(false),
+                word => word.into(),
+            };
+            json!({"enum": words.iter().map(word).collect::<Vec<_>>()})
+        }
+        Kind::Whole { least, most } => {
+            json!({"type": "integer", "minimum": least, "maximum": most})
+        }
+        Kind::Word(words) => json!({"enum": words}),
+        Kind::Signal => {
+            let names = Signal::ALL.map(|signal| in_any_case(signal.as_str())).join("|");
+            json!({"type": "string", "pattern": format!("^({})?({names})$", in_any_case("SIG"))})
+        }
+        Kind::ExitStatuses => {
+            let status = json!({"type": "integer", "minimum": 0, "maximum": u8::MAX});
+            json!({"anyOf": [status, {"type": "array", "items": status, "minItems": 1}]})
+        }
+        Kind::Octal => json!({"type": "string", "pattern": "^0?[0-7]{3}$"}),
+        Kind::Size => json!({"anyOf": [
+            {"type": "integer", "minimum": 1},
+            {"type": "string", "pattern": "^[0-9]+[kKmMgG]?$"},
+        ]}),
+        Kind::Text => json!({"type": "string"}),
+        Kind::User => json!({"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 0}]}),
+        Kind::Variables => json!({
+            "type": "object",
+            "additionalProperties": {"type": ["string", "number", "boolean"]},
+        }),
+        Kind::Map(keys) => map(keys).into(),
+        Kind::List(kind) => json!({"type": "array", "items": value(kind)}),
+    }
+}
+
+fn in_any_case(word: &str) -> String {
+    let letter = |letter: char| match letter.is_ascii_alphabetic() {
+        true => format!("[{}{}]", letter.to_ascii_uppercase(), letter.to_ascii_lowercase()),
+        false => letter.to_string(),
+    };
+    word.chars().map(letter).collect()
+}
