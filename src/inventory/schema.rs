@@ -2,6 +2,8 @@
 //! made from the tables that the readers check by, and says no more than a schema can: what only the
 //! whole shows (a name that is there twice, a server that is not) is for `check` to say.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use super::keys::{Key, Keys, Kind};
@@ -10,10 +12,31 @@ use super::resolve::TOP;
 
 /// The schema (draft 2020-12).
 pub fn schema() -> Value {
-    let mut schema = map(&TOP);
+    let mut maps = BTreeMap::new();
+    define(&TOP, &mut maps);
+    let mut schema = maps.remove(&name_of(&TOP)).unwrap_or_default();
     schema.insert("$schema".into(), "https://json-schema.org/draft/2020-12/schema".into());
     schema.insert("title".into(), "The inventory of supervisor-sync: deployer.yml".into());
+    schema.insert("$defs".into(), json!(maps));
     Value::Object(schema)
+}
+
+/// Defines a map and those within it, each once.
+fn define(keys: &Keys, maps: &mut BTreeMap<String, Map<String, Value>>) {
+    if maps.insert(name_of(keys), map(keys)).is_some() {
+        return;
+    }
+    for key in keys.known {
+        match key.kind {
+            Kind::Map(inner) | Kind::List(&Kind::Map(inner)) => define(inner, maps),
+            _ => {}
+        }
+    }
+}
+
+/// `program` for "a program", `logs` for "`logs`".
+fn name_of(keys: &Keys) -> String {
+    keys.of.trim_start_matches("a ").trim_matches('`').to_owned()
 }
 
 fn map(keys: &Keys) -> Map<String, Value> {
@@ -101,7 +124,7 @@ fn value(kind: &Kind) -> Value {
             "type": "object",
             "additionalProperties": {"type": ["string", "number", "boolean"]},
         }),
-        Kind::Map(keys) => map(keys).into(),
+        Kind::Map(keys) => json!({"$ref": format!("#/$defs/{}", name_of(keys))}),
         Kind::List(kind) => json!({"type": "array", "items": value(kind)}),
     }
 }
