@@ -126,7 +126,8 @@ fn answers() -> [String; 2] {
         let documents = text.lines().map(|line| serde_json::from_str(line).unwrap());
         let mut of_kind = documents.filter(|document: &serde_json::Value| document["kind"] == kind);
         let sites = of_kind.next().unwrap()["sites"].to_string();
-        sites.trim_matches(['[', ']']).replace("s0.example", "'\"$name\"'")
+        let sites = sites.trim_matches(['[', ']']).replace('\'', r"'\''");
+        sites.replace("s0.example", "'\"$name\"'")
     };
     let planned = sites("plan", &[], "plan");
     sites("apply", &["--yes"], "applied");
@@ -154,7 +155,7 @@ fn answer(keyring: &Keyring, reply: &str, sites: &str) {
          name=${{line#*'\"domain\":\"'}}; name=${{name%%'\"'*}}\n\
          case $line in *'\"request\":\"left\"'*)\n\
          echo '{{\"reply\":{{\"reply\":\"left\",\"left\":{{\"sites\":[],\"unreadable\":[]}}}}}}';;\n\
-         *) echo '{{\"reply\":{{\"reply\":\"{reply}\",\"sites\":[{sites}]}}}}';;\nesac\ndone"
+         *) printf '%s\\n' '{{\"reply\":{{\"reply\":\"{reply}\",\"sites\":[{sites}]}}}}';;\nesac\ndone"
     ));
 }
 
