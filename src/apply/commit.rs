@@ -125,8 +125,11 @@ impl Transaction<'_, '_> {
         closed
             .extend(left.iter().zip(ends).map(|((index, number, _), end)| (*index, *number, end)));
         for (index, number, end) in closed {
+            let is_closed = end.is_ok();
             self.sites[index].end_closed(end, Some(number));
-            self.purge_logs(index);
+            if is_closed {
+                self.purge_logs(index);
+            }
         }
     }
 }

@@ -24,8 +24,15 @@ const LONGEST_PATH: usize = 103;
 const APPENDED: usize = 17;
 
 /// Of ssh's words for what goes wrong with a socket.
-const OF_SOCKETS: [&str; 6] =
-    ["ControlSocket", "ControlPath", "Control socket", "control master", "mux", "unix_listener"];
+const OF_SOCKETS: [&str; 7] = [
+    "ControlSocket",
+    "ControlPath",
+    "Control socket",
+    "control master",
+    "mux_client",
+    "muxclient",
+    "unix_listener",
+];
 
 /// A socket by which later commands use the connection of an earlier one.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use crate::event::Event;
 use crate::host::{Reply, Request};
 
 /// The version of the lines. Raised whenever an older end would misread a newer one.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 
 /// The line that tells the agent to stop at its next step, as Ctrl-C does. Not an [`Ask`]: it is not
 /// answered, the request under way is.

@@ -41,12 +41,19 @@ impl Client {
             false => as_it_listens(&config.ways, &sockets),
         };
         let expected = pid.or_else(|| running::noted(config.pidfile.as_deref()?));
-        match answering(&ways, expected.map(i64::from)) {
-            (Some(listener), _) => Ok(Self::at(listener)),
-            // It may ask for what the files have in a form that is of no use.
-            (None, Some(_)) if !config.unusable.is_empty() => Err(config.no_listener()),
-            (None, Some(listener)) => Ok(Self::at(listener)),
-            (None, None) => {
+        let answered = answering(&ways, expected.map(i64::from));
+        // At its own sockets it may call itself otherwise: in a container it has another pid.
+        let other = answered.other.filter(|_| expected.is_none() || !sockets.is_empty());
+        if let Some(listener) = answered.expected.or(other) {
+            return Ok(Self::at(listener));
+        }
+        match answered.unwilling {
+            // It asks for what the files have in a form that is of no use.
+            Some(_) if answered.all_want_a_login && !config.unusable.is_empty() => {
+                Err(config.no_listener())
+            }
+            Some(listener) => Ok(Self::at(listener)),
+            None => {
                 let first = config.usable_listener()?;
                 Ok(Self::at(first).not_found(tried(config), pid))
             }
@@ -54,22 +61,37 @@ impl Client {
     }
 }
 
-/// The first of these that answers as the expected process, else the first that answers; and one that
-/// is there and does not.
-fn answering(ways: &[Listener], expected: Option<i64>) -> (Option<&Listener>, Option<&Listener>) {
-    let (mut other, mut unwilling) = (None, None);
+/// Who answers at some addresses.
+#[derive(Default)]
+struct Answered<'w> {
+    /// The expected process, or the first at all if none is.
+    expected: Option<&'w Listener>,
+    /// The first that is another.
+    other: Option<&'w Listener>,
+    /// The first that is there and does not answer.
+    unwilling: Option<&'w Listener>,
+    /// Whether all of those want a login.
+    all_want_a_login: bool,
+}
+
+fn answering(ways: &[Listener], expected: Option<i64>) -> Answered<'_> {
+    let mut answered = Answered { all_want_a_login: true, ..Answered::default() };
     for listener in ways {
         let mut client = Client::at(listener).with_deadline(PATIENCE);
         match client.call(Call::GetPid) {
             Ok(Ok(Answer::Number(pid))) if expected.is_none_or(|expected| pid == expected) => {
-                return (Some(listener), None);
+                answered.expected = Some(listener);
+                return answered;
             }
-            Ok(_) => other = other.or(Some(listener)),
+            Ok(_) => answered.other = answered.other.or(Some(listener)),
             Err(CallError::NotRunning { .. } | CallError::NotSupervisord { .. }) => {}
-            Err(_) => unwilling = unwilling.or(Some(listener)),
+            Err(error) => {
+                answered.unwilling = answered.unwilling.or(Some(listener));
+                answered.all_want_a_login &= matches!(error, CallError::Unauthorized { .. });
+            }
         }
     }
-    (other, unwilling)
+    answered
 }
 
 /// Where a process listens, with the logins that the files have for that place, then with those they have

@@ -25,19 +25,30 @@ pub(super) enum Socket {
 /// looked at: where the configuration has none, it lies in a folder that only supervisord knows.
 ///
 /// Anybody can start something of that name, and who works as root would believe it: so only a process
-/// of root, of whoever asks, or of the owner of the main file counts.
+/// of root, of whoever asks, or of the owner of the main file counts. By all of its ids: a set-uid
+/// program is root's by the owner of its folder in `/proc`, with the arguments and open sockets of
+/// whoever has started it.
 pub(super) fn find(main: &Path, pidfile: Option<&Path>) -> Option<i32> {
     let file = fs::metadata(main).ok()?;
     let trusted = [0, rustix::process::geteuid().as_raw(), file.uid()];
     let serves = |pid: &i32| {
-        let process = fs::metadata(format!("/proc/{pid}"));
-        process.is_ok_and(|process| trusted.contains(&process.uid())) && has_main_file(*pid, &file)
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        is_of_one_of(&status, &trusted) && has_main_file(*pid, &file)
     };
     pidfile.and_then(noted).filter(serves).or_else(|| {
         let names = fs::read_dir("/proc").ok()?.filter_map(|entry| Some(entry.ok()?.file_name()));
         // The oldest: supervisord forks before it executes a program.
         names.filter_map(|name| name.to_str()?.parse().ok()).filter(serves).min()
     })
+}
+
+/// Whether the real, effective, saved and file system's user of a process, as its `status` has them, are
+/// all among these.
+fn is_of_one_of(status: &str, trusted: &[u32]) -> bool {
+    let ids = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+    let ids: Vec<Option<u32>> =
+        ids.unwrap_or_default().split_ascii_whitespace().map(|id| id.parse().ok()).collect();
+    ids.len() == 4 && ids.iter().all(|id| id.is_some_and(|id| trusted.contains(&id)))
 }
 
 /// What a pidfile says, whether or not that is a process. It may lie where anybody can put a pipe in its
@@ -215,6 +226,17 @@ mod tests {
         let file = folder.path().join("file");
         std::fs::write(&file, "77\n").unwrap();
         assert_eq!(noted(&file), Some(77));
+    }
+
+    #[test]
+    fn a_process_counts_by_all_of_its_users() {
+        let of = |ids: &str| is_of_one_of(&format!("Name:\tx\nUid:\t{ids}\nGid:\t0\n"), &[0, 7]);
+        assert!(of("0\t0\t0\t0") && of("7\t7\t7\t7"));
+        // `su`, started by somebody under the name of supervisord.
+        assert!(!of("65534\t0\t0\t0"));
+        assert!(!of("0\t0\t0\t8") && !of("0") && !of(""));
+        let own = fs::read_to_string("/proc/self/status").unwrap();
+        assert!(is_of_one_of(&own, &[rustix::process::geteuid().as_raw()]));
     }
 
     #[test]

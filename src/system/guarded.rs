@@ -195,6 +195,28 @@ mod tests {
     }
 
     #[test]
+    fn only_a_file_is_removed_and_root_removes_none_through_a_link_of_somebody_else() {
+        let place = Place::new();
+        symlink("own", place.at("theirs/link")).unwrap();
+        assert_eq!(
+            remove(&place.at("theirs/link")).unwrap_err().to_string(),
+            "is not a regular file"
+        );
+        assert_eq!(remove(&place.at("roots")).unwrap_err().to_string(), "is not a regular file");
+        if users::is_root() {
+            symlink("../roots", place.at("theirs/folder")).unwrap();
+            give_away(&place.at("theirs"));
+            give_away(&place.at("theirs/folder"));
+            let refused = remove(&place.at("theirs/folder/secret")).unwrap_err().to_string();
+            assert!(refused.contains("a symbolic link of user nobody"), "{refused}");
+        }
+        assert_eq!(place.read("roots/secret").as_deref(), Ok("secret"));
+        assert_eq!(place.read("theirs/own").as_deref(), Ok("own"));
+        remove(&place.at("theirs/own")).unwrap();
+        assert!(!place.at("theirs/own").exists());
+    }
+
+    #[test]
     fn root_is_led_nowhere_by_a_link_of_somebody_else() {
         if !users::is_root() {
             return;
