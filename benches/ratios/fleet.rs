@@ -13,8 +13,10 @@ use crate::{OURS, median, ms, succeeded, timed, times};
 /// How many hosts at once, for both.
 const PARALLEL: &str = "16";
 
-/// The inventory with the hosts behind ssh, and the one with the same sites on this machine.
+/// The inventory with the hosts behind ssh, the same with connections that stay open, and the one with
+/// the same sites on this machine.
 const REMOTE: &str = "deployer.yml";
+const KEPT_OPEN: &str = "kept.yml";
 const LOCAL: &str = "local.yml";
 
 /// How many hosts are there at our end alone, and how many programs on each.
@@ -25,20 +27,23 @@ pub(crate) fn fleet() {
     println!("apply with nothing to do, {PARALLEL} hosts at once, beside `ssh HOST true` likewise");
     println!("(own work: the same apply without ssh; all hosts share this machine's processors)");
     println!(
-        "hosts |  first contact |       cached | ssh HOST true |   own work | (cached - own)/ssh | \
-         memory, threads"
+        "hosts |  first contact |       cached |    kept open | ssh HOST true |   own work | \
+         (cached - own)/ssh | memory, threads"
     );
     for (count, rounds) in [(1, 9), (16, 3), (64, 3)] {
         let hosts = Hosts::start(count);
         // The machine has a hand in it too: both sides in turn, and the median of each.
         let mut theirs = Vec::new();
         let mut cached = Vec::new();
+        let mut kept_open = Vec::new();
         let mut own = Vec::new();
         let first = hosts.apply().0;
         hosts.forget_binary();
         let contact = hosts.apply().0;
+        apply(&hosts.keyring, KEPT_OPEN);
         let mut footprint = Footprint::default();
         for _ in 0..rounds {
+            kept_open.push(apply(&hosts.keyring, KEPT_OPEN).0);
             theirs.push(hosts.ssh_true());
             own.push(apply(&hosts.keyring, LOCAL).0);
             let (time, seen) = hosts.apply();
@@ -48,10 +53,12 @@ pub(crate) fn fleet() {
         let theirs = median(rounds, || theirs.pop().unwrap());
         let cached = median(rounds, || cached.pop().unwrap());
         let own = median(rounds, || own.pop().unwrap());
+        let kept_open = median(rounds, || kept_open.pop().unwrap());
         println!(
-            "{count:5} | {:>14} | {:>12} | {:>13} | {:>10} | {:>18} | {:.1} MiB, {}",
+            "{count:5} | {:>14} | {:>12} | {:>12} | {:>13} | {:>10} | {:>18} | {:.1} MiB, {}",
             ms(contact),
             ms(cached),
+            ms(kept_open),
             ms(theirs),
             ms(own),
             times(cached.saturating_sub(own), theirs),
@@ -242,6 +249,9 @@ impl Hosts {
         hosts.write_inventory(REMOTE, |port| {
             format!("port: {port}, username: {}, privilege: none", current_user())
         });
+        let remote = std::fs::read_to_string(hosts.keyring.path(REMOTE)).unwrap();
+        let kept_open = format!("fleet: {{persist: 60}}\n{remote}");
+        std::fs::write(hosts.keyring.path(KEPT_OPEN), kept_open).unwrap();
         hosts.write_inventory(LOCAL, |_| "connection: local, privilege: none".to_owned());
         hosts
     }

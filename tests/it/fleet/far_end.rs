@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use supervisor_sync::fleet::wire::PROTOCOL;
 
 use super::Fleet;
 use crate::daemon::{PATIENCE, signal, wait_until};
@@ -30,7 +31,7 @@ fn host(then: &str) -> Option<Fleet> {
     fleet.write_inventory("");
     fleet.keyring.write_wrapper(&format!(
         "echo '@supervisor-sync HAVE direct root /x'\n\
-         echo '{{\"hello\":{{\"protocol\":2,\"release\":\"x\"}}}}'\nread -r line\n{then}"
+         echo '{{\"hello\":{{\"protocol\":{PROTOCOL},\"release\":\"x\"}}}}'\nread -r line\n{then}"
     ));
     Some(fleet)
 }
@@ -208,7 +209,7 @@ fn ctrl_c_ends_a_look_at_a_host_that_goes_on_talking() {
     let asked = fleet.keyring.path("asked");
     fleet.keyring.write_wrapper(&format!(
         "echo '@supervisor-sync HAVE direct root /x'\n\
-         echo '{{\"hello\":{{\"protocol\":2,\"release\":\"x\"}}}}'\nread -r line\ntouch {}\n\
+         echo '{{\"hello\":{{\"protocol\":{PROTOCOL},\"release\":\"x\"}}}}'\nread -r line\ntouch {}\n\
          while echo '{ALIVE}'; do sleep 0.1; done",
         asked.display()
     ));
