@@ -8,7 +8,7 @@ use supervisor_sync::fleet::wire::PROTOCOL;
 
 use crate::daemon::{Daemon, current_user};
 use crate::sshd::{Keyring, Sshd};
-use crate::{OURS, median, ms, succeeded, timed, times};
+use crate::{OURS, medians, ms, succeeded, timed, times};
 
 /// How many hosts at once, for both.
 const PARALLEL: &str = "16";
@@ -32,28 +32,18 @@ pub(crate) fn fleet() {
     );
     for (count, rounds) in [(1, 9), (16, 3), (64, 3)] {
         let hosts = Hosts::start(count);
-        // The machine has a hand in it too: both sides in turn, and the median of each.
-        let mut theirs = Vec::new();
-        let mut cached = Vec::new();
-        let mut kept_open = Vec::new();
-        let mut own = Vec::new();
         let first = hosts.apply().0;
         hosts.forget_binary();
         let contact = hosts.apply().0;
         apply(&hosts.keyring, KEPT_OPEN);
         let mut footprint = Footprint::default();
-        for _ in 0..rounds {
-            kept_open.push(apply(&hosts.keyring, KEPT_OPEN).0);
-            theirs.push(hosts.ssh_true());
-            own.push(apply(&hosts.keyring, LOCAL).0);
-            let (time, seen) = hosts.apply();
-            cached.push(time);
+        let [kept_open, theirs, own, cached] = medians(rounds, |_| {
+            let kept_open = apply(&hosts.keyring, KEPT_OPEN).0;
+            let (theirs, own) = (hosts.ssh_true(), apply(&hosts.keyring, LOCAL).0);
+            let (cached, seen) = hosts.apply();
             footprint = footprint.max(seen);
-        }
-        let theirs = median(rounds, || theirs.pop().unwrap());
-        let cached = median(rounds, || cached.pop().unwrap());
-        let own = median(rounds, || own.pop().unwrap());
-        let kept_open = median(rounds, || kept_open.pop().unwrap());
+            [kept_open, theirs, own, cached]
+        });
         println!(
             "{count:5} | {:>14} | {:>12} | {:>12} | {:>13} | {:>10} | {:>18} | {:.1} MiB, {}",
             ms(contact),

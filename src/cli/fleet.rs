@@ -10,6 +10,7 @@ use clap::Args;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use super::Context;
+use super::left::Leavers;
 use super::selected::Work;
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
@@ -134,6 +135,32 @@ impl Context {
                 Told::FewThreads(_) | Told::Begun(_) | Told::Event(..) => {}
             },
         );
+    }
+
+    /// The same of verbs that also learn of the sites that left. `check` sees those of all hosts in the
+    /// end, and may refuse the whole; where it may (`waits`), nothing is handed on before.
+    pub(super) fn on_each_checked<'w, R: Send>(
+        &self,
+        (work, rules): (&'w [Work], Rules),
+        ask: &(impl Fn(&'w Work, &mut dyn Target) -> Result<(R, Leavers), CommandError> + Sync),
+        (waits, check): (bool, impl FnOnce(&[&Leavers]) -> Result<(), CommandError>),
+        each: &mut dyn FnMut(&'w Work, Result<R, CommandError>),
+    ) -> Result<(), CommandError> {
+        let mut leavers = Vec::with_capacity(work.len());
+        let mut waiting = Vec::new();
+        self.on_each_in_turn(work, rules, ask, &mut |work, answer| {
+            let answer = answer.map(|(shown, left)| {
+                leavers.push(left);
+                shown
+            });
+            match waits {
+                true => waiting.push((work, answer)),
+                false => each(work, answer),
+            }
+        });
+        check(&leavers.iter().collect::<Vec<_>>())?;
+        waiting.into_iter().for_each(|(work, answer)| each(work, answer));
+        Ok(())
     }
 
     /// Asks each host, many at once, and tells what happens on each, and its answer when it comes.

@@ -98,26 +98,16 @@ pub(super) fn run(
         Ok((shown, planned.leavers))
     };
     let mut total = Total::default();
-    let mut leavers = Vec::with_capacity(work.len());
     // Where it may turn out that there is nothing to show, nothing is before each host has answered.
     let waits = work.iter().all(|work| work.sites.is_empty()) || matches!(prune, Prune::Named(_));
-    let mut waiting = Vec::new();
-    context.on_each_in_turn(&work, arguments.parallel.rules(), &ask, &mut |work, answer| {
-        let answer = answer.map(|(shown, left)| {
-            leavers.push(left);
-            shown
-        });
-        match waits {
-            true => waiting.push((work, answer)),
-            false => total.add(work, answer, screen),
-        }
-    });
-    let leavers: Vec<&Leavers> = leavers.iter().collect();
-    left::check_something(&work, &leavers)?;
-    left::check_named(&work, leavers)?;
-    for (work, answer) in waiting {
+    let check = |leavers: &[&Leavers]| {
+        left::check_something(&work, leavers)?;
+        left::check_named(&work, leavers.iter().copied())
+    };
+    let hosts = (work.as_slice(), arguments.parallel.rules());
+    context.on_each_checked(hosts, &ask, (waits, check), &mut |work, answer| {
         total.add(work, answer, screen);
-    }
+    })?;
     show_texts(&total.texts, work.len() > 1, screen);
     Ok(total.exit_status(arguments.exit_code))
 }

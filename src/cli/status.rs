@@ -63,25 +63,13 @@ pub(super) fn run(
         Ok((shown, leavers))
     };
     let mut total = Total::default();
-    let mut leavers = Vec::with_capacity(work.len());
     // Where it may turn out that there is nothing to show, nothing is before each host has answered.
     let waits = work.iter().all(|work| work.sites.is_empty());
-    let mut waiting = Vec::new();
-    context.on_each_in_turn(&work, arguments.parallel.rules(), &ask, &mut |work, answer| {
-        let answer = answer.map(|(shown, left)| {
-            leavers.push(left);
-            shown
-        });
-        match waits {
-            true => waiting.push((work, answer)),
-            false => total.add(work, answer, screen),
-        }
-    });
-    let leavers: Vec<&Leavers> = leavers.iter().collect();
-    left::check_something(&work, &leavers)?;
-    for (work, answer) in waiting {
+    let check = |leavers: &[&Leavers]| left::check_something(&work, leavers);
+    let hosts = (work.as_slice(), arguments.parallel.rules());
+    context.on_each_checked(hosts, &ask, (waits, check), &mut |work, answer| {
         total.add(work, answer, screen);
-    }
+    })?;
     let fine = if total.not_as_wanted { NOT_AS_WANTED } else { 0 };
     Ok(total.answers.exit_status().unwrap_or(fine))
 }

@@ -12,13 +12,16 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::fstat;
-use sha2::{Digest as _, Sha256};
 
+use crate::system::trail::digest;
 use crate::system::{closed, users};
 
 /// What a path of a socket may have in bytes: 104 on BSD and macOS, 108 on Linux, with the zero at the
 /// end.
 const LONGEST_PATH: usize = 103;
+
+/// The characters of a digest that tell one socket from another.
+const NAME: usize = 16;
 
 /// What ssh appends to the path while it makes the socket: a dot and 16 characters.
 const APPENDED: usize = 17;
@@ -60,12 +63,8 @@ impl Socket {
         if seconds == 0 || settings.is_empty() || settings.lines().any(shares) {
             return None;
         }
-        let mut digest = Sha256::new();
-        for text in [identity, settings] {
-            digest.update(text.len().to_le_bytes());
-            digest.update(text);
-        }
-        let name: String = digest.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect();
+        let mut name = digest([identity.as_bytes(), settings.as_bytes()]);
+        name.truncate(NAME);
         folders.iter().find_map(|folder| {
             let path = folder.join(&name);
             if !is_plain(&path) || make_private(folder).is_err() {

@@ -1,6 +1,6 @@
 //! Starting and stopping programs of sites, under their locks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::engine::{as_shown, not_begun};
@@ -147,14 +147,14 @@ fn kept_down(
             _ => &[],
         };
         let loaded = daemon.groups.get(group).map_or(&[][..], Vec::as_slice);
-        let has_ended = |name: &String| {
-            let is_left = |p: &&ProcessInfo| p.name == *name && !stopped.contains(name);
-            let process = loaded.iter().find(is_left);
-            process.is_some_and(|p| matches!(p.state, ProcessState::Exited | ProcessState::Fatal))
+        let is_left = |p: &&ProcessInfo| {
+            matches!(p.state, ProcessState::Exited | ProcessState::Fatal)
+                && !stopped.contains(&p.name)
         };
+        let left: BTreeSet<&String> = loaded.iter().filter(is_left).map(|p| &p.name).collect();
         let wanted = desired.groups.get(group).into_iter().flat_map(|g| g.process_names(group));
         let names = loaded.iter().map(|p| p.name.clone()).chain(wanted);
-        names.filter(|name| !has_ended(name)).collect()
+        names.filter(|name| !left.contains(name)).collect()
     };
     let groups = plan.groups.keys().chain(&plan.unchanged);
     groups.map(|group| (group.clone(), names_of(group))).collect()

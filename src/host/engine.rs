@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::locks::{Locked, Turn};
 use super::noting::unfinished_runs;
-use super::reading::{Wanted, shown};
+use super::reading::{Wanted, included, shown};
 use super::{AppliedSite, ApplyRequest, ChosenSite, Goal, PlannedSite, RunId};
 use crate::actual::{ActualDaemon, basis};
 use crate::apply::{self, ApplyError, Doors, FailedAt, SiteReport};
@@ -16,7 +16,7 @@ use crate::event::Event;
 use crate::inventory::{Domain, Site};
 use crate::plan::{Intent, PlanOptions, PlanView, Planned, Refusal, SitePlan, note_others};
 use crate::records::{Lock, Origin};
-use crate::supervisord::{Environment, include};
+use crate::supervisord::Environment;
 use crate::system::{Entry, process};
 
 /// The doors to one supervisord, and what its configuration says.
@@ -209,9 +209,10 @@ impl Engine<'_> {
                 let names = process_names(&planned);
                 // Of a supervisord that cannot be told from another one nothing is noted.
                 let is_known = daemon.pid.and_then(process::started).is_some();
+                let (conf_dir, included_files) = (&self.conf_dir, self.included_files);
                 let trail = || {
-                    let included = (self.included_files)().ok().filter(|_| is_known)?;
-                    let (included, _) = include::by_way_of(&self.conf_dir, included);
+                    let included = included(included_files, conf_dir).ok();
+                    let (included, _) = included.filter(|_| is_known)?;
                     basis::trail(&self.main_file, &daemon.include_patterns, &included)
                 };
                 let (reports, accepted) = apply::apply(

@@ -96,8 +96,14 @@ impl LocalHost {
             events,
         };
         let suffix = suffix(first.paths.conf_dir.as_path(), &config.include_patterns);
-        let named: Vec<ChosenSite> =
-            sites.iter().map(|chosen| with_suffix(chosen, suffix)).collect();
+        // Nearly always it is the one that they have.
+        let is_other = |chosen: &&&ChosenSite| chosen.site.config_suffix != suffix;
+        let renamed: Vec<ChosenSite> = match sites.iter().find(is_other) {
+            Some(_) => sites.iter().map(|chosen| with_suffix(chosen, suffix)).collect(),
+            None => Vec::new(),
+        };
+        let renamed: Vec<&ChosenSite> = renamed.iter().collect();
+        let sites = if renamed.is_empty() { sites } else { &renamed };
         let mut engine = Engine {
             doors,
             facts: DaemonFacts { pidfile: config.pidfile.clone() },
@@ -108,7 +114,7 @@ impl LocalHost {
             included_files: &|| config.included_files(),
             read,
         };
-        Ok(work(&mut engine, &named.iter().collect::<Vec<_>>()))
+        Ok(work(&mut engine, sites))
     }
 
     /// Does `work` for the sites of each supervisord; where one cannot be found, each of its sites

@@ -1,7 +1,8 @@
 //! What the engine reads of a supervisord and its sites, and the plans it makes of that.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{ChosenSite, Engine, Goal, RunId, WayBack, history, way_back};
@@ -31,6 +32,15 @@ impl<'s> Wanted<'s> {
     pub(super) fn domain(&self) -> &'s Domain {
         &self.chosen.site.domain
     }
+}
+
+/// The files that supervisord includes now, by our way to them, with what it calls those that it knows
+/// by another.
+pub(super) fn included(
+    files: &dyn Fn() -> io::Result<Vec<PathBuf>>,
+    conf_dir: &Path,
+) -> io::Result<(Vec<PathBuf>, BTreeMap<PathBuf, PathBuf>)> {
+    Ok(include::by_way_of(conf_dir, files()?))
 }
 
 impl Engine<'_> {
@@ -81,8 +91,7 @@ impl Engine<'_> {
         names: &BTreeMap<String, Vec<String>>,
     ) {
         let Accepted { seen, reload, regrouped } = accepted;
-        let Ok(included) = (self.included_files)() else { return };
-        let (included, named) = include::by_way_of(&self.conf_dir, included);
+        let Ok((included, named)) = included(self.included_files, &self.conf_dir) else { return };
         let (patterns, read) = (before.include_patterns.clone(), BTreeMap::new());
         let (main, environment) = (self.main_file.as_path(), &self.environment);
         let config = ConfigFiles { main, included, named, patterns, environment, read };
@@ -99,10 +108,10 @@ impl Engine<'_> {
         reread: Reread<'_>,
         is_held: &dyn Fn(&Domain) -> bool,
     ) -> Result<ActualDaemon, CommandError> {
-        let included = (self.included_files)().map_err(|source| {
+        let included = included(self.included_files, &self.conf_dir).map_err(|source| {
             CommandError::refused("cannot list the files supervisord includes").caused_by(&source)
-        })?;
-        let (included, named) = include::by_way_of(&self.conf_dir, included);
+        });
+        let (included, named) = included?;
         let patterns = include::patterns_by_way_of(&self.conf_dir, &self.include_patterns);
         let (files, state) = (self.doors.files, self.doors.state);
         let environment = &self.environment;

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use super::file::{Node, Span, Value};
 use super::findings::{Finding, Findings};
-use super::keys::{Given, Key, Keys};
+use super::keys::{Given, Keys};
 use super::name::{NameError, UserName};
 use super::source::Source;
 use super::suggest::{near_miss, nearest, shown};
@@ -46,10 +46,9 @@ impl<'n> Fields<'n> {
         self.meant.iter().any(|meant| keys.contains(&meant.as_str()))
     }
 
-    /// Those that are there and not null among the keys of a plain kind, with their places.
-    pub(super) fn plain(&self) -> impl Iterator<Item = (&'static Key, Span)> {
-        let set = |key: &'static Key| Some((key, self.get(key.name)?.at));
-        self.keys.known.iter().filter(|key| key.kind.is_plain()).filter_map(set)
+    /// The keys that are there and not null, with their places.
+    pub(super) fn set(&self) -> impl Iterator<Item = (&'static str, Span)> {
+        self.keys.names().filter_map(|name| Some((name, self.get(name)?.at)))
     }
 
     /// Key and value, null or not.
@@ -191,12 +190,12 @@ impl Reader<'_, '_> {
         }
     }
 
-    /// The value of a key, in the one spelling of its kind.
+    /// The value of a key, in the one spelling of its kind, if that has one.
     pub(super) fn value(&mut self, fields: &Fields<'_>, name: &str) -> Option<String> {
         let key = fields.keys.find(name)?;
         let node = fields.get(name)?;
         let given = given(self.source, node);
-        match key.kind.read(&given) {
+        match key.kind.read(&given)? {
             Ok(text) => Some(text),
             Err(wrong) => {
                 let at = wrong

@@ -99,6 +99,20 @@ impl Key {
     }
 }
 
+/// The keys of two tables in one.
+pub(super) const fn joined<const A: usize, const B: usize, const N: usize>(
+    one: [Key; A],
+    other: [Key; B],
+) -> [Key; N] {
+    let mut all = [one[0]; N];
+    let mut at = 0;
+    while at < N {
+        all[at] = if at < A { one[at] } else { other[at - A] };
+        at += 1;
+    }
+    all
+}
+
 /// Which keys a map may have.
 #[derive(Debug)]
 pub(crate) struct Keys {
@@ -158,10 +172,10 @@ impl Wrong {
 }
 
 impl Kind {
-    /// The value in its one spelling, which is supervisord's where the key is supervisord's. Kinds with
-    /// a type of their own (text, maps, lists) are read by that.
-    pub(crate) fn read(&self, given: &Given<'_>) -> Result<String, Wrong> {
-        match self {
+    /// The value in its one spelling, which is supervisord's where the key is supervisord's. `None` for
+    /// kinds with a type of their own (text, maps, lists), which reads them.
+    pub(crate) fn read(&self, given: &Given<'_>) -> Option<Result<String, Wrong>> {
+        Some(match self {
             Self::Boolean => {
                 boolean(given).map_err(|help| Wrong { help, ..Wrong::new("must be true or false") })
             }
@@ -173,15 +187,9 @@ impl Kind {
             Self::Octal => octal(given),
             Self::Size => size(given),
             Self::Text | Self::User | Self::Variables | Self::Map(_) | Self::List(_) => {
-                Err(Wrong::new("is read by its type"))
+                return None;
             }
-        }
-    }
-
-    /// Whether [`Kind::read`] reads it.
-    pub(super) fn is_plain(&self) -> bool {
-        use Kind::{List, Map, Text, User, Variables};
-        !matches!(self, Text | User | Variables | Map(_) | List(_))
+        })
     }
 }
 

@@ -228,9 +228,8 @@ impl Options {
     /// Reads the options among `fields`.
     pub(super) fn read(reader: &mut Reader<'_, '_>, fields: &Fields<'_>) -> Self {
         let mut plain = BTreeMap::new();
-        for (key, at) in fields.plain() {
-            let value = reader.value(fields, key.name);
-            plain.extend(value.map(|value| (key.name, At { value, at })));
+        for (name, at) in fields.set() {
+            plain.extend(reader.value(fields, name).map(|value| (name, At { value, at })));
         }
         let get = |key| fields.get(key);
         Self {

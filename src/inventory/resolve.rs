@@ -9,7 +9,7 @@ use super::fields::{Fields, Reader};
 use super::file::{self, Node, Span, SyntaxError, Value};
 use super::findings::{Finding, Findings};
 use super::host::{self, Host};
-use super::keys::{Key, Keys, Kind};
+use super::keys::{Key, Keys, Kind, joined};
 use super::load::LARGEST_BYTES;
 use super::name::{HostName, NameError, at_most, no_control, not_empty};
 use super::options;
@@ -62,20 +62,18 @@ pub struct PlacedSite {
     pub line: u32,
 }
 
+/// The keys that only the top level has.
+static OWN: [Key; 4] = [
+    Key::new("name", Kind::Text, "shop", "What the inventory is called."),
+    Key::new("servers", Kind::List(&Kind::Map(&host::KEYS)), "[]", "The servers."),
+    Key::new("sites", Kind::List(&Kind::Map(&site_entry::KEYS)), "[]", "The sites."),
+    Key::new("fleet", Kind::Map(&host::FLEET), "{persist: 60}", "How a fleet is reached."),
+];
+
 /// The keys of the top level.
 pub(super) static TOP: Keys = Keys {
     of: "the inventory",
-    known: &[
-        Key::new("name", Kind::Text, "shop", "What the inventory is called."),
-        Key::new("servers", Kind::List(&Kind::Map(&host::KEYS)), "[]", "The servers."),
-        Key::new("sites", Kind::List(&Kind::Map(&site_entry::KEYS)), "[]", "The sites."),
-        settings::KEYS[0],
-        settings::KEYS[1],
-        settings::KEYS[2],
-        settings::KEYS[3],
-        settings::KEYS[4],
-        Key::new("fleet", Kind::Map(&host::FLEET), "{persist: 60}", "How a fleet is reached."),
-    ],
+    known: &joined::<4, 5, 9>(OWN, settings::KEYS),
     instead: &[("hosts", "servers"), ("domains", "sites")],
     shared: true,
 };

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::fields::{Fields, Reader};
 use super::file::{Node, Span, Value};
 use super::findings::Finding;
-use super::keys::{Key, Keys, Kind};
+use super::keys::{Key, Keys, Kind, joined};
 use super::name::{CommandLine, Domain, FullName, HostName, ProgramName, ScriptPath};
 use super::options::{self, Options};
 use super::program::{Program, Run};
@@ -14,33 +14,31 @@ use super::settings::{self, Settings};
 use super::site::Site;
 use super::suggest::{nearest, shown};
 
+/// The keys that only a site has.
+static OWN: [Key; 4] = [
+    Key::new(
+        "domain",
+        Kind::Text,
+        "example.com",
+        "The site's name, unique. Also the name of its folder on the server.",
+    )
+    .default("required"),
+    Key::new(
+        "server",
+        Kind::Text,
+        "web1",
+        "The server it is on, or `servers: [web1, web2]` for several. One of the two, not both.",
+    )
+    .default("required"),
+    Key::new("servers", Kind::List(&Kind::Text), "[web1, web2]", "The servers it is on."),
+    Key::new("supervisors", Kind::List(&Kind::Map(&options::PROGRAM)), "[]", "Its programs.")
+        .default("the site is left alone"),
+];
+
 /// The keys of a site.
 pub(super) static KEYS: Keys = Keys {
     of: "a site",
-    known: &[
-        Key::new(
-            "domain",
-            Kind::Text,
-            "example.com",
-            "The site's name, unique. Also the name of its folder on the server.",
-        )
-        .default("required"),
-        Key::new(
-            "server",
-            Kind::Text,
-            "web1",
-            "The server it is on, or `servers: [web1, web2]` for several. One of the two, not both.",
-        )
-        .default("required"),
-        Key::new("servers", Kind::List(&Kind::Text), "[web1, web2]", "The servers it is on."),
-        Key::new("supervisors", Kind::List(&Kind::Map(&options::PROGRAM)), "[]", "Its programs.")
-            .default("the site is left alone"),
-        settings::KEYS[0],
-        settings::KEYS[1],
-        settings::KEYS[2],
-        settings::KEYS[3],
-        settings::KEYS[4],
-    ],
+    known: &joined::<4, 5, 9>(OWN, settings::KEYS),
     instead: &[("programs", "supervisors"), ("workers", "supervisors"), ("name", "domain")],
     shared: true,
 };

@@ -28,8 +28,8 @@ pub(super) fn name_it(plan: &mut SitePlan, daemon: &ActualDaemon, actual: &Actua
 /// Whether each group that is loaded and still in a file differs from it.
 fn all_differ(daemon: &ActualDaemon) -> bool {
     let Ok(reread) = &daemon.reread else { return false };
-    let mut loaded = daemon.groups.keys().filter(|group| !reread.removed.contains(group));
-    loaded.all(|group| reread.changed.contains(group))
+    let told: BTreeSet<&String> = reread.removed.iter().chain(&reread.changed).collect();
+    daemon.groups.keys().all(|group| told.contains(group))
 }
 
 fn is_as_applied(group: &str, daemon: &ActualDaemon, actual: &ActualSite) -> bool {

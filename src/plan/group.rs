@@ -27,6 +27,11 @@ impl GroupContext<'_> {
         self.daemon.groups.get(self.group).map_or(&[], Vec::as_slice)
     }
 
+    /// Whether it is wanted, and supervisord is to start it.
+    fn starts_by_itself(&self) -> bool {
+        self.desired.groups.get(self.group).is_some_and(|group| group.autostart)
+    }
+
     /// The processes that run, or that an interrupted apply has stopped.
     pub(super) fn ran(&self) -> Vec<String> {
         let mut ran: BTreeSet<String> =
@@ -43,7 +48,7 @@ impl GroupContext<'_> {
             // Who else is stopped may be so because of the apply that never ended. And supervisord may
             // have been started since: nobody has stopped what that one never started.
             Some(journal) => {
-                let starts = self.desired.groups.get(self.group).is_some_and(|g| g.autostart);
+                let starts = self.starts_by_itself();
                 let never_started: Vec<String> =
                     if starts { self.named(was_never_started).collect() } else { Vec::new() };
                 let stopped = journal.stopped.get(self.group).into_iter().flatten();
@@ -104,7 +109,7 @@ impl GroupContext<'_> {
     /// failed did so by itself.
     fn stopped_by_interruption(&self) -> Vec<String> {
         let ran = self.ran_before_interruption();
-        let autostart = self.desired.groups.get(self.group).is_some_and(|group| group.autostart);
+        let autostart = self.starts_by_itself();
         let by_hand = self.touched_by_interruption().map(|journal| journal.stopped.get(self.group));
         let comes_up = |name: &String| {
             let stays = !self.options.start_stopped
@@ -270,7 +275,7 @@ impl GroupContext<'_> {
 
     /// What is done to a group that has its configuration already.
     pub(super) fn change_without_replacing(&self, ran: &[String]) -> Option<(GroupAction, Reason)> {
-        let autostart = self.desired.groups.get(self.group).is_some_and(|group| group.autostart);
+        let autostart = self.starts_by_itself();
         if self.options.restarts_all() {
             let by_hand = self.stopped_by_hand(ran);
             let starts_too = self.options.start_stopped && autostart;

@@ -1,14 +1,11 @@
 //! The logs of programs that go: what an apply removes if that is asked for, and what stays otherwise. Pure.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::planner::Situation;
-use super::sections::Sections;
+use super::sections::{Sections, logs};
 use super::{PlanOptions, SitePlan};
-
-/// What programs write to.
-const OPTIONS: [&str; 2] = ["stdout_logfile", "stderr_logfile"];
 
 /// Puts the logs that are there of programs that go into the plan, with those that rotation has made of
 /// them.
@@ -38,29 +35,21 @@ pub(super) fn add(
 /// The names of logs that only programs write to that go.
 fn of_removed(situation: &Situation<'_>, sections: &Sections) -> BTreeSet<String> {
     let Situation { site, desired, daemon, actual, .. } = situation;
-    let written = |options: &std::collections::BTreeMap<String, String>| {
-        let values = OPTIONS.iter().filter_map(|option| options.get(*option).cloned());
-        values.map(PathBuf::from).collect::<Vec<_>>()
-    };
     let is_wanted = |group: &String| desired.groups.contains_key(group);
     let (stay, go): (Vec<_>, Vec<_>) =
         sections.before.iter().partition(|(name, _)| is_wanted(name));
-    let kept: BTreeSet<PathBuf> = stay
-        .into_iter()
-        .map(|(_, it)| it)
-        .chain(sections.after.values())
-        .flat_map(written)
-        .collect();
+    let stay = stay.into_iter().map(|(_, options)| options).chain(sections.after.values());
+    let kept: BTreeSet<&Path> = stay.flat_map(logs).collect();
     let is_anothers =
         |log: &Path| daemon.defined.writing_to(log).any(|one| !actual.owned.contains(&one.file));
     let own = format!("{}-", site.domain);
-    let name = |log: PathBuf| {
+    let name = |log: &Path| {
         let is_in_folder = log.parent() == Some(site.paths.log_dir.as_path());
         let name = log.file_name()?.to_str()?;
         let is_own = is_in_folder && name.starts_with(&own) && !name.contains('%');
-        (is_own && !kept.contains(&log) && !is_anothers(&log)).then(|| name.to_owned())
+        (is_own && !kept.contains(log) && !is_anothers(log)).then(|| name.to_owned())
     };
-    go.into_iter().flat_map(|(_, options)| written(options)).filter_map(name).collect()
+    go.into_iter().flat_map(|(_, options)| logs(options)).filter_map(name).collect()
 }
 
 /// Whether a file is a log, or what logrotate or supervisord has made of it: `LOG.1`, `LOG.2.gz`,

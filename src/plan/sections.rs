@@ -11,8 +11,15 @@ use crate::supervisord::ini;
 
 /// What is asked of a program whose file stays as it is. A host with thousands of programs changes few
 /// of them at a time.
-const ALWAYS_ASKED: [&str; 5] =
-    ["stdout_logfile", "stderr_logfile", "stopwaitsecs", "stopsignal", "stopasgroup"];
+const ALWAYS_ASKED: [&str; 5] = [LOGS[0], LOGS[1], "stopwaitsecs", "stopsignal", "stopasgroup"];
+
+/// What programs write to.
+const LOGS: [&str; 2] = ["stdout_logfile", "stderr_logfile"];
+
+/// The logs that the options of a program name.
+pub(super) fn logs(options: &BTreeMap<String, String>) -> impl Iterator<Item = &Path> {
+    LOGS.iter().filter_map(|option| options.get(*option)).map(Path::new)
+}
 
 /// The `[program:NAME]` sections of the site's files, parsed once: NAME -> option -> value.
 pub(super) struct Sections {
@@ -28,11 +35,8 @@ pub(super) struct Sections {
 impl Sections {
     /// Whether any of the files as they are logs below one of these folders.
     pub(super) fn log_below(&self, folders: &[PathBuf]) -> bool {
-        let logs = self.before.values().flat_map(|options| {
-            ["stdout_logfile", "stderr_logfile"].into_iter().filter_map(|key| options.get(key))
-        });
-        let is_below = |log: &String| folders.iter().any(|f| Path::new(log).starts_with(f));
-        logs.into_iter().any(is_below)
+        let is_below = |log: &Path| folders.iter().any(|folder| log.starts_with(folder));
+        self.before.values().flat_map(logs).any(is_below)
     }
 
     pub(super) fn read(plan: &SitePlan, actual: &ActualSite) -> Self {

@@ -106,7 +106,7 @@ impl Item {
             Value::String(text) => Given::Text(text, true),
             Value::Null | Value::Array(_) | Value::Object(_) => Given::Other,
         };
-        match PROGRAM_KEYS.find(key)?.kind.read(&given) {
+        match PROGRAM_KEYS.find(key)?.kind.read(&given)? {
             Ok(text) => parse(&text),
             Err(wrong) => {
                 self.tell(key, format!("{}, not {}", wrong.reason, kind(value)));

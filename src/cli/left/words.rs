@@ -27,19 +27,15 @@ impl Leavers {
         let mut text = String::new();
         let Some(Left { sites, unreadable }) = &self.left else { return text };
         let (pruned, stay): (Vec<_>, Vec<_>) = sites.iter().partition(|left| self.is_pruned(left));
+        let line = |left: &LeftSite| match self.emptied.contains_key(&left.site) {
+            true => line(left, WITHOUT_KEY),
+            false => line(left, NOT_IN_THE_INVENTORY),
+        };
         for left in pruned {
-            let line = match self.emptied.contains_key(&left.site) {
-                true => line(left, WITHOUT_KEY),
-                false => line(left, NOT_IN_THE_INVENTORY),
-            };
-            let _ = writeln!(text, "{line}: removed here");
+            let _ = writeln!(text, "{}: removed here", line(left));
         }
         for left in stay.iter().take(SITES_SHOWN) {
-            let what = match self.emptied.contains_key(&left.site) {
-                true => WITHOUT_KEY,
-                false => NOT_IN_THE_INVENTORY,
-            };
-            let _ = writeln!(text, "{}{}", line(left, what), how_to_remove(left));
+            let _ = writeln!(text, "{}{}", line(left), how_to_remove(left));
         }
         if stay.len() > SITES_SHOWN {
             let _ = writeln!(text, "and {} more sites, see --json", stay.len() - SITES_SHOWN);
