@@ -98,7 +98,7 @@ pub(super) fn until_running_again(plan: &SitePlan, work: &Work) -> Vec<Again> {
         work.all_items().filter_map(|item| plan.ran.get_key_value(&item.group)).collect();
     touched
         .into_iter()
-        .flat_map(|(group, names)| names.iter().map(move |name| Again::new(group, name)))
+        .flat_map(|(group, names)| names.iter().map(move |name| Again::new(group, name, plan)))
         .collect()
 }
 
@@ -302,34 +302,50 @@ pub(super) struct Again {
     /// The pid that was last seen RUNNING, and since when.
     up: Option<(i64, Duration)>,
     exits: u32,
+    /// Whether it was in BACKOFF before: then it is as it was in that state.
+    was_failing: bool,
+    /// Whether it was seen to exit since, or to have exited.
+    has_exited: bool,
+    seen: Duration,
 }
 
 impl Again {
-    fn new(group: &str, name: &str) -> Self {
-        Self { group: group.to_owned(), name: name.to_owned(), state: None, up: None, exits: 0 }
+    fn new(group: &str, name: &str, plan: &SitePlan) -> Self {
+        Self {
+            group: group.to_owned(),
+            name: name.to_owned(),
+            state: None,
+            up: None,
+            exits: 0,
+            was_failing: plan.failing.get(group).is_some_and(|all| all.iter().any(|it| it == name)),
+            has_exited: false,
+            seen: Duration::ZERO,
+        }
     }
 
     fn look(&mut self, process: Option<&ProcessInfo>, now: Duration) {
         self.state = process.map(|process| process.state);
+        self.seen = now;
+        let exited = [ProcessState::Backoff, ProcessState::Exited];
+        self.has_exited |= self.state.is_some_and(|state| exited.contains(&state));
         let running = process.filter(|process| process.state == ProcessState::Running);
         if let Some(process) = running
             && self.up.is_none_or(|(pid, _)| pid != process.pid)
         {
             self.exits += u32::from(self.up.is_some());
+            self.has_exited |= self.up.is_some();
             self.up = Some((process.pid, now));
         }
     }
 
     fn is_settled(&self, now: Duration) -> bool {
         match self.state {
-            // BACKOFF and EXITED: it is being tried again, as it may have been before.
+            Some(ProcessState::Backoff) if self.was_failing => true,
+            // It is being tried again, and may stay up this time.
             Some(ProcessState::Starting | ProcessState::Backoff | ProcessState::Exited) => {
                 self.keeps_exiting()
             }
-            Some(ProcessState::Running) => {
-                let stays = |(_, since)| now.saturating_sub(since) >= STAYS_UP;
-                self.keeps_exiting() || self.up.is_some_and(stays)
-            }
+            Some(ProcessState::Running) => self.keeps_exiting() || self.has_stayed(now),
             _ => true,
         }
     }
@@ -339,9 +355,21 @@ impl Again {
         self.exits >= 2
     }
 
+    fn has_stayed(&self, now: Duration) -> bool {
+        self.up.is_some_and(|(_, since)| now.saturating_sub(since) >= STAYS_UP)
+    }
+
+    /// Whether it ran when it was last seen, or was at least as it had been before. One that has
+    /// exited since must have stayed up after that: that it happens to be tried just then is no proof.
     fn runs(&self) -> bool {
-        let up = [ProcessState::Running, ProcessState::Starting, ProcessState::Backoff];
-        self.state.is_some_and(|state| up.contains(&state)) && !self.keeps_exiting()
+        match self.state {
+            Some(ProcessState::Starting | ProcessState::Backoff) if self.was_failing => true,
+            Some(ProcessState::Starting) => !self.has_exited,
+            Some(ProcessState::Running) => {
+                !self.keeps_exiting() && (!self.has_exited || self.has_stayed(self.seen))
+            }
+            _ => false,
+        }
     }
 
     fn shown(&self) -> String {

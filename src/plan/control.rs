@@ -41,6 +41,10 @@ pub(super) fn plan_control(
         if !running.is_empty() {
             plan.ran.insert(name.clone(), running);
         }
+        let failing = group.named(|process| process.state == ProcessState::Backoff);
+        if !failing.is_empty() {
+            plan.failing.insert(name.clone(), failing);
+        }
         let is_anothers = actual.is_anothers(name, daemon);
         let change = match control {
             Control::Start if is_anothers => Some((GroupAction::Leave, Reason::Anothers)),

@@ -40,6 +40,11 @@ impl GroupContext<'_> {
         ran.into_iter().collect()
     }
 
+    /// Those of them that fail to stay up and are tried again.
+    pub(super) fn failing(&self) -> Vec<String> {
+        self.named(|process| process.state == ProcessState::Backoff).collect()
+    }
+
     pub(super) fn stopped_by_hand(&self, ran: &[String]) -> Vec<String> {
         if self.options.start_stopped {
             return Vec::new();

@@ -57,6 +57,8 @@ pub struct SitePlan {
     /// The processes of the site's groups that run, or ran before an interrupted apply, by group:
     /// what an undo must bring back.
     pub ran: BTreeMap<String, Vec<String>>,
+    /// Those of `ran` that are in BACKOFF: an undo leaves them as well as they were.
+    pub failing: BTreeMap<String, Vec<String>>,
     /// The processes of the site's groups that a person had stopped, by group: they stay stopped,
     /// also when supervisord starts the rest of their group.
     pub stopped: BTreeMap<String, Vec<String>>,
@@ -104,6 +106,7 @@ impl SitePlan {
             logs_stay: Vec::new(),
             groups: BTreeMap::new(),
             ran: BTreeMap::new(),
+            failing: BTreeMap::new(),
             stopped: BTreeMap::new(),
             idle: BTreeMap::new(),
             unfinished: BTreeSet::new(),

@@ -156,6 +156,10 @@ fn add_group(plan: &mut SitePlan, context: &GroupContext<'_>) {
     if !stopped.is_empty() {
         plan.stopped.insert(group.clone(), stopped);
     }
+    let failing = context.failing();
+    if !failing.is_empty() {
+        plan.failing.insert(group.clone(), failing);
+    }
     if !ran.is_empty() {
         plan.ran.insert(group.clone(), ran);
     }

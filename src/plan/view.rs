@@ -128,6 +128,7 @@ impl PlanView {
             logs_stay,
             groups,
             ran,
+            failing: _,
             stopped,
             idle: _,
             unfinished: _,

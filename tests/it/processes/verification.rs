@@ -1,5 +1,7 @@
 //! What was started is watched: what does not stay up has the apply undone, which is proved.
 
+use supervisor_sync::supervisord::ProcessState;
+
 use super::{IDLE, applied, host_with, on_term, pids, script, starts, times, wait_noted, wants};
 use crate::daemon::{PATIENCE, children, wait_until};
 use crate::site::{Host, Run};
@@ -136,6 +138,30 @@ fn an_undo_that_cannot_bring_back_what_ran_says_so() {
     wants(&host, &["program: w, script: w.sh, priority: 7, startsecs: 1"]);
     let run = host.run(&["apply", "--yes"]).ended(5);
     assert!(run.stderr.contains("a.com-w does not run again"), "{}", run.stderr);
+}
+
+/// That supervisord happens to be trying it once more is no proof that it runs.
+#[test]
+fn an_undo_does_not_take_another_attempt_for_what_ran() {
+    let Some(host): Option<Host> = host_with(&["w"]) else { return };
+    applied(&host, &["program: w, script: w.sh, startsecs: 1, startretries: 1000"], &[("w", 1)]);
+    script(&host, "w", "echo gone; exit 1");
+    wants(&host, &["program: w, script: w.sh, startsecs: 1, startretries: 0, priority: 7"]);
+    let run = host.run(&["apply", "--yes"]).ended(5);
+    assert!(run.stderr.contains("a.com-w does not run again"), "{}", run.stderr);
+}
+
+#[test]
+fn an_undo_leaves_what_was_failing_before_as_well_as_it_was() {
+    let Some(host): Option<Host> = host_with(&["w"]) else { return };
+    let failing = "program: w, script: w.sh, startsecs: 1, startretries: 1000";
+    script(&host, "w", "exit 1");
+    wants(&host, &[failing]);
+    host.run(&["apply", "--yes", "--no-verify"]).ended(0);
+    host.daemon.wait_for_state("a.com-w:a.com-w", ProcessState::Backoff);
+    wants(&host, &["program: w, script: w.sh, startsecs: 1, startretries: 0, priority: 7"]);
+    let run = host.run(&["apply", "--yes"]).ended(4);
+    assert!(!run.stderr.contains("does not run again"), "{}", run.stderr);
 }
 
 #[test]
