@@ -15,6 +15,7 @@
 //! [`setup`] makes a server ready for all that. [`host`] wires 2 to 6 for one machine; [`playbook`] and [`cli`] are its two front doors.
 
 pub mod actual;
+pub mod api;
 pub mod apply;
 pub mod cli;
 pub mod desired;
@@ -32,3 +33,4 @@ pub mod setup;
 pub mod status;
 pub mod supervisord;
 pub mod system;
+pub mod transport;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
-use supervisor_sync::fleet::wire::PROTOCOL;
+use supervisor_sync::api::wire::PROTOCOL;
 
 use crate::daemon::{Daemon, current_user};
 use crate::sshd::{Keyring, Sshd};

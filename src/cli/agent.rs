@@ -3,8 +3,8 @@
 use std::io::{BufReader, stdin, stdout};
 
 use super::Context;
-use crate::fleet::agent::serve;
 use crate::host::{LocalHost, note_untold};
+use crate::transport::serve;
 
 pub(super) fn run(context: &Context) -> u8 {
     // A session of its own: what becomes of the caller's, or of its terminal, is not meant for us.

@@ -6,16 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::fleet::{allow_many_files, not_reached};
 use super::left::{self, Leavers};
-use super::selected::{Work, unexpected};
+use super::selected::Work;
 use super::telling::Telling;
 use super::{Context, plan};
+use crate::api::{Applied, AppliedSite, ApplyRequest, ChosenSite, Goal, PlannedSite, Run, Target};
 use crate::apply::{ApplyError, ApplyOptions, FailedAt, SiteReport};
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::fleet::rollout::{InTurn, NotReached, Rules, Told, Verdict, roll_out};
-use crate::host::{
-    AppliedSite, ApplyRequest, ChosenSite, Goal, PlannedSite, Reply, Request, Run, Target,
-};
 use crate::inventory::{Domain, Site};
 use crate::plan::PlanOptions;
 use crate::report::Screen;
@@ -290,9 +288,9 @@ fn apply_on(
         *stay = left::ask(host.as_mut(), begun.work).unwrap_or_default().in_short();
     }
     let request = request(begun.work, &begun.leavers.pruned, begun.shown, order);
-    match host.ask(request, events)? {
-        Reply::Applied { sites } => Ok(sites),
-        _ => Err(unexpected()),
+    match host.apply(request, events)? {
+        Applied::Ended(sites) => Ok(sites),
+        Applied::GoesOn => Err(CommandError::new(ErrorKind::Stuck, "it was not waited for")),
     }
 }
 
@@ -301,9 +299,9 @@ fn request(
     pruned: &[Site],
     shown: Option<BTreeMap<Domain, String>>,
     order: &Order,
-) -> Request {
+) -> ApplyRequest {
     let pruned = pruned.iter().cloned().map(ChosenSite::whole);
-    Request::Apply(Box::new(ApplyRequest {
+    ApplyRequest {
         sites: work.chosen().into_iter().chain(pruned).collect(),
         goal: order.goal,
         plan: order.options.clone(),
@@ -311,7 +309,7 @@ fn request(
         shown,
         lock_wait: order.lock_wait,
         run: order.run.clone(),
-    }))
+    }
 }
 
 fn verdict(applied: &Result<Vec<AppliedSite>, CommandError>) -> Verdict {

@@ -6,10 +6,10 @@ use super::Context;
 use super::carry_out::{Order, carry_out};
 use super::fleet::{ParallelArguments, RolloutArguments};
 use super::selected::ProgramArguments;
+use crate::api::{Goal, Run};
 use crate::apply::ApplyOptions;
 use crate::error::CommandError;
 use crate::fleet::rollout::Rules;
-use crate::host::{Goal, Run};
 use crate::plan::{Intent, PlanOptions};
 use crate::report::Screen;
 

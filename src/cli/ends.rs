@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::carry_out::failure;
+use crate::api::AppliedSite;
 use crate::apply::{Outcome, ProgramTrouble};
 use crate::error::{CommandError, ErrorKind};
 use crate::event::SiteEnd;
-use crate::host::AppliedSite;
 use crate::inventory::{Domain, Site};
 use crate::plan::Override;
 use crate::report::{Mode, Screen};

@@ -12,13 +12,12 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use super::Context;
 use super::left::Leavers;
 use super::selected::Work;
+use crate::api::Target;
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::fleet::rollout::{Batch, InTurn, NotReached, Rules, Told, Verdict, roll_out};
-use crate::fleet::{Payload, SshSettings};
-use crate::host::Target;
 use crate::report::Screen;
-use crate::system::Interrupt;
+use crate::transport::{Payload, SshSettings};
 
 /// How many hosts at once, if nobody says.
 const PARALLEL: NonZeroUsize = NonZeroUsize::MIN.saturating_add(15);
@@ -72,13 +71,12 @@ impl RolloutArguments {
 
 /// How ssh is run: `$SUPERVISOR_SYNC_SSH` can name a wrapper that takes ssh's arguments.
 #[expect(clippy::disallowed_methods, reason = "an edge: which ssh")]
-pub(super) fn ssh_settings(interrupt: &Interrupt) -> SshSettings {
+pub(super) fn ssh_settings() -> SshSettings {
     let named = std::env::var_os("SUPERVISOR_SYNC_SSH").filter(|named| !named.is_empty());
     SshSettings {
         program: named.map_or_else(|| PathBuf::from("ssh"), PathBuf::from),
         payload: Arc::new(Payload::of_this_program()),
         sockets: sockets(),
-        interrupt: interrupt.clone(),
     }
 }
 

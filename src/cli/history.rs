@@ -10,12 +10,10 @@ use serde::Serialize;
 
 use super::Context;
 use super::fleet::{Answers, ParallelArguments, folded, named};
-use super::selected::{SelectionArguments, Work, only_site, unexpected};
+use super::selected::{SelectionArguments, Work, only_site};
+use crate::api::{Run, RunEnd, RunId, Settled, SettledHow, SiteDiff, SiteHistory, Target};
 use crate::error::{CommandError, cut};
 use crate::fleet::rollout::Rules;
-use crate::host::{
-    Reply, Request, Run, RunEnd, RunId, Settled, SettledHow, SiteDiff, SiteHistory, Target,
-};
 use crate::inventory::{Domain, no_sites};
 use crate::plan::harmless_lines;
 use crate::report::{Page, Screen, harmless};
@@ -196,19 +194,8 @@ pub(super) fn ask<'w>(
 }
 
 fn ask_host(work: &Work, host: &mut dyn Target) -> Result<Vec<SiteHistory>, CommandError> {
-    let left = work.leaving.as_ref().map(|leaving| Box::new(leaving.inventory.clone()));
-    match host.ask(Request::History { sites: work.sites.clone(), left }, &mut |_| {})? {
-        Reply::History { sites } if sites.iter().all(|site| is_of(work, site)) => Ok(sites),
-        _ => Err(unexpected()),
-    }
-}
-
-/// Whether a host may tell this history: of a site that was asked about, or of one that the inventory
-/// does not have.
-fn is_of(work: &Work, history: &SiteHistory) -> bool {
-    let is_in =
-        |domain| work.leaving.as_ref().is_none_or(|it| it.inventory.domains.contains(domain));
-    history.paths.is_none() || !is_in(&history.site)
+    let inventory = work.leaving.as_ref().map(|leaving| &leaving.inventory);
+    host.history(work.sites.clone(), inventory)
 }
 
 /// The runs of a site on a host, and what became of it in each.
@@ -341,13 +328,8 @@ fn diff(
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
     only_site(work, &|site| format!("history --site {site} --diff {number}"))?;
-    let diffs = context.on_each(work, rules, &|work, host| {
-        let request = Request::RevisionDiff { sites: work.sites.clone(), number };
-        match host.ask(request, &mut |_| {})? {
-            Reply::RevisionDiffs { sites } => Ok(sites),
-            _ => Err(unexpected()),
-        }
-    });
+    let diffs =
+        context.on_each(work, rules, &|work, host| host.revision_diffs(work.sites.clone(), number));
     let mut answers = Answers::default();
     let mut texts = Vec::new();
     for (on_host, diffs) in work.iter().zip(diffs) {

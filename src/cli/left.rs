@@ -9,9 +9,9 @@ mod words;
 pub(super) use words::question;
 
 use super::Context;
-use super::selected::{ProgramArguments, SelectionArguments, Work, unexpected, work_of};
+use super::selected::{ProgramArguments, SelectionArguments, Work, work_of};
+use crate::api::{InventoryOnHost, Left, LeftSite, Run, Target, Writer};
 use crate::error::{CommandError, ErrorKind};
-use crate::host::{InventoryOnHost, Left, LeftSite, Reply, Request, Run, Target, Writer};
 use crate::inventory::{
     Domain, Format, Inventory, Paths, PlacedSite, Selector, Site, UserName, no_sites,
 };
@@ -196,14 +196,7 @@ fn on_host(
 /// Asks a host what has left it.
 pub(super) fn ask(host: &mut dyn Target, work: &Work) -> Result<Leavers, CommandError> {
     let Some(leaving) = &work.leaving else { return Ok(Leavers::default()) };
-    let request = Request::Left(Box::new(leaving.inventory.clone()));
-    let Reply::Left { mut left } = host.ask(request, &mut |_| {})? else {
-        return Err(unexpected());
-    };
-    // A host that says so of a site that is in the inventory would have it removed.
-    if left.sites.iter().any(|left| leaving.inventory.domains.contains(&left.site)) {
-        return Err(unexpected());
-    }
+    let mut left = host.left(&leaving.inventory)?;
     // What somebody else manages of such a site is left alone, unless it is named.
     let is_emptied = |left: &LeftSite| leaving.without_key.contains(&left.site);
     let is_own = |left: &LeftSite| left.writer == Writer::ThisInventory;
@@ -335,8 +328,8 @@ pub(super) fn check_something(work: &[Work], answers: &[&Leavers]) -> Result<(),
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::{Reply, Request, RunInventory};
     use crate::event::Event;
-    use crate::host::RunInventory;
     use crate::inventory::{Paths, Programs, read};
 
     /// A host that answers this, whatever is asked.

@@ -6,11 +6,11 @@ use clap::Args;
 
 use super::Context;
 use super::fleet::{Answers, ParallelArguments};
-use super::selected::{ProgramArguments, Work, unexpected};
+use super::selected::{ProgramArguments, Work};
+use crate::api::{LogsRequest, UnreadableLog};
 use crate::error::{CommandError, ErrorKind};
 use crate::event::{Event, LogLine};
 use crate::fleet::rollout::Told;
-use crate::host::{LogsRequest, Reply, Request, UnreadableLog};
 use crate::inventory::Program;
 use crate::report::{Screen, harmless};
 use crate::system::Interrupt;
@@ -48,12 +48,7 @@ pub(super) fn run(
     context.on_each_telling(
         &hosts,
         rules,
-        &|on_host, host, events| match host
-            .ask(Request::Logs(Box::new(request(on_host))), events)?
-        {
-            Reply::LogsEnded { unreadable } => Ok(unreadable),
-            _ => Err(unexpected()),
-        },
+        &|on_host, host, events| host.logs(request(on_host), events),
         &mut |told| reader.hear(told, &context.interrupt),
     );
     if reader.gone {

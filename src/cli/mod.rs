@@ -28,11 +28,11 @@ use std::sync::OnceLock;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::api::RunInventory;
 use crate::error::{CommandError, ErrorKind};
-use crate::fleet::SshSettings;
-use crate::host::RunInventory;
 use crate::report::{Mode, Screen};
 use crate::system::Interrupt;
+use crate::transport::SshSettings;
 
 /// Makes the programs under supervisord match an inventory: planned, applied as one transaction,
 /// verified, rolled back if it fails.
@@ -129,7 +129,7 @@ pub fn run() -> u8 {
 fn verb(cli: Cli, screen: &mut Screen) -> Result<u8, CommandError> {
     let interrupt = Interrupt::listen()
         .map_err(|source| CommandError::refused("cannot take signals").caused_by(&source))?;
-    let ssh = fleet::ssh_settings(&interrupt);
+    let ssh = fleet::ssh_settings();
     let context = Context { shared: cli.shared, interrupt, ssh, inventory: OnceLock::new() };
     match cli.verb {
         Verb::Check => check::run(&context, screen),

@@ -6,9 +6,9 @@ use serde::Serialize;
 use super::Context;
 use super::fleet::{Answers, Folded, ParallelArguments, named};
 use super::left::{self, Emptied, Leavers, Prune, PruneArguments};
-use super::selected::{ProgramArguments, Work, unexpected};
+use super::selected::{ProgramArguments, Work};
+use crate::api::{ChosenSite, Goal, Left, PlannedSite, Target};
 use crate::error::{CommandError, ErrorKind};
-use crate::host::{ChosenSite, Goal, Left, PlannedSite, Reply, Request, Target};
 use crate::plan::{Override, PlanOptions, Running};
 use crate::report::{Mode, Page, Screen};
 
@@ -162,10 +162,7 @@ pub(super) fn ask(
     if sites.is_empty() {
         return Ok(Planned { sites: Vec::new(), leavers });
     }
-    match host.ask(Request::Plan { sites, goal, options }, &mut |_| {})? {
-        Reply::Plans { sites } => Ok(Planned { sites, leavers }),
-        _ => Err(unexpected()),
-    }
+    Ok(Planned { sites: host.plan(sites, goal, options)?, leavers })
 }
 
 /// What is shown of a host's plans. It is made where they arrive, and a fraction of them.

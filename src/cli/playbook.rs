@@ -6,8 +6,8 @@ use clap::Subcommand;
 
 use super::Context;
 use super::selected::own_path;
-use crate::fleet::ChildHost;
 use crate::playbook::{Output, Perms, Playbook, run as run_playbook};
+use crate::transport::FarHost;
 
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub(super) enum Verb {
@@ -32,8 +32,8 @@ pub(super) fn run(context: &Context, verb: Verb) -> u8 {
     let mut connect = |perms: Perms, deadline| {
         let (binary, interrupt) = (own_path()?, context.interrupt.clone());
         let host = match perms {
-            Perms::Sudo => ChildHost::through_sudo(binary, interrupt),
-            Perms::Root | Perms::None => ChildHost::as_we_are(binary, interrupt),
+            Perms::Sudo => FarHost::through_sudo(binary, interrupt),
+            Perms::Root | Perms::None => FarHost::as_we_are(binary, interrupt),
         };
         Ok(Box::new(host.waits_until(began.checked_add(deadline))) as _)
     };

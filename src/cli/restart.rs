@@ -7,9 +7,9 @@ use super::carry_out::{Order, carry_out};
 use super::fleet::ParallelArguments;
 use super::run::MessageArguments;
 use super::selected::ProgramArguments;
+use crate::api::Goal;
 use crate::apply::ApplyOptions;
 use crate::error::CommandError;
-use crate::host::Goal;
 use crate::plan::{Intent, PlanOptions};
 use crate::report::Screen;
 

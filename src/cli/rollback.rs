@@ -13,11 +13,11 @@ use super::fleet::{Answers, ParallelArguments, folded, named};
 use super::history;
 use super::left::without_programs;
 use super::selected::{SelectionArguments, Work, only_site};
-use crate::error::{CommandError, ErrorKind};
-use crate::host::{
+use crate::api::{
     Goal, RevisionSummary, Run, RunEnd, RunId, RunOutcome, Settled, SettledHow, SiteHistory,
-    WayBack, last_run, way_back,
 };
+use crate::error::{CommandError, ErrorKind};
+use crate::host::{WayBack, last_run, way_back};
 use crate::inventory::{Domain, Paths, Site};
 use crate::plan::PlanOptions;
 use crate::report::Screen;

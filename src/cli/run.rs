@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::Context;
-use crate::host::{Commit, Run};
+use crate::api::{Commit, Run};
 use crate::system::process;
 
 /// How long git may take. It tells one file from one commit.

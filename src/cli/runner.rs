@@ -5,9 +5,9 @@ use serde::Serialize;
 
 use super::Context;
 use super::fleet::{Answers, ParallelArguments};
-use super::selected::{SelectionArguments, unexpected};
+use super::selected::SelectionArguments;
+use crate::api::Target;
 use crate::error::CommandError;
-use crate::host::{Reply, Request, Target};
 use crate::inventory::{AbsolutePath, NameError, Site};
 use crate::report::Screen;
 use crate::runner::{ExportedText, RunnerSpec, exported, is_ours, script};
@@ -84,11 +84,7 @@ fn write(
 ) -> Result<(AbsolutePath, bool), CommandError> {
     let path = AbsolutePath::parse(&site.runner())
         .map_err(|reason| CommandError::refused(format!("the site's runner.sh {reason}")))?;
-    let Reply::Runner { script: former } =
-        host.ask(Request::ReadRunner { path: path.clone() }, &mut |_| {})?
-    else {
-        return Err(unexpected());
-    };
+    let former = host.read_runner(path.clone())?;
     if former.as_deref().is_some_and(|text| !is_ours(text)) && !arguments.overwrite {
         return Err(CommandError::refused(format!("{path} was not written by supervisor-sync"))
             .hint(format!(
@@ -97,15 +93,8 @@ fn write(
             )));
     }
     let spec = spec(site, arguments, former.as_deref().unwrap_or_default())?;
-    let request = Request::WriteRunner {
-        path: path.clone(),
-        script: script(&spec),
-        owner: site.user.clone(),
-    };
-    match host.ask(request, &mut |_| {})? {
-        Reply::RunnerWritten { changed } => Ok((path, changed)),
-        _ => Err(unexpected()),
-    }
+    let changed = host.write_runner(path.clone(), script(&spec), site.user.clone())?;
+    Ok((path, changed))
 }
 
 fn spec(

@@ -2,19 +2,21 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 
 use super::Context;
 use super::left::Leaving;
+use crate::api::{ChosenSite, RunInventory, Target};
 use crate::error::{CommandError, ErrorKind};
-use crate::fleet::{ChildHost, SshHost};
-use crate::host::{ChosenSite, LocalHost, RunInventory, Target};
+use crate::host::LocalHost;
 use crate::inventory::{
     self, Connection, Domain, Host, Inventory, Privilege, Programs, Selector, Site,
 };
 use crate::report::{Mode, Screen};
 use crate::system::users;
+use crate::transport::FarHost;
 
 /// Which sites on which hosts.
 #[derive(Debug, Args)]
@@ -132,7 +134,14 @@ impl Context {
     /// The door to a host.
     pub(super) fn connect(&self, host: &Host) -> Result<Box<dyn Target>, CommandError> {
         match host.connection {
-            Connection::Ssh => Ok(Box::new(SshHost::new(host, self.ssh.clone()))),
+            Connection::Ssh => {
+                let (ssh, interrupt) = (self.ssh.clone(), self.interrupt.clone());
+                Ok(Box::new(FarHost::over_ssh(host, ssh, interrupt)))
+            }
+            Connection::Exec => {
+                let (payload, interrupt) = (Arc::clone(&self.ssh.payload), self.interrupt.clone());
+                Ok(Box::new(FarHost::by_command(host, payload, interrupt)))
+            }
             Connection::Local => match host.privilege {
                 Some(Privilege::Sudo) => self.sudo(),
                 None if !users::is_root() => self.sudo(),
@@ -149,7 +158,7 @@ impl Context {
 
     /// This machine, through sudo.
     fn sudo(&self) -> Result<Box<dyn Target>, CommandError> {
-        Ok(Box::new(ChildHost::through_sudo(own_path()?, self.interrupt.clone())))
+        Ok(Box::new(FarHost::through_sudo(own_path()?, self.interrupt.clone())))
     }
 }
 
@@ -178,11 +187,6 @@ pub(super) fn own_path() -> Result<PathBuf, CommandError> {
     std::env::current_exe().map_err(|source| {
         CommandError::refused("cannot tell the path of this program").caused_by(&source)
     })
-}
-
-/// An answer of another kind than was asked for: the two ends are not of one release.
-pub(super) fn unexpected() -> CommandError {
-    CommandError::refused("the host answered something that was not asked")
 }
 
 /// Refuses several sites where a revision is meant, which is of one; `command` is how to name it.

@@ -7,10 +7,9 @@ use serde::Serialize;
 
 use super::Context;
 use super::fleet::{Answers, ParallelArguments, folded, named, not_reached};
-use super::selected::{SelectionArguments, unexpected};
+use super::selected::SelectionArguments;
 use crate::error::{CommandError, ErrorKind};
 use crate::fleet::rollout::Told;
-use crate::host::{Reply, Request};
 use crate::report::{Screen, harmless};
 use crate::setup::{Level, Remark, Report, Step};
 
@@ -42,12 +41,7 @@ pub(super) fn run(
     context.on_each_telling(
         &work,
         arguments.parallel.rules(),
-        &|work, host, events| match host
-            .ask(Request::Setup { sites: work.sites.clone() }, events)?
-        {
-            Reply::Setup { report } => Ok(report),
-            _ => Err(unexpected()),
-        },
+        &|work, host, events| host.set_up(work.sites.clone(), events),
         &mut |told| match told {
             Told::Event(place, event) => {
                 if let Some(work) = work.get(place) {

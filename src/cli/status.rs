@@ -6,9 +6,9 @@ use serde::Serialize;
 use super::Context;
 use super::fleet::{Answers, ParallelArguments};
 use super::left::{self, Emptied, Leavers, Prune};
-use super::selected::{ProgramArguments, Work, unexpected};
+use super::selected::{ProgramArguments, Work};
+use crate::api::{Left, SiteStatusReply, Target};
 use crate::error::CommandError;
-use crate::host::{Left, Reply, Request, SiteStatusReply, Target};
 use crate::report::{Page, Screen};
 use crate::status::Detail;
 
@@ -150,8 +150,5 @@ fn ask(
         return Ok((Vec::new(), leavers));
     }
     let &StatusArguments { watch, deep, .. } = arguments;
-    match host.ask(Request::Status { sites: work.chosen(), watch, deep }, &mut |_| {})? {
-        Reply::Status { sites } => Ok((sites, leavers)),
-        _ => Err(unexpected()),
-    }
+    Ok((host.status(work.chosen(), watch, deep)?, leavers))
 }

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::Engine;
 use super::engine::{as_shown, not_begun};
 use super::locks::{Locked, Turn};
 use super::reading::shown;
-use super::{AppliedSite, ApplyRequest, ChosenSite, Engine, Goal};
 use crate::actual::ActualDaemon;
+use crate::api::{AppliedSite, ApplyRequest, ChosenSite, Goal};
 use crate::apply::{self, ApplyError, FailedAt, SiteReport};
 use crate::desired::DesiredSite;
 use crate::error::CommandError;

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::{InventoryOnHost, RevisionSummary, SiteDiff, SiteHistory, left};
+use super::left;
+use crate::api::{InventoryOnHost, RevisionSummary, SiteDiff, SiteHistory};
 use crate::error::CommandError;
 use crate::inventory::{Domain, Paths, Site};
 use crate::plan::masked_diff;

@@ -1,66 +1,13 @@
 //! Sites that left the inventory: on record on this host, and not in the inventory of who asks.
 //! Reads records alone, so it works without supervisord, too.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
+use crate::api::{InventoryOnHost, Left, LeftSite, Writer};
 use crate::error::CommandError;
 use crate::inventory::{Domain, Paths};
-use crate::records::{Revision, Run, StateDir};
+use crate::records::{Revision, StateDir};
 use crate::system::Disk;
-
-/// What a host must know of an inventory to tell which sites have left it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InventoryOnHost {
-    /// A run of the inventory: what it is called and where it is.
-    pub run: Run,
-    /// Every site that it has on the host, selected or not.
-    pub domains: BTreeSet<Domain>,
-    /// Where to look for records: one for each supervisord that it names.
-    pub instances: Vec<Paths>,
-}
-
-/// What has left.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Left {
-    /// By supervisord, then by name.
-    pub sites: Vec<LeftSite>,
-    /// Records that cannot be read. They keep nobody from anything.
-    pub unreadable: Vec<CommandError>,
-}
-
-/// A site on record that is not in the inventory.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LeftSite {
-    /// Its domain.
-    pub site: Domain,
-    /// How many processes its record has.
-    pub processes: u64,
-    /// How many files.
-    pub files: usize,
-    /// The run that applied it last.
-    pub run: Run,
-    /// Which inventory that run followed.
-    pub writer: Writer,
-    /// The supervisord it is of.
-    pub paths: Paths,
-}
-
-/// Which inventory wrote a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Writer {
-    /// The one that asks: `--prune` removes the site.
-    ThisInventory,
-    /// Another one: the site is removed only by its name.
-    OtherInventory,
-    /// None, it was a playbook: as with another one.
-    Playbook,
-    /// A release whose records did not say: as with another one.
-    Unknown,
-}
 
 /// Looks for sites that left. `base` is where state is when an inventory does not say.
 pub(super) fn look(base: &Path, inventory: &InventoryOnHost) -> Left {

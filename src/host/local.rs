@@ -5,10 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{
-    AppliedSite, ChosenSite, Engine, PlannedSite, Reply, Request, SiteStatusReply, Target, history,
-    left, logs, runner,
-};
+use super::{Engine, history, left, logs, runner};
+use crate::api::{AppliedSite, ChosenSite, PlannedSite, Reply, Request, SiteStatusReply, Target};
 use crate::apply::{ApplyError, Doors, FailedAt};
 use crate::desired::DaemonFacts;
 use crate::error::{CommandError, ErrorKind};

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{ChosenSite, LogsRequest, UnreadableLog};
+use crate::api::{ChosenSite, LogsRequest, UnreadableLog};
 use crate::event::{Event, LogLine};
 use crate::inventory::{Domain, ProgramName};
 use crate::system::follow::Follower;

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Engine, RunId};
+use super::Engine;
 use crate::actual::ActualDaemon;
+use crate::api::RunId;
 use crate::apply::{self, Outcome, SiteReport};
 use crate::error::CommandError;
 use crate::inventory::Domain;

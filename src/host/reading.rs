@@ -5,10 +5,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{ChosenSite, Engine, Goal, RunId, WayBack, history, way_back};
+use super::{Engine, WayBack, history, way_back};
 use crate::actual::after::{OfApply, after_apply};
 use crate::actual::daemon::{self, ConfigFiles, Reread};
 use crate::actual::{ActualDaemon, observe};
+use crate::api::{ChosenSite, Goal, RunId};
 use crate::apply::Accepted;
 use crate::desired::{DesiredSite, render};
 use crate::error::CommandError;

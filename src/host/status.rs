@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::{ChosenSite, Engine, Goal, SiteStatusReply};
+use super::Engine;
 use crate::actual::{ActualDaemon, daemon, observe};
+use crate::api::{ChosenSite, Goal, SiteStatusReply};
 use crate::apply::release::{self, Former};
 use crate::desired::DesiredSite;
 use crate::error::CommandError;

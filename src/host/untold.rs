@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use super::{Engine, Request};
+use super::Engine;
 use crate::actual::{Unheard, unheard};
+use crate::api::Request;
 use crate::apply::Outcome;
 use crate::event::Event;
 use crate::inventory::Domain;

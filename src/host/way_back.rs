@@ -4,7 +4,7 @@
 //! removes it. So the second of two rollbacks goes further back, not forth to what the first one took
 //! back. A rollback to a revision that somebody named is an apply like any other: it can be taken back.
 
-use super::RevisionSummary;
+use crate::api::RevisionSummary;
 use crate::records::run::RunId;
 
 /// Where taking a run back leads a site.

@@ -18,6 +18,8 @@ pub struct Host {
     pub address: String,
     /// How it is reached.
     pub connection: Connection,
+    /// With [`Connection::Exec`]: the program, with its arguments, that runs there what comes after them.
+    pub exec: Vec<String>,
     /// The port of its SSH server.
     pub port: Option<u16>,
     /// Whom to log in as.
@@ -43,9 +45,11 @@ pub enum Connection {
     Local,
     /// Through the system's `ssh`.
     Ssh,
+    /// Through a command of its own.
+    Exec,
 }
 
-words!(Connection { "local" => Local, "ssh" => Ssh, });
+words!(Connection { "local" => Local, "ssh" => Ssh, "exec" => Exec, });
 
 /// How system files and supervisord are reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,7 +82,7 @@ pub(super) static KEYS: Keys = Keys {
             "203.0.113.10",
             "Its address as `ssh` takes it: host name, IP address, or an alias from your `ssh_config`.",
         )
-        .default("required"),
+        .default("required without `exec`"),
         Key::new(
             "port",
             Kind::Whole { least: 1, most: 65_535 },
@@ -102,9 +106,18 @@ pub(super) static KEYS: Keys = Keys {
             "connection",
             Kind::Word(Connection::WORDS),
             "local",
-            "`local` if the server is this machine; `host` must then be `localhost`.",
+            "`local` if the server is this machine; `host` must then be `localhost`. `exec` if it is \
+             reached by the command in `exec`.",
         )
-        .default("`ssh`"),
+        .default("`ssh`, or `exec` with the key `exec`"),
+        Key::new(
+            "exec",
+            Kind::List(&Kind::Text),
+            "[podman, exec, -i, web]",
+            "A program with its arguments that runs, on the server, the program and arguments that \
+             come after them, and passes stdin and stdout on. What is about SSH is refused then.",
+        )
+        .default("none"),
         Key::new(
             "privilege",
             Kind::Word(Privilege::WORDS),
@@ -149,8 +162,15 @@ pub(super) fn persist(reader: &mut Reader<'_, '_>, fields: &Fields<'_>) -> u32 {
 pub(super) fn read(reader: &mut Reader<'_, '_>, fields: &Fields<'_>) -> Option<Host> {
     let name = reader.required(fields, "name", "a server", "web1");
     let name = name.and_then(|node| reader.parse(node, "name", HostName::parse));
-    let address = reader.required(fields, "host", "a server", "203.0.113.10");
-    let address = address.and_then(|node| reader.parse(node, "host", address_text));
+    let exec = exec(reader, fields);
+    let address = match (&exec, fields.get("host")) {
+        // It is the command's business where the server is.
+        (Some(_), None) => name.as_ref().map(HostName::to_string),
+        _ => {
+            let address = reader.required(fields, "host", "a server", "203.0.113.10");
+            address.and_then(|node| reader.parse(node, "host", address_text))
+        }
+    };
     let port = reader.number(fields, "port");
     let username =
         fields.get("username").and_then(|node| reader.parse(node, "username", UserName::parse));
@@ -165,6 +185,7 @@ pub(super) fn read(reader: &mut Reader<'_, '_>, fields: &Fields<'_>) -> Option<H
         name: name?,
         address: address?,
         connection,
+        exec: exec.unwrap_or_default(),
         port,
         username,
         private_key_path: key,
@@ -182,7 +203,9 @@ fn connection(
     fields: &Fields<'_>,
     address: Option<&str>,
 ) -> Connection {
-    let Some(node) = fields.get("connection") else { return Connection::Ssh };
+    let Some(node) = fields.get("connection") else {
+        return if fields.get("exec").is_some() { Connection::Exec } else { Connection::Ssh };
+    };
     let connection = reader.word(fields, "connection", Connection::from_word);
     let connection = connection.unwrap_or(Connection::Ssh);
     let here = address.is_none_or(|a| matches!(a, "localhost" | "127.0.0.1" | "::1"));
@@ -196,6 +219,51 @@ fn connection(
         );
     }
     connection
+}
+
+/// The command of a server that is reached by one; `None` of any other. What is only about SSH is
+/// refused beside it: nothing would follow it.
+fn exec(reader: &mut Reader<'_, '_>, fields: &Fields<'_>) -> Option<Vec<String>> {
+    let node = fields.get("exec");
+    match (fields.get("connection").map(|node| (node, node.text())), node) {
+        (Some((_, Some("exec"))) | None, Some(_)) => {}
+        (None, None) => return None,
+        (Some((connection, Some("exec"))), None) => {
+            let message = "`connection: exec` needs the command, as `exec`";
+            let finding = Finding::new(connection.at, message);
+            reader.push(finding.help("e.g. `exec: [podman, exec, -i, web]`"));
+        }
+        (Some((connection, _)), Some(node)) => {
+            let message = "`exec` is for a server that is reached by a command";
+            let finding = Finding::new(node.at, message).see(connection.at, "and this is not");
+            reader.push(finding.help("write `connection: exec`, or remove `exec`"));
+            return None;
+        }
+        (Some(_), None) => return None,
+    }
+    for key in ["port", "username", "privateKeyPath", "private_key_path"] {
+        if let Some(node) = fields.get(key) {
+            let message = format!("`{key}` is for SSH, and this server is reached by `exec`");
+            reader.push(Finding::new(node.at, message).help("remove it"));
+        }
+    }
+    let items = node.and_then(|node| reader.list(node, "exec")).unwrap_or_default();
+    let words: Vec<String> =
+        items.iter().filter_map(|item| reader.parse(item, "exec", exec_word)).collect();
+    if let (Some(node), true) = (node, words.is_empty() && items.is_empty()) {
+        reader.push(Finding::new(node.at, "`exec` must name a program"));
+    }
+    Some(words)
+}
+
+fn exec_word(text: &str) -> Result<String, NameError> {
+    if text.is_empty() {
+        return Err(NameError::new("must not be empty"));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(NameError::new("must not hold a control character or a line break"));
+    }
+    Ok(text.to_owned())
 }
 
 fn tags(reader: &mut Reader<'_, '_>, node: &Node) -> Vec<String> {

@@ -57,7 +57,10 @@ fn rules(keys: &Keys) -> Map<String, Value> {
     };
     let rules = match keys.of {
         "a program" => json!({"required": ["program"], "oneOf": one_of(&["script", "command"])}),
-        "a server" => json!({"required": ["name", "host"]}),
+        "a server" => json!({
+            "required": ["name"],
+            "anyOf": [{"required": ["host"]}, {"required": ["exec"]}],
+        }),
         // One without the key is left alone, whatever else it says.
         "a site" => json!({
             "if": {"required": ["supervisors"]},

@@ -22,9 +22,9 @@ use std::time::Duration;
 
 use goes_on::GoesOn;
 
+use crate::api::{Applied, ApplyRequest, ChosenSite, Goal, Run, Target};
 use crate::apply::{ApplyOptions, SiteReport};
 use crate::error::CommandError;
-use crate::host::{ApplyRequest, ChosenSite, Goal, Reply, Request, Run, Target};
 use crate::plan::PlanOptions;
 
 /// Which of the two playbooks.
@@ -80,7 +80,7 @@ fn ask(
     purpose: &str,
     (plan, apply): (PlanOptions, ApplyOptions),
 ) -> Result<Asked, messages::Words> {
-    let request = Request::Apply(Box::new(ApplyRequest {
+    let request = ApplyRequest {
         sites: vec![ChosenSite::whole(environment.site.clone())],
         goal: Goal::Inventory,
         plan,
@@ -88,22 +88,21 @@ fn ask(
         shown: None,
         lock_wait: environment.lock_wait,
         run: Run::begin(purpose),
-    }));
+    };
     let mut so_far = GoesOn::default();
-    let reply = host.ask(request, &mut |event| {
+    let reply = host.apply(request, &mut |event| {
         so_far.note(&event);
         messages::tell(&event, output);
     });
     match reply {
-        Ok(Reply::GoesOn) => Ok(Asked::GoesOn(so_far)),
+        Ok(Applied::GoesOn) => Ok(Asked::GoesOn(so_far)),
         Err(error) => Err(messages::Words::of(&error)),
-        Ok(Reply::Applied { sites }) => match sites.into_iter().next() {
+        Ok(Applied::Ended(sites)) => match sites.into_iter().next() {
             Some(applied) => {
                 let report = applied.report.map_err(|error| messages::at(&error, None))?;
                 Ok(Asked::Ended(Box::new(report)))
             }
             None => Err(messages::Words::plain("the host answered for no site")),
         },
-        Ok(_) => Err(messages::Words::plain("the host answered something else")),
     }
 }

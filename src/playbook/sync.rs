@@ -1,8 +1,8 @@
 //! `playbook sync`: the site's programs match the array, or nothing has changed.
 
 use super::{Asked, Connect, Environment, Failed, Output, Perms, ask, messages, warn_of_distro};
+use crate::api::Target;
 use crate::apply::{ApplyOptions, Outcome};
-use crate::host::Target;
 use crate::plan::PlanOptions;
 use crate::system::{files, result_file, users};
 

@@ -105,7 +105,7 @@ fn a_journal_of_each_phase() {
 
 #[test]
 fn a_revision_of_a_run() {
-    use supervisor_sync::host::{Commit, Run, RunInventory};
+    use supervisor_sync::api::{Commit, Run, RunInventory};
     let (_folder, state, site) = state(&[("revision.run.json", "revisions/00000007.json")]);
     let revision = state.last_revision(&Disk, &site).unwrap().unwrap();
     let text = |text: &str| text.to_owned();

@@ -16,10 +16,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use rustix::process::{Signal, getpid, kill_process};
+use supervisor_sync::api::{AppliedSite, ApplyRequest, ChosenSite, Goal};
 use supervisor_sync::apply::{ApplyOptions, Doors};
 use supervisor_sync::desired::DaemonFacts;
 use supervisor_sync::event::{Event, Step};
-use supervisor_sync::host::{AppliedSite, ApplyRequest, ChosenSite, Engine, Goal};
+use supervisor_sync::host::Engine;
 use supervisor_sync::inventory::{self, Site};
 use supervisor_sync::plan::PlanOptions;
 use supervisor_sync::records::{Origin, StateDir};
@@ -128,7 +129,7 @@ pub(crate) fn request(sites: &[Site]) -> ApplyRequest {
         apply: ApplyOptions { verify: true, rollback: true, record: true },
         shown: None,
         lock_wait: 0,
-        run: supervisor_sync::host::Run::begin("apply"),
+        run: supervisor_sync::api::Run::begin("apply"),
     }
 }
 

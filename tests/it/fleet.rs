@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail the test")]
 
 mod connections;
+mod exec;
 mod far_end;
 mod first_contact;
 mod lost;

@@ -8,9 +8,9 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::process::Signal;
 use serde_json::Value;
+use supervisor_sync::api::wire::{Answer, Ask, PROTOCOL};
+use supervisor_sync::api::{ChosenSite, LogsRequest, Reply, Request};
 use supervisor_sync::event::Event;
-use supervisor_sync::fleet::wire::{Answer, Ask, PROTOCOL};
-use supervisor_sync::host::{ChosenSite, LogsRequest, Reply, Request};
 use supervisor_sync::inventory::{
     AbsolutePath, CommandLine, Domain, Format, Paths, Program, ProgramName, Run, Site, UserName,
 };

@@ -12,8 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
+use supervisor_sync::api::ChosenSite;
 use supervisor_sync::apply::Outcome;
-use supervisor_sync::host::ChosenSite;
 use supervisor_sync::inventory::{Program, Site};
 
 use crate::simulated::{Bridge, FaultyFiles, Host, Order, origin, program, with};
@@ -98,7 +98,7 @@ impl Bench {
         let applied = self.host.with(files, &mut Bridge::of(&self.host), &mut |_| {}, |engine| {
             engine.apply(&all, &request, &origin())
         });
-        let end = |one: supervisor_sync::host::AppliedSite| {
+        let end = |one: supervisor_sync::api::AppliedSite| {
             let outcome = match one.report {
                 Ok(report) => report.outcome,
                 Err(cause) => Outcome::Refused { cause },

@@ -11,7 +11,8 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
 
 use rustix::fs::inotify;
-use supervisor_sync::host::{ChosenSite, Engine, Goal};
+use supervisor_sync::api::{ChosenSite, Goal};
+use supervisor_sync::host::Engine;
 use supervisor_sync::inventory::Site;
 use supervisor_sync::plan::{PlanOptions, PlanView};
 use supervisor_sync::records::StateDir;

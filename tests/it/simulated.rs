@@ -14,10 +14,11 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use rustix::io::Errno;
+use supervisor_sync::api::{AppliedSite, ApplyRequest, ChosenSite, Goal};
 use supervisor_sync::apply::{ApplyOptions, Doors};
 use supervisor_sync::desired::DaemonFacts;
 use supervisor_sync::event::Event;
-use supervisor_sync::host::{AppliedSite, ApplyRequest, ChosenSite, Engine, Goal};
+use supervisor_sync::host::Engine;
 use supervisor_sync::inventory::{
     AbsolutePath, Autorestart, CommandLine, Domain, Format, Paths, Program, ProgramName, Run, Site,
     SupervisordAddress, UserName,
@@ -272,7 +273,7 @@ impl Order {
             apply: ApplyOptions { verify, rollback, record },
             shown: None,
             lock_wait: 0,
-            run: supervisor_sync::host::Run::begin("apply"),
+            run: supervisor_sync::api::Run::begin("apply"),
         }
     }
 }

@@ -13,9 +13,9 @@ mod refusals;
 
 use std::collections::BTreeMap;
 
+use supervisor_sync::api::ChosenSite;
 use supervisor_sync::apply::{FailedAt, Outcome};
 use supervisor_sync::event::Event;
-use supervisor_sync::host::ChosenSite;
 use supervisor_sync::inventory::Site;
 use supervisor_sync::supervisord::Call;
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::Leavers;
+use crate::api::{Left, LeftSite, Writer};
 use crate::error::cut;
-use crate::host::{Left, LeftSite, Writer};
 use crate::report::harmless;
 
 /// How many sites are shown before the rest is counted. What is removed is always named.

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use supervisor_sync::fleet::wire::PROTOCOL;
+use supervisor_sync::api::wire::PROTOCOL;
 
 use super::Fleet;
 use crate::daemon::{PATIENCE, signal, wait_until};

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use rustix::process::Signal;
 use serde_json::Value;
+use supervisor_sync::api::wire::{Answer, PROTOCOL};
+use supervisor_sync::api::{Left, PlannedSite, Reply, SiteHistory, SiteStatusReply};
 use supervisor_sync::error::CommandError;
-use supervisor_sync::fleet::wire::{Answer, PROTOCOL};
-use supervisor_sync::host::{Left, PlannedSite, Reply, SiteHistory, SiteStatusReply};
 use supervisor_sync::inventory::Domain;
 
 use super::Fleet;

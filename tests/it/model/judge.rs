@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use supervisor_sync::host::{LeftSite, Writer};
+use supervisor_sync::api::{LeftSite, Writer};
 use supervisor_sync::plan::{GroupAction, PlanView};
 use supervisor_sync::supervisord::{ProcessInfo, ProcessState};
 use supervisor_sync::system::Disk;

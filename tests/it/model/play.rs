@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use supervisor_sync::host::Writer;
+use supervisor_sync::api::Writer;
 use supervisor_sync::supervisord::ProcessInfo;
 
 use super::case::{Case, Command, End, Hand, How, Kind, Op, Touch, Verb};

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use rustix::process::Signal;
+use supervisor_sync::api::AppliedSite;
 use supervisor_sync::desired::DaemonFacts;
-use supervisor_sync::host::AppliedSite;
 use supervisor_sync::inventory::{self, Site};
 use supervisor_sync::records::StateDir;
 use supervisor_sync::supervisord::{Call, MainConfig, ProcessInfo, ProcessState, Supervisord as _};

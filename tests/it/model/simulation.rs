@@ -6,12 +6,11 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 
+use supervisor_sync::api::{ApplyRequest, ChosenSite, Goal, Run, Writer};
 use supervisor_sync::apply::ApplyOptions;
 use supervisor_sync::desired::DaemonFacts;
 use supervisor_sync::event::Event;
-use supervisor_sync::host::{
-    ApplyRequest, ChosenSite, Engine, Goal, Run, WayBack, Writer, last_run, way_back,
-};
+use supervisor_sync::host::{Engine, WayBack, last_run, way_back};
 use supervisor_sync::inventory::{ProgramName, Programs as Chosen, Site};
 use supervisor_sync::plan::{Intent, PlanOptions, Running};
 use supervisor_sync::records::{Origin, StateDir};

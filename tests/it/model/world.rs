@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use supervisor_sync::api::{AppliedSite, LeftSite, SiteHistory};
+use supervisor_sync::api::{InventoryOnHost, Reply, Request, Run, RunInventory, Target};
 use supervisor_sync::apply::Outcome;
 use supervisor_sync::desired::{DaemonFacts, DesiredSite, render};
 use supervisor_sync::event::Event;
-use supervisor_sync::host::{AppliedSite, LeftSite, SiteHistory};
-use supervisor_sync::host::{
-    InventoryOnHost, LocalHost, Reply, Request, Run, RunInventory, Target,
-};
+use supervisor_sync::host::LocalHost;
 use supervisor_sync::inventory::{
     CommandLine, Domain, Instances, Program, ProgramName, RestartPolicy, Site,
 };

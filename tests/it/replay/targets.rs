@@ -18,9 +18,9 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use supervisor_sync::actual::{ActualDaemon, ActualSite};
+use supervisor_sync::api::Reply;
+use supervisor_sync::api::wire::{self, Answer as WireAnswer};
 use supervisor_sync::desired::{DaemonFacts, DesiredFile, DesiredSite, FileKind, render};
-use supervisor_sync::fleet::wire::{self, Answer as WireAnswer};
-use supervisor_sync::host::Reply;
 use supervisor_sync::inventory::{
     self, Domain, Format, Paths, Program, Programs, Run, Site, UserName,
 };

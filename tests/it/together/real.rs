@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use rustix::io::Errno;
+use supervisor_sync::api::{ChosenSite, Goal};
 use supervisor_sync::apply::{FailedAt, Outcome};
 use supervisor_sync::event::{Event, Step};
-use supervisor_sync::host::{ChosenSite, Goal};
 use supervisor_sync::inventory::{self, Site};
 use supervisor_sync::plan::PlanOptions;
 use supervisor_sync::supervisord::{
@@ -172,8 +172,8 @@ impl Bench {
     }
 }
 
-fn ends(applied: Vec<supervisor_sync::host::AppliedSite>) -> super::Ends {
-    let end = |one: supervisor_sync::host::AppliedSite| {
+fn ends(applied: Vec<supervisor_sync::api::AppliedSite>) -> super::Ends {
+    let end = |one: supervisor_sync::api::AppliedSite| {
         let outcome = match one.report {
             Ok(report) => report.outcome,
             Err(cause) => Outcome::Refused { cause },

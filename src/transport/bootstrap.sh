@@ -4,7 +4,7 @@
 #
 # It is sent as ONE line within single quotes, to whatever login shell the user has, which hands it
 # to sh: so there is no single quote, no backslash and no exclamation mark in it, every statement
-# ends in `;`, and whole-line comments are dropped (`remote::command`).
+# ends in `;`, and whole-line comments are dropped (`bootstrap::command`).
 #
 # $1 the SHA-256 of the wanted binary; $2 the privilege: root, sudo, none or auto.
 digest=$1; privilege=$2; uid=$(id -u); user=${LOGNAME:-$(id -un)};

@@ -1,4 +1,4 @@
-//! One conversation with an agent over the pipes of a child process, whatever the child is: `sudo`
+//! One session with an agent over the pipes of a child process, whatever the child is: `sudo`
 //! here, `ssh` to another machine.
 //!
 //! All three pipes are watched by one `poll`, so that neither a flood of words on stderr nor a far
@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
-pub(super) use super::heard::{Heard, NoHello, NoReply, Parting, Patience};
+use super::expected::Expected;
+use super::heard::{Heard, NoReply, Parting, Patience};
 use super::limits::{LONGEST_ANSWER, Limits, reads_cheaply};
-use super::reply::Expected;
-use super::wire::{Answer, Ask, INTERRUPT, LET_GO, PROTOCOL};
+use crate::api::wire::{Answer, Ask, INTERRUPT, LET_GO, PROTOCOL};
+use crate::api::{Reply, Request};
 use crate::error::CommandError;
 use crate::event::{Event, Step};
-use crate::host::{Reply, Request};
 use crate::system::Interrupt;
 
 /// How often Ctrl-C is looked for while nothing is said.
@@ -38,7 +38,7 @@ pub(super) const PARTING: Duration = Duration::from_secs(2);
 
 /// A child whose far end is an agent, or will be.
 #[derive(Debug)]
-pub(super) struct Conversation {
+pub(super) struct Session {
     child: Child,
     input: Option<ChildStdin>,
     output: Option<ChildStdout>,
@@ -54,7 +54,7 @@ pub(super) struct Conversation {
     pub(super) is_confirmed: bool,
 }
 
-impl Conversation {
+impl Session {
     /// Starts the child with its pipes.
     pub(super) fn start(command: &mut Command) -> io::Result<Self> {
         let mut child =
@@ -355,7 +355,7 @@ impl Conversation {
     }
 }
 
-impl Drop for Conversation {
+impl Drop for Session {
     /// The agent ends when its input does.
     fn drop(&mut self) {
         if self.input.is_some() || self.output.is_some() {
@@ -391,7 +391,7 @@ mod tests {
     #![expect(clippy::disallowed_methods, reason = "has a shell play the far end")]
 
     use super::*;
-    use crate::host::Goal;
+    use crate::api::Goal;
     use crate::plan::PlanOptions;
 
     const MOMENT: Duration = Duration::from_secs(2);
@@ -407,9 +407,8 @@ mod tests {
     }
 
     /// An agent that hears the request and does this.
-    fn agent(then: &str) -> Conversation {
-        Conversation::start(Command::new("sh").args(["-c", &format!("read -r line; {then}")]))
-            .unwrap()
+    fn agent(then: &str) -> Session {
+        Session::start(Command::new("sh").args(["-c", &format!("read -r line; {then}")])).unwrap()
     }
 
     #[test]

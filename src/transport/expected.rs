@@ -3,8 +3,8 @@
 
 use std::fmt::Write as _;
 
+use crate::api::{AppliedSite, ChosenSite, PlannedSite, Reply, Request, SiteStatusReply};
 use crate::error::CommandError;
-use crate::host::{AppliedSite, ChosenSite, PlannedSite, Reply, Request, SiteStatusReply};
 use crate::inventory::{Domain, Site};
 
 /// How many names of sites an error has.

@@ -10,10 +10,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::limits::LONGEST_ANSWER;
-use super::wire::{Answer, Ask, HEARD, INTERRUPT, LET_GO, LONGEST_ASK, PROTOCOL, read_ask};
+use crate::api::wire::{Answer, Ask, HEARD, INTERRUPT, LET_GO, LONGEST_ASK, PROTOCOL, read_ask};
+use crate::api::{Reply, Request, Target};
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
-use crate::host::{Reply, Request, Target};
 use crate::system::Interrupt;
 
 /// How many lines may wait for a caller that does not read before events are dropped.
@@ -287,9 +287,9 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+    use crate::api::{ApplyRequest, Goal, LogsRequest, Run, UnreadableLog};
     use crate::apply::ApplyOptions;
     use crate::event::LogLine;
-    use crate::host::{ApplyRequest, Goal, LogsRequest, Run, UnreadableLog};
     use crate::inventory::{AbsolutePath, Domain, ProgramName, UserName};
     use crate::plan::PlanOptions;
     use crate::system::{Clock, SystemClock};

@@ -1,10 +1,10 @@
-//! How a conversation with an agent begins, and how an answer of it is confirmed.
+//! How a session with an agent begins, and how an answer of it is confirmed.
 
-use super::conversation::{Conversation, LONGEST_NOISE, PARTING, now};
 use super::heard::{Heard, NoHello, Patience};
-use super::wire::{Answer, HEARD, same};
+use super::session::{LONGEST_NOISE, PARTING, Session, now};
+use crate::api::wire::{Answer, HEARD, same};
 
-impl Conversation {
+impl Session {
     /// Passes over whatever is said until the agent introduces itself.
     pub(super) fn hello(&mut self, patience: Patience<'_>) -> Result<(), NoHello> {
         let mut noise = 0;

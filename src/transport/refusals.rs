@@ -3,7 +3,10 @@
 //!
 //! ssh ends with 255 for everything that is its own, so its words are all there is to go by.
 
+use super::bootstrap::{Agent, BEGIN};
+use super::heard::Parting;
 use super::payload::platform;
+use super::sudoers;
 use crate::error::CommandError;
 
 /// Where a connection leads, for messages and for hints.
@@ -21,7 +24,22 @@ pub(super) struct Destination {
     pub(super) key: Option<String>,
 }
 
+/// A machine that runs the bootstrap, for messages and for hints.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    /// The server's name in the inventory.
+    pub(super) name: String,
+    /// How it is told of.
+    pub(super) shown: String,
+    /// What to type before a command to have it run there by hand.
+    pub(super) by_hand: String,
+}
+
 impl Destination {
+    pub(super) fn place(&self) -> Place {
+        Place { name: self.name.clone(), shown: self.shown(), by_hand: self.by_hand() }
+    }
+
     /// `user@address`.
     pub(super) fn shown(&self) -> String {
         let user = self.user.as_ref().map_or(String::new(), |user| format!("{user}@"));
@@ -136,30 +154,55 @@ pub(super) fn refused(to: &Destination, words: &[String]) -> Option<CommandError
 }
 
 /// The connection was made, but nothing of ours was said over it.
-pub(super) fn unintelligible(
-    to: &Destination,
-    words: &[String],
-    noise: &[String],
-    status: &str,
-) -> CommandError {
-    let all: Vec<&str> = noise.iter().chain(words).map(String::as_str).collect();
+pub(super) fn unintelligible(to: &Place, noise: Vec<String>, end: Parting) -> CommandError {
+    no_command(to, noise, end)
+        .hint(format!("its login shell must run commands, try it: {} true", to.by_hand))
+}
+
+/// The command that is to give a shell did not run ours.
+pub(super) fn no_shell(to: &Place, noise: Vec<String>, end: Parting) -> CommandError {
+    let Place { name, by_hand, .. } = to;
+    no_command(to, noise, end).hint(format!(
+        "`exec` of server {name} must run the command that follows it, try it: {by_hand} true"
+    ))
+}
+
+fn no_command(to: &Place, noise: Vec<String>, end: Parting) -> CommandError {
+    let all: Vec<String> = noise.into_iter().chain(end.words).collect();
     let last = all.len().saturating_sub(3);
     let said = all.get(last..).unwrap_or_default().join("; ");
-    CommandError::refused(format!("{} runs no command for us", to.shown()))
-        .because(if said.is_empty() { status.to_owned() } else { said })
-        .hint(format!("its login shell must run commands, try it: {} true", to.by_hand()))
+    CommandError::refused(format!("{} runs no command for us", to.shown))
+        .because(if said.is_empty() { end.status } else { said })
+}
+
+/// The agent was to be run, and did not introduce itself.
+pub(super) fn not_run(to: &Place, agent: &Agent, end: Parting) -> CommandError {
+    let (shown, why) = (&to.shown, end.reason());
+    if agent.sudo {
+        let user = &agent.user;
+        return CommandError::refused(format!("sudo of {shown} does not let {user} do it"))
+            .because(why)
+            .hint(sudoers::hint_there(user, &agent.path));
+    }
+    CommandError::refused(format!("supervisor-sync does not run on {shown}")).because(why)
+}
+
+/// Nothing was said for too long before the agent ran.
+pub(super) fn hangs(to: &Place) -> CommandError {
+    CommandError::refused(format!("{} says nothing for {} s", to.shown, BEGIN.as_secs()))
+        .hint("see whether its login shell hangs, e.g. on a file system that is away")
 }
 
 /// The first script on the host gave up.
-pub(super) fn gave_up(to: &Destination, at: &str, words: &str) -> CommandError {
-    let shown = to.shown();
+pub(super) fn gave_up(to: &Place, at: &str, words: &str) -> CommandError {
+    let shown = &to.shown;
     match at {
         "place" => CommandError::refused(format!("no folder of {shown} can hold a program"))
             .because(format!("tried {words}"))
             .hint("one of them must be writable and on a file system without noexec"),
         "write" => CommandError::refused(format!("cannot put supervisor-sync on {shown}"))
             .because(words)
-            .hint(format!("see that there is room: {} df -h", to.by_hand())),
+            .hint(format!("see that there is room: {} df -h", to.by_hand)),
         "unfit" => CommandError::refused(format!(
             "this supervisor-sync, for {}, does not run on {shown}, which is {words}",
             platform()

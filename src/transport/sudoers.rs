@@ -84,7 +84,7 @@ fn is_plain(text: &str) -> bool {
 }
 
 /// For a shell.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     if is_plain(text) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 

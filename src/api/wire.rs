@@ -5,9 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{Reply, Request};
 use crate::error::CommandError;
 use crate::event::Event;
-use crate::host::{Reply, Request};
 
 /// The version of the lines. Raised whenever an older end would misread a newer one.
 pub const PROTOCOL: u32 = 3;
@@ -95,7 +95,7 @@ pub fn same(protocol: u32) -> Result<(), CommandError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::Goal;
+    use crate::api::Goal;
     use crate::plan::PlanOptions;
 
     #[test]

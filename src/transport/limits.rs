@@ -7,9 +7,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::changes;
+use crate::api::Request;
 use crate::event::Event;
-use crate::host::Request;
 
 /// The longest line of an agent that is accepted, in bytes: the plan of some thousand programs, each
 /// with its whole diff, fits.
@@ -50,7 +49,7 @@ pub(super) struct Limits {
 
 impl Limits {
     pub(super) fn of(request: &Request) -> Self {
-        if changes(request) {
+        if request.changes() {
             return Self { silence: None, time: None, events: None, let_go: None };
         }
         let (time, events) = match request {

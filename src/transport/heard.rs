@@ -70,3 +70,13 @@ pub(super) struct Parting {
     /// Its exit status in words.
     pub(super) status: String,
 }
+
+impl Parting {
+    /// All that it said, else how it ended.
+    pub(super) fn reason(self) -> String {
+        match self.words.is_empty() {
+            true => self.status,
+            false => self.words.join("; "),
+        }
+    }
+}

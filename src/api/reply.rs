@@ -1,0 +1,215 @@
+//! What a host answers.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Origin, Run, RunId, RunOutcome, answered};
+use crate::apply::{ApplyError, SiteReport};
+use crate::error::CommandError;
+use crate::event::SiteEnd;
+use crate::inventory::{Domain, Paths, ProgramName};
+use crate::plan::PlanView;
+use crate::setup::Report as SetupReport;
+use crate::status::SiteStatus;
+
+/// What a host answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "snake_case")]
+pub enum Reply {
+    /// To [`Request::Plan`]: each site, in the order asked.
+    Plans {
+        /// A site that cannot be planned does not keep the others from it.
+        sites: Vec<PlannedSite>,
+    },
+    /// To [`Request::Apply`]: each site, in the order asked.
+    Applied {
+        /// How each ended.
+        sites: Vec<AppliedSite>,
+    },
+    /// To [`Request::Status`]: each site.
+    Status {
+        /// A site that cannot be read does not keep the others from it.
+        sites: Vec<SiteStatusReply>,
+    },
+    /// To [`Request::Logs`]. The lines themselves are [`Event::LogLine`].
+    LogsEnded {
+        /// The logs that could not be read.
+        unreadable: Vec<UnreadableLog>,
+    },
+    /// To [`Request::History`].
+    History {
+        /// Each site, in the order asked, then those that left the inventory.
+        sites: Vec<SiteHistory>,
+    },
+    /// To [`Request::Left`].
+    Left {
+        /// What has left.
+        left: Left,
+    },
+    /// To [`Request::RevisionDiff`].
+    RevisionDiffs {
+        /// Each site, in the order asked.
+        sites: Vec<SiteDiff>,
+    },
+    /// To [`Request::ReadRunner`].
+    Runner {
+        /// Its text; `None` if there is none.
+        script: Option<String>,
+    },
+    /// To [`Request::WriteRunner`].
+    RunnerWritten {
+        /// Whether it differed from what was there.
+        changed: bool,
+    },
+    /// To [`Request::Setup`].
+    Setup {
+        /// What was done and what is left.
+        report: SetupReport,
+    },
+    /// No host says it: an apply was not waited for any longer, and goes on.
+    GoesOn,
+}
+
+/// A site's plan, or why there is none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedSite {
+    /// Whose.
+    pub site: Domain,
+    /// The plan.
+    #[serde(flatten, with = "answered::plan")]
+    pub plan: Result<PlanView, CommandError>,
+}
+
+/// How a site's apply ended, or why it did not begin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppliedSite {
+    /// Whose.
+    pub site: Domain,
+    /// The report.
+    #[serde(flatten, with = "answered::report")]
+    pub report: Result<SiteReport, ApplyError>,
+}
+
+impl AppliedSite {
+    /// How it ended, as it is told at once; `None` if nothing was to be done.
+    pub fn end(&self) -> Option<SiteEnd> {
+        match &self.report {
+            Ok(report) => report.end(),
+            Err(error) => Some(SiteEnd {
+                site: self.site.clone(),
+                revision: None,
+                failure: Some(error.error.clone()),
+                troubles: Vec::new(),
+            }),
+        }
+    }
+}
+
+/// How a site is, or why that cannot be told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SiteStatusReply {
+    /// Whose.
+    pub site: Domain,
+    /// The status.
+    #[serde(flatten, with = "answered::status")]
+    pub status: Result<SiteStatus, CommandError>,
+}
+
+/// A log that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnreadableLog {
+    /// Whose.
+    pub site: Domain,
+    /// Its program.
+    pub program: ProgramName,
+    /// Where it is.
+    pub path: PathBuf,
+    /// Why.
+    pub reason: String,
+}
+
+/// What was applied to a site.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SiteHistory {
+    /// Whose.
+    pub site: Domain,
+    /// Ascending, or why they cannot be read.
+    #[serde(flatten, with = "answered::revisions")]
+    pub revisions: Result<Vec<RevisionSummary>, CommandError>,
+    /// Runs of which no revision says how they ended, ascending.
+    #[serde(default)]
+    pub outcomes: Vec<RunOutcome>,
+    /// A run that has not ended: it is under way, or was interrupted and is for the next apply to
+    /// finish or undo.
+    #[serde(default)]
+    pub unfinished: Option<RunId>,
+    /// The supervisord it is of, if the inventory does not have the site any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paths: Option<Paths>,
+}
+
+/// What a revision of a site changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SiteDiff {
+    /// Whose.
+    pub site: Domain,
+    /// Unified, with secrets masked; or why there is none.
+    #[serde(flatten, with = "answered::diff")]
+    pub diff: Result<String, CommandError>,
+}
+
+/// One line of a history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevisionSummary {
+    /// Its number.
+    pub number: u64,
+    /// Who, when, by which command.
+    pub origin: Origin,
+    /// How many programs it has.
+    pub programs: usize,
+    /// How many files.
+    pub files: usize,
+    /// Whether its files differ from those of the one before it.
+    pub changed: bool,
+}
+
+/// What has left.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Left {
+    /// By supervisord, then by name.
+    pub sites: Vec<LeftSite>,
+    /// Records that cannot be read. They keep nobody from anything.
+    pub unreadable: Vec<CommandError>,
+}
+
+/// A site on record that is not in the inventory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftSite {
+    /// Its domain.
+    pub site: Domain,
+    /// How many processes its record has.
+    pub processes: u64,
+    /// How many files.
+    pub files: usize,
+    /// The run that applied it last.
+    pub run: Run,
+    /// Which inventory that run followed.
+    pub writer: Writer,
+    /// The supervisord it is of.
+    pub paths: Paths,
+}
+
+/// Which inventory wrote a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Writer {
+    /// The one that asks: `--prune` removes the site.
+    ThisInventory,
+    /// Another one: the site is removed only by its name.
+    OtherInventory,
+    /// None, it was a playbook: as with another one.
+    Playbook,
+    /// A release whose records did not say: as with another one.
+    Unknown,
+}

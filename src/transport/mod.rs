@@ -1,0 +1,166 @@
+//! The same machine's work done by another process: as another user, on another machine.
+//!
+//! The far end is `supervisor-sync agent`, the same binary, which reads requests and writes events
+//! and replies, each a line of JSON ([`wire`](crate::api::wire)). Lock, journal and rollback live there,
+//! so that a caller that goes away leaves a host that finishes or undoes by itself.
+//!
+//! How the far end is started is all in which transports differ, and a file for each: `child.rs` (this
+//! machine, perhaps through sudo), `ssh.rs`, `exec.rs` (whatever command gives a shell). The last two
+//! find or bring the binary by the same `bootstrap.sh`. What is said after that, and what becomes of a
+//! far end that is lost, silent or cannot be understood, is the same for all: [`FarHost`].
+
+mod agent;
+mod bootstrap;
+mod child;
+mod exec;
+mod expected;
+mod handshake;
+mod heard;
+mod limits;
+mod payload;
+mod persist;
+mod refusals;
+mod session;
+mod ssh;
+mod sudoers;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::api::{Reply, Request, Target};
+use crate::error::{CommandError, ErrorKind};
+use crate::event::Event;
+use crate::inventory::Host;
+use crate::system::Interrupt;
+
+pub use agent::serve;
+pub use payload::Payload;
+pub use ssh::SshSettings;
+
+use heard::{NoReply, Parting};
+use limits::Limits;
+use session::Session;
+
+/// A way to start the far end.
+trait Transport: fmt::Debug + Send {
+    /// Starts it, until it has introduced itself.
+    fn connect(&mut self, interrupt: &Interrupt) -> Result<Session, CommandError>;
+
+    /// Who is asked, for messages.
+    fn shown(&self) -> String;
+
+    /// The command that shows how something ended there.
+    fn plan_command(&self) -> String;
+
+    /// It ended before its answer, which was to a request that `changes` something or to one that only
+    /// looks.
+    fn lost(&self, end: Parting, changes: bool) -> CommandError;
+}
+
+/// A machine at the far end of a pipe. One process for all requests, started when it is first asked.
+#[derive(Debug)]
+pub struct FarHost {
+    transport: Box<dyn Transport>,
+    session: Option<Session>,
+    let_go: Option<Instant>,
+    interrupt: Interrupt,
+}
+
+impl FarHost {
+    /// This machine as root, through `sudo -n`. `binary` is this program's own path, absolute, as
+    /// sudoers would name it.
+    pub fn through_sudo(binary: PathBuf, interrupt: Interrupt) -> Self {
+        Self::new(child::Child { binary, through_sudo: true }, interrupt)
+    }
+
+    /// This machine as who we are, for work that is to go on when we do not.
+    pub fn as_we_are(binary: PathBuf, interrupt: Interrupt) -> Self {
+        Self::new(child::Child { binary, through_sudo: false }, interrupt)
+    }
+
+    /// A host of the inventory through the system's OpenSSH.
+    pub fn over_ssh(host: &Host, settings: SshSettings, interrupt: Interrupt) -> Self {
+        Self::new(ssh::Ssh::new(host, settings), interrupt)
+    }
+
+    /// A host of the inventory through the command that it names.
+    pub fn by_command(host: &Host, payload: Arc<Payload>, interrupt: Interrupt) -> Self {
+        Self::new(exec::Exec::new(host, payload), interrupt)
+    }
+
+    fn new(transport: impl Transport + 'static, interrupt: Interrupt) -> Self {
+        Self { transport: Box::new(transport), session: None, let_go: None, interrupt }
+    }
+
+    /// An apply is not waited for beyond this: it goes on by itself, in a session of its own, and the
+    /// reply is [`Reply::GoesOn`].
+    pub fn waits_until(self, let_go: Option<Instant>) -> Self {
+        Self { let_go, ..self }
+    }
+}
+
+impl Target for FarHost {
+    fn ask(
+        &mut self,
+        request: Request,
+        events: &mut dyn FnMut(Event),
+    ) -> Result<Reply, CommandError> {
+        let mut session = match self.session.take() {
+            Some(session) => session,
+            None => self.transport.connect(&self.interrupt)?,
+        };
+        let changes = request.changes();
+        let let_go = self.let_go.filter(|_| matches!(request, Request::Apply(_)));
+        let limits = Limits { let_go, ..Limits::of(&request) };
+        match session.ask(request, limits, &self.interrupt, events) {
+            Ok(reply) => {
+                self.session = Some(session);
+                Ok(reply)
+            }
+            Err(NoReply::Said(error)) => {
+                self.session = Some(session);
+                Err(error)
+            }
+            Err(NoReply::LetGo) => Ok(Reply::GoesOn),
+            // If it was to change something, it may have.
+            Err(NoReply::Garbled(error)) if changes => {
+                let see = format!("see how it ended: {}", self.transport.plan_command());
+                Err(error.of_kind(ErrorKind::Stuck).hint(see))
+            }
+            Err(NoReply::Garbled(error)) => Err(error),
+            Err(NoReply::Silent(_)) if self.interrupt.is_raised() => Err(interrupted()),
+            Err(NoReply::Silent(silence)) => Err(silent(&self.transport.shown(), silence)),
+            Err(NoReply::Lost) => Err(self.transport.lost(session.part(), changes)),
+        }
+    }
+}
+
+/// Who only looks, and has said nothing for that long.
+fn silent(who: &str, silence: Option<Duration>) -> CommandError {
+    let seconds = silence.unwrap_or_default().as_secs();
+    CommandError::refused(format!("{who} has not answered for {seconds} s"))
+        .hint("see there whether supervisor-sync hangs, e.g. on a file system that is away")
+}
+
+/// Another machine is gone with a request under way.
+fn lost_elsewhere(place: &refusals::Place, end: Parting, changes: bool) -> CommandError {
+    let last = end.words.last().cloned().unwrap_or(end.status);
+    let refusals::Place { name, shown, .. } = place;
+    if !changes {
+        return CommandError::refused(format!("the connection to {shown} was lost"))
+            .because(last)
+            .hint("nothing was changed: try again");
+    }
+    let message = format!("the connection to {shown} was lost while it was at work");
+    CommandError::new(ErrorKind::Stuck, message)
+        .because(last)
+        .hint("the host goes on without us: it finishes, or undoes what it cannot finish")
+        .hint(format!("see how it ended: supervisor-sync plan --on {name}"))
+}
+
+/// Ctrl-C before anything was asked.
+fn interrupted() -> CommandError {
+    CommandError::new(ErrorKind::Interrupted, "interrupted before anything was done")
+}

@@ -1,0 +1,80 @@
+//! Hosts that a command of the inventory gives a shell on: here a plain `sh`, which runs what comes
+//! after it as `podman exec` does.
+
+use super::Fleet;
+
+/// `{}` becomes the rest of the server's entry.
+fn write_inventory(fleet: &Fleet, rest: &str) {
+    fleet.write_inventory("");
+    let file = fleet.keyring.path("deployer.yml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let (before, entry) = text.split_once("  - {name: web1,").unwrap();
+    let (_, after) = entry.split_once('\n').unwrap();
+    std::fs::write(&file, format!("{before}  - {{name: web1, {rest}}}\n{after}")).unwrap();
+}
+
+/// The command, which counts how often it is run and has a home of its own.
+fn exec(fleet: &Fleet) -> String {
+    let home = fleet.keyring.path("home");
+    std::fs::create_dir_all(&home).unwrap();
+    let home = home.display();
+    format!(
+        "privilege: none, exec: [env, 'HOME={home}', sh, -c, 'echo x >> \"$HOME/runs\"; exec \"$@\"', far]"
+    )
+}
+
+#[test]
+fn a_host_behind_a_command_is_planned_applied_and_looked_at() {
+    let Some(fleet) = Fleet::start(&["web1"]) else { return };
+    write_inventory(&fleet, &exec(&fleet));
+    fleet.run(&["plan", "--exit-code"]).ended(3).says("web1.example-worker");
+    fleet.run(&["apply", "--yes"]).ended(0);
+    let machine = fleet.machine("web1");
+    assert_eq!(machine.host.groups(), [machine.full()]);
+    fleet.run(&["status"]).ended(0);
+    fleet.run(&["plan", "--exit-code"]).ended(0);
+    assert_eq!(machine.sshd.logins(), 0);
+    let runs = std::fs::read_to_string(fleet.keyring.path("home/runs")).unwrap();
+    assert_eq!(runs.lines().count(), 4, "one for each command");
+    let cache = fleet.keyring.path("home/.cache/supervisor-sync");
+    assert!(cache.is_dir(), "the binary was taken over the same pipe");
+}
+
+#[test]
+fn a_command_that_runs_nothing_for_us_is_told_with_one_to_try() {
+    let Some(fleet) = Fleet::start(&["web1"]) else { return };
+    for (rest, message, hint) in [
+        (
+            "connection: exec, exec: [/no/such/podman, exec, -i, web]",
+            "web1: Error: cannot run /no/such/podman, by which web1 is reached: No such file",
+            "Hint: install it, or correct `exec` of server web1 in the inventory",
+        ),
+        (
+            "connection: exec, exec: [sh, -c, 'echo no such container >&2; exit 125', far]",
+            "web1: Error: web1 runs no command for us: no such container\n",
+            "try it: sh -c 'echo no such container >&2; exit 125' far true\n",
+        ),
+    ] {
+        write_inventory(&fleet, rest);
+        fleet.run(&["plan"]).ended(1).complains(message).complains(hint);
+    }
+}
+
+#[test]
+fn what_the_inventory_says_of_it_must_fit() {
+    let Some(fleet) = Fleet::start(&["web1"]) else { return };
+    for (rest, message) in [
+        ("connection: exec", "`connection: exec` needs the command, as `exec`"),
+        ("exec: [podman], port: 22", "`port` is for SSH, and this server is reached by `exec`"),
+        (
+            "host: web1, connection: ssh, exec: [podman]",
+            "is for a server that is reached by a command",
+        ),
+        ("exec: []", "`exec` must name a program"),
+        ("exec: ['a\\nb']", "control character"),
+        ("exec: podman exec", "exec"),
+    ] {
+        write_inventory(&fleet, &rest.replace("'a\\nb'", "\"a\\nb\""));
+        fleet.run(&["check"]).ended(1).complains(message).complains("deployer.yml:");
+    }
+}
