@@ -41,7 +41,7 @@ impl Transaction<'_, '_> {
                 self.doors.clock.wait(self.pause());
             }
             // Just before the look: one that has begun is waited for, whatever is wanted meanwhile.
-            if self.doors.interrupt.is_raised() {
+            if self.doors.interrupt.is_heeded() {
                 self.sites.iter_mut().for_each(SiteApply::interrupt);
                 self.close_put_back();
                 return;

@@ -158,7 +158,7 @@ impl<'t, 'd> Transaction<'t, 'd> {
     /// Puts back what has failed in a step, all of it together. Nothing has changed yet, or only files:
     /// an interruption is a failure like any other, of every site.
     fn end_step(&mut self, mut failed: Vec<(usize, ApplyError)>) {
-        if self.doors.interrupt.is_raised() {
+        if self.doors.interrupt.is_heeded() {
             let mut rest = self.in_files();
             rest.retain(|index| failed.iter().all(|(other, _)| other != index));
             failed.extend(rest.into_iter().map(|i| (i, interrupted(self.sites[i].domain()))));

@@ -14,7 +14,7 @@ use crate::event::Event;
 use crate::inventory::{ConfigSuffix, Domain, Site, SupervisordAddress};
 use crate::records::{Origin, Run, StateDir};
 use crate::setup;
-use crate::supervisord::{Client, MainConfig, Supervisord, include};
+use crate::supervisord::{Client, MainConfig, Stop, Supervisord, include};
 use crate::system::{Clock, Disk, Files as _, Interrupt, SystemClock, users};
 
 /// This machine.
@@ -81,8 +81,10 @@ impl LocalHost {
         let config = MainConfig::load_from(config_path(first), &mut included);
         let config = config.map_err(config_error).map_err(no_daemon)?;
         let interrupt = self.interrupt.clone();
-        let client = Client::connect(&config).map_err(config_error).map_err(no_daemon)?;
-        let mut client = client.with_stop(Arc::new(move || interrupt.is_raised()));
+        let stop: Stop = Arc::new(move || interrupt.is_news());
+        let client =
+            Client::connect(&config, Some(&stop)).map_err(config_error).map_err(no_daemon)?;
+        let mut client = client.with_stop(stop);
         let state = StateDir::new(&first.paths, &self.state_base);
         state.check().map_err(|error| ApplyError::new(FailedAt::State, error))?;
         let doors = Doors {

@@ -246,7 +246,7 @@ pub(super) fn unit_state(said: &[String]) -> UnitState {
 }
 
 fn ask(config: MainConfig) -> Daemon {
-    let client = match Client::connect(&config) {
+    let client = match Client::connect(&config, None) {
         Ok(client) => client,
         Err(error) => return Daemon::Unusable(config_error(&error)),
     };

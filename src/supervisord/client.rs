@@ -38,12 +38,15 @@ pub struct Client {
     /// What a reread may take beyond it.
     for_reread: Duration,
     /// Whether somebody wants to stop.
-    stop: Option<Arc<dyn Fn() -> bool + Send + Sync>>,
+    stop: Option<Stop>,
     /// All that was tried before nobody was found, where that is more than the address.
     tried: Option<String>,
     /// The pid of the supervisord that should listen there.
     runs_as: Option<i32>,
 }
+
+/// Whether somebody wants to stop.
+pub type Stop = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// How long a batch may take after somebody wanted to stop and the daemon did not answer: what is put
 /// back then is worth a try, and somebody waits.
@@ -134,9 +137,9 @@ impl Client {
     }
 
     /// Gives a batch up, with [`CallError::Interrupted`], soon after `stop` begins to hold while the
-    /// daemon does not answer. A batch that begins when it holds already is not given up.
+    /// daemon does not answer. Who asks again after that means to: no other batch is given up.
     #[must_use]
-    pub fn with_stop(mut self, stop: Arc<dyn Fn() -> bool + Send + Sync>) -> Self {
+    pub fn with_stop(mut self, stop: Stop) -> Self {
         self.stop = Some(stop);
         self
     }
@@ -228,6 +231,7 @@ impl Supervisord for Client {
             if matches!(error, CallError::Interrupted { .. }) {
                 self.deadline = self.deadline.min(SHORT_DEADLINE);
                 self.for_reread = Duration::ZERO;
+                self.stop = None;
             }
         })?;
         let text = String::from_utf8(body)

@@ -37,13 +37,11 @@ pub(super) struct Patience<'a> {
 }
 
 impl<'a> Patience<'a> {
-    /// `stop` is asked only if it does not hold yet: who calls in spite of it means to.
     pub(super) fn new(
         until: Instant,
         now: fn() -> Instant,
         stop: Option<&'a (dyn Fn() -> bool + Send + Sync)>,
     ) -> Self {
-        let stop = stop.filter(|stop| !stop());
         Self { until, now, stop, seen: Cell::new(None) }
     }
 

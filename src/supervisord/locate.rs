@@ -17,7 +17,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use super::config::{ConfigError, MainConfig};
 use super::listener::{Listener, Login, Way};
 use super::running::{self, Socket};
-use super::{Answer, Call, CallError, Client, Supervisord as _};
+use super::{Answer, Call, CallError, Client, Stop, Supervisord as _};
 
 /// How long one address may take to answer while there are others.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -27,8 +27,8 @@ const CONNECTS: Duration = Duration::from_secs(1);
 
 impl Client {
     /// The daemon of this configuration, wherever it listens. Where nobody does, the client says so when
-    /// it is first asked, with all that was tried.
-    pub fn connect(config: &MainConfig) -> Result<Self, ConfigError> {
+    /// it is first asked, with all that was tried. Once `stop` holds nobody is waited for.
+    pub fn connect(config: &MainConfig, stop: Option<&Stop>) -> Result<Self, ConfigError> {
         if let ([only], []) = (&config.ways[..], &config.unusable[..])
             && is_there(&only.listener)
         {
@@ -41,7 +41,7 @@ impl Client {
             false => as_it_listens(&config.ways, &sockets),
         };
         let expected = pid.or_else(|| running::noted(config.pidfile.as_deref()?));
-        let answered = answering(&ways, expected.map(i64::from));
+        let answered = answering(&ways, expected.map(i64::from), stop);
         // At its own sockets it may call itself otherwise: in a container it has another pid.
         let other = answered.other.filter(|_| expected.is_none() || !sockets.is_empty());
         if let Some(listener) = answered.expected.or(other) {
@@ -74,10 +74,13 @@ struct Answered<'w> {
     all_want_a_login: bool,
 }
 
-fn answering(ways: &[Listener], expected: Option<i64>) -> Answered<'_> {
+fn answering<'w>(ways: &'w [Listener], expected: Option<i64>, stop: Option<&Stop>) -> Answered<'w> {
     let mut answered = Answered { all_want_a_login: true, ..Answered::default() };
     for listener in ways {
         let mut client = Client::at(listener).with_deadline(PATIENCE);
+        if let Some(stop) = stop {
+            client = client.with_stop(Stop::clone(stop));
+        }
         match client.call(Call::GetPid) {
             Ok(Ok(Answer::Number(pid))) if expected.is_none_or(|expected| pid == expected) => {
                 answered.expected = Some(listener);
@@ -88,6 +91,9 @@ fn answering(ways: &[Listener], expected: Option<i64>) -> Answered<'_> {
             Err(error) => {
                 answered.unwilling = answered.unwilling.or(Some(listener));
                 answered.all_want_a_login &= matches!(error, CallError::Unauthorized { .. });
+                if matches!(error, CallError::Interrupted { .. }) {
+                    return answered;
+                }
             }
         }
     }

@@ -28,7 +28,7 @@ mod running;
 mod xmlrpc;
 
 pub use blame::{Blame, Culprit, blame};
-pub use client::{Client, DEFAULT_DEADLINE};
+pub use client::{Client, DEFAULT_DEADLINE, Stop};
 pub use config::{ConfigError, MainConfig};
 pub use environment::Environment;
 pub use fault::{Fault, FaultCode};

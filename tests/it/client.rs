@@ -52,7 +52,7 @@ fn the_configuration_leads_to_the_daemon() {
     std::fs::write(daemon.conf_dir().join(".hidden.conf"), "").unwrap();
     let expected = ["a.conf", "b.conf"].map(|name| daemon.conf_dir().join(name));
     assert_eq!(config.included_files().unwrap(), expected);
-    let mut client = Client::connect(&config).unwrap();
+    let mut client = Client::connect(&config, None).unwrap();
     assert!(version(&mut client).is_ok());
     assert_eq!(reread(&mut client).unwrap().added, ["a", "b"]);
     daemon.remove_conf("a");
@@ -202,6 +202,27 @@ fn a_reread_of_many_files_may_take_longer_than_another_call() {
         daemon.thaw();
         assert_eq!(matches!(answer, Err(CallError::TimedOut { .. })), is_late, "{answer:?}");
     }
+}
+
+/// Also one that was there before the call: it may have come while the daemon was looked for.
+#[test]
+fn a_call_minds_an_interruption_once_and_what_is_asked_after_it_is_meant() {
+    let Some(daemon) = Daemon::start() else { return };
+    let mut client = daemon.client().with_stop(std::sync::Arc::new(|| true));
+    daemon.freeze();
+    let hung = version(&mut client);
+    daemon.thaw();
+    assert!(matches!(hung, Err(CallError::Interrupted { .. })), "{hung:?}");
+    daemon.freeze();
+    let answer = std::thread::scope(|scope| {
+        let asked = scope.spawn(|| version(&mut client));
+        // For longer than an interrupted one is waited for.
+        let late = daemon.client().with_deadline(Duration::from_secs(2)).call(Call::GetPid);
+        assert!(matches!(late, Err(CallError::TimedOut { .. })), "{late:?}");
+        daemon.thaw();
+        asked.join().unwrap()
+    });
+    assert!(answer.is_ok(), "{answer:?}");
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn child() {
 }
 
 pub(crate) fn client(site: &Site) -> Client {
-    Client::connect(&config(site)).unwrap()
+    Client::connect(&config(site), None).unwrap()
 }
 
 fn config(site: &Site) -> MainConfig {
