@@ -1,7 +1,7 @@
 //! The daemon: the XML-RPC methods we use, under supervisord's own names.
 //!
-//! [`Supervisord`] is the door; behind it stands [`Client`], found through [`MainConfig`], or
-//! [`fake::FakeSupervisord`] in tests. Facts are from `supervisor/rpcinterface.py` of 4.2.5 and
+//! [`Supervisord`] is the door; behind it stands [`Client`], found through [`MainConfig`], or a fake in
+//! tests (`tests/it/fake.rs`). Facts are from `supervisor/rpcinterface.py` of 4.2.5 and
 //! were tried on a live daemon, as `tests/it/supervisord_contract.rs` does again on every run.
 //! This module imports nothing of ours and could leave as a crate.
 
@@ -15,7 +15,6 @@ mod client;
 pub mod config;
 mod connection;
 mod environment;
-pub mod fake;
 mod fault;
 mod http;
 pub mod include;

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 
+use crate::fake::Lost;
 use rustix::io::Errno;
 use supervisor_sync::apply::{FailedAt, Outcome};
 use supervisor_sync::event::{Event, WaitingFor};
@@ -14,7 +15,6 @@ use supervisor_sync::inventory::{Program, RestartPolicy, Site};
 use supervisor_sync::plan::{PlanOptions, Running};
 use supervisor_sync::records::journal::{Content, JournaledFile};
 use supervisor_sync::records::{Journal, JournalPhase};
-use supervisor_sync::supervisord::fake::Lost;
 use supervisor_sync::supervisord::{Call, Fault, FaultCode, ProcessState};
 use supervisor_sync::system::Interrupt;
 use supervisor_sync::system::files::FileContent;

@@ -10,6 +10,7 @@ mod crash;
 mod daemon;
 mod deadlines;
 mod examples;
+mod fake;
 mod faults;
 mod fleet;
 mod full_disk;

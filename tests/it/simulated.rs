@@ -13,6 +13,9 @@ use std::rc::Rc;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use crate::fake::{
+    Autorestart as FakeAutorestart, Behaviour, FakeSupervisord, GroupConfig, ProcessConfig,
+};
 use rustix::io::Errno;
 use supervisor_sync::api::{AppliedSite, ApplyRequest, ChosenSite, Goal};
 use supervisor_sync::apply::{ApplyOptions, Doors};
@@ -25,9 +28,6 @@ use supervisor_sync::inventory::{
 };
 use supervisor_sync::plan::{Intent, PlanOptions, PlanView};
 use supervisor_sync::records::{Origin, StateDir};
-use supervisor_sync::supervisord::fake::{
-    Autorestart as FakeAutorestart, Behaviour, FakeSupervisord, GroupConfig, ProcessConfig,
-};
 use supervisor_sync::supervisord::{
     Answer, Call, CallError, Environment, Fault, ProcessInfo, ProcessState, Supervisord, ini,
 };
@@ -327,7 +327,7 @@ pub(crate) struct Bridge {
     daemon: Rc<RefCell<FakeSupervisord>>,
     conf_dir: PathBuf,
     /// Which batch answers nothing, counted from 1, and what is lost of it.
-    pub(crate) lost: Option<(usize, supervisor_sync::supervisord::fake::Lost)>,
+    pub(crate) lost: Option<(usize, crate::fake::Lost)>,
     /// And all batches after it.
     pub(crate) for_good: bool,
     /// Every call for which it has a fault answers that.
@@ -369,7 +369,7 @@ impl Bridge {
 
 impl Supervisord for Bridge {
     fn batch(&mut self, calls: &[Call]) -> Result<Vec<Result<Answer, Fault>>, CallError> {
-        use supervisor_sync::supervisord::fake::Lost;
+        use crate::fake::Lost;
         self.batches += 1;
         if calls.contains(&Call::ReloadConfig) {
             self.see_files();

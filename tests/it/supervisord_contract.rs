@@ -6,9 +6,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use supervisor_sync::supervisord::fake::{
-    Autorestart, Behaviour, FakeSupervisord, GroupConfig, ProcessConfig,
-};
+use crate::fake::{Autorestart, Behaviour, FakeSupervisord, GroupConfig, ProcessConfig};
 use supervisor_sync::supervisord::{
     Answer, Call, Fault, FaultCode, ProcessInfo, ProcessState, Reload, Supervisord as _,
 };

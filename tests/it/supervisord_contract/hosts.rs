@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use supervisor_sync::supervisord::fake::{
-    Autorestart, Behaviour, FakeSupervisord, GroupConfig, ProcessConfig,
-};
+use crate::fake::{Autorestart, Behaviour, FakeSupervisord, GroupConfig, ProcessConfig};
 use supervisor_sync::supervisord::{Client, ProcessInfo, Supervisord};
 
 use crate::daemon::{Daemon, PATIENCE, wait_until};

@@ -1,10 +1,10 @@
 //! Every operation on the disk and every call to supervisord fails once, with three sites in the
 //! transaction: whatever each says of itself is true, and a sound apply then makes it good.
 
+use crate::fake::Lost;
 use rustix::io::Errno;
 use supervisor_sync::apply::Outcome;
 use supervisor_sync::inventory::Site;
-use supervisor_sync::supervisord::fake::Lost;
 use supervisor_sync::supervisord::{Call, Fault, FaultCode};
 
 use super::{Ends, Run, applied, conf, domain};

@@ -2,9 +2,9 @@
 
 use std::cell::Cell;
 
+use crate::fake::Lost;
 use supervisor_sync::apply::{FailedAt, Outcome};
 use supervisor_sync::event::{Event, Step};
-use supervisor_sync::supervisord::fake::Lost;
 
 use super::{Run, applied, check_good, conf, domain, failure, rereads, site, sites};
 use crate::simulated::Host;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::super::{ProcessInfo, ProcessState};
+use supervisor_sync::supervisord::{ProcessInfo, ProcessState};
+
 use super::config::{Autorestart, Behaviour, ProcessConfig};
 
 /// What `waitpid` gives for a process that a signal ended.

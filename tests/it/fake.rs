@@ -2,20 +2,19 @@
 //!
 //! It obeys the rules of the real one as far as our calls can tell: the contract suite
 //! (`tests/it/supervisord_contract.rs`) runs on both. Its clock is turned by hand, its programs do
-//! what they are told, and it can be made to fail at any call. It is part of the library because
-//! integration tests and fleet simulations use it; nothing else does.
+//! what they are told, and it can be made to fail at any call. It stands beside the tests, not in the
+//! library: nothing that is released holds it.
 
 mod config;
 mod process;
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-pub use config::{Autorestart, Behaviour, GroupConfig, ProcessConfig};
+pub(crate) use config::{Autorestart, Behaviour, GroupConfig, ProcessConfig};
 use process::Process;
 
-use super::{
+use supervisor_sync::supervisord::{
     Answer, Call, CallError, Fault, FaultCode, ProcessInfo, ProcessState, Reload, Supervisord,
 };
 
@@ -32,7 +31,7 @@ const PIDS: i64 = 5_000_000;
 
 /// What an injected failure of a batch loses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lost {
+pub(crate) enum Lost {
     /// The request: nothing was executed.
     Request,
     /// The answer: all of it was executed.
@@ -41,7 +40,7 @@ pub enum Lost {
 
 /// The daemon in memory, see the module.
 #[derive(Debug)]
-pub struct FakeSupervisord {
+pub(crate) struct FakeSupervisord {
     /// What is in the files now; the error is supervisord's reason not to read them.
     files: Result<Vec<GroupConfig>, String>,
     /// What was read last: what `addProcessGroup` adds from.
@@ -80,7 +79,7 @@ impl Default for FakeSupervisord {
 
 impl FakeSupervisord {
     /// A running daemon without programs.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             files: Ok(Vec::new()),
             read: Vec::new(),
@@ -98,30 +97,30 @@ impl FakeSupervisord {
 
     /// Lets this much time pass before each batch, so that whoever polls sees things happen.
     #[must_use]
-    pub fn with_time_per_batch(mut self, time: Duration) -> Self {
+    pub(crate) fn with_time_per_batch(mut self, time: Duration) -> Self {
         self.time_per_batch = time;
         self
     }
 
     /// Puts these groups in the files, in place of all that were there. Nothing happens before
     /// `reloadConfig`.
-    pub fn write_config(&mut self, mut groups: Vec<GroupConfig>) {
+    pub(crate) fn write_config(&mut self, mut groups: Vec<GroupConfig>) {
         groups.sort_by(|a, b| a.name.cmp(&b.name));
         self.files = Ok(groups);
     }
 
     /// Makes the files unreadable for `reloadConfig` and for a cold start.
-    pub fn break_config(&mut self, reason: &str) {
+    pub(crate) fn break_config(&mut self, reason: &str) {
         self.files = Err(reason.to_owned());
     }
 
     /// Its clock, as Unix time.
-    pub fn now(&self) -> Duration {
+    pub(crate) fn now(&self) -> Duration {
         self.now
     }
 
     /// Lets time pass, at least one turn of its main loop.
-    pub fn advance(&mut self, time: Duration) {
+    pub(crate) fn advance(&mut self, time: Duration) {
         let end = self.now + time;
         loop {
             self.now = end.min(self.now + TURN);
@@ -142,27 +141,27 @@ impl FakeSupervisord {
     }
 
     /// Every batch it was sent, also those that failed.
-    pub fn log(&self) -> &[Vec<Call>] {
+    pub(crate) fn log(&self) -> &[Vec<Call>] {
         &self.log
     }
 
     /// Forgets the batches it was sent.
-    pub fn clear_log(&mut self) {
+    pub(crate) fn clear_log(&mut self) {
         self.log.clear();
     }
 
     /// The `n`-th batch from now on fails (1 is the next).
-    pub fn fail_batch(&mut self, n: usize, lost: Lost, error: CallError) {
+    pub(crate) fn fail_batch(&mut self, n: usize, lost: Lost, error: CallError) {
         self.failures.push((self.log.len() + n, lost, error));
     }
 
     /// The next `times` times this very call is not executed and answers the fault.
-    pub fn answer_fault(&mut self, call: Call, fault: Fault, times: usize) {
+    pub(crate) fn answer_fault(&mut self, call: Call, fault: Fault, times: usize) {
         self.faults.push((call, fault, times));
     }
 
     /// What `getAllProcessInfo` would say, without a call.
-    pub fn processes(&self) -> Vec<ProcessInfo> {
+    pub(crate) fn processes(&self) -> Vec<ProcessInfo> {
         let of_group = |group: &Group| {
             let info = |process: &Process| process.info(&group.config.name, self.now);
             group.processes.iter().map(info).collect::<Vec<_>>()
@@ -173,28 +172,28 @@ impl FakeSupervisord {
     }
 
     /// One process of it, as `group:name`.
-    pub fn process(&self, namespec: &str) -> Option<ProcessInfo> {
+    pub(crate) fn process(&self, namespec: &str) -> Option<ProcessInfo> {
         self.processes().into_iter().find(|process| process.namespec() == namespec)
     }
 
     /// Whether it runs at all.
-    pub fn is_up(&self) -> bool {
+    pub(crate) fn is_up(&self) -> bool {
         self.pid.is_some()
     }
 
     /// Whether what it has read last of a group is not what it runs.
-    pub fn has_read_otherwise(&self, group: &str) -> bool {
+    pub(crate) fn has_read_otherwise(&self, group: &str) -> bool {
         let read = self.read.iter().find(|config| config.name == group);
         read != self.loaded(group)
     }
 
     /// The configuration by which it runs a group.
-    pub fn loaded(&self, group: &str) -> Option<&GroupConfig> {
+    pub(crate) fn loaded(&self, group: &str) -> Option<&GroupConfig> {
         self.groups.iter().find(|one| one.config.name == group).map(|one| &one.config)
     }
 
     /// Lets a running process die of itself with this status, as a crash would.
-    pub fn crash(&mut self, namespec: &str, status: i64) {
+    pub(crate) fn crash(&mut self, namespec: &str, status: i64) {
         let now = self.now;
         if let Ok(process) = self.find(namespec) {
             process.die(now, status);
@@ -203,19 +202,19 @@ impl FakeSupervisord {
 
     /// Changes what a process's command does from its next start on, without a change of its
     /// configuration: a new release behind the same script.
-    pub fn behave(&mut self, namespec: &str, behaviour: Behaviour) {
+    pub(crate) fn behave(&mut self, namespec: &str, behaviour: Behaviour) {
         if let Ok(process) = self.find(namespec) {
             process.behaviour = behaviour;
         }
     }
 
     /// From now on every call answers SHUTDOWN_STATE.
-    pub fn begin_shutdown(&mut self) {
+    pub(crate) fn begin_shutdown(&mut self) {
         self.shutting_down = true;
     }
 
     /// Ends the daemon and all its processes. Batches then fail with NotRunning.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.groups.clear();
         self.pid = None;
         self.shutting_down = false;
@@ -223,7 +222,7 @@ impl FakeSupervisord {
 
     /// A cold start with the files as they are now; broken ones leave no daemon, as they do
     /// supervisord.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.stop();
         let Ok(files) = &self.files else { return };
         self.read.clone_from(files);
@@ -384,13 +383,6 @@ impl Supervisord for FakeSupervisord {
     }
 }
 
-/// For a test that turns the clock while the code under test holds the daemon.
-impl Supervisord for Arc<Mutex<FakeSupervisord>> {
-    fn batch(&mut self, calls: &[Call]) -> Result<Vec<Result<Answer, Fault>>, CallError> {
-        self.lock().unwrap_or_else(PoisonError::into_inner).batch(calls)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -487,13 +479,5 @@ mod tests {
         daemon.begin_shutdown();
         let fault = daemon.call(Call::GetPid).unwrap().unwrap_err();
         assert_eq!((fault.code, fault.text.as_str()), (FaultCode::ShutdownState, "SHUTDOWN_STATE"));
-    }
-
-    #[test]
-    fn a_shared_daemon_is_still_one() {
-        let shared = Arc::new(Mutex::new(with_one(Behaviour::Runs)));
-        let mut door = Arc::clone(&shared);
-        door.call(Call::StopProcess("web:web".into())).unwrap().unwrap();
-        assert_eq!(state(&shared.lock().unwrap()), ProcessState::Stopping);
     }
 }

@@ -4,28 +4,28 @@ use std::time::Duration;
 
 /// A group: what `[program:x]` or `[group:x]` makes. Two that are not equal are `changed`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GroupConfig {
+pub(crate) struct GroupConfig {
     /// Its name, unique.
-    pub name: String,
+    pub(crate) name: String,
     /// Its processes.
-    pub processes: Vec<ProcessConfig>,
+    pub(crate) processes: Vec<ProcessConfig>,
 }
 
 impl GroupConfig {
     /// A `[program:name]` with one process of the same name.
-    pub fn program(name: &str, behaviour: Behaviour) -> Self {
+    pub(crate) fn program(name: &str, behaviour: Behaviour) -> Self {
         Self { name: name.to_owned(), processes: vec![ProcessConfig::new(name, behaviour)] }
     }
 
     /// A `[program:name]` with `numprocs` processes `name_00`, `name_01` and so on.
-    pub fn instances(name: &str, numprocs: usize, behaviour: &Behaviour) -> Self {
+    pub(crate) fn instances(name: &str, numprocs: usize, behaviour: &Behaviour) -> Self {
         let process = |n| ProcessConfig::new(&format!("{name}_{n:02}"), behaviour.clone());
         Self { name: name.to_owned(), processes: (0..numprocs).map(process).collect() }
     }
 
     /// The group with this done to each of its processes.
     #[must_use]
-    pub fn each(mut self, change: impl Fn(&mut ProcessConfig)) -> Self {
+    pub(crate) fn each(mut self, change: impl Fn(&mut ProcessConfig)) -> Self {
         self.processes.iter_mut().for_each(change);
         self
     }
@@ -33,30 +33,30 @@ impl GroupConfig {
 
 /// A process of a group. The defaults are supervisord's.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProcessConfig {
+pub(crate) struct ProcessConfig {
     /// Its name within the group.
-    pub name: String,
+    pub(crate) name: String,
     /// Starts with the daemon and after `addProcessGroup`; default true.
-    pub autostart: bool,
+    pub(crate) autostart: bool,
     /// Default `Unexpected`.
-    pub autorestart: Autorestart,
+    pub(crate) autorestart: Autorestart,
     /// Default 1 s.
-    pub startsecs: Duration,
+    pub(crate) startsecs: Duration,
     /// Default 3.
-    pub startretries: u32,
+    pub(crate) startretries: u32,
     /// Default 10 s.
-    pub stopwaitsecs: Duration,
+    pub(crate) stopwaitsecs: Duration,
     /// Default 0 alone.
-    pub exitcodes: Vec<i64>,
+    pub(crate) exitcodes: Vec<i64>,
     /// Every other option, in any form: it only has to differ where they differ.
-    pub other: String,
+    pub(crate) other: String,
     /// What its command does.
-    pub behaviour: Behaviour,
+    pub(crate) behaviour: Behaviour,
 }
 
 impl ProcessConfig {
     /// A process with supervisord's defaults.
-    pub fn new(name: &str, behaviour: Behaviour) -> Self {
+    pub(crate) fn new(name: &str, behaviour: Behaviour) -> Self {
         Self {
             name: name.to_owned(),
             autostart: true,
@@ -73,7 +73,7 @@ impl ProcessConfig {
 
 /// `autorestart=`: what happens to a process in EXITED.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Autorestart {
+pub(crate) enum Autorestart {
     /// `true`.
     Always,
     /// `false`.
@@ -84,7 +84,7 @@ pub enum Autorestart {
 
 /// What a command does when it is run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Behaviour {
+pub(crate) enum Behaviour {
     /// Runs until it is stopped, and then ends at once.
     Runs,
     /// Runs until it is stopped, and then takes this long to end (or until stopwaitsecs, when it
