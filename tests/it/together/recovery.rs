@@ -75,6 +75,49 @@ fn a_site_that_cannot_be_recovered_keeps_no_other_from_it() {
     assert_eq!((host.leftovers(), host.differs()), (vec![], vec![]));
 }
 
+/// A disk that says "busy" is not a person who has edited the file.
+#[test]
+fn a_busy_file_is_told_as_busy_and_its_journal_stays() {
+    for phase in [JournalPhase::Files, JournalPhase::Undo] {
+        let (host, all) = killed(2, phase);
+        let mut warnings = Vec::new();
+        let mut run = Run::of(&host).on(|event| {
+            if let Event::Warning { text, .. } = event {
+                warnings.push(text);
+            }
+        });
+        run.files = FaultyFiles::new(Some(Failing::From(1)), Errno::BUSY);
+        run.files.only = Some("conf.d/s01.com-w.conf".to_owned());
+        run.apply(&host, &all[2..]);
+        drop(run);
+        let told = warnings.concat();
+        assert!(told.contains("s01.com-w.conf: Device or resource busy"), "{phase:?}: {told}");
+        assert!(!told.contains("edited"), "{phase:?}: {told}");
+        assert!(host.leftovers().concat().contains("sites/s01.com/journal."), "{phase:?}");
+        applied_to_all(&host, &all);
+        assert!(conf(&host, 1).contains("runs one"), "{phase:?}");
+        assert_eq!((host.leftovers(), host.differs()), (vec![], vec![]), "{phase:?}");
+    }
+}
+
+#[test]
+fn an_edited_file_stays_and_closes_its_journal() {
+    let (host, all) = killed(2, JournalPhase::Undo);
+    let edited = "[program:s01.com-w]\ncommand=runs theirs\n";
+    std::fs::write(host.at("conf.d/s01.com-w.conf"), edited).unwrap();
+    let mut warnings = Vec::new();
+    let mut run = Run::of(&host).on(|event| {
+        if let Event::Warning { text, .. } = event {
+            warnings.push(text);
+        }
+    });
+    run.apply(&host, &all[2..]);
+    drop(run);
+    let told = warnings.concat();
+    assert!(told.contains("s01.com-w.conf: somebody has edited it since"), "{told}");
+    assert_eq!((conf(&host, 1).as_str(), host.leftovers()), (edited, vec![]));
+}
+
 fn applied_to_all(host: &Host, sites: &[Site]) {
     let ends = Run::of(host).apply(host, sites);
     let good = |end: &Outcome| matches!(end, Outcome::Applied { .. } | Outcome::Unchanged);
