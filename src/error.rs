@@ -8,6 +8,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::system::shell;
+
 /// The longest text of a host that is shown, in bytes: a traceback fits, a file does not.
 const LONGEST_TEXT: usize = 8 * 1024;
 
@@ -97,11 +99,11 @@ impl CommandError {
         match source.kind() {
             std::io::ErrorKind::PermissionDenied => error.hint("run it as root (sudo)"),
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-                let folder = path.parent().unwrap_or(path).display();
+                let folder = shell::path(path.parent().unwrap_or(path));
                 error.hint(format!("make room: df -h {folder}; df -i {folder}"))
             }
             std::io::ErrorKind::ReadOnlyFilesystem => {
-                let folder = path.parent().unwrap_or(path).display();
+                let folder = shell::path(path.parent().unwrap_or(path));
                 error.hint(format!("mount it writable: findmnt --target {folder}"))
             }
             _ => error,

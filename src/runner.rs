@@ -9,6 +9,7 @@
 //! name, so that `/proc/PID/cwd` tells which release a worker still runs.
 
 use crate::inventory::{AbsolutePath, Domain, NameError};
+use crate::system::shell;
 
 /// More than any runner.sh has, in bytes.
 pub const LARGEST: u64 = 64 * 1024;
@@ -59,7 +60,7 @@ pub fn script(spec: &RunnerSpec) -> String {
         ("DEPLOYER_BRANCH", &branch.0),
         ("DEPLOYER_PHP", &php.0),
     ]
-    .map(|(name, value)| format!("export {name}={}", quoted(value)))
+    .map(|(name, value)| format!("export {name}={}", shell::quoted(value)))
     .join("\n");
     // The values go in last, so that nothing in them can be taken for a mark of the template.
     include_str!("runner.sh.template")
@@ -80,17 +81,8 @@ pub fn exported(text: &str, name: &str) -> Option<String> {
     let value = text.lines().rev().find_map(|line| line.trim().strip_prefix(&start))?;
     match value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
         Some(inside) => (!inside.contains(['$', '`', '\\', '"'])).then(|| inside.to_owned()),
-        None => {
-            let inside = value.strip_prefix('\'')?.strip_suffix('\'')?;
-            let parts: Vec<&str> = inside.split(r"'\''").collect();
-            (!parts.iter().any(|part| part.contains('\''))).then(|| parts.join("'"))
-        }
+        None => shell::unquoted(value),
     }
-}
-
-/// As one word of a shell, whatever it holds.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use serde::Serialize;
 use crate::error::CommandError;
 use crate::playbook::{Misfit, Place};
 use crate::report::Screen;
-use crate::system::Disk;
 use crate::system::files::{Entry, FileContent, Files, replace};
+use crate::system::{Disk, shell};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Tool {
@@ -84,11 +84,11 @@ fn change(folder: &Path, place: Place, undo: bool) -> Result<Change, CommandErro
         let hint = match misfit {
             Misfit::NotKnown(_) => format!(
                 "nothing was changed; look at it, and call supervisor-sync there by hand: less {}",
-                path.display()
+                shell::path(&path)
             ),
             Misfit::HalfAMark => format!(
                 "nothing was changed; remove the lines yourself: grep -n 'supervisor-sync [<>]' {}",
-                path.display()
+                shell::path(&path)
             ),
         };
         refused().caused_by(&misfit).hint(hint)

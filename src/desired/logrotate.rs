@@ -7,6 +7,7 @@
 use std::path::Path;
 
 use crate::inventory::{Format, Logs};
+use crate::system::shell;
 
 /// The file's text. `log` is the one log it rotates; `pidfile` is supervisord's, if known.
 ///
@@ -66,7 +67,7 @@ fn reopen(log: &Path, pidfile: &Path) -> Option<Vec<String>> {
 /// of the script.
 fn quoted(path: &Path) -> Option<String> {
     let path = path.to_str().filter(|path| !path.contains(char::is_control))?;
-    Some(format!("'{}'", path.replace('\'', r"'\''")))
+    Some(shell::quoted(path))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::error::CommandError;
 use crate::inventory::UserName;
 use crate::runner::LARGEST;
-use crate::system::{guarded, handover, users};
+use crate::system::{guarded, handover, shell, users};
 
 /// `None` if there is none. The folder is the site user's, who may have put a link or a pipe there.
 pub(super) fn read(path: &Path) -> Result<Option<String>, CommandError> {
@@ -23,7 +23,7 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, CommandError> {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(None),
             io::ErrorKind::InvalidInput => Err(cannot()
                 .because(format!("it {error}"))
-                .hint(format!("move it away: mv {0} {0}.old", path.display()))),
+                .hint(format!("move it away: {}", shell::move_away(path, ".old")))),
             _ => Err(cannot().caused_by(&error)),
         },
     }
@@ -44,7 +44,7 @@ pub(super) fn write(path: &Path, script: &str, owner: &UserName) -> Result<bool,
         match source.kind() {
             io::ErrorKind::NotFound => error.hint("deploy the site first"),
             io::ErrorKind::IsADirectory => {
-                error.hint(format!("move it away: mv {0} {0}.old", path.display()))
+                error.hint(format!("move it away: {}", shell::move_away(path, ".old")))
             }
             io::ErrorKind::PermissionDenied if !users::is_root() => {
                 error.hint("run it as root (sudo)")

@@ -40,7 +40,7 @@ use crate::error::CommandError;
 use crate::inventory::{ConfigSuffix, Domain, Paths};
 use crate::system::closed;
 use crate::system::files::{Entry, FileContent, Files};
-use crate::system::users;
+use crate::system::{shell, users};
 
 pub use interrupted::Interrupted;
 pub use journal::{Journal, JournalPhase};
@@ -207,8 +207,10 @@ impl StateDir {
             version: u32,
         }
         let damaged = || {
-            CommandError::refused(format!("{} is damaged", path.display()))
-                .hint(format!("look at it, then move it away: mv {0} {0}.damaged", path.display()))
+            CommandError::refused(format!("{} is damaged", path.display())).hint(format!(
+                "look at it, then move it away: {}",
+                shell::move_away(path, ".damaged")
+            ))
         };
         let entry = files.read(path).map_err(|source| cannot("read", path, &source))?;
         if entry != Entry::Absent {

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::CommandError;
 use crate::inventory::Domain;
+use crate::system::shell;
 
 pub use machine::{Machine, ThisMachine};
 pub use work::{Doors, set_up};
@@ -130,7 +131,7 @@ impl Step {
             }
             Self::Enable { unit } => format!("systemctl enable {}", unit.name()),
             Self::Start { unit } => format!("systemctl start {}", unit.name()),
-            Self::MakeFolder { path } => format!("mkdir -p {}", path.display()),
+            Self::MakeFolder { path } => format!("mkdir -p {}", shell::path(path)),
         }
     }
 }

@@ -9,6 +9,7 @@ use super::{Level, Package, Remark, Report, Step, Unit};
 use crate::error::CommandError;
 use crate::inventory::Domain;
 use crate::supervisord::include;
+use crate::system::shell;
 
 /// Adds it to the report of what was done and what failed.
 pub(super) fn add(
@@ -26,7 +27,7 @@ pub(super) fn add(
     }
     report.failures.extend(unusable_folders(found).map(|(path, why)| {
         CommandError::refused(format!("{} {why}", path.display()))
-            .hint(format!("move it away: mv {0} {0}.old", path.display()))
+            .hint(format!("move it away: {}", shell::move_away(path, ".old")))
     }));
     report.failures.dedup();
     let mut remarks = Remarks(Vec::new());
@@ -144,11 +145,13 @@ impl Remarks {
         }
         for (path, folder) in &found.log_folders {
             if is_open(folder) && !has(logrotate_conf, "su", |_| true) {
-                let path = path.display();
                 self.warn(
                     None,
-                    format!("others may write to {path}, so logrotate skips the logs in it"),
-                    format!("chmod go-w {path}"),
+                    format!(
+                        "others may write to {}, so logrotate skips the logs in it",
+                        path.display()
+                    ),
+                    format!("chmod go-w {}", shell::path(path)),
                 );
             }
         }
@@ -156,8 +159,8 @@ impl Remarks {
 
     fn about_folders(&mut self, site: &FoundSite, logrotate_conf: &str) {
         for path in &site.missing_folders {
-            let path = path.display();
-            self.warn(None, format!("{path} does not exist"), format!("mkdir -p {path}"));
+            let missing = format!("{} does not exist", path.display());
+            self.warn(None, missing, format!("mkdir -p {}", shell::path(path)));
         }
         let dir = site.logrotate_dir.as_path();
         let reads = |words: &str| {

@@ -10,6 +10,7 @@ pub mod interrupt;
 pub mod machine;
 pub mod process;
 pub mod result_file;
+pub mod shell;
 pub mod trail;
 pub mod users;
 

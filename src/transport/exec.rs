@@ -10,11 +10,10 @@ use super::heard::Parting;
 use super::payload::Payload;
 use super::refusals::{self, Place};
 use super::session::Session;
-use super::sudoers::quoted;
 use super::{Transport, lost_elsewhere};
 use crate::error::CommandError;
 use crate::inventory::{Host, Privilege};
-use crate::system::Interrupt;
+use crate::system::{Interrupt, shell};
 
 /// A host behind a command.
 #[derive(Debug)]
@@ -29,7 +28,7 @@ pub(super) struct Exec {
 impl Exec {
     pub(super) fn new(host: &Host, payload: Arc<Payload>) -> Self {
         let name = host.name.to_string();
-        let by_hand: Vec<String> = host.exec.iter().map(|word| quoted(word)).collect();
+        let by_hand: Vec<String> = host.exec.iter().map(|word| shell::word(word)).collect();
         let place = Place { shown: name.clone(), name, by_hand: by_hand.join(" ") };
         Self { command: host.exec.clone(), place, privilege: host.privilege, payload }
     }

@@ -7,6 +7,8 @@
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::system::shell;
+
 /// Where a program belongs that is installed by hand.
 const INSTALLED: &str = "/usr/local/bin/supervisor-sync";
 
@@ -55,11 +57,11 @@ fn hint(user: &str, binary: &str, is_roots: bool, to_mend: &[PathBuf]) -> String
     let in_place = is_roots && is_plain(binary);
     let mut steps = Vec::new();
     for path in to_mend {
-        let path = quoted(&path.to_string_lossy());
+        let path = shell::path(path);
         steps.push(format!("chown root: {path} && chmod go-w {path}"));
     }
     if !in_place && binary != INSTALLED {
-        steps.push(format!("install -m 755 {} {INSTALLED}", quoted(binary)));
+        steps.push(format!("install -m 755 {} {INSTALLED}", shell::word(binary)));
     }
     let allowed = if in_place { binary } else { INSTALLED };
     let begin = if in_place { "allow it there" } else { "install it there and allow it" };
@@ -81,11 +83,6 @@ fn hint(user: &str, binary: &str, is_roots: bool, to_mend: &[PathBuf]) -> String
 fn is_plain(text: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
     !text.is_empty() && text.chars().all(is_plain)
-}
-
-/// For a shell.
-pub(super) fn quoted(text: &str) -> String {
-    if is_plain(text) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 #[cfg(test)]
