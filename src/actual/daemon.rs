@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::basis::{self, Outside};
-use super::{ActualDaemon, DefinedProgram, Definitions, STOPWAITSECS};
+use super::{ActualDaemon, DefinedProgram, Definitions};
 use crate::error::{CommandError, ErrorKind};
 use crate::records::NotedReread;
 use crate::supervisord::ini::{self, Ini};
 use crate::supervisord::merged::{DEFAULT, Merged};
 use crate::supervisord::{
-    self, Answer, Blame, Call, CallError, Environment, Fault, FaultCode, ProcessInfo, Reload,
-    Supervisord,
+    self, Answer, Blame, Call, CallError, Environment, Fault, FaultCode, GroupHeader, GroupKind,
+    ProcessInfo, Reload, Supervisord, defaults,
 };
 use crate::system::files::{Entry, Files};
 use crate::system::users;
@@ -83,7 +83,7 @@ pub(super) fn read_files(
     };
     let mut refers = Outside::default();
     let mut parsed = Vec::new();
-    let mut merged = Merged::of(|name| name == "supervisord" || name.starts_with("group:"));
+    let mut merged = Merged::of(says_of_programs);
     for path in config.files() {
         let name = config.named.get(path).map_or(path, PathBuf::as_path);
         let entry = read.remove(name).or_else(|| files.read(path).ok());
@@ -103,6 +103,12 @@ pub(super) fn read_files(
     }
     daemon.everywhere = everywhere(&merged);
     (daemon, refers)
+}
+
+/// Whether a section says something of programs that other sections define.
+fn says_of_programs(section: &str) -> bool {
+    let takes_in = |header: GroupHeader<'_>| header.kind == GroupKind::Group;
+    section == "supervisord" || GroupHeader::parse(section).is_some_and(takes_in)
 }
 
 impl ConfigFiles<'_> {
@@ -278,26 +284,24 @@ fn define(
 ) {
     for section in &ini.sections {
         refers.add(section);
-        let Some((kind, name)) = section.name.split_once(':') else { continue };
-        if matches!(kind, "program" | "group" | "eventlistener" | "fcgi-program") {
-            let programs = match kind {
-                "group" => members(path, &section.name, merged, environment),
-                _ => Vec::new(),
-            };
-            let stop_seconds = match (kind, section.get("stopwaitsecs")) {
-                ("group", _) => None,
-                (_, Some(text)) => text.trim().parse().ok(),
-                (_, None) => Some(STOPWAITSECS),
-            };
-            let logs = ["stdout_logfile", "stderr_logfile"].iter();
-            defined.push(DefinedProgram {
-                group: name.trim().to_owned(),
-                file: path.to_owned(),
-                logs: logs.filter_map(|key| section.get(key).map(str::to_owned)).collect(),
-                stop_seconds,
-                programs,
-            });
-        }
+        let Some(header) = GroupHeader::parse(&section.name) else { continue };
+        let programs = match header.kind {
+            GroupKind::Group => members(path, &section.name, merged, environment),
+            _ => Vec::new(),
+        };
+        let stop_seconds = match (header.kind, section.get("stopwaitsecs")) {
+            (GroupKind::Group, _) => None,
+            (_, Some(text)) => text.trim().parse().ok(),
+            (_, None) => Some(defaults::STOPWAITSECS),
+        };
+        let logs = ["stdout_logfile", "stderr_logfile"].iter();
+        defined.push(DefinedProgram {
+            group: header.name.to_owned(),
+            file: path.to_owned(),
+            logs: logs.filter_map(|key| section.get(key).map(str::to_owned)).collect(),
+            stop_seconds,
+            programs,
+        });
     }
 }
 

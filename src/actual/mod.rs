@@ -26,9 +26,6 @@ pub use definitions::Definitions;
 pub use shared::Shared;
 pub use unheard::Unheard;
 
-/// supervisord's own default of `stopwaitsecs`, in seconds.
-pub const STOPWAITSECS: u32 = 10;
-
 /// One supervisord and its configuration, as every site on it sees it.
 #[derive(Debug, Clone)]
 pub struct ActualDaemon {
@@ -147,7 +144,7 @@ pub struct DefinedProgram {
     pub file: PathBuf,
     /// Its logs.
     pub logs: Vec<String>,
-    /// `stopwaitsecs=`, seconds, as supervisord takes it: 10 where it is not given. `None` if it is no
+    /// `stopwaitsecs=`, seconds, as supervisord takes it where it is not given. `None` if it is no
     /// number, and of a `[group:NAME]`, whose programs have it.
     pub stop_seconds: Option<u32>,
     /// The programs of a `[group:NAME]`.

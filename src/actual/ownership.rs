@@ -6,6 +6,7 @@
 
 use crate::desired::FileKind;
 use crate::inventory::{ConfigFiles, Site};
+use crate::supervisord::GroupHeader;
 use crate::supervisord::ini::{self, Section};
 
 /// Whose a file is, as far as its content tells.
@@ -122,7 +123,7 @@ pub fn is_classic_pair(site: &Site, stem: &str, config: &str, rotation: &str) ->
 /// Why the sections are not all programs of the site.
 fn other_site(site: &Site, sections: &[Section]) -> Option<String> {
     let is_own = |section: &&Section| {
-        section.name.strip_prefix("program:").is_some_and(|name| belongs_by_name(site, name))
+        GroupHeader::name_of_program(&section.name).is_some_and(|name| belongs_by_name(site, name))
     };
     match sections.iter().find(|section| !is_own(section)) {
         None if sections.is_empty() => Some("holds no program".to_owned()),
@@ -134,7 +135,7 @@ fn other_site(site: &Site, sections: &[Section]) -> Option<String> {
 fn other_program(stem: &str, sections: &[Section]) -> Option<String> {
     let mut programs = Vec::with_capacity(sections.len());
     for section in sections {
-        match section.name.strip_prefix("program:") {
+        match GroupHeader::name_of_program(&section.name) {
             Some(program) => programs.push(program),
             None => return Some(format!("holds the section [{}]", section.name)),
         }

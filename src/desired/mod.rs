@@ -77,11 +77,11 @@ pub struct DesiredGroup {
     pub autorestart: Autorestart,
     /// `stopwaitsecs=`, seconds.
     pub stopwaitsecs: u32,
-    /// `startsecs=`, seconds; supervisord's default is 1.
+    /// `startsecs=`, seconds.
     pub startsecs: u32,
-    /// `startretries=`; supervisord's default is 3.
+    /// `startretries=`.
     pub startretries: u32,
-    /// `exitcodes=`; supervisord's default is 0.
+    /// `exitcodes=`.
     pub exitcodes: Vec<u8>,
     /// Where its output goes.
     pub log: PathBuf,

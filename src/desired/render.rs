@@ -24,7 +24,7 @@ use super::{DaemonFacts, DesiredFile, DesiredGroup, DesiredSite, FileKind, logro
 use crate::inventory::{
     Format, FullName, Instances, NameError, Program, Run, Site, supervisord_options,
 };
-use crate::supervisord::ini;
+use crate::supervisord::{GroupHeader, defaults, ini};
 
 /// Why a site has no files that supervisord would read as they are meant.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -116,7 +116,7 @@ fn supervisor_file(site: &Site, program: &Program, full: &FullName, log: &Path) 
         }
         options.extend(further_options(program, site.format));
         let lines = options.iter().map(|(key, value)| format!("{key}={value}\n"));
-        format!("[program:{name}]\n{}", lines.collect::<String>())
+        format!("[{}]\n{}", GroupHeader::program(&name), lines.collect::<String>())
     });
     DesiredFile {
         kind: FileKind::Supervisor,
@@ -192,7 +192,7 @@ fn as_group(program: &Program, format: Format) -> (Option<bool>, Option<bool>) {
     }
 }
 
-/// What an apply needs to know; supervisord's defaults are those of `_processes_from_section`.
+/// What an apply needs to know.
 fn desired_group(site: &Site, program: &Program, log: &Path) -> DesiredGroup {
     DesiredGroup {
         program: program.name.to_string(),
@@ -203,9 +203,12 @@ fn desired_group(site: &Site, program: &Program, log: &Path) -> DesiredGroup {
         autostart: program.autostart,
         autorestart: program.autorestart,
         stopwaitsecs: program.stopwaitsecs,
-        startsecs: program.supervisord.number("startsecs").unwrap_or(1),
-        startretries: program.supervisord.number("startretries").unwrap_or(3),
-        exitcodes: program.supervisord.exit_statuses().unwrap_or_else(|| vec![0]),
+        startsecs: program.supervisord.number("startsecs").unwrap_or(defaults::STARTSECS),
+        startretries: program.supervisord.number("startretries").unwrap_or(defaults::STARTRETRIES),
+        exitcodes: program
+            .supervisord
+            .exit_statuses()
+            .unwrap_or_else(|| defaults::EXITCODES.to_vec()),
         log: PathBuf::from(log),
         restart: program.restart,
         health: program.health.clone(),

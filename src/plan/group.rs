@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use super::instances::{are_instances, are_siblings, base_of};
 use super::sections::Sections;
 use super::{GroupAction, GroupChange, PlanOptions, Reason};
-use crate::actual::{ActualDaemon, ActualSite, STOPWAITSECS};
+use crate::actual::{ActualDaemon, ActualSite};
 use crate::desired::{DesiredGroup, DesiredSite};
 use crate::inventory::{Programs, RestartPolicy};
 use crate::records::Journal;
+use crate::supervisord::defaults::STOPWAITSECS;
 use crate::supervisord::{ProcessInfo, ProcessState};
 
 /// One group of the site, with all that its change depends on.

@@ -11,6 +11,7 @@ use super::Situation;
 use crate::desired::{DesiredFile, DesiredGroup, DesiredSite, FileKind};
 use crate::inventory::{Autorestart, FullName, Health, Program, RestartPolicy};
 use crate::supervisord::ini::{self, Section};
+use crate::supervisord::{GroupHeader, defaults};
 
 /// What is wanted of the programs that are meant, and for the rest what is there.
 pub(super) fn narrowed(situation: &Situation<'_>) -> DesiredSite {
@@ -80,7 +81,7 @@ fn merged(
     new: &str,
     is_meant: &dyn Fn(&str) -> bool,
 ) -> Result<String, ini::IniError> {
-    let group = |section: &str| section.strip_prefix("program:").unwrap_or(section).to_owned();
+    let group = |section: &str| GroupHeader::name_of_program(section).unwrap_or(section).to_owned();
     let mut others = ini::blocks(there)?;
     others.retain(|(section, _)| !is_meant(&group(section)));
     let mut lines = Vec::new();
@@ -174,8 +175,7 @@ fn groups_in_files<'f>(
         let program = full_name.strip_prefix(&prefix).unwrap_or(&full_name);
         let Ok(parsed) = ini::parse(&String::from_utf8_lossy(bytes)) else { continue };
         for section in &parsed.sections {
-            if let Some(name) = section.name.strip_prefix("program:") {
-                let name = name.trim();
+            if let Some(name) = GroupHeader::name_of_program(&section.name) {
                 let program = match is_common {
                     true => program_of(situation, name),
                     false => program.to_owned(),
@@ -191,23 +191,22 @@ fn groups_in_files<'f>(
 fn group_in(section: &Section, program: String) -> DesiredGroup {
     let text = |key: &str| section.get(key).map(|value| value.trim().to_ascii_lowercase());
     let number = |key: &str, default| text(key).and_then(|t| t.parse().ok()).unwrap_or(default);
-    let is_true = |text: &str| matches!(text, "true" | "yes" | "on" | "1");
     let exitcodes = text("exitcodes").map(|codes| {
         codes.split(',').filter_map(|code| code.trim().parse().ok()).collect::<Vec<u8>>()
     });
     DesiredGroup {
         program,
-        numprocs: number("numprocs", 1),
-        autostart: text("autostart").is_none_or(|text| is_true(&text)),
-        autorestart: match text("autorestart").as_deref() {
-            None | Some("unexpected") => Autorestart::Unexpected,
-            Some(text) if is_true(text) => Autorestart::Always,
-            Some(_) => Autorestart::Never,
+        numprocs: number("numprocs", defaults::NUMPROCS),
+        autostart: text("autostart").map_or(defaults::AUTOSTART, |text| ini::is_true(&text)),
+        autorestart: match text("autorestart").as_deref().unwrap_or(defaults::AUTORESTART) {
+            "unexpected" => Autorestart::Unexpected,
+            text if ini::is_true(text) => Autorestart::Always,
+            _ => Autorestart::Never,
         },
-        stopwaitsecs: number("stopwaitsecs", 10),
-        startsecs: number("startsecs", 1),
-        startretries: number("startretries", 3),
-        exitcodes: exitcodes.unwrap_or_else(|| vec![0]),
+        stopwaitsecs: number("stopwaitsecs", defaults::STOPWAITSECS),
+        startsecs: number("startsecs", defaults::STARTSECS),
+        startretries: number("startretries", defaults::STARTRETRIES),
+        exitcodes: exitcodes.unwrap_or_else(|| defaults::EXITCODES.to_vec()),
         log: section.get("stdout_logfile").unwrap_or_default().into(),
         restart: RestartPolicy::Immediate,
         health: Health::default(),

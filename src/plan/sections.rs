@@ -7,7 +7,7 @@ use super::{SitePlan, StopSignal, StopSignals};
 use crate::actual::ActualSite;
 use crate::desired::FileKind;
 use crate::inventory::Signal;
-use crate::supervisord::ini;
+use crate::supervisord::{GroupHeader, defaults, ini};
 
 /// What is asked of a program whose file stays as it is. A host with thousands of programs changes few
 /// of them at a time.
@@ -83,22 +83,20 @@ impl Sections {
 
 /// What these options say, by supervisord's own defaults where they say nothing.
 fn stop_signal(options: &BTreeMap<String, String>) -> StopSignal {
-    let text = |key: &str| {
-        let text = options.get(key).map(|text| text.trim().to_ascii_uppercase());
-        text.unwrap_or_default()
-    };
-    let name = text("stopsignal");
-    let name = name.strip_prefix("SIG").unwrap_or(&name);
+    let named = |name: &str| Signal::ALL.into_iter().find(|signal| signal.as_str() == name);
+    let name = options.get("stopsignal").map(|name| name.trim().to_ascii_uppercase());
+    let name = name.as_deref().unwrap_or(defaults::STOPSIGNAL);
+    let as_group = options.get("stopasgroup");
     StopSignal {
-        signal: Signal::ALL.into_iter().find(|s| s.as_str() == name).unwrap_or(Signal::Term),
-        as_group: matches!(text("stopasgroup").as_str(), "TRUE" | "YES" | "ON" | "1"),
+        signal: named(name.strip_prefix("SIG").unwrap_or(name)).unwrap_or(Signal::Term),
+        as_group: as_group.map_or(defaults::STOPASGROUP, |text| ini::is_true(text)),
     }
 }
 
 fn sections(bytes: &[u8]) -> BTreeMap<String, BTreeMap<String, String>> {
     let Ok(parsed) = ini::parse(&String::from_utf8_lossy(bytes)) else { return BTreeMap::new() };
     let program = |section: ini::Section| {
-        let name = section.name.strip_prefix("program:")?.trim().to_owned();
+        let name = GroupHeader::name_of_program(&section.name)?.to_owned();
         let options = section.entries.into_iter().map(|entry| (entry.key, entry.value)).collect();
         Some((name, options))
     };

@@ -12,7 +12,7 @@ use crate::apply::release::Former;
 use crate::desired::{DesiredGroup, DesiredSite};
 use crate::inventory::{Autorestart, Programs};
 use crate::plan::{FileChange, Reason, SitePlan};
-use crate::supervisord::{ProcessInfo, ProcessState, ini};
+use crate::supervisord::{GroupHeader, ProcessInfo, ProcessState, ini};
 use crate::system::files::Entry;
 
 /// What a status is put together from.
@@ -132,9 +132,9 @@ impl<'a> Readings<'a> {
             blocks.map(|(name, block)| (name, block.trim_end().to_owned())).collect()
         };
         let (before, after) = (sections(&before), sections(&after));
-        let changed = before
-            .symmetric_difference(&after)
-            .filter_map(|(section, _)| Some(self.program_named(section.strip_prefix("program:")?)));
+        let changed = before.symmetric_difference(&after).filter_map(|(section, _)| {
+            Some(self.program_named(GroupHeader::name_of_program(section)?))
+        });
         let changed: BTreeSet<String> = changed.collect();
         match changed.is_empty() {
             // Nothing but comments, blank lines or its mode.

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use super::GroupHeader;
+
 /// A fault that supervisord itself answered: `faultCode` and `faultString`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
@@ -28,8 +30,8 @@ impl Fault {
 
     /// Whether the words of a CANT_REREAD name the section `[program:NAME]`.
     pub fn names_program(&self, name: &str) -> bool {
-        self.text.contains(&format!("'program:{name}'"))
-            || self.text.contains(&format!("[program:{name}]"))
+        let header = GroupHeader::program(name);
+        self.text.contains(&format!("'{header}'")) || self.text.contains(&format!("[{header}]"))
     }
 }
 

@@ -325,6 +325,11 @@ impl Conversion {
     }
 }
 
+/// Whether a value of yes or no is a yes; supervisord refuses what is neither.
+pub fn is_true(value: &str) -> bool {
+    ["true", "yes", "on", "1"].iter().any(|yes| value.trim().eq_ignore_ascii_case(yes))
+}
+
 /// The value of `environment=` for these variables, before [`escape_percent`].
 ///
 /// Every value is quoted, because supervisord's reader (`shlex`) silently loses most of what is

@@ -14,6 +14,7 @@ mod blame;
 mod client;
 pub mod config;
 mod connection;
+pub mod defaults;
 mod environment;
 mod fault;
 mod http;
@@ -24,6 +25,7 @@ mod locate;
 pub mod merged;
 pub mod process;
 mod running;
+mod section;
 mod xmlrpc;
 
 pub use blame::{Blame, Culprit, blame};
@@ -33,6 +35,7 @@ pub use environment::Environment;
 pub use fault::{Fault, FaultCode};
 pub use listener::{Listener, Login, UnusableListener, UnusableReason, Way};
 pub use process::{ProcessInfo, ProcessState, display_name};
+pub use section::{GroupHeader, GroupKind};
 
 /// One XML-RPC call. Only methods that supervisord answers at once: a deferred one (`wait=true`,
 /// `stopProcessGroup`) inside a batch runs about a second each, one after the other.

@@ -9,6 +9,7 @@ mod control;
 mod crash;
 mod daemon;
 mod deadlines;
+mod defaults;
 mod examples;
 mod fake;
 mod faults;

@@ -16,6 +16,8 @@ use supervisor_sync::inventory::{
     Instances, Paths, Program, ProgramName, Run, ScriptPath, Signal, Site, UserName,
 };
 
+use supervisor_sync::supervisord::defaults;
+
 use crate::python;
 
 /// Reads a main config as `supervisord -c` does, and tells what its programs are.
@@ -249,8 +251,8 @@ fn process(site: &Site, program: &Program, full: &str) -> Value {
             Autorestart::Never => json!(false),
             Autorestart::Unexpected => json!("RestartWhenExitUnexpected"),
         },
-        "startsecs": set.number("startsecs").unwrap_or(1),
-        "startretries": set.number("startretries").unwrap_or(3),
+        "startsecs": set.number("startsecs").unwrap_or(defaults::STARTSECS),
+        "startretries": set.number("startretries").unwrap_or(defaults::STARTRETRIES),
         "stopwaitsecs": program.stopwaitsecs,
         "stopsignal": match set.get("stopsignal").map_or(Signal::Term, signal) {
             Signal::Term => 15,
@@ -263,8 +265,8 @@ fn process(site: &Site, program: &Program, full: &str) -> Value {
         },
         "stopasgroup": stopasgroup.unwrap_or(hardened && killasgroup),
         "killasgroup": killasgroup,
-        "exitcodes": set.exit_statuses().unwrap_or(vec![0]),
-        "priority": set.number("priority").unwrap_or(999),
+        "exitcodes": set.exit_statuses().unwrap_or(defaults::EXITCODES.to_vec()),
+        "priority": set.number("priority").unwrap_or(defaults::PRIORITY),
         "umask": set.get("umask").map(|bits| u32::from_str_radix(bits, 8).unwrap()),
         "environment": environment,
         "redirect_stderr": hardened,

@@ -29,7 +29,8 @@ use supervisor_sync::inventory::{
 use supervisor_sync::plan::{Intent, PlanOptions, PlanView};
 use supervisor_sync::records::{Origin, StateDir};
 use supervisor_sync::supervisord::{
-    Answer, Call, CallError, Environment, Fault, ProcessInfo, ProcessState, Supervisord, ini,
+    Answer, Call, CallError, Environment, Fault, GroupHeader, ProcessInfo, ProcessState,
+    Supervisord, defaults, ini,
 };
 use supervisor_sync::system::files::{Entry, FileContent, FileEnd, Files};
 use supervisor_sync::system::{Clock, Disk, Interrupt};
@@ -410,7 +411,7 @@ fn read_groups(conf_dir: &Path) -> Result<Vec<GroupConfig>, String> {
             format!("File contains parsing errors: '{}' {error}", path.display())
         })?;
         for section in &parsed.sections {
-            if let Some(name) = section.name.strip_prefix("program:") {
+            if let Some(name) = GroupHeader::name_of_program(&section.name) {
                 groups.push(group(name, section, &path)?);
             }
         }
@@ -420,9 +421,9 @@ fn read_groups(conf_dir: &Path) -> Result<Vec<GroupConfig>, String> {
 
 fn group(name: &str, section: &ini::Section, path: &Path) -> Result<GroupConfig, String> {
     let option = |key: &str| section.get(key);
-    let seconds = |key: &str, default: u64| {
-        Duration::from_secs(option(key).map_or(default, |text| text.parse().unwrap()))
-    };
+    let number =
+        |key: &str, default: u32| option(key).map_or(default, |text| text.parse().unwrap());
+    let seconds = |key: &str, default: u32| Duration::from_secs(number(key, default).into());
     let command = option("command").unwrap_or_default();
     if command.is_empty() || command == "broken" {
         return Err(format!(
@@ -443,10 +444,9 @@ fn group(name: &str, section: &ini::Section, path: &Path) -> Result<GroupConfig,
     if command.starts_with("unspeakable") {
         return Err("a value in the configuration is not right".to_owned());
     }
-    let numprocs: usize = option("numprocs").map_or(1, |text| text.parse().unwrap());
-    let config = match numprocs {
+    let config = match number("numprocs", defaults::NUMPROCS) {
         1 => GroupConfig::program(name, behaviour(command)),
-        n => GroupConfig::instances(name, n, &behaviour(command)),
+        n => GroupConfig::instances(name, n as usize, &behaviour(command)),
     };
     Ok(config.each(|process| {
         *process = ProcessConfig {
@@ -456,9 +456,9 @@ fn group(name: &str, section: &ini::Section, path: &Path) -> Result<GroupConfig,
                 Some("false") => FakeAutorestart::Never,
                 _ => FakeAutorestart::Unexpected,
             },
-            startsecs: seconds("startsecs", 1),
-            startretries: option("startretries").map_or(3, |text| text.parse().unwrap()),
-            stopwaitsecs: seconds("stopwaitsecs", 10),
+            startsecs: seconds("startsecs", defaults::STARTSECS),
+            startretries: number("startretries", defaults::STARTRETRIES),
+            stopwaitsecs: seconds("stopwaitsecs", defaults::STOPWAITSECS),
             other: format!(
                 "{:?}",
                 section.entries.iter().map(|e| (&e.key, &e.value)).collect::<Vec<_>>()

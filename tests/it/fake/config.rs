@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use supervisor_sync::supervisord::defaults;
+
 /// A group: what `[program:x]` or `[group:x]` makes. Two that are not equal are `changed`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct GroupConfig {
@@ -36,17 +38,17 @@ impl GroupConfig {
 pub(crate) struct ProcessConfig {
     /// Its name within the group.
     pub(crate) name: String,
-    /// Starts with the daemon and after `addProcessGroup`; default true.
+    /// Starts with the daemon and after `addProcessGroup`.
     pub(crate) autostart: bool,
-    /// Default `Unexpected`.
+    /// What becomes of it when it ends.
     pub(crate) autorestart: Autorestart,
-    /// Default 1 s.
+    /// How long it must stay up to be RUNNING.
     pub(crate) startsecs: Duration,
-    /// Default 3.
+    /// Starts after the first that fails.
     pub(crate) startretries: u32,
-    /// Default 10 s.
+    /// From the stop signal to SIGKILL.
     pub(crate) stopwaitsecs: Duration,
-    /// Default 0 alone.
+    /// What it may exit with.
     pub(crate) exitcodes: Vec<i64>,
     /// Every other option, in any form: it only has to differ where they differ.
     pub(crate) other: String,
@@ -59,12 +61,12 @@ impl ProcessConfig {
     pub(crate) fn new(name: &str, behaviour: Behaviour) -> Self {
         Self {
             name: name.to_owned(),
-            autostart: true,
+            autostart: defaults::AUTOSTART,
             autorestart: Autorestart::Unexpected,
-            startsecs: Duration::from_secs(1),
-            startretries: 3,
-            stopwaitsecs: Duration::from_secs(10),
-            exitcodes: vec![0],
+            startsecs: Duration::from_secs(defaults::STARTSECS.into()),
+            startretries: defaults::STARTRETRIES,
+            stopwaitsecs: Duration::from_secs(defaults::STOPWAITSECS.into()),
+            exitcodes: defaults::EXITCODES.map(i64::from).to_vec(),
             other: String::new(),
             behaviour,
         }
