@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::Context;
 use crate::api::{Commit, Run};
-use crate::system::process;
+use crate::system::child;
 
 /// How long git may take. It tells one file from one commit.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -58,7 +58,8 @@ fn commit(file: &Path) -> Option<Commit> {
     for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
         git.env_remove(variable);
     }
-    let said = process::output(git.stdin(Stdio::null()).stderr(Stdio::null()), PATIENCE).ok()?;
+    git.stderr(Stdio::null());
+    let said = child::output(git, PATIENCE).ok()?;
     commit_of(&String::from_utf8_lossy(&said))
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::apt::{self, AptFault};
-use super::command::{Ended, run};
+use super::command::run;
 use super::{Package, Unit};
 use crate::actual::daemon::{daemon_error, fault_error};
 use crate::error::CommandError;
@@ -14,6 +14,7 @@ use crate::inventory::UserName;
 use crate::supervisord::{
     Answer, Call, CallError, Client, ConfigError, MainConfig, Supervisord as _,
 };
+use crate::system::child::Ended;
 use crate::system::{Interrupt, users};
 
 /// How long dpkg-query and systemctl may take.

@@ -1,5 +1,6 @@
 //! The other edges of the house: files, users, the clock, interruption, what machine it is. Imports nothing of ours.
 
+pub mod child;
 pub mod clock;
 pub mod closed;
 pub mod files;

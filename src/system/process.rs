@@ -1,13 +1,7 @@
-//! What `/proc` tells of a process, where a symbolic link leads, and programs that are asked
-//! something.
+//! What `/proc` tells of a process, the signals it is sent, and where a symbolic link leads.
 
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 /// The folder a process works in, links resolved; `None` where the process is gone or somebody
@@ -100,65 +94,9 @@ fn field<'s>(status: &'s str, name: &str) -> Option<&'s str> {
     lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
 }
 
-/// What a program writes to its stdout, which is all it is for: it is killed at the end of that, and
-/// when `limit` has passed, which is an error.
-pub fn output(command: &mut Command, limit: Duration) -> io::Result<Vec<u8>> {
-    let mut child = command.stdout(Stdio::piped()).spawn()?;
-    let read = match child.stdout.take() {
-        Some(stdout) => read_until(stdout, limit),
-        None => Ok(Vec::new()),
-    };
-    // It has ended by itself, or has nothing more to say.
-    let _ = child.kill();
-    child.wait()?;
-    read
-}
-
-#[expect(clippy::disallowed_methods, reason = "an edge: how long another program is waited for")]
-fn read_until(mut stdout: std::process::ChildStdout, limit: Duration) -> io::Result<Vec<u8>> {
-    let end = Instant::now() + limit;
-    let mut said = Vec::new();
-    loop {
-        let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        let left = Timespec::try_from(left).map_err(|_| Errno::INVAL)?;
-        match poll(&mut [PollFd::new(&stdout, PollFlags::IN)], Some(&left)) {
-            Ok(0) | Err(Errno::INTR) => continue,
-            Ok(_) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let mut piece = [0; 4096];
-        let read = stdout.read(&mut piece)?;
-        if read == 0 {
-            return Ok(said);
-        }
-        said.extend_from_slice(piece.get(..read).unwrap_or_default());
-    }
-}
-
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "runs programs")]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_program_is_heard_to_its_end_and_no_longer_than_the_limit() {
-        let shell = |text: &str, limit: u64| {
-            let mut command = Command::new("sh");
-            output(command.args(["-c", text]), Duration::from_millis(limit))
-        };
-        assert_eq!(shell("echo one; echo two; exit 2", 20_000).unwrap(), b"one\ntwo\n");
-        let began = Instant::now();
-        for endless in ["sleep 60", "while :; do echo x; sleep 0.01; done"] {
-            assert_eq!(shell(endless, 100).unwrap_err().kind(), io::ErrorKind::TimedOut);
-        }
-        assert_eq!(shell("exec >&-; sleep 60", 20_000).unwrap(), b"", "it says no more");
-        assert!(began.elapsed() < Duration::from_secs(30));
-        let missing = output(&mut Command::new("/no/such/program"), Duration::from_secs(1));
-        assert_eq!(missing.unwrap_err().kind(), io::ErrorKind::NotFound);
-    }
 
     #[test]
     fn the_own_folder_is_told_and_that_of_nobody_is_not() {

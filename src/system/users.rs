@@ -9,7 +9,7 @@ use std::io;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::process;
+use super::child;
 
 /// Where the machine's own users and groups are.
 pub const ACCOUNT_FILES: [&str; 2] = ["/etc/passwd", "/etc/group"];
@@ -38,8 +38,8 @@ pub fn find(name: &str) -> io::Result<Option<User>> {
         return Ok(Some(user));
     }
     let mut getent = Command::new("getent");
-    getent.args(["passwd", "--", name]).stdin(Stdio::null()).stderr(Stdio::null());
-    match process::output(&mut getent, PATIENCE) {
+    getent.args(["passwd", "--", name]).stderr(Stdio::null());
+    match child::output(getent, PATIENCE) {
         Ok(output) => Ok(users(&output).into_iter().find(is_meant)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) if error.kind() == io::ErrorKind::TimedOut => {
