@@ -18,8 +18,7 @@ use crate::error::CommandError;
 use crate::event::Step;
 use crate::inventory::Domain;
 use crate::plan::SitePlan;
-use crate::records::lock::name_of;
-use crate::records::{Journal, JournalPhase, Lock, LockError, Origin};
+use crate::records::{Journal, JournalPhase, Lock, LockError};
 use crate::supervisord::{ProcessInfo, ProcessState, display_name};
 
 /// How long a former program is watched while it starts again: with supervisord's own `startsecs`
@@ -141,7 +140,7 @@ impl Transaction<'_, '_> {
                 if failed.is_empty() {
                     return;
                 }
-                Err(name_of(holder.as_ref()))
+                Err(holder.to_string())
             }
             Err(error) => Err(in_one_line(&error.into())),
         };
@@ -188,7 +187,7 @@ impl Transaction<'_, '_> {
 
     fn turn(&self) -> Result<Lock, LockError> {
         let (state, until) = (self.doors.state, (self.doors.clock, self.doors.interrupt));
-        state.lock(self.origin, Duration::ZERO, until, &mut |_: Option<&Origin>| {})
+        state.lock(self.origin, Duration::ZERO, until, &mut |_| {})
     }
 
     /// Ends the sites whose undo is over.

@@ -6,7 +6,7 @@ use super::Engine;
 use crate::error::CommandError;
 use crate::event::Event;
 use crate::inventory::Domain;
-use crate::records::lock::{LONGEST_PATIENCE, SHORTEST_PATIENCE, name_of};
+use crate::records::lock::deadline;
 use crate::records::{Lock, LockError, Origin, StateDir};
 
 /// How long the lock of the supervisord is waited for at least: others hold it for seconds, since
@@ -45,8 +45,7 @@ impl Engine<'_> {
         (origin, patience): (&Origin, Duration),
         work: &mut dyn FnMut(&mut Self, Turn<T>),
     ) {
-        let patience = patience.clamp(SHORTEST_PATIENCE, LONGEST_PATIENCE);
-        let mut deadline = self.doors.clock.now() + patience;
+        let mut until = deadline(self.doors.clock, patience);
         let mut waiting = sites;
         let mut is_told = false;
         while !waiting.is_empty() && !self.doors.interrupt.is_raised() {
@@ -58,15 +57,15 @@ impl Engine<'_> {
             if !locked.is_empty() {
                 work(self, Turn::Locked(locked));
                 // What we ourselves took is not what somebody else was waited for.
-                deadline = self.doors.clock.now() + patience;
-            } else if self.doors.clock.now() >= deadline {
+                until = deadline(self.doors.clock, patience);
+            } else if self.doors.clock.now() >= until {
                 for (site, error) in busy {
                     work(self, Turn::NotLocked(site, error.into()));
                 }
                 return;
             } else if let Some((_, LockError::Held { holder, .. })) = busy.first() {
                 if !std::mem::replace(&mut is_told, true) {
-                    (self.doors.events)(Event::LockHeld { holder: name_of(holder.as_ref()) });
+                    (self.doors.events)(Event::LockHeld { holder: holder.to_string() });
                 }
                 self.doors.clock.wait(LOCK_EVERY);
             }
@@ -83,7 +82,7 @@ impl Engine<'_> {
         let (state, until) = (self.doors.state, (self.doors.clock, self.doors.interrupt));
         let events = &mut *self.doors.events;
         let lock = state.lock(origin, patience.max(DAEMON_PATIENCE), until, &mut |holder| {
-            events(Event::LockHeld { holder: name_of(holder) });
+            events(Event::LockHeld { holder: holder.to_string() });
         });
         Ok(lock?)
     }

@@ -19,13 +19,18 @@ use crate::system::clock::Clock;
 use crate::system::{Interrupt, closed};
 
 /// A plan that looks whether somebody holds the lock has it for a moment itself.
-pub const SHORTEST_PATIENCE: Duration = Duration::from_millis(200);
+const SHORTEST_PATIENCE: Duration = Duration::from_millis(200);
 
 /// Where the locks of sites are, below the state folder.
 const LOCKS: &str = "locks";
 
 /// Nobody means to wait longer than a week; beyond that, adding to the clock would overflow.
-pub const LONGEST_PATIENCE: Duration = Duration::from_secs(7 * 24 * 3600);
+const LONGEST_PATIENCE: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Until when, by the clock, a lock is tried for that somebody is willing to wait so long for.
+pub fn deadline(clock: &dyn Clock, patience: Duration) -> Duration {
+    clock.now() + patience.clamp(SHORTEST_PATIENCE, LONGEST_PATIENCE)
+}
 
 /// Holds the lock until it is dropped.
 #[derive(Debug)]
@@ -40,20 +45,33 @@ impl Drop for Lock {
     }
 }
 
+/// Who holds a lock, as far as the lock file says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder(Option<Origin>);
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.0 {
+            Some(origin) => origin.fmt(f),
+            None => f.write_str("another apply"),
+        }
+    }
+}
+
 /// Why the lock was not taken.
 #[derive(Debug)]
 pub enum LockError {
     /// Somebody else has it.
     Held {
-        /// Who, as far as it is known.
-        holder: Option<Origin>,
+        /// Who.
+        holder: Holder,
         /// The lock file.
         path: PathBuf,
     },
     /// Somebody asked us to stop while somebody else had it.
     Interrupted {
-        /// Who had it, as far as it is known.
-        holder: Option<Origin>,
+        /// Who had it.
+        holder: Holder,
     },
     /// Somebody else could change what is in the state folder.
     Unsafe(CommandError),
@@ -70,13 +88,11 @@ impl From<LockError> for CommandError {
     fn from(error: LockError) -> Self {
         match error {
             LockError::Interrupted { holder } => {
-                let message =
-                    format!("interrupted while {} was waited for", name_of(holder.as_ref()));
+                let message = format!("interrupted while {holder} was waited for");
                 Self::new(ErrorKind::Interrupted, message)
             }
             LockError::Held { holder, path } => {
-                let who = name_of(holder.as_ref());
-                Self::new(ErrorKind::Locked, format!("{who} holds {}", path.display()))
+                Self::new(ErrorKind::Locked, format!("{holder} holds {}", path.display()))
                     .hint("wait for it, or let this run wait: --lock-wait 600")
             }
             LockError::Unsafe(error) => error,
@@ -98,13 +114,13 @@ impl StateDir {
         origin: &Origin,
         patience: Duration,
         (clock, interrupt): (&dyn Clock, &Interrupt),
-        on_wait: &mut dyn FnMut(Option<&Origin>),
+        on_wait: &mut dyn FnMut(&Holder),
     ) -> Result<Lock, LockError> {
         let path = self.root.join("lock");
         let io = |source| LockError::Io { path: path.clone(), source };
         let folder = self.open_folder(&self.root)?;
         let mut file = self.open_lock(&folder, &path)?;
-        let deadline = clock.now() + patience.clamp(SHORTEST_PATIENCE, LONGEST_PATIENCE);
+        let deadline = deadline(clock, patience);
         let mut told = false;
         while !try_lock(&file).map_err(io)? {
             let holder = holder(&mut file);
@@ -115,7 +131,7 @@ impl StateDir {
                 return Err(LockError::Held { holder, path });
             }
             if !std::mem::replace(&mut told, true) {
-                on_wait(holder.as_ref());
+                on_wait(&holder);
             }
             clock.wait(Duration::from_millis(50));
         }
@@ -171,16 +187,16 @@ impl StateDir {
     /// Who holds a site's lock at this moment, in words; `None` if nobody does, as far as we may see.
     /// For telling an apply that is under way from one that was killed.
     pub fn site_held_by(&self, site: &Domain) -> Option<String> {
-        let holder = self.site_holder(site)?;
-        Some(name_of(holder.as_ref()))
+        self.site_holder(site).map(|holder| holder.to_string())
     }
 
     /// Whether it is this process that holds a site's lock.
     pub fn site_is_held_by(&self, site: &Domain, pid: u32) -> bool {
-        self.site_holder(site).flatten().is_some_and(|holder| holder.pid == pid)
+        let holder = self.site_holder(site);
+        holder.is_some_and(|Holder(origin)| origin.is_some_and(|origin| origin.pid == pid))
     }
 
-    fn site_holder(&self, site: &Domain) -> Option<Option<Origin>> {
+    fn site_holder(&self, site: &Domain) -> Option<Holder> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = rustix::fs::openat(CWD, self.site_lock(site), flags, Mode::empty()).ok()?;
         let mut file = File::from(file);
@@ -221,16 +237,10 @@ fn try_lock(file: &File) -> io::Result<bool> {
     }
 }
 
-/// Who holds a lock, in words.
-pub fn name_of(holder: Option<&Origin>) -> String {
-    holder.map_or("another apply".to_owned(), Origin::to_string)
-}
-
-fn holder(file: &mut File) -> Option<Origin> {
+fn holder(file: &mut File) -> Holder {
     let mut text = String::new();
-    file.rewind().ok()?;
-    file.take(4096).read_to_string(&mut text).ok()?;
-    serde_json::from_str(&text).ok()
+    let read = file.rewind().and_then(|()| file.take(4096).read_to_string(&mut text));
+    Holder(read.ok().and_then(|_| serde_json::from_str(&text).ok()))
 }
 
 fn write_holder(file: &mut File, origin: &Origin) -> io::Result<()> {
@@ -267,12 +277,12 @@ mod tests {
             Duration::from_millis(120),
             (&clock, &Interrupt::default()),
             &mut |holder| {
-                waited_for.push(holder.cloned());
+                waited_for.push(holder.clone());
             },
         );
         let Err(LockError::Held { holder, .. }) = second else { panic!("locked twice") };
-        assert_eq!(holder.as_ref(), Some(&origin));
-        assert_eq!(waited_for, [Some(origin.clone())], "told once");
+        assert_eq!(holder.to_string(), origin.to_string());
+        assert_eq!(waited_for, [holder], "told once");
         drop(first);
         assert!(
             state

@@ -44,7 +44,7 @@ use crate::system::{shell, users};
 
 pub use interrupted::Interrupted;
 pub use journal::{Journal, JournalPhase};
-pub use lock::{Lock, LockError};
+pub use lock::{Holder, Lock, LockError};
 pub use outcome::{RunEnd, RunOutcome, Settled, SettledHow};
 pub use reread::NotedReread;
 pub use revision::{NewRevision, Revision};
