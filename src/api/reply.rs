@@ -92,6 +92,14 @@ pub struct AppliedSite {
 }
 
 impl AppliedSite {
+    /// Why it failed, or did not begin.
+    pub fn failure(&self) -> Option<CommandError> {
+        match &self.report {
+            Ok(report) => report.failure(),
+            Err(error) => Some(error.error.clone()),
+        }
+    }
+
     /// How it ended, as it is told at once; `None` if nothing was to be done.
     pub fn end(&self) -> Option<SiteEnd> {
         match &self.report {

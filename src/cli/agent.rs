@@ -10,9 +10,9 @@ pub(super) fn run(context: &Context) -> u8 {
     // A session of its own: what becomes of the caller's, or of its terminal, is not meant for us.
     // An error: we lead one already.
     let _ = rustix::process::setsid();
-    let mut host = context.local();
+    let mut host = context.fleet.local();
     let state = LocalHost::default_state_base();
     let unheard = move |request: &_| note_untold(&state, request);
-    serve(host.as_mut(), BufReader::new(stdin()), stdout(), &context.interrupt, unheard);
+    serve(host.as_mut(), BufReader::new(stdin()), stdout(), &context.fleet.interrupt, unheard);
     0
 }

@@ -2,15 +2,14 @@
 
 use clap::Args;
 
-use super::carry_out::{Order, carry_out};
 use super::fleet::RolloutArguments;
-use super::left::{self, Emptied, Prune, PruneArguments};
 use super::run::MessageArguments;
-use super::selected::ProgramArguments;
+use super::selected::{ProgramArguments, PruneArguments};
 use super::{Context, plan};
 use crate::api::{Goal, Run};
 use crate::apply::ApplyOptions;
 use crate::error::CommandError;
+use crate::fleet::{Emptied, Order, Prune, check_not_all};
 use crate::inventory::no_sites;
 use crate::plan::PlanOptions;
 use crate::report::Screen;
@@ -72,16 +71,17 @@ pub(super) fn run(
     let prune = arguments.prune.prune();
     let is_asked = !arguments.how.yes;
     let emptied = if is_asked { Emptied::Goes } else { Emptied::Stays };
-    let mut work = context.selected_with_leavers(&arguments.selection, &prune, emptied, screen)?;
+    let selector = arguments.selection.selector()?;
+    let mut work = context.selected_with_leavers(&selector, &prune, emptied, screen)?;
     if prune == Prune::Nothing {
         work.retain(|work| !work.sites.is_empty() || work.may_be_emptied());
         if work.is_empty() {
             return Err(no_sites());
         }
     }
-    left::check_not_all(&work, is_asked)?;
+    check_not_all(&work, is_asked)?;
     let options = arguments.what.options();
     let run = context.begin_run("apply", &arguments.how.message);
     let order = arguments.how.order(Goal::Inventory, options, run);
-    carry_out(context, &work, &order, screen)
+    context.carry_out(&work, &order, screen)
 }

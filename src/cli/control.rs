@@ -3,12 +3,12 @@
 use clap::Args;
 
 use super::Context;
-use super::carry_out::{Order, carry_out};
 use super::fleet::{ParallelArguments, RolloutArguments};
 use super::selected::ProgramArguments;
 use crate::api::{Goal, Run};
 use crate::apply::ApplyOptions;
 use crate::error::CommandError;
+use crate::fleet::Order;
 use crate::fleet::rollout::Rules;
 use crate::plan::{Intent, PlanOptions};
 use crate::report::Screen;
@@ -46,7 +46,7 @@ pub(super) fn start(
     let StartArguments { selection, no_verify, lock_wait, rollout } = arguments;
     let work = context.selected_programs(selection, screen)?;
     let order = order(Intent::Start, !no_verify, *lock_wait, rollout.rules());
-    carry_out(context, &work, &order, screen)
+    context.carry_out(&work, &order, screen)
 }
 
 /// Nothing on the disk says that they are stopped: supervisord itself starts them again when it is
@@ -59,7 +59,7 @@ pub(super) fn stop(
     let StopArguments { selection, lock_wait, parallel } = arguments;
     let work = context.selected_programs(selection, screen)?;
     let order = order(Intent::Stop, false, *lock_wait, parallel.rules());
-    let status = carry_out(context, &work, &order, screen)?;
+    let status = context.carry_out(&work, &order, screen)?;
     if status == 0 {
         screen.print(
             "What is stopped counts as stopped by hand: an apply leaves it so. Start it again: \

@@ -1,19 +1,14 @@
 //! `logs`: the ends of the programs' logs, and what comes after.
 
-use std::collections::BTreeMap;
-
 use clap::Args;
 
 use super::Context;
-use super::fleet::{Answers, ParallelArguments};
-use super::selected::{ProgramArguments, Work};
-use crate::api::{LogsRequest, UnreadableLog};
-use crate::error::{CommandError, ErrorKind};
-use crate::event::{Event, LogLine};
-use crate::fleet::rollout::Told;
-use crate::inventory::Program;
-use crate::report::{Screen, harmless};
-use crate::system::Interrupt;
+use super::fleet::ParallelArguments;
+use super::selected::ProgramArguments;
+use crate::api::LogsRequest;
+use crate::error::CommandError;
+use crate::fleet::Work;
+use crate::report::{Reader, Screen};
 
 #[derive(Debug, Args)]
 pub(super) struct LogsArguments {
@@ -44,134 +39,13 @@ pub(super) fn run(
         true => ParallelArguments::all_at_once(hosts.len()),
         false => arguments.parallel.rules(),
     };
+    let interrupt = &context.fleet.interrupt;
     let mut reader = Reader::new(&hosts, arguments.follow, screen);
-    context.on_each_telling(
+    context.fleet.on_each_telling(
         &hosts,
         rules,
         &|on_host, host, events| host.logs(request(on_host), events),
-        &mut |told| reader.hear(told, &context.interrupt),
+        &mut |told| reader.hear(told, interrupt),
     );
-    if reader.gone {
-        return Ok(0);
-    }
-    if context.interrupt.is_raised() {
-        return Ok(ErrorKind::Interrupted.exit_status());
-    }
-    Ok(reader.answers.exit_status().unwrap_or(0))
-}
-
-/// Where the lines of all hosts come together.
-struct Reader<'a> {
-    hosts: &'a [Work],
-    /// Whether each line is shown when it comes. What ends by itself is shown host by host.
-    at_once: bool,
-    /// The lines of hosts that have not ended.
-    waiting: BTreeMap<usize, Vec<LogLine>>,
-    /// Whether a line says where it is from: if there is more than one program.
-    prefixed: bool,
-    screen: &'a mut Screen,
-    /// Whether nobody reads our output any more.
-    gone: bool,
-    answers: Answers,
-}
-
-impl<'a> Reader<'a> {
-    fn new(hosts: &'a [Work], follow: bool, screen: &'a mut Screen) -> Self {
-        let prefixed = hosts.iter().map(programs).sum::<usize>() > 1;
-        let (at_once, waiting) = (follow || hosts.len() == 1, BTreeMap::new());
-        Self { hosts, at_once, waiting, prefixed, screen, gone: false, answers: Answers::default() }
-    }
-
-    fn hear(
-        &mut self,
-        told: Told<Result<Vec<UnreadableLog>, CommandError>>,
-        interrupt: &Interrupt,
-    ) {
-        match told {
-            Told::Event(place, Event::LogLine(line)) if self.at_once => {
-                self.line(place, &line);
-            }
-            Told::Event(place, Event::LogLine(line)) => {
-                self.waiting.entry(place).or_default().push(line);
-            }
-            Told::Event(_, Event::Alive) => self.gone |= Screen::reader_is_gone(),
-            Told::Event(place, event) => {
-                if let Some(on_host) = self.hosts.get(place) {
-                    self.screen.event(on_host.host.name.as_str(), self.hosts.len() > 1, &event);
-                }
-            }
-            Told::Ended(place, result) => self.ended(place, &result, interrupt),
-            // A few can read one host after the other, but not follow them.
-            Told::FewThreads(threads) if self.at_once || threads == 0 => {
-                let error = too_few(threads, self.hosts.len());
-                self.screen.error(None, &error);
-                self.answers.fail(error.kind);
-            }
-            Told::FewThreads(_) | Told::Begun(_) | Told::NotReached(..) => {}
-        }
-        if self.gone {
-            // As if somebody had pressed Ctrl-C: the hosts stop reading.
-            interrupt.raise();
-        }
-    }
-
-    fn ended(
-        &mut self,
-        place: usize,
-        result: &Result<Vec<UnreadableLog>, CommandError>,
-        interrupt: &Interrupt,
-    ) {
-        for line in self.waiting.remove(&place).unwrap_or_default() {
-            self.line(place, &line);
-        }
-        let Some(on_host) = self.hosts.get(place) else { return };
-        let host = on_host.host.name.as_str();
-        match result {
-            Ok(unreadable) => {
-                if unreadable.is_empty() {
-                    self.answers.count();
-                }
-                for log in unreadable {
-                    self.answers.tell(host, &cannot_read(log), self.screen);
-                }
-            }
-            // What an interruption breaks off is no failure of the host.
-            Err(_) if interrupt.is_raised() => {}
-            Err(error) => self.answers.tell(host, error, self.screen),
-        }
-    }
-
-    fn line(&mut self, place: usize, line: &LogLine) {
-        let Some(on_host) = self.hosts.get(place).filter(|_| !self.gone) else { return };
-        self.gone = self.show(on_host.host.name.as_str(), line).is_err();
-    }
-
-    fn show(&mut self, host: &str, line: &LogLine) -> std::io::Result<()> {
-        self.screen.try_document("log", Some(host), line)?;
-        let text = harmless(&line.text);
-        if !self.prefixed {
-            return self.screen.try_print(&format!("{text}\n"));
-        }
-        let host = if self.hosts.len() > 1 { format!("{host} ") } else { String::new() };
-        self.screen.try_print(&format!("{host}{}-{} | {text}\n", line.site, line.program))
-    }
-}
-
-/// How many programs are meant on a host.
-fn programs(on_host: &Work) -> usize {
-    let is_meant = |program: &&Program| on_host.programs.have(program.name.as_str());
-    on_host.sites.iter().flat_map(|site| &site.programs).filter(is_meant).count()
-}
-
-fn too_few(threads: usize, hosts: usize) -> CommandError {
-    CommandError::refused(format!("only {threads} of {hosts} hosts are read"))
-        .because("the system has no more threads for this program")
-        .hint("name fewer hosts: supervisor-sync logs --on HOST")
-}
-
-fn cannot_read(log: &UnreadableLog) -> CommandError {
-    let UnreadableLog { site, program, path, reason } = log;
-    CommandError::refused(format!("cannot read the log of {site}-{program}, {}", path.display()))
-        .because(reason)
-        .hint("supervisord writes it as root: run it as root (sudo), or `privilege: sudo`")
+    Ok(reader.end(interrupt))
 }

@@ -2,15 +2,12 @@
 
 mod agent;
 mod apply;
-mod carry_out;
 mod check;
 mod control;
-mod ends;
 mod fleet;
 mod generate;
 mod history;
 mod integrate;
-mod left;
 mod logs;
 mod plan;
 mod playbook;
@@ -21,7 +18,6 @@ mod runner;
 mod selected;
 mod setup;
 mod status;
-mod telling;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -30,9 +26,9 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::api::RunInventory;
 use crate::error::{CommandError, ErrorKind};
+use crate::fleet::Fleet;
 use crate::report::{Mode, Screen};
 use crate::system::Interrupt;
-use crate::transport::SshSettings;
 
 /// Makes the programs under supervisord match an inventory: planned, applied as one transaction,
 /// verified, rolled back if it fails.
@@ -129,8 +125,8 @@ pub fn run() -> u8 {
 fn verb(cli: Cli, screen: &mut Screen) -> Result<u8, CommandError> {
     let interrupt = Interrupt::listen()
         .map_err(|source| CommandError::refused("cannot take signals").caused_by(&source))?;
-    let ssh = fleet::ssh_settings();
-    let context = Context { shared: cli.shared, interrupt, ssh, inventory: OnceLock::new() };
+    let fleet = Fleet { ssh: fleet::ssh_settings(), interrupt };
+    let context = Context { shared: cli.shared, fleet, inventory: OnceLock::new() };
     match cli.verb {
         Verb::Check => check::run(&context, screen),
         Verb::Plan(arguments) => plan::run(&context, &arguments, screen),
@@ -156,8 +152,7 @@ fn verb(cli: Cli, screen: &mut Screen) -> Result<u8, CommandError> {
 /// What every verb works with.
 struct Context {
     shared: Shared,
-    interrupt: Interrupt,
-    ssh: SshSettings,
+    fleet: Fleet,
     /// The inventory that was read.
     inventory: OnceLock<RunInventory>,
 }

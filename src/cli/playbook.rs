@@ -5,7 +5,7 @@ use std::time::Instant;
 use clap::Subcommand;
 
 use super::Context;
-use super::selected::own_path;
+use crate::fleet::own_path;
 use crate::playbook::{Output, Perms, Playbook, run as run_playbook};
 use crate::transport::FarHost;
 
@@ -30,7 +30,7 @@ pub(super) fn run(context: &Context, verb: Verb) -> u8 {
     let began = Instant::now();
     // Always in a process of its own, which goes on whatever becomes of this one and of who called it.
     let mut connect = |perms: Perms, deadline| {
-        let (binary, interrupt) = (own_path()?, context.interrupt.clone());
+        let (binary, interrupt) = (own_path()?, context.fleet.interrupt.clone());
         let host = match perms {
             Perms::Sudo => FarHost::through_sudo(binary, interrupt),
             Perms::Root | Perms::None => FarHost::as_we_are(binary, interrupt),

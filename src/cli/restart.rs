@@ -3,13 +3,13 @@
 use clap::Args;
 
 use super::Context;
-use super::carry_out::{Order, carry_out};
 use super::fleet::ParallelArguments;
 use super::run::MessageArguments;
 use super::selected::ProgramArguments;
 use crate::api::Goal;
 use crate::apply::ApplyOptions;
 use crate::error::CommandError;
+use crate::fleet::Order;
 use crate::plan::{Intent, PlanOptions};
 use crate::report::Screen;
 
@@ -56,5 +56,5 @@ pub(super) fn run(
         lock_wait: arguments.lock_wait,
         rules: arguments.parallel.rules(),
     };
-    carry_out(context, &work, &order, screen)
+    context.carry_out(&work, &order, screen)
 }

@@ -1,15 +1,14 @@
 //! `runner`: writes the runner.sh of the selected sites.
 
 use clap::Args;
-use serde::Serialize;
 
 use super::Context;
-use super::fleet::{Answers, ParallelArguments};
+use super::fleet::ParallelArguments;
 use super::selected::SelectionArguments;
 use crate::api::Target;
 use crate::error::CommandError;
 use crate::inventory::{AbsolutePath, NameError, Site};
-use crate::report::Screen;
+use crate::report::{Screen, WrittenRunner, show_runners};
 use crate::runner::{ExportedText, RunnerSpec, exported, is_ours, script};
 
 #[derive(Debug, Args)]
@@ -35,53 +34,24 @@ pub(super) struct RunnerArguments {
     parallel: ParallelArguments,
 }
 
-#[derive(Serialize)]
-struct Written<'a> {
-    path: &'a str,
-    changed: bool,
-}
-
 pub(super) fn run(
     context: &Context,
     arguments: &RunnerArguments,
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
     let work = context.selected(&arguments.selection, screen)?;
-    let written = context.on_each(&work, arguments.parallel.rules(), &|work, host| {
+    let written = context.fleet.on_each(&work, arguments.parallel.rules(), &|work, host| {
         let write = |site| write(host, site, arguments);
         Ok(work.sites.iter().map(write).collect::<Vec<_>>())
     });
-    let mut answers = Answers::default();
-    for (on_host, written) in work.iter().zip(written) {
-        let name = on_host.host.name.as_str();
-        let written = match written {
-            Ok(written) => written,
-            Err(error) => {
-                answers.tell(name, &error, screen);
-                continue;
-            }
-        };
-        for written in written {
-            match written {
-                Ok((path, changed)) => {
-                    answers.count();
-                    let path = path.as_str();
-                    screen.document("runner", Some(name), &Written { path, changed });
-                    let what = if changed { "written" } else { "is as wanted" };
-                    screen.print(&format!("{name}: {path} {what}\n"));
-                }
-                Err(error) => answers.tell(name, &error, screen),
-            }
-        }
-    }
-    Ok(answers.exit_status().unwrap_or(0))
+    Ok(show_runners(work.iter().zip(written).collect(), screen))
 }
 
 fn write(
     host: &mut dyn Target,
     site: &Site,
     arguments: &RunnerArguments,
-) -> Result<(AbsolutePath, bool), CommandError> {
+) -> Result<WrittenRunner, CommandError> {
     let path = AbsolutePath::parse(&site.runner())
         .map_err(|reason| CommandError::refused(format!("the site's runner.sh {reason}")))?;
     let former = host.read_runner(path.clone())?;

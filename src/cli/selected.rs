@@ -1,22 +1,13 @@
-//! `--site`, `--on`, `--program`: the part of the inventory a command is about, and the doors to its hosts.
-
-use std::collections::BTreeSet;
-use std::path::PathBuf;
-use std::sync::Arc;
+//! `--site`, `--on`, `--program`: the part of the inventory a command is about.
 
 use clap::Args;
 
 use super::Context;
-use super::left::Leaving;
-use crate::api::{ChosenSite, RunInventory, Target};
-use crate::error::{CommandError, ErrorKind};
-use crate::host::LocalHost;
-use crate::inventory::{
-    self, Connection, Domain, Host, Inventory, Privilege, Programs, Selector, Site,
-};
-use crate::report::{Mode, Screen};
-use crate::system::users;
-use crate::transport::FarHost;
+use crate::api::RunInventory;
+use crate::error::CommandError;
+use crate::fleet::{self, Emptied, Order, Prune, Work, selected_with_leavers};
+use crate::inventory::{self, Domain, Inventory, Selector};
+use crate::report::{Applying, Screen, show_problems};
 
 /// Which sites on which hosts.
 #[derive(Debug, Args)]
@@ -39,14 +30,30 @@ pub(super) struct ProgramArguments {
     programs: Vec<String>,
 }
 
-/// A host with the sites that are selected on it.
-pub(super) struct Work {
-    pub(super) host: Host,
-    pub(super) sites: Vec<Site>,
-    /// The programs that are meant, of whichever of the sites.
-    pub(super) programs: Programs,
-    /// What is looked for besides: sites that left the inventory.
-    pub(super) leaving: Option<Leaving>,
+/// Which of the sites that left the inventory are removed.
+#[derive(Debug, Args)]
+pub(super) struct PruneArguments {
+    /// Remove sites that are not in the inventory any more: those that it applied itself, or these,
+    /// whoever applied them (comma separated)
+    #[arg(
+        long,
+        value_name = "DOMAIN",
+        num_args = 0..,
+        require_equals = true,
+        value_delimiter = ',',
+        value_parser = Domain::parse
+    )]
+    prune: Option<Vec<Domain>>,
+}
+
+impl PruneArguments {
+    pub(super) fn prune(&self) -> Prune {
+        match &self.prune {
+            None => Prune::Nothing,
+            Some(named) if named.is_empty() => Prune::Own,
+            Some(named) => Prune::Named(named.iter().cloned().collect()),
+        }
+    }
 }
 
 impl SelectionArguments {
@@ -61,27 +68,13 @@ impl ProgramArguments {
     }
 }
 
-impl Work {
-    /// Each site with the programs of it that are meant.
-    pub(super) fn chosen(&self) -> Vec<ChosenSite> {
-        let chosen =
-            |site: &Site| ChosenSite { site: site.clone(), programs: self.programs.clone() };
-        self.sites.iter().map(chosen).collect()
-    }
-}
-
 impl Context {
     /// Reads and checks the inventory; its problems are shown here, all of them.
     pub(super) fn inventory(&self, screen: &mut Screen) -> Result<Inventory, CommandError> {
         let loaded = inventory::load(self.shared.inventory.as_deref())?;
         let read = inventory::read(&loaded.name(), &loaded.text);
         let inventory = read.map_err(|problems| {
-            if screen.mode() == Mode::Json {
-                screen.document("problems", None, &problems);
-            } else {
-                let coloured = screen.colour() == crate::plan::Colour::Ansi;
-                screen.complain_painted(&problems.render(coloured));
-            }
+            show_problems(&problems, screen);
             problems.refusal()
         })?;
         // One command reads one inventory.
@@ -108,7 +101,7 @@ impl Context {
         screen: &mut Screen,
     ) -> Result<Vec<Work>, CommandError> {
         let inventory = self.inventory(screen)?;
-        Ok(work_of(arguments.selector()?.select(&inventory)?))
+        Ok(Work::of(arguments.selector()?.select(&inventory)?))
     }
 
     /// The same with the programs that are meant.
@@ -128,79 +121,33 @@ impl Context {
     ) -> Result<Vec<Work>, CommandError> {
         let inventory = self.inventory(screen)?;
         let selector = Selector::new(&arguments.sites, &arguments.hosts, programs)?;
-        Ok(work_of(selector.select(&inventory)?.with_sites()?))
+        Ok(Work::of(selector.select(&inventory)?.with_sites()?))
     }
 
-    /// The door to a host.
-    pub(super) fn connect(&self, host: &Host) -> Result<Box<dyn Target>, CommandError> {
-        match host.connection {
-            Connection::Ssh => {
-                let (ssh, interrupt) = (self.ssh.clone(), self.interrupt.clone());
-                Ok(Box::new(FarHost::over_ssh(host, ssh, interrupt)))
-            }
-            Connection::Exec => {
-                let (payload, interrupt) = (Arc::clone(&self.ssh.payload), self.interrupt.clone());
-                Ok(Box::new(FarHost::by_command(host, payload, interrupt)))
-            }
-            Connection::Local => match host.privilege {
-                Some(Privilege::Sudo) => self.sudo(),
-                None if !users::is_root() => self.sudo(),
-                Some(Privilege::Root | Privilege::None) | None => Ok(self.local()),
-            },
-        }
+    /// The selected hosts and programs, and what is to be known of the sites that left.
+    pub(super) fn selected_with_leavers(
+        &self,
+        selector: &Selector,
+        prune: &Prune,
+        emptied: Emptied,
+        screen: &mut Screen,
+    ) -> Result<Vec<Work>, CommandError> {
+        let inventory = self.inventory(screen)?;
+        selected_with_leavers(&inventory, self.inventory.get(), selector, prune, emptied)
     }
 
-    /// This machine, as whoever we are.
-    pub(super) fn local(&self) -> Box<dyn Target> {
-        let state = LocalHost::default_state_base();
-        Box::new(LocalHost::new(state, self.interrupt.clone()))
-    }
-
-    /// This machine, through sudo.
-    fn sudo(&self) -> Result<Box<dyn Target>, CommandError> {
-        Ok(Box::new(FarHost::through_sudo(own_path()?, self.interrupt.clone())))
-    }
-}
-
-pub(super) fn work_of(selection: inventory::Selection<'_>) -> Vec<Work> {
-    let work = |host: inventory::SelectedHost<'_>| {
-        // Whether any are named is the same for all sites.
-        let mut programs = Programs::All;
-        for selected in &host.sites {
-            match (&mut programs, &selected.programs) {
-                (Programs::Only(names), Programs::Only(more)) => names.extend(more.iter().cloned()),
-                (programs, named) => *programs = named.clone(),
-            }
-        }
-        Work {
-            host: host.host.clone(),
-            sites: host.sites.iter().map(|selected| selected.site.clone()).collect(),
-            programs,
-            leaving: None,
-        }
-    };
-    selection.hosts.into_iter().map(work).collect()
-}
-
-/// The path of this program.
-pub(super) fn own_path() -> Result<PathBuf, CommandError> {
-    std::env::current_exe().map_err(|source| {
-        CommandError::refused("cannot tell the path of this program").caused_by(&source)
-    })
-}
-
-/// Refuses several sites where a revision is meant, which is of one; `command` is how to name it.
-pub(super) fn only_site(
-    work: &[Work],
-    command: &dyn Fn(&Domain) -> String,
-) -> Result<(), CommandError> {
-    let sites: BTreeSet<&Domain> =
-        work.iter().flat_map(|work| &work.sites).map(|site| &site.domain).collect();
-    match sites.first() {
-        Some(first) if sites.len() > 1 => {
-            let hint = format!("name it, as in: supervisor-sync {}", command(first));
-            Err(CommandError::new(ErrorKind::Usage, "a revision is of one site").hint(hint))
-        }
-        _ => Ok(()),
+    /// Does it on each host, and tells how each site ended.
+    pub(super) fn carry_out(
+        &self,
+        work: &[Work],
+        order: &Order,
+        screen: &mut Screen,
+    ) -> Result<u8, CommandError> {
+        let shows_plans = order.ask || work.iter().any(Work::prunes);
+        let (allowed, interrupt) = (&order.options.overrides, &self.fleet.interrupt);
+        let mut applying = Applying::new(work, shows_plans, allowed, interrupt, screen);
+        let ends = fleet::run(&self.fleet, work, order, &mut applying)?;
+        applying.summarise();
+        Ok(ends.exit_status())
     }
 }

@@ -11,6 +11,7 @@ use super::{harmless, harmless_paragraph, json};
 use crate::apply::ProgramTrouble;
 use crate::error::CommandError;
 use crate::event::Event;
+use crate::fleet::Answers;
 use crate::plan::{Colour, harmless_lines};
 
 /// For whom.
@@ -215,6 +216,12 @@ impl Screen {
                 self.complain(&text);
             }
         }
+    }
+
+    /// A host, or a site of it, has not answered.
+    pub fn unanswered(&mut self, host: &str, error: &CommandError, answers: &mut Answers) {
+        self.error(Some(host), error);
+        answers.fail(error.kind);
     }
 
     /// Something long for people, on stderr. Whatever a terminal would obey is taken out of it.

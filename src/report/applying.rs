@@ -4,27 +4,30 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Serialize;
 
-use super::carry_out::failure;
-use super::ends::Ends;
-use super::fleet::{folded, named, not_reached};
-use super::selected::Work;
+use super::describe::{Line, describe, describe_failure, describe_one_of_several};
+use super::names::{folded, named};
+use super::plan::{HostPage, show_pages};
+use super::site_end::SiteEnds;
+use super::{Live, Mode, Screen, harmless, harmless_paragraph, left};
 use crate::api::{AppliedSite, PlannedSite};
-use crate::error::CommandError;
+use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::fleet::rollout::NotReached;
+use crate::fleet::{Agreement, Answer, Leavers, Observer, Pages, Work, not_reached};
 use crate::inventory::{Domain, Site};
 use crate::plan::{Override, PlanView};
-use crate::report::describe::{Line, describe, describe_failure, describe_one_of_several};
-use crate::report::{Live, Mode, Screen, harmless, harmless_paragraph};
+use crate::system::Interrupt;
 
 /// How many different failures the summary shows, and how many lines of a program's log.
 const FAILURES_SHOWN: usize = 10;
 const LOG_LINES_SHOWN: usize = 3;
 
 /// What people and machines are told while it goes on and when it is over.
-pub(super) struct Telling<'s> {
+#[derive(Debug)]
+pub struct Applying<'s> {
     several: bool,
-    hosts: usize,
+    /// Each host with its address, in the inventory's order.
+    hosts: Vec<(&'s str, &'s str)>,
     /// The plans that were shown before, by host and site; `None` if nobody wanted to see any.
     shown: Option<BTreeMap<(String, Domain), PlanView>>,
     /// The hosts with several sites.
@@ -32,7 +35,8 @@ pub(super) struct Telling<'s> {
     screen: &'s mut Screen,
     /// The hosts at work, on a terminal.
     live: Option<Live>,
-    ends: Ends,
+    ends: SiteEnds,
+    interrupt: &'s Interrupt,
     done: usize,
     /// Each host that failed, with its reason as the summary has it.
     failures: Vec<(String, String)>,
@@ -47,79 +51,30 @@ struct Summary<'a> {
     not_reached: Vec<&'a str>,
 }
 
-impl<'s> Telling<'s> {
+impl<'s> Applying<'s> {
     /// `allowed` is what the command line says with `--allow`.
-    pub(super) fn new(
-        work: &[Work],
+    pub fn new(
+        work: &'s [Work],
         shows_plans: bool,
         allowed: &[Override],
+        interrupt: &'s Interrupt,
         screen: &'s mut Screen,
     ) -> Self {
-        let (failures, not_reached, hosts) = (Vec::new(), Vec::new(), work.len());
-        let (several, ends) = (hosts > 1, Ends::new(allowed));
-        let shown = shows_plans.then(BTreeMap::new);
         let of_several = work.iter().filter(|work| work.sites.len() > 1);
-        let of_several_sites = of_several.map(|work| work.host.name.to_string()).collect();
-        let live = if several { Live::new(screen.mode(), hosts) } else { None };
+        let several = work.len() > 1;
         Self {
             several,
-            hosts,
-            shown,
-            of_several_sites,
+            hosts: work.iter().map(|work| (work.name(), work.host.address.as_str())).collect(),
+            shown: shows_plans.then(BTreeMap::new),
+            of_several_sites: of_several.map(|work| work.name().to_owned()).collect(),
+            live: if several { Live::new(screen.mode(), work.len()) } else { None },
             screen,
-            live,
-            ends,
+            ends: SiteEnds::new(allowed),
+            interrupt,
             done: 0,
-            failures,
-            not_reached,
+            failures: Vec::new(),
+            not_reached: Vec::new(),
         }
-    }
-
-    pub(super) fn screen(&mut self) -> &mut Screen {
-        self.screen
-    }
-
-    /// These plans of a host were shown, and these of its sites are removed. Of many hosts no plan is
-    /// shown again, so none is given here.
-    pub(super) fn shown(&mut self, host: &str, plans: Vec<PlannedSite>, removed: &[Site]) {
-        let plans = plans.into_iter().filter_map(|planned| planned.plan.ok());
-        let plans = plans.map(|plan| ((host.to_owned(), plan.site.clone()), plan));
-        self.shown.get_or_insert_default().extend(plans);
-        if !removed.is_empty() {
-            self.of_several_sites.insert(host.to_owned());
-        }
-        self.ends.removes(host, removed);
-    }
-
-    /// How many hosts have failed.
-    pub(super) fn failed(&self) -> usize {
-        self.failures.len()
-    }
-
-    pub(super) fn exit_status(&self, is_interrupted: bool) -> u8 {
-        self.ends.exit_status(self.hosts, is_interrupted)
-    }
-
-    pub(super) fn begun(&mut self, host: &str) {
-        if let Some(live) = &mut self.live {
-            live.begun(host);
-        }
-    }
-
-    pub(super) fn event(&mut self, host: &str, event: &Event) {
-        let said = match self.of_several_sites.contains(host) {
-            true => describe_one_of_several(event),
-            false => describe(event),
-        };
-        // On a terminal each host has its own line, which says the last of what happened. How a site
-        // ended stays.
-        if let Some(live) = &mut self.live
-            && live.event(host, &said)
-            && !matches!(event, Event::SiteEnded(_))
-        {
-            return;
-        }
-        self.above(|telling| telling.print_event(host, event, &said));
     }
 
     /// Prints above the lines of the hosts at work, if there are any.
@@ -163,14 +118,7 @@ impl<'s> Telling<'s> {
         self.screen.mode() == Mode::Text && self.shown.as_ref().is_some_and(shown)
     }
 
-    pub(super) fn ended(&mut self, host: &str, applied: &Result<Vec<AppliedSite>, CommandError>) {
-        if let Some(live) = &mut self.live {
-            live.ended(host);
-        }
-        self.above(|telling| telling.print_end(host, applied));
-    }
-
-    fn print_end(&mut self, host: &str, applied: &Result<Vec<AppliedSite>, CommandError>) {
+    fn print_end(&mut self, host: &str, applied: &Answer<Vec<AppliedSite>>) {
         let reason = match applied {
             Ok(sites) => {
                 self.ends.tell(host, self.several, sites, self.screen);
@@ -179,7 +127,6 @@ impl<'s> Telling<'s> {
             }
             Err(error) => {
                 self.screen.error(Some(host), error);
-                self.ends.failed.push(error.kind);
                 Some(describe_failure(error))
             }
         };
@@ -189,30 +136,10 @@ impl<'s> Telling<'s> {
         }
     }
 
-    /// Sites that have left a host, and stay there: a line, if there are any.
-    pub(super) fn stay(&mut self, host: &str, line: &str) {
-        if !line.is_empty() {
-            let prefix = if self.several { format!("{host}: ") } else { String::new() };
-            self.above(|telling| telling.screen.print(&format!("{prefix}{line}")));
-        }
-    }
-
-    pub(super) fn not_reached(&mut self, host: &str, why: NotReached) {
-        let error = not_reached(why);
-        if self.several {
-            self.screen.failure(Some(host), &error);
-        } else {
-            // There is no summary that would tell.
-            self.screen.error(None, &error);
-        }
-        self.not_reached.push((host.to_owned(), why));
-    }
-
     /// The reasons, the same ones together. One that holds for a single host names its address.
-    fn reasons(&self, work: &[Work], places: &HashMap<&str, usize>) -> Vec<(Vec<&str>, String)> {
+    fn reasons(&self, places: &HashMap<&str, usize>) -> Vec<(Vec<&str>, String)> {
         let address = |host: &str| {
-            let work = places.get(host).and_then(|place| work.get(*place));
-            work.map_or("", |work| work.host.address.as_str())
+            places.get(host).and_then(|place| self.hosts.get(*place)).map_or("", |(_, it)| it)
         };
         let plain = self
             .failures
@@ -233,12 +160,12 @@ impl<'s> Telling<'s> {
 
     /// Fits a screen: what is done is counted, what failed has its reason, the same ones together, in the
     /// inventory's order.
-    pub(super) fn summarise(&mut self, work: &[Work]) {
+    pub fn summarise(&mut self) {
         self.live = None;
         if !self.several {
             return;
         }
-        let places = work.iter().enumerate().map(|(place, work)| (work.host.name.as_str(), place));
+        let places = self.hosts.iter().enumerate().map(|(place, (host, _))| (*host, place));
         let places: HashMap<&str, usize> = places.collect();
         self.failures.sort_by_key(|(host, _)| places.get(host.as_str()).copied());
         let names = |hosts: &'_ [(String, String)]| -> Vec<String> {
@@ -247,20 +174,20 @@ impl<'s> Telling<'s> {
         let failed = names(&self.failures);
         let left: Vec<&str> = self.not_reached.iter().map(|(host, _)| host.as_str()).collect();
         let summary = Summary {
-            hosts: self.hosts,
+            hosts: self.hosts.len(),
             done: self.done,
             failed: failed.iter().map(String::as_str).collect(),
             not_reached: left.clone(),
         };
         self.screen.document("summary", None, &summary);
-        let mut text = format!("{} of {} hosts done", self.done, self.hosts);
+        let mut text = format!("{} of {} hosts done", self.done, self.hosts.len());
         for (count, what) in [(failed.len(), "failed"), (left.len(), "not reached")] {
             if count > 0 {
                 text.push_str(&format!(", {count} {what}"));
             }
         }
         text.push('\n');
-        let groups = self.reasons(work, &places);
+        let groups = self.reasons(&places);
         for (hosts, reason) in groups.iter().take(FAILURES_SHOWN) {
             text.push_str(&format!("  failed: {}: {reason}\n", named(hosts)));
         }
@@ -272,6 +199,101 @@ impl<'s> Telling<'s> {
             text.push_str(&format!("  not reached: {}: {why}\n", named(&left)));
         }
         self.screen.print(&text);
+    }
+}
+
+impl Observer for Applying<'_> {
+    type Page = HostPage;
+
+    fn pages(&self) -> Pages<HostPage> {
+        let (mode, colour) = (self.screen.mode(), self.screen.colour());
+        Box::new(move |work, plans| HostPage::of(work.name(), plans, Screen::aside(mode, colour)))
+    }
+
+    fn planned(&mut self, host: &str, plans: Vec<PlannedSite>, removed: &[Site]) {
+        let plans = plans.into_iter().filter_map(|planned| planned.plan.ok());
+        let plans = plans.map(|plan| ((host.to_owned(), plan.site.clone()), plan));
+        self.shown.get_or_insert_default().extend(plans);
+        if !removed.is_empty() {
+            self.of_several_sites.insert(host.to_owned());
+        }
+        self.ends.removes(host, removed);
+    }
+
+    fn nothing_to_do(&mut self, host: &str, sites: &Answer<Vec<AppliedSite>>, leavers: &Leavers) {
+        self.ended(host, sites);
+        self.screen.print(&left::text(leavers));
+    }
+
+    fn show(&mut self, pages: Vec<(&str, HostPage)>) {
+        show_pages(pages, self.several, self.screen);
+    }
+
+    fn agree(&mut self, what: &Agreement<'_>) -> Result<(), CommandError> {
+        let pruned = left::question(&what.leavers);
+        let question = match what.hosts {
+            1 => format!("Apply this{pruned}?"),
+            hosts => format!("Apply this on {hosts} hosts{pruned}?"),
+        };
+        let stop = || self.interrupt.is_raised();
+        let answer = self.screen.confirm(&question, &stop);
+        if stop() {
+            return Err(CommandError::new(ErrorKind::Interrupted, "not applied: interrupted"));
+        }
+        match answer {
+            Some(true) => Ok(()),
+            Some(false) => Err(CommandError::refused("not applied: you said no")),
+            None => Err(CommandError::new(ErrorKind::Usage, "there is no terminal to ask on")
+                .hint("look at the plan, then say so: the same command with --yes")),
+        }
+    }
+
+    fn begun(&mut self, host: &str) {
+        if let Some(live) = &mut self.live {
+            live.begun(host);
+        }
+    }
+
+    fn event(&mut self, host: &str, event: &Event) {
+        let said = match self.of_several_sites.contains(host) {
+            true => describe_one_of_several(event),
+            false => describe(event),
+        };
+        // On a terminal each host has its own line, which says the last of what happened. How a site
+        // ended stays.
+        if let Some(live) = &mut self.live
+            && live.event(host, &said)
+            && !matches!(event, Event::SiteEnded(_))
+        {
+            return;
+        }
+        self.above(|all| all.print_event(host, event, &said));
+    }
+
+    fn ended(&mut self, host: &str, applied: &Answer<Vec<AppliedSite>>) {
+        if let Some(live) = &mut self.live {
+            live.ended(host);
+        }
+        self.above(|all| all.print_end(host, applied));
+    }
+
+    fn stay(&mut self, host: &str, leavers: &Leavers) {
+        let line = left::in_short(leavers);
+        if !line.is_empty() {
+            let prefix = if self.several { format!("{host}: ") } else { String::new() };
+            self.above(|all| all.screen.print(&format!("{prefix}{line}")));
+        }
+    }
+
+    fn not_reached(&mut self, host: &str, why: NotReached) {
+        let error = not_reached(why);
+        if self.several {
+            self.screen.failure(Some(host), &error);
+        } else {
+            // There is no summary that would tell.
+            self.screen.error(None, &error);
+        }
+        self.not_reached.push((host.to_owned(), why));
     }
 }
 
@@ -290,7 +312,7 @@ fn without_address(reason: &str, address: &str) -> String {
 
 /// Why a site failed, without the hints, which were shown when it did, and with the end of the first log there is.
 fn reason(applied: &AppliedSite) -> Option<String> {
-    let mut reason = describe_failure(&failure(applied)?);
+    let mut reason = describe_failure(&applied.failure()?);
     let troubles = applied.report.as_ref().map(|report| report.troubles.as_slice());
     let log = troubles.unwrap_or_default().iter().find(|trouble| !trouble.log.is_empty());
     let log = log.map_or(&[][..], |trouble| trouble.log.as_slice());

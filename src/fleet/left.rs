@@ -1,61 +1,23 @@
-//! Sites that left the inventory: what hosts say of them, `--prune`, and how both are shown.
+//! Sites that left the inventory: what hosts say of them, and which of them are removed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use clap::Args;
-
-mod words;
-
-pub(super) use words::question;
-
-use super::Context;
-use super::selected::{ProgramArguments, SelectionArguments, Work, work_of};
-use crate::api::{InventoryOnHost, Left, LeftSite, Run, Target, Writer};
+use super::work::Work;
+use crate::api::{InventoryOnHost, Left, LeftSite, Run, RunInventory, Target, Writer};
 use crate::error::{CommandError, ErrorKind};
 use crate::inventory::{
     Domain, Format, Inventory, Paths, PlacedSite, Selector, Site, UserName, no_sites,
 };
-use crate::report::Screen;
-
-#[derive(Debug, Args)]
-pub(super) struct PruneArguments {
-    /// Remove sites that are not in the inventory any more: those that it applied itself, or these,
-    /// whoever applied them (comma separated)
-    #[arg(
-        long,
-        value_name = "DOMAIN",
-        num_args = 0..,
-        require_equals = true,
-        value_delimiter = ',',
-        value_parser = Domain::parse
-    )]
-    prune: Option<Vec<Domain>>,
-}
-
-impl PruneArguments {
-    pub(super) fn prune(&self) -> Prune {
-        match &self.prune {
-            None => Prune::Nothing,
-            Some(named) if named.is_empty() => Prune::Own,
-            Some(named) => Prune::Named(named.iter().cloned().collect()),
-        }
-    }
-}
 
 /// Which of the sites that left are removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Prune {
+pub enum Prune {
+    /// None.
     Nothing,
     /// Those that this inventory has applied.
     Own,
     /// These, whoever has applied them.
     Named(BTreeSet<Domain>),
-}
-
-impl Emptied {
-    fn is_seen(self) -> bool {
-        self != Self::Unseen
-    }
 }
 
 impl Prune {
@@ -74,8 +36,10 @@ impl Prune {
 }
 
 /// What is looked for on a host besides the selected sites.
-pub(super) struct Leaving {
-    pub(super) inventory: InventoryOnHost,
+#[derive(Debug, Clone)]
+pub struct Leaving {
+    /// What the host must know of the inventory.
+    pub inventory: InventoryOnHost,
     prune: Prune,
     /// Sites were selected, and nobody asked about the host as a whole.
     only_named: bool,
@@ -89,7 +53,7 @@ pub(super) struct Leaving {
 
 /// What becomes of a site that has lost its key `supervisors`. `--prune` removes it in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Emptied {
+pub enum Emptied {
     /// Nobody looks for it.
     Unseen,
     /// It stays, and is told of: nobody is asked.
@@ -98,78 +62,62 @@ pub(super) enum Emptied {
     Goes,
 }
 
-/// What left a host, and the sites that are to be removed, as an apply takes them.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Leavers {
-    pub(super) left: Option<Left>,
-    pub(super) pruned: Vec<Site>,
-    /// Those that are in the inventory, without the key `supervisors`; and whether `--prune` has them:
-    /// else only a person's yes removes them.
-    pub(super) emptied: BTreeMap<Domain, bool>,
+impl Emptied {
+    fn is_seen(self) -> bool {
+        self != Self::Unseen
+    }
 }
 
-impl Context {
-    /// The selected hosts and programs, and what is to be known of the sites that left. A host without a
-    /// site is among them, unless sites are selected: it may have had one.
-    pub(super) fn selected_with_leavers(
-        &self,
-        arguments: &ProgramArguments,
-        prune: &Prune,
-        emptied: Emptied,
-        screen: &mut Screen,
-    ) -> Result<Vec<Work>, CommandError> {
-        let selector = arguments.selector()?;
-        self.with_leavers(&selector, prune, emptied, screen)
-    }
+/// What left a host, and the sites that are to be removed, as an apply takes them.
+#[derive(Debug, Clone, Default)]
+pub struct Leavers {
+    /// All that has left; `None` if nobody asked.
+    pub left: Option<Left>,
+    /// The sites that are to be removed.
+    pub pruned: Vec<Site>,
+    /// Those that are in the inventory, without the key `supervisors`; and whether `--prune` has them:
+    /// else only a person's yes removes them.
+    pub emptied: BTreeMap<Domain, bool>,
+}
 
-    /// The selected hosts and sites, and what is to be known of the sites that the inventory had, unless
-    /// sites are selected. A host without a site is among them.
-    pub(super) fn selected_with_former(
-        &self,
-        arguments: &SelectionArguments,
-        screen: &mut Screen,
-    ) -> Result<Vec<Work>, CommandError> {
-        self.with_leavers(&arguments.selector()?, &Prune::Nothing, Emptied::Unseen, screen)
+/// The selected hosts and programs, and what is to be known of the sites that left, unless sites are
+/// selected. A host without a site is among them: it may have had one. `read` is what was read as the
+/// inventory.
+pub fn selected_with_leavers(
+    inventory: &Inventory,
+    read: Option<&RunInventory>,
+    selector: &Selector,
+    prune: &Prune,
+    emptied: Emptied,
+) -> Result<Vec<Work>, CommandError> {
+    let about_sites = selector.is_about_sites();
+    if about_sites && *prune == Prune::Own {
+        let message = "--prune is about hosts as a whole, and sites or programs are selected";
+        return Err(CommandError::new(ErrorKind::Usage, message)
+            .hint("name the sites to remove: --prune=DOMAIN"));
     }
-
-    fn with_leavers(
-        &self,
-        selector: &Selector,
-        prune: &Prune,
-        emptied: Emptied,
-        screen: &mut Screen,
-    ) -> Result<Vec<Work>, CommandError> {
-        let inventory = self.inventory(screen)?;
-        let about_sites = selector.is_about_sites();
-        if about_sites && *prune == Prune::Own {
-            let message = "--prune is about hosts as a whole, and sites or programs are selected";
-            return Err(CommandError::new(ErrorKind::Usage, message)
-                .hint("name the sites to remove: --prune=DOMAIN"));
-        }
-        let mut work = work_of(selector.select(&inventory)?);
-        if !about_sites || matches!(prune, Prune::Named(_)) {
-            let followed = self.inventory.get().cloned();
-            let left_alone = inventory.left_alone.iter();
-            let mut without_key: BTreeSet<Domain> =
-                left_alone.filter_map(|domain| Domain::parse(domain).ok()).collect();
-            without_key.retain(|domain| prune.names(domain) || emptied.is_seen() && !about_sites);
-            let run = Run { inventory: followed, ..Run::begin("look") };
-            let placed = inventory.sites_by_host();
-            for work in &mut work {
-                let placed = placed.get(&work.host.name).map_or(&[][..], Vec::as_slice);
-                work.leaving = Some(Leaving {
-                    inventory: on_host(&inventory, placed, run.clone(), &without_key),
-                    prune: prune.clone(),
-                    only_named: about_sites,
-                    inventory_is_empty: inventory.sites.is_empty()
-                        && inventory.left_alone.is_empty(),
-                    without_key: without_key.clone(),
-                    emptied,
-                });
-            }
-        }
-        Ok(work)
+    let mut work = Work::of(selector.select(inventory)?);
+    if about_sites && !matches!(prune, Prune::Named(_)) {
+        return Ok(work);
     }
+    let left_alone = inventory.left_alone.iter();
+    let mut without_key: BTreeSet<Domain> =
+        left_alone.filter_map(|domain| Domain::parse(domain).ok()).collect();
+    without_key.retain(|domain| prune.names(domain) || emptied.is_seen() && !about_sites);
+    let run = Run { inventory: read.cloned(), ..Run::begin("look") };
+    let placed = inventory.sites_by_host();
+    for work in &mut work {
+        let placed = placed.get(&work.host.name).map_or(&[][..], Vec::as_slice);
+        work.leaving = Some(Leaving {
+            inventory: on_host(inventory, placed, run.clone(), &without_key),
+            prune: prune.clone(),
+            only_named: about_sites,
+            inventory_is_empty: inventory.sites.is_empty() && inventory.left_alone.is_empty(),
+            without_key: without_key.clone(),
+            emptied,
+        });
+    }
+    Ok(work)
 }
 
 /// What a host must know of the inventory, which has these sites on it.
@@ -194,7 +142,7 @@ fn on_host(
 }
 
 /// Asks a host what has left it.
-pub(super) fn ask(host: &mut dyn Target, work: &Work) -> Result<Leavers, CommandError> {
+pub fn ask(host: &mut dyn Target, work: &Work) -> Result<Leavers, CommandError> {
     let Some(leaving) = &work.leaving else { return Ok(Leavers::default()) };
     let mut left = host.left(&leaving.inventory)?;
     // What somebody else manages of such a site is left alone, unless it is named.
@@ -218,7 +166,7 @@ pub(super) fn ask(host: &mut dyn Target, work: &Work) -> Result<Leavers, Command
 }
 
 /// The site as if the inventory had it without programs.
-pub(super) fn without_programs(domain: &Domain, paths: &Paths) -> Result<Site, CommandError> {
+pub fn without_programs(domain: &Domain, paths: &Paths) -> Result<Site, CommandError> {
     let user = UserName::parse("root").map_err(|source| {
         CommandError::refused(format!("cannot work on site {domain}")).caused_by(&source)
     })?;
@@ -234,7 +182,7 @@ pub(super) fn without_programs(domain: &Domain, paths: &Paths) -> Result<Site, C
 }
 
 /// Refuses a name of `--prune` that no host has, once each has answered: it is most often mistyped.
-pub(super) fn check_named<'l>(
+pub fn check_named<'l>(
     work: &[Work],
     answers: impl IntoIterator<Item = &'l Leavers>,
 ) -> Result<(), CommandError> {
@@ -267,12 +215,12 @@ pub(super) fn check_named<'l>(
 
 impl Work {
     /// Whether sites that left are removed.
-    pub(super) fn prunes(&self) -> bool {
+    pub fn prunes(&self) -> bool {
         self.leaving.as_ref().is_some_and(|leaving| leaving.prune != Prune::Nothing)
     }
 
     /// Whether sites whose last program went are removed.
-    pub(super) fn may_be_emptied(&self) -> bool {
+    pub fn may_be_emptied(&self) -> bool {
         let may =
             |leaving: &Leaving| leaving.emptied == Emptied::Goes && !leaving.without_key.is_empty();
         self.leaving.as_ref().is_some_and(may)
@@ -280,12 +228,13 @@ impl Work {
 }
 
 impl Leavers {
-    fn is_pruned(&self, left: &LeftSite) -> bool {
+    /// Whether it is to be removed.
+    pub fn is_pruned(&self, left: &LeftSite) -> bool {
         self.pruned.iter().any(|site| site.domain == left.site && site.paths == left.paths)
     }
 
     /// The sites that are removed, as they left.
-    fn pruned_as_left(&self) -> impl Iterator<Item = &LeftSite> {
+    pub fn pruned_as_left(&self) -> impl Iterator<Item = &LeftSite> {
         let left = self.left.iter().flat_map(|left| &left.sites);
         left.filter(|left| self.is_pruned(left))
     }
@@ -293,7 +242,7 @@ impl Leavers {
 
 /// Refuses to take a `--yes` for the removal of everything: an inventory without a site is more
 /// often the wrong file, or one that was cut off, than what somebody wants.
-pub(super) fn check_not_all(work: &[Work], is_asked: bool) -> Result<(), CommandError> {
+pub fn check_not_all(work: &[Work], is_asked: bool) -> Result<(), CommandError> {
     let is_all =
         |leaving: &Leaving| leaving.inventory_is_empty && leaving.prune == Prune::Own && !is_asked;
     if !work.iter().filter_map(|work| work.leaving.as_ref()).any(is_all) {
@@ -317,7 +266,7 @@ pub(super) fn check_something_to_apply(
 
 /// Where no site is on the selected hosts and none has left them, that is an error, as it is for
 /// verbs that know nothing of sites that left.
-pub(super) fn check_something(work: &[Work], answers: &[&Leavers]) -> Result<(), CommandError> {
+pub fn check_something(work: &[Work], answers: &[&Leavers]) -> Result<(), CommandError> {
     let has_left = |answer: &&Leavers| answer.left.as_ref().is_some_and(|l| *l != Left::default());
     let nothing = work.iter().all(|work| work.sites.is_empty())
         && answers.len() == work.len()
@@ -328,9 +277,9 @@ pub(super) fn check_something(work: &[Work], answers: &[&Leavers]) -> Result<(),
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{Reply, Request, RunInventory};
+    use crate::api::{Reply, Request};
     use crate::event::Event;
-    use crate::inventory::{Paths, Programs, read};
+    use crate::inventory::{Programs, read};
 
     /// A host that answers this, whatever is asked.
     struct Says(Left);
@@ -342,17 +291,11 @@ mod tests {
     }
 
     fn left(site: &str, writer: Writer) -> LeftSite {
-        let inventory = RunInventory { name: Some("\u{1b}[2Jshop".into()), path: "/i".into() };
         LeftSite {
             site: Domain::parse(site).unwrap(),
             processes: 4,
             files: 2,
-            run: Run {
-                user: "ann\nroot".into(),
-                at: "2026-01-14T09:30:00Z".parse().unwrap(),
-                inventory: Some(inventory),
-                ..Run::begin("apply")
-            },
+            run: Run::begin("apply"),
             writer,
             paths: Paths::default(),
         }
@@ -410,11 +353,9 @@ mod tests {
     fn a_site_whose_key_was_dropped_goes_if_this_inventory_had_applied_it() {
         let gone = asked(Prune::Nothing, vec![left("dropped.com", Writer::ThisInventory)]).unwrap();
         assert_eq!(gone.pruned.len(), 1);
-        let told = "no key `supervisors` any more: dropped.com, 4 processes, applied by ";
-        assert!(gone.text().starts_with(told), "{}", gone.text());
         for writer in [Writer::OtherInventory, Writer::Playbook, Writer::Unknown] {
             let stays = asked(Prune::Nothing, vec![left("dropped.com", writer)]).unwrap();
-            assert_eq!((stays.pruned.len(), stays.text()), (0, String::new()));
+            assert_eq!((stays.pruned.len(), stays.left), (0, Some(Left::default())));
         }
     }
 
@@ -425,23 +366,8 @@ mod tests {
         let sites = vec![left("own.com", Writer::ThisInventory), second];
         let leavers = asked(Prune::Own, sites).unwrap();
         assert_eq!(leavers.pruned.len(), 1);
-        assert_eq!(leavers.text().matches("removed here").count(), 1, "{}", leavers.text());
-    }
-
-    #[test]
-    fn a_line_says_who_and_when_and_what_to_do_in_one_line() {
-        let site = left("other.com", Writer::OtherInventory);
-        let leavers = asked(Prune::Nothing, vec![site]).unwrap();
-        assert_eq!(
-            leavers.text(),
-            "not in the inventory: other.com, 4 processes, applied by ann\u{fffd}root on \
-             2026-01-14T09:30:00Z from the inventory shop (apply --prune=other.com \
-             removes it)\n"
-        );
-        let many = (0..30).map(|n| left(&format!("s{n}.com"), Writer::Unknown)).collect();
-        let text = asked(Prune::Nothing, many).unwrap().text();
-        assert!(text.ends_with("\nand 10 more sites, see --json\n"), "{text}");
-        assert_eq!(text.lines().count(), 21);
+        let left = leavers.left.iter().flat_map(|left| &left.sites);
+        assert_eq!(left.filter(|left| leavers.is_pruned(left)).count(), 1);
     }
 
     #[test]
@@ -457,32 +383,5 @@ mod tests {
         assert_eq!(check_named(&works, [&has, &has_not]), Ok(()));
         assert_eq!(check_named(&works, [&has_not]), Ok(()));
         assert!(check_named(&works, [&has_not, &has_not]).is_err());
-    }
-
-    #[test]
-    fn the_question_names_each_site_once_and_whose_it_is() {
-        assert_eq!(question([]), "");
-        let of = |writer| {
-            let named = ["b.com", "a.com"].map(|name| Domain::parse(name).unwrap());
-            let sites = named.clone().map(|name| left(name.as_str(), writer)).to_vec();
-            question([&asked(Prune::Named(named.into()), sites).unwrap(), &Leavers::default()])
-        };
-        assert_eq!(of(Writer::ThisInventory), ", and remove a.com, b.com");
-        assert_eq!(
-            of(Writer::OtherInventory),
-            ", and remove a.com from the inventory shop, b.com from the inventory shop"
-        );
-    }
-
-    #[test]
-    fn what_stays_is_one_line_of_what_is_this_inventorys() {
-        let mut sites = vec![left("a.com", Writer::ThisInventory), left("x.com", Writer::Playbook)];
-        let short = |sites| asked(Prune::Nothing, sites).unwrap().in_short();
-        let line = "not in the inventory: a.com; apply --prune removes it\n";
-        assert_eq!(short(sites.clone()), line);
-        sites.push(left("b.com", Writer::ThisInventory));
-        let line = "not in the inventory: a.com, b.com; apply --prune removes them\n";
-        assert_eq!(short(sites), line);
-        assert_eq!(short(vec![left("x.com", Writer::Unknown)]), "");
     }
 }

@@ -1,24 +1,20 @@
-//! How sites ended: told for each as soon as it has, and the exit status of them all.
+//! How sites ended, in words: of each as soon as it has.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::carry_out::failure;
+use super::{Mode, Screen};
 use crate::api::AppliedSite;
 use crate::apply::{Outcome, ProgramTrouble};
 use crate::error::{CommandError, ErrorKind};
 use crate::event::SiteEnd;
 use crate::inventory::{Domain, Site};
 use crate::plan::Override;
-use crate::report::{Mode, Screen};
 
-/// How the sites of all hosts ended.
-#[derive(Default)]
-pub(super) struct Ends {
-    pub(super) done: usize,
-    changed: bool,
-    pub(super) failed: Vec<ErrorKind>,
+/// Tells how sites ended, each once.
+#[derive(Debug, Default)]
+pub(super) struct SiteEnds {
     /// What was allowed, as it is typed: a command that goes on with it needs it, too.
     allowed: String,
     /// The sites that are removed, by host.
@@ -32,7 +28,7 @@ struct Sites<'a> {
     sites: &'a [AppliedSite],
 }
 
-impl Ends {
+impl SiteEnds {
     /// `allowed` is what the command line says with `--allow`.
     pub(super) fn new(allowed: &[Override]) -> Self {
         let allowed = allowed.iter().map(|one| format!(" --allow {}", one.as_str())).collect();
@@ -66,17 +62,12 @@ impl Ends {
     ) {
         screen.document("applied", Some(host), &Sites { sites });
         for applied in sites {
-            match failure(applied) {
-                None => self.done += 1,
-                Some(error) => self.failed.push(error.kind),
-            }
             let site = &applied.site;
-            if let Ok(report) = &applied.report {
-                self.changed |= matches!(report.outcome, Outcome::Applied { .. });
-                if report.outcome == Outcome::Unchanged {
-                    let text = format!("Site {site}: {}", report.plan.summary());
-                    tell_in_a_line(host, several, &text, screen);
-                }
+            if let Ok(report) = &applied.report
+                && report.outcome == Outcome::Unchanged
+            {
+                let text = format!("Site {site}: {}", report.plan.summary());
+                tell_in_a_line(host, several, &text, screen);
             }
             if let Some(end) = applied.end()
                 && self.told.get(&(host.to_owned(), site.clone())) != Some(&end)
@@ -116,32 +107,6 @@ impl Ends {
         }
         error
     }
-
-    /// 130 as soon as something was interrupted, unless something is left to be mended: it promises
-    /// that the hosts are consistent. 6 as soon as some hosts are done and some are not, or, of one host,
-    /// some sites have changed and some are not done; else the gravest end.
-    pub(super) fn exit_status(&self, hosts: usize, is_interrupted: bool) -> u8 {
-        let has = |kind| self.failed.contains(&kind);
-        if (is_interrupted || has(ErrorKind::Interrupted)) && !has(ErrorKind::Stuck) {
-            return ErrorKind::Interrupted.exit_status();
-        }
-        let gravest = [
-            ErrorKind::Stuck,
-            ErrorKind::RolledBack,
-            ErrorKind::Refused,
-            ErrorKind::Locked,
-            ErrorKind::Usage,
-        ]
-        .into_iter()
-        .find(|kind| has(*kind));
-        let partly = if hosts > 1 { self.done > 0 } else { self.changed };
-        match gravest {
-            None if self.failed.is_empty() => 0,
-            Some(ErrorKind::Stuck) if hosts == 1 => ErrorKind::Stuck.exit_status(),
-            _ if partly => ErrorKind::Partial.exit_status(),
-            gravest => gravest.unwrap_or(ErrorKind::Partial).exit_status(),
-        }
-    }
 }
 
 /// How a site ended, in a line; of many hosts the summary is the result.
@@ -169,38 +134,5 @@ fn ended(kind: ErrorKind) -> &'static str {
         ErrorKind::Locked => "not applied, another apply is under way",
         ErrorKind::Interrupted => "interrupted",
         ErrorKind::Partial => "partly applied",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_exit_status_tells_whether_the_hosts_are_consistent() {
-        use ErrorKind::{Interrupted, Locked, RolledBack, Stuck};
-        for (changed, failed, hosts, is_interrupted, expected) in [
-            (true, &[][..], 1, false, 0),
-            (true, &[RolledBack], 1, false, 6),
-            (false, &[RolledBack, Locked], 1, false, 4),
-            // One site was applied, and another was interrupted.
-            (true, &[Interrupted], 1, false, 130),
-            (true, &[Interrupted, RolledBack], 2, false, 130),
-            (true, &[], 2, true, 130),
-            // Interrupted or not, something is left to be mended.
-            (true, &[Stuck, Interrupted], 1, true, 5),
-            (false, &[Stuck], 2, true, 5),
-            (true, &[Stuck, Interrupted], 2, true, 6),
-        ] {
-            let failed = failed.to_vec();
-            let ends = Ends {
-                done: usize::from(changed),
-                changed,
-                failed: failed.clone(),
-                ..Ends::default()
-            };
-            let status = ends.exit_status(hosts, is_interrupted);
-            assert_eq!(status, expected, "{changed} {failed:?} {hosts} {is_interrupted}");
-        }
     }
 }

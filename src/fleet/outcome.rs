@@ -1,0 +1,175 @@
+//! What came of asking hosts and sites, and the exit status that says so. The statuses of single failures
+//! are [`ErrorKind`]'s.
+
+use super::asking::Answer;
+use crate::api::AppliedSite;
+use crate::apply::Outcome;
+use crate::error::ErrorKind;
+
+/// The exit status where nothing failed, and something is not as wanted: of `status`, and of `plan` where
+/// it is asked for.
+pub const DIFFERS: u8 = 3;
+
+/// What came of looking at hosts and sites.
+#[derive(Debug, Default)]
+pub struct Answers {
+    answered: usize,
+    failed: Vec<ErrorKind>,
+    /// Whether something is not as wanted.
+    pub differs: bool,
+}
+
+impl Answers {
+    /// A host or a site has answered.
+    pub fn count(&mut self) {
+        self.answered += 1;
+    }
+
+    /// So have others.
+    pub fn add(&mut self, others: Self) {
+        let Self { answered, failed, differs } = others;
+        self.answered += answered;
+        self.failed.extend(failed);
+        self.differs |= differs;
+    }
+
+    /// One has not.
+    pub fn fail(&mut self, kind: ErrorKind) {
+        self.failed.push(kind);
+    }
+
+    /// Whether each has answered.
+    pub fn are_complete(&self) -> bool {
+        self.failed.is_empty()
+    }
+
+    /// 6 as soon as some have answered and some have not.
+    pub fn exit_status(&self) -> u8 {
+        let Some(first) = self.failed.first() else {
+            return if self.differs { DIFFERS } else { 0 };
+        };
+        let kind = match self.failed.iter().find(|kind| **kind == ErrorKind::Interrupted) {
+            Some(interrupted) => interrupted,
+            None if self.answered > 0 => &ErrorKind::Partial,
+            None => first,
+        };
+        kind.exit_status()
+    }
+}
+
+/// How the sites of all hosts ended that were to be changed.
+#[derive(Debug, Default)]
+pub struct Ends {
+    hosts: usize,
+    /// Sites.
+    done: usize,
+    changed: bool,
+    failed: Vec<ErrorKind>,
+    failed_hosts: usize,
+    /// Whether somebody pressed Ctrl-C.
+    pub(super) is_interrupted: bool,
+}
+
+impl Ends {
+    pub(super) fn of(hosts: usize) -> Self {
+        Self { hosts, ..Self::default() }
+    }
+
+    /// A host has ended.
+    pub(super) fn add(&mut self, applied: &Answer<Vec<AppliedSite>>) {
+        let before = self.failed.len();
+        match applied {
+            Ok(sites) => sites.iter().for_each(|site| self.add_site(site)),
+            Err(error) => self.failed.push(error.kind),
+        }
+        self.failed_hosts += usize::from(self.failed.len() > before);
+    }
+
+    fn add_site(&mut self, applied: &AppliedSite) {
+        match applied.failure() {
+            None => self.done += 1,
+            Some(error) => self.failed.push(error.kind),
+        }
+        if let Ok(report) = &applied.report {
+            self.changed |= matches!(report.outcome, Outcome::Applied { .. });
+        }
+    }
+
+    /// How many hosts have failed.
+    pub(super) fn failed_hosts(&self) -> usize {
+        self.failed_hosts
+    }
+
+    /// 130 as soon as something was interrupted, unless something is left to be put right: it promises
+    /// that the hosts are consistent. 6 as soon as some hosts are done and some are not, or, of one host,
+    /// some sites have changed and some are not done; else the gravest end.
+    pub fn exit_status(&self) -> u8 {
+        let has = |kind| self.failed.contains(&kind);
+        if (self.is_interrupted || has(ErrorKind::Interrupted)) && !has(ErrorKind::Stuck) {
+            return ErrorKind::Interrupted.exit_status();
+        }
+        let gravest = [
+            ErrorKind::Stuck,
+            ErrorKind::RolledBack,
+            ErrorKind::Refused,
+            ErrorKind::Locked,
+            ErrorKind::Usage,
+        ]
+        .into_iter()
+        .find(|kind| has(*kind));
+        let partly = if self.hosts > 1 { self.done > 0 } else { self.changed };
+        match gravest {
+            None if self.failed.is_empty() => 0,
+            Some(ErrorKind::Stuck) if self.hosts == 1 => ErrorKind::Stuck.exit_status(),
+            _ if partly => ErrorKind::Partial.exit_status(),
+            gravest => gravest.unwrap_or(ErrorKind::Partial).exit_status(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_status_tells_whether_the_hosts_are_consistent() {
+        use ErrorKind::{Interrupted, Locked, RolledBack, Stuck};
+        for (changed, failed, hosts, is_interrupted, expected) in [
+            (true, &[][..], 1, false, 0),
+            (true, &[RolledBack], 1, false, 6),
+            (false, &[RolledBack, Locked], 1, false, 4),
+            // One site was applied, and another was interrupted.
+            (true, &[Interrupted], 1, false, 130),
+            (true, &[Interrupted, RolledBack], 2, false, 130),
+            (true, &[], 2, true, 130),
+            // Interrupted or not, something is left to be put right.
+            (true, &[Stuck, Interrupted], 1, true, 5),
+            (false, &[Stuck], 2, true, 5),
+            (true, &[Stuck, Interrupted], 2, true, 6),
+        ] {
+            let failed = failed.to_vec();
+            let ends = Ends {
+                hosts,
+                done: usize::from(changed),
+                changed,
+                failed: failed.clone(),
+                is_interrupted,
+                ..Ends::default()
+            };
+            let status = ends.exit_status();
+            assert_eq!(status, expected, "{changed} {failed:?} {hosts} {is_interrupted}");
+        }
+    }
+
+    #[test]
+    fn some_without_an_answer_are_another_status_than_all() {
+        let of = |answered, kinds: &[ErrorKind], differs| {
+            Answers { answered, failed: kinds.to_vec(), differs }.exit_status()
+        };
+        assert_eq!(of(3, &[], false), 0);
+        assert_eq!(of(3, &[], true), 3);
+        assert_eq!(of(0, &[ErrorKind::Refused], false), 1);
+        assert_eq!(of(1, &[ErrorKind::Refused], true), 6);
+        assert_eq!(of(1, &[ErrorKind::Refused, ErrorKind::Interrupted], true), 130);
+    }
+}

@@ -1,0 +1,70 @@
+//! A host with the part of the inventory that a command is about.
+
+use std::collections::BTreeSet;
+
+use super::left::Leaving;
+use crate::api::ChosenSite;
+use crate::error::{CommandError, ErrorKind};
+use crate::inventory::{Domain, Host, Programs, SelectedHost, Selection, Site};
+
+/// A host with the sites that are selected on it.
+#[derive(Debug, Clone)]
+pub struct Work {
+    /// The host.
+    pub host: Host,
+    /// Its sites that are selected.
+    pub sites: Vec<Site>,
+    /// The programs that are meant, of whichever of the sites.
+    pub programs: Programs,
+    /// What is looked for besides: sites that left the inventory.
+    pub leaving: Option<Leaving>,
+}
+
+impl Work {
+    /// Of each host of a selection.
+    pub fn of(selection: Selection<'_>) -> Vec<Self> {
+        selection.hosts.into_iter().map(Self::on).collect()
+    }
+
+    fn on(host: SelectedHost<'_>) -> Self {
+        // Whether any are named is the same for all sites.
+        let mut programs = Programs::All;
+        for selected in &host.sites {
+            match (&mut programs, &selected.programs) {
+                (Programs::Only(names), Programs::Only(more)) => names.extend(more.iter().cloned()),
+                (programs, named) => *programs = named.clone(),
+            }
+        }
+        Self {
+            host: host.host.clone(),
+            sites: host.sites.iter().map(|selected| selected.site.clone()).collect(),
+            programs,
+            leaving: None,
+        }
+    }
+
+    /// The host's name in the inventory.
+    pub fn name(&self) -> &str {
+        self.host.name.as_str()
+    }
+
+    /// Each site with the programs of it that are meant.
+    pub fn chosen(&self) -> Vec<ChosenSite> {
+        let chosen =
+            |site: &Site| ChosenSite { site: site.clone(), programs: self.programs.clone() };
+        self.sites.iter().map(chosen).collect()
+    }
+}
+
+/// Refuses several sites where a revision is meant, which is of one; `command` is how to name it.
+pub fn only_site(work: &[Work], command: &dyn Fn(&Domain) -> String) -> Result<(), CommandError> {
+    let sites: BTreeSet<&Domain> =
+        work.iter().flat_map(|work| &work.sites).map(|site| &site.domain).collect();
+    match sites.first() {
+        Some(first) if sites.len() > 1 => {
+            let hint = format!("name it, as in: supervisor-sync {}", command(first));
+            Err(CommandError::new(ErrorKind::Usage, "a revision is of one site").hint(hint))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,313 @@
+//! The runs, newest first, with what became of each site; and what a revision changed.
+
+use std::borrow::Cow;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::names::{folded, named};
+use super::{Page, Screen, harmless};
+use crate::api::{Run, RunEnd, RunId, Settled, SettledHow, SiteDiff, SiteHistory};
+use crate::error::{CommandError, cut};
+use crate::fleet::{Answer, Answers, Work};
+use crate::inventory::{Domain, no_sites};
+use crate::plan::harmless_lines;
+
+#[derive(Serialize)]
+struct Sites<'a, T> {
+    sites: &'a [T],
+}
+
+/// A run with the sites it was about.
+#[derive(Debug, Serialize)]
+struct RunView<'w> {
+    #[serde(flatten)]
+    run: Run,
+    sites: Vec<SiteView<'w>>,
+}
+
+/// What became of a site on a host. There is one for each revision of each: it holds what is shown.
+#[derive(Debug, Serialize)]
+struct SiteView<'w> {
+    host: &'w str,
+    site: Cow<'w, Domain>,
+    outcome: SiteOutcome,
+    /// What was recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revision: Option<u64>,
+    /// Whether that is the newest revision there.
+    present: bool,
+    /// Why, if it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<String>,
+    /// What became of it, if it was interrupted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settled: Option<Settled>,
+    /// Whether the inventory does not have the site any more.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    left: bool,
+}
+
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum SiteOutcome {
+    Applied,
+    /// It was applied, and taken back by a later run.
+    TakenBack,
+    #[serde(untagged)]
+    Otherwise(RunEnd),
+}
+
+#[derive(Serialize)]
+struct Runs<'a> {
+    runs: &'a [RunView<'a>],
+}
+
+/// The histories of all hosts.
+#[derive(Default)]
+pub struct Histories<'w> {
+    answers: Answers,
+    runs: BTreeMap<Reverse<RunId>, RunView<'w>>,
+    none_yet: Vec<(&'w str, Domain)>,
+}
+
+impl<'w> Histories<'w> {
+    /// The history of the next host, or why there is none.
+    pub fn add(&mut self, work: &'w Work, answer: Answer<HostHistory<'w>>, screen: &mut Screen) {
+        let HostHistory { page, answers, runs, without } = match answer {
+            Ok(history) => history,
+            Err(error) => return screen.unanswered(work.name(), &error, &mut self.answers),
+        };
+        screen.show(page);
+        self.answers.add(answers);
+        self.none_yet.extend(without);
+        for (run, site) in runs {
+            let view = self.runs.entry(Reverse(run.id));
+            view.or_insert_with(|| RunView { run, sites: Vec::new() }).sites.push(site);
+        }
+    }
+
+    /// Shows them and returns the exit status; an error if there are no sites at all (`expects_none`: the
+    /// inventory has none).
+    pub fn end(self, expects_none: bool, screen: &mut Screen) -> Result<u8, CommandError> {
+        let Self { answers, runs, none_yet } = self;
+        let is_without = expects_none && runs.is_empty() && none_yet.is_empty();
+        if is_without && answers.are_complete() {
+            return Err(no_sites());
+        }
+        let runs: Vec<RunView<'_>> = runs.into_values().collect();
+        screen.document("runs", None, &Runs { runs: &runs });
+        for run in &runs {
+            screen.print(&text(run));
+        }
+        for (host, site) in none_yet {
+            screen.print(&format!("Site {site} on {host}: nothing was applied yet\n"));
+        }
+        Ok(answers.exit_status())
+    }
+}
+
+/// What a host has answered, as it is shown.
+pub struct HostHistory<'w> {
+    page: Page,
+    answers: Answers,
+    runs: Vec<(Run, SiteView<'w>)>,
+    /// The sites that nothing was applied to yet.
+    without: Vec<(&'w str, Domain)>,
+}
+
+impl<'w> HostHistory<'w> {
+    /// `aside` is what the page is written on.
+    pub fn of(work: &'w Work, sites: &[SiteHistory], mut aside: Screen) -> Self {
+        let (host, mut answers) = (work.name(), Answers::default());
+        if !sites.is_empty() {
+            aside.document("history", Some(host), &Sites { sites });
+        }
+        sites.iter().for_each(|site| count(host, site, &mut answers, &mut aside));
+        let runs = sites.iter().flat_map(|site| runs(work, site)).collect();
+        let is_without = |site: &&SiteHistory| {
+            site.outcomes.is_empty() && site.revisions.as_ref().is_ok_and(Vec::is_empty)
+        };
+        let without = sites.iter().filter(is_without).map(|site| (host, site.site.clone()));
+        Self { page: aside.into_page(), answers, runs, without: without.collect() }
+    }
+}
+
+/// Counts a site that has answered, and tells of one that has not.
+pub(super) fn count(host: &str, history: &SiteHistory, answers: &mut Answers, screen: &mut Screen) {
+    match &history.revisions {
+        Ok(_) => answers.count(),
+        Err(error) => screen.unanswered(host, error, answers),
+    }
+}
+
+/// The runs of a site on a host, and what became of it in each.
+fn runs<'w>(work: &'w Work, history: &SiteHistory) -> Vec<(Run, SiteView<'w>)> {
+    let host = work.name();
+    let known = work.sites.iter().map(|site| &site.domain).find(|one| **one == history.site);
+    let site = || known.map_or_else(|| Cow::Owned(history.site.clone()), Cow::Borrowed);
+    let left = history.paths.is_some();
+    let revisions = history.revisions.as_deref().unwrap_or_default();
+    let taken_back: BTreeSet<RunId> =
+        revisions.iter().filter_map(|one| one.origin.run().takes_back).collect();
+    let present = revisions.last().map(|one| one.number);
+    let mut recorded = BTreeSet::new();
+    let mut runs = Vec::new();
+    for revision in revisions {
+        let run = revision.origin.run();
+        recorded.insert(run.id);
+        let failed = history.outcomes.iter().find(|outcome| outcome.run.id == run.id);
+        let outcome = match failed {
+            _ if taken_back.contains(&run.id) => SiteOutcome::TakenBack,
+            Some(failed) => SiteOutcome::Otherwise(failed.end),
+            None => SiteOutcome::Applied,
+        };
+        let number = Some(revision.number);
+        let view = SiteView {
+            host,
+            site: site(),
+            outcome,
+            revision: number,
+            present: present == number,
+            cause: failed.and_then(|failed| failed.cause.clone()),
+            settled: None,
+            left,
+        };
+        runs.push((run, view));
+    }
+    for ended in history.outcomes.iter().filter(|ended| !recorded.contains(&ended.run.id)) {
+        let view = SiteView {
+            host,
+            site: site(),
+            outcome: SiteOutcome::Otherwise(ended.end),
+            revision: None,
+            present: false,
+            cause: ended.cause.clone(),
+            settled: ended.settled,
+            left,
+        };
+        runs.push((ended.run.clone(), view));
+    }
+    runs
+}
+
+fn text(view: &RunView<'_>) -> String {
+    let mut text = format!("{}\n", described(&view.run));
+    let line = |site: &SiteView<'_>| {
+        let left = if site.left { ", not in the inventory" } else { "" };
+        format!("{}{left}: {}", site.site, words(site))
+    };
+    let lines = view.sites.iter().map(|site| (site.host, line(site)));
+    for (hosts, line) in folded(lines.collect()) {
+        let _ = writeln!(text, "  {}  {line}", named(&hosts));
+    }
+    text
+}
+
+/// `20261124-223512-4f3a  apply by deployer on desk, commit 1a2b3c4d5e6f (dirty): why`
+pub(super) fn described(run: &Run) -> String {
+    let shown = |text: &str| harmless(&cut(text));
+    let mut text = format!("{}  {} by {}", run.id, shown(&run.command), shown(&run.user));
+    if !run.host.is_empty() {
+        let _ = write!(text, " on {}", shown(&run.host));
+    }
+    if let Some(commit) = &run.commit {
+        let hash: String = commit.hash.chars().take(12).collect();
+        let dirty = if commit.dirty { " (dirty)" } else { "" };
+        let _ = write!(text, ", commit {}{dirty}", shown(&hash));
+    }
+    if let Some(message) = &run.message {
+        let _ = write!(text, ": {}", shown(message));
+    }
+    text
+}
+
+fn words(site: &SiteView<'_>) -> String {
+    let mut text = match site.revision {
+        Some(revision) => format!("revision {revision}"),
+        None => String::new(),
+    };
+    let ended = match site.outcome {
+        SiteOutcome::Applied => "",
+        SiteOutcome::TakenBack => "taken back",
+        SiteOutcome::Otherwise(end) => end_in_words(end),
+    };
+    for part in [ended, if site.present { "present" } else { "" }] {
+        if !part.is_empty() {
+            let separator = if text.is_empty() { "" } else { ", " };
+            let _ = write!(text, "{separator}{part}");
+        }
+    }
+    if let Some(Settled { by, how }) = site.settled {
+        let how = match how {
+            SettledHow::Undone => "undone",
+            SettledHow::Finished => "finished",
+            SettledHow::TakenBack => "taken back",
+        };
+        let _ = write!(text, ", {how} by run {by}");
+    }
+    if let Some(cause) = &site.cause {
+        let _ = write!(text, ": {}", harmless(&cut(cause)));
+    }
+    text
+}
+
+fn end_in_words(end: RunEnd) -> &'static str {
+    match end {
+        RunEnd::Restarted => "restarted",
+        RunEnd::RolledBack => "failed and rolled back",
+        RunEnd::Kept => "failed and left",
+        RunEnd::Stuck => "failed, not everything could be put back",
+        RunEnd::Interrupted => "interrupted",
+        RunEnd::UnderWay => "under way",
+    }
+}
+
+/// Shows what a revision changed on each host, and returns the exit status.
+pub fn show_revision_diffs(
+    diffs: Vec<(&Work, Answer<Vec<SiteDiff>>)>,
+    number: u64,
+    screen: &mut Screen,
+) -> u8 {
+    let mut answers = Answers::default();
+    let mut texts = Vec::new();
+    for (work, diffs) in diffs {
+        match diffs {
+            Ok(sites) => {
+                screen.document("diff", Some(work.name()), &Sites { sites: &sites });
+                texts.extend(sites.into_iter().map(|site| (work.name(), site)));
+            }
+            Err(error) => screen.unanswered(work.name(), &error, &mut answers),
+        }
+    }
+    show_diffs(texts, number, &mut answers, screen);
+    answers.exit_status()
+}
+
+/// The diffs, those that are the same on several hosts once.
+fn show_diffs(
+    diffs: Vec<(&str, SiteDiff)>,
+    number: u64,
+    answers: &mut Answers,
+    screen: &mut Screen,
+) {
+    let mut texts = Vec::new();
+    for (host, SiteDiff { site, diff }) in diffs {
+        match diff {
+            Ok(diff) if diff.is_empty() => {
+                answers.count();
+                texts.push((host, format!("{site}: revision {number} changed no file\n")));
+            }
+            Ok(diff) => {
+                answers.count();
+                texts.push((host, harmless_lines(&diff)));
+            }
+            Err(error) => screen.unanswered(host, &error, answers),
+        }
+    }
+    for (hosts, text) in folded(texts) {
+        screen.print(&format!("{}:\n{text}", named(&hosts)));
+    }
+}

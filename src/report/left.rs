@@ -1,0 +1,199 @@
+//! Sites that left, in words: a line each, in short, and what is asked about them.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use super::harmless;
+use crate::api::{Left, LeftSite, Writer};
+use crate::error::cut;
+use crate::fleet::Leavers;
+
+/// How many sites are shown before the rest is counted. What is removed is always named.
+const SITES_SHOWN: usize = 20;
+
+/// A line for an apply that was not asked about: what this inventory has left here. Empty if that is
+/// nothing.
+pub(super) fn in_short(leavers: &Leavers) -> String {
+    let left = leavers.left.iter().flat_map(|left| &left.sites);
+    let own = left.filter(|left| left.writer == Writer::ThisInventory);
+    let (emptied, gone): (Vec<&LeftSite>, Vec<&LeftSite>) =
+        own.partition(|left| leavers.emptied.contains_key(&left.site));
+    in_one_line(NOT_IN_THE_INVENTORY, &gone) + &in_one_line(WITHOUT_KEY, &emptied)
+}
+
+/// A line for each site, and what could not be read.
+pub(super) fn text(leavers: &Leavers) -> String {
+    let mut text = String::new();
+    let Some(Left { sites, unreadable }) = &leavers.left else { return text };
+    let (pruned, stay): (Vec<_>, Vec<_>) = sites.iter().partition(|left| leavers.is_pruned(left));
+    let line = |left: &LeftSite| match leavers.emptied.contains_key(&left.site) {
+        true => line(left, WITHOUT_KEY),
+        false => line(left, NOT_IN_THE_INVENTORY),
+    };
+    for left in pruned {
+        let _ = writeln!(text, "{}: removed here", line(left));
+    }
+    for left in stay.iter().take(SITES_SHOWN) {
+        let _ = writeln!(text, "{}{}", line(left), how_to_remove(left));
+    }
+    if stay.len() > SITES_SHOWN {
+        let _ = writeln!(text, "and {} more sites, see --json", stay.len() - SITES_SHOWN);
+    }
+    for error in unreadable {
+        let causes = error.causes.iter().map(|cause| format!(": {}", harmless(&cut(cause))));
+        let message = harmless(&cut(&error.message));
+        let _ = writeln!(text, "Warning: {message}{}", causes.collect::<String>());
+    }
+    text
+}
+
+const NOT_IN_THE_INVENTORY: &str = "not in the inventory";
+const WITHOUT_KEY: &str = "no key `supervisors` any more";
+
+/// `not in the inventory: a.com, b.com; apply --prune removes them`; nothing if there is none.
+fn in_one_line(what: &str, sites: &[&LeftSite]) -> String {
+    let them = match sites.len() {
+        0 => return String::new(),
+        1 => "it",
+        _ => "them",
+    };
+    let names = sites.iter().take(SITES_SHOWN).map(|left| left.site.as_str());
+    let mut text = names.collect::<Vec<_>>().join(", ");
+    if sites.len() > SITES_SHOWN {
+        let _ = write!(text, " and {} more", sites.len() - SITES_SHOWN);
+    }
+    format!("{what}: {text}; apply --prune removes {them}\n")
+}
+
+/// `not in the inventory: shop.example.com, 4 processes, applied by ann on 2026-01-01T00:00:00Z`
+fn line(left: &LeftSite, what: &str) -> String {
+    let processes = match left.processes {
+        1 => "1 process".to_owned(),
+        count => format!("{count} processes"),
+    };
+    format!(
+        "{what}: {}, {processes}, applied by {} on {:.0}",
+        left.site,
+        harmless(&cut(&left.run.user)),
+        left.run.at
+    )
+}
+
+fn how_to_remove(left: &LeftSite) -> String {
+    match left.writer {
+        Writer::ThisInventory => " (apply --prune removes it)".to_owned(),
+        Writer::OtherInventory | Writer::Playbook | Writer::Unknown => {
+            format!("{} (apply --prune={} removes it)", of_whom(left), left.site)
+        }
+    }
+}
+
+/// What is asked on top of the plans: each site that goes, by name, and whose it is if not this
+/// inventory's.
+pub(super) fn question(leavers: &[&Leavers]) -> String {
+    let pruned = leavers.iter().flat_map(|leavers| leavers.pruned_as_left());
+    let named = |left: &LeftSite| format!("{}{}", left.site, of_whom(left));
+    let names: BTreeSet<String> = pruned.map(named).collect();
+    if names.is_empty() {
+        return String::new();
+    }
+    format!(", and remove {}", names.into_iter().collect::<Vec<_>>().join(", "))
+}
+
+/// ` from the inventory shop`; nothing of this inventory's own.
+fn of_whom(left: &LeftSite) -> String {
+    match left.writer {
+        Writer::ThisInventory => String::new(),
+        Writer::OtherInventory => {
+            let inventory = left.run.inventory.as_ref();
+            let name = inventory.map_or("", |it| it.name.as_deref().unwrap_or(&it.path));
+            format!(" from the inventory {}", harmless(&cut(name)))
+        }
+        Writer::Playbook => format!(" by `{}`", harmless(&cut(&left.run.command))),
+        Writer::Unknown => " before records named their inventory".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{Run, RunInventory};
+    use crate::fleet::without_programs;
+    use crate::inventory::{Domain, Paths};
+
+    fn left(site: &str, writer: Writer) -> LeftSite {
+        let inventory = RunInventory { name: Some("\u{1b}[2Jshop".into()), path: "/i".into() };
+        LeftSite {
+            site: Domain::parse(site).unwrap(),
+            processes: 4,
+            files: 2,
+            run: Run {
+                user: "ann\nroot".into(),
+                at: "2026-01-14T09:30:00Z".parse().unwrap(),
+                inventory: Some(inventory),
+                ..Run::begin("apply")
+            },
+            writer,
+            paths: Paths::default(),
+        }
+    }
+
+    fn of(sites: Vec<LeftSite>) -> Leavers {
+        let left = Some(Left { sites, unreadable: Vec::new() });
+        Leavers { left, ..Leavers::default() }
+    }
+
+    #[test]
+    fn a_line_says_who_and_when_and_what_to_do_in_one_line() {
+        let site = left("other.com", Writer::OtherInventory);
+        let leavers = of(vec![site]);
+        assert_eq!(
+            text(&leavers),
+            "not in the inventory: other.com, 4 processes, applied by ann\u{fffd}root on \
+             2026-01-14T09:30:00Z from the inventory shop (apply --prune=other.com \
+             removes it)\n"
+        );
+        let many = (0..30).map(|n| left(&format!("s{n}.com"), Writer::Unknown)).collect();
+        let shown = text(&of(many));
+        assert!(shown.ends_with("\nand 10 more sites, see --json\n"), "{shown}");
+        assert_eq!(shown.lines().count(), 21);
+    }
+
+    #[test]
+    fn the_question_names_each_site_once_and_whose_it_is() {
+        assert_eq!(question(&[]), "");
+        let of = |writer| {
+            let named = ["b.com", "a.com"].map(|name| Domain::parse(name).unwrap());
+            let sites = named.clone().map(|name| left(name.as_str(), writer)).to_vec();
+            let pruned = named.map(|name| without_programs(&name, &Paths::default()).unwrap());
+            let leavers = Leavers { pruned: pruned.to_vec(), ..of(sites) };
+            question(&[&leavers, &Leavers::default()])
+        };
+        assert_eq!(of(Writer::ThisInventory), ", and remove a.com, b.com");
+        assert_eq!(
+            of(Writer::OtherInventory),
+            ", and remove a.com from the inventory shop, b.com from the inventory shop"
+        );
+    }
+
+    #[test]
+    fn what_stays_is_one_line_of_what_is_this_inventorys() {
+        let mut sites = vec![left("a.com", Writer::ThisInventory), left("x.com", Writer::Playbook)];
+        let short = |sites| in_short(&of(sites));
+        let line = "not in the inventory: a.com; apply --prune removes it\n";
+        assert_eq!(short(sites.clone()), line);
+        sites.push(left("b.com", Writer::ThisInventory));
+        let line = "not in the inventory: a.com, b.com; apply --prune removes them\n";
+        assert_eq!(short(sites), line);
+        assert_eq!(short(vec![left("x.com", Writer::Unknown)]), "");
+    }
+
+    #[test]
+    fn a_site_that_lost_its_key_is_told_so() {
+        let site = left("dropped.com", Writer::ThisInventory);
+        let emptied = [(site.site.clone(), false)].into();
+        let shown = text(&Leavers { emptied, ..of(vec![site]) });
+        let told = "no key `supervisors` any more: dropped.com, 4 processes, applied by ";
+        assert!(shown.starts_with(told), "{shown}");
+    }
+}

@@ -1,0 +1,130 @@
+//! The lines of logs.
+
+use std::collections::BTreeMap;
+
+use super::{Screen, harmless};
+use crate::api::UnreadableLog;
+use crate::error::{CommandError, ErrorKind};
+use crate::event::{Event, LogLine};
+use crate::fleet::rollout::Told;
+use crate::fleet::{Answer, Answers, Work};
+use crate::inventory::Program;
+use crate::system::Interrupt;
+
+/// Where the lines of all hosts come together.
+pub struct Reader<'a> {
+    hosts: &'a [Work],
+    /// Whether each line is shown when it comes. What ends by itself is shown host by host.
+    at_once: bool,
+    /// The lines of hosts that have not ended.
+    waiting: BTreeMap<usize, Vec<LogLine>>,
+    /// Whether a line says where it is from: if there is more than one program.
+    prefixed: bool,
+    screen: &'a mut Screen,
+    /// Whether nobody reads our output any more.
+    gone: bool,
+    answers: Answers,
+}
+
+impl<'a> Reader<'a> {
+    /// `follow`: it goes on until somebody stops it.
+    pub fn new(hosts: &'a [Work], follow: bool, screen: &'a mut Screen) -> Self {
+        let prefixed = hosts.iter().map(programs).sum::<usize>() > 1;
+        let (at_once, waiting) = (follow || hosts.len() == 1, BTreeMap::new());
+        Self { hosts, at_once, waiting, prefixed, screen, gone: false, answers: Answers::default() }
+    }
+
+    /// Something was told of a host.
+    pub fn hear(&mut self, told: Told<Answer<Vec<UnreadableLog>>>, interrupt: &Interrupt) {
+        match told {
+            Told::Event(place, Event::LogLine(line)) if self.at_once => {
+                self.line(place, &line);
+            }
+            Told::Event(place, Event::LogLine(line)) => {
+                self.waiting.entry(place).or_default().push(line);
+            }
+            Told::Event(_, Event::Alive) => self.gone |= Screen::reader_is_gone(),
+            Told::Event(place, event) => {
+                if let Some(on_host) = self.hosts.get(place) {
+                    self.screen.event(on_host.name(), self.hosts.len() > 1, &event);
+                }
+            }
+            Told::Ended(place, result) => self.ended(place, &result, interrupt),
+            // A few can read one host after the other, but not follow them.
+            Told::FewThreads(threads) if self.at_once || threads == 0 => {
+                let error = too_few(threads, self.hosts.len());
+                self.screen.error(None, &error);
+                self.answers.fail(error.kind);
+            }
+            Told::FewThreads(_) | Told::Begun(_) | Told::NotReached(..) => {}
+        }
+        if self.gone {
+            // As if somebody had pressed Ctrl-C: the hosts stop reading.
+            interrupt.raise();
+        }
+    }
+
+    /// The exit status.
+    pub fn end(self, interrupt: &Interrupt) -> u8 {
+        match interrupt.is_raised() {
+            _ if self.gone => 0,
+            true => ErrorKind::Interrupted.exit_status(),
+            false => self.answers.exit_status(),
+        }
+    }
+
+    fn ended(&mut self, place: usize, result: &Answer<Vec<UnreadableLog>>, interrupt: &Interrupt) {
+        for line in self.waiting.remove(&place).unwrap_or_default() {
+            self.line(place, &line);
+        }
+        let Some(on_host) = self.hosts.get(place) else { return };
+        let host = on_host.name();
+        match result {
+            Ok(unreadable) => {
+                if unreadable.is_empty() {
+                    self.answers.count();
+                }
+                for log in unreadable {
+                    self.screen.unanswered(host, &cannot_read(log), &mut self.answers);
+                }
+            }
+            // What an interruption breaks off is no failure of the host.
+            Err(_) if interrupt.is_raised() => {}
+            Err(error) => self.screen.unanswered(host, error, &mut self.answers),
+        }
+    }
+
+    fn line(&mut self, place: usize, line: &LogLine) {
+        let Some(on_host) = self.hosts.get(place).filter(|_| !self.gone) else { return };
+        self.gone = self.show(on_host.name(), line).is_err();
+    }
+
+    fn show(&mut self, host: &str, line: &LogLine) -> std::io::Result<()> {
+        self.screen.try_document("log", Some(host), line)?;
+        let text = harmless(&line.text);
+        if !self.prefixed {
+            return self.screen.try_print(&format!("{text}\n"));
+        }
+        let host = if self.hosts.len() > 1 { format!("{host} ") } else { String::new() };
+        self.screen.try_print(&format!("{host}{}-{} | {text}\n", line.site, line.program))
+    }
+}
+
+/// How many programs are meant on a host.
+fn programs(on_host: &Work) -> usize {
+    let is_meant = |program: &&Program| on_host.programs.have(program.name.as_str());
+    on_host.sites.iter().flat_map(|site| &site.programs).filter(is_meant).count()
+}
+
+fn too_few(threads: usize, hosts: usize) -> CommandError {
+    CommandError::refused(format!("only {threads} of {hosts} hosts are read"))
+        .because("the system has no more threads for this program")
+        .hint("name fewer hosts: supervisor-sync logs --on HOST")
+}
+
+fn cannot_read(log: &UnreadableLog) -> CommandError {
+    let UnreadableLog { site, program, path, reason } = log;
+    CommandError::refused(format!("cannot read the log of {site}-{program}, {}", path.display()))
+        .because(reason)
+        .hint("supervisord writes it as root: run it as root (sudo), or `privilege: sudo`")
+}

@@ -1,0 +1,74 @@
+//! What was done to make servers ready, and what is left.
+
+use serde::Serialize;
+
+use super::names::{folded, named};
+use super::{Screen, harmless};
+use crate::error::ErrorKind;
+use crate::fleet::{Answer, Answers, Work};
+use crate::setup::{Level, Remark, Report, Step};
+
+/// What machines get. A failure is a document of its own, of the kind `error`.
+#[derive(Serialize)]
+struct Document<'a> {
+    done: &'a [Step],
+    left: &'a [Remark],
+    failures: usize,
+}
+
+/// Shows the reports of hosts and returns the exit status.
+pub fn show_setup(reports: Vec<(&Work, Answer<Report>)>, screen: &mut Screen) -> u8 {
+    let mut answers = Answers::default();
+    let mut texts = Vec::new();
+    for (work, report) in &reports {
+        let name = work.name();
+        match report {
+            Ok(report) => {
+                tell_failures(name, report, &mut answers, screen);
+                let Report { done, left, failures } = report;
+                let document = Document { done, left, failures: failures.len() };
+                screen.document("setup", Some(name), &document);
+                texts.push((name, text(report)));
+            }
+            Err(error) => screen.unanswered(name, error, &mut answers),
+        }
+    }
+    for (hosts, text) in folded(texts) {
+        screen.print(&format!("{}: {text}", named(&hosts)));
+    }
+    answers.exit_status()
+}
+
+fn tell_failures(host: &str, report: &Report, answers: &mut Answers, screen: &mut Screen) {
+    for error in &report.failures {
+        screen.error(Some(host), error);
+    }
+    match report.failures.is_empty() {
+        true => answers.count(),
+        false => answers.fail(ErrorKind::Refused),
+    }
+}
+
+fn text(report: &Report) -> String {
+    let mut text = match (report.done.is_empty(), report.failures.len()) {
+        (true, 0) => "nothing to do\n".to_owned(),
+        (true, failures) => format!("not ready, {failures} error(s), nothing was done\n"),
+        (false, 0) => "ready\n".to_owned(),
+        (false, failures) => format!("not ready, {failures} error(s)\n"),
+    };
+    for step in &report.done {
+        text.push_str(&format!("  + {}\n", step.done()));
+    }
+    for remark in &report.left {
+        let mark = match remark.level {
+            Level::Warning => "!",
+            Level::Note => " ",
+        };
+        let site = remark.site.as_ref().map_or_else(String::new, |site| format!("{site}: "));
+        text.push_str(&format!("  {mark} {site}{}\n", harmless(&remark.text)));
+        if let Some(hint) = &remark.hint {
+            text.push_str(&format!("      {}\n", harmless(hint)));
+        }
+    }
+    text
+}

@@ -1,0 +1,89 @@
+//! The statuses of hosts.
+
+use serde::Serialize;
+
+use super::{Page, Screen, left};
+use crate::api::{Left, SiteStatusReply};
+use crate::fleet::{Answer, Answers, Leavers, Work};
+use crate::status::Detail;
+
+#[derive(Serialize)]
+struct Sites<'a> {
+    sites: &'a [SiteStatusReply],
+    /// Sites that left the inventory, where it was asked about a host as a whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left: Option<&'a Left>,
+}
+
+/// What a host has answered.
+pub struct HostStatus<'a> {
+    /// Its name.
+    pub host: &'a str,
+    /// Its sites.
+    pub sites: &'a [SiteStatusReply],
+    /// What has left it.
+    pub leavers: &'a Leavers,
+    /// Whether there are other hosts.
+    pub several: bool,
+    /// How much is shown of a site.
+    pub detail: Detail,
+}
+
+/// What is shown of it.
+pub struct StatusPage {
+    page: Page,
+    answers: Answers,
+}
+
+impl HostStatus<'_> {
+    /// `aside` is what the page is written on.
+    pub fn page(&self, mut aside: Screen) -> StatusPage {
+        let Self { host, sites, leavers, several, detail } = *self;
+        let mut answers = Answers::default();
+        aside.document("status", Some(host), &Sites { sites, left: leavers.left.as_ref() });
+        let left = left::text(leavers);
+        if several && !(sites.is_empty() && left.is_empty()) {
+            aside.print(&format!("Host {host}\n"));
+        }
+        for site in sites {
+            match &site.status {
+                Ok(status) => {
+                    answers.count();
+                    answers.differs |= !status.is_fine();
+                    let text = status.text(detail, aside.colour());
+                    aside.print_painted(&text);
+                }
+                Err(error) => aside.unanswered(host, error, &mut answers),
+            }
+        }
+        if sites.is_empty() {
+            answers.count();
+        }
+        aside.print(&left);
+        StatusPage { page: aside.into_page(), answers }
+    }
+}
+
+/// The statuses of all hosts.
+#[derive(Default)]
+pub struct Statuses {
+    answers: Answers,
+}
+
+impl Statuses {
+    /// The status of the next host, or why there is none.
+    pub fn add(&mut self, work: &Work, answer: Answer<StatusPage>, screen: &mut Screen) {
+        match answer {
+            Ok(StatusPage { page, answers }) => {
+                screen.show(page);
+                self.answers.add(answers);
+            }
+            Err(error) => screen.unanswered(work.name(), &error, &mut self.answers),
+        }
+    }
+
+    /// The exit status.
+    pub fn end(self) -> u8 {
+        self.answers.exit_status()
+    }
+}
