@@ -261,6 +261,11 @@ fn sort_in(
             return;
         }
     }
+    if let (Entry::File(file), Some(record)) = (&entry, &mut actual.record)
+        && let Some(recorded) = record.files.get_mut(&path)
+    {
+        recorded.content.share(&file.bytes);
+    }
     if wanted || actual.owned.contains(&path) {
         actual.kinds.insert(path.clone(), kind);
         actual.files.insert(path, entry);

@@ -29,7 +29,7 @@ pub(super) fn content_after(change: &FileChange) -> Content {
         Entry::File(file) if file.mode & !widest == 0 => file.mode,
         _ => wanted,
     };
-    Content::File(FileContent { bytes: bytes.clone(), mode, owner: None })
+    Content::File(FileContent { bytes: bytes.as_slice().into(), mode, owner: None })
 }
 
 /// Makes the folders of a plan.

@@ -93,7 +93,7 @@ fn change(folder: &Path, place: Place, undo: bool) -> Result<Change, CommandErro
         };
         refused().caused_by(&misfit).hint(hint)
     })?;
-    let after = FileContent { bytes: text.into_bytes(), ..before.clone() };
+    let after = FileContent { bytes: text.into(), ..before.clone() };
     Ok(Change { path, before, after })
 }
 

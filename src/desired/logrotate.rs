@@ -29,7 +29,10 @@ pub(super) fn text(format: Format, logs: &Logs, log: &Path, pidfile: Option<&Pat
     };
     lines.extend(reopen.unwrap_or_else(|| vec!["copytruncate".to_owned()]));
     let lines: String = lines.iter().map(|line| format!("    {line}\n")).collect();
-    format!("{} {{\n{lines}}}\n", log.display())
+    let mut text = format!("{} {{\n{lines}}}\n", log.display());
+    // Thousands of them may be held for as long as an apply takes.
+    text.shrink_to_fit();
+    text
 }
 
 /// `create` and a script that has supervisord open its logs anew, which it does on USR2 for all of

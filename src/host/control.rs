@@ -124,6 +124,7 @@ impl Engine<'_> {
     ) -> Result<apply::PlannedSite, CommandError> {
         let wanted = self.wanted(chosen, Goal::Inventory)?;
         let Planned { plan, record } = self.plan_site(&wanted, daemon, &request.plan)?;
+        let record = record.unwrap_or_else(|| wanted.desired.clone());
         let view = shown(&plan);
         as_shown(&view, request)?;
         if request.plan.intent == Intent::Stop {

@@ -310,12 +310,13 @@ impl Engine<'_> {
             Goal::Before(_) => Some(self.wanted(wanted.chosen, request.goal)?),
             Goal::Inventory | Goal::Revision(_) => None,
         };
-        let Planned { plan, record } =
-            self.plan_site(again.as_ref().unwrap_or(wanted), daemon, &request.plan)?;
+        let wanted = again.as_ref().unwrap_or(wanted);
+        let Planned { plan, record } = self.plan_site(wanted, daemon, &request.plan)?;
         let view = shown(&plan);
         if !is_compared {
             as_shown(&view, request)?;
         }
+        let record = record.unwrap_or_else(|| wanted.desired.clone());
         Ok(apply::PlannedSite { plan, view, record, lock: None })
     }
 

@@ -126,7 +126,7 @@ fn diff(state: &StateDir, site: &Domain, number: u64) -> Result<String, CommandE
         let bytes = |files: &BTreeMap<PathBuf, RecordedFile>| {
             files.get(path).map(|file| file.content.clone()).unwrap_or_default()
         };
-        let diff = masked_diff(bytes(old).as_bytes(), bytes(&revision.files).as_bytes());
+        let diff = masked_diff(&bytes(old), &bytes(&revision.files));
         if !diff.is_empty() {
             let (path, now) = (path.display(), name(&revision));
             text.push_str(&format!("--- {path} ({former})\n+++ {path} ({now})\n{diff}"));

@@ -37,7 +37,7 @@ fn is_as_applied(group: &str, daemon: &ActualDaemon, actual: &ActualSite) -> boo
     let mut files = daemon.defined.of_group(group).map(|defined| &defined.file).peekable();
     files.peek().is_some()
         && files.all(|path| {
-            let recorded = record.files.get(path).map(|file| file.content.as_bytes());
+            let recorded = record.files.get(path).map(|file| &*file.content);
             recorded.is_some() && recorded == actual.files.get(path).and_then(|it| it.bytes())
         })
 }

@@ -61,7 +61,7 @@ fn put_common_file(situation: &Situation<'_>, there: Option<&[u8]>, into: &mut D
         |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
     let new = text(wanted.map(|file| file.bytes.as_slice()));
     // What nobody can read says nothing of the others; what was applied does.
-    let recorded_bytes = recorded.map(|file| file.content.as_bytes());
+    let recorded_bytes = recorded.map(|file| &*file.content);
     let merged = merged(&text(there), &new, &is_meant)
         .or_else(|_| merged(&text(recorded_bytes), &new, &is_meant))
         .unwrap_or(new);
@@ -121,7 +121,7 @@ pub(super) fn to_record(situation: &Situation<'_>, mut narrowed: DesiredSite) ->
     let recorded = record.as_desired().files.into_iter();
     narrowed.files.extend(recorded.filter(|(path, file)| !is_meant(path, file.kind)));
     let common = record.files.get(&situation.site.common_file());
-    put_common_file(situation, common.map(|file| file.content.as_bytes()), &mut narrowed);
+    put_common_file(situation, common.map(|file| &*file.content), &mut narrowed);
     narrowed
 }
 

@@ -37,16 +37,16 @@ pub struct Situation<'a> {
 pub struct Planned {
     /// What is done.
     pub plan: SitePlan,
-    /// What the site is by then, as far as that goes into a record.
-    pub record: DesiredSite,
+    /// What the site is by then, as far as that goes into a record; `None` where that is what is
+    /// wanted of it.
+    pub record: Option<DesiredSite>,
 }
 
 /// Plans one site.
 pub fn plan_site(situation: &Situation<'_>, options: &PlanOptions) -> Planned {
-    let Situation { desired, programs, .. } = situation;
     match options.intent {
-        Intent::Apply { .. } if programs.is_all() => {
-            Planned { plan: plan(situation, options), record: (*desired).clone() }
+        Intent::Apply { .. } if situation.programs.is_all() => {
+            Planned { plan: plan(situation, options), record: None }
         }
         Intent::Apply { .. } => {
             let narrowed = narrowed(situation);
@@ -54,12 +54,12 @@ pub fn plan_site(situation: &Situation<'_>, options: &PlanOptions) -> Planned {
             // The others are wanted as they are, but for a mode or an owner that is not right: that
             // is no concern of these programs' apply either.
             plan.files.retain(|path, change| is_of_some(situation, path, change.kind));
-            Planned { plan, record: to_record(situation, narrowed) }
+            Planned { plan, record: Some(to_record(situation, narrowed)) }
         }
         Intent::Restart => {
             let record = as_applied(situation);
             let plan = plan(&Situation { desired: &record, ..*situation }, options);
-            Planned { plan, record }
+            Planned { plan, record: Some(record) }
         }
         Intent::Start => controlled(situation, Control::Start),
         Intent::Stop => controlled(situation, Control::Stop),
@@ -70,7 +70,8 @@ pub fn plan_site(situation: &Situation<'_>, options: &PlanOptions) -> Planned {
 fn controlled(situation: &Situation<'_>, what: Control) -> Planned {
     let Situation { programs, daemon, actual, .. } = situation;
     let record = as_applied(situation);
-    Planned { plan: plan_control(what, programs, &record, daemon, actual), record }
+    let plan = plan_control(what, programs, &record, daemon, actual);
+    Planned { plan, record: Some(record) }
 }
 
 /// What is wanted is settled: the difference.
@@ -176,7 +177,7 @@ fn file_changes(
         let is_anothers = is_anothers(&before, file.kind, daemon, actual);
         let as_wanted = match &before {
             Entry::File(FileContent { bytes, mode, owner: _ }) => {
-                *bytes == file.bytes && is_closed_enough(*mode, file.secret) && !is_anothers
+                **bytes == *file.bytes && is_closed_enough(*mode, file.secret) && !is_anothers
             }
             _ => false,
         };

@@ -86,9 +86,9 @@ impl Model {
         let Some(Entry::File(file)) = self.actual.files.get_mut(&conf(program)) else {
             panic!("no file of {program}")
         };
-        let mut text = String::from_utf8(file.bytes.clone()).unwrap();
+        let mut text = String::from_utf8(file.bytes.to_vec()).unwrap();
         change(&mut text);
-        file.bytes = text.into_bytes();
+        file.bytes = text.into();
     }
 
     /// An apply to these programs was killed in this phase.
@@ -185,7 +185,7 @@ fn origin() -> Origin {
 }
 
 fn entry(bytes: &[u8], mode: u32) -> Entry {
-    Entry::File(FileContent { bytes: bytes.to_vec(), mode, owner: Some((0, 0)) })
+    Entry::File(FileContent { bytes: bytes.into(), mode, owner: Some((0, 0)) })
 }
 
 fn info(group: &str, name: &str, state: ProcessState) -> ProcessInfo {

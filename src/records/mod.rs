@@ -181,7 +181,7 @@ impl StateDir {
 fn private(record: &impl Serialize) -> Result<FileContent, CommandError> {
     let bytes = serde_json::to_vec(record)
         .map_err(|source| CommandError::refused("cannot write a record").caused_by(&source))?;
-    Ok(FileContent { bytes, mode: 0o600, owner: None })
+    Ok(FileContent { bytes: bytes.into(), mode: 0o600, owner: None })
 }
 
 /// What is read of a site's records.

@@ -11,6 +11,7 @@ use super::{Origin, Record, StateDir, cannot, names_or_none, private};
 use crate::desired::{DesiredFile, DesiredGroup, DesiredSite, FileKind};
 use crate::error::CommandError;
 use crate::inventory::Domain;
+use crate::system::Bytes;
 use crate::system::files::{Files, replace};
 
 /// The shape this program writes.
@@ -61,7 +62,8 @@ pub struct RecordedFile {
     /// Whether it holds environment values.
     pub secret: bool,
     /// Its content; what we write is ASCII.
-    pub content: String,
+    #[serde(with = "crate::system::bytes::text")]
+    pub content: Bytes,
 }
 
 impl std::fmt::Debug for RecordedFile {
@@ -75,7 +77,7 @@ impl Revision {
     /// The record of `desired`.
     pub fn new(number: u64, desired: &DesiredSite, origin: Origin) -> Self {
         let files = desired.files.iter().map(|(path, file)| {
-            let content = String::from_utf8_lossy(&file.bytes).into_owned();
+            let content = file.bytes.as_slice().into();
             (path.clone(), RecordedFile { kind: file.kind, secret: file.secret, content })
         });
         Self {
@@ -98,7 +100,7 @@ impl Revision {
     /// What a rollback to it makes of the site.
     pub fn as_desired(&self) -> DesiredSite {
         let files = self.files.iter().map(|(path, file)| {
-            let bytes = file.content.clone().into_bytes();
+            let bytes = file.content.to_vec();
             (path.clone(), DesiredFile { kind: file.kind, secret: file.secret, bytes })
         });
         DesiredSite {

@@ -274,9 +274,7 @@ fn file_drift(path: &PathBuf, change: &FileChange, actual: &ActualSite) -> FileD
                 FileDrift::Permissions
             }
         }
-        (before, Some(_), Some(recorded))
-            if before.bytes() == Some(recorded.content.as_bytes()) =>
-        {
+        (before, Some(_), Some(recorded)) if before.bytes() == Some(&*recorded.content) => {
             FileDrift::NotApplied
         }
         (before, Some(_), _) if is_of_unfinished(path, before, actual) => FileDrift::NotApplied,
@@ -291,7 +289,7 @@ fn is_of_unfinished(path: &PathBuf, before: &Entry, actual: &ActualSite) -> bool
     let journals = actual.interrupted.journals();
     let mut targets = journals.filter_map(|journal| journal.target.as_ref());
     targets.any(|target| {
-        let written = target.files.get(path).map(|file| file.content.as_bytes());
+        let written = target.files.get(path).map(|file| &*file.content);
         written.is_some() && written == before.bytes()
     })
 }

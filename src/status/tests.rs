@@ -73,7 +73,7 @@ impl HostModel {
             run: None,
         };
         let file = |bytes: &[u8]| {
-            Entry::File(FileContent { bytes: bytes.to_vec(), mode: 0o644, owner: None })
+            Entry::File(FileContent { bytes: bytes.into(), mode: 0o644, owner: None })
         };
         let actual = ActualSite {
             record: Some(Revision::new(1, &desired, origin)),
@@ -160,7 +160,7 @@ fn each_state_is_judged_by_what_is_wanted() {
 #[test]
 fn a_file_is_edited_or_not_applied_depending_on_the_last_revision() {
     let edited = |host: &mut HostModel, bytes: &[u8], mode: u32| {
-        let file = FileContent { bytes: bytes.to_vec(), mode, owner: None };
+        let file = FileContent { bytes: bytes.into(), mode, owner: None };
         host.actual.files.insert(conf("w"), Entry::File(file));
     };
     let mut host = HostModel::of(&[program("w")]);

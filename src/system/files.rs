@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
+use super::bytes::Bytes;
 use super::guarded;
 
 /// The largest file that is read: a config of several megabytes is not one.
@@ -50,8 +51,8 @@ impl Entry {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileContent {
     /// Its content.
-    #[serde(with = "base64_bytes")]
-    pub bytes: Vec<u8>,
+    #[serde(with = "super::bytes::base64")]
+    pub bytes: Bytes,
     /// Permission bits.
     pub mode: u32,
     /// Owner; `None` to leave it to the system (whoever writes).
@@ -62,23 +63,6 @@ impl std::fmt::Debug for FileContent {
     /// Without the content, which may hold secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "FileContent({} bytes, {:04o})", self.bytes.len(), self.mode)
-    }
-}
-
-/// Bytes as base64 in JSON: a file that is put back may hold anything.
-mod base64_bytes {
-    use base64::Engine;
-    use base64::engine::general_purpose::STANDARD;
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&STANDARD.encode(bytes))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Vec<u8>, D::Error> {
-        STANDARD.decode(String::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
 
@@ -171,7 +155,7 @@ impl Files for Disk {
             return Ok(Entry::Other("not a regular file"));
         }
         Ok(Entry::File(FileContent {
-            bytes: bounded(file, metadata.len())?,
+            bytes: bounded(file, metadata.len())?.into(),
             mode: metadata.mode() & 0o7777,
             owner: Some((metadata.uid(), metadata.gid())),
         }))
@@ -346,7 +330,7 @@ mod tests {
         Disk.create_folder(&at("a/b"), 0o755).unwrap();
 
         let Entry::File(file) = Disk.read(&at("file")).unwrap() else { panic!("not a file") };
-        assert_eq!((file.bytes.as_slice(), file.mode), (b"text".as_slice(), 0o640));
+        assert_eq!((&*file.bytes, file.mode), (b"text".as_slice(), 0o640));
         assert_eq!(Disk.read(&at("link")).unwrap().bytes(), Some(b"text".as_slice()));
         assert_eq!(
             Disk.read(&at("dangling")).unwrap(),
@@ -387,7 +371,7 @@ mod tests {
         Disk.stage(&path, &content("leftover", 0o600)).unwrap();
         Disk.stage(&path, &content("new", 0o666)).unwrap();
         let Entry::File(file) = Disk.read(&path).unwrap() else { panic!("not a file") };
-        assert_eq!((file.bytes.as_slice(), file.mode), (b"new".as_slice(), 0o666));
+        assert_eq!((&*file.bytes, file.mode), (b"new".as_slice(), 0o666));
     }
 
     #[test]

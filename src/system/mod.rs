@@ -1,5 +1,6 @@
 //! The other edges of the house: files, users, the clock, interruption, what machine it is. Imports nothing of ours.
 
+pub mod bytes;
 pub mod child;
 pub mod clock;
 pub mod closed;
@@ -15,6 +16,7 @@ pub mod shell;
 pub mod trail;
 pub mod users;
 
+pub use bytes::Bytes;
 pub use clock::{Clock, SystemClock};
 pub use files::{Disk, Entry, FileContent, Files};
 pub use interrupt::Interrupt;

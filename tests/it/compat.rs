@@ -42,7 +42,7 @@ fn journal() -> Journal {
     };
     let file = |text: &str, mode| {
         let bytes = text.as_bytes().to_vec();
-        Content::File(FileContent { bytes, mode, owner: Some((0, 1000)) })
+        Content::File(FileContent { bytes: bytes.into(), mode, owner: Some((0, 1000)) })
     };
     let changes = [
         ("new", Content::Absent, file("[program:new]\n", 0o644)),

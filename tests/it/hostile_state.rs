@@ -123,7 +123,11 @@ fn forged(site: &str, path: &Path) -> Journal {
     let bytes = b"evil".to_vec();
     journal.files.push(JournaledFile {
         path: path.to_owned(),
-        before: Content::File(FileContent { bytes, mode: 0o644, owner: Some((0, 0)) }),
+        before: Content::File(FileContent {
+            bytes: bytes.into(),
+            mode: 0o644,
+            owner: Some((0, 0)),
+        }),
         after: Content::Absent,
     });
     journal

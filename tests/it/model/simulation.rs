@@ -250,7 +250,7 @@ impl World for Simulation {
                 let Entry::File(content) = Disk.read(&self.host.at(&path)).unwrap() else {
                     unreachable!("{path}")
                 };
-                let text = String::from_utf8(content.bytes).unwrap();
+                let text = String::from_utf8(content.bytes.to_vec()).unwrap();
                 files.insert(path, format!("{:o} {text}", content.mode));
             }
         }

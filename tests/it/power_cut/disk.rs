@@ -206,7 +206,7 @@ impl Files for FragileDisk {
 
     fn stage(&self, path: &Path, content: &FileContent) -> io::Result<()> {
         Disk.stage(path, content)?;
-        let node = Node::File { bytes: content.bytes.clone(), mode: content.mode };
+        let node = Node::File { bytes: content.bytes.to_vec(), mode: content.mode };
         self.note(Change::Write { path: path.to_owned(), node });
         Ok(())
     }

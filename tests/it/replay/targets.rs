@@ -194,7 +194,7 @@ fn without_lines(parsed: &ini::Ini) -> Vec<(&str, Vec<(&str, &str)>)> {
 
 /// A plan that replaces a file with these bytes by one with those.
 fn replacing(before: &[u8], after: &[u8]) -> SitePlan {
-    let before = FileContent { bytes: before.to_vec(), mode: 0o600, owner: None };
+    let before = FileContent { bytes: before.into(), mode: 0o600, owner: None };
     let change = FileChange {
         kind: FileKind::Supervisor,
         before: Entry::File(before),
