@@ -196,6 +196,10 @@ impl Journal {
 impl Record for Journal {
     const VERSION: u32 = VERSION;
 
+    fn version(&self) -> u32 {
+        self.version
+    }
+
     fn damage(&self, state: &StateDir, site: &Domain) -> Option<String> {
         let files = self.files.iter().map(|file| file.path.as_path());
         let folder = || {

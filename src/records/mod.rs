@@ -30,7 +30,7 @@ pub mod revision;
 pub mod run;
 mod untold;
 
-use std::io;
+use std::io::{self, BufReader};
 use std::path::{Component, Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -39,7 +39,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::CommandError;
 use crate::inventory::{ConfigSuffix, Domain, Paths};
 use crate::system::closed;
-use crate::system::files::{Entry, FileContent, Files};
+use crate::system::files::{Entry, FileContent, Files, OpenFile, Opened, ReadSeek};
 use crate::system::{shell, users};
 
 pub use interrupted::Interrupted;
@@ -189,6 +189,9 @@ trait Record: DeserializeOwned {
     /// The newest shape this program knows.
     const VERSION: u32;
 
+    /// The shape it has.
+    fn version(&self) -> u32;
+
     /// What it says that a record of this site cannot say.
     fn damage(&self, state: &StateDir, site: &Domain) -> Option<String>;
 }
@@ -202,46 +205,44 @@ impl StateDir {
         site: &Domain,
         path: &Path,
     ) -> Result<Option<T>, CommandError> {
-        #[derive(Deserialize)]
-        struct Versioned {
-            version: u32,
-        }
-        let damaged = || {
-            CommandError::refused(format!("{} is damaged", path.display())).hint(format!(
-                "look at it, then move it away: {}",
-                shell::move_away(path, ".damaged")
-            ))
+        let Some(mut content) = self.open_record(files, path)? else { return Ok(None) };
+        // Piece by piece: a record can be as large as all that is made of it.
+        let record: T = match serde_json::from_reader(BufReader::new(&mut content)) {
+            Ok(record) => record,
+            Err(error) => return Err(unreadable::<T>(path, &mut content, error)),
         };
-        let entry = files.read(path).map_err(|source| cannot("read", path, &source))?;
-        if entry != Entry::Absent {
+        check_version::<T>(path, record.version())?;
+        match record.damage(self, site) {
+            Some(damage) => Err(damaged(path).because(damage)),
+            None => Ok(Some(record)),
+        }
+    }
+
+    /// Opens a record, unless somebody else could have written it.
+    fn open_record(
+        &self,
+        files: &dyn Files,
+        path: &Path,
+    ) -> Result<Option<Box<dyn ReadSeek>>, CommandError> {
+        let opened = files.open(path).map_err(|source| cannot("read", path, &source))?;
+        if !matches!(opened, Opened::NoFile(Entry::Absent)) {
             self.check_in_sites(path.parent().unwrap_or(path))?;
         }
-        let bytes = match entry {
-            Entry::Absent => return Ok(None),
-            Entry::File(file) => {
-                let (owner, _) = file.owner.unwrap_or_default();
-                if let Some(reason) = closed::written_by_others(owner, file.mode) {
-                    return Err(damaged().because(format!("it {reason}")));
+        match opened {
+            Opened::File(OpenFile { content, mode, owner }) => {
+                let (owner, _) = owner.unwrap_or_default();
+                match closed::written_by_others(owner, mode) {
+                    Some(reason) => Err(damaged(path).because(format!("it {reason}"))),
+                    None => Ok(Some(content)),
                 }
-                file.bytes
             }
-            Entry::Link { .. } => return Err(damaged().because("it is a symbolic link")),
-            Entry::Other(kind) => return Err(damaged().because(format!("it is {kind}"))),
-        };
-        let unreadable = |source: serde_json::Error| damaged().caused_by(&source);
-        let Versioned { version } = serde_json::from_slice(&bytes).map_err(unreadable)?;
-        if version > T::VERSION {
-            return Err(CommandError::refused(format!(
-                "{} has version {version}, this supervisor-sync knows up to {}",
-                path.display(),
-                T::VERSION
-            ))
-            .hint("install the newer supervisor-sync that wrote it"));
-        }
-        let record: T = serde_json::from_slice(&bytes).map_err(unreadable)?;
-        match record.damage(self, site) {
-            Some(damage) => Err(damaged().because(damage)),
-            None => Ok(Some(record)),
+            Opened::NoFile(Entry::Link { .. }) => {
+                Err(damaged(path).because("it is a symbolic link"))
+            }
+            Opened::NoFile(Entry::Other(kind)) => {
+                Err(damaged(path).because(format!("it is {kind}")))
+            }
+            Opened::NoFile(Entry::Absent | Entry::File(_)) => Ok(None),
         }
     }
 
@@ -266,6 +267,44 @@ impl StateDir {
         let stranger = paths.into_iter().find(|path| !self.may_name(site, path))?;
         Some(format!("it names {}, which cannot be a file of site {site}", stranger.display()))
     }
+}
+
+fn damaged(path: &Path) -> CommandError {
+    CommandError::refused(format!("{} is damaged", path.display()))
+        .hint(format!("look at it, then move it away: {}", shell::move_away(path, ".damaged")))
+}
+
+/// Why a record could not be read: a newer one may have another shape.
+fn unreadable<T: Record>(
+    path: &Path,
+    content: &mut dyn ReadSeek,
+    error: serde_json::Error,
+) -> CommandError {
+    #[derive(Deserialize)]
+    struct Versioned {
+        version: u32,
+    }
+    if error.is_io() {
+        return cannot("read", path, &error.into());
+    }
+    let versioned = content
+        .rewind()
+        .ok()
+        .and_then(|()| serde_json::from_reader::<_, Versioned>(BufReader::new(content)).ok());
+    let newer = versioned.and_then(|versioned| check_version::<T>(path, versioned.version).err());
+    newer.unwrap_or_else(|| damaged(path).caused_by(&error))
+}
+
+fn check_version<T: Record>(path: &Path, version: u32) -> Result<(), CommandError> {
+    if version <= T::VERSION {
+        return Ok(());
+    }
+    let known = T::VERSION;
+    let message = format!(
+        "{} has version {version}, this supervisor-sync knows up to {known}",
+        path.display()
+    );
+    Err(CommandError::refused(message).hint("install the newer supervisor-sync that wrote it"))
 }
 
 /// Whether a path is absolute and leads nowhere but down.

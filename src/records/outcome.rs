@@ -87,6 +87,10 @@ impl RunOutcome {
 impl Record for RunOutcome {
     const VERSION: u32 = VERSION;
 
+    fn version(&self) -> u32 {
+        self.version
+    }
+
     fn damage(&self, state: &StateDir, site: &Domain) -> Option<String> {
         state.damage(site, &self.site, [])
     }

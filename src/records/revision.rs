@@ -114,6 +114,10 @@ impl Revision {
 impl Record for Revision {
     const VERSION: u32 = VERSION;
 
+    fn version(&self) -> u32 {
+        self.version
+    }
+
     fn damage(&self, state: &StateDir, site: &Domain) -> Option<String> {
         state.damage(site, &self.site, self.files.keys().map(PathBuf::as_path))
     }

@@ -35,6 +35,10 @@ pub struct Untold {
 impl Record for Untold {
     const VERSION: u32 = VERSION;
 
+    fn version(&self) -> u32 {
+        self.version
+    }
+
     fn damage(&self, state: &StateDir, site: &Domain) -> Option<String> {
         state.damage(site, &self.site, [])
     }

@@ -18,6 +18,12 @@ impl Bytes {
     }
 }
 
+impl AsRef<[u8]> for Bytes {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
 impl Default for Bytes {
     fn default() -> Self {
         Self(Arc::from([]))

@@ -86,10 +86,42 @@ impl FileEnd {
     }
 }
 
+/// What is at a path, as [`Files::open`] has it.
+pub enum Opened {
+    /// A regular file.
+    File(OpenFile),
+    /// What is no such.
+    NoFile(Entry),
+}
+
+/// A regular file that is read piece by piece.
+pub struct OpenFile {
+    /// Its content, from the beginning.
+    pub content: Box<dyn ReadSeek>,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner, as in a [`FileContent`].
+    pub owner: Option<(u32, u32)>,
+}
+
+/// What can be read from, more than once.
+pub trait ReadSeek: Read + Seek {}
+
+impl<T: Read + Seek> ReadSeek for T {}
+
 /// The door to the disk.
 pub trait Files {
     /// What is at `path`. An error only when it cannot be told.
     fn read(&self, path: &Path) -> io::Result<Entry>;
+    /// The same for a file that may be large and need not be held as a whole.
+    fn open(&self, path: &Path) -> io::Result<Opened> {
+        Ok(match self.read(path)? {
+            Entry::File(FileContent { bytes, mode, owner }) => {
+                Opened::File(OpenFile { content: Box::new(io::Cursor::new(bytes)), mode, owner })
+            }
+            other => Opened::NoFile(other),
+        })
+    }
     /// The names in a folder, sorted; a name that is no UTF-8 is left out, since no file of ours
     /// has one.
     fn names(&self, folder: &Path) -> io::Result<Vec<String>>;
@@ -128,34 +160,27 @@ pub struct Disk;
 #[expect(clippy::disallowed_methods, reason = "this is the edge to the disk")]
 impl Files for Disk {
     fn read(&self, path: &Path) -> io::Result<Entry> {
-        let metadata = match std::fs::symlink_metadata(path) {
-            Ok(metadata) => metadata,
-            Err(error) if is_absent(&error) => return Ok(Entry::Absent),
-            Err(error) => return Err(error),
+        let (file, metadata) = match regular(path)? {
+            Ok(file) => file,
+            Err(other) => return Ok(other),
         };
-        let kind = metadata.file_type();
-        if kind.is_symlink() {
-            let target = std::fs::read_link(path)?;
-            let leads_to_file = std::fs::metadata(path).is_ok_and(|m| m.is_file());
-            let content =
-                if leads_to_file { Some(bounded(std::fs::File::open(path)?, 0)?) } else { None };
-            return Ok(Entry::Link { target, content });
-        }
-        if kind.is_dir() {
-            return Ok(Entry::Other("a folder"));
-        }
-        if !kind.is_file() {
-            return Ok(Entry::Other("not a regular file"));
-        }
-        // Nothing that has taken its place by now is followed or waited for.
-        let flags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits().cast_signed();
-        let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            return Ok(Entry::Other("not a regular file"));
-        }
         Ok(Entry::File(FileContent {
             bytes: bounded(file, metadata.len())?.into(),
+            mode: metadata.mode() & 0o7777,
+            owner: Some((metadata.uid(), metadata.gid())),
+        }))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Opened> {
+        let (file, metadata) = match regular(path)? {
+            Ok(file) => file,
+            Err(other) => return Ok(Opened::NoFile(other)),
+        };
+        if metadata.len() > LARGEST_FILE {
+            return Err(too_large());
+        }
+        Ok(Opened::File(OpenFile {
+            content: Box::new(file),
             mode: metadata.mode() & 0o7777,
             owner: Some((metadata.uid(), metadata.gid())),
         }))
@@ -300,16 +325,49 @@ fn tolerate_absent(result: io::Result<()>) -> io::Result<()> {
 }
 
 /// With room for the length that is expected, so that it is not felt for in small pieces.
+/// Opens what is at a path; what is no regular file is told instead.
+fn regular(path: &Path) -> io::Result<Result<(std::fs::File, std::fs::Metadata), Entry>> {
+    let metadata = match std::fs::symlink_metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if is_absent(&error) => return Ok(Err(Entry::Absent)),
+        Err(error) => return Err(error),
+    };
+    let kind = metadata.file_type();
+    if kind.is_symlink() {
+        let target = std::fs::read_link(path)?;
+        let leads_to_file = std::fs::metadata(path).is_ok_and(|m| m.is_file());
+        let content =
+            if leads_to_file { Some(bounded(std::fs::File::open(path)?, 0)?) } else { None };
+        return Ok(Err(Entry::Link { target, content }));
+    }
+    if kind.is_dir() {
+        return Ok(Err(Entry::Other("a folder")));
+    }
+    if !kind.is_file() {
+        return Ok(Err(Entry::Other("not a regular file")));
+    }
+    // Nothing that has taken its place by now is followed or waited for.
+    let flags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits().cast_signed();
+    let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Ok(Err(Entry::Other("not a regular file")));
+    }
+    Ok(Ok((file, metadata)))
+}
+
 fn bounded(file: std::fs::File, length: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(length.min(LARGEST_FILE) as usize + 1);
     file.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LARGEST_FILE {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!("is larger than {} MiB", LARGEST_FILE / 1024 / 1024),
-        ));
+        return Err(too_large());
     }
     Ok(bytes)
+}
+
+fn too_large() -> io::Error {
+    let text = format!("is larger than {} MiB", LARGEST_FILE / 1024 / 1024);
+    io::Error::new(io::ErrorKind::FileTooLarge, text)
 }
 
 #[cfg(test)]
