@@ -198,7 +198,7 @@ mod tests {
     fn past_its_time_it_ends_with_all_that_it_started() {
         let folder = tempfile::tempdir().unwrap();
         let pid = folder.path().join("pid");
-        let text = format!("yes & echo $! > {}; wait", pid.display());
+        let text = format!("sleep 600 & echo $! > {}; wait", pid.display());
         let has_begun = || std::fs::read_to_string(&pid).is_ok_and(|pid| pid.ends_with('\n'));
         let bounds = Bounds { kept: 9, stop: &|_| has_begun(), signal: Signal::KILL };
         let (ended, _) = bounds.run(shell(&text), Heard::Both).unwrap();
