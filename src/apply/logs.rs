@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::ProgramTrouble;
 use crate::desired::DesiredGroup;
-use crate::plan::{SitePlan, harmless};
+use crate::plan::SitePlan;
 use crate::supervisord::display_name;
 use crate::system::files::{FileEnd, Files};
+use crate::system::sanitized;
 
 /// How much of a log a report carries.
 const LOG_LINES: usize = 8;
@@ -70,6 +71,6 @@ impl Logs<'_> {
         let text = String::from_utf8_lossy(&bytes);
         let lines: Vec<&str> = text.lines().collect();
         let first = lines.len().saturating_sub(LOG_LINES);
-        lines[first..].iter().map(|line| harmless(line)).collect()
+        lines[first..].iter().map(|line| sanitized(line)).collect()
     }
 }

@@ -8,8 +8,8 @@ use super::selected::ProgramArguments;
 use crate::api::{SiteStatusReply, Target};
 use crate::error::CommandError;
 use crate::fleet::{Emptied, Leavers, Prune, Work, check_something, leavers_of};
+use crate::report::Detail;
 use crate::report::{HostStatus, Screen, Statuses};
-use crate::status::Detail;
 
 #[derive(Debug, Args)]
 pub(super) struct StatusArguments {

@@ -4,10 +4,8 @@
 //! [`PlanView`] shows is all that an apply does.
 
 mod control;
-mod display;
 mod elsewhere;
 mod group;
-mod harmless;
 mod instances;
 mod intent;
 mod logs;
@@ -28,14 +26,12 @@ use crate::desired::{DesiredFile, DesiredGroup, FileKind};
 use crate::inventory::{Domain, Signal};
 use crate::system::files::Entry;
 
-pub use display::Colour;
-pub use harmless::{harmless, harmless_lines, harmless_paragraph, is_deceptive};
 pub use intent::{Intent, PlanOptions, Running};
 pub use mask::diff as masked_diff;
 pub use planner::{Planned, Situation, plan_site};
 pub use refusal::{Override, Refusal};
 pub use remarks::note_others;
-pub use view::{FileView, GroupView, PlanView};
+pub use view::{FileChangeKind, FileView, GroupView, PlanView};
 
 /// What would be done to one site on one host.
 #[derive(Debug, Clone, PartialEq, Eq)]

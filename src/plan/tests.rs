@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 
 use super::{
-    Colour, FileChange, GroupAction, Intent, Override, PlanOptions, PlanView, Refusal, Running,
-    SitePlan, Situation, StopSignals, note_others, plan_site,
+    FileChange, GroupAction, Intent, Override, PlanOptions, PlanView, Refusal, Running, SitePlan,
+    Situation, StopSignals, note_others, plan_site,
 };
 use crate::actual::{ActualDaemon, ActualSite, DefinedProgram, MissingCode};
 use crate::desired::{DaemonFacts, DesiredGroup, DesiredSite, render};
@@ -18,6 +18,7 @@ use crate::inventory::{
 };
 use crate::records::journal::{Content, JournaledFile};
 use crate::records::{Interrupted, Journal, JournalPhase, Origin, Revision};
+use crate::report::Colour;
 use crate::supervisord::{Blame, Culprit, Fault, FaultCode, ProcessInfo, ProcessState, Reload};
 use crate::system::files::{Entry, FileContent};
 

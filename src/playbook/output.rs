@@ -5,7 +5,7 @@ use std::io::Write;
 
 use super::environment::Problem;
 use super::markup::without_tags;
-use crate::plan::harmless_lines;
+use crate::system::sanitized_lines;
 
 /// Where it writes.
 pub struct Output<'a> {
@@ -85,6 +85,6 @@ impl<'a> Output<'a> {
 
 /// For a terminal and for the client's console, neither of which may obey it.
 fn shown(text: &str) -> String {
-    let text = harmless_lines(text);
+    let text = sanitized_lines(text);
     text.split('\n').map(without_tags).collect::<Vec<_>>().join("\n")
 }

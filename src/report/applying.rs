@@ -8,7 +8,7 @@ use super::describe::{Line, describe, describe_failure, describe_one_of_several}
 use super::names::{folded, named};
 use super::plan::{HostPage, show_pages};
 use super::site_end::SiteEnds;
-use super::{Live, Mode, Screen, harmless, harmless_paragraph, left};
+use super::{Live, Mode, Screen, left, paragraph};
 use crate::api::{AppliedSite, PlannedSite};
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
@@ -17,6 +17,7 @@ use crate::fleet::{Agreement, Answer, Leavers, Observer, Pages, Work, not_reache
 use crate::inventory::{Domain, Site};
 use crate::plan::{Override, PlanView};
 use crate::system::Interrupt;
+use crate::system::sanitized;
 
 /// How many different failures the summary shows, and how many lines of a program's log.
 const FAILURES_SHOWN: usize = 10;
@@ -98,7 +99,7 @@ impl<'s> Applying<'s> {
                 // What a person should know is told all the same: of some of it the host forgets it then.
                 let warnings = plan.warnings.iter().map(|text| ("warning", text));
                 for (what, text) in warnings.chain(plan.notes.iter().map(|text| ("note", text))) {
-                    let text = harmless_paragraph(text);
+                    let text = paragraph(text);
                     self.screen.complain(&format!("{host}: Site {site}: {what}: {text}"));
                 }
             }
@@ -317,7 +318,7 @@ fn reason(applied: &AppliedSite) -> Option<String> {
     let log = troubles.unwrap_or_default().iter().find(|trouble| !trouble.log.is_empty());
     let log = log.map_or(&[][..], |trouble| trouble.log.as_slice());
     for line in log.iter().skip(log.len().saturating_sub(LOG_LINES_SHOWN)) {
-        reason.push_str(&format!("\n    | {}", harmless(line)));
+        reason.push_str(&format!("\n    | {}", sanitized(line)));
     }
     Some(reason)
 }

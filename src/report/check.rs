@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
+use super::Colour;
 use super::{Mode, Screen};
 use crate::inventory::{Inventory, Problems};
-use crate::plan::Colour;
 
 #[derive(Serialize)]
 struct Checked {

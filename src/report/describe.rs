@@ -1,8 +1,9 @@
 //! An event in words, the same for every front door.
 
-use super::{harmless, harmless_paragraph};
+use super::paragraph;
 use crate::error::{CommandError, cut};
 use crate::event::{Event, ProcessChange, Step, Waited, WaitingFor};
+use crate::system::sanitized;
 
 /// A line about an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +17,7 @@ pub enum Line {
 /// The lines of an event; none for what only a display that repaints itself would show. A plan has
 /// its own text.
 pub fn describe(event: &Event) -> Vec<Line> {
-    let one = |text: String| vec![Line::Progress(harmless(&cut(&text)))];
+    let one = |text: String| vec![Line::Progress(sanitized(&cut(&text)))];
     match event {
         Event::Step { step, .. } => describe_step(step).into_iter().flat_map(one).collect(),
         // How a site ended is a result, which a front door tells in its own way.
@@ -33,7 +34,7 @@ pub fn describe(event: &Event) -> Vec<Line> {
             ProcessChange::Healthy => one(format!("{name}: healthy")),
         },
         Event::Setup(progress) => one(progress.text()),
-        Event::Warning { text, .. } => vec![Line::Warning(harmless_paragraph(text))],
+        Event::Warning { text, .. } => vec![Line::Warning(paragraph(text))],
     }
 }
 
@@ -62,7 +63,7 @@ pub fn describe_error(error: &CommandError) -> String {
     let mut text = describe_failure(error);
     for hint in &error.hints {
         text.push_str("\nHint: ");
-        text.push_str(&harmless_paragraph(hint));
+        text.push_str(&paragraph(hint));
     }
     text
 }
@@ -70,7 +71,7 @@ pub fn describe_error(error: &CommandError) -> String {
 /// The same without hints.
 pub fn describe_failure(error: &CommandError) -> String {
     let parts = std::iter::once(&error.message).chain(&error.causes);
-    parts.map(|part| harmless_paragraph(part)).collect::<Vec<_>>().join(": ")
+    parts.map(|part| paragraph(part)).collect::<Vec<_>>().join(": ")
 }
 
 /// Names beyond the first few are counted: 500 of them are no line.

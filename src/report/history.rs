@@ -8,12 +8,13 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::names::{folded, named};
-use super::{Page, Screen, harmless};
+use super::{Page, Screen};
 use crate::api::{Run, RunEnd, RunId, Settled, SettledHow, SiteDiff, SiteHistory};
 use crate::error::{CommandError, cut};
 use crate::fleet::{Answer, Answers, Work};
 use crate::inventory::{Domain, no_sites};
-use crate::plan::harmless_lines;
+use crate::system::sanitized;
+use crate::system::sanitized_lines;
 
 #[derive(Serialize)]
 struct Sites<'a, T> {
@@ -208,7 +209,7 @@ fn text(view: &RunView<'_>) -> String {
 
 /// `20261124-223512-4f3a  apply by deployer on desk, commit 1a2b3c4d5e6f (dirty): why`
 pub(super) fn described(run: &Run) -> String {
-    let shown = |text: &str| harmless(&cut(text));
+    let shown = |text: &str| sanitized(&cut(text));
     let mut text = format!("{}  {} by {}", run.id, shown(&run.command), shown(&run.user));
     if !run.host.is_empty() {
         let _ = write!(text, " on {}", shown(&run.host));
@@ -249,7 +250,7 @@ fn words(site: &SiteView<'_>) -> String {
         let _ = write!(text, ", {how} by run {by}");
     }
     if let Some(cause) = &site.cause {
-        let _ = write!(text, ": {}", harmless(&cut(cause)));
+        let _ = write!(text, ": {}", sanitized(&cut(cause)));
     }
     text
 }
@@ -302,7 +303,7 @@ fn show_diffs(
             }
             Ok(diff) => {
                 answers.count();
-                texts.push((host, harmless_lines(&diff)));
+                texts.push((host, sanitized_lines(&diff)));
             }
             Err(error) => screen.unanswered(host, &error, answers),
         }

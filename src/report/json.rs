@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Serializer;
 use serde_json::ser::Formatter;
 
-use crate::plan::is_deceptive;
+use crate::system::is_deceptive;
 
 /// The document, without its line break.
 pub(super) fn line(content: &impl Serialize) -> serde_json::Result<String> {

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::harmless;
 use crate::api::{Left, LeftSite, Writer};
 use crate::error::cut;
 use crate::fleet::Leavers;
+use crate::system::sanitized;
 
 /// How many sites are shown before the rest is counted. What is removed is always named.
 const SITES_SHOWN: usize = 20;
@@ -40,8 +40,8 @@ pub(super) fn text(leavers: &Leavers) -> String {
         let _ = writeln!(text, "and {} more sites, see --json", stay.len() - SITES_SHOWN);
     }
     for error in unreadable {
-        let causes = error.causes.iter().map(|cause| format!(": {}", harmless(&cut(cause))));
-        let message = harmless(&cut(&error.message));
+        let causes = error.causes.iter().map(|cause| format!(": {}", sanitized(&cut(cause))));
+        let message = sanitized(&cut(&error.message));
         let _ = writeln!(text, "Warning: {message}{}", causes.collect::<String>());
     }
     text
@@ -74,7 +74,7 @@ fn line(left: &LeftSite, what: &str) -> String {
     format!(
         "{what}: {}, {processes}, applied by {} on {:.0}",
         left.site,
-        harmless(&cut(&left.run.user)),
+        sanitized(&cut(&left.run.user)),
         left.run.at
     )
 }
@@ -107,9 +107,9 @@ fn of_whom(left: &LeftSite) -> String {
         Writer::OtherInventory => {
             let inventory = left.run.inventory.as_ref();
             let name = inventory.map_or("", |it| it.name.as_deref().unwrap_or(&it.path));
-            format!(" from the inventory {}", harmless(&cut(name)))
+            format!(" from the inventory {}", sanitized(&cut(name)))
         }
-        Writer::Playbook => format!(" by `{}`", harmless(&cut(&left.run.command))),
+        Writer::Playbook => format!(" by `{}`", sanitized(&cut(&left.run.command))),
         Writer::Unknown => " before records named their inventory".to_owned(),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Screen, harmless};
+use super::Screen;
 use crate::api::UnreadableLog;
 use crate::error::{CommandError, ErrorKind};
 use crate::event::{Event, LogLine};
@@ -10,6 +10,7 @@ use crate::fleet::rollout::Told;
 use crate::fleet::{Answer, Answers, Work};
 use crate::inventory::Program;
 use crate::system::Interrupt;
+use crate::system::sanitized;
 
 /// Where the lines of all hosts come together.
 pub struct Reader<'a> {
@@ -101,7 +102,7 @@ impl<'a> Reader<'a> {
 
     fn show(&mut self, host: &str, line: &LogLine) -> std::io::Result<()> {
         self.screen.try_document("log", Some(host), line)?;
-        let text = harmless(&line.text);
+        let text = sanitized(&line.text);
         if !self.prefixed {
             return self.screen.try_print(&format!("{text}\n"));
         }

@@ -3,6 +3,7 @@
 
 mod applying;
 mod check;
+mod colour;
 pub mod describe;
 mod history;
 mod json;
@@ -10,23 +11,28 @@ mod left;
 mod live;
 mod logs;
 mod names;
+mod paragraph;
 mod plan;
+mod plan_text;
 mod runner;
 mod screen;
 mod setup;
 mod site_end;
 mod status;
+mod status_text;
 mod taking_back;
 
-pub use crate::plan::{harmless, harmless_paragraph};
 pub use applying::Applying;
 pub use check::{show_checked, show_problems};
+pub use colour::Colour;
 pub use history::{Histories, HostHistory, show_revision_diffs};
 pub use live::Live;
 pub use logs::Reader;
+pub use paragraph::paragraph;
 pub use plan::{HostPage, Plans};
 pub use runner::{WrittenRunner, show_runners};
 pub use screen::{Mode, Page, Screen};
 pub use setup::show_setup;
 pub use status::{HostStatus, StatusPage, Statuses};
+pub use status_text::Detail;
 pub use taking_back::{histories, nothing_to_take_back, show_taken_back};

@@ -7,12 +7,13 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 
 use super::describe::{Line, describe, describe_error};
-use super::{harmless, harmless_paragraph, json};
+use super::{Colour, json, paragraph};
 use crate::apply::ProgramTrouble;
 use crate::error::CommandError;
 use crate::event::Event;
 use crate::fleet::Answers;
-use crate::plan::{Colour, harmless_lines};
+use crate::system::sanitized;
+use crate::system::sanitized_lines;
 
 /// For whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,7 +132,7 @@ impl Screen {
 
     /// A result for people. Whatever a terminal would obey is taken out of it.
     pub fn print(&mut self, text: &str) {
-        self.print_painted(&harmless_lines(text));
+        self.print_painted(&sanitized_lines(text));
     }
 
     /// A result that carries colour: what comes from a host was made harmless before.
@@ -226,7 +227,7 @@ impl Screen {
 
     /// Something long for people, on stderr. Whatever a terminal would obey is taken out of it.
     pub fn complain(&mut self, text: &str) {
-        self.complain_painted(&harmless_lines(text));
+        self.complain_painted(&sanitized_lines(text));
     }
 
     /// The same with colour, for what comes from no host.
@@ -238,10 +239,10 @@ impl Screen {
 
     /// A program that is not as it should be, with the end of its log.
     pub fn trouble(&mut self, trouble: &ProgramTrouble) {
-        let reason = harmless_paragraph(&trouble.reason);
-        self.complain(&format!("  {} {reason}", harmless(&trouble.process)));
+        let reason = paragraph(&trouble.reason);
+        self.complain(&format!("  {} {reason}", sanitized(&trouble.process)));
         for line in &trouble.log {
-            self.complain(&format!("    | {}", harmless(line)));
+            self.complain(&format!("    | {}", sanitized(line)));
         }
     }
 

@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 
+use super::Screen;
 use super::names::{folded, named};
-use super::{Screen, harmless};
 use crate::error::ErrorKind;
 use crate::fleet::{Answer, Answers, Work};
 use crate::setup::{Level, Remark, Report, Step};
+use crate::system::sanitized;
 
 /// What machines get. A failure is a document of its own, of the kind `error`.
 #[derive(Serialize)]
@@ -65,9 +66,9 @@ fn text(report: &Report) -> String {
             Level::Note => " ",
         };
         let site = remark.site.as_ref().map_or_else(String::new, |site| format!("{site}: "));
-        text.push_str(&format!("  {mark} {site}{}\n", harmless(&remark.text)));
+        text.push_str(&format!("  {mark} {site}{}\n", sanitized(&remark.text)));
         if let Some(hint) = &remark.hint {
-            text.push_str(&format!("      {}\n", harmless(hint)));
+            text.push_str(&format!("      {}\n", sanitized(hint)));
         }
     }
     text

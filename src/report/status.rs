@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
+use super::Detail;
 use super::{Page, Screen, left};
 use crate::api::{Left, SiteStatusReply};
 use crate::fleet::{Answer, Answers, Leavers, Work};
-use crate::status::Detail;
 
 #[derive(Serialize)]
 struct Sites<'a> {

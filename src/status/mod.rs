@@ -4,7 +4,6 @@
 //! supervisord which processes keep being restarted; [`SiteStatus::text`] shows it.
 
 mod assemble;
-mod display;
 mod looks;
 #[cfg(test)]
 mod tests;
@@ -17,7 +16,6 @@ use crate::inventory::Domain;
 use crate::supervisord::ProcessState;
 
 pub use assemble::{Readings, assemble};
-pub use display::Detail;
 pub use looks::Looks;
 
 /// One site.

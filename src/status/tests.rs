@@ -11,8 +11,9 @@ use crate::desired::{DaemonFacts, DesiredSite, render};
 use crate::inventory::{
     Autorestart, CommandLine, Format, Paths, Program, ProgramName, Programs, Run, Site, UserName,
 };
-use crate::plan::{Colour, PlanOptions, Situation, plan_site};
+use crate::plan::{PlanOptions, Situation, plan_site};
 use crate::records::{self, Journal, Origin, Revision};
+use crate::report::{Colour, Detail};
 use crate::supervisord::{Fault, FaultCode, ProcessInfo, Reload};
 use crate::system::files::{Entry, FileContent};
 

@@ -24,16 +24,16 @@ use supervisor_sync::desired::{DaemonFacts, DesiredFile, DesiredSite, FileKind, 
 use supervisor_sync::inventory::{
     self, Domain, Format, Paths, Program, Programs, Run, Site, UserName,
 };
-use supervisor_sync::plan::{
-    Colour, FileChange, PlanOptions, PlanView, SitePlan, Situation, harmless_lines, plan_site,
-};
+use supervisor_sync::plan::{FileChange, PlanOptions, PlanView, SitePlan, Situation, plan_site};
 use supervisor_sync::playbook::Environment;
 use supervisor_sync::records::StateDir;
+use supervisor_sync::report::Colour;
 use supervisor_sync::supervisord::{
     Call, CallError, Client, MainConfig, Reload, Supervisord as _, ini,
 };
 use supervisor_sync::system::Disk;
 use supervisor_sync::system::files::{Entry, FileContent};
+use supervisor_sync::system::sanitized_lines;
 
 /// A target by its name, which is that of its folder in `tests/corpus/` too.
 pub(crate) type Target = (&'static str, fn(&[u8]) -> bool);
@@ -332,7 +332,7 @@ pub(crate) fn wire(bytes: &[u8]) -> bool {
                 plans.for_each(|plan| shown(plan, line.len()));
             }
         }
-        let harmless = harmless_lines(line);
+        let harmless = sanitized_lines(line);
         assert!(harmless.chars().all(|c| matches!(c, '\n' | '\t') || !c.is_control()));
         accepted &= is_read;
     }

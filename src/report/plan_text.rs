@@ -5,28 +5,10 @@ use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
 
-use super::view::FileChangeKind;
-use super::{FileView, GroupAction, GroupView, PlanView, Reason};
-use super::{harmless, harmless_paragraph};
+use super::{Colour, paragraph};
 use crate::desired::FileKind;
-
-/// Whether text carries colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Colour {
-    /// Escape sequences, for a terminal.
-    Ansi,
-    /// None.
-    Plain,
-}
-
-impl Colour {
-    pub(crate) fn paint(self, style: Style, text: &str) -> String {
-        match self {
-            Self::Ansi => format!("{style}{text}{style:#}"),
-            Self::Plain => text.to_owned(),
-        }
-    }
-}
+use crate::plan::{FileChangeKind, FileView, GroupAction, GroupView, PlanView, Reason};
+use crate::system::sanitized;
 
 const ADD: Style = AnsiColor::Green.on_default();
 const REMOVE: Style = AnsiColor::Red.on_default();
@@ -40,7 +22,7 @@ impl PlanView {
         let mut text = String::new();
         let _ = writeln!(text, "{}", colour.paint(STRONG, &format!("Site {}", self.site)));
         if let Some(interrupted) = &self.interrupted {
-            let _ = writeln!(text, "  {} {}", colour.paint(CHANGE, "!"), harmless(interrupted));
+            let _ = writeln!(text, "  {} {}", colour.paint(CHANGE, "!"), sanitized(interrupted));
         }
         for folder in &self.folders {
             let _ = writeln!(text, "  {} {}/", colour.paint(ADD, "+"), shown(folder));
@@ -69,20 +51,17 @@ impl PlanView {
             let _ = writeln!(text, "  {}", colour.paint(QUIET, &format!("note: {stays}")));
         }
         for note in &self.notes {
-            let _ = writeln!(
-                text,
-                "  {}",
-                colour.paint(QUIET, &format!("note: {}", harmless_paragraph(note)))
-            );
+            let _ =
+                writeln!(text, "  {}", colour.paint(QUIET, &format!("note: {}", paragraph(note))));
         }
         for warning in &self.warnings {
-            let warning = harmless_paragraph(warning);
+            let warning = paragraph(warning);
             let _ = writeln!(text, "  {} {warning}", colour.paint(CHANGE, "warning:"));
         }
         for refusal in &self.refusals {
-            let message = harmless_paragraph(&refusal.message());
+            let message = paragraph(&refusal.message());
             let _ = writeln!(text, "  {} {message}", colour.paint(REMOVE, "refused:"));
-            let _ = writeln!(text, "    hint: {}", harmless_paragraph(&refusal.hint()));
+            let _ = writeln!(text, "    hint: {}", paragraph(&refusal.hint()));
         }
     }
 
@@ -131,7 +110,7 @@ impl PlanView {
 }
 
 fn shown(path: &Path) -> String {
-    harmless(&path.display().to_string())
+    sanitized(&path.display().to_string())
 }
 
 fn starts(group: &GroupView) -> bool {
@@ -190,7 +169,7 @@ fn write_file(text: &mut String, file: &FileView, colour: Colour) {
             Some('@') => QUIET,
             _ => Style::new(),
         };
-        let _ = writeln!(text, "      {}", colour.paint(style, &harmless(line)));
+        let _ = writeln!(text, "      {}", colour.paint(style, &sanitized(line)));
     }
 }
 
@@ -241,13 +220,13 @@ fn write_group(text: &mut String, group: &GroupView, colour: Colour) {
         text,
         "  {} {}: {verb}, {}{processes}",
         colour.paint(style, sign),
-        harmless(&group.group),
-        harmless(&because(&group.reason))
+        sanitized(&group.group),
+        sanitized(&because(&group.reason))
     );
     if matches!(group.action, GroupAction::Replace { .. } | GroupAction::Restart { .. }) {
         for process in group.stopped_processes() {
             let by_hand = if group.autostart { ", as it was by hand" } else { "" };
-            let process = harmless(&process);
+            let process = sanitized(&process);
             let _ = writeln!(text, "      {process} stays stopped{by_hand}");
         }
     }
@@ -264,7 +243,7 @@ fn because(reason: &Reason) -> String {
             let by: Vec<String> = by.iter().map(|path| path.display().to_string()).collect();
             let change = if by.len() == 1 { "changes" } else { "change" };
             let what = "[supervisord] environment=, or [DEFAULT]";
-            format!("{} {change} every program: {what}", harmless(&by.join(", ")))
+            format!("{} {change} every program: {what}", sanitized(&by.join(", ")))
         }
         Reason::NotWanted => "it is not wanted any more".into(),
         Reason::RestartAsked | Reason::StopAsked => "as asked".into(),

@@ -1,11 +1,9 @@
 //! Text of hosts and programs for a terminal, which must not obey it, and for people, who must see
 //! whose it is.
 
-use crate::error::cut;
-
 /// Colours and other complete escape sequences are left out; any other control character, and what
 /// turns the direction of text, is shown as U+FFFD.
-pub fn harmless(text: &str) -> String {
+pub fn sanitized(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
@@ -27,17 +25,9 @@ pub fn is_deceptive(c: char) -> bool {
     )
 }
 
-/// A message of a host: cut to what people read, and with every line but the first indented, so that
-/// none of them passes for a line of ours or of another host.
-pub fn harmless_paragraph(text: &str) -> String {
-    let text = cut(text);
-    let lines: Vec<String> = text.trim_end().split('\n').map(harmless).collect();
-    lines.join("\n      ")
-}
-
-/// Each line harmless: line breaks stay, for text that we have put together from lines.
-pub fn harmless_lines(text: &str) -> String {
-    let lines: Vec<String> = text.split('\n').map(harmless).collect();
+/// Each line by itself: line breaks stay, for text that we have put together from lines.
+pub fn sanitized_lines(text: &str) -> String {
+    let lines: Vec<String> = text.split('\n').map(sanitized).collect();
     lines.join("\n")
 }
 
@@ -67,13 +57,7 @@ mod tests {
             ("user\u{202e}txt.exe", "user\u{fffd}txt.exe"),
             ("a\u{2028}b\u{200f}c\u{85}d", "a\u{fffd}b\u{fffd}c\u{fffd}d"),
         ] {
-            assert_eq!(harmless(text), shown, "{text:?}");
+            assert_eq!(sanitized(text), shown, "{text:?}");
         }
-    }
-
-    #[test]
-    fn no_line_of_a_message_begins_where_ours_do() {
-        assert_eq!(harmless_paragraph("one\nweb1: two\r\n"), "one\n      web1: two");
-        assert!(harmless_paragraph(&"x".repeat(100_000)).len() < 10_000);
     }
 }

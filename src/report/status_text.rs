@@ -4,13 +4,14 @@ use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
 
-use super::{
+use super::{Colour, paragraph};
+use crate::error::cut;
+use crate::status::{
     ConfigDrift, Drift, FileDrift, Health, ProcessStatus, ProgramStatus, SiteStatus, StateDrift,
     Wanted,
 };
-use crate::error::cut;
-use crate::plan::{Colour, harmless, harmless_paragraph};
 use crate::supervisord::ProcessState;
+use crate::system::sanitized;
 
 /// More programs than this that are fine are counted, not listed.
 const LISTED: usize = 20;
@@ -36,7 +37,7 @@ impl SiteStatus {
         let mut text = String::new();
         let _ = writeln!(text, "{}", colour.paint(STRONG, &format!("Site {}", self.site)));
         for problem in &self.problems {
-            let problem = harmless_paragraph(problem);
+            let problem = paragraph(problem);
             let _ = writeln!(text, "  {} {problem}", colour.paint(BAD, "!"));
         }
         let fine = self.programs.iter().filter(|program| program.is_fine()).count();
@@ -52,12 +53,12 @@ impl SiteStatus {
                 writeln!(text, "    {fine} more are fine ({}; --all lists them)", self.counts());
         }
         if let Some(rollback) = &self.rolled_back {
-            let rollback = harmless(&cut(rollback));
+            let rollback = sanitized(&cut(rollback));
             let _ =
                 writeln!(text, "  note: as after {rollback}; the inventory was not applied since");
         }
         for note in &self.notes {
-            let _ = writeln!(text, "  note: {}", harmless_paragraph(note));
+            let _ = writeln!(text, "  note: {}", paragraph(note));
         }
         let _ = writeln!(text, "  {}", self.summary());
         text
@@ -92,17 +93,17 @@ impl ProgramStatus {
             (false, false) => colour.paint(ODD, "~"),
             (false, true) => " ".to_owned(),
         };
-        let program = harmless(&self.program);
+        let program = sanitized(&self.program);
         let line = format!("  {sign} {program:width$}  {}", self.states());
         let _ = writeln!(text, "{}", line.trim_end());
         for process in &self.processes {
             if let Health::Unhealthy { reason } = &process.health {
                 let line = format!("{} {reason}", process.process);
-                let _ = writeln!(text, "        {}", harmless(&line));
+                let _ = writeln!(text, "        {}", sanitized(&line));
             }
         }
         for drift in &self.drift {
-            let _ = writeln!(text, "        {}", harmless(&described(drift, is_rolled_back)));
+            let _ = writeln!(text, "        {}", sanitized(&described(drift, is_rolled_back)));
         }
     }
 

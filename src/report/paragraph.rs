@@ -1,0 +1,23 @@
+//! A message of a host as a paragraph of ours.
+
+use crate::error::cut;
+use crate::system::sanitized;
+
+/// A message of a host: cut to what people read, and with every line but the first indented, so that
+/// none of them passes for a line of ours or of another host.
+pub fn paragraph(text: &str) -> String {
+    let text = cut(text);
+    let lines: Vec<String> = text.trim_end().split('\n').map(sanitized).collect();
+    lines.join("\n      ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_of_a_message_begins_where_ours_do() {
+        assert_eq!(paragraph("one\nweb1: two\r\n"), "one\n      web1: two");
+        assert!(paragraph(&"x".repeat(100_000)).len() < 10_000);
+    }
+}
