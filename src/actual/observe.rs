@@ -1,6 +1,5 @@
 //! Reads a site: its files and records, and what its programs need.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -9,7 +8,7 @@ use super::ownership::{self, Owner};
 use super::{ActualDaemon, ActualSite, unheard};
 use crate::desired::{DesiredSite, FileKind};
 use crate::error::CommandError;
-use crate::inventory::{ConfigSuffix, Domain, Programs, Site};
+use crate::inventory::{Domain, Programs, Site, naming};
 use crate::records::{Revision, StateDir};
 use crate::system::files::{Entry, Files};
 use crate::system::users;
@@ -65,7 +64,7 @@ fn log_names(
     let is_file = |name: &String| {
         std::fs::symlink_metadata(folder.join(name)).is_ok_and(|there| there.is_file())
     };
-    match daemon.shared.names(files, folder, &format!("{}-", site.domain)) {
+    match daemon.shared.names(files, folder, &naming::config_prefix(&site.domain)) {
         Ok(names) => Ok(names.unwrap_or_default().into_iter().filter(is_file).collect()),
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Ok(Vec::new()),
         Err(error) => Err(cannot_read(folder, &error)),
@@ -139,15 +138,13 @@ fn owner_beside_record(
     (kind, path): (FileKind, &Path),
     entry: &Entry,
 ) -> Result<Owner, CommandError> {
-    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-    let is_own = match ownership::candidate(site, &name, kind) {
+    let is_own = match ownership::candidate(site, naming::file_name(path), kind) {
         None => false,
         Some(stem) => {
             let conf = site.config_named(stem);
             match kind {
                 FileKind::Supervisor => {
-                    let rotation = format!("supervisor-{stem}.conf");
-                    let rotation = site.paths.logrotate_dir.as_path().join(rotation);
+                    let rotation = site.rotation_file(stem);
                     let rotation = entry_at(files, daemon, actual, &rotation)?;
                     let text = |entry: &Entry| {
                         String::from_utf8_lossy(entry.bytes().unwrap_or_default()).into_owned()
@@ -189,20 +186,13 @@ impl Neighbours {
         former_groups: &BTreeSet<String>,
     ) -> Result<Self, CommandError> {
         let mut others = BTreeSet::new();
-        let of_files = desired.files.iter().map(|(path, file)| {
-            let name = path.file_name().map(|n| n.to_string_lossy()).unwrap_or_default();
-            match (file.kind, name.strip_prefix("supervisor-")) {
-                (FileKind::Logrotate, Some(rest)) => rest.to_owned().into(),
-                _ => name,
-            }
+        let of_files = desired.files.iter().filter_map(|(path, file)| match file.kind {
+            FileKind::Supervisor => naming::configured_by(naming::file_name(path)),
+            FileKind::Logrotate => naming::rotated_by(naming::file_name(path)),
         });
-        let of_groups = former_groups.iter().map(|group| Cow::Borrowed(group.as_str()));
-        for name in of_files.chain(of_groups) {
-            // Whatever stands before a dash may be the name of another site.
-            let before_dashes = name.match_indices('-').map(|(dash, _)| &name[..dash]);
-            // And the whole of it that of one with a single file for its programs.
-            let whole = ConfigSuffix::strip(&name);
-            let sites = before_dashes.chain(whole).filter_map(|name| Domain::parse(name).ok());
+        for name in of_files.chain(former_groups.iter().map(String::as_str)) {
+            // The whole of it may be that of a site with a single file for its programs.
+            let sites = naming::domains_in(name).chain(Domain::parse(name).ok());
             others.extend(sites.filter(|o| *o != site.domain && daemon.sites.contains(o)));
         }
         let mut claims = Self { files: BTreeMap::new(), groups: BTreeSet::new() };
@@ -279,8 +269,7 @@ fn owner_by_content(
     path: &Path,
     entry: &Entry,
 ) -> Owner {
-    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-    let Some(stem) = ownership::candidate(site, &name, kind) else {
+    let Some(stem) = ownership::candidate(site, naming::file_name(path), kind) else {
         return Owner::Foreign { reason: "its name is not one of the site's".to_owned() };
     };
     let text = String::from_utf8_lossy(entry.bytes().unwrap_or_default());
@@ -308,17 +297,20 @@ fn is_same_or_plainly_ours(
         // A dangling link holds nothing of anybody's; a folder is refused by the planner.
         return matches!(entry, Entry::Link { .. });
     };
+    let Some(file) = desired.files.get(path) else { return false };
+    if file.bytes == bytes {
+        return true;
+    }
     let text = String::from_utf8_lossy(bytes);
-    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-    let Some(stem) = ownership::candidate(site, &name, kind) else { return false };
-    desired.files.get(path).is_some_and(|file| file.bytes == bytes)
-        || match kind {
-            FileKind::Supervisor => {
-                matches!(ownership::supervisor_file_is_of(site, stem, &text), Owner::Own)
-            }
-            FileKind::Logrotate => {
-                let log = format!("{}/{stem}.log", site.paths.log_dir);
-                ownership::rotates_only(&text, &log)
-            }
+    match kind {
+        FileKind::Supervisor => ownership::candidate(site, naming::file_name(path), kind)
+            .is_some_and(|stem| ownership::supervisor_file_is_of(site, stem, &text) == Owner::Own),
+        FileKind::Logrotate => {
+            let mut groups = desired.groups.values();
+            groups.any(|group| {
+                file.programs.contains(&group.program)
+                    && ownership::rotates_only(&text, &group.log.to_string_lossy())
+            })
         }
+    }
 }

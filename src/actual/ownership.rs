@@ -5,7 +5,7 @@
 //! is the site's, and its record says so. Only for a file without a record its content decides.
 
 use crate::desired::FileKind;
-use crate::inventory::{ConfigFiles, Site};
+use crate::inventory::{Site, naming};
 use crate::supervisord::GroupHeader;
 use crate::supervisord::ini::{self, Section};
 
@@ -31,7 +31,7 @@ impl Owner {
 pub fn prefix(site: &Site, kind: FileKind) -> String {
     match kind {
         FileKind::Supervisor => site.domain.to_string(),
-        FileKind::Logrotate => format!("supervisor-{}-", site.domain),
+        FileKind::Logrotate => naming::rotation_prefix(&site.domain),
     }
 }
 
@@ -41,19 +41,14 @@ pub fn prefix(site: &Site, kind: FileKind) -> String {
 pub fn candidate<'a>(site: &Site, file_name: &'a str, kind: FileKind) -> Option<&'a str> {
     let stem = match kind {
         FileKind::Supervisor => file_name.strip_suffix(site.config_suffix.as_str())?,
-        FileKind::Logrotate => file_name.strip_prefix("supervisor-")?.strip_suffix(".conf")?,
+        FileKind::Logrotate => naming::rotated_by(file_name)?,
     };
-    let is_common = kind == FileKind::Supervisor && is_common(site, stem);
+    let is_common = kind == FileKind::Supervisor && site.is_common(stem);
     (is_common || belongs_by_name(site, stem)).then_some(stem)
 }
 
-/// Whether this is the stem of the one file for all programs of the site.
-fn is_common(site: &Site, stem: &str) -> bool {
-    site.config_files == ConfigFiles::PerSite && stem == site.domain.as_str()
-}
-
 fn belongs_by_name(site: &Site, stem: &str) -> bool {
-    stem.strip_prefix(site.domain.as_str()).is_some_and(|rest| rest.starts_with('-'))
+    naming::program_by_name(&site.domain, stem).is_some()
 }
 
 /// Whether a supervisor config without a record is the site's own: it has nothing but one
@@ -61,7 +56,7 @@ fn belongs_by_name(site: &Site, stem: &str) -> bool {
 /// `NAME_01`, …) and its `directory` is the site's `current`. The one file for all programs of a site has
 /// nothing but `[program:{domain}-…]`, each in the site's `current`.
 pub fn supervisor_file_is_of(site: &Site, stem: &str, text: &str) -> Owner {
-    let is_common = is_common(site, stem);
+    let is_common = site.is_common(stem);
     if !is_common && !belongs_by_name(site, stem) {
         return Owner::foreign(format!("is not named after {}", site.domain));
     }
@@ -114,10 +109,10 @@ pub fn is_classic_pair(site: &Site, stem: &str, config: &str, rotation: &str) ->
     keys.retain(|key| *key != "process_name");
     keys.sort_unstable();
     let command = format!("{} .deployer/supervisors/", site.runner());
-    let log = format!("{}/{stem}.log", site.paths.log_dir);
+    let log = site.log_file(stem);
     keys == CLASSIC
         && section.get("command").is_some_and(|given| given.starts_with(&command))
-        && rotates_only(rotation, &log)
+        && rotates_only(rotation, &log.to_string_lossy())
 }
 
 /// Why the sections are not all programs of the site.
@@ -140,13 +135,13 @@ fn other_program(stem: &str, sections: &[Section]) -> Option<String> {
             None => return Some(format!("holds the section [{}]", section.name)),
         }
     }
-    let instance = |number: usize| format!("{stem}_{number:02}");
     match programs[..] {
         [] => Some("holds no program".to_owned()),
         [program] if program == stem => None,
         _ => {
-            let mut numbered = programs.iter().enumerate();
-            let stranger = numbered.find(|(number, program)| ***program != instance(*number))?;
+            let mut numbered = (0..).zip(&programs);
+            let stranger =
+                numbered.find(|(number, program)| **program != naming::instance(stem, *number))?;
             Some(format!("holds the program {}", stranger.1))
         }
     }
@@ -199,7 +194,8 @@ mod tests {
     use super::*;
     use crate::desired::{DaemonFacts, render};
     use crate::inventory::{
-        Domain, Format, Instances, Paths, Program, ProgramName, Run, ScriptPath, UserName,
+        ConfigFiles, Domain, Format, Instances, Paths, Program, ProgramName, Run, ScriptPath,
+        UserName,
     };
 
     #[test]

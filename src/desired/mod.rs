@@ -1,8 +1,7 @@
 //! How one site's files should be on one host: exact bytes, nothing left to decide. Pure.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +40,8 @@ pub struct DesiredFile {
     pub bytes: Vec<u8>,
     /// Whether it holds environment values: then nobody but its owner may read it.
     pub secret: bool,
+    /// The programs it is of.
+    pub programs: BTreeSet<String>,
 }
 
 /// The two kinds of files.
@@ -51,17 +52,6 @@ pub enum FileKind {
     Supervisor,
     /// In logrotate.d.
     Logrotate,
-}
-
-impl FileKind {
-    /// The full name in the name of a file of this kind; of one with several programs their site's.
-    pub fn name_in(self, path: &Path) -> Cow<'_, str> {
-        let name = path.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
-        match (self, name.strip_prefix("supervisor-")) {
-            (Self::Logrotate, Some(rest)) => Cow::Owned(rest.to_owned()),
-            _ => name,
-        }
-    }
 }
 
 /// A group of supervisord, with what an apply needs to know to update and verify it.

@@ -68,8 +68,8 @@ pub fn render(site: &Site, daemon: &DaemonFacts) -> Result<DesiredSite, RenderEr
         if (asked("stopasgroup"), asked("killasgroup")) == (Some(true), Some(false)) {
             return Err(RenderError::StopsMoreThanItKills { program: name });
         }
-        let log = site.paths.log_dir.as_path().join(format!("{full}.log"));
-        for (group, _) in sections(program, &full) {
+        let log = site.log_file(full.as_str());
+        for group in Site::groups_of(program, &full) {
             let desired = desired_group(site, program, &log);
             if let Some(first) = groups.insert(group.clone(), desired) {
                 return Err(RenderError::SameGroup { group, first: first.program, second: name });
@@ -85,32 +85,34 @@ pub fn render(site: &Site, daemon: &DaemonFacts) -> Result<DesiredSite, RenderEr
                 common.bytes.push(b'\n');
                 common.bytes.extend(file.bytes);
                 common.secret |= file.secret;
+                common.programs.extend(file.programs);
             }
         }
-        let rotation = site.paths.logrotate_dir.as_path().join(format!("supervisor-{full}.conf"));
+        let rotation = site.rotation_file(full.as_str());
         let pidfile = daemon.pidfile.as_deref();
         let text = logrotate::text(site.format, &program.logs, &log, pidfile);
-        let file = DesiredFile { kind: FileKind::Logrotate, bytes: text.into(), secret: false };
+        let file = DesiredFile {
+            kind: FileKind::Logrotate,
+            bytes: text.into(),
+            secret: false,
+            programs: [name].into(),
+        };
         files.insert(rotation, file);
     }
     Ok(DesiredSite { domain: site.domain.clone(), files, groups })
 }
 
-/// The `[program:…]` sections of a program: name and `numprocs`. Each is a group of its own, and
-/// supervisord restarts a group as a whole; hence one section for each of separate instances, also
-/// if there is only one, so that a second one does not restart it.
-fn sections(program: &Program, full: &FullName) -> Vec<(String, u32)> {
+/// The processes of each of its groups.
+fn numprocs(program: &Program) -> u32 {
     match program.instances {
-        Instances::Together => vec![(full.to_string(), program.numprocs)],
-        Instances::Separate => {
-            (0..program.numprocs).map(|number| (format!("{full}_{number:02}"), 1)).collect()
-        }
+        Instances::Together => program.numprocs,
+        Instances::Separate => 1,
     }
 }
 
 fn supervisor_file(site: &Site, program: &Program, full: &FullName, log: &Path) -> DesiredFile {
-    let sections = sections(program, full).into_iter().map(|(name, numprocs)| {
-        let mut options = classic_options(site, program, numprocs, log);
+    let sections = Site::groups_of(program, full).into_iter().map(|name| {
+        let mut options = classic_options(site, program, log);
         if site.format == Format::Hardened {
             options.push(("stdout_logfile_maxbytes", "0".to_owned()));
         }
@@ -122,16 +124,13 @@ fn supervisor_file(site: &Site, program: &Program, full: &FullName, log: &Path) 
         kind: FileKind::Supervisor,
         bytes: sections.collect::<Vec<_>>().join("\n").into(),
         secret: !program.environment.is_empty(),
+        programs: [program.name.to_string()].into(),
     }
 }
 
 /// The script's lines; the last one differs in `hardened`.
-fn classic_options(
-    site: &Site,
-    program: &Program,
-    numprocs: u32,
-    log: &Path,
-) -> Vec<(&'static str, String)> {
+fn classic_options(site: &Site, program: &Program, log: &Path) -> Vec<(&'static str, String)> {
+    let numprocs = numprocs(program);
     let command = match &program.run {
         Run::Script(script) => format!("{} .deployer/supervisors/{script}", site.runner()),
         Run::Command(command) => command.to_string(),
@@ -196,10 +195,7 @@ fn as_group(program: &Program, format: Format) -> (Option<bool>, Option<bool>) {
 fn desired_group(site: &Site, program: &Program, log: &Path) -> DesiredGroup {
     DesiredGroup {
         program: program.name.to_string(),
-        numprocs: match program.instances {
-            Instances::Together => program.numprocs,
-            Instances::Separate => 1,
-        },
+        numprocs: numprocs(program),
         autostart: program.autostart,
         autorestart: program.autorestart,
         stopwaitsecs: program.stopwaitsecs,

@@ -75,7 +75,7 @@ fn open(
     for program in site.programs.iter().filter(|program| programs.have(program.name.as_str())) {
         // Checked when the inventory was read.
         let Ok(full) = site.full_name(program) else { continue };
-        let path = site.paths.log_dir.as_path().join(format!("{full}.log"));
+        let path = site.log_file(full.as_str());
         let (domain, name) = (site.domain.clone(), program.name.clone());
         match Follower::open(&path, lines) {
             Ok((follower, last)) => {

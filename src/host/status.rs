@@ -11,7 +11,7 @@ use crate::apply::release::{self, Former};
 use crate::desired::DesiredSite;
 use crate::error::CommandError;
 use crate::event::Event;
-use crate::inventory::Programs;
+use crate::inventory::{Programs, naming};
 use crate::plan::{PlanOptions, Situation, plan_site};
 use crate::status::{Looks, Readings, SiteStatus, assemble};
 use crate::supervisord::{Answer, Call, ProcessInfo};
@@ -53,9 +53,12 @@ impl Engine<'_> {
         sites: &[&ChosenSite],
         watch: Duration,
     ) -> Result<(ActualDaemon, Looks), CommandError> {
+        let wanted: BTreeSet<String> =
+            sites.iter().flat_map(|chosen| chosen.site.group_names()).collect();
         let is_ours = |group: &String| {
-            let mut domains = sites.iter().map(|chosen| chosen.site.domain.as_str());
-            domains.any(|domain| group.strip_prefix(domain).is_some_and(|r| r.starts_with('-')))
+            let mut domains = sites.iter().map(|chosen| &chosen.site.domain);
+            wanted.contains(group)
+                || domains.any(|domain| naming::program_by_name(domain, group).is_some())
         };
         let mut looks = Looks::default();
         let add = |daemon: &ActualDaemon, looks: &mut Looks| {

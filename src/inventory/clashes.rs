@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use super::fields::Reader;
 use super::file::Span;
 use super::findings::Finding;
+use super::naming;
 use super::program::{Instances, Program};
 use super::site::ConfigFiles;
 use super::site_entry::SiteEntry;
@@ -88,11 +89,7 @@ fn common_file(
 
 /// `x-worker_03` is the fourth process of `x-worker` when that one has separate instances.
 fn instance_name(reader: &mut Reader<'_, '_>, names: &HashMap<String, Vec<Named<'_>>>, full: &str) {
-    let Some((base, number)) = full.rsplit_once('_') else { return };
-    let Ok(index) = number.parse::<u32>() else { return };
-    if format!("{index:02}") != number {
-        return;
-    }
+    let Some((base, index)) = naming::instance_of(full) else { return };
     let (Some(programs), Some(owners)) = (names.get(full), names.get(base)) else { return };
     for program in programs {
         for owner in owners {

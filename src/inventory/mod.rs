@@ -6,7 +6,7 @@
 //!
 //! What a key is called, takes and means stands in tables of `keys`, by which it is read and from which
 //! the `schema` is made. `resolve` leans on `fields` (one map), `options`, `logs`, `health` and `settings` (what can be
-//! set in layers), `host` (a server), `site_entry` (a site) and `clashes` (what only the whole shows). Problems go through
+//! set in layers), `naming` (what things are called on a host), `host` (a server), `site_entry` (a site) and `clashes` (what only the whole shows). Problems go through
 //! `findings` and `source`, which masks `secrets`, to `problem`.
 
 mod clashes;
@@ -19,6 +19,7 @@ mod keys;
 mod load;
 mod logs;
 pub mod name;
+pub(crate) mod naming;
 mod options;
 mod passwords;
 pub mod problem;

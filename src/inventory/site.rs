@@ -1,11 +1,9 @@
 //! One site with everything resolved: nothing later needs the inventory's defaults.
 
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
 
 use super::keys::words;
-use super::name::{AbsolutePath, Domain, FullName, NameError, UserName};
+use super::name::{AbsolutePath, Domain, UserName};
 use super::program::Program;
 
 /// A site on one host, with its programs.
@@ -29,30 +27,6 @@ pub struct Site {
 }
 
 impl Site {
-    /// The full name of one of its programs. Fails only for a name longer than a file name can
-    /// be; a `Site` made by `resolve` or the playbook has been checked for that.
-    pub fn full_name(&self, program: &Program) -> Result<FullName, NameError> {
-        FullName::new(&self.domain, &program.name)
-    }
-
-    /// Where the supervisor config of one of its programs is, `full` being its full name.
-    pub fn config_file(&self, full: &FullName) -> PathBuf {
-        match self.config_files {
-            ConfigFiles::PerProgram => self.config_named(full.as_str()),
-            ConfigFiles::PerSite => self.common_file(),
-        }
-    }
-
-    /// The supervisor config that holds all programs, where they are in one.
-    pub fn common_file(&self) -> PathBuf {
-        self.config_named(self.domain.as_str())
-    }
-
-    /// The supervisor config with this stem.
-    pub fn config_named(&self, stem: &str) -> PathBuf {
-        self.paths.conf_dir.as_path().join(format!("{stem}{}", self.config_suffix.as_str()))
-    }
-
     /// `{sites}/{domain}`.
     pub fn root(&self) -> String {
         format!("{}/{}", self.paths.sites, self.domain)

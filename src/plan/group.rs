@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::instances::{are_instances, are_siblings, base_of};
 use super::sections::Sections;
 use super::{GroupAction, GroupChange, PlanOptions, Reason};
 use crate::actual::{ActualDaemon, ActualSite};
 use crate::desired::{DesiredGroup, DesiredSite};
+use crate::inventory::naming::{are_instances, are_siblings, base_of};
 use crate::inventory::{Programs, RestartPolicy};
 use crate::records::Journal;
 use crate::supervisord::defaults::STOPWAITSECS;
@@ -204,9 +204,7 @@ impl GroupContext<'_> {
         let file = self.sections.program.get(former);
         match (recorded, file) {
             (Some(recorded), _) => recorded.program == wanted.program,
-            (None, Some(full_name)) => {
-                *full_name == format!("{}-{}", self.desired.domain, wanted.program)
-            }
+            (None, Some(program)) => *program == wanted.program,
             (None, None) => are_siblings(former, name) || are_instances(former, name),
         }
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::planner::Situation;
 use super::sections::{Sections, logs};
 use super::{PlanOptions, SitePlan};
+use crate::inventory::naming;
 
 /// Puts the logs that are there of programs that go into the plan, with those that rotation has made of
 /// them.
@@ -42,11 +43,11 @@ fn of_removed(situation: &Situation<'_>, sections: &Sections) -> BTreeSet<String
     let kept: BTreeSet<&Path> = stay.flat_map(logs).collect();
     let is_anothers =
         |log: &Path| daemon.defined.writing_to(log).any(|one| !actual.owned.contains(&one.file));
-    let own = format!("{}-", site.domain);
     let name = |log: &Path| {
         let is_in_folder = log.parent() == Some(site.paths.log_dir.as_path());
         let name = log.file_name()?.to_str()?;
-        let is_own = is_in_folder && name.starts_with(&own) && !name.contains('%');
+        let is_named = naming::program_by_name(&site.domain, name).is_some();
+        let is_own = is_in_folder && is_named && !name.contains('%');
         (is_own && !kept.contains(log) && !is_anothers(log)).then(|| name.to_owned())
     };
     go.into_iter().flat_map(|(_, options)| logs(options)).filter_map(name).collect()

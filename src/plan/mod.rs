@@ -6,7 +6,6 @@
 mod control;
 mod elsewhere;
 mod group;
-mod instances;
 mod intent;
 mod logs;
 mod mask;
@@ -16,6 +15,7 @@ mod refusal;
 mod remarks;
 mod sections;
 mod view;
+mod whose;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -32,6 +32,7 @@ pub use planner::{Planned, Situation, plan_site};
 pub use refusal::{Override, Refusal};
 pub use remarks::note_others;
 pub use view::{FileChangeKind, FileView, GroupView, PlanView};
+pub(crate) use whose::Whose;
 
 /// What would be done to one site on one host.
 #[derive(Debug, Clone, PartialEq, Eq)]

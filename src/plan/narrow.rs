@@ -7,36 +7,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::Situation;
+use super::whose::Whose;
+use super::{FileChange, Situation};
 use crate::desired::{DesiredFile, DesiredGroup, DesiredSite, FileKind};
-use crate::inventory::{Autorestart, FullName, Health, Program, RestartPolicy};
+use crate::inventory::{Autorestart, Health, RestartPolicy};
 use crate::supervisord::ini::{self, Section};
 use crate::supervisord::{GroupHeader, defaults};
 
 /// What is wanted of the programs that are meant, and for the rest what is there.
 pub(super) fn narrowed(situation: &Situation<'_>) -> DesiredSite {
-    let Situation { site, programs, desired, actual, .. } = *situation;
-    let is_selected = |path: &Path, kind: FileKind| is_of_some(situation, path, kind);
+    let Situation { programs, desired, actual, .. } = *situation;
     let by_name = |program: &str| programs.have(program);
 
     let mut narrowed = desired.clone();
-    narrowed.files.retain(|path, file| is_selected(path, file.kind));
+    narrowed.files = files(situation, &there(situation));
     narrowed.groups.retain(|_, group| by_name(&group.program));
     let record = actual.record.as_ref();
-    for path in &actual.owned {
-        let kind = actual.kinds.get(path).copied().unwrap_or(FileKind::Supervisor);
-        let bytes = actual.files.get(path).and_then(|entry| entry.bytes());
-        if let (false, Some(bytes)) = (is_selected(path, kind), bytes) {
-            let recorded = record.and_then(|record| record.files.get(path));
-            let wanted = desired.files.get(path);
-            let secret = recorded.map(|file| file.secret).or(wanted.map(|file| file.secret));
-            let file = DesiredFile { kind, bytes: bytes.to_vec(), secret: secret.unwrap_or(false) };
-            narrowed.files.insert(path.clone(), file);
-        }
-    }
-    let common = site.common_file();
-    let owned = actual.owned.contains(&common).then(|| actual.files.get(&common)).flatten();
-    put_common_file(situation, owned.and_then(|entry| entry.bytes()), &mut narrowed);
     let recorded = record.iter().flat_map(|record| &record.groups);
     let others = recorded.filter(|(_, group)| !by_name(&group.program));
     narrowed.groups.extend(others.map(|(name, group)| (name.clone(), group.clone())));
@@ -49,41 +35,97 @@ pub(super) fn narrowed(situation: &Situation<'_>) -> DesiredSite {
     narrowed
 }
 
-/// Puts in the file that holds all programs of a site, if there or wanted: with the programs that are
-/// meant as they are wanted, and the others as they are in `there`.
-fn put_common_file(situation: &Situation<'_>, there: Option<&[u8]>, into: &mut DesiredSite) {
-    let Situation { site, programs, desired, actual, .. } = *situation;
-    let path = site.common_file();
-    let wanted = desired.files.get(&path);
-    let is_meant = |group: &str| programs.have(&program_of(situation, group));
-    let recorded = actual.record.as_ref().and_then(|record| record.files.get(&path));
+/// What is recorded of it: of the other programs what was applied, not what somebody has made of
+/// their files since, so that this is still told.
+pub(super) fn to_record(situation: &Situation<'_>, mut narrowed: DesiredSite) -> DesiredSite {
+    let Some(record) = &situation.actual.record else { return narrowed };
+    narrowed.files = files(situation, &record.as_desired().files);
+    narrowed
+}
+
+/// The site's own files as they are.
+fn there(situation: &Situation<'_>) -> BTreeMap<PathBuf, DesiredFile> {
+    let Situation { desired, actual, .. } = *situation;
+    let as_it_is = |path: &PathBuf| {
+        let kind = actual.kinds.get(path).copied().unwrap_or(FileKind::Supervisor);
+        let bytes = actual.files.get(path)?.bytes()?.to_vec();
+        let recorded = actual.record.as_ref().and_then(|record| record.files.get(path));
+        let wanted = desired.files.get(path);
+        let secret = recorded.map(|file| file.secret).or(wanted.map(|file| file.secret));
+        let secret = secret.unwrap_or(false);
+        Some((path.clone(), DesiredFile { kind, bytes, secret, programs: BTreeSet::new() }))
+    };
+    actual.owned.iter().filter_map(as_it_is).collect()
+}
+
+/// The files that are wanted of the programs that are meant, and those of the others as they are in
+/// `kept`.
+fn files(
+    situation: &Situation<'_>,
+    kept: &BTreeMap<PathBuf, DesiredFile>,
+) -> BTreeMap<PathBuf, DesiredFile> {
+    let wanted = &situation.desired.files;
+    let paths: BTreeSet<&PathBuf> = wanted.keys().chain(kept.keys()).collect();
+    let file = |path: &PathBuf| {
+        let file = file(situation, path, wanted.get(path), kept.get(path))?;
+        Some((path.clone(), file))
+    };
+    paths.into_iter().filter_map(file).collect()
+}
+
+/// One of them. Of a file that programs share which are meant and which are not, each has its sections.
+fn file(
+    situation: &Situation<'_>,
+    path: &Path,
+    wanted: Option<&DesiredFile>,
+    kept: Option<&DesiredFile>,
+) -> Option<DesiredFile> {
+    let is_meant = |program: &String| situation.programs.have(program);
+    let whose = whose(situation);
+    let of_kept = kept.map(|kept| whose.programs(path, kept.kind, &kept.bytes));
+    let of_kept = of_kept.unwrap_or_default();
+    let new = wanted.iter().flat_map(|file| &file.programs);
+    let all: BTreeSet<&String> = new.clone().chain(&of_kept).collect();
+    match (all.iter().any(|p| is_meant(p)), all.iter().all(|p| is_meant(p))) {
+        (false, _) => return kept.map(|kept| DesiredFile { programs: of_kept, ..kept.clone() }),
+        (true, true) => return wanted.cloned(),
+        (true, false) => {}
+    }
+    let recorded = situation.actual.record.as_ref().and_then(|record| record.files.get(path));
     let text =
         |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
-    let new = text(wanted.map(|file| file.bytes.as_slice()));
+    let new_text = text(wanted.map(|file| file.bytes.as_slice()));
+    let is_new_meant = |group: &str| match situation.desired.groups.get(group) {
+        Some(wanted) => is_meant(&wanted.program),
+        None => is_meant(&whose.program(group, Some(path))),
+    };
+    let is_kept_meant = |group: &str| is_meant(&whose.program(group, Some(path)));
+    let merge = |there: String| merged(&there, &is_kept_meant, &new_text, &is_new_meant);
     // What nobody can read says nothing of the others; what was applied does.
     let recorded_bytes = recorded.map(|file| &*file.content);
-    let merged = merged(&text(there), &new, &is_meant)
-        .or_else(|_| merged(&text(recorded_bytes), &new, &is_meant))
-        .unwrap_or(new);
-    if merged.is_empty() {
-        into.files.remove(&path);
-        return;
-    }
-    let secret = wanted.is_some_and(|file| file.secret) || recorded.is_some_and(|file| file.secret);
-    let file = DesiredFile { kind: FileKind::Supervisor, bytes: merged.into(), secret };
-    into.files.insert(path, file);
+    let bytes = merge(text(kept.map(|file| file.bytes.as_slice())))
+        .or_else(|_| merge(text(recorded_bytes)))
+        .unwrap_or_else(|_| new_text.clone());
+    let programs = new.filter(|p| is_meant(p)).chain(of_kept.iter().filter(|p| !is_meant(p)));
+    (!bytes.is_empty()).then(|| DesiredFile {
+        kind: FileKind::Supervisor,
+        bytes: bytes.into(),
+        secret: wanted.is_some_and(|file| file.secret) || recorded.is_some_and(|file| file.secret),
+        programs: programs.cloned().collect(),
+    })
 }
 
 /// Of two texts of one file the sections of `new` that are meant and those of `there` that are not, in
 /// the order of `new`.
 fn merged(
     there: &str,
+    is_meant_there: &dyn Fn(&str) -> bool,
     new: &str,
     is_meant: &dyn Fn(&str) -> bool,
 ) -> Result<String, ini::IniError> {
     let group = |section: &str| GroupHeader::name_of_program(section).unwrap_or(section).to_owned();
     let mut others = ini::blocks(there)?;
-    others.retain(|(section, _)| !is_meant(&group(section)));
+    others.retain(|(section, _)| !is_meant_there(&group(section)));
     let mut lines = Vec::new();
     for (section, block) in ini::blocks(new)? {
         if is_meant(&group(&section)) {
@@ -97,32 +139,8 @@ fn merged(
     Ok(lines.collect::<Vec<_>>().join("\n"))
 }
 
-/// The program of a group: as it was recorded or is wanted, else as its name has it.
-fn program_of(situation: &Situation<'_>, group: &str) -> String {
-    let Situation { site, desired, actual, .. } = situation;
-    let recorded = actual.record.as_ref().and_then(|record| record.groups.get(group));
-    if let Some(known) = recorded.or_else(|| desired.groups.get(group)) {
-        return known.program.clone();
-    }
-    let name = group.strip_prefix(site.domain.as_str()).and_then(|rest| rest.strip_prefix('-'));
-    let name = name.unwrap_or(group);
-    // One of separate instances, if there is a program that it could be of.
-    let base = name.rsplit_once('_').map(|(base, _)| base);
-    let is_program = |base: &&str| site.programs.iter().any(|p| p.name.as_str() == *base);
-    base.filter(is_program).unwrap_or(name).to_owned()
-}
-
-/// What is recorded of it: of the other programs what was applied, not what somebody has made of
-/// their files since, so that this is still told.
-pub(super) fn to_record(situation: &Situation<'_>, mut narrowed: DesiredSite) -> DesiredSite {
-    let Some(record) = &situation.actual.record else { return narrowed };
-    let is_meant = |path: &Path, kind: FileKind| is_of_some(situation, path, kind);
-    narrowed.files.retain(|path, file| is_meant(path, file.kind));
-    let recorded = record.as_desired().files.into_iter();
-    narrowed.files.extend(recorded.filter(|(path, file)| !is_meant(path, file.kind)));
-    let common = record.files.get(&situation.site.common_file());
-    put_common_file(situation, common.map(|file| &*file.content), &mut narrowed);
-    narrowed
+fn whose<'a>(situation: &Situation<'a>) -> Whose<'a> {
+    Whose { desired: situation.desired, record: situation.actual.record.as_ref() }
 }
 
 /// `desired` for processes alone: the groups of each program as supervisord loads them, whatever the
@@ -166,20 +184,13 @@ fn groups_in_files<'f>(
     situation: &Situation<'_>,
     configs: impl Iterator<Item = (&'f Path, &'f [u8])>,
 ) -> BTreeMap<String, DesiredGroup> {
-    let site = situation.site;
+    let whose = whose(situation);
     let mut groups = BTreeMap::new();
     for (path, bytes) in configs {
-        let full_name = FileKind::Supervisor.name_in(path);
-        let prefix = format!("{}-", site.domain);
-        let is_common = full_name == site.domain.as_str();
-        let program = full_name.strip_prefix(&prefix).unwrap_or(&full_name);
         let Ok(parsed) = ini::parse(&String::from_utf8_lossy(bytes)) else { continue };
         for section in &parsed.sections {
             if let Some(name) = GroupHeader::name_of_program(&section.name) {
-                let program = match is_common {
-                    true => program_of(situation, name),
-                    false => program.to_owned(),
-                };
+                let program = whose.program(name, Some(path));
                 groups.insert(name.to_owned(), group_in(section, program));
             }
         }
@@ -214,14 +225,10 @@ fn group_in(section: &Section, program: String) -> DesiredGroup {
     }
 }
 
-/// Whether a file is of one of the programs that are meant.
-pub(super) fn is_of_some(situation: &Situation<'_>, path: &Path, kind: FileKind) -> bool {
-    let stem = kind.name_in(path);
-    let Situation { site, programs, .. } = situation;
-    if kind == FileKind::Supervisor && path == site.common_file() {
-        return true;
-    }
-    let is_meant = |program: &&Program| programs.have(program.name.as_str());
-    let full = |program: &Program| FullName::new(&site.domain, &program.name).ok();
-    site.programs.iter().filter(is_meant).filter_map(full).any(|name| name.as_str() == stem)
+/// Whether a file that changes is of one of the programs that are meant.
+pub(super) fn is_of_some(situation: &Situation<'_>, path: &Path, change: &FileChange) -> bool {
+    let bytes = change.before.bytes().unwrap_or_default();
+    let before = whose(situation).programs(path, change.kind, bytes);
+    let after = change.after.iter().flat_map(|file| &file.programs);
+    before.iter().chain(after).any(|program| situation.programs.have(program))
 }

@@ -53,7 +53,7 @@ pub fn plan_site(situation: &Situation<'_>, options: &PlanOptions) -> Planned {
             let mut plan = plan(&Situation { desired: &narrowed, ..*situation }, options);
             // The others are wanted as they are, but for a mode or an owner that is not right: that
             // is no concern of these programs' apply either.
-            plan.files.retain(|path, change| is_of_some(situation, path, change.kind));
+            plan.files.retain(|path, change| is_of_some(situation, path, change));
             Planned { plan, record: Some(to_record(situation, narrowed)) }
         }
         Intent::Restart => {

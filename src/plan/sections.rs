@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{SitePlan, StopSignal, StopSignals};
 use crate::actual::ActualSite;
 use crate::desired::FileKind;
-use crate::inventory::Signal;
+use crate::inventory::{Signal, naming};
 use crate::supervisord::{GroupHeader, defaults, ini};
 
 /// What is asked of a program whose file stays as it is. A host with thousands of programs changes few
@@ -27,8 +27,8 @@ pub(super) struct Sections {
     pub(super) before: BTreeMap<String, BTreeMap<String, String>>,
     /// Of those files that change, as they will be.
     pub(super) after: BTreeMap<String, BTreeMap<String, String>>,
-    /// The full name of the program whose file, as it is, defines a group; a file of all programs of
-    /// the site does not tell.
+    /// The program that the name of the file tells that defines a group; that of a file of several
+    /// programs does not tell.
     pub(super) program: BTreeMap<String, String>,
 }
 
@@ -44,15 +44,14 @@ impl Sections {
         let mut before = BTreeMap::new();
         let mut program = BTreeMap::new();
         for (path, entry) in owned {
-            let stem = path.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
+            let stem = naming::configured_by(naming::file_name(path));
+            let by_name = stem.and_then(|stem| naming::program_by_name(&plan.domain, stem));
             let changes = plan.files.contains_key(path);
             for (group, mut options) in sections(entry.bytes().unwrap_or_default()) {
                 if !changes {
                     options.retain(|key, _| ALWAYS_ASKED.contains(&key.as_str()));
                 }
-                if stem != plan.domain.as_str() {
-                    program.insert(group.clone(), stem.to_string());
-                }
+                program.extend(by_name.map(|name| (group.clone(), name.to_owned())));
                 before.insert(group, options);
             }
         }

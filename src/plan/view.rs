@@ -255,7 +255,12 @@ mod tests {
     use crate::desired::DesiredFile;
 
     fn change(after: &str) -> FileChange {
-        let file = DesiredFile { kind: FileKind::Supervisor, bytes: after.into(), secret: true };
+        let file = DesiredFile {
+            kind: FileKind::Supervisor,
+            bytes: after.into(),
+            secret: true,
+            programs: Default::default(),
+        };
         let (kind, after) = (FileKind::Supervisor, Some(file));
         FileChange { kind, before: Entry::Absent, after, is_anothers: false }
     }

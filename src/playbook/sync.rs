@@ -76,7 +76,7 @@ fn fail(environment: &Environment, words: messages::Words, output: &mut Output<'
         && !files::may_write_in(folder);
     match first {
         Some(full_name) if may_not => {
-            let path = folder.join(format!("{full_name}.conf"));
+            let path = environment.site.config_file(&full_name);
             let user = users::current();
             let cause = format!("Cause: user {user} may not write in {}", folder.display());
             rest.insert(0, cause);

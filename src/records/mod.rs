@@ -37,7 +37,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::CommandError;
-use crate::inventory::{ConfigSuffix, Domain, Paths};
+use crate::inventory::{Domain, Paths, naming};
 use crate::system::closed;
 use crate::system::files::{Entry, FileContent, Files, OpenFile, Opened, ReadSeek};
 use crate::system::{shell, users};
@@ -151,14 +151,11 @@ impl StateDir {
     fn may_name(&self, site: &Domain, path: &Path) -> bool {
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return false };
         let name = name.to_string_lossy();
-        let is_of_site = |name: &str| {
-            let program = name.strip_prefix(site.as_str()).and_then(|rest| rest.strip_prefix('-'));
-            program.and_then(ConfigSuffix::strip).is_some_and(|p| !p.is_empty())
-        };
-        let is_common = ConfigSuffix::strip(&name) == Some(site.as_str());
+        let is_of_site = |full: &str| naming::program_by_name(site, full).is_some();
+        let config = naming::configured_by(&name).filter(|_| folder == self.conf_dir);
         is_plain(path)
-            && (folder == self.conf_dir && (is_common || is_of_site(&name))
-                || name.strip_prefix("supervisor-").is_some_and(is_of_site))
+            && (config.is_some_and(|full| full == site.as_str() || is_of_site(full))
+                || naming::rotated_by(&name).is_some_and(is_of_site))
     }
 
     /// Every site that has a record or a journal here.

@@ -64,6 +64,9 @@ pub struct RecordedFile {
     /// Its content; what we write is ASCII.
     #[serde(with = "crate::system::bytes::text")]
     pub content: Bytes,
+    /// The programs it is of. Older revisions do not have it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub programs: BTreeSet<String>,
 }
 
 impl std::fmt::Debug for RecordedFile {
@@ -78,7 +81,9 @@ impl Revision {
     pub fn new(number: u64, desired: &DesiredSite, origin: Origin) -> Self {
         let files = desired.files.iter().map(|(path, file)| {
             let content = file.bytes.as_slice().into();
-            (path.clone(), RecordedFile { kind: file.kind, secret: file.secret, content })
+            let DesiredFile { kind, secret, programs, bytes: _ } = file;
+            let (kind, secret, programs) = (*kind, *secret, programs.clone());
+            (path.clone(), RecordedFile { kind, secret, content, programs })
         });
         Self {
             version: VERSION,
@@ -101,7 +106,9 @@ impl Revision {
     pub fn as_desired(&self) -> DesiredSite {
         let files = self.files.iter().map(|(path, file)| {
             let bytes = file.content.to_vec();
-            (path.clone(), DesiredFile { kind: file.kind, secret: file.secret, bytes })
+            let RecordedFile { kind, secret, programs, content: _ } = file;
+            let (kind, secret, programs) = (*kind, *secret, programs.clone());
+            (path.clone(), DesiredFile { kind, secret, bytes, programs })
         });
         DesiredSite {
             domain: self.site.clone(),

@@ -9,9 +9,9 @@ use super::{
 };
 use crate::actual::{ActualDaemon, ActualSite};
 use crate::apply::release::Former;
-use crate::desired::{DesiredGroup, DesiredSite};
+use crate::desired::{DesiredGroup, DesiredSite, FileKind};
 use crate::inventory::{Autorestart, Programs};
-use crate::plan::{FileChange, Reason, SitePlan};
+use crate::plan::{FileChange, Reason, SitePlan, Whose};
 use crate::supervisord::{GroupHeader, ProcessInfo, ProcessState, ini};
 use crate::system::files::Entry;
 
@@ -94,35 +94,31 @@ impl<'a> Readings<'a> {
         let mut groups: BTreeMap<String, Group<'a>> = wanted.collect();
         for (name, change) in &self.plan.groups {
             if change.desired.is_none() && self.daemon.groups.contains_key(name) {
-                let program = self.program_named(name);
+                let program = self.whose().program(name, None);
                 groups.entry(name.clone()).or_insert(Group { program, wanted: None });
             }
         }
         groups
     }
 
-    /// The program of a group: as it is wanted or was recorded, else by its name.
-    fn program_named(&self, group: &str) -> String {
-        let recorded = self.actual.record.as_ref().and_then(|record| record.groups.get(group));
-        let prefix = format!("{}-", self.desired.domain);
-        self.desired.groups.get(group).or(recorded).map_or_else(
-            || group.strip_prefix(&prefix).unwrap_or(group).to_owned(),
-            |group| group.program.clone(),
-        )
+    fn whose(&self) -> Whose<'_> {
+        Whose { desired: self.desired, record: self.actual.record.as_ref() }
     }
 
-    /// The programs that a change of a file is about: by its name, or, of the one file of all programs,
-    /// those whose sections change.
+    /// The programs that a change of a file is about: of one that programs share, those whose sections
+    /// change.
     fn programs_of(&self, path: &Path, change: &FileChange) -> BTreeSet<String> {
-        let stem = change.kind.name_in(path);
-        if stem == self.desired.domain.as_str() {
-            return self.programs_that_change(change);
-        }
-        let prefix = format!("{}-", self.desired.domain);
-        [stem.strip_prefix(&prefix).unwrap_or(&stem).to_owned()].into()
+        let bytes = change.before.bytes().unwrap_or_default();
+        let mut programs = match (&change.before, &change.after) {
+            (Entry::Absent, Some(after)) => after.programs.clone(),
+            _ => self.whose().programs(path, change.kind, bytes),
+        };
+        programs.extend(change.after.iter().flat_map(|after| after.programs.clone()));
+        let is_shared = programs.len() > 1 && change.kind == FileKind::Supervisor;
+        if is_shared { self.programs_that_change(path, change) } else { programs }
     }
 
-    fn programs_that_change(&self, change: &FileChange) -> BTreeSet<String> {
+    fn programs_that_change(&self, path: &Path, change: &FileChange) -> BTreeSet<String> {
         let text =
             |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
         let before = text(change.before.bytes());
@@ -132,9 +128,10 @@ impl<'a> Readings<'a> {
             blocks.map(|(name, block)| (name, block.trim_end().to_owned())).collect()
         };
         let (before, after) = (sections(&before), sections(&after));
-        let changed = before.symmetric_difference(&after).filter_map(|(section, _)| {
-            Some(self.program_named(GroupHeader::name_of_program(section)?))
-        });
+        let changed = before
+            .symmetric_difference(&after)
+            .filter_map(|(section, _)| GroupHeader::name_of_program(section))
+            .map(|group| self.whose().program(group, Some(path)));
         let changed: BTreeSet<String> = changed.collect();
         match changed.is_empty() {
             // Nothing but comments, blank lines or its mode.

@@ -202,6 +202,7 @@ fn replacing(before: &[u8], after: &[u8]) -> SitePlan {
             kind: FileKind::Supervisor,
             bytes: after.to_vec(),
             secret: true,
+            programs: Default::default(),
         }),
         is_anothers: false,
     };

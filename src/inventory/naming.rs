@@ -1,0 +1,168 @@
+//! What the things of a program are called on a host: its group, its files, its log. The one place that joins
+//! a domain and a program to a name, and that takes such a name apart again where neither the inventory nor
+//! a record says whose it is.
+
+use std::path::{Path, PathBuf};
+
+use super::name::{Domain, FullName, NameError};
+use super::program::{Instances, Program};
+use super::site::{ConfigFiles, ConfigSuffix, Site};
+
+/// How the names of all logrotate configs begin that are ours.
+const ROTATION: &str = "supervisor-";
+
+impl Site {
+    /// The full name of one of its programs. Fails only for a name longer than a file name can
+    /// be; a `Site` made by `resolve` or the playbook has been checked for that.
+    pub fn full_name(&self, program: &Program) -> Result<FullName, NameError> {
+        FullName::new(&self.domain, &program.name)
+    }
+
+    /// supervisord's groups of one of its programs, `full` being its full name. supervisord restarts a
+    /// group as a whole: hence one for each of separate instances, also if there is only one, so that a
+    /// second one does not restart it.
+    pub(crate) fn groups_of(program: &Program, full: &FullName) -> Vec<String> {
+        match program.instances {
+            Instances::Together => vec![full.to_string()],
+            Instances::Separate => {
+                (0..program.numprocs).map(|number| instance(full.as_str(), number)).collect()
+            }
+        }
+    }
+
+    /// Every group that its programs make.
+    pub(crate) fn group_names(&self) -> impl Iterator<Item = String> {
+        let full = |program| Some((program, self.full_name(program).ok()?));
+        let programs = self.programs.iter().filter_map(full);
+        programs.flat_map(|(program, full)| Self::groups_of(program, &full))
+    }
+
+    /// Where the supervisor config of one of its programs is, `full` being its full name.
+    pub fn config_file(&self, full: &FullName) -> PathBuf {
+        match self.config_files {
+            ConfigFiles::PerProgram => self.config_named(full.as_str()),
+            ConfigFiles::PerSite => self.config_named(self.domain.as_str()),
+        }
+    }
+
+    /// The supervisor config with this stem.
+    pub fn config_named(&self, stem: &str) -> PathBuf {
+        self.paths.conf_dir.as_path().join(format!("{stem}{}", self.config_suffix.as_str()))
+    }
+
+    /// The logrotate config of the program with this full name.
+    pub fn rotation_file(&self, full: &str) -> PathBuf {
+        self.paths.logrotate_dir.as_path().join(format!("{ROTATION}{full}.conf"))
+    }
+
+    /// The log of the program with this full name.
+    pub fn log_file(&self, full: &str) -> PathBuf {
+        self.paths.log_dir.as_path().join(format!("{full}.log"))
+    }
+
+    /// Whether this is the stem of the one supervisor config for all of its programs.
+    pub(crate) fn is_common(&self, stem: &str) -> bool {
+        self.config_files == ConfigFiles::PerSite && stem == self.domain.as_str()
+    }
+}
+
+/// How the names of a site's supervisor configs begin where nobody said otherwise; also those of its logs.
+pub(crate) fn config_prefix(domain: &Domain) -> String {
+    format!("{domain}-")
+}
+
+/// How the names of a site's logrotate configs begin where nobody said otherwise.
+pub(crate) fn rotation_prefix(domain: &Domain) -> String {
+    format!("{ROTATION}{domain}-")
+}
+
+/// The full name in the name of a logrotate config, if it can be one of ours.
+pub(crate) fn rotated_by(file_name: &str) -> Option<&str> {
+    file_name.strip_prefix(ROTATION)?.strip_suffix(".conf")
+}
+
+/// The full name in the name of a supervisor config, or the domain where it is of all programs.
+pub(crate) fn configured_by(file_name: &str) -> Option<&str> {
+    ConfigSuffix::strip(file_name)
+}
+
+/// The program that a name of supervisord's, of a file or of a log would be of, by nothing but the domain
+/// that it begins with: `eu-worker` of `staging-eu-worker` if the domain is `staging`. Proves nothing.
+pub(crate) fn program_by_name<'n>(domain: &Domain, name: &'n str) -> Option<&'n str> {
+    let program = name.strip_prefix(domain.as_str())?.strip_prefix('-')?;
+    (!program.is_empty()).then_some(program)
+}
+
+/// The domains that a name could begin with: whatever stands before a dash may be one.
+pub(crate) fn domains_in(name: &str) -> impl Iterator<Item = Domain> {
+    let before_dashes = name.match_indices('-').filter_map(|(dash, _)| name.get(..dash));
+    before_dashes.filter_map(|name| Domain::parse(name).ok())
+}
+
+/// A file's name without its folder.
+pub(crate) fn file_name(path: &Path) -> &str {
+    path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
+}
+
+/// The name of one of separate instances: `NAME_00`, `NAME_01`.
+pub(crate) fn instance(name: &str, number: u32) -> String {
+    format!("{name}_{number:02}")
+}
+
+/// `NAME` and 3 of `NAME_03`, if that is how the fourth instance is called.
+pub(crate) fn instance_of(name: &str) -> Option<(&str, u32)> {
+    let (base, digits) = name.rsplit_once('_')?;
+    let number = digits.parse::<u32>().ok()?;
+    (instance(base, number) == name).then_some((base, number))
+}
+
+/// `NAME` of `NAME_00`, else all of it.
+pub(crate) fn base_of(group: &str) -> &str {
+    match group.rsplit_once('_') {
+        Some((base, number)) if number.bytes().all(|digit| digit.is_ascii_digit()) => base,
+        _ => group,
+    }
+}
+
+/// Whether two groups can be of one program, once with one group for all of its processes
+/// (`NAME`), once with a group for each (`NAME_00`).
+pub(crate) fn are_siblings(one: &str, other: &str) -> bool {
+    let numbered = |longer: &str, shorter: &str| {
+        longer.strip_prefix(shorter).and_then(|rest| rest.strip_prefix('_')).is_some_and(|number| {
+            number.len() >= 2 && number.bytes().all(|digit| digit.is_ascii_digit())
+        })
+    };
+    numbered(one, other) || numbered(other, one)
+}
+
+/// Whether two groups can be instances of one program: `NAME_00` and `NAME_01`.
+pub(crate) fn are_instances(one: &str, other: &str) -> bool {
+    let base = |name: &str| name.rsplit_once('_').map(|(base, _)| base.to_owned());
+    base(one).is_some_and(|base| are_siblings(one, &base) && are_siblings(other, &base))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_may_be_of_several_sites() {
+        let domain = |text| Domain::parse(text).unwrap();
+        assert_eq!(program_by_name(&domain("staging"), "staging-eu-w"), Some("eu-w"));
+        assert_eq!(program_by_name(&domain("staging-eu"), "staging-eu-w"), Some("w"));
+        for other in ["staging", "staging-", "stagingx-w", "celery"] {
+            assert_eq!(program_by_name(&domain("staging"), other), None, "{other}");
+        }
+        let domains: Vec<Domain> = domains_in("staging-eu-w").collect();
+        assert_eq!(domains, [domain("staging"), domain("staging-eu")]);
+    }
+
+    #[test]
+    fn an_instance_is_told_from_a_program_that_ends_in_a_number() {
+        assert_eq!(instance_of("w_03"), Some(("w", 3)));
+        assert_eq!(instance_of("w_103"), Some(("w", 103)));
+        for other in ["w_3", "w_003", "w_x", "w03", "w_"] {
+            assert_eq!(instance_of(other), None, "{other}");
+        }
+    }
+}
