@@ -46,7 +46,7 @@ pub fn site(
     actual.claimed_groups.clone_from(&neighbours.groups);
     read_files(files, site, desired, daemon, &neighbours, &mut actual)?;
     if actual.owned.iter().any(|path| !desired.files.contains_key(path)) {
-        actual.logs = log_names(files, site, daemon)?;
+        actual.logs = log_names(files, site, daemon, actual.record.as_ref())?;
     }
     let needs = Needs { files, site, programs, shared: &daemon.shared };
     needs.look_for_them(desired, &mut actual)?;
@@ -58,17 +58,27 @@ fn log_names(
     files: &dyn Files,
     site: &Site,
     daemon: &ActualDaemon,
+    record: Option<&Revision>,
 ) -> Result<Vec<String>, CommandError> {
     let folder = site.paths.log_dir.as_path();
     // A link, and what is behind it, is somebody's.
     let is_file = |name: &String| {
         std::fs::symlink_metadata(folder.join(name)).is_ok_and(|there| there.is_file())
     };
-    match daemon.shared.names(files, folder, &naming::config_prefix(&site.domain)) {
-        Ok(names) => Ok(names.unwrap_or_default().into_iter().filter(is_file).collect()),
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Ok(Vec::new()),
-        Err(error) => Err(cannot_read(folder, &error)),
+    let recorded = record.iter().flat_map(|record| record.groups.values());
+    let recorded = recorded.filter(|group| group.log.parent() == Some(folder));
+    let recorded = recorded.map(|group| naming::file_name(&group.log).to_owned());
+    let mut prefixes: BTreeSet<String> = recorded.filter(|name| !name.is_empty()).collect();
+    prefixes.insert(naming::config_prefix(&site.domain));
+    let mut all = BTreeSet::new();
+    for prefix in prefixes {
+        match daemon.shared.names(files, folder, &prefix) {
+            Ok(names) => all.extend(names.unwrap_or_default().into_iter().filter(is_file)),
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => break,
+            Err(error) => return Err(cannot_read(folder, &error)),
+        }
     }
+    Ok(all.into_iter().collect())
 }
 
 fn read_files(
@@ -170,7 +180,8 @@ fn put_back(actual: &ActualSite, path: &Path) -> Option<Entry> {
     journal.files.iter().find(|file| file.path == path).map(|file| file.before.clone().into())
 }
 
-/// The records of sites whose names begin like ours: only they could hold one of our paths or groups.
+/// The records of sites that could hold one of our paths or groups: those whose names begin like ours,
+/// and any where something of ours is not called after its site.
 struct Neighbours {
     files: BTreeMap<PathBuf, Domain>,
     groups: BTreeSet<String>,
@@ -190,17 +201,24 @@ impl Neighbours {
             FileKind::Supervisor => naming::configured_by(naming::file_name(path)),
             FileKind::Logrotate => naming::rotated_by(naming::file_name(path)),
         });
-        for name in of_files.chain(former_groups.iter().map(String::as_str)) {
+        let groups = former_groups.iter().chain(desired.groups.keys());
+        for name in of_files.chain(groups.map(String::as_str)) {
+            let is_common = name == site.domain.as_str();
+            if !is_common && naming::program_by_name(&site.domain, name).is_none() {
+                others.clone_from(&daemon.sites);
+                break;
+            }
             // The whole of it may be that of a site with a single file for its programs.
             let sites = naming::domains_in(name).chain(Domain::parse(name).ok());
-            others.extend(sites.filter(|o| *o != site.domain && daemon.sites.contains(o)));
+            others.extend(sites.filter(|other| daemon.sites.contains(other)));
         }
+        others.remove(&site.domain);
         let mut claims = Self { files: BTreeMap::new(), groups: BTreeSet::new() };
         for other in others {
-            if let Some(record) = state.last_revision(files, &other)? {
-                claims.files.extend(record.files.into_keys().map(|path| (path, other.clone())));
-                claims.groups.extend(record.groups.into_keys());
-            }
+            let read = || Ok(state.last_revision(files, &other)?.into());
+            let held = daemon.shared.held(&other, read)?;
+            claims.files.extend(held.files.iter().map(|path| (path.clone(), other.clone())));
+            claims.groups.extend(held.groups.iter().cloned());
         }
         Ok(claims)
     }

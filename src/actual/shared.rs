@@ -7,7 +7,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use crate::inventory::UserName;
+use crate::error::CommandError;
+use crate::inventory::{Domain, UserName};
+use crate::records::Revision;
 use crate::system::files::Files;
 use crate::system::users;
 
@@ -19,9 +21,38 @@ type Names = Option<Rc<BTreeSet<String>>>;
 pub struct Shared {
     folders: RefCell<BTreeMap<PathBuf, Names>>,
     users: RefCell<BTreeMap<UserName, bool>>,
+    held: RefCell<BTreeMap<Domain, Rc<Held>>>,
+}
+
+/// What the record of a site holds.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    pub(super) files: Vec<PathBuf>,
+    pub(super) groups: Vec<String>,
+}
+
+impl From<Option<Revision>> for Held {
+    fn from(record: Option<Revision>) -> Self {
+        let Some(Revision { files, groups, .. }) = record else { return Self::default() };
+        Self { files: files.into_keys().collect(), groups: groups.into_keys().collect() }
+    }
 }
 
 impl Shared {
+    /// What the record of a site holds, for the others.
+    pub(super) fn held(
+        &self,
+        site: &Domain,
+        read: impl FnOnce() -> Result<Held, CommandError>,
+    ) -> Result<Rc<Held>, CommandError> {
+        if let Some(known) = self.held.borrow().get(site) {
+            return Ok(known.clone());
+        }
+        let held = Rc::new(read()?);
+        self.held.borrow_mut().insert(site.clone(), held.clone());
+        Ok(held)
+    }
+
     /// The names in a folder that begin so, sorted; `None` if the folder is not there.
     pub(super) fn names(
         &self,

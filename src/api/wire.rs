@@ -10,7 +10,7 @@ use crate::error::CommandError;
 use crate::event::Event;
 
 /// The version of the lines. Raised whenever an older end would misread a newer one.
-pub const PROTOCOL: u32 = 3;
+pub const PROTOCOL: u32 = 4;
 
 /// The line that tells the agent to stop at its next step, as Ctrl-C does. Not an [`Ask`]: it is not
 /// answered, the request under way is.

@@ -76,7 +76,7 @@ pub fn render(site: &Site, daemon: &DaemonFacts) -> Result<DesiredSite, RenderEr
             }
         }
         let file = supervisor_file(site, program, &full, &log);
-        match files.entry(site.config_file(&full)) {
+        match files.entry(site.config_file(program, &full)) {
             Entry::Vacant(first) => {
                 first.insert(file);
             }

@@ -1,90 +1,115 @@
 //! Names that two programs would share on one server.
 //!
-//! A full name is `{domain}-{program}`, so `staging` with `eu-worker` and `staging-eu` with `worker`
-//! write the same files. supervisord would merge the two sections without a word.
+//! The name in supervisord is `{domain}-{program}` where nothing else is said, so `staging` with
+//! `eu-worker` and `staging-eu` with `worker` write the same files. supervisord would merge the two
+//! sections without a word.
 
 use std::collections::{HashMap, HashSet};
 
 use super::fields::Reader;
-use super::file::Span;
 use super::findings::Finding;
 use super::naming;
 use super::program::{Instances, Program};
-use super::site::ConfigFiles;
-use super::site_entry::SiteEntry;
+use super::site_entry::{NameSpans, SiteEntry};
 
 /// One program with its site.
 struct Named<'s> {
     entry: &'s SiteEntry,
     program: &'s Program,
-    at: Span,
+    at: &'s NameSpans,
 }
 
-/// Refuses full names that meet on a server, and processes of `instances: separate` that would take
-/// another program's name.
+/// Refuses names in supervisord that meet on a server, files that two sites would write there, and
+/// processes of `instances: separate` that would take another program's name.
 pub(super) fn check(reader: &mut Reader<'_, '_>, sites: &[SiteEntry]) {
     let mut names: HashMap<String, Vec<Named<'_>>> = HashMap::new();
+    let mut files: HashMap<String, Vec<Named<'_>>> = HashMap::new();
     let mut order = Vec::new();
     for entry in sites {
-        let programs = entry.placed.site.programs.iter().zip(&entry.program_spans);
-        for (program, at) in programs {
-            let full = format!("{}-{}", entry.placed.site.domain, program.name);
-            let named = Named { entry, program, at: *at };
+        let site = &entry.placed.site;
+        for (program, at) in site.programs.iter().zip(&entry.program_spans) {
+            // One that is too long was refused where it stands.
+            let Ok(full) = site.full_name(program) else { continue };
+            let file = site.config_file(program, &full);
+            let (file, full) = (naming::file_name(&file).to_owned(), full.to_string());
+            let named = || Named { entry, program, at };
             order.push(full.clone());
-            same_name(reader, names.get(&full).map_or(&[], Vec::as_slice), &named, &full);
-            names.entry(full).or_default().push(named);
+            let is_told = same_name(reader, names.get(&full), &named(), &full);
+            if !is_told {
+                same_file(reader, files.get(&file), &named(), &file);
+            }
+            names.entry(full).or_default().push(named());
+            files.entry(file).or_default().push(named());
         }
-    }
-    for entry in sites {
-        common_file(reader, &names, entry);
     }
     for full in order {
         instance_name(reader, &names, &full);
     }
 }
 
-fn same_name(reader: &mut Reader<'_, '_>, before: &[Named<'_>], new: &Named<'_>, full: &str) {
-    for other in before.iter().filter(|other| !std::ptr::eq(other.entry, new.entry)) {
-        if let Some(host) = shared_host(other, new) {
+/// Whether one was told.
+fn same_name(
+    reader: &mut Reader<'_, '_>,
+    before: Option<&Vec<Named<'_>>>,
+    new: &Named<'_>,
+    full: &str,
+) -> bool {
+    let mut is_told = false;
+    for other in before.into_iter().flatten() {
+        let is_same_site = std::ptr::eq(other.entry, new.entry);
+        // Two of one name in a site are told as that.
+        let is_same = is_same_site && other.program.name == new.program.name;
+        let Some(host) = shared_host(other, new).filter(|_| !is_same) else { continue };
+        let is_said = other.program.full_name.is_some() || new.program.full_name.is_some();
+        let (finding, help) = if is_said {
+            let message = format!(
+                "{} would both be `{full}` in supervisord on `{host}`",
+                both(other, new, is_same_site)
+            );
+            (Finding::new(new.at.full_name, message), "give one of the two another `as`")
+        } else {
             let message = format!(
                 "the sites `{}` and `{}` would both write `{full}.conf` on `{host}`",
                 other.entry.placed.site.domain, new.entry.placed.site.domain
             );
-            reader.push(
-                Finding::new(new.at, message)
-                    .see(other.at, "the other program with this full name")
-                    .help("rename one of the two programs"),
-            );
-        }
+            (Finding::new(new.at.full_name, message), "rename one of the two programs")
+        };
+        reader.push(finding.see(other.at.full_name, "the other program with this name").help(help));
+        is_told = true;
     }
+    is_told
 }
 
-/// The one file of the site `a-b` is also that of the program `b` of the site `a`.
-fn common_file(
-    reader: &mut Reader<'_, '_>,
-    names: &HashMap<String, Vec<Named<'_>>>,
-    entry: &SiteEntry,
-) {
-    let site = &entry.placed.site;
-    let first = site.programs.first().zip(entry.program_spans.first());
-    let (ConfigFiles::PerSite, Some((program, at))) = (site.config_files, first) else { return };
-    let of_site = Named { entry, program, at: *at };
-    let others = names.get(site.domain.as_str()).map_or(&[][..], Vec::as_slice);
-    let per_program =
-        |other: &&Named<'_>| other.entry.placed.site.config_files == ConfigFiles::PerProgram;
-    for other in others.iter().filter(per_program) {
-        if let Some(host) = shared_host(other, &of_site) {
-            let message = format!(
-                "the sites `{}` and `{}` would both write `{}.conf` on `{host}`",
-                other.entry.placed.site.domain, site.domain, site.domain
-            );
-            reader.push(
-                Finding::new(other.at, message)
-                    .see(*at, "a program of the site that has one file for all")
-                    .help("rename the program, or give the other site `config_files: per-program`"),
-            );
-        }
+fn both(one: &Named<'_>, other: &Named<'_>, is_same_site: bool) -> String {
+    if is_same_site {
+        return format!("the programs `{}` and `{}`", one.program.name, other.program.name);
     }
+    let of = |named: &Named<'_>| {
+        format!("`{}` of `{}`", named.program.name, named.entry.placed.site.domain)
+    };
+    format!("{} and {}", of(one), of(other))
+}
+
+/// Two sites have no file in common: each writes its own as a whole.
+fn same_file(
+    reader: &mut Reader<'_, '_>,
+    before: Option<&Vec<Named<'_>>>,
+    new: &Named<'_>,
+    file: &str,
+) {
+    let others = before.into_iter().flatten();
+    let mut others = others.filter(|other| !std::ptr::eq(other.entry, new.entry));
+    let other = others.find_map(|other| Some((other, shared_host(other, new)?)));
+    let Some((other, host)) = other else { return };
+    let message = format!(
+        "the sites `{}` and `{}` would both write `{file}` on `{host}`",
+        other.entry.placed.site.domain, new.entry.placed.site.domain
+    );
+    reader.push(
+        Finding::new(new.at.file, message)
+            .see(other.at.file, "a program of the other site with this file")
+            .help("give one of the two programs another `file`"),
+    );
 }
 
 /// `x-worker_03` is the fourth process of `x-worker` when that one has separate instances.
@@ -103,8 +128,8 @@ fn instance_name(reader: &mut Reader<'_, '_>, names: &HashMap<String, Vec<Named<
                      separate instances"
                 );
                 reader.push(
-                    Finding::new(program.at, message)
-                        .see(owner.at, "the program with separate instances")
+                    Finding::new(program.at.full_name, message)
+                        .see(owner.at.full_name, "the program with separate instances")
                         .help("rename one of the two programs"),
                 );
             }

@@ -43,8 +43,8 @@ pub use host::{Connection, Host, Privilege};
 pub(crate) use keys::Given;
 pub use load::{Loaded, load};
 pub use name::{
-    AbsolutePath, CommandLine, Domain, EnvironmentName, EnvironmentValue, FullName, HostName,
-    NameError, ProgramName, ScriptPath, UserName,
+    AbsolutePath, CommandLine, ConfigName, Domain, EnvironmentName, EnvironmentValue, FullName,
+    HostName, NameError, ProgramName, ScriptPath, UserName,
 };
 pub(crate) use options::{PROGRAM as PROGRAM_KEYS, supervisords as supervisord_options};
 pub use passwords::without_passwords;

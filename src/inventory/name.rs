@@ -8,6 +8,8 @@
 use std::borrow::Borrow;
 use std::fmt;
 
+use super::naming;
+
 /// The longest full name (`{domain}-{program}`) in bytes: with the affixes of the logrotate file
 /// and of the staged copy beside it the file name stays below the 255 bytes a folder entry may have.
 pub const LONGEST_FULL_NAME: usize = 200;
@@ -87,6 +89,7 @@ macro_rules! shown {
 shown!(
     AbsolutePath,
     CommandLine,
+    ConfigName,
     Domain,
     EnvironmentName,
     FullName,
@@ -128,17 +131,41 @@ checked_text!(
 );
 
 checked_text!(
-    /// `{domain}-{program}`: the name of supervisord's program and group, the stem of the files and
-    /// of the log.
+    /// The name of supervisord's program and group, the stem of the files and of the log:
+    /// `{domain}-{program}`, or what the inventory calls it. supervisord takes more, but not for all of
+    /// these: a blank, `/` and `:` it refuses, `%` it expands, and a log with a quote or a glob character
+    /// in its name logrotate reads otherwise.
     FullName,
     |text| {
         not_empty(text)?;
-        only(text, "letters, digits, '.', '-' and '_'", |c| {
-            c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')
-        })?;
+        only(text, "letters, digits and any of . - _ + @ =", is_of_file_name)?;
+        if text.starts_with(['.', '-']) {
+            return Err(NameError::new("must not begin with '.' or '-'"));
+        }
         at_most(text, LONGEST_FULL_NAME)
     }
 );
+
+checked_text!(
+    /// The name of a supervisor config, e.g. `celery.conf`. One that begins with a dot no pattern of
+    /// supervisord's includes.
+    ConfigName,
+    |text| {
+        not_empty(text)?;
+        only(text, "letters, digits and any of . - _ + @ =", is_of_file_name)?;
+        if text.starts_with(['.', '-']) {
+            return Err(NameError::new("must not begin with '.' or '-'"));
+        }
+        if naming::configured_by(text).is_none_or(str::is_empty) {
+            return Err(NameError::new("must end in '.conf' or '.ini'"));
+        }
+        at_most(text, LONGEST_FULL_NAME + ".conf".len())
+    }
+);
+
+fn is_of_file_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '+' | '@' | '=')
+}
 
 impl FullName {
     /// Joins the two; fails only when the result is longer than a file name can be.

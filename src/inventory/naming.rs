@@ -15,7 +15,10 @@ impl Site {
     /// The full name of one of its programs. Fails only for a name longer than a file name can
     /// be; a `Site` made by `resolve` or the playbook has been checked for that.
     pub fn full_name(&self, program: &Program) -> Result<FullName, NameError> {
-        FullName::new(&self.domain, &program.name)
+        match &program.full_name {
+            Some(full) => Ok(full.clone()),
+            None => FullName::new(&self.domain, &program.name),
+        }
     }
 
     /// supervisord's groups of one of its programs, `full` being its full name. supervisord restarts a
@@ -38,10 +41,11 @@ impl Site {
     }
 
     /// Where the supervisor config of one of its programs is, `full` being its full name.
-    pub fn config_file(&self, full: &FullName) -> PathBuf {
-        match self.config_files {
-            ConfigFiles::PerProgram => self.config_named(full.as_str()),
-            ConfigFiles::PerSite => self.config_named(self.domain.as_str()),
+    pub fn config_file(&self, program: &Program, full: &FullName) -> PathBuf {
+        match (&program.file, self.config_files) {
+            (Some(file), _) => self.paths.conf_dir.as_path().join(file.as_str()),
+            (None, ConfigFiles::PerProgram) => self.config_named(full.as_str()),
+            (None, ConfigFiles::PerSite) => self.config_named(self.domain.as_str()),
         }
     }
 

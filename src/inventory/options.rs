@@ -18,7 +18,7 @@ const LARGEST: u32 = i32::MAX as u32;
 
 /// The options; what identifies a program (`program`, `script`, `command`) comes before them. Those
 /// of supervisord are written to its file in this order.
-pub(super) static KEYS: [Key; 22] = [
+pub(super) static KEYS: [Key; 24] = [
     Key::new(
         "program",
         Kind::Text,
@@ -26,6 +26,22 @@ pub(super) static KEYS: [Key; 22] = [
         "Its name within the site: letters, digits, `_` and `-`.",
     )
     .default("required"),
+    Key::new(
+        "as",
+        Kind::Text,
+        "celery",
+        "Its name in supervisord, also that of its log: letters, digits and any of `. - _ + @ =`. No other \
+         program of the server may have it.",
+    )
+    .default("`{domain}-{program}`"),
+    Key::new(
+        "file",
+        Kind::Text,
+        "celery.conf",
+        "The name of the file in `conf_dir` that it is in. Several programs of a site may share one. Going \
+         from one file to another restarts nothing.",
+    )
+    .default("its name in supervisord, and `.conf`"),
     Key::new(
         "script",
         Kind::Text,
@@ -203,9 +219,11 @@ pub(crate) static PROGRAM: Keys =
 /// The keys of `defaults`.
 pub(super) static DEFAULTS: Keys = Keys {
     of: "`defaults`",
-    known: KEYS.split_at(3).1,
+    known: KEYS.split_at(5).1,
     instead: &[
         ("program", "this belongs to one program, not to `defaults`"),
+        ("as", "this belongs to one program, not to `defaults`"),
+        ("file", "this belongs to one program, not to `defaults`"),
         ("script", "this belongs to one program, not to `defaults`"),
         ("command", "this belongs to one program, not to `defaults`"),
     ],
@@ -305,6 +323,8 @@ impl Options {
             logs: self.logs.into_logs(),
             health: self.health.into_health(),
             line: Some(line),
+            full_name: None,
+            file: None,
             name: base.name,
             run: base.run,
         }

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::keys::words;
 use super::name::{
-    AbsolutePath, CommandLine, EnvironmentName, EnvironmentValue, ProgramName, ScriptPath, UserName,
+    AbsolutePath, CommandLine, ConfigName, EnvironmentName, EnvironmentValue, FullName,
+    ProgramName, ScriptPath, UserName,
 };
 
 /// The most processes one program may have. supervisord itself knows no limit and would try; its
@@ -21,6 +22,12 @@ pub const MOST_PROCESSES: u32 = 1000;
 pub struct Program {
     /// Its name within the site.
     pub name: ProgramName,
+    /// Its name in supervisord; `{domain}-{program}` if not set.
+    #[serde(rename = "as", default, skip_serializing_if = "Option::is_none")]
+    pub full_name: Option<FullName>,
+    /// The supervisor config it is in, which others may share; `{full name}.conf` if not set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<ConfigName>,
     /// What it runs.
     pub run: Run,
     /// `directory=`; the site's `current` if not set.
@@ -56,6 +63,8 @@ impl Program {
     pub fn new(name: ProgramName, run: Run) -> Self {
         Self {
             name,
+            full_name: None,
+            file: None,
             run,
             directory: None,
             user: None,

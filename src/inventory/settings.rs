@@ -59,7 +59,7 @@ pub(super) const KEYS: [Key; 5] = [
         "defaults",
         Kind::Map(&options::DEFAULTS),
         "{stopwaitsecs: 60}",
-        "Options for every program: all of the table above except `program`, `script` and `command`.",
+        "Options for every program: all of the table above except `program`, `as`, `file`, `script` and `command`.",
     )
     .default("none"),
     Key::new(

@@ -6,7 +6,7 @@ use super::fields::{Fields, Reader};
 use super::file::{Node, Span, Value};
 use super::findings::Finding;
 use super::keys::{Key, Keys, Kind, joined};
-use super::name::{CommandLine, Domain, FullName, HostName, ProgramName, ScriptPath};
+use super::name::{CommandLine, ConfigName, Domain, FullName, HostName, ProgramName, ScriptPath};
 use super::options::{self, Options};
 use super::program::{Program, Run};
 use super::resolve::{Names, PlacedSite, unique};
@@ -46,8 +46,17 @@ pub(super) static KEYS: Keys = Keys {
 /// A site with the places that later checks point at.
 pub(super) struct SiteEntry {
     pub(super) placed: PlacedSite,
-    /// The name of each program, in the order of `placed.site.programs`.
-    pub(super) program_spans: Vec<Span>,
+    /// What names each program, in the order of `placed.site.programs`.
+    pub(super) program_spans: Vec<NameSpans>,
+}
+
+/// The places of what names a program.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NameSpans {
+    /// Its name in supervisord: `as`, else `program`.
+    pub(super) full_name: Span,
+    /// Its file: `file`, else what names it in supervisord.
+    pub(super) file: Span,
 }
 
 /// Reads one site; `None` if it is left alone (its domain is noted) or cannot be made.
@@ -142,7 +151,7 @@ fn programs(
     node: &Node,
     settings: &Settings,
     domain: Option<&Domain>,
-) -> Vec<(Span, Program)> {
+) -> Vec<(NameSpans, Program)> {
     if matches!(node.value, Value::Null) {
         let message = "`supervisors` is empty: that could mean \"remove all\" or \"leave alone\"";
         reader.push(
@@ -161,7 +170,9 @@ fn programs(
             unique(reader, &mut names, name, at, "program");
         }
         let program = program(reader, &fields, &settings.defaults, domain);
-        programs.extend(program.map(|program| (name.map_or(fields.at, |node| node.at), program)));
+        let full_name = fields.get("as").or(name).map_or(fields.at, |node| node.at);
+        let file = fields.get("file").map_or(full_name, |node| node.at);
+        programs.extend(program.map(|program| (NameSpans { full_name, file }, program)));
     }
     programs
 }
@@ -174,7 +185,9 @@ fn program(
 ) -> Option<Program> {
     let node = reader.required(fields, "program", "a program", "queue-worker");
     let name = node.and_then(|node| reader.parse(node, "program", ProgramName::parse));
-    if let (Some(domain), Some(name), Some(node)) = (domain, &name, node)
+    let full_name = fields.get("as").map(|node| reader.parse(node, "as", FullName::parse));
+    let file = fields.get("file").map(|node| reader.parse(node, "file", ConfigName::parse));
+    if let (Some(domain), Some(name), Some(node), None) = (domain, &name, node, &full_name)
         && let Err(error) = FullName::new(domain, name)
     {
         let message = format!("the name `{{domain}}-{{program}}` {error}");
@@ -183,7 +196,10 @@ fn program(
     let run = run(reader, fields);
     let options = Options::read(reader, fields).over(defaults);
     options.check(reader);
-    Some(options.into_program(name?, run?, reader.source.line_of(fields.at)))
+    let program = options.into_program(name?, run?, reader.source.line_of(fields.at));
+    let full_name = full_name.map_or(Some(None), |given| given.map(Some))?;
+    let file = file.map_or(Some(None), |given| given.map(Some))?;
+    Some(Program { full_name, file, ..program })
 }
 
 fn run(reader: &mut Reader<'_, '_>, fields: &Fields<'_>) -> Option<Run> {

@@ -571,7 +571,7 @@ fn the_one_file_of_a_site_is_nobody_elses() {
     let problem = problems.iter().next().unwrap();
     let expected = "the sites `shop` and `shop-eu` would both write `shop-eu.conf` on `a`";
     assert_eq!(problem.message, expected);
-    assert_eq!((problem.place.line, problem.related[0].line), (3, 4));
+    assert_eq!((problem.place.line, problem.related[0].line), (4, 3));
     assert_eq!(inventory(&text("per-program")).sites.len(), 2);
 }
 
@@ -882,5 +882,72 @@ fn the_top_level_says_for_how_long_connections_stay_open() {
     assert_eq!(persist("fleet: {persist: 60}\n"), Some(60));
     for wrong in ["persist: -1", "persist: 86401", "persist: always", "persit: 60", "parallel: 3"] {
         assert_eq!(persist(&format!("fleet: {{{wrong}}}\n")), None, "{wrong}");
+    }
+}
+
+#[test]
+fn a_name_in_supervisord_is_one_programs_of_a_server() {
+    let text = |first: &str, second: &str, domain: &str| {
+        format!(
+            "servers: [{{name: a, host: h}}]\nsites:\n\
+             - {{domain: e.com, server: a, supervisors: [\n{{program: w, script: s, {first}}},\n\
+             {{program: x, script: s}}]}}\n\
+             - {{domain: {domain}, server: a, supervisors: [\n{{program: w, script: s, {second}}}]}}\n"
+        )
+    };
+    let found = |first, second, domain| messages(&text(first, second, domain));
+    assert_eq!(
+        found("as: celery", "as: celery", "f.com").lines().next().unwrap(),
+        "7:29 `w` of `e.com` and `w` of `f.com` would both be `celery` in supervisord on `a`"
+    );
+    assert_eq!(
+        found("as: e.com-x", "as: celery", "f.com").lines().next().unwrap(),
+        "5:11 the programs `w` and `x` would both be `e.com-x` in supervisord on `a`"
+    );
+    assert_eq!(
+        found("as: f.com-w", "numprocs: 1", "f.com").lines().next().unwrap(),
+        "7:11 `w` of `e.com` and `w` of `f.com` would both be `f.com-w` in supervisord on `a`"
+    );
+    let many = "as: celery, instances: separate, numprocs: 2";
+    assert!(found(many, "as: celery_01", "f.com").starts_with("7:29 `celery_01` is also the name"));
+    assert_eq!(inventory(&text("as: celery", "as: celery_01", "f.com")).sites.len(), 2);
+}
+
+#[test]
+fn a_file_is_one_sites_and_may_hold_several_of_its_programs() {
+    let text = |first: &str, second: &str, other: &str| {
+        format!(
+            "servers: [{{name: a, host: h}}]\nsites:\n\
+             - {{domain: e.com, server: a, supervisors: [{{program: w, script: s, {first}}},\n\
+             {{program: x, script: s, {second}}}]}}\n\
+             - {{domain: f.com, server: a, supervisors: [\n{{program: w, script: s, {other}}}]}}\n"
+        )
+    };
+    let file = "file: workers.conf";
+    let site = &inventory(&text(file, file, "numprocs: 1")).sites[0].site;
+    let files: Vec<_> = site
+        .programs
+        .iter()
+        .map(|program| site.config_file(program, &site.full_name(program).unwrap()))
+        .collect();
+    assert_eq!(files, ["/etc/supervisor/conf.d/workers.conf"; 2].map(std::path::PathBuf::from));
+    assert_eq!(
+        messages(&text("numprocs: 1", file, file)).lines().next().unwrap(),
+        "6:31 the sites `e.com` and `f.com` would both write `workers.conf` on `a`"
+    );
+    let of_default = messages(&text("numprocs: 1", "numprocs: 1", "file: e.com-w.conf"));
+    assert!(of_default.contains("would both write `e.com-w.conf` on `a`"), "{of_default}");
+    for bad in ["a", ".conf", ".a.conf", "a/b.conf", "a b.conf", "a.conf~", "-a.conf"] {
+        assert!(
+            messages(&text(&format!("file: \"{bad}\""), file, "numprocs: 1"))
+                .contains("`file` must"),
+            "{bad}"
+        );
+    }
+    for bad in [".a", "-a", "a b", "a:b", "a/b", "a%", "ä"] {
+        assert!(
+            messages(&text(&format!("as: \"{bad}\""), file, "numprocs: 1")).contains("`as` must"),
+            "{bad}"
+        );
     }
 }

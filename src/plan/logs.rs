@@ -46,7 +46,9 @@ fn of_removed(situation: &Situation<'_>, sections: &Sections) -> BTreeSet<String
     let name = |log: &Path| {
         let is_in_folder = log.parent() == Some(site.paths.log_dir.as_path());
         let name = log.file_name()?.to_str()?;
-        let is_named = naming::program_by_name(&site.domain, name).is_some();
+        let mut recorded = actual.record.iter().flat_map(|record| record.groups.values());
+        let is_named = naming::program_by_name(&site.domain, name).is_some()
+            || recorded.any(|group| group.log == log);
         let is_own = is_in_folder && is_named && !name.contains('%');
         (is_own && !kept.contains(log) && !is_anothers(log)).then(|| name.to_owned())
     };

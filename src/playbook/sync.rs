@@ -69,14 +69,16 @@ fn result(environment: &Environment) -> String {
 fn fail(environment: &Environment, words: messages::Words, output: &mut Output<'_>) -> Failed {
     let messages::Words { first_line, mut rest } = words;
     let folder = environment.site.paths.conf_dir.as_path();
-    let first = environment.site.programs.first();
-    let first = first.and_then(|program| environment.site.full_name(program).ok());
+    let site = &environment.site;
+    let first = site.programs.first().and_then(|program| {
+        let full = site.full_name(program).ok()?;
+        Some(site.config_file(program, &full))
+    });
     let may_not = environment.perms == Perms::None
         && first_line == messages::REREAD_FAILED
         && !files::may_write_in(folder);
     match first {
-        Some(full_name) if may_not => {
-            let path = environment.site.config_file(&full_name);
+        Some(path) if may_not => {
             let user = users::current();
             let cause = format!("Cause: user {user} may not write in {}", folder.display());
             rest.insert(0, cause);

@@ -18,8 +18,8 @@
 //!
 //! Root does what a journal says, so nobody else may have written one. The way to the folder is
 //! looked at once for a request ([`StateDir::check`]) and once under the lock; then each site's
-//! folder, and each record when it is read. And a record may only name files that are its site's by
-//! their names (`StateDir::may_name`).
+//! folder, and each record when it is read. And a record may only name files of the two
+//! folders where ours are (`StateDir::may_name`).
 
 mod interrupted;
 pub mod journal;
@@ -144,18 +144,15 @@ impl StateDir {
             .hint("set paths.state_dir to such a folder; do not take over records that others could write")
     }
 
-    /// Whether a record of this site may name this path: `{conf_dir}/{domain}-*.conf` (or `.ini`), or
-    /// `supervisor-{domain}-*.conf` for logrotate. The latter in any folder, since `logrotate_dir` may
-    /// have been another one when the record was written; whoever can forge a record gains nothing by
-    /// that, as conf.d itself decides what root runs.
-    fn may_name(&self, site: &Domain, path: &Path) -> bool {
+    /// Whether a record may name this path: `{conf_dir}/*.conf` (or `.ini`), or `supervisor-*.conf` for
+    /// logrotate. The latter in any folder, since `logrotate_dir` may have been another one when the
+    /// record was written; whoever can forge a record gains nothing by that, as conf.d itself decides
+    /// what root runs.
+    fn may_name(&self, path: &Path) -> bool {
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return false };
         let name = name.to_string_lossy();
-        let is_of_site = |full: &str| naming::program_by_name(site, full).is_some();
-        let config = naming::configured_by(&name).filter(|_| folder == self.conf_dir);
-        is_plain(path)
-            && (config.is_some_and(|full| full == site.as_str() || is_of_site(full))
-                || naming::rotated_by(&name).is_some_and(is_of_site))
+        let is_config = || folder == self.conf_dir && naming::configured_by(&name).is_some();
+        is_plain(path) && (is_config() || naming::rotated_by(&name).is_some())
     }
 
     /// Every site that has a record or a journal here.
@@ -261,7 +258,7 @@ impl StateDir {
         if site != of {
             return Some(format!("it is of site {of}"));
         }
-        let stranger = paths.into_iter().find(|path| !self.may_name(site, path))?;
+        let stranger = paths.into_iter().find(|path| !self.may_name(path))?;
         Some(format!("it names {}, which cannot be a file of site {site}", stranger.display()))
     }
 }

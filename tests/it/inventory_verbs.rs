@@ -7,6 +7,7 @@ mod asked;
 mod common_file;
 mod history;
 mod left;
+mod names;
 mod obstacles;
 mod plan;
 mod scaling;
