@@ -27,14 +27,7 @@ impl Needs<'_> {
         if desired.groups.is_empty() {
             return Ok(());
         }
-        // Its missing parents too: what an apply makes, an undo removes.
-        for folder in self.site.paths.log_dir.as_path().ancestors() {
-            let is_there = self.shared.is_folder(self.files, folder);
-            if is_there.map_err(|error| cannot_read(folder, &error))? {
-                break;
-            }
-            actual.missing_log_folders.insert(0, folder.to_owned());
-        }
+        self.look_for_log_folders(actual)?;
         self.look_for_users(actual)?;
         self.look_for_code(actual);
         Ok(())
@@ -44,10 +37,37 @@ impl Needs<'_> {
         self.site.programs.iter().filter(|program| self.programs.have(program.name.as_str()))
     }
 
+    /// supervisord refuses every file for a log whose folder is missing.
+    fn look_for_log_folders(&self, actual: &mut ActualSite) -> Result<(), CommandError> {
+        let site = self.site;
+        let own = self
+            .meant()
+            .filter(|program| program.logs.path.is_some() || program.logs.stderr.is_some());
+        let own = own.filter_map(|program| {
+            Some(site.all_log_files(program, &site.full_name(program).ok()?))
+        });
+        let own = own.flatten().filter_map(|log| Some(log.parent()?.to_owned()));
+        let folders = std::iter::once(site.paths.log_dir.as_path().to_owned()).chain(own);
+        for log_folder in folders {
+            // Its missing parents too: what an apply makes, an undo removes.
+            let mut missing = Vec::new();
+            for folder in log_folder.ancestors() {
+                let is_there = self.shared.is_folder(self.files, folder);
+                if is_there.map_err(|error| cannot_read(folder, &error))? {
+                    break;
+                }
+                missing.insert(0, folder.to_owned());
+            }
+            missing.retain(|folder| !actual.missing_log_folders.contains(folder));
+            actual.missing_log_folders.extend(missing);
+        }
+        Ok(())
+    }
+
     fn look_for_users(&self, actual: &mut ActualSite) -> Result<(), CommandError> {
         let mut wanted_by: BTreeMap<&UserName, Vec<String>> = BTreeMap::new();
         for program in self.meant() {
-            let user = program.user.as_ref().unwrap_or(&self.site.user);
+            let Some(user) = self.site.user_of(program) else { continue };
             wanted_by.entry(user).or_default().push(program.name.to_string());
         }
         for (user, programs) in wanted_by {

@@ -30,7 +30,7 @@ impl LogEnds {
             .filter(|(group, change)| change.action.acts() && !plan.unwatched.contains_key(*group));
         let logs = acting.filter_map(|(_, change)| Some(&change.desired.as_ref()?.log));
         let mut ends = BTreeMap::new();
-        for log in logs {
+        for log in logs.filter(|log| !log.as_os_str().is_empty()) {
             if !ends.contains_key(log)
                 && let Ok(end) = files.end(log)
             {
@@ -66,6 +66,9 @@ impl Logs<'_> {
 
     /// None if the log cannot be read.
     fn last_lines(&self, path: &Path) -> Vec<String> {
+        if path.as_os_str().is_empty() {
+            return Vec::new();
+        }
         let since = self.ends.0.get(path).copied();
         let Ok(bytes) = self.files.tail(path, LOG_BYTES, since) else { return Vec::new() };
         let text = String::from_utf8_lossy(&bytes);

@@ -72,7 +72,7 @@ impl Context {
     /// Reads and checks the inventory; its problems are shown here, all of them.
     pub(super) fn inventory(&self, screen: &mut Screen) -> Result<Inventory, CommandError> {
         let loaded = inventory::load(self.shared.inventory.as_deref())?;
-        let read = inventory::read(&loaded.name(), &loaded.text);
+        let read = inventory::read_beside(&loaded.name(), &loaded.text, &loaded.folder());
         let inventory = read.map_err(|problems| {
             show_problems(&problems, screen);
             problems.refusal()

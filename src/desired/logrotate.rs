@@ -4,17 +4,22 @@
 //! is lost, and supervisord, which may rotate the same file by itself, can be left with a file
 //! full of NUL bytes. `hardened` renames the log, makes a new one and has supervisord open that.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::inventory::{Format, Logs};
 use crate::system::shell;
 
-/// The file's text. `log` is the one log it rotates; `pidfile` is supervisord's, if known.
+/// The file's text. `logs` are those it rotates; `pidfile` is supervisord's, if known.
 ///
 /// Without a usable `pidfile` the hardened form copies and empties as well: a log that was renamed
 /// while nobody told supervisord would swallow everything written from then on.
-pub(super) fn text(format: Format, logs: &Logs, log: &Path, pidfile: Option<&Path>) -> String {
-    let Logs { rotate, maxage, size, frequency, compress } = logs;
+pub(super) fn text(
+    format: Format,
+    logs: &Logs,
+    files: &[PathBuf],
+    pidfile: Option<&Path>,
+) -> String {
+    let Logs { rotate, maxage, size, frequency, compress, .. } = logs;
     let mut lines =
         vec![frequency.as_str().to_owned(), format!("rotate {rotate}"), format!("maxage {maxage}")];
     lines.extend(size.map(|bytes| format!("maxsize {bytes}")));
@@ -25,11 +30,12 @@ pub(super) fn text(format: Format, logs: &Logs, log: &Path, pidfile: Option<&Pat
     }
     let reopen = match format {
         Format::Classic => None,
-        Format::Hardened => pidfile.and_then(|pidfile| reopen(log, pidfile)),
+        Format::Hardened | Format::Plain => pidfile.and_then(|pidfile| reopen(files, pidfile)),
     };
     lines.extend(reopen.unwrap_or_else(|| vec!["copytruncate".to_owned()]));
     let lines: String = lines.iter().map(|line| format!("    {line}\n")).collect();
-    let mut text = format!("{} {{\n{lines}}}\n", log.display());
+    let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+    let mut text = format!("{} {{\n{lines}}}\n", files.join(" "));
     // Thousands of them may be held for as long as an apply takes.
     text.shrink_to_fit();
     text
@@ -47,17 +53,25 @@ pub(super) fn text(format: Format, logs: &Logs, log: &Path, pidfile: Option<&Pat
 /// in that second, what supervisord still wrote to it would go into a file already compressed.
 ///
 /// `None` for a path that cannot be written.
-fn reopen(log: &Path, pidfile: &Path) -> Option<Vec<String>> {
+fn reopen(files: &[PathBuf], pidfile: &Path) -> Option<Vec<String>> {
     let pidfile = quoted(pidfile)?;
-    // A checked path: no character of it means anything to `find`'s patterns.
-    let rotated = quoted(Path::new(&format!("{}?*", log.display())))?;
+    // Checked paths: no character of them means anything to `find`'s patterns.
+    let rotated = |file: &PathBuf| {
+        let pattern = quoted(Path::new(&format!("{}?*", file.display())))?;
+        Some(format!("-lname {pattern}"))
+    };
+    let rotated: Option<Vec<String>> = files.iter().map(rotated).collect();
+    let rotated = match &rotated?[..] {
+        [one] => one.clone(),
+        several => format!("'(' {} ')'", several.join(" -o ")),
+    };
     let script = [
         format!("pid=$(cat {pidfile} 2>/dev/null) || exit 0"),
         r#"case "$pid" in '' | *[!0-9]*) exit 0 ;; esac"#.to_owned(),
         r#"grep -Eqsz '(^|[/.])supervisord(\.py)?$' "/proc/$pid/cmdline" || exit 0"#.to_owned(),
         r#"kill -USR2 "$pid" || exit 0"#.to_owned(),
         "tries=30".to_owned(),
-        format!(r#"while find "/proc/$pid/fd" -lname {rotated} 2>/dev/null | grep -q . &&"#),
+        format!(r#"while find "/proc/$pid/fd" {rotated} 2>/dev/null | grep -q . &&"#),
         r#"    [ "$tries" -gt 0 ]; do tries=$((tries - 1)); sleep 0.1; done"#.to_owned(),
     ];
     let mut lines = ["create", "sharedscripts", "postrotate"].map(str::to_owned).to_vec();
@@ -80,7 +94,7 @@ mod tests {
 
     fn with(format: Format, logs: &Logs, pidfile: Option<&str>) -> String {
         let log = Path::new("/var/log/supervisor/example.com-queue-worker.log");
-        text(format, logs, log, pidfile.map(Path::new))
+        text(format, logs, &[log.to_owned()], pidfile.map(Path::new))
     }
 
     #[test]
@@ -99,6 +113,7 @@ mod tests {
             size: Some(1_048_576),
             frequency: LogFrequency::Weekly,
             compress: false,
+            ..Logs::default()
         };
         insta::assert_snapshot!(with(Format::Classic, &logs, None), @r"
         /var/log/supervisor/example.com-queue-worker.log {

@@ -6,18 +6,24 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::inventory::{Autorestart, Domain, Health, RestartPolicy};
+use crate::supervisord::Environment;
 
+mod group;
 mod logrotate;
 mod render;
 
 pub use render::{RenderError, render};
 
 /// What a host's supervisord has to say about how a site's files should be.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct DaemonFacts {
     /// Where it writes its pid, as its main config says. `None` where that is not known: logs are
     /// then rotated without telling it.
     pub pidfile: Option<PathBuf>,
+    /// What `%(ENV_X)s` stands for in its files.
+    pub environment: Environment,
+    /// What `%(host_node_name)s` stands for.
+    pub node: Option<String>,
 }
 
 /// Everything a site should have on a host.
@@ -73,7 +79,7 @@ pub struct DesiredGroup {
     pub startretries: u32,
     /// `exitcodes=`.
     pub exitcodes: Vec<u8>,
-    /// Where its output goes.
+    /// Where its output goes; empty if that is no file.
     pub log: PathBuf,
     /// How a change reaches its processes.
     pub restart: RestartPolicy,
@@ -83,12 +89,16 @@ pub struct DesiredGroup {
     /// `None` when the inventory gave them another `directory`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<PathBuf>,
+    /// The names of its processes, where they are not made of the group's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub processes: Vec<String>,
 }
 
 impl DesiredGroup {
     /// The names of its processes, `group` being its own, as the `process_name` we write makes them.
     pub fn process_names(&self, group: &str) -> Vec<String> {
         match self.numprocs {
+            _ if !self.processes.is_empty() => self.processes.clone(),
             1 => vec![group.to_owned()],
             n => (0..n).map(|number| format!("{group}_{number:02}")).collect(),
         }

@@ -18,13 +18,13 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::{DaemonFacts, DesiredFile, DesiredGroup, DesiredSite, FileKind, logrotate};
+use super::{DaemonFacts, DesiredFile, DesiredGroup, DesiredSite, FileKind, group, logrotate};
 use crate::inventory::{
-    Format, FullName, Instances, NameError, Program, Run, Site, supervisord_options,
+    Format, FullName, Key, LogTarget, NameError, Program, Rotation, Run, Site, supervisord_options,
 };
-use crate::supervisord::{GroupHeader, defaults, ini};
+use crate::supervisord::{GroupHeader, ini};
 
 /// Why a site has no files that supervisord would read as they are meant.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -47,6 +47,14 @@ pub enum RenderError {
         /// The other one.
         second: String,
     },
+    /// supervisord refuses the whole reread for it: something has no meaning on this host.
+    #[error("program {program}: {what}")]
+    Expansion {
+        /// The program.
+        program: String,
+        /// Which value, and why; nothing of a secret.
+        what: String,
+    },
     /// supervisord refuses the whole reread for it.
     #[error("program {program}: stopasgroup needs killasgroup as well")]
     StopsMoreThanItKills {
@@ -68,14 +76,13 @@ pub fn render(site: &Site, daemon: &DaemonFacts) -> Result<DesiredSite, RenderEr
         if (asked("stopasgroup"), asked("killasgroup")) == (Some(true), Some(false)) {
             return Err(RenderError::StopsMoreThanItKills { program: name });
         }
-        let log = site.log_file(full.as_str());
         for group in Site::groups_of(program, &full) {
-            let desired = desired_group(site, program, &log);
+            let desired = group::desired(site, program, (&full, &group), daemon)?;
             if let Some(first) = groups.insert(group.clone(), desired) {
                 return Err(RenderError::SameGroup { group, first: first.program, second: name });
             }
         }
-        let file = supervisor_file(site, program, &full, &log);
+        let file = supervisor_file(site, program, &full);
         match files.entry(site.config_file(program, &full)) {
             Entry::Vacant(first) => {
                 first.insert(file);
@@ -88,34 +95,39 @@ pub fn render(site: &Site, daemon: &DaemonFacts) -> Result<DesiredSite, RenderEr
                 common.programs.extend(file.programs);
             }
         }
-        let rotation = site.rotation_file(full.as_str());
-        let pidfile = daemon.pidfile.as_deref();
-        let text = logrotate::text(site.format, &program.logs, &log, pidfile);
-        let file = DesiredFile {
-            kind: FileKind::Logrotate,
-            bytes: text.into(),
-            secret: false,
-            programs: [name].into(),
-        };
-        files.insert(rotation, file);
+        if let Some(file) = logrotate_file(site, program, &full, daemon) {
+            files.insert(site.rotation_file(full.as_str()), file);
+        }
     }
     Ok(DesiredSite { domain: site.domain.clone(), files, groups })
 }
 
-/// The processes of each of its groups.
-fn numprocs(program: &Program) -> u32 {
-    match program.instances {
-        Instances::Together => program.numprocs,
-        Instances::Separate => 1,
+fn logrotate_file(
+    site: &Site,
+    program: &Program,
+    full: &FullName,
+    daemon: &DaemonFacts,
+) -> Option<DesiredFile> {
+    let logs = site.all_log_files(program, full);
+    if logs.is_empty() || program.logs.rotation(site.format) != Rotation::Logrotate {
+        return None;
     }
+    let text = logrotate::text(site.format, &program.logs, &logs, daemon.pidfile.as_deref());
+    Some(DesiredFile {
+        kind: FileKind::Logrotate,
+        bytes: text.into(),
+        secret: false,
+        programs: [program.name.to_string()].into(),
+    })
 }
 
-fn supervisor_file(site: &Site, program: &Program, full: &FullName, log: &Path) -> DesiredFile {
+fn supervisor_file(site: &Site, program: &Program, full: &FullName) -> DesiredFile {
     let sections = Site::groups_of(program, full).into_iter().map(|name| {
-        let mut options = classic_options(site, program, log);
-        if site.format == Format::Hardened {
-            options.push(("stdout_logfile_maxbytes", "0".to_owned()));
-        }
+        let mut options = match site.format {
+            Format::Classic | Format::Hardened => classic_options(site, program, full),
+            Format::Plain => plain_options(site, program),
+        };
+        options.extend(rotation_options(site, program));
         options.extend(further_options(program, site.format));
         let lines = options.iter().map(|(key, value)| format!("{key}={value}\n"));
         format!("[{}]\n{}", GroupHeader::program(&name), lines.collect::<String>())
@@ -128,51 +140,146 @@ fn supervisor_file(site: &Site, program: &Program, full: &FullName, log: &Path) 
     }
 }
 
-/// The script's lines; the last one differs in `hardened`.
-fn classic_options(site: &Site, program: &Program, log: &Path) -> Vec<(&'static str, String)> {
-    let numprocs = numprocs(program);
-    let command = match &program.run {
-        Run::Script(script) => format!("{} .deployer/supervisors/{script}", site.runner()),
-        Run::Command(command) => command.to_string(),
-    };
-    let directory =
-        program.directory.as_ref().map_or_else(|| site.current(), |path| path.to_string());
-    let log = ini::escape_percent_twice(&log.display().to_string());
-    let mut options = vec![
-        ("command", ini::escape_percent(&command)),
-        ("directory", ini::escape_percent(&directory)),
+/// A value so that supervisord reads what it says; what is supervisord's own to expand stays.
+fn written(program: &Program, value: &str) -> String {
+    match program.expansions {
+        true => value.to_owned(),
+        false => ini::escape_percent(value),
+    }
+}
+
+/// Where a stream goes; supervisord expands that twice.
+fn written_log(program: &Program, target: &str) -> String {
+    match program.expansions {
+        true => target.to_owned(),
+        false => ini::escape_percent_twice(target),
+    }
+}
+
+fn command(site: &Site, program: &Program) -> String {
+    match &program.run {
+        // What is ours has nothing to expand.
+        Run::Script(script) => {
+            ini::escape_percent(&format!("{} .deployer/supervisors/{script}", site.runner()))
+        }
+        Run::Command(command) => written(program, command.as_str()),
+    }
+}
+
+/// The script's lines, as far as the inventory says nothing else; `hardened` has another one for stderr.
+fn classic_options(site: &Site, program: &Program, full: &FullName) -> Vec<(&'static str, String)> {
+    let mut options = vec![("command", command(site, program))];
+    let current = || Some(ini::escape_percent(&site.current()));
+    let directory = program
+        .directory
+        .as_ref()
+        .map_or_else(current, |directory| Some(written(program, directory.path()?)));
+    options.extend(directory.map(|directory| ("directory", directory)));
+    options.extend([
         ("user", program.user.as_ref().unwrap_or(&site.user).to_string()),
         ("autostart", program.autostart.to_string()),
         ("autorestart", program.autorestart.as_str().to_owned()),
         ("stopwaitsecs", program.stopwaitsecs.to_string()),
-        ("numprocs", numprocs.to_string()),
-    ];
-    if numprocs > 1 {
-        // Without it supervisord refuses the configuration of the whole host.
-        options.push(("process_name", "%(program_name)s_%(process_num)02d".to_owned()));
-    }
+        ("numprocs", group::numprocs(program).to_string()),
+    ]);
+    options.extend(process_name(program));
+    let logs = &program.logs;
+    let log = match &logs.path {
+        Some(target) => written_log(program, target.as_str()),
+        None => ini::escape_percent_twice(&site.log_file(full.as_str()).display().to_string()),
+    };
     options.push(("stdout_logfile", log.clone()));
-    options.push(match site.format {
-        Format::Classic => ("stderr_logfile", log),
-        Format::Hardened => ("redirect_stderr", true.to_string()),
-    });
+    let own = logs.stderr.as_ref().map(|target| written_log(program, target.as_str()));
+    let redirects = program.supervisord.boolean("redirect_stderr");
+    match (own, site.format) {
+        (Some(stderr), _) => options.push(("stderr_logfile", stderr)),
+        (None, Format::Hardened) if redirects.is_none() => {
+            options.push(("redirect_stderr", true.to_string()));
+        }
+        (None, Format::Classic) if redirects.is_none() => options.push(("stderr_logfile", log)),
+        (None, _) => {}
+    }
     options
+}
+
+/// What the entry says, and nothing for what it does not.
+fn plain_options(site: &Site, program: &Program) -> Vec<(&'static str, String)> {
+    let mut options = vec![("command", command(site, program))];
+    let directory = program.directory.as_ref().and_then(|directory| directory.path());
+    options.extend(directory.map(|directory| ("directory", written(program, directory))));
+    options.extend(program.user.as_ref().map(|user| ("user", user.to_string())));
+    let said = [
+        ("autostart", program.autostart.to_string()),
+        ("autorestart", program.autorestart.as_str().to_owned()),
+        ("stopwaitsecs", program.stopwaitsecs.to_string()),
+        ("numprocs", group::numprocs(program).to_string()),
+    ];
+    options.extend(said.into_iter().filter(|(name, _)| program.said.contains(*name)));
+    options.extend(process_name(program));
+    for (name, target) in
+        [("stdout_logfile", &program.logs.path), ("stderr_logfile", &program.logs.stderr)]
+    {
+        options.extend(target.as_ref().map(|t| (name, written_log(program, t.as_str()))));
+    }
+    options
+}
+
+/// Without it supervisord refuses the configuration of the whole host where there are several processes.
+fn process_name(program: &Program) -> Option<(&'static str, String)> {
+    let value = match program.supervisord.get("process_name") {
+        Some(name) => written(program, name),
+        None if group::numprocs(program) > 1 => group::PROCESS_NAME.to_owned(),
+        None => return None,
+    };
+    Some(("process_name", value))
+}
+
+/// How large supervisord lets logs become: not at all where somebody else rotates them, and never where
+/// there is nothing to rotate.
+fn rotation_options(site: &Site, program: &Program) -> Vec<(&'static str, String)> {
+    let logs = &program.logs;
+    let rotation = logs.rotation(site.format);
+    let size = |target: Option<&LogTarget>| match (target, rotation) {
+        (Some(target), _) if !target.is_path() => None,
+        (Some(target), _) if target.is_device() => Some("0".to_owned()),
+        (_, Rotation::Supervisord) => logs.size.map(|bytes| bytes.to_string()),
+        (_, Rotation::None) => Some("0".to_owned()),
+        // What the script writes does not say so.
+        (_, Rotation::Logrotate) if site.format == Format::Classic => None,
+        (_, Rotation::Logrotate) => Some("0".to_owned()),
+    };
+    let stdout = logs.path.as_ref();
+    let has_stdout = stdout.is_some() || site.format != Format::Plain;
+    // In `classic` both streams have the one log.
+    let is_shared = site.format == Format::Classic && logs.stderr.is_none();
+    let stderr = if is_shared { stdout } else { logs.stderr.as_ref() };
+    let of_stdout = has_stdout.then(|| size(stdout)).flatten();
+    let of_stderr = (is_shared || stderr.is_some()).then(|| size(stderr)).flatten();
+    let options = [("stdout_logfile_maxbytes", of_stdout), ("stderr_logfile_maxbytes", of_stderr)];
+    let is_given = |name| program.supervisord.get(name).is_some();
+    let options = options.into_iter().filter(|(name, _)| !is_given(*name));
+    options.filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
 /// What the inventory set, and the hardened defaults of two of them.
 fn further_options(program: &Program, format: Format) -> Vec<(&'static str, String)> {
     let (stopasgroup, killasgroup) = as_group(program, format);
-    let value = |name| match name {
+    let value = |key: &Key| match key.name {
         "stopasgroup" => stopasgroup.map(|asked| asked.to_string()),
         "killasgroup" => killasgroup.map(|asked| asked.to_string()),
-        _ => program.supervisord.get(name).map(str::to_owned),
+        // It stands where it would without being asked for.
+        "process_name" => None,
+        name => {
+            let value = program.supervisord.get(name)?;
+            Some(if key.is_text() { written(program, value) } else { value.to_owned() })
+        }
     };
     let mut options: Vec<_> =
-        supervisord_options().filter_map(|name| Some((name, value(name)?))).collect();
+        supervisord_options().filter_map(|key| Some((key.name, value(key)?))).collect();
     if !program.environment.is_empty() {
         let variables =
             program.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        options.push(("environment", ini::escape_percent(&ini::quote_environment(variables))));
+        options.push(("environment", written(program, &ini::quote_environment(variables))));
     }
     options
 }
@@ -183,7 +290,7 @@ fn as_group(program: &Program, format: Format) -> (Option<bool>, Option<bool>) {
     let asked = |name| program.supervisord.boolean(name);
     let (stopasgroup, killasgroup) = (asked("stopasgroup"), asked("killasgroup"));
     match format {
-        Format::Classic => (stopasgroup, killasgroup),
+        Format::Classic | Format::Plain => (stopasgroup, killasgroup),
         Format::Hardened => {
             let kill = killasgroup.unwrap_or(true);
             (Some(stopasgroup.unwrap_or(kill)), Some(kill))
@@ -191,33 +298,14 @@ fn as_group(program: &Program, format: Format) -> (Option<bool>, Option<bool>) {
     }
 }
 
-/// What an apply needs to know.
-fn desired_group(site: &Site, program: &Program, log: &Path) -> DesiredGroup {
-    DesiredGroup {
-        program: program.name.to_string(),
-        numprocs: numprocs(program),
-        autostart: program.autostart,
-        autorestart: program.autorestart,
-        stopwaitsecs: program.stopwaitsecs,
-        startsecs: program.supervisord.number("startsecs").unwrap_or(defaults::STARTSECS),
-        startretries: program.supervisord.number("startretries").unwrap_or(defaults::STARTRETRIES),
-        exitcodes: program
-            .supervisord
-            .exit_statuses()
-            .unwrap_or_else(|| defaults::EXITCODES.to_vec()),
-        log: PathBuf::from(log),
-        restart: program.restart,
-        health: program.health.clone(),
-        release: program.directory.is_none().then(|| PathBuf::from(site.current())),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::inventory::{
-        AbsolutePath, Autorestart, CommandLine, Domain, EnvironmentName, EnvironmentValue, Paths,
-        ProgramName, ScriptPath, UserName,
+        Autorestart, CommandLine, Directory, Domain, EnvironmentName, EnvironmentValue, Instances,
+        Paths, ProgramName, ScriptPath, UserName,
     };
 
     const CLASSIC: &str = "\
@@ -264,7 +352,7 @@ stderr_logfile=/var/log/supervisor/example.com-queue-worker.log
         let command = "php artisan work --q='a b' 100% %(here)s";
         Program {
             run: Run::Command(CommandLine::parse(command).unwrap()),
-            directory: Some(AbsolutePath::parse("/srv/app").unwrap()),
+            directory: Some(Directory::parse("/srv/app").unwrap()),
             user: Some(UserName::parse("www-data").unwrap()),
             autostart: false,
             autorestart: Autorestart::Unexpected,
@@ -456,5 +544,111 @@ stderr_logfile=/var/log/supervisor/example.com-queue-worker.log
         let long = worker(&"x".repeat(190));
         let error = render(&site(Format::Classic, vec![long]), &DaemonFacts::default());
         assert!(matches!(error, Err(RenderError::Name { .. })), "{error:?}");
+    }
+
+    fn plain(program: Program) -> String {
+        text(&rendered(Format::Plain, program)).to_owned()
+    }
+
+    fn target(text: &str) -> Option<LogTarget> {
+        Some(LogTarget::parse(text).unwrap())
+    }
+
+    #[test]
+    fn plain_writes_what_the_entry_says() {
+        let run = Run::Command(CommandLine::parse("celery worker").unwrap());
+        let program = Program { run: run.clone(), ..worker("queue-worker") };
+        let header = "[program:example.com-queue-worker]\ncommand=celery worker\n";
+        assert_eq!(plain(program.clone()), header);
+        let desired = rendered(Format::Plain, program);
+        assert_eq!(desired.files.len(), 1, "nothing for logrotate");
+        let group = &desired.groups["example.com-queue-worker"];
+        assert_eq!((group.log.as_os_str().is_empty(), &group.release), (true, &None));
+        let mut program =
+            Program { run, numprocs: 2, autostart: false, ..with(&[("startsecs", "3")]) };
+        program.said = ["autostart", "numprocs"].map(str::to_owned).into();
+        program.directory = Some(Directory::parse("none").unwrap());
+        program.logs.stderr = target("/dev/stderr");
+        let lines = "autostart=false\nnumprocs=2\nprocess_name=%(program_name)s_%(process_num)02d\n\
+                     stderr_logfile=/dev/stderr\nstderr_logfile_maxbytes=0\nstartsecs=3\n";
+        assert_eq!(plain(program), format!("{header}{lines}"));
+    }
+
+    #[test]
+    fn logs_go_where_they_are_sent_and_are_rotated_by_one() {
+        let with_logs = |format, path, stderr, rotation| {
+            let mut program = worker("queue-worker");
+            program.logs.path = target(path);
+            program.logs.stderr = target(stderr);
+            program.logs.rotation = rotation;
+            let desired = rendered(format, program);
+            let lines = text(&desired).lines().filter(|line| line.contains("std"));
+            let lines: Vec<String> = lines.map(str::to_owned).collect();
+            let rotated = desired.files.values().find(|file| file.kind == FileKind::Logrotate);
+            let rotated = rotated.map(|file| String::from_utf8(file.bytes.clone()).unwrap());
+            (lines.join(" "), rotated.map(|text| text.lines().next().unwrap().to_owned()))
+        };
+        use Format::Hardened;
+        assert_eq!(
+            with_logs(Hardened, "/l/o", "/l/e", None),
+            (
+                "stdout_logfile=/l/o stderr_logfile=/l/e stdout_logfile_maxbytes=0 \
+                 stderr_logfile_maxbytes=0"
+                    .to_owned(),
+                Some("/l/o /l/e {".to_owned())
+            )
+        );
+        assert_eq!(
+            with_logs(Hardened, "/l/o", "NONE", Some(Rotation::Supervisord)),
+            ("stdout_logfile=/l/o stderr_logfile=NONE".to_owned(), None)
+        );
+        assert_eq!(
+            with_logs(Hardened, "/dev/stdout", "NONE", None),
+            (
+                "stdout_logfile=/dev/stdout stderr_logfile=NONE stdout_logfile_maxbytes=0"
+                    .to_owned(),
+                None
+            )
+        );
+        assert_eq!(
+            with_logs(Format::Classic, "/l/o", "/l/e", Some(Rotation::None)).0,
+            "stdout_logfile=/l/o stderr_logfile=/l/e stdout_logfile_maxbytes=0 \
+             stderr_logfile_maxbytes=0"
+        );
+    }
+
+    #[test]
+    fn what_is_supervisords_to_expand_stays_and_is_tried_first() {
+        let run = Run::Command(CommandLine::parse("serve %(ENV_SUPERVISOR_SYNC_T)s %%").unwrap());
+        let mut program = Program { run, expansions: true, numprocs: 2, ..worker("queue-worker") };
+        program.supervisord.set("process_name", "p%(process_num)d");
+        program.supervisord.set("numprocs_start", "1");
+        program.logs.path = target("/l/%(program_name)s-%(process_num)d");
+        let site = site(Format::Hardened, vec![program]);
+        let nobody = DaemonFacts {
+            environment: crate::supervisord::Environment::given([]),
+            ..DaemonFacts::default()
+        };
+        let error = render(&site, &nobody).map(|_| ());
+        let facts = DaemonFacts {
+            environment: crate::supervisord::Environment::given([("SUPERVISOR_SYNC_T", "80")]),
+            ..DaemonFacts::default()
+        };
+        let desired = render(&site, &facts).unwrap();
+        assert!(text(&desired).contains("command=serve %(ENV_SUPERVISOR_SYNC_T)s %%\n"));
+        assert!(text(&desired).contains("process_name=p%(process_num)d\n"));
+        let group = &desired.groups["example.com-queue-worker"];
+        assert_eq!(group.process_names("x"), ["p1", "p2"]);
+        assert_eq!(group.log, std::path::Path::new("/l/example.com-queue-worker-1"));
+        let rotated = desired.files.values().find(|file| file.kind == FileKind::Logrotate).unwrap();
+        let rotated = String::from_utf8(rotated.bytes.clone()).unwrap();
+        let logs = "/l/example.com-queue-worker-1 /l/example.com-queue-worker-2 {\n";
+        assert!(rotated.starts_with(logs), "{rotated}");
+        let error = error.unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "program queue-worker: `command` %(ENV_SUPERVISOR_SYNC_T) is not a name that \
+             supervisord can expand here"
+        );
     }
 }

@@ -15,7 +15,7 @@ use crate::inventory::{ConfigSuffix, Domain, Site, SupervisordAddress};
 use crate::records::{Origin, Run, StateDir};
 use crate::setup;
 use crate::supervisord::{Client, MainConfig, Stop, Supervisord, include};
-use crate::system::{Clock, Disk, Files as _, Interrupt, SystemClock, users};
+use crate::system::{Clock, Disk, Files as _, Interrupt, SystemClock, machine, users};
 
 /// This machine.
 pub struct LocalHost {
@@ -106,7 +106,11 @@ impl LocalHost {
         let sites = if renamed.is_empty() { sites } else { &renamed };
         let mut engine = Engine {
             doors,
-            facts: DaemonFacts { pidfile: config.pidfile.clone() },
+            facts: DaemonFacts {
+                pidfile: config.pidfile.clone(),
+                environment: config.environment.clone(),
+                node: Some(machine::name()),
+            },
             main_file: config.path.clone(),
             include_patterns: config.include_patterns.clone(),
             conf_dir: first.paths.conf_dir.as_path().to_owned(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::api::{ChosenSite, LogsRequest, UnreadableLog};
 use crate::event::{Event, LogLine};
-use crate::inventory::{Domain, ProgramName};
+use crate::inventory::{Domain, FullName, Program, ProgramName, Site};
 use crate::system::follow::Follower;
 use crate::system::{Clock, Interrupt};
 
@@ -75,22 +75,39 @@ fn open(
     for program in site.programs.iter().filter(|program| programs.have(program.name.as_str())) {
         // Checked when the inventory was read.
         let Ok(full) = site.full_name(program) else { continue };
-        let path = site.log_file(full.as_str());
-        let (domain, name) = (site.domain.clone(), program.name.clone());
-        match Follower::open(&path, lines) {
-            Ok((follower, last)) => {
-                if !follower.is_there() {
-                    let text = format!("{} is not there yet: {full} never ran", path.display());
-                    events(Event::Warning { site: domain.clone(), text });
-                }
-                let source = Source { site: domain, program: name, path, follower };
-                last.iter().for_each(|line| source.tell(line, events));
-                sources.push(source);
+        let paths = site.all_log_files(program, &full);
+        if paths.is_empty() {
+            let text = format!("{full} writes to no file that can be read here: see `logs` of it");
+            events(Event::Warning { site: site.domain.clone(), text });
+        }
+        for path in paths {
+            open_one((site, program), &full, (path, lines), sources, unreadable, events);
+        }
+    }
+}
+
+fn open_one(
+    (site, program): (&Site, &Program),
+    full: &FullName,
+    (path, lines): (PathBuf, usize),
+    sources: &mut Vec<Source>,
+    unreadable: &mut Vec<UnreadableLog>,
+    events: &mut dyn FnMut(Event),
+) {
+    let (domain, name) = (site.domain.clone(), program.name.clone());
+    match Follower::open(&path, lines) {
+        Ok((follower, last)) => {
+            if !follower.is_there() {
+                let text = format!("{} is not there yet: {full} never ran", path.display());
+                events(Event::Warning { site: domain.clone(), text });
             }
-            Err(error) => {
-                let reason = error.to_string();
-                unreadable.push(UnreadableLog { site: domain, program: name, path, reason });
-            }
+            let source = Source { site: domain, program: name, path, follower };
+            last.iter().for_each(|line| source.tell(line, events));
+            sources.push(source);
+        }
+        Err(error) => {
+            let reason = error.to_string();
+            unreadable.push(UnreadableLog { site: domain, program: name, path, reason });
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use std::str::FromStr;
 
+use super::beside::Beside;
 use super::file::{Node, Span, Value};
 use super::findings::{Finding, Findings};
 use super::keys::{Given, Keys};
@@ -22,6 +23,7 @@ pub(super) struct At<T> {
 /// The source and the findings, carried through every reader.
 pub(super) struct Reader<'s, 't> {
     pub(super) source: &'s Source<'t>,
+    pub(super) beside: &'s dyn Beside,
     pub(super) findings: Findings,
 }
 

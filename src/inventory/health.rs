@@ -4,8 +4,9 @@ use super::fields::{Fields, Reader};
 use super::file::Node;
 use super::findings::Finding;
 use super::keys::{Key, Keys, Kind};
-use super::name::{CommandLine, NameError};
+use super::name::NameError;
 use super::program::{Health, Probe};
+use super::value::CommandLine;
 
 /// Seconds a probe may take if the inventory does not say.
 const DEFAULT_TIMEOUT: u32 = 10;

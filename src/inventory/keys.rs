@@ -4,6 +4,7 @@
 
 use super::program::Signal;
 use super::suggest::nearest;
+use super::value::config_value;
 
 /// The words by which the inventory calls each of a few things.
 macro_rules! words {
@@ -36,6 +37,8 @@ pub(crate) enum Kind {
         /// The largest.
         most: u32,
     },
+    /// A whole number up to this one, or one of a few words.
+    WholeOr(u32, &'static [&'static str]),
     /// One of a few words.
     Word(&'static [&'static str]),
     /// A signal, with or without `SIG`, in any case.
@@ -46,6 +49,12 @@ pub(crate) enum Kind {
     Octal,
     /// Bytes, or a number with logrotate's `k`, `M` or `G` (in either case), which are powers of 1024.
     Size,
+    /// supervisord's bytes: a number, or one with `KB`, `MB` or `GB`, in any case.
+    Bytes,
+    /// A text that supervisord's file can hold and that it reads as it is.
+    Value,
+    /// The name of a process: supervisord refuses a blank, `:` and `/` in it.
+    ProcessName,
     /// A text with rules of its own, which its type has.
     Text,
     /// A user: a name, or an id without quotes.
@@ -62,7 +71,7 @@ pub(crate) enum Kind {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Key {
     /// As it is typed.
-    pub(super) name: &'static str,
+    pub(crate) name: &'static str,
     /// What it takes.
     pub(crate) kind: Kind,
     /// What counts if it is left out, in Markdown; empty where there is nothing to say.
@@ -96,6 +105,13 @@ impl Key {
     pub(super) const fn supervisords(mut self) -> Self {
         self.is_supervisords = true;
         self
+    }
+}
+
+impl Key {
+    /// Whether what it takes is a text in which a `%` can stand.
+    pub(crate) fn is_text(&self) -> bool {
+        matches!(self.kind, Kind::Value | Kind::ProcessName)
     }
 }
 
@@ -181,11 +197,23 @@ impl Kind {
             }
             Self::BooleanOr(words) => boolean(given).or_else(|help| boolean_or(given, words, help)),
             Self::Whole { least, most } => whole(given, *least, *most),
+            Self::WholeOr(most, words) => match given {
+                Given::Text(text, _) if text.parse::<i64>().is_err() => {
+                    word(given, words).map_err(|wrong| Wrong {
+                        reason: format!("{} or a whole number", wrong.reason.replace(" or ", ", ")),
+                        ..wrong
+                    })
+                }
+                _ => whole(given, 0, *most),
+            },
             Self::Word(words) => word(given, words),
             Self::Signal => signal(given),
             Self::ExitStatuses => exit_statuses(given),
             Self::Octal => octal(given),
             Self::Size => size(given),
+            Self::Bytes => bytes(given),
+            Self::Value => value(given),
+            Self::ProcessName => process_name(given),
             Self::Text | Self::User | Self::Variables | Self::Map(_) | Self::List(_) => {
                 return None;
             }
@@ -313,6 +341,43 @@ fn size(given: &Given<'_>) -> Result<String, Wrong> {
         Some(bytes) => Ok(bytes.to_string()),
         None => Err(Wrong::new("must be a number of bytes, or one with k, M or G")
             .help("for example `{}: 100M`")),
+    }
+}
+
+fn bytes(given: &Given<'_>) -> Result<String, Wrong> {
+    let text = match given {
+        Given::Number(typed) => typed,
+        _ => text_of(given),
+    };
+    let lower = text.to_ascii_lowercase();
+    let digits = ["kb", "mb", "gb"].iter().find_map(|unit| lower.strip_suffix(unit));
+    let digits = digits.unwrap_or(&lower);
+    let is_plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    match digits.parse::<u32>() {
+        Ok(_) if is_plain => Ok(text.to_owned()),
+        _ => Err(Wrong::new("must be a number of bytes, or one with KB, MB or GB")
+            .help("for example `{}: 50MB`")),
+    }
+}
+
+fn value(given: &Given<'_>) -> Result<String, Wrong> {
+    match given {
+        Given::Text(text, _) => match config_value(text) {
+            Ok(()) => Ok((*text).to_owned()),
+            Err(error) => Err(Wrong::new(error.to_string())),
+        },
+        Given::Number(typed) => {
+            Err(Wrong::new("must be text").help(format!("put it in quotes: `{{}}: \"{typed}\"`")))
+        }
+        _ => Err(Wrong::new("must be text")),
+    }
+}
+
+fn process_name(given: &Given<'_>) -> Result<String, Wrong> {
+    let text = value(given)?;
+    match text.chars().find(|c| matches!(c, ' ' | ':' | '/')) {
+        Some(c) => Err(Wrong::new(format!("must not hold '{c}': supervisord refuses it"))),
+        None => Ok(text),
     }
 }
 

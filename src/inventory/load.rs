@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use super::beside::{Beside, is_match};
 use crate::error::CommandError;
 
 /// The largest inventory that is read, in bytes: 16 MiB, far beyond what people write.
@@ -32,10 +33,49 @@ impl Loaded {
         self.path.display().to_string()
     }
 
+    /// What lies beside it.
+    pub fn folder(&self) -> Folder {
+        Folder(self.path.parent().map(Path::to_owned).unwrap_or_default())
+    }
+
     /// The file wherever one stands: absolute, links resolved.
     pub fn absolute(&self) -> PathBuf {
         let real = std::fs::canonicalize(&self.path).or_else(|_| std::path::absolute(&self.path));
         real.unwrap_or_else(|_| self.path.clone())
+    }
+}
+
+/// The folder of an inventory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folder(PathBuf);
+
+impl Beside for Folder {
+    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        let file = File::open(self.0.join(path)).map_err(|error| error.to_string())?;
+        let mut bytes = Vec::new();
+        let read = file.take(LARGEST_BYTES + 1).read_to_end(&mut bytes);
+        read.map_err(|error| error.to_string())?;
+        match bytes.len() as u64 > LARGEST_BYTES {
+            true => Err(format!("it is larger than {} MiB", LARGEST_BYTES >> 20)),
+            false => Ok(bytes),
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "an edge: what lies beside an inventory")]
+    fn matching(&self, pattern: &str) -> Result<Vec<String>, String> {
+        let (folder, _) = pattern.rsplit_once('/').unwrap_or(("", pattern));
+        let names = std::fs::read_dir(self.0.join(folder).join(".")).map_err(|e| e.to_string())?;
+        let mut paths = Vec::new();
+        for name in names {
+            let name = name.map_err(|error| error.to_string())?.file_name();
+            let path = Path::new(folder).join(&name);
+            let is_file = self.0.join(&path).is_file();
+            if let Some(path) = path.to_str().filter(|path| is_file && is_match(pattern, path)) {
+                paths.push(path.to_owned());
+            }
+        }
+        paths.sort_unstable();
+        Ok(paths)
     }
 }
 

@@ -1,20 +1,36 @@
-//! `logs:` of a program: how logrotate rotates its log.
+//! `logs:` of a program: where its output goes, and who rotates it.
 
 use super::fields::Reader;
 use super::file::Node;
 use super::keys::{Key, Keys, Kind};
-use super::program::{LogFrequency, Logs};
+use super::program::{LogFrequency, Logs, Rotation};
+use super::value::LogTarget;
 
 pub(super) static KEYS: Keys = Keys {
     of: "`logs`",
     known: &[
         Key::new(
-            "rotate",
-            Kind::Whole { least: 0, most: 10_000 },
-            "14",
-            "How many rotated logs are kept.",
+            "path",
+            Kind::Text,
+            "/var/log/app/worker.log",
+            "Where stdout goes: a file, a device such as `/dev/stdout`, `NONE`, `AUTO` or `syslog`.",
         )
-        .default("`5`"),
+        .default("`{log_dir}/{its name in supervisord}.log`; in `plain` supervisord's (`AUTO`)"),
+        Key::new(
+            "stderr",
+            Kind::Text,
+            "/var/log/app/worker.err",
+            "Where stderr goes, if not where stdout goes.",
+        )
+        .default("with stdout; in `plain` supervisord's (`AUTO`)"),
+        Key::new(
+            "rotate",
+            Kind::WholeOr(10_000, Rotation::WORDS),
+            "14",
+            "Who rotates: `logrotate`, `supervisord` or `none`. A number is how many rotated logs \
+             logrotate keeps.",
+        )
+        .default("`5` by logrotate; in `plain` `supervisord`"),
         Key::new(
             "maxage",
             Kind::Whole { least: 1, most: 36_500 },
@@ -28,7 +44,7 @@ pub(super) static KEYS: Keys = Keys {
             "100M",
             "Rotate early when the log is larger: bytes, or `100k`, `100M`, `1G` (powers of 1024).",
         )
-        .default("no limit"),
+        .default("no limit; where supervisord rotates, its own (50 MiB)"),
         Key::new(
             "frequency",
             Kind::Word(LogFrequency::WORDS),
@@ -51,6 +67,9 @@ pub(super) static KEYS: Keys = Keys {
 /// One layer of `logs`.
 #[derive(Clone, Default)]
 pub(super) struct LogOptions {
+    path: Option<LogTarget>,
+    stderr: Option<LogTarget>,
+    rotation: Option<Rotation>,
     rotate: Option<u32>,
     maxage: Option<u32>,
     size: Option<u64>,
@@ -61,8 +80,15 @@ pub(super) struct LogOptions {
 impl LogOptions {
     pub(super) fn read(reader: &mut Reader<'_, '_>, node: &Node) -> Self {
         let Some(fields) = reader.fields(node, &KEYS) else { return Self::default() };
+        let rotate = reader.value(&fields, "rotate");
+        let count = rotate.as_ref().and_then(|text| text.parse().ok());
+        let word = rotate.as_deref().and_then(Rotation::from_word);
         Self {
-            rotate: reader.number(&fields, "rotate"),
+            path: fields.get("path").and_then(|n| reader.parse(n, "path", LogTarget::parse)),
+            stderr: fields.get("stderr").and_then(|n| reader.parse(n, "stderr", LogTarget::parse)),
+            // Only logrotate is told how many.
+            rotation: word.or(count.map(|_: u32| Rotation::Logrotate)),
+            rotate: count,
             maxage: reader.number(&fields, "maxage"),
             size: reader.number(&fields, "size"),
             frequency: reader.word(&fields, "frequency", LogFrequency::from_word),
@@ -72,8 +98,11 @@ impl LogOptions {
 
     /// This layer over `base`.
     pub(super) fn over(self, base: &Self) -> Self {
-        let Self { rotate, maxage, size, frequency, compress } = self;
+        let Self { path, stderr, rotation, rotate, maxage, size, frequency, compress } = self;
         Self {
+            path: path.or_else(|| base.path.clone()),
+            stderr: stderr.or_else(|| base.stderr.clone()),
+            rotation: rotation.or(base.rotation),
             rotate: rotate.or(base.rotate),
             maxage: maxage.or(base.maxage),
             size: size.or(base.size),
@@ -85,6 +114,9 @@ impl LogOptions {
     pub(super) fn into_logs(self) -> Logs {
         let base = Logs::default();
         Logs {
+            path: self.path,
+            stderr: self.stderr,
+            rotation: self.rotation,
             rotate: self.rotate.unwrap_or(base.rotate),
             maxage: self.maxage.unwrap_or(base.maxage),
             size: self.size.or(base.size),

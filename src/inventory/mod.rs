@@ -9,7 +9,9 @@
 //! set in layers), `naming` (what things are called on a host), `host` (a server), `site_entry` (a site) and `clashes` (what only the whole shows). Problems go through
 //! `findings` and `source`, which masks `secrets`, to `problem`.
 
+mod beside;
 mod clashes;
+mod expansions;
 mod fields;
 mod file;
 mod findings;
@@ -21,9 +23,11 @@ mod logs;
 pub mod name;
 pub(crate) mod naming;
 mod options;
+mod passed;
 mod passwords;
 pub mod problem;
 pub mod program;
+mod program_keys;
 mod programs;
 #[cfg(test)]
 mod published_tests;
@@ -38,23 +42,26 @@ mod source;
 mod suggest;
 #[cfg(test)]
 mod tests;
+pub mod value;
 
+pub use beside::{Beside, Nothing};
 pub use host::{Connection, Host, Privilege};
-pub(crate) use keys::Given;
-pub use load::{Loaded, load};
-pub use name::{
-    AbsolutePath, CommandLine, ConfigName, Domain, EnvironmentName, EnvironmentValue, FullName,
-    HostName, NameError, ProgramName, ScriptPath, UserName,
-};
-pub(crate) use options::{PROGRAM as PROGRAM_KEYS, supervisords as supervisord_options};
+pub(crate) use keys::{Given, Key};
+pub use load::{Folder, Loaded, load};
+pub use name::{ConfigName, Domain, FullName, HostName, NameError, ProgramName, UserName};
 pub use passwords::without_passwords;
 pub use problem::{Place, Problem, Problems};
 pub use program::{
-    Autorestart, Health, Instances, LogFrequency, Logs, Probe, Program, RestartPolicy, Run, Signal,
-    SupervisordOptions,
+    Autorestart, Health, Instances, LogFrequency, Logs, Probe, Program, RestartPolicy, Rotation,
+    Run, Signal, SupervisordOptions,
 };
+pub(crate) use program_keys::{PROGRAM as PROGRAM_KEYS, supervisords as supervisord_options};
 pub use programs::Programs;
-pub use resolve::{Inventory, PlacedSite, read};
+pub use resolve::{Inventory, PlacedSite, read, read_beside};
 pub use schema::schema;
 pub use selector::{SelectedHost, SelectedSite, Selection, Selector, no_sites};
 pub use site::{ConfigFiles, ConfigSuffix, Format, Paths, Site, SupervisordAddress};
+pub use value::{
+    AbsolutePath, CommandLine, ConfigPath, Directory, EnvironmentName, EnvironmentValue, LogTarget,
+    ScriptPath,
+};

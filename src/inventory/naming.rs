@@ -2,11 +2,14 @@
 //! a domain and a program to a name, and that takes such a name apart again where neither the inventory nor
 //! a record says whose it is.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::name::{Domain, FullName, NameError};
 use super::program::{Instances, Program};
-use super::site::{ConfigFiles, ConfigSuffix, Site};
+use super::site::{ConfigFiles, ConfigSuffix, Format, Site};
+use super::value::LogTarget;
+use crate::supervisord::ini;
 
 /// How the names of all logrotate configs begin that are ours.
 const ROTATION: &str = "supervisor-";
@@ -59,14 +62,85 @@ impl Site {
         self.paths.logrotate_dir.as_path().join(format!("{ROTATION}{full}.conf"))
     }
 
-    /// The log of the program with this full name.
+    /// The log of the program with this full name, where the inventory says no other.
     pub fn log_file(&self, full: &str) -> PathBuf {
         self.paths.log_dir.as_path().join(format!("{full}.log"))
+    }
+
+    /// The files that a group of a program writes to, stdout's before stderr's. None for what goes to a
+    /// device or nowhere, or where only supervisord knows.
+    pub(crate) fn log_files(
+        &self,
+        program: &Program,
+        full: &FullName,
+        group: &str,
+    ) -> Vec<PathBuf> {
+        let numprocs = match program.instances {
+            Instances::Together => program.numprocs,
+            Instances::Separate => 1,
+        };
+        let first = program.supervisord.number("numprocs_start").unwrap_or(0);
+        let mut files = Vec::new();
+        match &program.logs.path {
+            Some(target) => files.extend(paths(program, target, group, (first, numprocs))),
+            None if self.format == Format::Plain => {}
+            None => files.push(self.log_file(full.as_str())),
+        }
+        let stderr = program.logs.stderr.iter();
+        files.extend(stderr.flat_map(|target| paths(program, target, group, (first, numprocs))));
+        let mut seen = BTreeSet::new();
+        files.retain(|file| seen.insert(file.clone()));
+        files
+    }
+
+    /// The files that a program writes to, in the same way.
+    pub(crate) fn all_log_files(&self, program: &Program, full: &FullName) -> Vec<PathBuf> {
+        let groups = Self::groups_of(program, full);
+        let mut seen = BTreeSet::new();
+        let files = groups.iter().flat_map(|group| self.log_files(program, full, group));
+        files.filter(|file| seen.insert(file.clone())).collect()
     }
 
     /// Whether this is the stem of the one supervisor config for all of its programs.
     pub(crate) fn is_common(&self, stem: &str) -> bool {
         self.config_files == ConfigFiles::PerSite && stem == self.domain.as_str()
+    }
+}
+
+/// The files that a log's path stands for, one for each process where it says so.
+fn paths(
+    program: &Program,
+    target: &LogTarget,
+    group: &str,
+    (first, numprocs): (u32, u32),
+) -> Vec<PathBuf> {
+    if !target.is_path() || target.is_device() {
+        return Vec::new();
+    }
+    if !program.expansions {
+        return vec![PathBuf::from(target.as_str())];
+    }
+    let file = |number: u32| {
+        let lookup = |name: &str| process_expansion(name, group, number, numprocs);
+        // supervisord expands these twice.
+        let once = ini::expand(target.as_str(), &lookup).ok()?;
+        ini::expand(&once, &lookup).ok().map(PathBuf::from)
+    };
+    (first..first.saturating_add(numprocs)).filter_map(file).collect()
+}
+
+/// What a name stands for that depends on nothing but the process.
+pub(crate) fn process_expansion(
+    name: &str,
+    group: &str,
+    number: u32,
+    numprocs: u32,
+) -> Option<String> {
+    match name {
+        "program_name" | "group_name" => Some(group.to_owned()),
+        "process_num" => Some(number.to_string()),
+        "numprocs" => Some(numprocs.to_string()),
+        _ => None,
     }
 }
 

@@ -3,14 +3,15 @@
 //! Options that the inventory did not set are `None`, so that rendering writes only what somebody
 //! asked for and supervisord's own defaults stay supervisord's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::keys::words;
-use super::name::{
-    AbsolutePath, CommandLine, ConfigName, EnvironmentName, EnvironmentValue, FullName,
-    ProgramName, ScriptPath, UserName,
+use super::name::{ConfigName, FullName, ProgramName, UserName};
+use super::site::Format;
+use super::value::{
+    CommandLine, Directory, EnvironmentName, EnvironmentValue, LogTarget, ScriptPath,
 };
 
 /// The most processes one program may have. supervisord itself knows no limit and would try; its
@@ -31,7 +32,7 @@ pub struct Program {
     /// What it runs.
     pub run: Run,
     /// `directory=`; the site's `current` if not set.
-    pub directory: Option<AbsolutePath>,
+    pub directory: Option<Directory>,
     /// `user=`; the site's user if not set.
     pub user: Option<UserName>,
     /// `autostart=`. Default true.
@@ -44,6 +45,13 @@ pub struct Program {
     pub numprocs: u32,
     /// `environment=`; the values are secrets.
     pub environment: BTreeMap<EnvironmentName, EnvironmentValue>,
+    /// Whether `%(NAME)s` in its values is supervisord's to expand; else `%` is a text like any other.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub expansions: bool,
+    /// For `plain`, which writes no other: which of `autostart`, `autorestart`, `stopwaitsecs` and
+    /// `numprocs` somebody set.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub said: BTreeSet<String>,
     /// The options that only pass through to supervisord.
     pub supervisord: SupervisordOptions,
     /// How its log is rotated.
@@ -73,6 +81,8 @@ impl Program {
             stopwaitsecs: 3600,
             numprocs: 1,
             environment: BTreeMap::new(),
+            expansions: false,
+            said: BTreeSet::new(),
             supervisord: SupervisordOptions::default(),
             logs: Logs::default(),
             instances: Instances::Together,
@@ -122,7 +132,7 @@ impl TryFrom<BTreeMap<String, String>> for SupervisordOptions {
 
     fn try_from(options: BTreeMap<String, String>) -> Result<Self, String> {
         let is_sound = |(name, value): (&String, &String)| {
-            super::options::KEYS.iter().any(|key| key.is_supervisords && key.name == name)
+            super::program_keys::supervisords().any(|key| key.name == name)
                 && !value.chars().any(char::is_control)
         };
         match options.iter().all(is_sound) {
@@ -208,9 +218,18 @@ impl Signal {
     }
 }
 
-/// How the log of a program is rotated by logrotate.
+/// Where the output of a program goes, and how it is rotated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Logs {
+    /// Where stdout goes; a file of the site's if not set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<LogTarget>,
+    /// Where stderr goes; with stdout if not set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stderr: Option<LogTarget>,
+    /// Who rotates; logrotate if not set, but for `plain`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<Rotation>,
     /// How many rotated files are kept (`rotate`). Default 5.
     pub rotate: u32,
     /// Days after which a rotated file is removed (`maxage`). Default 30.
@@ -223,11 +242,48 @@ pub struct Logs {
     pub compress: bool,
 }
 
-impl Default for Logs {
-    fn default() -> Self {
-        Self { rotate: 5, maxage: 30, size: None, frequency: LogFrequency::Daily, compress: true }
+impl Logs {
+    /// Who rotates, as files of this format have it.
+    pub fn rotation(&self, format: Format) -> Rotation {
+        self.rotation.unwrap_or(match format {
+            Format::Classic | Format::Hardened => Rotation::Logrotate,
+            Format::Plain => Rotation::Supervisord,
+        })
     }
 }
+
+impl Default for Logs {
+    fn default() -> Self {
+        Self {
+            path: None,
+            stderr: None,
+            rotation: None,
+            rotate: 5,
+            maxage: 30,
+            size: None,
+            frequency: LogFrequency::Daily,
+            compress: true,
+        }
+    }
+}
+
+/// Who rotates a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rotation {
+    /// logrotate, by a config of ours.
+    Logrotate,
+    /// supervisord itself, as its options say.
+    Supervisord,
+    /// Nobody that we know of.
+    None,
+}
+
+words!(Rotation {
+    "logrotate" => Logrotate,
+    "supervisord" => Supervisord,
+    "none" => None,
+});
 
 /// How often logrotate rotates, by its own keyword.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use super::keys::{Key, Keys};
-use super::{health, host, logs, options, read, schema, settings, site_entry};
+use super::{Beside, read_beside};
+use super::{health, host, logs, passed, program_keys, schema, settings, site_entry};
 
 fn in_docs(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)
@@ -26,7 +27,7 @@ fn table(of: &str, keys: &[Key]) -> String {
 }
 
 /// The guide's tables by their names. Two keys that stand for another are told beside that.
-fn tables() -> [(&'static str, String); 9] {
+fn tables() -> [(&'static str, String); 10] {
     let but = |keys: &Keys, name: &str| -> Vec<Key> {
         keys.known.iter().filter(|key| key.name != name).copied().collect()
     };
@@ -36,7 +37,8 @@ fn tables() -> [(&'static str, String); 9] {
         ("servers", table("key", &but(&host::KEYS, "private_key_path"))),
         ("fleet", table("key", host::FLEET.known)),
         ("sites", table("key", &site[..own])),
-        ("programs", table("key", &options::KEYS)),
+        ("programs", table("key", &program_keys::KEYS)),
+        ("options", table("option", passed::OPTIONS.known)),
         ("logs", table("key", logs::KEYS.known)),
         ("health", table("key", health::KEYS.known)),
         ("probe", table("key of `probe`", health::PROBE.known)),
@@ -89,6 +91,9 @@ fn with(map: &str, key: &str, value: &str) -> String {
         ("a program", "program") => program(&format!("{{{line}, script: w.sh}}")),
         ("a program", "script" | "command") => program(&format!("{{program: w, {line}}}")),
         ("a program", _) => program(&format!("{{program: w, script: w.sh, {line}}}")),
+        ("`options`", _) => program(&format!(
+            "{{program: w, script: w.sh, logs: {{rotate: supervisord}}, options: {{{line}}}}}"
+        )),
         ("`logs`", _) => program(&format!("{{program: w, script: w.sh, logs: {{{line}}}}}")),
         ("`health`", _) => program(&format!("{{program: w, script: w.sh, health: {{{line}}}}}")),
         ("`probe`", "timeout") => program(&format!(
@@ -115,6 +120,23 @@ fn with(map: &str, key: &str, value: &str) -> String {
     }
 }
 
+/// An inventory beside which each file is there.
+struct EveryFile;
+
+impl Beside for EveryFile {
+    fn read(&self, _: &str) -> Result<Vec<u8>, String> {
+        Ok(b"TOKEN=x\n".to_vec())
+    }
+
+    fn matching(&self, pattern: &str) -> Result<Vec<String>, String> {
+        Ok(vec![pattern.to_owned()])
+    }
+}
+
+fn of_text(text: &str) -> Result<super::Inventory, super::Problems> {
+    read_beside("x", text, &EveryFile)
+}
+
 #[test]
 fn each_key_takes_its_example_and_nothing_of_another_kind() {
     let schema = jsonschema::validator_for(&schema()).unwrap();
@@ -125,9 +147,10 @@ fn each_key_takes_its_example_and_nothing_of_another_kind() {
         &site_entry::KEYS,
         &host::KEYS,
         &host::FLEET,
-        &options::PROGRAM,
+        &program_keys::PROGRAM,
         &settings::PATHS,
         &logs::KEYS,
+        &passed::OPTIONS,
         &health::KEYS,
         &health::PROBE,
     ];
@@ -135,11 +158,11 @@ fn each_key_takes_its_example_and_nothing_of_another_kind() {
         maps.into_iter().flat_map(|keys| keys.known.iter().map(move |key| (keys, key)))
     {
         let text = with(keys.of, key.name, key.example);
-        assert!(read("x", &text).is_ok(), "{text}{}", read("x", &text).unwrap_err());
+        assert!(of_text(&text).is_ok(), "{text}{}", of_text(&text).unwrap_err());
         assert!(is_valid(&text), "{text}");
         for wrong in ["{a: {b: c}}", "[[a]]", "1.5"] {
             let text = with(keys.of, key.name, wrong);
-            assert!(read("x", &text).is_err(), "{text}");
+            assert!(of_text(&text).is_err(), "{text}");
             assert!(!is_valid(&text), "{text}");
         }
     }

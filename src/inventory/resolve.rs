@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::beside::{Beside, Nothing};
 use super::clashes;
 use super::fields::{Fields, Reader};
 use super::file::{self, Node, Span, SyntaxError, Value};
@@ -12,8 +13,8 @@ use super::host::{self, Host};
 use super::keys::{Key, Keys, Kind, joined};
 use super::load::LARGEST_BYTES;
 use super::name::{HostName, NameError, at_most, no_control, not_empty};
-use super::options;
 use super::problem::Problems;
+use super::program_keys;
 use super::settings::{self, Settings};
 use super::site::{Paths, Site};
 use super::site_entry;
@@ -105,9 +106,10 @@ fn all_keys() -> Vec<&'static str> {
         &site_entry::KEYS,
         &host::KEYS,
         &host::FLEET,
-        &options::PROGRAM,
+        &program_keys::PROGRAM,
         &settings::PATHS,
         &super::logs::KEYS,
+        &super::passed::OPTIONS,
         &super::health::KEYS,
         &super::health::PROBE,
     ];
@@ -117,6 +119,11 @@ fn all_keys() -> Vec<&'static str> {
 /// Reads an inventory. `name` is the file's name for messages. Every problem is named at once,
 /// except those that cannot be seen before the file is YAML.
 pub fn read(name: &str, text: &str) -> Result<Inventory, Problems> {
+    read_beside(name, text, &Nothing)
+}
+
+/// [`read`] with the files beside it that it names.
+pub fn read_beside(name: &str, text: &str, beside: &dyn Beside) -> Result<Inventory, Problems> {
     let keys = all_keys();
     let mut source = Source::new(name, text, &keys);
     let root = match checked_size(text).and_then(|()| file::parse(text)) {
@@ -124,7 +131,7 @@ pub fn read(name: &str, text: &str) -> Result<Inventory, Problems> {
         Err(error) => return Err(no_yaml(error, &source)),
     };
     source.hide_secrets(&root);
-    let mut reader = Reader { source: &source, findings: Findings::default() };
+    let mut reader = Reader { source: &source, beside, findings: Findings::default() };
     repeated_keys(&mut reader, &root);
     let inventory = inventory(&mut reader, &root);
     if reader.findings.is_empty() {

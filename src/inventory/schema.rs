@@ -107,6 +107,10 @@ fn value(kind: &Kind) -> Value {
         Kind::Whole { least, most } => {
             json!({"type": "integer", "minimum": least, "maximum": most})
         }
+        Kind::WholeOr(most, words) => json!({"anyOf": [
+            {"type": "integer", "minimum": 0, "maximum": most},
+            {"enum": words},
+        ]}),
         Kind::Word(words) => json!({"enum": words}),
         Kind::Signal => {
             let names = Signal::ALL.map(|signal| in_any_case(signal.as_str())).join("|");
@@ -121,7 +125,11 @@ fn value(kind: &Kind) -> Value {
             {"type": "integer", "minimum": 1},
             {"type": "string", "pattern": "^[0-9]+[kKmMgG]?$"},
         ]}),
-        Kind::Text => json!({"type": "string"}),
+        Kind::Bytes => json!({"anyOf": [
+            {"type": "integer", "minimum": 0},
+            {"type": "string", "pattern": "^[0-9]+([kKmMgG][bB])?$"},
+        ]}),
+        Kind::Text | Kind::Value | Kind::ProcessName => json!({"type": "string"}),
         Kind::User => json!({"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 0}]}),
         Kind::Variables => json!({
             "type": "object",

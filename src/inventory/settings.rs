@@ -4,9 +4,11 @@ use super::fields::{Fields, Reader};
 use super::file::Node;
 use super::findings::Finding;
 use super::keys::{Key, Keys, Kind};
-use super::name::{AbsolutePath, UserName};
-use super::options::{self, Options};
+use super::name::UserName;
+use super::options::Options;
+use super::program_keys;
 use super::site::{ConfigFiles, Format, Paths, SupervisordAddress};
+use super::value::AbsolutePath;
 
 /// The keys of `paths`.
 pub(super) static PATHS: Keys = Keys {
@@ -57,7 +59,7 @@ pub(super) static PATHS: Keys = Keys {
 pub(super) const KEYS: [Key; 5] = [
     Key::new(
         "defaults",
-        Kind::Map(&options::DEFAULTS),
+        Kind::Map(&program_keys::DEFAULTS),
         "{stopwaitsecs: 60}",
         "Options for every program: all of the table above except `program`, `as`, `file`, `script` and `command`.",
     )
@@ -67,7 +69,8 @@ pub(super) const KEYS: [Key; 5] = [
         Kind::Word(Format::WORDS),
         "hardened",
         "`classic` writes exactly the files that DeployerPHP's script writes; `hardened` adds the \
-         lines that prevent known failures.",
+         lines that prevent known failures; `plain` writes what the entry says, and for the rest \
+         supervisord's defaults count.",
     )
     .default("`hardened`"),
     Key::new(
@@ -115,7 +118,7 @@ impl Settings {
     pub(super) fn read(reader: &mut Reader<'_, '_>, fields: &Fields<'_>, base: &Self) -> Self {
         let defaults = fields
             .get("defaults")
-            .and_then(|node| reader.fields(node, &options::DEFAULTS))
+            .and_then(|node| reader.fields(node, &program_keys::DEFAULTS))
             .map(|fields| Options::read(reader, &fields))
             .unwrap_or_default()
             .over(&base.defaults);

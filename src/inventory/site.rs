@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::keys::words;
-use super::name::{AbsolutePath, Domain, UserName};
+use super::name::{Domain, UserName};
 use super::program::Program;
+use super::value::AbsolutePath;
 
 /// A site on one host, with its programs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +28,11 @@ pub struct Site {
 }
 
 impl Site {
+    /// Whom one of its programs runs as; in `plain` nobody but the program says so.
+    pub(crate) fn user_of<'s>(&'s self, program: &'s Program) -> Option<&'s UserName> {
+        program.user.as_ref().or((self.format != Format::Plain).then_some(&self.user))
+    }
+
     /// `{sites}/{domain}`.
     pub fn root(&self) -> String {
         format!("{}/{}", self.paths.sites, self.domain)
@@ -51,9 +57,11 @@ pub enum Format {
     Classic,
     /// `Classic` plus the lines that prevent a known failure, each with its reason in docs.
     Hardened,
+    /// What the entry says and nothing else: for what the rest would be supervisord's defaults.
+    Plain,
 }
 
-words!(Format { "classic" => Classic, "hardened" => Hardened, });
+words!(Format { "classic" => Classic, "hardened" => Hardened, "plain" => Plain, });
 
 /// How the programs of a site are spread over files in conf.d. Each has a logrotate config of its own in
 /// either case.

@@ -2,17 +2,20 @@
 
 use std::collections::HashMap;
 
+use super::expansions;
 use super::fields::{Fields, Reader};
 use super::file::{Node, Span, Value};
 use super::findings::Finding;
 use super::keys::{Key, Keys, Kind, joined};
-use super::name::{CommandLine, ConfigName, Domain, FullName, HostName, ProgramName, ScriptPath};
-use super::options::{self, Options};
+use super::name::{ConfigName, Domain, FullName, HostName, ProgramName};
+use super::options::Options;
 use super::program::{Program, Run};
+use super::program_keys;
 use super::resolve::{Names, PlacedSite, unique};
 use super::settings::{self, Settings};
 use super::site::Site;
 use super::suggest::{nearest, shown};
+use super::value::{CommandLine, ScriptPath};
 
 /// The keys that only a site has.
 static OWN: [Key; 4] = [
@@ -31,7 +34,7 @@ static OWN: [Key; 4] = [
     )
     .default("required"),
     Key::new("servers", Kind::List(&Kind::Text), "[web1, web2]", "The servers it is on."),
-    Key::new("supervisors", Kind::List(&Kind::Map(&options::PROGRAM)), "[]", "Its programs.")
+    Key::new("supervisors", Kind::List(&Kind::Map(&program_keys::PROGRAM)), "[]", "Its programs.")
         .default("the site is left alone"),
 ];
 
@@ -164,12 +167,12 @@ fn programs(
     let mut names = HashMap::new();
     let mut programs = Vec::new();
     for node in reader.list(node, "supervisors").unwrap_or_default() {
-        let Some(fields) = reader.fields(node, &options::PROGRAM) else { continue };
+        let Some(fields) = reader.fields(node, &program_keys::PROGRAM) else { continue };
         let name = fields.get("program");
         if let Some((name, at)) = name.and_then(|node| Some((node.text()?, node.at))) {
             unique(reader, &mut names, name, at, "program");
         }
-        let program = program(reader, &fields, &settings.defaults, domain);
+        let program = program(reader, &fields, settings, domain);
         let full_name = fields.get("as").or(name).map_or(fields.at, |node| node.at);
         let file = fields.get("file").map_or(full_name, |node| node.at);
         programs.extend(program.map(|program| (NameSpans { full_name, file }, program)));
@@ -180,7 +183,7 @@ fn programs(
 fn program(
     reader: &mut Reader<'_, '_>,
     fields: &Fields<'_>,
-    defaults: &Options,
+    settings: &Settings,
     domain: Option<&Domain>,
 ) -> Option<Program> {
     let node = reader.required(fields, "program", "a program", "queue-worker");
@@ -194,9 +197,12 @@ fn program(
         reader.push(Finding::new(node.at, message));
     }
     let run = run(reader, fields);
-    let options = Options::read(reader, fields).over(defaults);
+    let options = Options::read(reader, fields).over(&settings.defaults);
     options.check(reader);
-    let program = options.into_program(name?, run?, reader.source.line_of(fields.at));
+    let line = reader.source.line_of(fields.at);
+    let places = options.clone();
+    let program = options.into_program(name?, run?, settings.format(), line);
+    expansions::check(reader, fields, &places, (&program, settings.format()));
     let full_name = full_name.map_or(Some(None), |given| given.map(Some))?;
     let file = file.map_or(Some(None), |given| given.map(Some))?;
     Some(Program { full_name, file, ..program })

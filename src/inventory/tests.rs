@@ -227,16 +227,18 @@ fn every_key_reaches_its_place_and_the_nearer_layer_wins() {
     let asked = |name| all.supervisord.boolean(name);
     assert_eq!((asked("stopasgroup"), asked("killasgroup")), (Some(true), Some(true)));
     assert_eq!(all.supervisord.exit_statuses().as_deref(), Some([0, 2].as_slice()));
-    assert_eq!(all.directory.as_ref().unwrap().as_str(), "/srv/app");
+    assert_eq!(all.directory.as_ref().unwrap().path(), Some("/srv/app"));
     assert_eq!(all.user.as_ref().unwrap().as_str(), "other");
     assert_eq!((all.instances, all.restart), (Instances::Separate, RestartPolicy::Rolling));
     assert_eq!(all.run, Run::Command(CommandLine::parse("php artisan horizon").unwrap()));
     let logs = Logs {
+        rotation: Some(Rotation::Logrotate),
         rotate: 9,
         maxage: 7,
         size: Some(100 << 20),
         frequency: LogFrequency::Weekly,
         compress: false,
+        ..Logs::default()
     };
     assert_eq!(all.logs, logs);
     let probe = Probe::Http { url: "http://127.0.0.1:8080/up".into(), timeout: 3 };
@@ -858,7 +860,7 @@ fn the_examples_of_the_guide_are_valid() {
         .skip(1)
         .filter_map(|rest| rest.split_once("```").map(|(example, _)| example))
         .collect();
-    assert_eq!(examples.len(), 7);
+    assert_eq!(examples.len(), 10);
     for example in examples {
         let text = if example.starts_with("supervisors:") {
             let indented = example.replace('\n', "\n    ");
@@ -950,4 +952,91 @@ fn a_file_is_one_sites_and_may_hold_several_of_its_programs() {
             "{bad}"
         );
     }
+}
+
+#[test]
+fn an_option_of_supervisords_is_checked_by_its_type_and_a_key_is_named() {
+    for (option, problem) in [
+        ("stdout_syslog: 1", "`stdout_syslog` must be true or false"),
+        ("stdout_capture_maxbytes: 1M", "`stdout_capture_maxbytes` must be a number of bytes"),
+        ("numprocs_start: -1", "`numprocs_start` must be a whole number"),
+        ("serverurl: \"a ;b\"", "`serverurl` must not hold a blank followed by ';'"),
+        ("process_name: \"a b\"", "`process_name` must not hold ' '"),
+        ("process_name: \"%(program_name)s\"", "`process_name` holds a `%`"),
+        ("stdout_logfile_maxbytes: 1MB", "`stdout_logfile_maxbytes` has supervisord rotate"),
+        ("priority: 5", "unknown key `priority` of `options`"),
+        ("stdout_syslogs: true", "unknown key `stdout_syslogs` of `options`"),
+    ] {
+        let found = messages(&with_program(&format!("options: {{{option}}}")));
+        assert!(found.contains(problem), "{option}: {found}");
+    }
+    let text = with_program("options: {priority: 5}");
+    let problem = problems(&text).iter().next().unwrap().clone();
+    assert!(format!("{problem:?}").contains("`priority` of the program"), "{problem:?}");
+    let options = "options: {stdout_syslog: true, serverurl: AUTO, process_name: one}";
+    let set = program(options).supervisord;
+    assert_eq!(set.get("stdout_syslog"), Some("true"));
+    assert_eq!((set.get("serverurl"), set.get("process_name")), (Some("AUTO"), Some("one")));
+}
+
+#[test]
+fn an_expansion_that_supervisord_does_not_know_is_refused() {
+    let with = |expansions: bool, more: &str| {
+        messages(&with_program(&format!("expansions: {expansions}, {more}")))
+    };
+    let known = "%(program_name)s %(process_num)02d %(ENV_X)s %(here)s %(numprocs)d %%";
+    let unknown = |more: &str| with(true, more);
+    let environment = |value: &str| format!("environment: {{A: \"{value}\"}}");
+    assert_eq!(
+        inventory(&with_program(&format!("expansions: true, {}", environment(known)))).sites.len(),
+        1
+    );
+    let said = unknown(&environment("%(secret)s"));
+    assert!(
+        said.contains("the value of `A` has an expansion that supervisord does not know"),
+        "{said}"
+    );
+    assert!(!said.contains("secret"), "{said}");
+    assert!(unknown(&environment("100%")).contains("the value of `A` holds a '%'"));
+    assert_eq!(
+        inventory(&with_program(&format!("expansions: false, {}", environment("100%"))))
+            .sites
+            .len(),
+        1
+    );
+    let path = "logs: {path: \"/var/log/%(programname)s.log\"}";
+    assert!(unknown(path).contains("%(programname) is not a name that supervisord can expand"));
+    assert!(
+        with(false, &path.replace("programname", "program_name"))
+            .contains("the path of a log holds a `%`")
+    );
+    let of_host = "logs: {path: \"/var/log/%(ENV_X)s.log\"}";
+    assert!(unknown(of_host).contains("logrotate cannot be told"));
+}
+
+#[test]
+fn variables_come_from_a_file_beside_the_inventory() {
+    struct One;
+    impl super::Beside for One {
+        fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+            match path {
+                "w.env" => Ok(b"# comment\nTOKEN='hunter2'\nMODE=file\n".to_vec()),
+                "bad.env" => Ok(b"A=1\nB=x ;hunter2\n".to_vec()),
+                _ => Err("No such file".to_owned()),
+            }
+        }
+        fn matching(&self, _: &str) -> Result<Vec<String>, String> {
+            Ok(Vec::new())
+        }
+    }
+    let read = |options: &str| super::read_beside("x", &with_program(options), &One);
+    let inventory = read("environment_file: w.env, environment: {MODE: here}").unwrap();
+    let variables = &inventory.sites[0].site.programs[0].environment;
+    let values: Vec<_> = variables.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    assert_eq!(values, [("MODE", "here"), ("TOKEN", "hunter2")]);
+    let message = |options| read(options).unwrap_err().iter().next().unwrap().message.clone();
+    assert_eq!(message("environment_file: none.env"), "cannot read `none.env`: No such file");
+    let bad = message("environment_file: bad.env");
+    assert!(bad.starts_with("`bad.env`, line 2: the value must not hold"), "{bad}");
+    assert!(!bad.contains("hunter2"), "{bad}");
 }

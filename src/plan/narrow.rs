@@ -222,6 +222,7 @@ fn group_in(section: &Section, program: String) -> DesiredGroup {
         restart: RestartPolicy::Immediate,
         health: Health::default(),
         release: None,
+        processes: Vec::new(),
     }
 }
 

@@ -254,7 +254,7 @@ pub(super) fn warnings(
         ));
     }
     let logs: BTreeSet<&Path> = desired.groups.values().map(|group| group.log.as_path()).collect();
-    for log in logs {
+    for log in logs.into_iter().filter(|log| !log.as_os_str().is_empty()) {
         for program in daemon.defined.writing_to(log) {
             if !desired.files.contains_key(&program.file) && !actual.owned.contains(&program.file) {
                 warnings.push(format!(

@@ -55,8 +55,7 @@ struct End {
 fn restart(environment: &Environment, connect: &mut Connect<'_>, output: &mut Output<'_>) -> End {
     warn_of_distro(environment, output);
     let site = &environment.site;
-    let programs: BTreeSet<String> =
-        site.programs.iter().map(|program| format!("{}-{}", site.domain, program.name)).collect();
+    let programs: BTreeSet<String> = site.group_names().collect();
     if programs.is_empty() {
         return End::default();
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::machine::{Daemon, Folder, Machine, Software, UnitState};
 use super::{Package, Unit};
-use crate::inventory::{Domain, Paths, Run, Site, SupervisordAddress, UserName};
+use crate::inventory::{Domain, Paths, Run, Site, SupervisordAddress, UserName, naming};
 use crate::system::files::Files;
 
 /// Where logrotate's own configuration is.
@@ -106,14 +106,15 @@ pub(super) fn look_at_site(site: &Site, machine: &mut dyn Machine, files: &dyn F
     let missing = |path: &PathBuf| problem_with_folder(files, path).is_some();
     let programs = site.programs.iter();
     let users: BTreeSet<&UserName> =
-        programs.clone().map(|program| program.user.as_ref().unwrap_or(&site.user)).collect();
+        programs.clone().filter_map(|program| site.user_of(program)).collect();
     // A user that cannot be looked up is for the apply to complain about.
     let is_missing = |user: &&&UserName| machine.has_user(user).is_ok_and(|there| !there);
     let missing_users = users.iter().filter(is_missing).map(|user| (*user).clone()).collect();
     let runs_scripts = programs.clone().any(|program| matches!(program.run, Run::Script(_)));
     let (current, runner) = (PathBuf::from(site.current()), PathBuf::from(site.runner()));
-    let file = |name: &str| format!("{}-{name}.conf", site.domain);
-    let name = site.programs.first().map_or("program", |program| program.name.as_str());
+    let first = programs.clone().next();
+    let first = first.and_then(|first| Some(site.config_file(first, &site.full_name(first).ok()?)));
+    let any = || site.config_named(&format!("{}program", naming::config_prefix(&site.domain)));
     FoundSite {
         domain: site.domain.clone(),
         missing_folders: folders
@@ -121,7 +122,7 @@ pub(super) fn look_at_site(site: &Site, machine: &mut dyn Machine, files: &dyn F
             .into_iter()
             .filter(missing)
             .collect(),
-        conf_file: site.paths.conf_dir.as_path().join(file(name)),
+        conf_file: first.unwrap_or_else(any),
         logrotate_dir: site.paths.logrotate_dir.as_path().to_owned(),
         config: config_of(&site.paths).map(Path::to_owned),
         missing_users,

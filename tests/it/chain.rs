@@ -270,7 +270,11 @@ impl Scene {
         let text = std::fs::read_to_string(self.host.path("home/deployer.yml")).unwrap();
         let inventory = inventory::read("deployer.yml", &text).unwrap();
         let config = MainConfig::load(Some(self.host.daemon.main_conf().as_path())).unwrap();
-        render(&inventory.sites[0].site, &DaemonFacts { pidfile: config.pidfile }).unwrap()
+        render(
+            &inventory.sites[0].site,
+            &DaemonFacts { pidfile: config.pidfile, ..DaemonFacts::default() },
+        )
+        .unwrap()
     }
 
     /// The apply that nobody disturbs, and what is then to be so; the first thing that is not.

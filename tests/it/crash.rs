@@ -164,7 +164,7 @@ pub(crate) fn with_engine_of<T>(
     };
     work(&mut Engine {
         doors,
-        facts: DaemonFacts { pidfile: config.pidfile.clone() },
+        facts: DaemonFacts { pidfile: config.pidfile.clone(), ..DaemonFacts::default() },
         main_file: config.path.clone(),
         include_patterns: config.include_patterns.clone(),
         conf_dir: config.path.with_file_name("conf.d"),

@@ -9,6 +9,7 @@ mod history;
 mod left;
 mod names;
 mod obstacles;
+mod passed;
 mod plan;
 mod scaling;
 mod secrets;

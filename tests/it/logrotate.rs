@@ -12,8 +12,8 @@ use std::process::Command;
 
 use supervisor_sync::desired::{DaemonFacts, DesiredSite, FileKind, render};
 use supervisor_sync::inventory::{
-    AbsolutePath, CommandLine, Domain, Format, Logs, Paths, Program, ProgramName, Run, Site,
-    UserName,
+    AbsolutePath, CommandLine, Directory, Domain, Format, Logs, Paths, Program, ProgramName, Run,
+    Site, UserName,
 };
 
 use crate::daemon::{Daemon, PATIENCE, current_user, wait_until};
@@ -32,7 +32,7 @@ impl Rotated {
         let path = |name: &str| AbsolutePath::parse(root.join(name).to_str().unwrap()).unwrap();
         let run = Run::Command(CommandLine::parse(command).unwrap());
         let program = Program {
-            directory: Some(AbsolutePath::parse("/").unwrap()),
+            directory: Some(Directory::parse("/").unwrap()),
             stopwaitsecs: 5,
             logs: Logs { rotate: 50, ..Logs::default() },
             ..Program::new(ProgramName::parse("w").unwrap(), run)
@@ -51,7 +51,9 @@ impl Rotated {
             },
             programs: vec![program],
         };
-        let desired = render(&site, &DaemonFacts { pidfile: Some(pidfile.into()) }).unwrap();
+        let desired =
+            render(&site, &DaemonFacts { pidfile: Some(pidfile.into()), ..DaemonFacts::default() })
+                .unwrap();
         for (path, file) in &desired.files {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, &file.bytes).unwrap();

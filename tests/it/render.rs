@@ -12,8 +12,8 @@ use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use supervisor_sync::desired::{DaemonFacts, DesiredSite, FileKind, render};
 use supervisor_sync::inventory::{
-    AbsolutePath, Autorestart, CommandLine, Domain, EnvironmentName, EnvironmentValue, Format,
-    Instances, Paths, Program, ProgramName, Run, ScriptPath, Signal, Site, UserName,
+    AbsolutePath, Autorestart, CommandLine, Directory, Domain, EnvironmentName, EnvironmentValue,
+    Format, Instances, Paths, Program, ProgramName, Run, ScriptPath, Signal, Site, UserName,
 };
 
 use supervisor_sync::supervisord::defaults;
@@ -120,7 +120,7 @@ fn plain_program() -> impl Strategy<Value = Program> {
     let instances = prop::sample::select(vec![Instances::Together, Instances::Separate]);
     (
         (checked("[A-Za-z0-9_-]{1,12}", ProgramName::parse), run()),
-        prop::option::of(checked("/[a-z@,+._:=/-]{0,20}", AbsolutePath::parse)),
+        prop::option::of(checked("/[a-z@,+._:=/-]{0,20}", Directory::parse)),
         prop::option::of(user.prop_map(|name| UserName::parse(name).unwrap())),
         (any::<bool>(), autorestart),
         1..9999_u32,

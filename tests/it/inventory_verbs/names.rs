@@ -1,5 +1,7 @@
 //! Programs that are called otherwise than after their site, and files that they share.
 
+#![expect(clippy::disallowed_methods, reason = "looks at the files of a host")]
+
 use crate::site::Host;
 
 use super::wants;
@@ -28,11 +30,11 @@ fn a_program_keeps_the_name_and_the_file_that_it_is_given() {
     let logs = host.run(&["logs", "--program", "w"]).ended(0);
     assert!(logs.stdout.contains("started") || logs.stdout.is_empty(), "{}", logs.stdout);
     let before = pid(&host, "celery");
-    host.run(&["restart", "--yes", "--program", "w"]).ended(0);
+    host.run(&["restart", "--program", "w"]).ended(0);
     assert_ne!(pid(&host, "celery"), before);
-    host.run(&["stop", "--yes", "--program", "w"]).ended(0);
+    host.run(&["stop", "--program", "w"]).ended(0);
     assert_eq!(pid(&host, "celery"), 0);
-    host.run(&["start", "--yes", "--program", "w"]).ended(0);
+    host.run(&["start", "--program", "w"]).ended(0);
     wants(&host, &[]);
     host.run(&["apply", "--yes", "--purge-logs"]).ended(0);
     assert!(!host.conf("workers").exists() && !host.logrotate("celery").exists());

@@ -238,7 +238,7 @@ impl World for Real {
     fn facts(&self) -> DaemonFacts {
         let load = || {
             let config = MainConfig::load(Some(self.host.daemon.main_conf().as_path())).unwrap();
-            DaemonFacts { pidfile: config.pidfile }
+            DaemonFacts { pidfile: config.pidfile, ..DaemonFacts::default() }
         };
         self.facts.get_or_init(load).clone()
     }

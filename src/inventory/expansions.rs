@@ -1,0 +1,178 @@
+//! What supervisord makes of a program's values, as far as the inventory tells: `%(NAME)s`, the names of its
+//! processes, and which options go together.
+
+use super::fields::{Fields, Reader};
+use super::file::Span;
+use super::findings::Finding;
+use super::keys::Kind;
+use super::options::Options;
+use super::program::{Instances, Program, Rotation, Run};
+use super::program_keys;
+use super::site::Format;
+use crate::supervisord::ini::{self, ExpandError};
+
+/// A value of a program that supervisord expands.
+pub(crate) struct Expanded<'p> {
+    /// The inventory's name of it.
+    pub(crate) key: String,
+    /// As it is typed.
+    pub(crate) text: &'p str,
+    /// Whether nothing of it may be shown.
+    pub(crate) is_secret: bool,
+}
+
+impl Program {
+    /// Its values that supervisord expands; of a program without `expansions` there are none.
+    pub(crate) fn expanded_values(&self) -> Vec<Expanded<'_>> {
+        let mut values = Vec::new();
+        if !self.expansions {
+            return values;
+        }
+        let mut add = |key: &str, text| {
+            values.push(Expanded { key: key.to_owned(), text, is_secret: false });
+        };
+        if let Run::Command(command) = &self.run {
+            add("command", command.as_str());
+        }
+        if let Some(directory) = &self.directory {
+            add("directory", directory.as_str());
+        }
+        for (key, target) in [("logs", &self.logs.path), ("logs", &self.logs.stderr)] {
+            if let Some(target) = target {
+                add(key, target.as_str());
+            }
+        }
+        for key in program_keys::supervisords() {
+            if let (Kind::Value | Kind::ProcessName, Some(text)) =
+                (key.kind, self.supervisord.get(key.name))
+            {
+                add(key.name, text);
+            }
+        }
+        let secrets = self.environment.iter().map(|(name, value)| Expanded {
+            key: name.to_string(),
+            text: value.as_str(),
+            is_secret: true,
+        });
+        values.extend(secrets);
+        values
+    }
+
+    /// What is said where a value cannot be expanded; nothing of a secret.
+    pub(crate) fn unexpandable(value: &Expanded<'_>, error: &ExpandError) -> String {
+        match (value.is_secret, error) {
+            (false, error) => format!("`{}` {error}", value.key),
+            (true, ExpandError::Malformed) => {
+                format!("the value of `{}` {}", value.key, ExpandError::Malformed)
+            }
+            (true, ExpandError::UnknownName(_)) => {
+                format!(
+                    "the value of `{}` has an expansion that supervisord does not know",
+                    value.key
+                )
+            }
+        }
+    }
+}
+
+/// What each name stands for that supervisord knows of any program: enough to try an expansion.
+fn known(name: &str) -> Option<String> {
+    let is_known = matches!(
+        name,
+        "here" | "program_name" | "group_name" | "host_node_name" | "process_num" | "numprocs"
+    );
+    // What supervisord's environment has is for the host to say.
+    (is_known || name.starts_with("ENV_")).then(|| "0".to_owned())
+}
+
+/// Refuses what supervisord would refuse the reread of the whole host for.
+pub(super) fn check(
+    reader: &mut Reader<'_, '_>,
+    fields: &Fields<'_>,
+    options: &Options,
+    (program, format): (&Program, Format),
+) {
+    let place = |key: &str| -> Span {
+        options.place(key).or_else(|| Some(fields.get(key)?.at)).unwrap_or(fields.at)
+    };
+    for value in program.expanded_values() {
+        if let Err(error) = ini::expand(value.text, &known) {
+            let at = if value.is_secret { place("environment") } else { place(&value.key) };
+            let finding = Finding::new(at, Program::unexpandable(&value, &error));
+            reader.push(finding.help(
+                "supervisord knows program_name, group_name, process_num, numprocs, host_node_name, \
+                 here, and ENV_NAME for each variable of its environment; write %% for a %",
+            ));
+        }
+    }
+    check_process_name(reader, &place, program);
+    check_logs(reader, &place, (program, format));
+}
+
+fn check_process_name(
+    reader: &mut Reader<'_, '_>,
+    place: &dyn Fn(&str) -> Span,
+    program: &Program,
+) {
+    let Some(name) = program.supervisord.get("process_name") else { return };
+    let finding = |text: &str| Finding::new(place("process_name"), text);
+    let several = program.instances == Instances::Together && program.numprocs > 1;
+    if name.contains('%') && !program.expansions {
+        let finding =
+            finding("`process_name` holds a `%`, which means itself without `expansions`");
+        reader.push(finding.help("write `expansions: true` beside `options`"));
+    } else if several && !name.contains("%(process_num)") {
+        let finding =
+            finding("`process_name` must hold `%(process_num)`: there are several processes");
+        reader.push(
+            finding.help("for example `process_name: \"%(program_name)s_%(process_num)02d\"`"),
+        );
+    }
+}
+
+fn check_logs(
+    reader: &mut Reader<'_, '_>,
+    place: &dyn Fn(&str) -> Span,
+    (program, format): (&Program, Format),
+) {
+    let logs = &program.logs;
+    let targets = [&logs.path, &logs.stderr].into_iter().flatten();
+    if !program.expansions && targets.clone().any(|target| target.as_str().contains('%')) {
+        let text = "the path of a log holds a `%`, which means itself without `expansions`";
+        reader.push(Finding::new(place("logs"), text).help("write `expansions: true` beside it"));
+    }
+    if !program.expansions && program.directory.as_ref().is_some_and(|d| d.as_str().contains('%')) {
+        let text = "`directory` holds a `%`, which means itself without `expansions`";
+        reader.push(
+            Finding::new(place("directory"), text).help("write `expansions: true` beside it"),
+        );
+    }
+    let asked = |name| program.supervisord.boolean(name);
+    if logs.stderr.is_some() && asked("redirect_stderr") == Some(true) {
+        let text = "`redirect_stderr: true` does not go with `stderr` of `logs`: supervisord passes it over";
+        reader.push(Finding::new(place("redirect_stderr"), text).help("remove one of the two"));
+    }
+    if logs.rotation(format) == Rotation::Supervisord {
+        return;
+    }
+    for name in ["stdout_logfile_maxbytes", "stderr_logfile_maxbytes"] {
+        let says = program.supervisord.get(name).filter(|bytes| *bytes != "0");
+        if says.is_some() {
+            let text = format!("`{name}` has supervisord rotate a log that it is not to rotate");
+            let finding = Finding::new(place(name), text);
+            reader.push(finding.help("write `logs: {rotate: supervisord}`"));
+        }
+    }
+    let is_unknown =
+        |name: &str| name.starts_with("ENV_") || name == "host_node_name" || name == "here";
+    let unknown = targets.filter(|target| {
+        program.expansions
+            && ini::expand(target.as_str(), &|name| known(name).filter(|_| !is_unknown(name)))
+                .is_err()
+    });
+    if logs.rotation(format) == Rotation::Logrotate && unknown.count() > 0 {
+        let text = "logrotate cannot be told of a log whose path only supervisord knows";
+        let finding = Finding::new(place("logs"), text);
+        reader.push(finding.help("write `logs: {rotate: supervisord}`"));
+    }
+}

@@ -1,0 +1,301 @@
+//! Values that can be written into supervisord's and logrotate's files as they are, checked as names are.
+
+use std::borrow::Borrow;
+use std::fmt;
+
+use super::name::{
+    NameError, at_most, checked_text, described, no_control, not_empty, only, shown,
+};
+
+shown!(AbsolutePath, CommandLine, ConfigPath, Directory, EnvironmentName, LogTarget, ScriptPath);
+
+checked_text!(
+    /// A worker script below the release's `.deployer/supervisors/`. It is a part of `command=`, which
+    /// supervisord splits at blanks, quotes and backslashes; nothing else is special there.
+    ScriptPath,
+    |text| {
+        not_empty(text)?;
+        no_control(text)?;
+        if text.starts_with('/') {
+            return Err(NameError::new("must be relative to .deployer/supervisors/"));
+        }
+        // Wherever it stands, as DeployerPHP's runner.sh has it.
+        if text.contains("..") {
+            return Err(NameError::new("must not hold '..'"));
+        }
+        if text.ends_with('/') || text.ends_with("/.") || text == "." {
+            return Err(NameError::new("must be a file, not a folder"));
+        }
+        if let Some(c) = text.chars().find(|c| c.is_whitespace() || matches!(c, '\'' | '"' | '\\')) {
+            return Err(NameError::new(format!(
+                "must not hold {}: supervisord splits a command there",
+                described(c)
+            )));
+        }
+        at_most(text, 1024)
+    }
+);
+
+checked_text!(
+    /// An absolute path for both kinds of file: no blank, quote, `%`, glob character or `..`.
+    AbsolutePath,
+    |text| {
+        not_empty(text)?;
+        no_control(text)?;
+        if !text.starts_with('/') {
+            return Err(NameError::new("must be an absolute path"));
+        }
+        if text.split('/').any(|part| part == "..") {
+            return Err(NameError::new("must not hold '..'"));
+        }
+        if text.contains("//") || (text.ends_with('/') && text != "/") {
+            return Err(NameError::new("must not end with '/' or hold '//'"));
+        }
+        only(text, "letters, digits and any of / . - _ + @ , : =", |c| {
+            c.is_ascii_alphanumeric()
+                || matches!(c, '/' | '.' | '-' | '_' | '+' | '@' | ',' | ':' | '=')
+        })?;
+        at_most(text, 4000)
+    }
+);
+
+impl AbsolutePath {
+    /// As a path of the standard library.
+    pub fn as_path(&self) -> &std::path::Path {
+        std::path::Path::new(&self.0)
+    }
+}
+
+checked_text!(
+    /// A path in supervisord's file: absolute, and perhaps with `%(NAME)s` in it, which only a program with
+    /// `expansions` may have.
+    ConfigPath,
+    |text| {
+        if !text.contains("%(") {
+            return AbsolutePath::parse(text).map(|_| ());
+        }
+        only(text, "letters, digits and any of / . - _ + @ , : = % ( )", |c| {
+            c.is_ascii_alphanumeric()
+                || matches!(c, '/' | '.' | '-' | '_' | '+' | '@' | ',' | ':' | '=' | '%' | '(' | ')')
+        })?;
+        if !text.starts_with(['/', '%']) {
+            return Err(NameError::new("must be an absolute path"));
+        }
+        if text.split('/').any(|part| part == "..") {
+            return Err(NameError::new("must not hold '..'"));
+        }
+        at_most(text, 4000)
+    }
+);
+
+checked_text!(
+    /// Where a program runs: a path, or `none` for wherever supervisord was started.
+    Directory,
+    |text| if text == "none" { Ok(()) } else { ConfigPath::parse(text).map(|_| ()) }
+);
+
+impl Directory {
+    /// The path, if there is one.
+    pub fn path(&self) -> Option<&str> {
+        Some(self.0.as_str()).filter(|text| *text != "none")
+    }
+}
+
+checked_text!(
+    /// Where a stream of a program goes: a file, a device, or one of supervisord's words.
+    LogTarget,
+    |text| match text {
+        "NONE" | "AUTO" | "syslog" => Ok(()),
+        _ => ConfigPath::parse(text).map(|_| ()),
+    }
+);
+
+impl LogTarget {
+    /// Whether it is a path, be it of a device.
+    pub fn is_path(&self) -> bool {
+        !matches!(self.as_str(), "NONE" | "AUTO" | "syslog")
+    }
+
+    /// Whether it is a device, such as `/dev/stdout`: nothing there can be rotated or read again.
+    pub fn is_device(&self) -> bool {
+        self.0.starts_with("/dev/")
+    }
+}
+
+checked_text!(
+    /// A command line that supervisord runs as it is: printable ASCII that its INI reader does not
+    /// cut (no blank before `;` or `#`), with balanced quotes. A `%` means itself; rendering doubles
+    /// it.
+    CommandLine,
+    |text| {
+        not_empty(text)?;
+        survives_the_ini_reader(text)?;
+        if text.trim() != text {
+            return Err(NameError::new("must not begin or end with a blank"));
+        }
+        balanced_quotes(text)?;
+        at_most(text, 16 * 1024)
+    }
+);
+
+checked_text!(
+    /// The name of an environment variable: `[A-Za-z_][A-Za-z0-9_]*`.
+    EnvironmentName,
+    |text| {
+        not_empty(text)?;
+        only(text, "letters, digits and '_'", |c| c.is_ascii_alphanumeric() || c == '_')?;
+        if text.starts_with(|c: char| c.is_ascii_digit()) {
+            return Err(NameError::new("must not begin with a digit"));
+        }
+        at_most(text, 255)
+    }
+);
+
+checked_text!(
+    /// The value of an environment variable. It is a secret: it has no `Display`, and `Debug` shows
+    /// none of it.
+    ///
+    /// Only values that supervisord 4.0 to 4.4 all read back exactly are accepted. Up to 4.3 the
+    /// reader (`shlex`, not POSIX) strips quotes from both ends of a value and knows no escape; 4.4
+    /// reads backslashes inside double quotes. So a value may not begin or end with a quote, nor
+    /// hold both kinds, nor hold a backslash together with a single quote.
+    EnvironmentValue,
+    |text| {
+        // Not in the words of the check below, which name the character: it is a part of a secret.
+        if !text.is_ascii() {
+            return Err(NameError::new(
+                "must be ASCII: supervisord reads its files in its own locale",
+            ));
+        }
+        survives_the_ini_reader(text)?;
+        if text.starts_with(['\'', '"']) || text.ends_with(['\'', '"']) {
+            return Err(NameError::new(
+                "must not begin or end with a quote: supervisord strips it",
+            ));
+        }
+        if text.contains('\'') && text.contains('"') {
+            return Err(NameError::new(
+                "must not hold both kinds of quotes: supervisord before 4.4 has no escape for them",
+            ));
+        }
+        if text.contains('\'') && text.contains('\\') {
+            return Err(NameError::new(
+                "must not hold a backslash and a single quote: supervisord's versions read it differently",
+            ));
+        }
+        at_most(text, 64 * 1024)
+    }
+);
+
+impl fmt::Debug for EnvironmentValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("\"***\"")
+    }
+}
+
+/// What supervisord's file can hold, and what it reads as it is.
+pub(super) fn config_value(text: &str) -> Result<(), NameError> {
+    not_empty(text)?;
+    survives_the_ini_reader(text)?;
+    if text.starts_with([';', '#']) {
+        return Err(NameError::new(
+            "must not begin with ';' or '#': supervisord takes it for a comment",
+        ));
+    }
+    if text.trim() != text {
+        return Err(NameError::new("must not begin or end with a blank"));
+    }
+    at_most(text, 16 * 1024)
+}
+
+/// Printable ASCII, and no blank before `;` or `#`, at which the reader would cut the value even
+/// inside quotes. Not ASCII is refused because supervisord reads its files in the encoding of its
+/// own locale, which is nobody's promise.
+fn survives_the_ini_reader(text: &str) -> Result<(), NameError> {
+    no_control(text)?;
+    if let Some(c) = text.chars().find(|c| !c.is_ascii()) {
+        return Err(NameError::new(format!(
+            "must not hold {}: supervisord reads its files in its own locale, so only ASCII is safe",
+            described(c)
+        )));
+    }
+    for cut in [" ;", " #"] {
+        if text.contains(cut) {
+            return Err(NameError::new(format!(
+                "must not hold a blank followed by '{}': supervisord takes the rest for a comment, even in quotes",
+                &cut[1..]
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Quotes as `shlex.split` (POSIX mode), which supervisord uses on `command=`, needs them. An
+/// unbalanced one passes the reread and fails only when the program is to start.
+fn balanced_quotes(text: &str) -> Result<(), NameError> {
+    let mut quote = None;
+    let mut characters = text.chars();
+    while let Some(c) = characters.next() {
+        match (quote, c) {
+            (None | Some('"'), '\\') if characters.next().is_none() => {
+                return Err(NameError::new("must not end with a backslash"));
+            }
+            (None | Some('"'), '\\') => {}
+            (None, '\'' | '"') => quote = Some(c),
+            (Some(open), c) if c == open => quote = None,
+            _ => {}
+        }
+    }
+    match quote {
+        None => Ok(()),
+        Some(open) => Err(NameError::new(format!("has a {open} that is never closed"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_stays_below_its_folder() {
+        for bad in [
+            "/etc/passwd",
+            "../x",
+            "a/../b",
+            "a..b.sh",
+            "a/.",
+            "a/",
+            ".",
+            "a b",
+            "a\u{a0}b",
+            "a\n",
+            "",
+            "a'b",
+            "a\"b",
+            "a\\b",
+        ] {
+            assert!(ScriptPath::parse(bad).is_err(), "{bad:?}");
+        }
+        for good in ["queue/worker-1.sh", "wé.sh", "w(1).sh", "w=1;#%$.sh", "-x", "./a//b", ".x"] {
+            assert!(ScriptPath::parse(good).is_ok(), "{good:?}");
+        }
+    }
+
+    #[test]
+    fn a_command_that_supervisord_would_cut_or_not_start_is_refused() {
+        for bad in ["a ;b", "a #b", "a 'b", "a \"b", "a\\", " a", "a ", "a\nb", "ä"] {
+            assert!(CommandLine::parse(bad).is_err(), "{bad:?}");
+        }
+        for good in ["a;b", "php artisan 'x y' --q=\"it's\" 100%", "a \\' b"] {
+            assert!(CommandLine::parse(good).is_ok(), "{good:?}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_not_shown() {
+        let value = EnvironmentValue::parse("hunter2").unwrap();
+        assert!(!format!("{value:?}").contains("hunter2"));
+        let error = EnvironmentValue::parse("hünter").unwrap_err();
+        assert!(!error.to_string().contains('ü'));
+    }
+}
