@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{ActualSite, MissingCode, Shared};
 use crate::desired::DesiredSite;
 use crate::error::CommandError;
-use crate::inventory::{Program, Programs, Run, Site, UserName};
+use crate::inventory::{Program, Programs, Run, Site, UserName, config_file};
 use crate::runner;
 use crate::system::files::Files;
 
@@ -46,7 +46,12 @@ impl Needs<'_> {
         let own = own.filter_map(|program| {
             Some(site.all_log_files(program, &site.full_name(program).ok()?))
         });
-        let own = own.flatten().filter_map(|log| Some(log.parent()?.to_owned()));
+        let by_hand = config_file::groups(&site.configs).into_iter().flat_map(|group| {
+            let logs = group.members.iter().flat_map(|member| member.log_files(&group.name));
+            logs.collect::<Vec<_>>()
+        });
+        let own = own.flatten().chain(by_hand);
+        let own = own.filter_map(|log| Some(log.parent()?.to_owned()));
         let folders = std::iter::once(site.paths.log_dir.as_path().to_owned()).chain(own);
         for log_folder in folders {
             // Its missing parents too: what an apply makes, an undo removes.

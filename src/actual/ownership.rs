@@ -230,6 +230,7 @@ mod tests {
             format: Format::Classic,
             config_files: Default::default(),
             config_suffix: Default::default(),
+            configs: Vec::new(),
             paths: Paths::default(),
             programs: vec![Program { instances, numprocs, ..program }],
         }

@@ -76,6 +76,12 @@ impl Work {
                 }
                 _ => Item::new(group, change, plan.stopped.get(group)),
             };
+            if let (true, Some(desired), Some(ran)) =
+                (item.add, &change.desired, plan.ran.get(group))
+            {
+                // supervisord starts only the others of its group by itself.
+                item.start.extend(ran.iter().filter(|name| desired.idle.contains(name)).cloned());
+            }
             item.after = change.after.clone();
             item.after.retain(|other| leaving.contains(other));
             match (change.rolling, &change.desired) {
@@ -158,7 +164,10 @@ impl Work {
             let mut names = item.start.clone();
             if item.add && desired.autostart {
                 names = desired.process_names(&item.group);
-                names.retain(|name| !item.keep_stopped.contains(name));
+                names.retain(|name| {
+                    let starts = desired.starts(name) || item.start.contains(name);
+                    starts && !item.keep_stopped.contains(name)
+                });
             }
             if !names.is_empty() {
                 let group = watched.entry(item.group.clone()).or_insert((desired, Vec::new()));

@@ -44,6 +44,8 @@ pub(super) fn desired(
         health: program.health.clone(),
         release: in_current.then(|| site.current().into()),
         processes: process_names(site, program, group, daemon)?,
+        idle: Vec::new(),
+        sections: Vec::new(),
     })
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::inventory::{Autorestart, Domain, Health, RestartPolicy};
 use crate::supervisord::Environment;
 
+mod by_hand;
 mod group;
 mod logrotate;
 mod render;
@@ -48,6 +49,8 @@ pub struct DesiredFile {
     pub secret: bool,
     /// The programs it is of.
     pub programs: BTreeSet<String>,
+    /// Whether somebody wrote it by hand: then it is there as a whole or not at all.
+    pub verbatim: bool,
 }
 
 /// The two kinds of files.
@@ -92,9 +95,20 @@ pub struct DesiredGroup {
     /// The names of its processes, where they are not made of the group's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub processes: Vec<String>,
+    /// Those of them that supervisord does not start by itself, where it starts others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub idle: Vec<String>,
+    /// The sections that it takes in, where it is a `[group:]`: nobody else may have them either.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sections: Vec<String>,
 }
 
 impl DesiredGroup {
+    /// Whether supervisord starts a process of it by itself.
+    pub(crate) fn starts(&self, process: &str) -> bool {
+        self.autostart && !self.idle.iter().any(|idle| idle == process)
+    }
+
     /// The names of its processes, `group` being its own, as the `process_name` we write makes them.
     pub fn process_names(&self, group: &str) -> Vec<String> {
         match self.numprocs {

@@ -2,10 +2,12 @@
 //!
 //! The order of a program's lines is fixed, so that the bytes change only when their meaning does:
 //!
-//! 1. the lines of `classic`, in the order of DeployerPHP's script;
-//! 2. `stdout_logfile_maxbytes=0` (`hardened`);
-//! 3. supervisord's own options that the inventory set, each only then, in the order of the table of
-//!    keys, and `environment` (`hardened` always writes `stopasgroup` and `killasgroup`).
+//! 1. the lines of `classic`, in the order of DeployerPHP's script; of `plain` those of them that the
+//!    entry says;
+//! 2. `stdout_logfile_maxbytes` and `stderr_logfile_maxbytes`, as far as who rotates asks for them;
+//! 3. supervisord's own options that the inventory set, each only then, in the order of the tables of
+//!    keys (those of `options` last), and `environment` (`hardened` always writes `stopasgroup` and
+//!    `killasgroup`).
 //!
 //! What `hardened` adds, and the failure each line prevents:
 //!
@@ -20,7 +22,9 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::path::PathBuf;
 
-use super::{DaemonFacts, DesiredFile, DesiredGroup, DesiredSite, FileKind, group, logrotate};
+use super::{
+    DaemonFacts, DesiredFile, DesiredGroup, DesiredSite, FileKind, by_hand, group, logrotate,
+};
 use crate::inventory::{
     Format, FullName, Key, LogTarget, NameError, Program, Rotation, Run, Site, supervisord_options,
 };
@@ -99,6 +103,14 @@ pub fn render(site: &Site, daemon: &DaemonFacts) -> Result<DesiredSite, RenderEr
             files.insert(site.rotation_file(full.as_str()), file);
         }
     }
+    let by_hand = by_hand::render(site, daemon)?;
+    files.extend(by_hand.files);
+    for (group, desired) in by_hand.groups {
+        if let Some(first) = groups.insert(group.clone(), desired) {
+            let second = group.clone();
+            return Err(RenderError::SameGroup { group, first: first.program, second });
+        }
+    }
     Ok(DesiredSite { domain: site.domain.clone(), files, groups })
 }
 
@@ -118,6 +130,7 @@ fn logrotate_file(
         bytes: text.into(),
         secret: false,
         programs: [program.name.to_string()].into(),
+        verbatim: false,
     })
 }
 
@@ -137,6 +150,7 @@ fn supervisor_file(site: &Site, program: &Program, full: &FullName) -> DesiredFi
         bytes: sections.collect::<Vec<_>>().join("\n").into(),
         secret: !program.environment.is_empty(),
         programs: [program.name.to_string()].into(),
+        verbatim: false,
     }
 }
 
@@ -334,6 +348,7 @@ stderr_logfile=/var/log/supervisor/example.com-queue-worker.log
             format,
             config_files: Default::default(),
             config_suffix: Default::default(),
+            configs: Vec::new(),
             paths: Paths::default(),
             programs,
         }

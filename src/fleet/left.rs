@@ -176,6 +176,7 @@ pub fn without_programs(domain: &Domain, paths: &Paths) -> Result<Site, CommandE
         format: Format::Hardened,
         config_files: Default::default(),
         config_suffix: Default::default(),
+        configs: Vec::new(),
         paths: paths.clone(),
         programs: Vec::new(),
     })

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::api::{ChosenSite, LogsRequest, UnreadableLog};
 use crate::event::{Event, LogLine};
-use crate::inventory::{Domain, FullName, Program, ProgramName, Site};
+use crate::inventory::{Domain, ProgramName, Site, config_file};
 use crate::system::follow::Follower;
 use crate::system::{Clock, Interrupt};
 
@@ -72,29 +72,40 @@ fn open(
     events: &mut dyn FnMut(Event),
 ) {
     let ChosenSite { site, programs } = chosen;
+    let mut all: Vec<(ProgramName, String, Vec<PathBuf>)> = Vec::new();
     for program in site.programs.iter().filter(|program| programs.have(program.name.as_str())) {
         // Checked when the inventory was read.
         let Ok(full) = site.full_name(program) else { continue };
-        let paths = site.all_log_files(program, &full);
+        all.push((program.name.clone(), full.to_string(), site.all_log_files(program, &full)));
+    }
+    for group in config_file::groups(&site.configs) {
+        // Another name nobody can ask for, but as one of all.
+        let Ok(name) = ProgramName::parse(&group.name) else { continue };
+        if programs.have(name.as_str()) {
+            let logs = group.members.iter().flat_map(|member| member.log_files(&group.name));
+            all.push((name, group.name.clone(), logs.collect()));
+        }
+    }
+    for (name, full, paths) in &all {
         if paths.is_empty() {
             let text = format!("{full} writes to no file that can be read here: see `logs` of it");
             events(Event::Warning { site: site.domain.clone(), text });
         }
-        for path in paths {
-            open_one((site, program), &full, (path, lines), sources, unreadable, events);
+        for path in paths.iter().cloned() {
+            open_one((site, name), full, (path, lines), sources, unreadable, events);
         }
     }
 }
 
 fn open_one(
-    (site, program): (&Site, &Program),
-    full: &FullName,
+    (site, name): (&Site, &ProgramName),
+    full: &str,
     (path, lines): (PathBuf, usize),
     sources: &mut Vec<Source>,
     unreadable: &mut Vec<UnreadableLog>,
     events: &mut dyn FnMut(Event),
 ) {
-    let (domain, name) = (site.domain.clone(), program.name.clone());
+    let (domain, name) = (site.domain.clone(), name.clone());
     match Follower::open(&path, lines) {
         Ok((follower, last)) => {
             if !follower.is_there() {

@@ -7,9 +7,11 @@
 use std::collections::{HashMap, HashSet};
 
 use super::fields::Reader;
+use super::file::Span;
 use super::findings::Finding;
 use super::naming;
 use super::program::{Instances, Program};
+use super::site::Site;
 use super::site_entry::{NameSpans, SiteEntry};
 
 /// One program with its site.
@@ -44,6 +46,80 @@ pub(super) fn check(reader: &mut Reader<'_, '_>, sites: &[SiteEntry]) {
     }
     for full in order {
         instance_name(reader, &names, &full);
+    }
+    by_hand(reader, sites);
+}
+
+/// A name or a file of a site: whose, where, and what has it.
+struct Claim<'s> {
+    entry: &'s SiteEntry,
+    at: Span,
+    what: String,
+}
+
+/// Refuses what a config by hand defines, or is called, if a program or another config has that already.
+fn by_hand(reader: &mut Reader<'_, '_>, sites: &[SiteEntry]) {
+    if sites.iter().all(|entry| entry.placed.site.configs.is_empty()) {
+        return;
+    }
+    let mut names: HashMap<String, Vec<Claim<'_>>> = HashMap::new();
+    let mut files: HashMap<String, Vec<Claim<'_>>> = HashMap::new();
+    for entry in sites {
+        let site = &entry.placed.site;
+        for (program, at) in site.programs.iter().zip(&entry.program_spans) {
+            let Ok(full) = site.full_name(program) else { continue };
+            let what = || format!("the program `{}` of `{}`", program.name, site.domain);
+            for group in Site::groups_of(program, &full) {
+                names.entry(group).or_default().push(Claim {
+                    entry,
+                    at: at.full_name,
+                    what: what(),
+                });
+            }
+            let file = naming::file_name(&site.config_file(program, &full)).to_owned();
+            files.entry(file).or_default().push(Claim { entry, at: at.file, what: what() });
+        }
+    }
+    for entry in sites {
+        let site = &entry.placed.site;
+        for (file, at) in site.configs.iter().zip(&entry.config_spans) {
+            let what = || format!("`{}` of `{}`", file.name, site.domain);
+            let claim = || Claim { entry, at: *at, what: what() };
+            claimed(
+                reader,
+                files.get(file.name.as_str()).into_iter().flatten(),
+                &claim(),
+                &format!("the file `{}`", file.name),
+            );
+            files.entry(file.name.to_string()).or_default().push(claim());
+            for name in file.section_names() {
+                let others = names.get(&name);
+                let others: Vec<&Claim<'_>> = others.into_iter().flatten().collect();
+                // Twice in the files of one site was told where they were read.
+                let others = others.into_iter().filter(|other| {
+                    !std::ptr::eq(other.entry, entry) || !other.what.starts_with('`')
+                });
+                claimed(reader, others, &claim(), &format!("the name `{name}` in supervisord"));
+                names.entry(name).or_default().push(claim());
+            }
+        }
+    }
+}
+
+fn claimed<'c, 's: 'c>(
+    reader: &mut Reader<'_, '_>,
+    others: impl IntoIterator<Item = &'c Claim<'s>>,
+    new: &Claim<'s>,
+    what: &str,
+) {
+    let mut others = others.into_iter();
+    let meets = |other: &&Claim<'_>| {
+        let hosts = &other.entry.placed.hosts;
+        new.entry.placed.hosts.iter().any(|host| hosts.contains(host))
+    };
+    if let Some(other) = others.find(meets) {
+        let message = format!("{} has {what}, and so has {}", new.what, other.what);
+        reader.push(Finding::new(new.at, message).see(other.at, "the other one is here"));
     }
 }
 

@@ -76,7 +76,7 @@ impl Program {
 }
 
 /// What each name stands for that supervisord knows of any program: enough to try an expansion.
-fn known(name: &str) -> Option<String> {
+pub(super) fn known(name: &str) -> Option<String> {
     let is_known = matches!(
         name,
         "here" | "program_name" | "group_name" | "host_node_name" | "process_num" | "numprocs"

@@ -11,6 +11,8 @@
 
 mod beside;
 mod clashes;
+pub(crate) mod config_file;
+mod configs;
 mod expansions;
 mod fields;
 mod file;
@@ -45,6 +47,7 @@ mod tests;
 pub mod value;
 
 pub use beside::{Beside, Nothing};
+pub use config_file::ConfigFile;
 pub use host::{Connection, Host, Privilege};
 pub(crate) use keys::{Given, Key};
 pub use load::{Folder, Loaded, load};

@@ -5,7 +5,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::name::{Domain, FullName, NameError};
+use super::config_file;
+use super::name::{ConfigName, Domain, FullName, NameError, ProgramName};
 use super::program::{Instances, Program};
 use super::site::{ConfigFiles, ConfigSuffix, Format, Site};
 use super::value::LogTarget;
@@ -36,11 +37,38 @@ impl Site {
         }
     }
 
-    /// Every group that its programs make.
+    /// Every group that its programs and its configs make.
     pub(crate) fn group_names(&self) -> impl Iterator<Item = String> {
         let full = |program| Some((program, self.full_name(program).ok()?));
         let programs = self.programs.iter().filter_map(full);
-        programs.flat_map(|(program, full)| Self::groups_of(program, &full))
+        let of_configs = config_file::groups(&self.configs).into_iter().map(|group| group.name);
+        programs.flat_map(|(program, full)| Self::groups_of(program, &full)).chain(of_configs)
+    }
+
+    /// What its programs are called within it. Each group of its configs counts as a program of the group's
+    /// name, if that is one that a program can have.
+    pub fn program_names(&self) -> impl Iterator<Item = ProgramName> {
+        let of_configs = config_file::groups(&self.configs).into_iter();
+        let of_configs = of_configs.filter_map(|group| ProgramName::parse(&group.name).ok());
+        self.programs.iter().map(|program| program.name.clone()).chain(of_configs)
+    }
+
+    /// How many files its programs and its configs write to, at most.
+    pub(crate) fn number_of_logs(&self) -> usize {
+        let of_program = |program: &Program| {
+            let full = self.full_name(program).ok();
+            full.map_or(0, |full| self.all_log_files(program, &full).len())
+        };
+        let groups = config_file::groups(&self.configs);
+        let by_hand = groups.iter().flat_map(|group| {
+            group.members.iter().map(|member| member.log_files(&group.name).len())
+        });
+        self.programs.iter().map(of_program).chain(by_hand).sum()
+    }
+
+    /// Where a config by hand goes.
+    pub(crate) fn config_by_hand(&self, name: &ConfigName) -> PathBuf {
+        self.paths.conf_dir.as_path().join(name.as_str())
     }
 
     /// Where the supervisor config of one of its programs is, `full` being its full name.

@@ -252,3 +252,10 @@ pub(super) static DEFAULTS: Keys = Keys {
     ],
     shared: false,
 };
+
+/// What an option of supervisord's takes, if it is one of a program.
+pub(super) fn named(option: &str) -> Option<&'static Key> {
+    const OURS_TOO: [&str; 4] = ["autostart", "autorestart", "stopwaitsecs", "numprocs"];
+    let with_a_default = KEYS.iter().filter(|key| OURS_TOO.contains(&key.name));
+    supervisords().chain(with_a_default).find(|key| key.name == option)
+}

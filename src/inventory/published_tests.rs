@@ -121,15 +121,16 @@ fn with(map: &str, key: &str, value: &str) -> String {
 }
 
 /// An inventory beside which each file is there.
-struct EveryFile;
+pub(super) struct EveryFile;
 
 impl Beside for EveryFile {
-    fn read(&self, _: &str) -> Result<Vec<u8>, String> {
-        Ok(b"TOKEN=x\n".to_vec())
+    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        let is_config = path.ends_with(".conf");
+        Ok(if is_config { b"[program:x]\ncommand=y\n".to_vec() } else { b"TOKEN=x\n".to_vec() })
     }
 
     fn matching(&self, pattern: &str) -> Result<Vec<String>, String> {
-        Ok(vec![pattern.to_owned()])
+        Ok(vec![pattern.replace('*', "x")])
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use crate::error::{CommandError, ErrorKind};
 
 use super::host::Host;
-use super::name::HostName;
+use super::name::{HostName, ProgramName};
 use super::program::Program;
 use super::programs::Programs;
 use super::resolve::{Inventory, PlacedSite};
@@ -51,6 +51,11 @@ pub struct SelectedSite<'i> {
 }
 
 impl<'i> SelectedSite<'i> {
+    /// Whether a program of it is named.
+    fn names_any(&self) -> bool {
+        self.site.program_names().any(|name| self.programs.have(name.as_str()))
+    }
+
     /// The selected programs, in the inventory's order.
     pub fn programs(&self) -> impl Iterator<Item = &'i Program> {
         self.site.programs.iter().filter(|program| self.programs.have(program.name.as_str()))
@@ -139,7 +144,7 @@ impl Selector {
                 site: &placed.site,
                 programs: self.named_programs(&placed.site),
             })
-            .filter(|site| site.programs.is_all() || site.programs().next().is_some())
+            .filter(|site| site.programs.is_all() || site.names_any())
             .collect()
     }
 
@@ -147,8 +152,8 @@ impl Selector {
         if self.programs.is_empty() {
             return Programs::All;
         }
-        let names = site.programs.iter().map(|program| &program.name);
-        Programs::Only(names.filter(|name| any(&self.programs, name.as_str())).cloned().collect())
+        let names = site.program_names();
+        Programs::Only(names.filter(|name| any(&self.programs, name.as_str())).collect())
     }
 
     fn has_site(&self, placed: &PlacedSite) -> bool {
@@ -199,10 +204,9 @@ impl Selector {
     }
 
     fn check_programs(&self, placed: &[&PlacedSite]) -> Result<(), CommandError> {
-        let names: BTreeSet<&str> = placed
-            .iter()
-            .flat_map(|placed| placed.site.programs.iter().map(|program| program.name.as_str()))
-            .collect();
+        let names: BTreeSet<ProgramName> =
+            placed.iter().flat_map(|placed| placed.site.program_names()).collect();
+        let names: BTreeSet<&str> = names.iter().map(ProgramName::as_str).collect();
         for pattern in &self.programs {
             if !names.iter().any(|name| matches(pattern, name)) {
                 return Err(unknown("program", pattern, names));

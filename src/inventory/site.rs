@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::config_file::ConfigFile;
 use super::keys::words;
 use super::name::{Domain, UserName};
 use super::program::Program;
@@ -25,6 +26,9 @@ pub struct Site {
     pub paths: Paths,
     /// Its programs, in the inventory's order; names are unique.
     pub programs: Vec<Program>,
+    /// Its configs by hand.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub configs: Vec<ConfigFile>,
 }
 
 impl Site {

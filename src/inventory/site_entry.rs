@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use super::expansions;
 use super::fields::{Fields, Reader};
 use super::file::{Node, Span, Value};
 use super::findings::Finding;
@@ -16,9 +15,10 @@ use super::settings::{self, Settings};
 use super::site::Site;
 use super::suggest::{nearest, shown};
 use super::value::{CommandLine, ScriptPath};
+use super::{configs, expansions};
 
 /// The keys that only a site has.
-static OWN: [Key; 4] = [
+static OWN: [Key; 5] = [
     Key::new(
         "domain",
         Kind::Text,
@@ -36,12 +36,19 @@ static OWN: [Key; 4] = [
     Key::new("servers", Kind::List(&Kind::Text), "[web1, web2]", "The servers it is on."),
     Key::new("supervisors", Kind::List(&Kind::Map(&program_keys::PROGRAM)), "[]", "Its programs.")
         .default("the site is left alone"),
+    Key::new(
+        "configs",
+        Kind::List(&Kind::Text),
+        "[supervisor/*.conf]",
+        "supervisor configs by hand, beside the inventory: see [below](#files-by-hand).",
+    )
+    .default("none"),
 ];
 
 /// The keys of a site.
 pub(super) static KEYS: Keys = Keys {
     of: "a site",
-    known: &joined::<4, 5, 9>(OWN, settings::KEYS),
+    known: &joined::<5, 5, 10>(OWN, settings::KEYS),
     instead: &[("programs", "supervisors"), ("workers", "supervisors"), ("name", "domain")],
     shared: true,
 };
@@ -51,6 +58,8 @@ pub(super) struct SiteEntry {
     pub(super) placed: PlacedSite,
     /// What names each program, in the order of `placed.site.programs`.
     pub(super) program_spans: Vec<NameSpans>,
+    /// What names each file of `configs`, in the order of `placed.site.configs`.
+    pub(super) config_spans: Vec<Span>,
 }
 
 /// The places of what names a program.
@@ -76,26 +85,31 @@ pub(super) fn read<'n>(
         unique(reader, &mut names.sites, name, at, "site");
     }
     let managed = fields.entry("supervisors");
-    let hosts = placement(reader, &fields, names, managed.is_some());
-    let Some((key, supervisors)) = managed else {
+    let has_configs = fields.get("configs").is_some();
+    let is_managed = managed.is_some() || has_configs;
+    let hosts = placement(reader, &fields, names, is_managed);
+    if !is_managed {
         left_alone.extend(fields.get("domain").and_then(Node::text).map(str::to_owned));
         return None;
     };
     let domain = reader.required(&fields, "domain", "a site", "example.com");
     let domain = domain.and_then(|node| reader.parse(node, "domain", Domain::parse));
-    let programs = programs(reader, key, supervisors, &settings, domain.as_ref());
-    let (program_spans, programs) = programs.into_iter().unzip();
+    let programs = managed
+        .map(|(key, supervisors)| programs(reader, key, supervisors, &settings, domain.as_ref()));
+    let (program_spans, programs) = programs.unwrap_or_default().into_iter().unzip();
+    let (config_spans, configs) = configs::read(reader, &fields).into_iter().unzip();
     let site = Site {
         domain: domain?,
         user: settings.user()?,
         format: settings.format(),
         config_files: settings.config_files(),
         config_suffix: Default::default(),
+        configs,
         paths: settings.paths(),
         programs,
     };
     let line = reader.source.line_of(fields.at);
-    Some(SiteEntry { placed: PlacedSite { site, hosts, line }, program_spans })
+    Some(SiteEntry { placed: PlacedSite { site, hosts, line }, program_spans, config_spans })
 }
 
 /// The servers of a site: `server: a` or `servers: [a, b]`.

@@ -860,7 +860,7 @@ fn the_examples_of_the_guide_are_valid() {
         .skip(1)
         .filter_map(|rest| rest.split_once("```").map(|(example, _)| example))
         .collect();
-    assert_eq!(examples.len(), 10);
+    assert_eq!(examples.len(), 11);
     for example in examples {
         let text = if example.starts_with("supervisors:") {
             let indented = example.replace('\n', "\n    ");
@@ -870,7 +870,9 @@ fn the_examples_of_the_guide_are_valid() {
         } else {
             format!("{servers}{example}")
         };
-        assert!(read("docs/inventory.md", &text).is_ok(), "{}", messages(&text));
+        let read =
+            super::read_beside("docs/inventory.md", &text, &super::published_tests::EveryFile);
+        assert!(read.is_ok(), "{text}{}", read.unwrap_err());
     }
 }
 
@@ -1039,4 +1041,95 @@ fn variables_come_from_a_file_beside_the_inventory() {
     let bad = message("environment_file: bad.env");
     assert!(bad.starts_with("`bad.env`, line 2: the value must not hold"), "{bad}");
     assert!(!bad.contains("hunter2"), "{bad}");
+}
+
+/// Files beside an inventory.
+struct Files<'f>(&'f [(&'f str, &'f str)]);
+
+impl super::Beside for Files<'_> {
+    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        let found = self.0.iter().find(|(name, _)| *name == path);
+        found.map(|(_, text)| text.as_bytes().to_vec()).ok_or_else(|| "No such file".to_owned())
+    }
+
+    fn matching(&self, pattern: &str) -> Result<Vec<String>, String> {
+        let names = self.0.iter().map(|(name, _)| (*name).to_owned());
+        Ok(names.filter(|name| super::beside::is_match(pattern, name)).collect())
+    }
+}
+
+fn by_hand(files: &[(&str, &str)], more: &str) -> Result<Inventory, Problems> {
+    let text = format!(
+        "servers: [{{name: a, host: h}}]\nsites:\n- {{domain: e.com, server: a, configs: [\"*.conf\"]}}\n{more}"
+    );
+    super::read_beside("x", &text, &Files(files))
+}
+
+#[test]
+fn a_file_by_hand_is_read_as_supervisord_reads_it() {
+    for (text, problem) in [
+        ("command=x\n", "line 1: stands before the first [section]"),
+        ("[program:a]\nnonsense\n", "line 2: is neither"),
+        ("; nothing\n", "there is no section in it"),
+        ("[program:a]\n", "line 1: [program:a] needs `command`"),
+        ("[program:a b]\ncommand=x\n", "supervisord refuses the name `a b`"),
+        ("[program:a]\ncommand=x\n[program:a]\ncommand=x\n", "line 3: the name `a` appears twice"),
+        ("[DEFAULT]\nuser=x\n", "line 1: [DEFAULT] is not a site's to say"),
+        ("[supervisord]\nuser=x\n", "[supervisord] is not a site's to say"),
+        ("[program:a]\ncommand=x %(nope)s\n", "line 2: `command` %(nope) is not a name"),
+        ("[program:a]\ncommand=100%\n", "line 2: `command` holds a '%'"),
+        ("[program:a]\ncommand=x\nenvironment=A=%(hunter2)s\n", "line 3: `environment` cannot be"),
+        ("[program:a]\ncommand=x\nautostart=maybe\n", "line 3: `autostart` must be true or false"),
+        ("[program:a]\ncommand=x\nautorestart=never\n", "`autorestart` must be true, false or"),
+        ("[program:a]\ncommand=x\nexitcodes=0,300\n", "`exitcodes` must be numbers from 0 to 255"),
+        ("[program:a]\ncommand=x\numask=9\n", "`umask` must be octal digits"),
+        ("[program:a]\ncommand=x\nstdout_logfile_maxbytes=10M\n", "must be a number of bytes"),
+        ("[program:a]\ncommand=x\nnumprocs=2\n", "line 3: with several processes `process_name`"),
+        ("[program:a]\ncommand=x\nstopasgroup=1\nkillasgroup=off\n", "needs `killasgroup` as well"),
+        ("[eventlistener:a]\ncommand=x\n", "[eventlistener:a] needs `events`"),
+        ("[fcgi-program:a]\ncommand=x\n", "[fcgi-program:a] needs `socket`"),
+        ("[group:g]\nprograms=a\n", "no file of `configs` has the program `a`"),
+        ("[group:g]\nprograms=\n", "[group:g] needs `programs`"),
+    ] {
+        let error = by_hand(&[("a.conf", text)], "").unwrap_err();
+        let found: Vec<&str> = error.iter().map(|one| one.message.as_str()).collect();
+        let found = found.join("\n");
+        assert!(found.contains(problem), "{text}: {found}");
+        assert!(found.contains("`a.conf`") && !found.contains("hunter2"), "{found}");
+    }
+    for fine in [
+        "[program:a]\r\nCommand : x ; comment\r\nautostart=YES\r\nexitcodes=0, 2\r\numask=0o022\r\n",
+        "[program:a]\ncommand=x %(ENV_HOME)s %(here)s %%\npriority=%(ENV_P)s\nlater_option=1\n",
+        "[eventlistener:a]\ncommand=x\nevents=TICK_5,TICK_60\nbuffer_size=5\n",
+        "[fcgi-program:a]\ncommand=x\nsocket=tcp://localhost:9002\nsocket_mode=0700\n",
+    ] {
+        let read = by_hand(&[("a.conf", fine)], "");
+        assert!(read.is_ok(), "{fine}: {}", read.unwrap_err());
+        assert_eq!(read.unwrap().sites[0].site.configs[0].text, fine);
+    }
+    let none = by_hand(&[("a.txt", "")], "").unwrap_err();
+    assert_eq!(none.iter().next().unwrap().message, "there is no file `*.conf`");
+}
+
+#[test]
+fn what_a_file_by_hand_has_is_nobody_elses() {
+    let program = |options: &str| {
+        format!(
+            "- {{domain: f.com, server: a, supervisors: [{{program: w, script: s, {options}}}]}}\n"
+        )
+    };
+    let found = |options: &str| {
+        let files = [("a.conf", "[program:a]\ncommand=x\n[group:g]\nprograms=a\n")];
+        match by_hand(&files, &program(options)) {
+            Ok(_) => String::new(),
+            Err(problems) => problems.iter().next().unwrap().message.clone(),
+        }
+    };
+    assert_eq!(
+        found("as: a, file: w.conf"),
+        "`a.conf` of `e.com` has the name `a` in supervisord, and so has the program `w` of `f.com`"
+    );
+    assert!(found("as: g").contains("has the name `g` in supervisord"));
+    assert!(found("file: a.conf").contains("has the file `a.conf`, and so has the program `w`"));
+    assert_eq!(found("as: h"), "");
 }

@@ -156,6 +156,7 @@ mod tests {
             format: Format::Hardened,
             config_files: Default::default(),
             config_suffix: Default::default(),
+            configs: Vec::new(),
             paths: Paths::default(),
             programs: vec![program("one"), program("two")],
         };

@@ -53,7 +53,9 @@ fn there(situation: &Situation<'_>) -> BTreeMap<PathBuf, DesiredFile> {
         let wanted = desired.files.get(path);
         let secret = recorded.map(|file| file.secret).or(wanted.map(|file| file.secret));
         let secret = secret.unwrap_or(false);
-        Some((path.clone(), DesiredFile { kind, bytes, secret, programs: BTreeSet::new() }))
+        let verbatim = recorded.is_some_and(|file| file.verbatim);
+        let programs = BTreeSet::new();
+        Some((path.clone(), DesiredFile { kind, bytes, secret, programs, verbatim }))
     };
     actual.owned.iter().filter_map(as_it_is).collect()
 }
@@ -89,6 +91,10 @@ fn file(
     match (all.iter().any(|p| is_meant(p)), all.iter().all(|p| is_meant(p))) {
         (false, _) => return kept.map(|kept| DesiredFile { programs: of_kept, ..kept.clone() }),
         (true, true) => return wanted.cloned(),
+        // Nobody takes a file apart that somebody wrote by hand.
+        (true, false) if [wanted, kept].into_iter().flatten().any(|file| file.verbatim) => {
+            return wanted.cloned();
+        }
         (true, false) => {}
     }
     let recorded = situation.actual.record.as_ref().and_then(|record| record.files.get(path));
@@ -112,6 +118,7 @@ fn file(
         bytes: bytes.into(),
         secret: wanted.is_some_and(|file| file.secret) || recorded.is_some_and(|file| file.secret),
         programs: programs.cloned().collect(),
+        verbatim: false,
     })
 }
 
@@ -168,7 +175,12 @@ pub(super) fn as_applied(situation: &Situation<'_>) -> DesiredSite {
 fn groups_there(situation: &Situation<'_>) -> BTreeMap<String, DesiredGroup> {
     let actual = situation.actual;
     let is_config = |path: &&PathBuf| actual.kinds.get(*path) == Some(&FileKind::Supervisor);
-    let configs = actual.owned.iter().filter(is_config);
+    // What one by hand makes is not told by its sections alone, but on record.
+    let by_hand = |path: &PathBuf| {
+        let recorded = actual.record.as_ref().and_then(|record| record.files.get(path));
+        recorded.is_some_and(|file| file.verbatim)
+    };
+    let configs = actual.owned.iter().filter(is_config).filter(|path| !by_hand(path));
     let configs =
         configs.filter_map(|path| Some((path.as_path(), actual.files.get(path)?.bytes()?)));
     let mut there = groups_in_files(situation, configs);
@@ -223,6 +235,8 @@ fn group_in(section: &Section, program: String) -> DesiredGroup {
         health: Health::default(),
         release: None,
         processes: Vec::new(),
+        idle: Vec::new(),
+        sections: Vec::new(),
     }
 }
 

@@ -114,7 +114,8 @@ fn defined_elsewhere<'a>(
     let foreign = |file: &std::path::PathBuf| {
         !desired.files.contains_key(file) && !actual.owned.contains(file)
     };
-    let groups = desired.groups.keys();
+    let sections = desired.groups.values().flat_map(|group| &group.sections);
+    let groups = desired.groups.keys().chain(sections);
     groups
         .flat_map(|group| daemon.defined.of_group(group))
         .filter(move |program| foreign(&program.file))

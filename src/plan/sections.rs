@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use super::{SitePlan, StopSignal, StopSignals};
 use crate::actual::ActualSite;
 use crate::desired::FileKind;
+use crate::inventory::config_file::{header, list};
 use crate::inventory::{Signal, naming};
-use crate::supervisord::{GroupHeader, defaults, ini};
+use crate::supervisord::{GroupKind, defaults, ini};
 
 /// What is asked of a program whose file stays as it is. A host with thousands of programs changes few
 /// of them at a time.
@@ -41,29 +42,29 @@ impl Sections {
 
     pub(super) fn read(plan: &SitePlan, actual: &ActualSite) -> Self {
         let owned = actual.files.iter().filter(|(path, _)| actual.owned.contains(*path));
-        let mut before = BTreeMap::new();
+        let mut before: Vec<Named> = Vec::new();
         let mut program = BTreeMap::new();
         for (path, entry) in owned {
             let stem = naming::configured_by(naming::file_name(path));
             let by_name = stem.and_then(|stem| naming::program_by_name(&plan.domain, stem));
             let changes = plan.files.contains_key(path);
-            for (group, mut options) in sections(entry.bytes().unwrap_or_default()) {
-                if !changes {
+            let mut sections = sections(entry.bytes().unwrap_or_default());
+            if !changes {
+                for options in
+                    sections.iter_mut().filter(|one| !one.is_group).map(|one| &mut one.options)
+                {
                     options.retain(|key, _| ALWAYS_ASKED.contains(&key.as_str()));
                 }
-                program.extend(by_name.map(|name| (group.clone(), name.to_owned())));
-                before.insert(group, options);
             }
+            if let Some(name) = by_name {
+                program.extend(sections.iter().map(|one| (one.name.clone(), name.to_owned())));
+            }
+            before.extend(sections);
         }
         let wanted = plan.files.values().filter_map(|change| change.after.as_ref());
-        Self {
-            before,
-            program,
-            after: wanted
-                .filter(|file| file.kind == FileKind::Supervisor)
-                .flat_map(|file| sections(&file.bytes))
-                .collect(),
-        }
+        let after = wanted.filter(|file| file.kind == FileKind::Supervisor);
+        let after = after.flat_map(|file| sections(&file.bytes)).collect();
+        Self { before: by_group(before), program, after: by_group(after) }
     }
 }
 
@@ -92,12 +93,40 @@ fn stop_signal(options: &BTreeMap<String, String>) -> StopSignal {
     }
 }
 
-fn sections(bytes: &[u8]) -> BTreeMap<String, BTreeMap<String, String>> {
-    let Ok(parsed) = ini::parse(&String::from_utf8_lossy(bytes)) else { return BTreeMap::new() };
-    let program = |section: ini::Section| {
-        let name = GroupHeader::name_of_program(&section.name)?.to_owned();
+/// A section that makes a group, or processes of one.
+struct Named {
+    name: String,
+    is_group: bool,
+    options: BTreeMap<String, String>,
+}
+
+fn sections(bytes: &[u8]) -> Vec<Named> {
+    let parsed = ini::parse(&String::from_utf8_lossy(bytes)).map(|parsed| parsed.sections);
+    let named = |section: ini::Section| {
+        let (kind, name) = header(&section.name)?;
+        let (name, is_group) = (name.to_owned(), kind == GroupKind::Group);
         let options = section.entries.into_iter().map(|entry| (entry.key, entry.value)).collect();
-        Some((name, options))
+        Some(Named { name, is_group, options })
     };
-    parsed.sections.into_iter().filter_map(program).collect()
+    parsed.unwrap_or_default().into_iter().filter_map(named).collect()
+}
+
+/// The options of each group. Those of a `[group:]` are its own and, with their names before them, those
+/// of the programs that it takes in: supervisord restarts them all for any.
+fn by_group(sections: Vec<Named>) -> BTreeMap<String, BTreeMap<String, String>> {
+    let (groups, mut makers): (Vec<_>, Vec<_>) = sections.into_iter().partition(|one| one.is_group);
+    let mut all = BTreeMap::new();
+    for mut group in groups {
+        for member in list(group.options.get("programs").map_or("", String::as_str)) {
+            if let Some(at) = makers.iter().position(|one| one.name == member) {
+                let options = makers.swap_remove(at).options.into_iter();
+                group
+                    .options
+                    .extend(options.map(|(key, value)| (format!("{member}.{key}"), value)));
+            }
+        }
+        all.insert(group.name, group.options);
+    }
+    all.extend(makers.into_iter().map(|one| (one.name, one.options)));
+    all
 }

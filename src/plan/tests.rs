@@ -162,6 +162,7 @@ fn site(programs: Vec<Program>) -> Site {
         format: Format::Classic,
         config_files: Default::default(),
         config_suffix: Default::default(),
+        configs: Vec::new(),
         paths: Paths::default(),
         programs,
     }

@@ -260,6 +260,7 @@ mod tests {
             bytes: after.into(),
             secret: true,
             programs: Default::default(),
+            verbatim: false,
         };
         let (kind, after) = (FileKind::Supervisor, Some(file));
         FileChange { kind, before: Entry::Absent, after, is_anothers: false }

@@ -43,7 +43,11 @@ impl Whose<'_> {
 
     /// The programs of a file that is there, `bytes` being its content.
     pub(crate) fn programs(&self, path: &Path, kind: FileKind, bytes: &[u8]) -> BTreeSet<String> {
-        if kind == FileKind::Supervisor {
+        let recorded = self.record.and_then(|record| record.files.get(path));
+        let wanted = self.desired.files.get(path);
+        let is_by_hand = recorded.is_some_and(|file| file.verbatim)
+            || recorded.is_none() && wanted.is_some_and(|file| file.verbatim);
+        if kind == FileKind::Supervisor && !is_by_hand {
             let groups = programs_in(bytes);
             let programs: BTreeSet<String> =
                 groups.iter().map(|group| self.program(group, Some(path))).collect();
@@ -51,9 +55,8 @@ impl Whose<'_> {
                 return programs;
             }
         }
-        let recorded = self.record.and_then(|record| record.files.get(path));
         let recorded = recorded.map(|file| &file.programs);
-        let wanted = self.desired.files.get(path).map(|file| &file.programs);
+        let wanted = wanted.map(|file| &file.programs);
         // Records of former releases do not say it.
         let known = recorded.into_iter().chain(wanted).find(|programs| !programs.is_empty());
         known.cloned().unwrap_or_else(|| [self.by_file_name(path, kind)].into())

@@ -234,6 +234,7 @@ fn site(variable: &dyn Fn(&str) -> Option<String>, domain: Domain) -> Result<Sit
         format,
         config_files: Default::default(),
         config_suffix: Default::default(),
+        configs: Vec::new(),
         paths: Paths {
             sites: or("SUPERVISOR_SYNC_SITES_DIR", defaults.sites)?,
             conf_dir: or("SUPERVISOR_SYNC_CONF_DIR", defaults.conf_dir)?,

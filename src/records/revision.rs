@@ -61,12 +61,15 @@ pub struct RecordedFile {
     pub kind: FileKind,
     /// Whether it holds environment values.
     pub secret: bool,
-    /// Its content; what we write is ASCII.
+    /// Its content: ASCII, but for what was written by hand.
     #[serde(with = "crate::system::bytes::text")]
     pub content: Bytes,
     /// The programs it is of. Older revisions do not have it.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub programs: BTreeSet<String>,
+    /// Whether somebody wrote it by hand. Older revisions do not have it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub verbatim: bool,
 }
 
 impl std::fmt::Debug for RecordedFile {
@@ -81,9 +84,9 @@ impl Revision {
     pub fn new(number: u64, desired: &DesiredSite, origin: Origin) -> Self {
         let files = desired.files.iter().map(|(path, file)| {
             let content = file.bytes.as_slice().into();
-            let DesiredFile { kind, secret, programs, bytes: _ } = file;
+            let DesiredFile { kind, secret, programs, verbatim, bytes: _ } = file;
             let (kind, secret, programs) = (*kind, *secret, programs.clone());
-            (path.clone(), RecordedFile { kind, secret, content, programs })
+            (path.clone(), RecordedFile { kind, secret, content, programs, verbatim: *verbatim })
         });
         Self {
             version: VERSION,
@@ -106,9 +109,9 @@ impl Revision {
     pub fn as_desired(&self) -> DesiredSite {
         let files = self.files.iter().map(|(path, file)| {
             let bytes = file.content.to_vec();
-            let RecordedFile { kind, secret, programs, content: _ } = file;
+            let RecordedFile { kind, secret, programs, verbatim, content: _ } = file;
             let (kind, secret, programs) = (*kind, *secret, programs.clone());
-            (path.clone(), DesiredFile { kind, secret, bytes, programs })
+            (path.clone(), DesiredFile { kind, secret, bytes, programs, verbatim: *verbatim })
         });
         DesiredSite {
             domain: self.site.clone(),

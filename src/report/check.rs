@@ -18,7 +18,7 @@ pub fn show_checked(inventory: &Inventory, screen: &mut Screen) {
     let checked = Checked {
         hosts: inventory.hosts.len(),
         sites: inventory.sites.len(),
-        programs: inventory.sites.iter().map(|placed| placed.site.programs.len()).sum(),
+        programs: inventory.sites.iter().map(|placed| placed.site.program_names().count()).sum(),
     };
     screen.document("check", None, &checked);
     let Checked { hosts, sites, programs } = checked;

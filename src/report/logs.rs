@@ -8,7 +8,6 @@ use crate::error::{CommandError, ErrorKind};
 use crate::event::{Event, LogLine};
 use crate::fleet::rollout::Told;
 use crate::fleet::{Answer, Answers, Work};
-use crate::inventory::Program;
 use crate::system::Interrupt;
 use crate::system::sanitized;
 
@@ -113,8 +112,8 @@ impl<'a> Reader<'a> {
 
 /// How many programs are meant on a host.
 fn programs(on_host: &Work) -> usize {
-    let is_meant = |program: &&Program| on_host.programs.have(program.name.as_str());
-    on_host.sites.iter().flat_map(|site| &site.programs).filter(is_meant).count()
+    let names = on_host.sites.iter().flat_map(|site| site.program_names());
+    names.filter(|name| on_host.programs.have(name.as_str())).count()
 }
 
 fn too_few(threads: usize, hosts: usize) -> CommandError {

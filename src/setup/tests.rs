@@ -213,6 +213,7 @@ impl Place {
             format: crate::inventory::Format::Hardened,
             config_files: Default::default(),
             config_suffix: Default::default(),
+            configs: Vec::new(),
             paths: Paths { sites: path("sites"), log_dir: path("log"), ..Paths::default() },
             programs: vec![Program::new(ProgramName::parse("w").unwrap(), run)],
         }

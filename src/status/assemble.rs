@@ -165,7 +165,7 @@ impl<'a> Readings<'a> {
     }
 
     fn state_drift(&self, process: &ProcessInfo, wanted: &DesiredGroup) -> Option<StateDrift> {
-        if !wanted.autostart && !self.was_stopped_by_apply(process) {
+        if !wanted.starts(&process.name) && !self.was_stopped_by_apply(process) {
             return None;
         }
         match (process.state, process.start) {
@@ -306,7 +306,7 @@ fn health(process: &ProcessInfo, wanted: Option<&DesiredGroup>, restarts: u32) -
         ProcessState::Stopped => Health::Down,
         ProcessState::Starting => Health::Changing,
         // It comes up again only if somebody starts it.
-        ProcessState::Stopping if wanted.is_some_and(|wanted| wanted.autostart) => {
+        ProcessState::Stopping if wanted.is_some_and(|wanted| wanted.starts(&process.name)) => {
             unhealthy("is stopping".to_owned())
         }
         ProcessState::Stopping => Health::Changing,

@@ -40,6 +40,7 @@ fn site(programs: &[Program]) -> Site {
         format: Format::Hardened,
         config_files: Default::default(),
         config_suffix: Default::default(),
+        configs: Vec::new(),
         paths: Paths::default(),
         programs: programs.to_vec(),
     }

@@ -60,8 +60,8 @@ impl Limits {
                 return Self { silence: Some(SILENCE), time: None, events: None, let_go: None };
             }
             Request::Logs(logs) => {
-                let programs = logs.sites.iter().map(|site| site.site.programs.len());
-                let lines = programs.sum::<usize>().saturating_mul(logs.lines as usize);
+                let files = logs.sites.iter().map(|site| site.site.number_of_logs());
+                let lines = files.sum::<usize>().saturating_mul(logs.lines as usize);
                 (LOOK, Some(lines.saturating_mul(LOG_LINE).saturating_add(TOLD)))
             }
             _ => (LOOK, Some(TOLD)),

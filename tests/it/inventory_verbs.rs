@@ -4,6 +4,7 @@
 
 mod apply;
 mod asked;
+mod by_hand;
 mod common_file;
 mod history;
 mod left;

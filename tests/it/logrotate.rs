@@ -43,6 +43,7 @@ impl Rotated {
             format: Format::Hardened,
             config_files: Default::default(),
             config_suffix: Default::default(),
+            configs: Vec::new(),
             paths: Paths {
                 conf_dir: path("conf.d"),
                 logrotate_dir: path("logrotate.d"),

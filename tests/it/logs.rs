@@ -231,6 +231,7 @@ fn agent(folder: &std::path::Path, lines: u32, follow: bool) -> Child {
         format: Format::Hardened,
         config_files: Default::default(),
         config_suffix: Default::default(),
+        configs: Vec::new(),
         paths: Paths { log_dir, ..Paths::default() },
         programs: vec![Program::new(ProgramName::parse("w").unwrap(), command)],
     };

@@ -193,6 +193,7 @@ fn site(root: &Path) -> impl Strategy<Value = Site> + use<> {
                 format,
                 config_files: Default::default(),
                 config_suffix: Default::default(),
+                configs: Vec::new(),
                 paths: paths.clone(),
                 programs,
             }

@@ -203,6 +203,7 @@ fn replacing(before: &[u8], after: &[u8]) -> SitePlan {
             bytes: after.to_vec(),
             secret: true,
             programs: Default::default(),
+            verbatim: false,
         }),
         is_anothers: false,
     };
@@ -223,6 +224,7 @@ fn replacing(before: &[u8], after: &[u8]) -> SitePlan {
         format: Format::Hardened,
         config_files: Default::default(),
         config_suffix: Default::default(),
+        configs: Vec::new(),
         paths: Paths::default(),
         programs: Vec::new(),
     };

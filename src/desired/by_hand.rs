@@ -1,0 +1,147 @@
+//! Configs by hand: their bytes as they are, and what their groups are for an apply.
+
+use std::collections::BTreeMap;
+
+use super::render::RenderError;
+use super::{DaemonFacts, DesiredFile, DesiredGroup, DesiredSite, FileKind};
+use crate::inventory::config_file::{self, ConfigGroup, Member};
+use crate::inventory::naming::process_expansion;
+use crate::inventory::{Autorestart, Health, RestartPolicy, Site};
+use crate::supervisord::{defaults, ini};
+
+/// The files of a site's configs and the groups that they make.
+pub(super) fn render(site: &Site, daemon: &DaemonFacts) -> Result<DesiredSite, RenderError> {
+    let groups = config_file::groups(&site.configs);
+    let mut files = BTreeMap::new();
+    for config in &site.configs {
+        let names = config.section_names();
+        // A file that only has programs of a group elsewhere is of that group.
+        let is_in = |group: &&ConfigGroup| {
+            group.file == config.name || group.members.iter().any(|one| names.contains(&one.name))
+        };
+        let file = DesiredFile {
+            kind: FileKind::Supervisor,
+            bytes: config.text.clone().into_bytes(),
+            secret: config.is_secret(),
+            programs: groups.iter().filter(is_in).map(|group| group.name.clone()).collect(),
+            verbatim: true,
+        };
+        files.insert(site.config_by_hand(&config.name), file);
+    }
+    let desired = groups.into_iter().map(|group| {
+        let desired = desired_group(site, daemon, &group)?;
+        Ok((group.name, desired))
+    });
+    let groups = desired.collect::<Result<_, RenderError>>()?;
+    Ok(DesiredSite { domain: site.domain.clone(), files, groups })
+}
+
+/// What holds for all processes of a group together: an apply waits for the slowest and takes the most
+/// forgiving for all.
+fn desired_group(
+    site: &Site,
+    daemon: &DaemonFacts,
+    group: &ConfigGroup,
+) -> Result<DesiredGroup, RenderError> {
+    let members = &group.members;
+    let most = |name: &str, default| {
+        members.iter().map(|member| member.number(name, default)).max().unwrap_or(default)
+    };
+    let mut processes = Vec::new();
+    let mut idle = Vec::new();
+    for member in members {
+        let names = process_names(site, daemon, group, member)?;
+        if !truth(member, "autostart").unwrap_or(defaults::AUTOSTART) {
+            idle.extend(names.iter().cloned());
+        }
+        processes.extend(names);
+    }
+    let all_idle = idle.len() == processes.len();
+    let log = members.iter().flat_map(|member| member.log_files(&group.name)).next();
+    let sections = members.iter().map(|member| member.name.clone());
+    Ok(DesiredGroup {
+        program: group.name.clone(),
+        numprocs: u32::try_from(processes.len()).unwrap_or(u32::MAX),
+        autostart: !all_idle,
+        autorestart: autorestart(members),
+        stopwaitsecs: most("stopwaitsecs", defaults::STOPWAITSECS),
+        startsecs: most("startsecs", defaults::STARTSECS),
+        startretries: most("startretries", defaults::STARTRETRIES),
+        exitcodes: members.iter().flat_map(exit_statuses).collect(),
+        log: log.unwrap_or_default(),
+        restart: RestartPolicy::Immediate,
+        health: Health::default(),
+        release: None,
+        processes,
+        idle: if all_idle { Vec::new() } else { idle },
+        sections: sections.filter(|name| *name != group.name).collect(),
+    })
+}
+
+fn autorestart(members: &[Member]) -> Autorestart {
+    let says = |member: &Member| match truth(member, "autorestart") {
+        Some(true) => Autorestart::Always,
+        Some(false) => Autorestart::Never,
+        None => Autorestart::Unexpected,
+    };
+    let all: Vec<Autorestart> = members.iter().map(says).collect();
+    [Autorestart::Always, Autorestart::Unexpected]
+        .into_iter()
+        .find(|one| all.contains(one))
+        .unwrap_or(Autorestart::Never)
+}
+
+fn exit_statuses(member: &Member) -> Vec<u8> {
+    let text = member.options.get("exitcodes").map_or("0", String::as_str);
+    text.split(',').filter_map(|code| code.trim().parse().ok()).collect()
+}
+
+fn truth(member: &Member, name: &str) -> Option<bool> {
+    match member.options.get(name)?.trim().to_ascii_lowercase().as_str() {
+        "yes" | "true" | "on" | "1" => Some(true),
+        "no" | "false" | "off" | "0" => Some(false),
+        _ => None,
+    }
+}
+
+/// The names of a section's processes, with every value expanded on the way: supervisord refuses the whole
+/// host's configuration for one that it cannot expand.
+fn process_names(
+    site: &Site,
+    daemon: &DaemonFacts,
+    group: &ConfigGroup,
+    member: &Member,
+) -> Result<Vec<String>, RenderError> {
+    let (numbers, count) = member.numbers();
+    let pattern = member.options.get("process_name").map_or("%(program_name)s", String::as_str);
+    let lookup = |name: &str, number| match name {
+        "program_name" => Some(member.name.clone()),
+        "here" => Some(site.paths.conf_dir.to_string()),
+        "host_node_name" => daemon.node.clone(),
+        _ => process_expansion(name, &group.name, number, count)
+            .or_else(|| daemon.environment.expansion(name)),
+    };
+    let refused = |option: &str, error: ini::ExpandError| RenderError::Expansion {
+        program: group.name.clone(),
+        what: match option {
+            // The name in it may be a part of a secret.
+            "environment" => format!("`environment` of [{}] cannot be expanded", member.name),
+            _ => format!("`{option}` of [{}] {error}", member.name),
+        },
+    };
+    // Variables of its own are known to the values that are read behind them.
+    let own = member.options.get("environment").map(String::as_str).unwrap_or_default();
+    for (option, value) in &member.options {
+        let with_own = |name: &str| {
+            let is_own = name.strip_prefix("ENV_").is_some_and(|name| own.contains(name));
+            let number = numbers.start;
+            lookup(name, number).or_else(|| is_own.then(String::new))
+        };
+        ini::expand(value, &with_own).map_err(|error| refused(option, error))?;
+    }
+    let name = |number| {
+        let expanded = ini::expand(pattern, &|name| lookup(name, number));
+        expanded.map_err(|error| refused("process_name", error))
+    };
+    numbers.clone().map(name).collect()
+}
