@@ -18,6 +18,7 @@ const MOST_TEXTS: usize = 100;
 
 /// What kind of end a command came to, and so its exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorKind {
     /// Refused or failed before anything changed.
@@ -53,6 +54,7 @@ impl ErrorKind {
 
 /// A failure that can be shown to a person and sent over a wire.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CommandError {
     /// Decides the exit status.
     pub kind: ErrorKind,

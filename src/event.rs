@@ -11,6 +11,7 @@ use crate::setup::Progress;
 
 /// Something worth telling while an apply runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// A step of a site's apply begins.
@@ -74,6 +75,7 @@ pub enum Event {
 
 /// The steps of an apply, in their order. Each is also a point at which a `kill -9` is tested.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "name", rename_all = "snake_case")]
 pub enum Step {
     /// A former, interrupted apply is undone.
@@ -120,6 +122,7 @@ pub enum Step {
 
 /// How a site ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SiteEnd {
     /// Which.
     pub site: Domain,
@@ -136,6 +139,7 @@ pub struct SiteEnd {
 
 /// A program that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ProgramTrouble {
     /// The group.
     pub group: String,
@@ -149,6 +153,7 @@ pub struct ProgramTrouble {
 
 /// A line of a program's log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LogLine {
     /// Whose.
     pub site: Domain,
@@ -160,6 +165,7 @@ pub struct LogLine {
 
 /// What processes are waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum WaitingFor {
     /// To stop.
@@ -172,6 +178,7 @@ pub enum WaitingFor {
 
 /// A process that is waited for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Waited {
     /// The process as supervisorctl shows it.
     pub name: String,
@@ -181,6 +188,7 @@ pub struct Waited {
 
 /// What became of a process or group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ProcessChange {
     /// It was asked to stop.

@@ -7,7 +7,8 @@ macro_rules! answered {
             use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
             #[derive(Serialize)]
-            enum Shown<'a, T, E> {
+            #[cfg_attr(test, derive(schemars::JsonSchema))]
+            pub(crate) enum Shown<'a, T, E> {
                 #[serde(rename = $name)]
                 Answer(&'a T),
                 #[serde(rename = "error")]

@@ -73,21 +73,25 @@ pub enum Reply {
 
 /// A site's plan, or why there is none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PlannedSite {
     /// Whose.
     pub site: Domain,
     /// The plan.
     #[serde(flatten, with = "answered::plan")]
+    #[cfg_attr(test, schemars(with = "answered::plan::Shown<PlanView, CommandError>"))]
     pub plan: Result<PlanView, CommandError>,
 }
 
 /// How a site's apply ended, or why it did not begin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AppliedSite {
     /// Whose.
     pub site: Domain,
     /// The report.
     #[serde(flatten, with = "answered::report")]
+    #[cfg_attr(test, schemars(with = "answered::report::Shown<SiteReport, ApplyError>"))]
     pub report: Result<SiteReport, ApplyError>,
 }
 
@@ -116,11 +120,13 @@ impl AppliedSite {
 
 /// How a site is, or why that cannot be told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SiteStatusReply {
     /// Whose.
     pub site: Domain,
     /// The status.
     #[serde(flatten, with = "answered::status")]
+    #[cfg_attr(test, schemars(with = "answered::status::Shown<SiteStatus, CommandError>"))]
     pub status: Result<SiteStatus, CommandError>,
 }
 
@@ -139,11 +145,16 @@ pub struct UnreadableLog {
 
 /// What was applied to a site.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SiteHistory {
     /// Whose.
     pub site: Domain,
     /// Ascending, or why they cannot be read.
     #[serde(flatten, with = "answered::revisions")]
+    #[cfg_attr(
+        test,
+        schemars(with = "answered::revisions::Shown<Vec<RevisionSummary>, CommandError>")
+    )]
     pub revisions: Result<Vec<RevisionSummary>, CommandError>,
     /// Runs of which no revision says how they ended, ascending.
     #[serde(default)]
@@ -159,16 +170,19 @@ pub struct SiteHistory {
 
 /// What a revision of a site changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SiteDiff {
     /// Whose.
     pub site: Domain,
     /// Unified, with secrets masked; or why there is none.
     #[serde(flatten, with = "answered::diff")]
+    #[cfg_attr(test, schemars(with = "answered::diff::Shown<String, CommandError>"))]
     pub diff: Result<String, CommandError>,
 }
 
 /// One line of a history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RevisionSummary {
     /// Its number.
     pub number: u64,
@@ -184,6 +198,7 @@ pub struct RevisionSummary {
 
 /// What has left.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Left {
     /// By supervisord, then by name.
     pub sites: Vec<LeftSite>,
@@ -193,6 +208,7 @@ pub struct Left {
 
 /// A site on record that is not in the inventory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LeftSite {
     /// Its domain.
     pub site: Domain,
@@ -210,6 +226,7 @@ pub struct LeftSite {
 
 /// Which inventory wrote a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Writer {
     /// The one that asks: `--prune` removes the site.

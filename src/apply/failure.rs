@@ -12,6 +12,7 @@ use crate::supervisord::{Answer, CallError, Fault, FaultCode};
 
 /// A failure and the point it happened at, which a front door may have its own words for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ApplyError {
     /// Where.
     pub at: FailedAt,
@@ -85,6 +86,7 @@ pub(super) fn in_one_line(error: &CommandError) -> String {
 
 /// The points at which an apply can fail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "point", content = "path", rename_all = "snake_case")]
 pub enum FailedAt {
     /// Taking the lock, reading the host, or refused by the plan.

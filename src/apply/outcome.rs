@@ -11,6 +11,7 @@ use crate::plan::PlanView;
 
 /// What became of one site.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SiteReport {
     /// Whose.
     pub site: Domain,
@@ -24,6 +25,7 @@ pub struct SiteReport {
 
 /// How it ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 #[must_use]
 pub enum Outcome {

@@ -3,11 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use serde::Serialize;
 
 use crate::error::CommandError;
 use crate::playbook::{Misfit, Place};
-use crate::report::Screen;
+use crate::report::{Screen, show_integrated};
 use crate::system::files::{Entry, FileContent, Files, replace};
 use crate::system::{Disk, shell};
 
@@ -27,12 +26,6 @@ pub(super) struct IntegrateArguments {
     undo: bool,
 }
 
-#[derive(Serialize)]
-struct Written {
-    path: PathBuf,
-    changed: bool,
-}
-
 /// A playbook as it is and as it will be.
 struct Change {
     path: PathBuf,
@@ -49,15 +42,7 @@ pub(super) fn run(tool: &Tool, screen: &mut Screen) -> Result<u8, CommandError> 
         .collect::<Result<Vec<_>, _>>()?;
     write(&changes)?;
     for Change { path, before, after } in changes {
-        let changed = before != after;
-        let what = match (changed, undo) {
-            (true, false) => "calls supervisor-sync now",
-            (false, false) => "calls supervisor-sync already",
-            (true, true) => "is the original again",
-            (false, true) => "is the original",
-        };
-        screen.print(&format!("{} {what}\n", path.display()));
-        screen.document("integrate", None, &Written { path, changed });
+        show_integrated(&path, before != after, *undo, screen);
     }
     Ok(0)
 }

@@ -20,6 +20,7 @@ pub fn history_of(work: &Work, host: &mut dyn Target) -> Answer<Vec<SiteHistory>
 
 /// A site on a host, and where taking the run back leads it.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct OnHost<'h> {
     /// The host.
     pub host: &'h str,
@@ -35,6 +36,7 @@ pub struct OnHost<'h> {
 
 /// A [`WayBack`] for people and machines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "way", rename_all = "snake_case")]
 pub enum Way {
     /// To this revision.
@@ -76,6 +78,7 @@ pub enum Way {
 
 /// Why nothing is left of a run that could be taken back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Over {
     /// This run has taken it back.

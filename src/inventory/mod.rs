@@ -32,7 +32,7 @@ pub mod program;
 mod program_keys;
 mod programs;
 #[cfg(test)]
-mod published_tests;
+pub(crate) mod published_tests;
 mod resolve;
 mod schema;
 mod secrets;

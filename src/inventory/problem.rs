@@ -10,6 +10,7 @@ use crate::error::CommandError;
 
 /// One thing to correct in the inventory, with the place where it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Problem {
     /// The inventory's file, as it was named.
     pub file: String,
@@ -26,6 +27,7 @@ pub struct Problem {
 
 /// A place in the inventory with its line. Values of `environment` are shown as `***`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Place {
     /// The line's number, from 1.
     pub line: u32,
@@ -42,6 +44,7 @@ pub struct Place {
 
 /// Every problem of an inventory, in the order of its lines. Never empty.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Problems {
     file: String,
     problems: Vec<Problem>,

@@ -49,7 +49,7 @@ fn tables() -> [(&'static str, String); 10] {
 
 /// A text that is to be as it is published, or is written.
 #[expect(clippy::disallowed_methods, reason = "reads and writes the project's own documents")]
-fn assert_published(name: &str, text: &str) {
+pub(crate) fn assert_published(name: &str, text: &str) {
     let path = in_docs(name);
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(&path, text).unwrap();
@@ -57,7 +57,7 @@ fn assert_published(name: &str, text: &str) {
     let published = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         published == text,
-        "{name} is not as the tables are: UPDATE_DOCS=1 cargo test published_tests"
+        "{name} is not as the source has it: UPDATE_DOCS=1 cargo test published_tests"
     );
 }
 

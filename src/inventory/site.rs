@@ -117,6 +117,7 @@ impl ConfigSuffix {
 
 /// Where things are on a host. The defaults are DeployerPHP's and Debian's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Paths {
     /// Folder of the sites. Default `/home/deployer/sites`.
     pub sites: AbsolutePath,
@@ -152,6 +153,7 @@ impl Default for Paths {
 
 /// How to find supervisord.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SupervisordAddress {
     /// The first of supervisord's usual main configs that is there: `/etc/supervisor/supervisord.conf`

@@ -193,6 +193,7 @@ pub struct StopSignal {
 
 /// What can be done to a group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "do", rename_all = "snake_case")]
 pub enum GroupAction {
     /// It comes to supervisord. With `autostart=true` supervisord starts it.
@@ -237,6 +238,7 @@ impl GroupAction {
 
 /// Why something is done to a group, or not done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "why", rename_all = "snake_case")]
 pub enum Reason {
     /// The inventory has it, the host does not.

@@ -28,6 +28,7 @@ impl Override {
 
 /// A reason not to start. Nothing has changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "refusal", rename_all = "snake_case")]
 pub enum Refusal {
     /// supervisord cannot read its configuration as it is now, and no file of the site is to blame.

@@ -14,6 +14,7 @@ use crate::system::files::Entry;
 
 /// A [`SitePlan`] for people and machines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PlanView {
     /// Whose.
     pub site: Domain,
@@ -50,6 +51,7 @@ pub struct PlanView {
 
 /// A file that changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FileView {
     /// Where.
     pub path: PathBuf,
@@ -68,6 +70,7 @@ pub struct FileView {
 
 /// What becomes of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FileChangeKind {
     /// It is new.
@@ -86,6 +89,7 @@ pub enum FileChangeKind {
 
 /// What is done to a group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct GroupView {
     /// supervisord's name of it.
     pub group: String,

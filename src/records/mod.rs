@@ -53,6 +53,7 @@ pub use untold::Untold;
 
 /// Who does something, when and why: for locks, journals and revisions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Origin {
     /// The user, by name.
     pub user: String,

@@ -20,6 +20,7 @@ const KEPT: usize = 50;
 
 /// How a run ended at one site.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RunOutcome {
     /// Version of this shape.
     version: u32,
@@ -39,6 +40,7 @@ pub struct RunOutcome {
 
 /// What became of an interrupted or failed run at a site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Settled {
     /// The run that did it.
     pub by: RunId,
@@ -48,6 +50,7 @@ pub struct Settled {
 
 /// What can become of such a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SettledHow {
     /// The former files were put back, before any process had changed.
@@ -60,6 +63,7 @@ pub enum SettledHow {
 
 /// How a run can end at a site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RunEnd {
     /// Done, without a revision: processes were restarted.

@@ -14,6 +14,7 @@ const ID_TIME: &str = "%Y%m%d-%H%M%S";
 /// in hexadecimal. So ids sort by time, and two are the same only if two runs begin within 15
 /// microseconds, which those of one user cannot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct RunId {
     /// Seconds since 1970.
@@ -73,6 +74,7 @@ impl From<RunId> for String {
 /// One invocation that changes hosts, as it is known where it was typed. Made once, it travels to
 /// every host and into every record there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Run {
     /// Its id.
     pub id: RunId,
@@ -100,6 +102,7 @@ pub struct Run {
 
 /// Which inventory a run follows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RunInventory {
     /// Its `name:`, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -110,6 +113,7 @@ pub struct RunInventory {
 
 /// A git commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Commit {
     /// Its hash, in hexadecimal.
     pub hash: String,

@@ -44,8 +44,10 @@ pub struct Applying<'s> {
     not_reached: Vec<(String, NotReached)>,
 }
 
+/// How a command that changes several hosts ended, as the last of its documents.
 #[derive(Serialize)]
-struct Summary<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Summary<'a> {
     hosts: usize,
     done: usize,
     failed: Vec<&'a str>,

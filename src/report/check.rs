@@ -6,8 +6,10 @@ use super::Colour;
 use super::{Mode, Screen};
 use crate::inventory::{Inventory, Problems};
 
+/// The inventory is fine, and has this many of each.
 #[derive(Serialize)]
-struct Checked {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Checked {
     hosts: usize,
     sites: usize,
     programs: usize,

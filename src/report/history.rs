@@ -16,13 +16,23 @@ use crate::inventory::{Domain, no_sites};
 use crate::system::sanitized;
 use crate::system::sanitized_lines;
 
+/// What is on record of the sites of a host: their revisions, and runs that left none.
 #[derive(Serialize)]
-struct Sites<'a, T> {
-    sites: &'a [T],
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct History<'a> {
+    sites: &'a [SiteHistory],
+}
+
+/// What a revision changed on a host.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Diffs<'a> {
+    sites: &'a [SiteDiff],
 }
 
 /// A run with the sites it was about.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct RunView<'w> {
     #[serde(flatten)]
     run: Run,
@@ -31,6 +41,7 @@ struct RunView<'w> {
 
 /// What became of a site on a host. There is one for each revision of each: it holds what is shown.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct SiteView<'w> {
     host: &'w str,
     site: Cow<'w, Domain>,
@@ -52,6 +63,7 @@ struct SiteView<'w> {
 }
 
 #[derive(Debug, Clone, Copy, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 enum SiteOutcome {
     Applied,
@@ -61,8 +73,10 @@ enum SiteOutcome {
     Otherwise(RunEnd),
 }
 
+/// The runs of all hosts, newest first, with what became of each site.
 #[derive(Serialize)]
-struct Runs<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Runs<'a> {
     runs: &'a [RunView<'a>],
 }
 
@@ -124,7 +138,7 @@ impl<'w> HostHistory<'w> {
     pub fn of(work: &'w Work, sites: &[SiteHistory], mut aside: Screen) -> Self {
         let (host, mut answers) = (work.name(), Answers::default());
         if !sites.is_empty() {
-            aside.document("history", Some(host), &Sites { sites });
+            aside.document("history", Some(host), &History { sites });
         }
         sites.iter().for_each(|site| count(host, site, &mut answers, &mut aside));
         let runs = sites.iter().flat_map(|site| runs(work, site)).collect();
@@ -277,7 +291,7 @@ pub fn show_revision_diffs(
     for (work, diffs) in diffs {
         match diffs {
             Ok(sites) => {
-                screen.document("diff", Some(work.name()), &Sites { sites: &sites });
+                screen.document("diff", Some(work.name()), &Diffs { sites: &sites });
                 texts.extend(sites.into_iter().map(|site| (work.name(), site)));
             }
             Err(error) => screen.unanswered(work.name(), &error, &mut answers),

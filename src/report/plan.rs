@@ -8,8 +8,10 @@ use crate::api::{Left, PlannedSite};
 use crate::error::ErrorKind;
 use crate::fleet::{Answer, Answers, HostPlans, Work};
 
+/// What an apply would do on a host.
 #[derive(Serialize)]
-struct Sites<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Sites<'a> {
     sites: &'a [PlannedSite],
     /// Sites that left the inventory, where it was asked about a host as a whole.
     #[serde(skip_serializing_if = "Option::is_none")]

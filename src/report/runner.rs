@@ -6,8 +6,10 @@ use super::Screen;
 use crate::fleet::{Answer, Answers, Work};
 use crate::inventory::AbsolutePath;
 
+/// A site's `runner.sh` on a host is as it should be.
 #[derive(Serialize)]
-struct Written<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Written<'a> {
     path: &'a str,
     changed: bool,
 }

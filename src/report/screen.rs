@@ -25,7 +25,7 @@ pub enum Mode {
 }
 
 /// The version of every JSON document that is printed.
-const JSON_VERSION: u32 = 1;
+pub(super) const JSON_VERSION: u32 = 1;
 
 /// The output of one command. A reader that went away is no reason to stop an apply half-way, so
 /// what cannot be written is dropped.
@@ -61,9 +61,11 @@ struct Document<'a, T> {
     content: T,
 }
 
-/// An error below a key of its own: it has a kind, too.
+/// Something failed: the command, a host or a site. The error stands below a key of its own, since it has
+/// a kind, too.
 #[derive(Serialize)]
-struct Failure<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Failure<'a> {
     error: &'a CommandError,
 }
 

@@ -9,9 +9,10 @@ use crate::fleet::{Answer, Answers, Work};
 use crate::setup::{Level, Remark, Report, Step};
 use crate::system::sanitized;
 
-/// What machines get. A failure is a document of its own, of the kind `error`.
+/// How a server is after its setup. A failure is a document of its own, of the kind `error`.
 #[derive(Serialize)]
-struct Document<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Document<'a> {
     done: &'a [Step],
     left: &'a [Remark],
     failures: usize,

@@ -23,8 +23,10 @@ pub(super) struct SiteEnds {
     told: BTreeMap<(String, Domain), SiteEnd>,
 }
 
+/// How an apply, a restart, a start or a stop ended on a host.
 #[derive(Serialize)]
-struct Sites<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Sites<'a> {
     sites: &'a [AppliedSite],
 }
 

@@ -7,8 +7,10 @@ use super::{Page, Screen, left};
 use crate::api::{Left, SiteStatusReply};
 use crate::fleet::{Answer, Answers, Leavers, Work};
 
+/// How the programs of a host are, beside how they should be.
 #[derive(Serialize)]
-struct Sites<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Sites<'a> {
     sites: &'a [SiteStatusReply],
     /// Sites that left the inventory, where it was asked about a host as a whole.
     #[serde(skip_serializing_if = "Option::is_none")]

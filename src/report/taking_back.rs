@@ -15,8 +15,10 @@ use crate::inventory::no_sites;
 /// How many reasons an error has.
 const REASONS_SHOWN: usize = 5;
 
+/// The run that a rollback takes back, and where that leads each site.
 #[derive(Serialize)]
-struct TakenBack<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct TakenBack<'a> {
     run: &'a Run,
     sites: &'a [OnHost<'a>],
 }

@@ -29,6 +29,7 @@ pub use work::{Doors, set_up};
 
 /// What is installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Package {
     /// supervisord.
@@ -57,6 +58,7 @@ impl Package {
 
 /// What systemd keeps running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// supervisord.
@@ -77,6 +79,7 @@ impl Unit {
 
 /// Something that is missing, and is done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "SetupStep"))]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum Step {
     /// Packages are installed, with lists that were refreshed before.
@@ -142,6 +145,7 @@ fn names(packages: &[Package]) -> String {
 
 /// What is told while it goes on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "progress", rename_all = "snake_case")]
 pub enum Progress {
     /// A step begins.
@@ -206,6 +210,7 @@ pub struct Report {
 
 /// Something for a person, which is no failure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Remark {
     /// How much it matters.
     pub level: Level,
@@ -219,6 +224,7 @@ pub struct Remark {
 
 /// How much a remark matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     /// Somebody has to see to it before it all works.

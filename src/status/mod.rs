@@ -20,6 +20,7 @@ pub use looks::Looks;
 
 /// One site.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SiteStatus {
     /// Whose.
     pub site: Domain,
@@ -36,6 +37,7 @@ pub struct SiteStatus {
 
 /// One program with all of its processes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ProgramStatus {
     /// Its name within the site.
     pub program: String,
@@ -51,6 +53,7 @@ pub struct ProgramStatus {
 
 /// What the inventory wants of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Wanted {
     /// To run.
@@ -63,6 +66,7 @@ pub enum Wanted {
 
 /// One process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ProcessStatus {
     /// As supervisorctl shows it.
     pub process: String,
@@ -83,6 +87,7 @@ pub struct ProcessStatus {
 
 /// How a process is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "health", rename_all = "snake_case")]
 pub enum Health {
     /// It is up.
@@ -102,6 +107,7 @@ pub enum Health {
 
 /// How a host differs from what is wanted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "drift", rename_all = "snake_case")]
 pub enum Drift {
     /// Of a file.
@@ -129,6 +135,7 @@ pub enum Drift {
 
 /// How a file differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FileDrift {
     /// It is not what was applied.
@@ -147,6 +154,7 @@ pub enum FileDrift {
 
 /// How what supervisord has loaded differs from its files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ConfigDrift {
     /// It is in the files and was not loaded.
@@ -163,6 +171,7 @@ pub enum ConfigDrift {
 
 /// How a process differs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "how", rename_all = "snake_case")]
 pub enum StateDrift {
     /// Somebody stopped it.

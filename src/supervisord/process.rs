@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// The states of `supervisor/states.py`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "UPPERCASE")]
 #[expect(missing_docs, reason = "supervisord's own names")]
 pub enum ProcessState {

@@ -1,0 +1,127 @@
+//! What is published of the documents: their JSON Schema is as the types are that they are written from.
+//! `UPDATE_DOCS=1 cargo test published_tests` writes it anew.
+//!
+//! Each kind of document stands here with the type of its content. That the two belong together, and that
+//! none is missing, is seen where documents are written: the suite holds all that it sees against the
+//! published file (`tests/it/documents.rs`).
+
+use schemars::generate::SchemaSettings;
+use schemars::transform::{RecursiveTransform, RestrictFormats};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::{Value, json};
+
+use super::{
+    applying, check, history, integrate, plan, runner, screen, setup, site_end, status, taking_back,
+};
+use crate::event::{Event, LogLine};
+use crate::inventory::Problems;
+use crate::inventory::published_tests::assert_published;
+
+/// Whether a document says of which host it is.
+enum Host {
+    Named,
+    /// Where it is of one.
+    NamedIfAny,
+    None,
+}
+
+/// A kind of documents.
+struct Kind {
+    kind: &'static str,
+    host: Host,
+    content: fn(&mut SchemaGenerator) -> Schema,
+}
+
+/// All kinds of documents, in the order of the guide.
+fn kinds() -> [Kind; 16] {
+    fn of<T: JsonSchema>(kind: &'static str, host: Host) -> Kind {
+        Kind { kind, host, content: T::json_schema }
+    }
+    [
+        of::<check::Checked>("check", Host::None),
+        of::<Problems>("problems", Host::None),
+        of::<plan::Sites<'_>>("plan", Host::Named),
+        of::<status::Sites<'_>>("status", Host::Named),
+        of::<Event>("event", Host::Named),
+        of::<site_end::Sites<'_>>("applied", Host::Named),
+        of::<applying::Summary<'_>>("summary", Host::None),
+        of::<LogLine>("log", Host::Named),
+        of::<history::History<'_>>("history", Host::Named),
+        of::<history::Runs<'_>>("runs", Host::None),
+        of::<history::Diffs<'_>>("diff", Host::Named),
+        of::<taking_back::TakenBack<'_>>("rollback", Host::None),
+        of::<runner::Written<'_>>("runner", Host::Named),
+        of::<setup::Document<'_>>("setup", Host::Named),
+        of::<integrate::Integrated<'_>>("integrate", Host::None),
+        of::<screen::Failure<'_>>("error", Host::NamedIfAny),
+    ]
+}
+
+/// The content of a kind with what every document has around it, in one object.
+fn document(kind: Kind, generator: &mut SchemaGenerator) -> Schema {
+    let Kind { kind, host, content } = kind;
+    let mut schema = content(generator);
+    assert!(schema.get("description").is_some(), "what is `{kind}`?");
+    schema.insert("title".into(), kind.into());
+    schema.insert("type".into(), "object".into());
+    let version = json!({"description": "Of this shape.", "const": screen::JSON_VERSION});
+    add(&mut schema, "version", version, true);
+    add(&mut schema, "kind", json!({"const": kind}), true);
+    if !matches!(host, Host::None) {
+        let name = json!({"description": "By its name in the inventory.", "type": "string"});
+        add(&mut schema, "host", name, matches!(host, Host::Named));
+    }
+    schema
+}
+
+fn add(schema: &mut Schema, name: &str, property: Value, is_required: bool) {
+    let object = schema.ensure_object();
+    let properties = object.entry("properties").or_insert_with(|| json!({}));
+    let before = properties.as_object_mut().unwrap().insert(name.to_owned(), property);
+    assert_eq!(before, None, "the content has a `{name}` of its own");
+    if is_required {
+        let required = object.entry("required").or_insert_with(|| json!([]));
+        required.as_array_mut().unwrap().push(name.into());
+    }
+}
+
+/// A later release of the same version may add fields to any object. The formats of numbers are ours, and
+/// in words there are no links.
+fn publish(schema: &mut Schema) {
+    for closed in ["additionalProperties", "unevaluatedProperties"] {
+        if schema.get(closed) == Some(&Value::Bool(false)) {
+            schema.remove(closed);
+        }
+    }
+    if let Some(Value::String(description)) = schema.get_mut("description") {
+        *description = description.replace("[`", "`").replace("`]", "`");
+    }
+}
+
+/// The schema (draft 2020-12).
+fn schema() -> Value {
+    let settings = SchemaSettings::draft2020_12()
+        .for_serialize()
+        .with_transform(RestrictFormats::default())
+        .with_transform(RecursiveTransform(publish));
+    let mut generator = settings.into_generator();
+    let documents = kinds().map(|kind| document(kind, &mut generator)).to_vec();
+    let mut schema = schemars::json_schema!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A line of supervisor-sync --json",
+        "description": "The documents of version 1. A later release may add fields, kinds and values.",
+        "type": "object",
+        "required": ["version", "kind"],
+        "oneOf": documents,
+    });
+    schema.insert("$defs".into(), generator.take_definitions(false).into());
+    for transform in generator.transforms_mut() {
+        transform.transform(&mut schema);
+    }
+    schema.into()
+}
+
+#[test]
+fn the_schema_of_documents_is_the_types() {
+    assert_published("documents.schema.json", &format!("{:#}\n", schema()));
+}
