@@ -23,6 +23,10 @@ const DEPLOYMENT: &str = "#!/usr/bin/env bash\nset -o pipefail\n\
 
 const ARRAY: &str = r#"[{"program":"w","script":"w.sh"}]"#;
 
+/// Its playbooks, by their names.
+pub(crate) const PLAYBOOKS: [(&str, &str); 2] =
+    [("site-deploy", DEPLOYMENT), ("supervisor-sync", SYNC)];
+
 /// A checkout, and a folder with the program for the PATH.
 struct Checkout<'h> {
     host: &'h Host,
@@ -38,8 +42,7 @@ impl<'h> Checkout<'h> {
         std::fs::create_dir(&path).unwrap();
         symlink(BINARY, path.join("supervisor-sync")).unwrap();
         let checkout = Self { host, folder, path };
-        checkout.write("site-deploy", DEPLOYMENT);
-        checkout.write("supervisor-sync", SYNC);
+        PLAYBOOKS.into_iter().for_each(|(name, text)| checkout.write(name, text));
         checkout
     }
 

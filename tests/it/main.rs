@@ -10,6 +10,7 @@ mod crash;
 mod daemon;
 mod deadlines;
 mod defaults;
+mod documents;
 mod examples;
 mod fake;
 mod faults;

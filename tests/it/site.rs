@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "builds sites and runs the real binary")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a harness that fails fails the test")]
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::os::unix::process::CommandExt as _;
@@ -17,6 +18,7 @@ use supervisor_sync::supervisord::{Call, ProcessInfo, ProcessState, Supervisord 
 use supervisor_sync::system::users;
 
 use crate::daemon::{self, Daemon, Options, PATIENCE, current_user, wait_until};
+use crate::documents::assert_valid;
 
 /// The program under test.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_supervisor-sync");
@@ -382,7 +384,8 @@ impl Invocation {
         let folder = tempfile::tempdir().unwrap();
         let output = |name: &str| std::fs::File::create(folder.path().join(name)).unwrap();
         let child = self.0.stdout(output("stdout")).stderr(output("stderr")).spawn().unwrap();
-        Running { child, folder }
+        let prints_documents = self.0.get_args().any(|argument| argument == "--json");
+        Running { child, folder, prints_documents, seen: Cell::new(0) }
     }
 }
 
@@ -390,6 +393,10 @@ impl Invocation {
 pub(crate) struct Running {
     child: Child,
     folder: tempfile::TempDir,
+    /// Whether it was asked for JSON.
+    prints_documents: bool,
+    /// How many bytes of them were looked at.
+    seen: Cell<usize>,
 }
 
 impl Running {
@@ -402,9 +409,16 @@ impl Running {
         self.child.stdin.take().unwrap()
     }
 
-    /// What it has written to stdout so far.
+    /// What it has written to stdout so far. A document that is not of the published schema fails the test.
+    #[track_caller]
     pub(crate) fn stdout(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("stdout")).unwrap()
+        let text = std::fs::read_to_string(self.folder.path().join("stdout")).unwrap();
+        if self.prints_documents {
+            // The last line may not be whole yet.
+            let whole = text.rfind('\n').map_or(0, |end| end + 1);
+            assert_valid(&text[self.seen.replace(whole)..whole]);
+        }
+        text
     }
 
     /// What it has written to stderr so far.
