@@ -7,7 +7,8 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use jsonschema::Validator;
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{ValidationError, Validator};
 use serde_json::{Value, json};
 
 use crate::site::Host;
@@ -38,9 +39,19 @@ impl Published {
         let mut kind = kind.clone();
         kind["$defs"] = self.schema["$defs"].clone();
         let kind = jsonschema::validator_for(&kind).unwrap();
-        kind.iter_errors(document)
-            .map(|error| format!("{error}, at {:?}", error.instance_path().to_string()))
-            .collect()
+        kind.iter_errors(document).map(|error| reason(&error)).collect()
+    }
+}
+
+/// What is wrong. Where there are several shapes, it is told of the one that fits furthest.
+fn reason(error: &ValidationError<'_>) -> String {
+    let place = |error: &ValidationError<'_>| error.instance_path().to_string();
+    match error.kind() {
+        ValidationErrorKind::OneOfNotValid { context } | ValidationErrorKind::AnyOf { context } => {
+            let shapes = context.iter().flatten();
+            shapes.max_by_key(|error| place(error).len()).map_or_else(String::new, reason)
+        }
+        _ => format!("{error}, at {:?}", place(error)),
     }
 }
 
@@ -135,4 +146,17 @@ fn a_field_can_be_added_to_a_document_and_none_can_go() {
         assert!(!is_valid(&without), "without {field}");
         assert!(!is_valid(&|document| document[field] = json!(2)), "{field}");
     }
+}
+
+#[test]
+fn what_is_wrong_is_told_where_it_is() {
+    let wrong = json!({"program": "w", "wanted": "running", "numprocs": 1, "processes": []});
+    let status = json!({"site": "a.com", "problems": [], "notes": [], "programs": [wrong]});
+    let site = json!({"site": "a.com", "status": status});
+    let document = json!({"version": 1, "kind": "status", "host": "h", "sites": [site]});
+    let reasons = PUBLISHED.reasons(&document);
+    let [reason] = &reasons[..] else { panic!("{reasons:?}") };
+    assert!(
+        reason.ends_with("\"drift\" is a required property, at \"/sites/0/status/programs/0\"")
+    );
 }
