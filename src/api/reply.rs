@@ -17,52 +17,52 @@ use crate::status::SiteStatus;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "snake_case")]
 pub enum Reply {
-    /// To [`Request::Plan`]: each site, in the order asked.
+    /// To [`Request::Plan`](super::Request::Plan): each site, in the order asked.
     Plans {
         /// A site that cannot be planned does not keep the others from it.
         sites: Vec<PlannedSite>,
     },
-    /// To [`Request::Apply`]: each site, in the order asked.
+    /// To [`Request::Apply`](super::Request::Apply): each site, in the order asked.
     Applied {
         /// How each ended.
         sites: Vec<AppliedSite>,
     },
-    /// To [`Request::Status`]: each site.
+    /// To [`Request::Status`](super::Request::Status): each site.
     Status {
         /// A site that cannot be read does not keep the others from it.
         sites: Vec<SiteStatusReply>,
     },
-    /// To [`Request::Logs`]. The lines themselves are [`Event::LogLine`].
+    /// To [`Request::Logs`](super::Request::Logs). The lines themselves are [`Event::LogLine`](crate::event::Event::LogLine).
     LogsEnded {
         /// The logs that could not be read.
         unreadable: Vec<UnreadableLog>,
     },
-    /// To [`Request::History`].
+    /// To [`Request::History`](super::Request::History).
     History {
         /// Each site, in the order asked, then those that left the inventory.
         sites: Vec<SiteHistory>,
     },
-    /// To [`Request::Left`].
+    /// To [`Request::Left`](super::Request::Left).
     Left {
         /// What has left.
         left: Left,
     },
-    /// To [`Request::RevisionDiff`].
+    /// To [`Request::RevisionDiff`](super::Request::RevisionDiff).
     RevisionDiffs {
         /// Each site, in the order asked.
         sites: Vec<SiteDiff>,
     },
-    /// To [`Request::ReadRunner`].
+    /// To [`Request::ReadRunner`](super::Request::ReadRunner).
     Runner {
         /// Its text; `None` if there is none.
         script: Option<String>,
     },
-    /// To [`Request::WriteRunner`].
+    /// To [`Request::WriteRunner`](super::Request::WriteRunner).
     RunnerWritten {
         /// Whether it differed from what was there.
         changed: bool,
     },
-    /// To [`Request::Setup`].
+    /// To [`Request::Setup`](super::Request::Setup).
     Setup {
         /// What was done and what is left.
         report: SetupReport,

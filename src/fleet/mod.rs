@@ -1,6 +1,6 @@
 //! Many machines at once: which are meant, the doors to them, and what is done on all of them.
 //!
-//! [`Fleet`] asks hosts, many at a time, and hands on their answers. [`run`] is the choreography of
+//! [`Fleet`] asks hosts, many at a time, and hands on their answers. [`run()`] is the choreography of
 //! whatever changes hosts: plan them all, have somebody agree, apply in batches. What people see of it is
 //! an [`Observer`]'s business, and how it ended in all is [`outcome`]'s.
 
