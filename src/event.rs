@@ -16,9 +16,9 @@ use crate::setup::Progress;
 pub enum Event {
     /// A step of a site's apply begins.
     Step {
-        /// Whose.
+        /// The site that is applied.
         site: Domain,
-        /// Which.
+        /// The step that begins.
         step: Step,
     },
     /// The plan that is about to be applied, made under the lock.
@@ -30,7 +30,7 @@ pub enum Event {
     },
     /// supervisord reads its files anew, which takes a while where there are many.
     Reading {
-        /// How many.
+        /// How many files its configuration has.
         files: usize,
         /// For how many seconds it is waited for at most.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -38,20 +38,20 @@ pub enum Event {
     },
     /// Processes are being waited for. Sent when the set changes.
     Waiting {
-        /// Whose.
+        /// The site whose processes they are.
         site: Domain,
-        /// For what.
+        /// What they are waited for to do.
         until: WaitingFor,
         /// The processes, with the seconds each still has.
         processes: Vec<Waited>,
     },
     /// Something became of a process or group.
     Process {
-        /// Whose.
+        /// The site it belongs to.
         site: Domain,
         /// The group, or the process as supervisorctl shows it.
         name: String,
-        /// What.
+        /// What became of it.
         change: ProcessChange,
     },
     /// A site has come to its end, whatever the others of the same apply still do. Not told of one that
@@ -66,9 +66,9 @@ pub enum Event {
     Setup(Progress),
     /// Something a person should see to, which stops nothing.
     Warning {
-        /// Whose.
+        /// The site it is about.
         site: Domain,
-        /// In words.
+        /// For a person; it may have several lines.
         text: String,
     },
 }
@@ -87,26 +87,26 @@ pub enum Step {
     Journal,
     /// Supervisor configs are written beside their targets.
     WriteSupervisor {
-        /// How many.
+        /// How many differ from what is there.
         files: usize,
     },
     /// Logrotate configs are written beside their targets.
     WriteLogrotate {
-        /// How many.
+        /// How many differ from what is there.
         files: usize,
     },
     /// The written files take their places.
     Swap,
     /// The site's orphans are removed.
     RemoveOrphans {
-        /// Their paths.
+        /// The files that are removed.
         paths: Vec<PathBuf>,
     },
     /// supervisord reads its files anew.
     Reread,
     /// The site's groups are updated.
     Update {
-        /// How many.
+        /// How many groups change.
         groups: usize,
     },
     /// The processes are watched.
@@ -124,7 +124,7 @@ pub enum Step {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SiteEnd {
-    /// Which.
+    /// The site that has ended.
     pub site: Domain,
     /// The revision it was recorded under; none if it failed, or nothing but processes has changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -141,7 +141,7 @@ pub struct SiteEnd {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ProgramTrouble {
-    /// The group.
+    /// supervisord's group of the program.
     pub group: String,
     /// The process as supervisorctl shows it, or the group.
     pub process: String,
@@ -155,9 +155,9 @@ pub struct ProgramTrouble {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LogLine {
-    /// Whose.
+    /// The site the program belongs to.
     pub site: Domain,
-    /// Its program.
+    /// The program, by its name within the site.
     pub program: ProgramName,
     /// The line, as the program wrote it; what is no UTF-8 is replaced.
     pub text: String,
@@ -168,7 +168,7 @@ pub struct LogLine {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum WaitingFor {
-    /// To stop.
+    /// To have stopped.
     Stop,
     /// To be up and stay so.
     Health,

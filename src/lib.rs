@@ -9,7 +9,8 @@
 //! 5. [`apply`]: the transaction that carries out one plan, or puts everything back.
 //! 6. [`supervisord`]: the daemon, over XML-RPC. [`system`]: files, users, clock. [`records`]: what
 //!    outlives the process.
-//! 7. [`fleet`]: the same as another user or on another machine, over a pipe.
+//! 7. [`api`]: what can be asked of a machine; `transport`: the same work as another user or on another
+//!    machine, over a pipe; `fleet`: many machines at once.
 //! 8. [`report`]: what people and machines see of it. [`status`]: what is wanted beside what runs.
 //!
 //! [`setup`] makes a server ready for all that. [`host`] wires 2 to 6 for one machine; [`playbook`] and [`cli`] are its two front doors.
@@ -21,7 +22,7 @@ pub mod cli;
 pub mod desired;
 pub mod error;
 pub mod event;
-pub mod fleet;
+mod fleet;
 pub mod host;
 pub mod inventory;
 pub mod plan;
@@ -33,4 +34,4 @@ pub mod setup;
 pub mod status;
 pub mod supervisord;
 pub mod system;
-pub mod transport;
+mod transport;

@@ -23,9 +23,9 @@ pub struct RunnerSpec {
     pub shared: AbsolutePath,
     /// `DEPLOYER_CURRENT_PATH`: the symlink to the live release.
     pub current: AbsolutePath,
-    /// `DEPLOYER_DOMAIN`.
+    /// `DEPLOYER_DOMAIN`: the site.
     pub domain: Domain,
-    /// `DEPLOYER_BRANCH`.
+    /// `DEPLOYER_BRANCH`: the branch that was deployed.
     pub branch: ExportedText,
     /// `DEPLOYER_PHP`: as the deployment names it, a version or the path of a binary.
     pub php: ExportedText,
@@ -89,9 +89,12 @@ pub fn exported(text: &str, name: &str) -> Option<String> {
 mod tests {
     use super::*;
 
+    fn path(text: &str) -> AbsolutePath {
+        AbsolutePath::parse(text).unwrap()
+    }
+
     #[test]
     fn the_values_stand_quoted_at_the_top() {
-        let path = |text| AbsolutePath::parse(text).unwrap();
         let text = script(&RunnerSpec {
             release: path("/srv/a.com/releases/7"),
             shared: path("/srv/a.com/shared"),
@@ -119,7 +122,6 @@ mod tests {
 
     #[test]
     fn what_is_exported_is_read_back_from_both_kinds() {
-        let path = |text| AbsolutePath::parse(text).unwrap();
         let ours = script(&RunnerSpec {
             release: path("/r"),
             shared: path("/s"),

@@ -15,7 +15,7 @@ pub struct OfApply<'a> {
     pub before: &'a ActualDaemon,
     /// What was seen on the ways to the files when supervisord began to read them.
     pub seen: &'a str,
-    /// Its answer.
+    /// supervisord's answer to it, from before any group was loaded or taken out.
     pub reload: &'a Reload,
     /// The groups that were loaded or taken out since, and whether they are loaded now.
     pub regrouped: &'a BTreeMap<String, bool>,

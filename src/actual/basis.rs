@@ -66,11 +66,15 @@ impl Outside {
     }
 
     fn add_folder(&mut self, folder: Option<&Path>) {
-        let is_plain =
-            |f: &&Path| f.is_absolute() && !f.as_os_str().as_encoded_bytes().contains(&b'%');
-        match folder.filter(is_plain) {
-            Some(folder) => _ = self.folders.insert(folder.to_owned()),
-            None => self.doubt(),
+        match folder {
+            // Not expanded here, as supervisord would: its environment and the number of each process
+            // are in it, and a wrong guess would have a reread left out that finds a fault.
+            Some(path)
+                if path.is_absolute() && !path.as_os_str().as_encoded_bytes().contains(&b'%') =>
+            {
+                self.folders.insert(path.to_owned());
+            }
+            _ => self.doubt(),
         }
     }
 
@@ -112,10 +116,12 @@ pub(super) fn outside(
     }
     let included = daemon.included.iter().map(PathBuf::as_path);
     let files = std::iter::once(main_file).chain(included);
-    let content = |path: &&Path| daemon.contents.get(*path)?.as_ref()?.bytes();
-    let contents: Vec<&[u8]> = files.map(|path| content(&path)).collect::<Option<_>>()?;
+    let contents: Vec<&[u8]> =
+        files.map(|path| daemon.contents.get(path)?.as_ref()?.bytes()).collect::<Option<_>>()?;
     let refers = format!("{:?} {:?} {}", refers.folders, daemon.include_patterns, machine::name());
     let rest = contents.into_iter().chain([refers.as_bytes()]);
+    // The content too: it was read before the trail was followed, and of a file that has changed in
+    // between the trail alone would tell what nobody here has read.
     trail.is_settled().then(|| trail.digest(rest))
 }
 
@@ -135,6 +141,8 @@ pub(super) fn inside(daemon: &ActualDaemon, changed: &[String]) -> Option<String
         let names: BTreeSet<&str> = processes.iter().map(|process| process.name.as_str()).collect();
         // Writing to a text cannot fail.
         let _ = writeln!(text, "{group:?} {names:?}");
+        // Pids of these alone. With those of all groups any program that exits and comes up again
+        // would cost the next look a reread.
         if changed.contains(group) {
             let alive: Vec<(i64, i64)> = processes
                 .iter()
@@ -177,11 +185,13 @@ pub(super) fn said_now(
     regrouped: &BTreeMap<String, bool>,
     now: &ActualDaemon,
 ) -> Option<Reload> {
-    let is_loaded = |group: &&String| now.groups.contains_key(*group);
+    let loaded = &now.groups;
     let in_files = reload.added.iter().chain(&reload.changed);
-    let added: Vec<String> = in_files.filter(|group| !is_loaded(group)).cloned().collect();
-    let removed: Vec<String> = reload.removed.iter().filter(is_loaded).cloned().collect();
-    let changed = reload.changed.iter().filter(is_loaded);
+    let added: Vec<String> =
+        in_files.filter(|group| !loaded.contains_key(*group)).cloned().collect();
+    let mut removed = reload.removed.clone();
+    removed.retain(|group| loaded.contains_key(group));
+    let changed = reload.changed.iter().filter(|group| loaded.contains_key(*group));
     let changed = changed.filter(|group| !regrouped.contains_key(*group)).cloned().collect();
     // What was as in its file is in no answer. If it is gone, or was none that we know of, the answer
     // cannot be told from here.

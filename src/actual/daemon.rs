@@ -64,8 +64,9 @@ pub fn read(
     let read = std::mem::take(&mut config.read);
     let (mut daemon, refers) = read_files(files, &config, read);
     let patience = supervisord.expect_files(daemon.contents.len(), daemon.defined.iter().count());
-    let mut tell = |files| tell(files, patience);
-    ask_for_all(&mut daemon, supervisord, (&config, &refers), reread, &mut tell)?;
+    ask_for_all(&mut daemon, supervisord, (&config, &refers), reread, &mut |files| {
+        tell(files, patience);
+    })?;
     daemon.blame = daemon.reread.as_ref().err().map(|fault| blame(fault, &daemon, &config));
     Ok(daemon)
 }
@@ -85,7 +86,7 @@ pub(super) fn read_files(
     let mut parsed = Vec::new();
     let mut merged = Merged::of(says_of_programs);
     for path in config.files() {
-        let name = config.named.get(path).map_or(path, PathBuf::as_path);
+        let name = config.name_in_supervisord(path);
         let entry = read.remove(name).or_else(|| files.read(path).ok());
         let bytes = entry.as_ref().and_then(Entry::bytes).unwrap_or_default();
         match ini::parse(&String::from_utf8_lossy(bytes)) {
@@ -107,13 +108,22 @@ pub(super) fn read_files(
 
 /// Whether a section says something of programs that other sections define.
 fn says_of_programs(section: &str) -> bool {
-    let takes_in = |header: GroupHeader<'_>| header.kind == GroupKind::Group;
-    section == "supervisord" || GroupHeader::parse(section).is_some_and(takes_in)
+    section == "supervisord"
+        || GroupHeader::parse(section).is_some_and(|header| header.kind == GroupKind::Group)
 }
 
 impl ConfigFiles<'_> {
     fn files(&self) -> impl Iterator<Item = &Path> {
         std::iter::once(self.main).chain(self.included.iter().map(PathBuf::as_path))
+    }
+
+    fn name_in_supervisord<'p>(&'p self, path: &'p Path) -> &'p Path {
+        self.named.get(path).map_or(path, PathBuf::as_path)
+    }
+
+    /// Our name for a file that supervisord calls so.
+    fn known_by(&self, name: &Path) -> Option<&PathBuf> {
+        self.named.iter().find(|(_, other)| *other == name).map(|(known, _)| known)
     }
 }
 
@@ -128,18 +138,14 @@ fn everywhere(merged: &Merged) -> BTreeSet<PathBuf> {
 
 /// What is to blame for a fault, by the names that we have for the files.
 fn blame(fault: &Fault, daemon: &ActualDaemon, config: &ConfigFiles<'_>) -> Blame {
-    let named = |path: &'_ Path| config.named.get(path).map_or(path.to_owned(), PathBuf::clone);
-    let known = |name: &PathBuf| {
-        let known = config.named.iter().find(|(_, other)| *other == name);
-        known.map_or_else(|| name.clone(), |(known, _)| known.clone())
-    };
-    let names: Vec<PathBuf> = config.files().map(named).collect();
+    let names = config.files().map(|path| config.name_in_supervisord(path));
     let bytes = config.files().map(|path| daemon.contents.get(path)?.as_ref()?.bytes());
-    let files: Vec<(&Path, &[u8])> =
-        names.iter().map(PathBuf::as_path).zip(bytes.map(Option::unwrap_or_default)).collect();
+    let files: Vec<(&Path, &[u8])> = names.zip(bytes.map(Option::unwrap_or_default)).collect();
     let mut blame = supervisord::blame(fault, &files, config.environment);
     for culprit in blame.culprits_mut() {
-        culprit.file = known(&culprit.file);
+        if let Some(known) = config.known_by(&culprit.file) {
+            culprit.file.clone_from(known);
+        }
     }
     blame
 }
@@ -171,8 +177,8 @@ fn ask_for_all(
         ask(daemon, supervisord, false)?;
         let earlier = earlier.filter(|earlier| daemon.is_as_at(earlier));
         let earlier = earlier.map(|earlier| earlier.reread.clone());
-        let noted = || noted.and_then(|noted| basis::holding(noted, daemon)).map(Ok);
-        if let Some(reread) = earlier.or_else(noted) {
+        let reread = earlier.or_else(|| Some(Ok(basis::holding(noted?, daemon)?)));
+        if let Some(reread) = reread {
             daemon.reread = reread;
             return Ok(());
         }
@@ -191,12 +197,10 @@ pub(super) fn by_name(daemon: &ActualDaemon) -> Reload {
     let members: BTreeSet<&String> = daemon.defined.iter().flat_map(|d| &d.programs).collect();
     let groups = daemon.defined.iter().map(|defined| &defined.group);
     let defined: BTreeSet<&String> = groups.filter(|group| !members.contains(group)).collect();
-    let names = |groups: &mut dyn Iterator<Item = &String>| groups.cloned().collect();
-    Reload {
-        added: names(&mut defined.iter().copied().filter(|g| !daemon.groups.contains_key(*g))),
-        changed: Vec::new(),
-        removed: names(&mut daemon.groups.keys().filter(|group| !defined.contains(group))),
-    }
+    let loaded = &daemon.groups;
+    let removed = loaded.keys().filter(|group| !defined.contains(group)).cloned().collect();
+    let added = defined.into_iter().filter(|group| !loaded.contains_key(*group));
+    Reload { added: added.cloned().collect(), changed: Vec::new(), removed }
 }
 
 /// Asks supervisord for all that it has to say.

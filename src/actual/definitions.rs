@@ -37,7 +37,7 @@ impl Definitions {
         self.at(log.to_str().and_then(|log| self.by_log.get(log)))
     }
 
-    /// Adds one.
+    /// Adds a definition, behind those that supervisord reads before it.
     pub fn push(&mut self, program: DefinedProgram) {
         let index = self.all.len();
         self.by_group.entry(program.group.clone()).or_default().push(index);

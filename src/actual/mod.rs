@@ -117,11 +117,10 @@ impl ActualDaemon {
     /// with the same groups and processes, and its files are the same. A group that was to change and
     /// has no process that lives may have changed since without leaving a trace.
     pub(crate) fn is_as_at(&self, earlier: &Self) -> bool {
-        let is_up = |group: &String| {
-            self.groups.get(group).into_iter().flatten().any(|process| process.pid > 0)
-        };
-        if !earlier.reread.as_ref().map_or(&[][..], |reread| &reread.changed).iter().all(is_up) {
-            return false;
+        for group in earlier.reread.iter().flat_map(|reread| &reread.changed) {
+            if self.groups.get(group).into_iter().flatten().all(|process| process.pid <= 0) {
+                return false;
+            }
         }
         let processes = |daemon: &Self| -> Vec<(String, i64)> {
             let all = daemon.groups.values().flatten();
@@ -142,7 +141,7 @@ pub struct DefinedProgram {
     pub group: String,
     /// Where it stands.
     pub file: PathBuf,
-    /// Its logs.
+    /// The values of `stdout_logfile=` and `stderr_logfile=`, as they stand there.
     pub logs: Vec<String>,
     /// `stopwaitsecs=`, seconds, as supervisord takes it where it is not given. `None` if it is no
     /// number, and of a `[group:NAME]`, whose programs have it.
@@ -203,6 +202,10 @@ impl ActualSite {
         undone.flat_map(|(_, journal)| &journal.files).any(|changed| changed.path == *file)
     }
 
+    fn is_recorded(&self, file: &Path) -> bool {
+        self.record.as_ref().is_some_and(|record| record.files.contains_key(file))
+    }
+
     /// Whether a group is somebody else's, whatever its name is: a file that is not the site's own
     /// defines it or takes its program into a group, or another site has it on record.
     pub(crate) fn is_anothers(&self, group: &str, daemon: &ActualDaemon) -> bool {
@@ -220,7 +223,7 @@ impl ActualSite {
 pub struct MissingCode {
     /// The programs that need it.
     pub programs: Vec<String>,
-    /// Its path.
+    /// Where it was looked for.
     pub path: PathBuf,
     /// What is wrong with it, e.g. `does not exist`.
     pub problem: String,

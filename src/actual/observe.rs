@@ -1,5 +1,6 @@
 //! Reads a site: its files and records, and what its programs need.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -61,10 +62,6 @@ fn log_names(
     record: Option<&Revision>,
 ) -> Result<Vec<String>, CommandError> {
     let folder = site.paths.log_dir.as_path();
-    // A link, and what is behind it, is somebody's.
-    let is_file = |name: &String| {
-        std::fs::symlink_metadata(folder.join(name)).is_ok_and(|there| there.is_file())
-    };
     let recorded = record.iter().flat_map(|record| record.groups.values());
     let recorded = recorded.filter(|group| group.log.parent() == Some(folder));
     let recorded = recorded.map(|group| naming::file_name(&group.log).to_owned());
@@ -73,7 +70,10 @@ fn log_names(
     let mut all = BTreeSet::new();
     for prefix in prefixes {
         match daemon.shared.names(files, folder, &prefix) {
-            Ok(names) => all.extend(names.unwrap_or_default().into_iter().filter(is_file)),
+            // A link, and what is behind it, is somebody's.
+            Ok(names) => all.extend(names.unwrap_or_default().into_iter().filter(|name| {
+                std::fs::symlink_metadata(folder.join(name)).is_ok_and(|there| there.is_file())
+            })),
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => break,
             Err(error) => return Err(cannot_read(folder, &error)),
         }
@@ -131,11 +131,14 @@ fn entry_at(
     path: &Path,
 ) -> Result<Entry, CommandError> {
     // What supervisord includes was read a moment ago.
-    let read = || daemon.contents.get(path).cloned().flatten();
-    match put_back(actual, path).or_else(read) {
+    match put_back(actual, path).or_else(|| daemon.contents.get(path).cloned().flatten()) {
         Some(entry) => Ok(entry),
         None => files.read(path).map_err(|error| cannot_read(path, &error)),
     }
+}
+
+fn text(entry: &Entry) -> Cow<'_, str> {
+    String::from_utf8_lossy(entry.bytes().unwrap_or_default())
 }
 
 /// Whose a file is that the site's record does not have: others may have written it since, with the
@@ -156,15 +159,9 @@ fn owner_beside_record(
                 FileKind::Supervisor => {
                     let rotation = site.rotation_file(stem);
                     let rotation = entry_at(files, daemon, actual, &rotation)?;
-                    let text = |entry: &Entry| {
-                        String::from_utf8_lossy(entry.bytes().unwrap_or_default()).into_owned()
-                    };
                     ownership::is_classic_pair(site, stem, &text(entry), &text(&rotation))
                 }
-                FileKind::Logrotate => {
-                    let has = |record: &Revision| record.files.contains_key(&conf);
-                    actual.owned.contains(&conf) && !actual.record.as_ref().is_some_and(has)
-                }
+                FileKind::Logrotate => actual.owned.contains(&conf) && !actual.is_recorded(&conf),
             }
         }
     };
@@ -215,8 +212,8 @@ impl Neighbours {
         others.remove(&site.domain);
         let mut claims = Self { files: BTreeMap::new(), groups: BTreeSet::new() };
         for other in others {
-            let read = || Ok(state.last_revision(files, &other)?.into());
-            let held = daemon.shared.held(&other, read)?;
+            let held =
+                daemon.shared.held(&other, || Ok(state.last_revision(files, &other)?.into()))?;
             claims.files.extend(held.files.iter().map(|path| (path.clone(), other.clone())));
             claims.groups.extend(held.groups.iter().cloned());
         }
@@ -247,12 +244,10 @@ fn sort_in(
         Some(other) if wanted => {
             actual.claimed.insert(path.clone(), other.clone());
         }
-        _ => {
-            let has = |record: &Revision| record.files.contains_key(&path);
-            if is_as_wanted && !actual.record.as_ref().is_some_and(has) {
-                actual.unrecorded.insert(path.clone());
-            }
+        _ if is_as_wanted && !actual.is_recorded(&path) => {
+            actual.unrecorded.insert(path.clone());
         }
+        _ => {}
     }
     match (owner, &entry) {
         (_, Entry::Absent) => {}
@@ -290,9 +285,8 @@ fn owner_by_content(
     let Some(stem) = ownership::candidate(site, naming::file_name(path), kind) else {
         return Owner::Foreign { reason: "its name is not one of the site's".to_owned() };
     };
-    let text = String::from_utf8_lossy(entry.bytes().unwrap_or_default());
     match kind {
-        FileKind::Supervisor => ownership::supervisor_file_is_of(site, stem, &text),
+        FileKind::Supervisor => ownership::supervisor_file_is_of(site, stem, &text(entry)),
         FileKind::Logrotate => {
             let pair = site.config_named(stem);
             let companion = actual.owned.contains(&pair).then_some(Owner::Own);

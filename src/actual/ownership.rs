@@ -71,6 +71,8 @@ pub fn supervisor_file_is_of(site: &Site, stem: &str, text: &str) -> Owner {
     if let Some(reason) = stranger {
         return Owner::Foreign { reason };
     }
+    // The folder decides, since of two sites whose domains begin alike a name can be either's. In every
+    // section: the file is replaced or removed as a whole.
     let current = site.current();
     for section in &sections {
         match section.get("directory") {
@@ -105,6 +107,7 @@ pub fn is_classic_pair(site: &Site, stem: &str, config: &str, rotation: &str) ->
     }
     let sections = ini::parse(config).map(|ini| ini.sections).unwrap_or_default();
     let [section] = &sections[..] else { return false };
+    // Exactly these keys: one more or less is a person's work, which an apply would overwrite.
     let mut keys: Vec<&str> = section.entries.iter().map(|entry| entry.key.as_str()).collect();
     keys.retain(|key| *key != "process_name");
     keys.sort_unstable();
@@ -117,10 +120,10 @@ pub fn is_classic_pair(site: &Site, stem: &str, config: &str, rotation: &str) ->
 
 /// Why the sections are not all programs of the site.
 fn other_site(site: &Site, sections: &[Section]) -> Option<String> {
-    let is_own = |section: &&Section| {
-        GroupHeader::name_of_program(&section.name).is_some_and(|name| belongs_by_name(site, name))
-    };
-    match sections.iter().find(|section| !is_own(section)) {
+    let stranger = sections.iter().find(|section| {
+        !GroupHeader::name_of_program(&section.name).is_some_and(|name| belongs_by_name(site, name))
+    });
+    match stranger {
         None if sections.is_empty() => Some("holds no program".to_owned()),
         stranger => stranger.map(|section| format!("holds the section [{}]", section.name)),
     }
@@ -139,6 +142,7 @@ fn other_program(stem: &str, sections: &[Section]) -> Option<String> {
         [] => Some("holds no program".to_owned()),
         [program] if program == stem => None,
         _ => {
+            // In order and from 0, as they are written: any other list is somebody's own choice.
             let mut numbered = (0..).zip(&programs);
             let stranger =
                 numbered.find(|(number, program)| **program != naming::instance(stem, *number))?;

@@ -15,7 +15,7 @@ pub enum Unheard {
 }
 
 impl Unheard {
-    /// In words.
+    /// What is said of it, the same for either end.
     pub fn text(&self) -> &str {
         match self {
             Self::Well(text) | Self::Badly(text) => text,
@@ -58,12 +58,12 @@ pub fn read(files: &dyn Files, state: &StateDir, site: &Domain) -> Option<Unhear
         });
     }
     let numbers = state.whole_revision_numbers(files, site).unwrap_or_default();
-    let is_of_run = |number: &u64| {
-        let revision = state.revision(files, site, *number).ok().flatten();
-        revision.and_then(|revision| revision.origin.run).is_some_and(|of| of.id == run.id)
-    };
-    Some(match numbers.into_iter().rev().find(is_of_run) {
-        Some(number) => Unheard::Well(format!("{what} is done: applied as revision {number}")),
-        None => Unheard::Badly(format!("{what} has changed nothing")),
-    })
+    for number in numbers.into_iter().rev() {
+        let revision = state.revision(files, site, number).ok().flatten();
+        if revision.and_then(|revision| revision.origin.run).is_some_and(|of| of.id == run.id) {
+            let text = format!("{what} is done: applied as revision {number}");
+            return Some(Unheard::Well(text));
+        }
+    }
+    Some(Unheard::Badly(format!("{what} has changed nothing")))
 }

@@ -86,12 +86,16 @@ impl dyn Target + '_ {
         let Reply::History { sites } = self.look(Request::History { sites, left })? else {
             return Err(unexpected());
         };
-        let is_in = |domain: &Domain| inventory.is_none_or(|it| it.domains.contains(domain));
-        let is_asked = |history: &SiteHistory| match history.paths {
-            None => asked.contains(&history.site),
-            Some(_) => !is_in(&history.site),
-        };
-        if sites.iter().all(is_asked) { Ok(sites) } else { Err(unexpected()) }
+        for SiteHistory { site, paths, .. } in &sites {
+            let is_asked = match paths {
+                None => asked.contains(site),
+                Some(_) => inventory.is_some_and(|inventory| !inventory.domains.contains(site)),
+            };
+            if !is_asked {
+                return Err(unexpected());
+            }
+        }
+        Ok(sites)
     }
 
     /// The sites on record that this inventory has no longer. A host that says so of one that it has

@@ -37,32 +37,32 @@ pub enum Reply {
         /// The logs that could not be read.
         unreadable: Vec<UnreadableLog>,
     },
-    /// To [`Request::History`](super::Request::History).
+    /// To [`Request::History`](super::Request::History): what was applied.
     History {
         /// Each site, in the order asked, then those that left the inventory.
         sites: Vec<SiteHistory>,
     },
-    /// To [`Request::Left`](super::Request::Left).
+    /// To [`Request::Left`](super::Request::Left): what has left the inventory.
     Left {
         /// What has left.
         left: Left,
     },
-    /// To [`Request::RevisionDiff`](super::Request::RevisionDiff).
+    /// To [`Request::RevisionDiff`](super::Request::RevisionDiff): the text of each diff.
     RevisionDiffs {
         /// Each site, in the order asked.
         sites: Vec<SiteDiff>,
     },
-    /// To [`Request::ReadRunner`](super::Request::ReadRunner).
+    /// To [`Request::ReadRunner`](super::Request::ReadRunner): the file as it is.
     Runner {
         /// Its text; `None` if there is none.
         script: Option<String>,
     },
-    /// To [`Request::WriteRunner`](super::Request::WriteRunner).
+    /// To [`Request::WriteRunner`](super::Request::WriteRunner), once it is written.
     RunnerWritten {
         /// Whether it differed from what was there.
         changed: bool,
     },
-    /// To [`Request::Setup`](super::Request::Setup).
+    /// To [`Request::Setup`](super::Request::Setup), once every step was tried.
     Setup {
         /// What was done and what is left.
         report: SetupReport,
@@ -75,9 +75,9 @@ pub enum Reply {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PlannedSite {
-    /// Whose.
+    /// The site that was planned.
     pub site: Domain,
-    /// The plan.
+    /// What an apply would do to the site, or why no plan could be made.
     #[serde(flatten, with = "answered::plan")]
     #[cfg_attr(test, schemars(with = "answered::plan::Shown<PlanView, CommandError>"))]
     pub plan: Result<PlanView, CommandError>,
@@ -87,9 +87,9 @@ pub struct PlannedSite {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AppliedSite {
-    /// Whose.
+    /// The site that was applied.
     pub site: Domain,
-    /// The report.
+    /// What was done and how it ended, or why nothing was done.
     #[serde(flatten, with = "answered::report")]
     #[cfg_attr(test, schemars(with = "answered::report::Shown<SiteReport, ApplyError>"))]
     pub report: Result<SiteReport, ApplyError>,
@@ -122,9 +122,9 @@ impl AppliedSite {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SiteStatusReply {
-    /// Whose.
+    /// The site that was looked at.
     pub site: Domain,
-    /// The status.
+    /// Its programs and processes, or why they cannot be read.
     #[serde(flatten, with = "answered::status")]
     #[cfg_attr(test, schemars(with = "answered::status::Shown<SiteStatus, CommandError>"))]
     pub status: Result<SiteStatus, CommandError>,
@@ -133,13 +133,13 @@ pub struct SiteStatusReply {
 /// A log that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnreadableLog {
-    /// Whose.
+    /// The site the program belongs to.
     pub site: Domain,
-    /// Its program.
+    /// The program, by its name within the site.
     pub program: ProgramName,
     /// Where it is.
     pub path: PathBuf,
-    /// Why.
+    /// Why it cannot be read, for a person.
     pub reason: String,
 }
 
@@ -147,7 +147,7 @@ pub struct UnreadableLog {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SiteHistory {
-    /// Whose.
+    /// The site that was asked about, or that has left the inventory.
     pub site: Domain,
     /// Ascending, or why they cannot be read.
     #[serde(flatten, with = "answered::revisions")]
@@ -172,7 +172,7 @@ pub struct SiteHistory {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SiteDiff {
-    /// Whose.
+    /// The site whose revision it is.
     pub site: Domain,
     /// Unified, with secrets masked; or why there is none.
     #[serde(flatten, with = "answered::diff")]
@@ -184,7 +184,7 @@ pub struct SiteDiff {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RevisionSummary {
-    /// Its number.
+    /// Counted from 1 for each site, without gaps.
     pub number: u64,
     /// Who, when, by which command.
     pub origin: Origin,
@@ -210,7 +210,7 @@ pub struct Left {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LeftSite {
-    /// Its domain.
+    /// The site that left the inventory.
     pub site: Domain,
     /// How many processes its record has.
     pub processes: u64,

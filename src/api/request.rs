@@ -22,11 +22,11 @@ pub enum Request {
         /// What the plan depends on besides.
         options: PlanOptions,
     },
-    /// Do it.
+    /// Make the sites match, or restart, start or stop programs: whatever the plan says.
     Apply(Box<ApplyRequest>),
     /// How are programs, beside how they should be? Changes nothing.
     Status {
-        /// The programs.
+        /// The programs to look at, site by site.
         sites: Vec<ChosenSite>,
         /// Seconds for which a process that may be flapping is watched.
         watch: u32,
@@ -49,19 +49,19 @@ pub enum Request {
     RevisionDiff {
         /// Of these sites.
         sites: Vec<Site>,
-        /// Its number.
+        /// The revision's number, the same for every site.
         number: u64,
     },
     /// What is a site's runner.sh now? Changes nothing.
     ReadRunner {
-        /// Where.
+        /// Where the site has it.
         path: AbsolutePath,
     },
     /// Write a site's runner.sh.
     WriteRunner {
-        /// Where.
+        /// Where the site has it.
         path: AbsolutePath,
-        /// Its content.
+        /// The whole file, as `runner::script` makes it.
         script: String,
         /// Whose it will be.
         owner: UserName,
@@ -112,7 +112,7 @@ pub struct ApplyRequest {
 /// A look at logs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogsRequest {
-    /// The programs.
+    /// The programs whose logs are read, site by site.
     pub sites: Vec<ChosenSite>,
     /// How many of the last lines of each.
     pub lines: u32,
@@ -123,7 +123,7 @@ pub struct LogsRequest {
 /// A site as it should be, with the programs of it that are meant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChosenSite {
-    /// The site.
+    /// The site as the inventory has it.
     pub site: Site,
     /// Those of its programs.
     pub programs: Programs,

@@ -17,7 +17,7 @@ pub const PROTOCOL: u32 = 4;
 pub const INTERRUPT: &str = r#"{"interrupt":true}"#;
 
 /// The line that tells the agent to go on without its caller, which stops listening. Answered by
-/// [`Answer::LetGo`], or by the reply that is on its way already.
+/// [`AgentMessage::LetGo`], or by the reply that is on its way already.
 pub const LET_GO: &str = r#"{"let_go":true}"#;
 
 /// The line that tells the agent that its reply has arrived. Only said to an agent that knows it, and
@@ -44,7 +44,7 @@ pub struct Ask {
 /// A line from the agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Answer {
+pub enum AgentMessage {
     /// The first line: the agent runs, and speaks this version.
     Hello {
         /// [`PROTOCOL`] of the agent.
@@ -55,7 +55,7 @@ pub enum Answer {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         confirmed: bool,
     },
-    /// Something happened.
+    /// Something happened while a request is worked on; its reply comes later.
     Event(Event),
     /// The last line of a request that was answered.
     Reply(Reply),
@@ -73,12 +73,15 @@ struct Version {
 
 /// Reads the caller's line.
 pub fn read_ask(line: &str) -> Result<Ask, CommandError> {
-    let garbled = |source: serde_json::Error| {
-        CommandError::refused("the agent was sent something that is no request").caused_by(&source)
-    };
-    let Version { protocol } = serde_json::from_str(line).map_err(garbled)?;
+    let Version { protocol } = parse(line)?;
     same(protocol)?;
-    serde_json::from_str(line).map_err(garbled)
+    parse(line)
+}
+
+fn parse<'l, T: Deserialize<'l>>(line: &'l str) -> Result<T, CommandError> {
+    serde_json::from_str(line).map_err(|source| {
+        CommandError::refused("the agent cannot read the request it was sent").caused_by(&source)
+    })
 }
 
 /// Whether the other end speaks our version.

@@ -8,23 +8,20 @@
 //! file there is, so S of them are quadratic.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 use super::failure::{Unanswered, fault_after_restore, reread_failed};
 use super::transaction::Transaction;
-use super::{Accepted, ApplyError, Baseline, FailedAt, files};
-use crate::desired::FileKind;
+use super::{Accepted, ApplyError, Baseline, FailedAt};
 use crate::error::CommandError;
 use crate::event::Step;
 use crate::inventory::Domain;
-use crate::plan::{GroupAction, GroupChange, SitePlan};
-use crate::records::{Journal, JournalPhase};
+use crate::plan::{GroupAction, SitePlan};
+use crate::records::JournalPhase;
 use crate::supervisord::{Answer, Call, Fault, Reload};
-use crate::system::files::Files;
 use crate::system::trail::Trail;
 
 /// A site that is not accepted, and why. Its former files are back.
-type Rejected = (usize, ApplyError);
+pub(super) type Rejected = (usize, ApplyError);
 
 impl Transaction<'_, '_> {
     /// Has supervisord read the new files. A site it does not accept ends here, with its former files;
@@ -37,6 +34,7 @@ impl Transaction<'_, '_> {
         trail: &dyn Fn() -> Option<Trail>,
     ) -> Reload {
         let changed = self.with_changed_files();
+        // Seen before the reread, not after: a file that changes in between is then known to have.
         let mut seen = None;
         let reread = if changed.is_empty() {
             baseline.map_err(Unanswered::Fault)
@@ -46,9 +44,11 @@ impl Transaction<'_, '_> {
         };
         let reload = match reread.and_then(|reload| self.without_groupless(reload)) {
             Ok(reload) => {
-                let accepted =
-                    |seen| Accepted { seen, reload: reload.clone(), regrouped: BTreeMap::new() };
-                self.accepted = seen.map(accepted);
+                self.accepted = seen.map(|seen| Accepted {
+                    seen,
+                    reload: reload.clone(),
+                    regrouped: BTreeMap::new(),
+                });
                 reload
             }
             Err(error) => {
@@ -104,6 +104,7 @@ impl Transaction<'_, '_> {
             }
         }
         let Some(first) = failed.first().map(|(index, _)| *index) else { return Ok(reload) };
+        // Once more, also for the others: they go on with what supervisord has read last.
         let failed = self.restore(failed);
         let again = self.reread(first);
         self.end_not_reread(failed, again.as_ref().err());
@@ -127,22 +128,27 @@ impl Transaction<'_, '_> {
         let mut answer = self.reread(suspects[0]);
         while let Err(error) = &answer {
             let cause = reread_failed(error);
-            let named = |index: &usize| error.refusal().is_some_and(|f| self.is_named(*index, f));
-            if let Some(at) = suspects.iter().position(named) {
+            // One by one as long as it names them: what it names needs no search.
+            let named = error
+                .refusal()
+                .and_then(|fault| suspects.iter().position(|index| self.is_named(*index, fault)));
+            if let Some(at) = named {
                 let index = suspects.remove(at);
                 rejected.extend(self.restore(vec![(index, cause)]));
                 answer = self.reread(index);
                 continue;
             }
             let Some(first) = suspects.first().copied() else { break };
+            // Without any of them, to see whether it is one of ours at all.
             let was_refused = error.refusal().is_some();
             let rest = std::mem::take(&mut suspects);
             let mut all = self.restore(rest.iter().map(|i| (*i, cause.clone())).collect());
             answer = self.reread(first);
             if was_refused && answer.is_ok() {
                 // What somebody has edited since is theirs, and not written over.
-                let edited = |(index, _): &Rejected| !self.sites[*index].undo_errors.is_empty();
-                rejected.extend(all.extract_if(.., |one| edited(one)));
+                rejected.extend(
+                    all.extract_if(.., |(index, _)| !self.sites[*index].undo_errors.is_empty()),
+                );
                 let rest: Vec<usize> = all.iter().map(|(index, _)| *index).collect();
                 rejected.extend(self.bring_in(&rest, &cause, &mut answer));
                 rejected.extend(self.sync_brought_in(&rest, &rejected));
@@ -170,109 +176,6 @@ impl Transaction<'_, '_> {
         let Some(first) = left.first().copied() else { return answer };
         rejected.extend(self.restore(left.into_iter().map(|i| (i, cause.clone())).collect()));
         self.reread(first)
-    }
-
-    /// Brings the new files of these sites in again, as far as supervisord accepts them. All of them
-    /// have their former files, and all of them together were refused with `cause`.
-    ///
-    /// `answer` is what supervisord has read last: what it refuses leaves it with what it had.
-    fn bring_in(
-        &mut self,
-        sites: &[usize],
-        cause: &ApplyError,
-        answer: &mut Result<Reload, Unanswered>,
-    ) -> Vec<Rejected> {
-        if let [index] = sites {
-            return vec![(*index, cause.clone())];
-        }
-        let mut rejected = Vec::new();
-        for half in sites.chunks(sites.len().div_ceil(2).max(1)) {
-            let (tried, failed) = self.swap_in_again(half);
-            rejected.extend(self.restore(failed));
-            let error = match self.doors.reread() {
-                Ok(reload) => {
-                    *answer = Ok(reload);
-                    continue;
-                }
-                Err(error) => error,
-            };
-            let cause = reread_failed(&error);
-            let back = self.restore(tried.iter().map(|i| (*i, cause.clone())).collect());
-            if error.refusal().is_some() {
-                rejected.extend(self.bring_in(&tried, &cause, answer));
-            } else {
-                rejected.extend(back);
-                *answer = Err(error);
-            }
-        }
-        rejected
-    }
-
-    /// Brings to the disk what the search has left in its place, as after every swap. Where that fails
-    /// the sites are rejected; supervisord has read them, and is asked to forget them.
-    fn sync_brought_in(&mut self, sites: &[usize], rejected: &[Rejected]) -> Vec<Rejected> {
-        let is_in = |index: &&usize| rejected.iter().all(|(other, _)| other != *index);
-        let brought: Vec<usize> = sites.iter().filter(is_in).copied().collect();
-        let journals = brought.iter().filter_map(|index| self.sites[*index].journal.as_ref());
-        let Err(source) = files::sync_folders(self.doors.files, journals) else {
-            return Vec::new();
-        };
-        let cause = files::not_on_disk(&source);
-        let back = self.restore(brought.iter().map(|i| (*i, cause.clone())).collect());
-        for (index, _) in &back {
-            let forgotten = self.reread(*index);
-            self.sites[*index]
-                .undo_errors
-                .extend(forgotten.err().as_ref().and_then(fault_after_restore));
-        }
-        back
-    }
-
-    /// Puts the new files of these sites into their places once more; the journals have them. Returns
-    /// the sites where that was done, and where not.
-    fn swap_in_again(&mut self, sites: &[usize]) -> (Vec<usize>, Vec<Rejected>) {
-        let (mut tried, mut failed) = (Vec::new(), Vec::new());
-        for index in sites {
-            match self.of_site(*index, |disk, plan, journal| {
-                // Those of them that went with the former files.
-                files::make_folders(disk, plan)?;
-                files::stage(disk, plan, journal, FileKind::Supervisor)?;
-                files::stage(disk, plan, journal, FileKind::Logrotate)
-            }) {
-                Ok(()) => {
-                    tried.push(*index);
-                    // With its new files it is synced below, or when it is put back again.
-                    self.sites[*index].is_unsynced = false;
-                    self.sites[*index].is_back = false;
-                }
-                Err(cause) => failed.push((*index, cause)),
-            }
-        }
-        let journals = tried.iter().filter_map(|index| self.sites[*index].journal.as_ref());
-        let folders = journals.flat_map(|journal| {
-            files::folders_of(journal).chain(journal.folders.iter().map(PathBuf::as_path))
-        });
-        if let Err(source) = files::sync(self.doors.files, folders.collect()) {
-            let cause = files::not_on_disk(&source);
-            failed.extend(tried.drain(..).map(|index| (index, cause.clone())));
-        }
-        tried.retain(|index| {
-            let swapped = self.of_site(*index, |disk, _, journal| {
-                files::swap(disk, journal)?;
-                files::remove(disk, &files::orphans(journal))
-            });
-            swapped.map_err(|cause| failed.push((*index, cause))).is_ok()
-        });
-        (tried, failed)
-    }
-
-    fn of_site(
-        &self,
-        index: usize,
-        act: impl FnOnce(&dyn Files, &SitePlan, &Journal) -> Result<(), ApplyError>,
-    ) -> Result<(), ApplyError> {
-        let site = &self.sites[index];
-        site.journal.as_ref().map_or(Ok(()), |j| act(self.doors.files, &site.plan, j))
     }
 
     /// Whether supervisord's words name a file or a program of this site.
@@ -317,6 +220,8 @@ impl Transaction<'_, '_> {
             let cause = ApplyError::new(FailedAt::State, error);
             failed.extend(advanced.into_iter().map(|index| (index, cause.clone())));
         }
+        // Their processes may not be touched without that, and supervisord has read their files: back,
+        // and read again.
         if let Some((index, _)) = failed.first() {
             let index = *index;
             let failed = self.restore(failed);
@@ -326,7 +231,7 @@ impl Transaction<'_, '_> {
     }
 
     /// Brings the former files of these sites back; what cannot be is noted at the site.
-    fn restore(&mut self, failed: Vec<Rejected>) -> Vec<Rejected> {
+    pub(super) fn restore(&mut self, failed: Vec<Rejected>) -> Vec<Rejected> {
         for (index, _) in &failed {
             self.sites[*index].teller(self.doors.events).step(Step::Undo);
         }
@@ -358,15 +263,23 @@ impl super::Doors<'_> {
 
 /// The groups of a plan that supervisord, by what it has just read, will not have.
 fn groupless(plan: &SitePlan, reload: &Reload) -> Vec<String> {
-    let is_missing = |(group, change): &(&String, &GroupChange)| match change.action {
-        GroupAction::Add { .. } => !reload.added.contains(*group),
-        GroupAction::Replace { .. } => reload.removed.contains(*group),
-        _ => false,
-    };
-    let acting = plan.groups.iter().filter(is_missing).map(|(group, _)| group);
+    let mut groups = Vec::new();
+    for (group, change) in &plan.groups {
+        let is_missing = match change.action {
+            GroupAction::Add { .. } => !reload.added.contains(group),
+            GroupAction::Replace { .. } => reload.removed.contains(group),
+            _ => false,
+        };
+        if is_missing {
+            groups.push(group.clone());
+        }
+    }
     // A restart of what is loaded is none of its files' concern.
-    let others = plan.unchanged.iter().filter(|_| !plan.files.is_empty());
-    acting.chain(others.filter(|group| reload.removed.contains(*group))).cloned().collect()
+    if !plan.files.is_empty() {
+        let removed = plan.unchanged.iter().filter(|group| reload.removed.contains(*group));
+        groups.extend(removed.cloned());
+    }
+    groups
 }
 
 fn not_made(site: &Domain, groups: &[String]) -> ApplyError {
@@ -382,11 +295,13 @@ fn not_made(site: &Domain, groups: &[String]) -> ApplyError {
 
 /// Whether what the plan does depends on supervisord having read the files anew.
 fn needs_reread(plan: &SitePlan) -> bool {
-    let as_loaded = |action: &GroupAction| {
-        matches!(
-            action,
-            GroupAction::Leave | GroupAction::Restart { .. } | GroupAction::Start { .. }
-        )
-    };
-    !plan.files.is_empty() || !plan.groups.values().all(|group| as_loaded(&group.action))
+    let mut changes = plan.groups.values();
+    !plan.files.is_empty()
+        || changes.any(|change| match change.action {
+            GroupAction::Leave | GroupAction::Restart { .. } | GroupAction::Start { .. } => false,
+            GroupAction::Add { .. }
+            | GroupAction::Replace { .. }
+            | GroupAction::Remove
+            | GroupAction::Stop { .. } => true,
+        })
 }

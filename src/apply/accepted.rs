@@ -17,7 +17,7 @@ const TICKS: u32 = 12;
 pub struct Accepted {
     /// What was seen on the ways to its files just before.
     pub seen: String,
-    /// Its answer.
+    /// Its answer, before any group was changed.
     pub reload: Reload,
     /// The groups that were loaded or taken out since, and whether they are loaded now.
     pub regrouped: BTreeMap<String, bool>,

@@ -25,14 +25,14 @@ const TIMES: u32 = 2;
 
 /// A process that is about to be asked to stop.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Asked {
+pub(super) struct StopRequest {
     pub(super) namespec: String,
     pid: i64,
     /// How supervisord asks it, if it can be lost: it is young, and it is known how.
     may_be_lost: Option<StopSignal>,
 }
 
-impl Asked {
+impl StopRequest {
     pub(super) fn new(process: &ProcessInfo, how: Option<StopSignal>) -> Self {
         let is_young = process.now - process.start <= YOUNG;
         let may_be_lost = how.filter(|_| is_young);
@@ -43,13 +43,13 @@ impl Asked {
 /// The stops of young processes of all sites, by namespec.
 #[derive(Debug, Default)]
 pub(super) struct Stops {
-    young: BTreeMap<String, Stop>,
+    young: BTreeMap<String, YoungStop>,
     /// The pid of supervisord, once there was one to ask for.
     daemon: Option<i64>,
 }
 
 #[derive(Debug)]
-struct Stop {
+struct YoungStop {
     pid: i64,
     how: StopSignal,
     at: Duration,
@@ -63,12 +63,12 @@ impl Stops {
     /// after that.
     pub(super) fn note<'a>(
         &mut self,
-        asked: impl Iterator<Item = &'a Asked>,
+        asked: impl Iterator<Item = &'a StopRequest>,
         now: Duration,
     ) -> Option<Call> {
         for one in asked {
             let Some(how) = one.may_be_lost else { continue };
-            let stop = Stop { pid: one.pid, how, at: now, lost: None, times: 0 };
+            let stop = YoungStop { pid: one.pid, how, at: now, lost: None, times: 0 };
             self.young.insert(one.namespec.clone(), stop);
         }
         (!self.young.is_empty() && self.daemon.is_none()).then_some(Call::GetPid)

@@ -11,7 +11,7 @@ use crate::inventory::Domain;
 use crate::records::{Journal, JournalPhase, NewRevision, Revision};
 
 /// A site whose revision is written and not synced yet.
-struct Written {
+struct WrittenRevision {
     index: usize,
     revision: NewRevision,
 }
@@ -19,9 +19,13 @@ struct Written {
 impl Transaction<'_, '_> {
     /// Records all sites that have finished since the last time, with one sync for them together.
     pub(super) fn commit_finished(&mut self) {
-        let is_finished = |index: &usize| matches!(self.sites[*index].stage, Stage::Finished);
-        let finished: Vec<usize> = (0..self.sites.len()).filter(is_finished).collect();
-        self.commit(finished.into_iter().map(|index| (index, None)).collect());
+        let mut finished = Vec::new();
+        for (index, site) in self.sites.iter().enumerate() {
+            if matches!(site.stage, Stage::Finished) {
+                finished.push((index, None));
+            }
+        }
+        self.commit(finished);
     }
 
     /// Records these sites. One with a cause has failed and is kept all the same, as was asked.
@@ -49,11 +53,12 @@ impl Transaction<'_, '_> {
     /// Whatever an apply that records nothing found unfinished stays so.
     fn leave_former_journals(&mut self, indices: &[usize]) {
         let doors = &*self.doors;
-        let of_site = |index: &usize| {
+        let mut left: Vec<(&Domain, Option<&Journal>)> = Vec::new();
+        for index in indices {
             let site = &self.sites[*index];
-            (site.domain(), site.journal.as_ref().and_then(|journal| journal.former.as_deref()))
-        };
-        let left: Vec<(&Domain, Option<&Journal>)> = indices.iter().map(of_site).collect();
+            let former = site.journal.as_ref().and_then(|journal| journal.former.as_deref());
+            left.push((site.domain(), former));
+        }
         let closed = doors.state.close_undone(doors.files, &left);
         for (index, closed) in indices.iter().zip(closed) {
             self.sites[*index].end_closed(closed, None);
@@ -65,7 +70,7 @@ impl Transaction<'_, '_> {
         let mut written = Vec::new();
         for index in indices {
             match self.write_revision(*index) {
-                Ok(revision) => written.push(Written { index: *index, revision }),
+                Ok(revision) => written.push(WrittenRevision { index: *index, revision }),
                 Err(error) => {
                     self.sites[*index].end(not_recorded(error, "the revision is not recorded"));
                 }
@@ -103,11 +108,11 @@ impl Transaction<'_, '_> {
 
     /// Drops the journals. What a former apply left unfinished of programs that this one was not to
     /// touch stays in them.
-    fn close_journals(&mut self, written: &[Written]) {
+    fn close_journals(&mut self, written: &[WrittenRevision]) {
         let (doors, sites) = (&*self.doors, &self.sites);
         let mut left = Vec::new();
         let mut closed = Vec::new();
-        for Written { index, revision } in written {
+        for WrittenRevision { index, revision } in written {
             let site = &sites[*index];
             doors.state.remove_too_old(doors.files, site.domain(), revision);
             match site.left_unfinished(revision.number) {
@@ -180,7 +185,7 @@ mod tests {
             text,
             "cannot write /s/revisions/2.json\n\
              Hint: files and programs are as wanted, but the revision is not recorded\n\
-             Hint: mend that, then run it again: supervisor-sync apply --site a.com"
+             Hint: fix that, then run it again: supervisor-sync apply --site a.com"
         );
     }
 }

@@ -3,10 +3,9 @@
 
 use super::site::{SiteApply, Stage};
 use super::update::Update;
-use super::work::Item;
+use super::work::GroupWork;
 use super::{ApplyError, FailedAt, Look, Outcome, ProgramTrouble, failure};
-use crate::plan::{GroupAction, GroupChange, Reason, SitePlan};
-use crate::supervisord::ProcessInfo;
+use crate::plan::{GroupAction, Reason, SitePlan};
 
 /// How often what supervisord starts again while it is being stopped is stopped once more.
 const STOPS: u32 = 3;
@@ -14,8 +13,8 @@ const STOPS: u32 = 3;
 impl SiteApply {
     /// Whether it is a stop that is carried out.
     fn is_stop(&self) -> bool {
-        let stops = |action: &GroupAction| matches!(action, GroupAction::Stop { .. });
-        self.plan.groups.values().any(|change| stops(&change.action))
+        let mut changes = self.plan.groups.values();
+        changes.any(|change| matches!(change.action, GroupAction::Stop { .. }))
     }
 
     /// Whether it is to be looked whether what was stopped has come up again.
@@ -26,20 +25,24 @@ impl SiteApply {
     /// A process that had just exited when it was asked to stop counts as down, and is then started
     /// again by supervisord.
     pub(super) fn stop_what_came_up(&mut self, look: &Look) {
-        let came_up = |group: &String| {
-            let change = self.plan.groups.get(group);
-            let Some(GroupAction::Stop { processes }) = change.map(|change| &change.action) else {
-                return false;
-            };
-            let failed = self.report.troubles.iter().any(|trouble| trouble.group == *group);
-            let is_up = |p: &&ProcessInfo| p.state.is_running();
-            !failed && look.group(group).iter().filter(is_up).any(|p| processes.contains(&p.name))
-        };
-        let items: Vec<Item> =
-            self.work.items.iter().filter(|item| came_up(&item.group)).cloned().collect();
+        let mut items: Vec<GroupWork> = self.work.items.clone();
+        items.retain(|item| self.has_come_up(&item.group, look));
         // With nothing left to stop, this is the last time.
         self.batch.stops = if items.is_empty() { STOPS } else { self.batch.stops + 1 };
         self.stage = Stage::Updating(Update::begin(&items, look.now));
+    }
+
+    /// Whether a process of this group runs that was stopped. What failed to stop is told already.
+    fn has_come_up(&self, group: &str, look: &Look) -> bool {
+        let change = self.plan.groups.get(group);
+        let Some(GroupAction::Stop { processes }) = change.map(|change| &change.action) else {
+            return false;
+        };
+        !self.report.troubles.iter().any(|trouble| trouble.group == group)
+            && look
+                .group(group)
+                .iter()
+                .any(|process| process.state.is_running() && processes.contains(&process.name))
     }
 
     /// A start or stop is over.
@@ -48,11 +51,12 @@ impl SiteApply {
             return self.end(Outcome::Applied { revision: None });
         }
         let (plan, troubles) = (&self.plan, &self.report.troubles);
-        let cause = |at| hinted(failure::of_programs(at, &plan.domain, troubles), plan);
-        self.end(if plan.is_empty() {
-            Outcome::Refused { cause: cause(FailedAt::Start) }
-        } else {
-            Outcome::Kept { cause: cause(FailedAt::Verify) }
+        let is_refused = plan.is_empty();
+        let at = if is_refused { FailedAt::Start } else { FailedAt::Verify };
+        let cause = hinted(failure::of_programs(at, &plan.domain, troubles), plan);
+        self.end(match is_refused {
+            true => Outcome::Refused { cause },
+            false => Outcome::Kept { cause },
         });
     }
 }
@@ -60,15 +64,19 @@ impl SiteApply {
 /// Programs that are not the site's to start or stop: supervisord has never heard of them, or they
 /// are somebody else's.
 pub(super) fn not_applied(plan: &SitePlan) -> Vec<ProgramTrouble> {
-    let trouble = |(group, change): (&String, &GroupChange)| {
-        Some(ProgramTrouble {
-            group: group.clone(),
-            process: group.clone(),
-            reason: why_not_applied(&change.reason)?.to_owned(),
-            log: Vec::new(),
-        })
-    };
-    plan.groups.iter().filter_map(trouble).collect()
+    let mut troubles = Vec::new();
+    for (group, change) in &plan.groups {
+        if let Some(reason) = why_not_applied(&change.reason) {
+            let (process, reason) = (group.clone(), reason.to_owned());
+            troubles.push(ProgramTrouble {
+                group: group.clone(),
+                process,
+                reason,
+                log: Vec::new(),
+            });
+        }
+    }
+    troubles
 }
 
 fn why_not_applied(reason: &Reason) -> Option<&'static str> {

@@ -14,7 +14,7 @@ use crate::supervisord::{Answer, CallError, Fault, FaultCode};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ApplyError {
-    /// Where.
+    /// The step that failed, for a front door with words of its own and for `--json`.
     pub at: FailedAt,
     /// What, with causes and hints.
     #[serde(flatten)]
@@ -26,6 +26,16 @@ impl ApplyError {
     pub fn new(at: FailedAt, error: CommandError) -> Self {
         Self { at, error }
     }
+
+    /// Nothing of the site was begun with: its lock, its records or its plan stood in the way.
+    pub(crate) fn at_start(error: CommandError) -> Self {
+        Self::new(FailedAt::Start, error)
+    }
+
+    /// supervisord could not be found, or did not answer the reread.
+    pub(crate) fn at_reread(error: CommandError) -> Self {
+        Self::new(FailedAt::Reread, error)
+    }
 }
 
 /// Why supervisord did not do what it was asked.
@@ -34,7 +44,7 @@ pub(super) enum Unanswered {
     /// There was no answer at all.
     #[error(transparent)]
     Lost(#[from] CallError),
-    /// It refused.
+    /// It refused, with the fault that it sent.
     #[error(transparent)]
     Fault(#[from] Fault),
     /// It answered something else.
@@ -97,13 +107,13 @@ pub enum FailedAt {
     Write(PathBuf),
     /// Removing this file.
     Remove(PathBuf),
-    /// supervisord's reread.
+    /// supervisord did not read the files anew: it refuses one, or does not answer.
     Reread,
     /// Updating the groups.
     Update,
     /// A program is not healthy.
     Verify,
-    /// A signal.
+    /// SIGINT or SIGTERM came before it was done.
     Interrupted,
 }
 

@@ -9,27 +9,27 @@ use crate::desired::{DesiredFile, FileKind};
 use crate::error::CommandError;
 use crate::plan::{FileChange, SitePlan};
 use crate::records::Journal;
-use crate::records::journal::{Content, JournaledFile};
+use crate::records::journal::{JournaledFile, PathContent};
 use crate::system::files::{Entry, FileContent, Files, staged_path};
 
 /// What is at the path of a change now.
-pub(super) fn content_before(change: &FileChange) -> Content {
+pub(super) fn content_before(change: &FileChange) -> PathContent {
     match &change.before {
-        Entry::File(file) => Content::File(file.clone()),
-        Entry::Link { target, .. } => Content::Link(target.clone()),
-        Entry::Absent | Entry::Other(_) => Content::Absent,
+        Entry::File(file) => PathContent::File(file.clone()),
+        Entry::Link { target, .. } => PathContent::Link(target.clone()),
+        Entry::Absent | Entry::Other(_) => PathContent::Absent,
     }
 }
 
 /// What will be there. A mode that is closed enough is kept, since it was somebody's choice.
-pub(super) fn content_after(change: &FileChange) -> Content {
-    let Some(DesiredFile { bytes, secret, .. }) = &change.after else { return Content::Absent };
+pub(super) fn content_after(change: &FileChange) -> PathContent {
+    let Some(DesiredFile { bytes, secret, .. }) = &change.after else { return PathContent::Absent };
     let (widest, wanted) = if *secret { (0o700, 0o600) } else { (0o755, 0o644) };
     let mode = match &change.before {
         Entry::File(file) if file.mode & !widest == 0 => file.mode,
         _ => wanted,
     };
-    Content::File(FileContent { bytes: bytes.as_slice().into(), mode, owner: None })
+    PathContent::File(FileContent { bytes: bytes.as_slice().into(), mode, owner: None })
 }
 
 /// Makes the folders of a plan.
@@ -51,7 +51,7 @@ pub(super) fn stage(
 ) -> Result<(), ApplyError> {
     for file in &journal.files {
         let of_kind = plan.files.get(&file.path).is_some_and(|change| change.kind == kind);
-        if let (true, Content::File(content)) = (of_kind, &file.after) {
+        if let (true, PathContent::File(content)) = (of_kind, &file.after) {
             files
                 .stage(&staged_path(&file.path), content)
                 .map_err(|source| cannot("write", &file.path, &source, FailedAt::Write))?;
@@ -62,7 +62,7 @@ pub(super) fn stage(
 
 /// Renames the staged files into their places.
 pub(super) fn swap(files: &dyn Files, journal: &Journal) -> Result<(), ApplyError> {
-    for file in journal.files.iter().filter(|file| file.after != Content::Absent) {
+    for file in journal.files.iter().filter(|file| file.after != PathContent::Absent) {
         files
             .rename(&staged_path(&file.path), &file.path)
             .map_err(|source| cannot("write", &file.path, &source, FailedAt::Write))?;
@@ -72,11 +72,11 @@ pub(super) fn swap(files: &dyn Files, journal: &Journal) -> Result<(), ApplyErro
 
 /// The files of a journal that go.
 pub(super) fn orphans(journal: &Journal) -> Vec<PathBuf> {
-    let orphans = journal.files.iter().filter(|file| file.after == Content::Absent);
+    let orphans = journal.files.iter().filter(|file| file.after == PathContent::Absent);
     orphans.map(|file| file.path.clone()).collect()
 }
 
-/// Removes them.
+/// Removes what the plan leaves out; a path where nothing is counts as removed.
 pub(super) fn remove(files: &dyn Files, paths: &[PathBuf]) -> Result<(), ApplyError> {
     for path in paths {
         files.remove(path).map_err(|source| cannot("remove", path, &source, FailedAt::Remove))?;
@@ -123,14 +123,17 @@ pub(super) fn restore(
         journals.iter().map(|journal| begin_restore(files, journal)).collect();
     let staged = journals.iter().zip(&restoring).filter(|(_, one)| !one.staged.is_empty());
     let synced = sync_folders(files, staged.map(|(journal, _)| *journal));
-    let finish = |(one, journal): (Restoring<'_>, &&Journal)| {
+    let mut all = Vec::new();
+    for (one, journal) in restoring.into_iter().zip(journals) {
+        // Given their names all the same: supervisord and logrotate see the former files, and only a
+        // power cut may still take them.
         let unsynced = synced.as_ref().err().filter(|_| !one.staged.is_empty());
         let mut restored = one.finish(files);
         remove_folders(files, journal, needed);
         restored.errors.extend(unsynced.map(NotRestored::unsynced));
-        restored
-    };
-    restoring.into_iter().zip(journals).map(finish).collect()
+        all.push(restored);
+    }
+    all
 }
 
 /// Removes what an apply has written beside its targets, of which it has touched none: whatever is there
@@ -151,12 +154,12 @@ pub(super) fn unstage(
 }
 
 /// Begins to put back the files of one journal. A file that is neither as it was nor as we made it has
-/// been edited since: it stays. What goes goes first: on a full disk that is the room for what comes
-/// back.
+/// been edited since: it stays. What leaves is removed first: on a full disk that is the room for what
+/// comes back.
 fn begin_restore<'j>(files: &dyn Files, journal: &'j Journal) -> Restoring<'j> {
     let mut restoring = Restoring::default();
     let (goes, comes_back): (Vec<_>, Vec<_>) =
-        journal.files.iter().partition(|file| file.before == Content::Absent);
+        journal.files.iter().partition(|file| file.before == PathContent::Absent);
     for file in goes.into_iter().chain(comes_back) {
         match begin_to_put_back(files, file) {
             Ok(PutBack::AsItWas) => {}
@@ -235,28 +238,28 @@ fn begin_to_put_back(files: &dyn Files, file: &JournaledFile) -> std::io::Result
         return Ok(PutBack::EditedSince);
     }
     let written = match &file.before {
-        Content::Absent => files.remove(&file.path).and_then(|()| files.remove(&staged)),
-        Content::File(content) => files.stage(&staged, content),
-        Content::Link(target) => files.stage_link(&staged, target),
+        PathContent::Absent => files.remove(&file.path).and_then(|()| files.remove(&staged)),
+        PathContent::File(content) => files.stage(&staged, content),
+        PathContent::Link(target) => files.stage_link(&staged, target),
     };
     if written.is_err() {
         let _ = files.remove(&staged);
     }
     written.map(|()| match &file.before {
-        Content::Absent => PutBack::Removed,
-        Content::File(_) | Content::Link(_) => PutBack::Staged,
+        PathContent::Absent => PutBack::Removed,
+        PathContent::File(_) | PathContent::Link(_) => PutBack::Staged,
     })
 }
 
-fn is(entry: &Entry, content: &Content) -> bool {
+fn is(entry: &Entry, content: &PathContent) -> bool {
     match (entry, content) {
-        (Entry::Absent, Content::Absent) => true,
-        (Entry::File(now), Content::File(then)) => {
+        (Entry::Absent, PathContent::Absent) => true,
+        (Entry::File(now), PathContent::File(then)) => {
             // What we made has the owner of whoever writes.
             let same_owner = then.owner.is_none() || now.owner == then.owner;
             now.bytes == then.bytes && now.mode == then.mode && same_owner
         }
-        (Entry::Link { target, .. }, Content::Link(then)) => target == then,
+        (Entry::Link { target, .. }, PathContent::Link(then)) => target == then,
         _ => false,
     }
 }

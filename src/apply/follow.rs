@@ -24,6 +24,7 @@ impl Transaction<'_, '_> {
     pub(super) fn follow(&mut self) {
         let mut is_first_look = true;
         loop {
+            // Answers first: they end stages, and what ends in the same round shares a sync or a reread.
             self.send();
             self.undo_failed();
             self.commit_finished();
@@ -43,6 +44,7 @@ impl Transaction<'_, '_> {
             // Just before the look: one that has begun is waited for, whatever is wanted meanwhile.
             if self.doors.interrupt.is_heeded() {
                 self.sites.iter_mut().for_each(SiteApply::interrupt);
+                // An undo that this cuts short ends as one that could not be done: its journal stays.
                 self.close_put_back();
                 return;
             }
@@ -55,8 +57,10 @@ impl Transaction<'_, '_> {
     }
 
     fn pause(&self) -> Duration {
-        let stops = |stage: &Stage| matches!(stage, Stage::Updating(_) | Stage::PuttingBack(..));
-        if self.is_any(stops) { WHILE_STOPPING } else { WHILE_WATCHING }
+        match self.is_any(|s| matches!(s, Stage::Updating(_) | Stage::PuttingBack(..))) {
+            true => WHILE_STOPPING,
+            false => WHILE_WATCHING,
+        }
     }
 
     /// Sends the calls of all sites in one batch, and hands each its own answers.

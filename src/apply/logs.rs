@@ -42,12 +42,12 @@ impl LogEnds {
 }
 
 /// The logs of a site whose programs are being changed.
-pub(super) struct Logs<'l> {
+pub(super) struct FailureLogs<'l> {
     pub(super) files: &'l dyn Files,
     pub(super) ends: &'l LogEnds,
 }
 
-impl Logs<'_> {
+impl FailureLogs<'_> {
     /// A process that is not as it should be, with what it has said since its change began.
     pub(super) fn trouble(
         &self,

@@ -16,7 +16,7 @@ pub(super) type Groups = BTreeMap<String, Vec<ProcessInfo>>;
 
 /// What the last look at all processes has told.
 #[derive(Debug, Default)]
-pub(super) struct Looks {
+pub(super) struct KnownProcesses {
     /// `None` where it does not hold any more.
     known: Option<Known>,
 }
@@ -27,12 +27,13 @@ struct Known {
     namespecs: BTreeMap<String, Vec<String>>,
 }
 
-impl Looks {
+impl KnownProcesses {
     /// Notes what is about to be sent: groups may come and go by it, also if no answer comes.
     pub(super) fn note(&mut self, calls: &[Call]) {
-        let is_of_group =
-            |c: &Call| matches!(c, Call::AddProcessGroup(_) | Call::RemoveProcessGroup(_));
-        if calls.iter().any(is_of_group) {
+        if calls
+            .iter()
+            .any(|call| matches!(call, Call::AddProcessGroup(_) | Call::RemoveProcessGroup(_)))
+        {
             self.known = None;
         }
     }
@@ -54,10 +55,11 @@ impl Looks {
         let processes = supervisord.get_all_process_info()??;
         let count = processes.len();
         let groups = ProcessInfo::by_group(processes);
-        let namespecs = |processes: &Vec<ProcessInfo>| {
-            processes.iter().map(ProcessInfo::namespec).collect::<Vec<_>>()
-        };
-        let namespecs = groups.iter().map(|(group, all)| (group.clone(), namespecs(all))).collect();
+        let mut namespecs: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (group, processes) in &groups {
+            let all = processes.iter().map(ProcessInfo::namespec).collect();
+            namespecs.insert(group.clone(), all);
+        }
         self.known = Some(Known { processes: count, namespecs });
         Ok(groups)
     }

@@ -11,6 +11,7 @@
 mod accept;
 mod accepted;
 mod again;
+mod bring_in;
 mod commit;
 mod control;
 mod cut_off;
@@ -21,6 +22,7 @@ mod logs;
 mod looks;
 mod outcome;
 mod probe;
+mod ran_before;
 mod recover;
 pub mod release;
 mod site;
@@ -38,8 +40,8 @@ use serde::{Deserialize, Serialize};
 pub use accepted::Accepted;
 pub use failure::{ApplyError, FailedAt};
 pub use outcome::{Outcome, SiteReport};
+pub(crate) use ran_before::AS_ASKED;
 pub use recover::recover;
-pub(crate) use undo::AS_ASKED;
 
 use looks::Groups;
 use transaction::Transaction;
@@ -57,17 +59,17 @@ use crate::system::{Clock, Interrupt};
 
 /// The doors an apply goes through, each with a real part and a double.
 pub struct Doors<'a> {
-    /// The disk.
+    /// The disk that files are read from and put on.
     pub files: &'a dyn Files,
-    /// The daemon.
+    /// The daemon whose sites these are, over one connection.
     pub supervisord: &'a mut dyn Supervisord,
-    /// The clock.
+    /// What deadlines and waits go by.
     pub clock: &'a dyn Clock,
     /// Where locks, journals and revisions are.
     pub state: &'a StateDir,
-    /// Ctrl-C.
+    /// Raised by SIGINT and SIGTERM; looked at between steps.
     pub interrupt: &'a Interrupt,
-    /// Who is told.
+    /// Takes what happens, as it happens.
     pub events: &'a mut dyn FnMut(Event),
 }
 
@@ -84,7 +86,7 @@ pub struct ApplyOptions {
 
 /// A site that is to be applied.
 #[derive(Debug)]
-pub struct PlannedSite {
+pub struct SiteToApply {
     /// What is done.
     pub plan: SitePlan,
     /// The plan as it was shown.
@@ -106,7 +108,7 @@ pub type Baseline = Result<Reload, Fault>;
 /// reports comes what supervisord has said of the new files, if it was asked to read any.
 pub fn apply(
     doors: &mut Doors<'_>,
-    sites: Vec<PlannedSite>,
+    sites: Vec<SiteToApply>,
     baseline: Baseline,
     trail: &dyn Fn() -> Option<Trail>,
     (origin, options): (&Origin, &ApplyOptions),
@@ -128,7 +130,7 @@ pub fn apply(
 /// and nothing to put back. With `verify`, what was started is watched as an apply would.
 pub fn control(
     doors: &mut Doors<'_>,
-    sites: Vec<PlannedSite>,
+    sites: Vec<SiteToApply>,
     baseline: &Reload,
     origin: &Origin,
     verify: bool,

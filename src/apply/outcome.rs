@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::undo::AS_ASKED;
+use super::ran_before::AS_ASKED;
 use super::{ApplyError, FailedAt};
 use crate::error::{CommandError, ErrorKind};
 use crate::event::{ProgramTrouble, SiteEnd};
@@ -13,7 +13,7 @@ use crate::plan::PlanView;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SiteReport {
-    /// Whose.
+    /// The site whose apply this is.
     pub site: Domain,
     /// What was to be done.
     pub plan: PlanView,
@@ -31,29 +31,29 @@ pub struct SiteReport {
 pub enum Outcome {
     /// There was nothing to do, and nothing was done.
     Unchanged,
-    /// Done.
+    /// Everything is as planned, and what was to be recorded is.
     Applied {
         /// The revision it was recorded under, if it changed what is wanted.
         revision: Option<u64>,
     },
     /// It did not start.
     Refused {
-        /// Why.
+        /// What stood in the way before anything was changed.
         cause: ApplyError,
     },
     /// It failed, and the host is as it was.
     RolledBack {
-        /// Why.
+        /// What failed; everything after it was put back.
         cause: ApplyError,
     },
     /// It failed, and was left as it is, as asked, for inspection.
     Kept {
-        /// Why.
+        /// What failed.
         cause: ApplyError,
     },
     /// It failed, and not everything could be put back.
     Stuck {
-        /// Why.
+        /// What failed first; the errors of the undo do not take its place.
         cause: ApplyError,
         /// What could not be put back, each with its path or program. Empty if there was nothing
         /// to put back: everything is as wanted, and only our own records are not.
@@ -134,7 +134,7 @@ pub(super) fn failure_of(site: &Domain, outcome: &Outcome) -> Option<CommandErro
         }
         error
             .hints
-            .push(format!("mend that, then run it again: supervisor-sync apply --site {}", site));
+            .push(format!("fix that, then run it again: supervisor-sync apply --site {site}"));
     }
     Some(error)
 }

@@ -11,7 +11,7 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
-use super::logs::Logs;
+use super::logs::FailureLogs;
 use super::watch::Watched;
 use super::{ProgramTrouble, Teller};
 use crate::desired::DesiredGroup;
@@ -31,12 +31,12 @@ const GRACE: Duration = Duration::from_secs(2);
 /// stand behind one address, and so do the groups of separate instances.
 #[derive(Debug)]
 pub(super) struct Probes {
-    asked: Vec<Asked>,
+    asked: Vec<PendingProbe>,
 }
 
 /// A probe that is being asked, and the groups it speaks for.
 #[derive(Debug)]
-struct Asked {
+struct PendingProbe {
     probe: Probe,
     question: Question,
     groups: Vec<Behind>,
@@ -58,7 +58,7 @@ impl Probes {
         troubles: &[ProgramTrouble],
         teller: &mut Teller<'_>,
     ) -> Self {
-        let mut all: Vec<Asked> = Vec::new();
+        let mut all: Vec<PendingProbe> = Vec::new();
         for (group, (desired, processes)) in watched {
             let failed = troubles.iter().any(|trouble| trouble.group == *group);
             let Some(probe) = desired.health.probe.as_ref().filter(|_| !failed) else { continue };
@@ -69,7 +69,7 @@ impl Probes {
             };
             match all.iter_mut().find(|asked| asked.probe == *probe) {
                 Some(asked) => asked.groups.push(group),
-                None => all.push(Asked {
+                None => all.push(PendingProbe {
                     probe: probe.clone(),
                     question: ask(probe),
                     groups: vec![group],
@@ -77,7 +77,7 @@ impl Probes {
             }
         }
         if !all.is_empty() {
-            let processes = all.iter().flat_map(Asked::waited).collect();
+            let processes = all.iter().flat_map(PendingProbe::waited).collect();
             let (site, until) = (teller.site.clone(), WaitingFor::Probe);
             teller.tell(Event::Waiting { site, until, processes });
         }
@@ -96,7 +96,11 @@ impl Probes {
     }
 
     /// Takes the answers that have come, and returns the groups that did not pass.
-    pub(super) fn look(&mut self, logs: &Logs<'_>, teller: &mut Teller<'_>) -> Vec<ProgramTrouble> {
+    pub(super) fn look(
+        &mut self,
+        logs: &FailureLogs<'_>,
+        teller: &mut Teller<'_>,
+    ) -> Vec<ProgramTrouble> {
         let mut troubles = Vec::new();
         self.asked.retain(|asked| {
             let Some(answer) = asked.question.answer() else { return true };
@@ -119,7 +123,7 @@ impl Probes {
     }
 }
 
-impl Asked {
+impl PendingProbe {
     fn waited(&self) -> impl Iterator<Item = Waited> {
         let seconds_left = self.question.seconds_left();
         self.groups.iter().map(move |behind| Waited { name: behind.group.clone(), seconds_left })

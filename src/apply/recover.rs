@@ -26,6 +26,7 @@ pub fn recover(
 ) -> Result<BTreeMap<Domain, CommandError>, CommandError> {
     let mut failed = BTreeMap::new();
     let mut half_done = Vec::new();
+    // Known of all sites before the first folder goes: a later one may need what an earlier one made.
     let mut needed = BTreeSet::new();
     for site in doors.state.sites(doors.files)? {
         match half_done_of(doors, &site, origin, held, &mut needed) {
@@ -54,6 +55,23 @@ struct HalfDone {
     _lock: Option<Lock>,
 }
 
+impl HalfDone {
+    /// What of it the next apply of its site has to finish, now that its files are back and
+    /// supervisord has said by `reread` what it has loaded otherwise.
+    fn rest(&self, reread: Option<&Reload>) -> Option<Journal> {
+        match self.phase {
+            JournalPhase::Undo => self.finished.clone(),
+            JournalPhase::Files | JournalPhase::Groups => {
+                match is_loaded_otherwise(reread, &self.journal) {
+                    true => self.journal.rest(),
+                    // An apply that this one was to finish is as unfinished as it was before.
+                    false => self.journal.former.as_deref().cloned(),
+                }
+            }
+        }
+    }
+}
+
 fn half_done_of(
     doors: &Doors<'_>,
     site: &Domain,
@@ -68,6 +86,8 @@ fn half_done_of(
         true => None,
         false => match doors.state.site_locks().and_then(|locks| locks.lock(site, origin)) {
             Ok(lock) => Some(lock),
+            // Alive, so not ours to undo. But a folder that it has made must not go with the files of
+            // one that was killed and had made the same.
             Err(LockError::Held { .. }) => {
                 let under_way = doors.state.interrupted(doors.files, site).unwrap_or_default();
                 needed.extend(under_way.journals().flat_map(|journal| journal.folders.clone()));
@@ -108,6 +128,7 @@ fn put_files_back(
     }
     let journals: Vec<&Journal> = half_done.iter().map(|one| &one.journal).collect();
     let mut restored = files::restore(doors.files, &journals, needed);
+    // On the disk before a journal goes: nothing else knows that these files are to go back.
     let changed = journals.iter().zip(&restored).filter(|(_, one)| one.changed);
     if let Err(error) = files::sync_folders(doors.files, changed.map(|(journal, _)| *journal)) {
         for one in restored.iter_mut().filter(|one| one.changed) {
@@ -144,7 +165,7 @@ fn put_back_of(
     let mut error =
         CommandError::refused(format!("site {site}: an interrupted apply cannot be undone"));
     error.causes = failed.into_iter().map(|error| error.what).collect();
-    Err(error.hint("mend that, then run the same command again"))
+    Err(error.hint("fix that, then run the same command again"))
 }
 
 /// Drops the journals of what was put back, but for what the next apply of its site has to finish.
@@ -155,22 +176,11 @@ fn close(
 ) {
     // We have touched no process then. But a supervisord that was started since has loaded the files
     // as they were, and runs what they said.
-    let may_be_loaded = |one: &HalfDone| one.phase != JournalPhase::Undo;
-    let reread = if put_back.iter().any(may_be_loaded) {
-        doors.reread().ok()
-    } else {
-        Some(Reload::default())
-    };
-    let rest = |one: &HalfDone| match one.phase {
-        JournalPhase::Undo => one.finished.clone(),
-        JournalPhase::Files | JournalPhase::Groups => {
-            match is_loaded_otherwise(reread.as_ref(), &one.journal) {
-                true => one.journal.rest(),
-                false => one.journal.former.as_deref().cloned(),
-            }
-        }
-    };
-    let rests: Vec<Option<Journal>> = put_back.iter().map(rest).collect();
+    // Of an undo that was killed the processes are left to the next apply anyhow.
+    let needs_reread = put_back.iter().any(|one| one.phase != JournalPhase::Undo);
+    let reread = if needs_reread { doors.reread().ok() } else { Some(Reload::default()) };
+    let rests: Vec<Option<Journal>> =
+        put_back.iter().map(|one| one.rest(reread.as_ref())).collect();
     let undone: Vec<(&Domain, Option<&Journal>)> =
         put_back.iter().zip(&rests).map(|(one, rest)| (&one.journal.site, rest.as_ref())).collect();
     for (one, closed) in put_back.iter().zip(doors.state.close_undone(doors.files, &undone)) {

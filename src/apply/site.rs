@@ -5,17 +5,18 @@
 
 use std::time::Duration;
 
-use super::again::Asked;
+use super::again::StopRequest;
 use super::control::not_applied;
 use super::failure;
-use super::logs::{LogEnds, Logs};
+use super::logs::{FailureLogs, LogEnds};
 use super::probe::Probes;
-use super::undo::{Undo, until_running_again};
+use super::ran_before::until_running_again;
+use super::undo::Undo;
 use super::update::{STILL_STOPPING, Update, Updated};
 use super::watch::{self, Watch, Watched};
-use super::work::{Item, Work};
+use super::work::{GroupWork, SiteWork};
 use super::{
-    ApplyError, ApplyOptions, FailedAt, Look, Outcome, PlannedSite, ProgramTrouble, SiteReport,
+    ApplyError, ApplyOptions, FailedAt, Look, Outcome, ProgramTrouble, SiteReport, SiteToApply,
     Teller,
 };
 use crate::desired::DesiredSite;
@@ -34,7 +35,7 @@ pub(super) struct SiteApply {
     /// What a later run needs to undo it. A mere start or stop has none.
     pub(super) journal: Option<Journal>,
     pub(super) stage: Stage,
-    pub(super) work: Work,
+    pub(super) work: SiteWork,
     /// Whether its files may be the new ones.
     pub(super) is_swapped: bool,
     /// Whether its former files are back, so that it needs no folder that was made for the new ones.
@@ -52,7 +53,7 @@ pub(super) struct SiteApply {
     pub(super) report: SiteReport,
     /// Whether its end was told.
     pub(super) is_told: bool,
-    pub(super) batch: Batch,
+    pub(super) batch: UpdateBatch,
 }
 
 /// How far a site has come.
@@ -90,7 +91,7 @@ pub(super) enum Stage {
 
 /// What is changed at the same time: all groups, or a few of a rolling restart.
 #[derive(Debug, Default)]
-pub(super) struct Batch {
+pub(super) struct UpdateBatch {
     /// 0 for what is done together, then one for each step of a rolling restart.
     number: usize,
     pub(super) watched: Watched,
@@ -103,15 +104,15 @@ pub(super) struct Batch {
 }
 
 impl SiteApply {
-    pub(super) fn new(planned: PlannedSite) -> Self {
-        let PlannedSite { plan, view, record, lock } = planned;
+    pub(super) fn new(planned: SiteToApply) -> Self {
+        let SiteToApply { plan, view, record, lock } = planned;
         Self {
             report: SiteReport::new(view),
             plan,
             record,
             journal: None,
             stage: Stage::Files,
-            work: Work::default(),
+            work: SiteWork::default(),
             is_swapped: false,
             is_back: false,
             is_unsynced: false,
@@ -120,7 +121,7 @@ impl SiteApply {
             lost_in_undo: false,
             lock,
             is_told: false,
-            batch: Batch::default(),
+            batch: UpdateBatch::default(),
         }
     }
 
@@ -156,25 +157,6 @@ impl SiteApply {
         self.stage = Stage::Failed { cause, since: now };
     }
 
-    /// What is left to be finished of it when it is undone.
-    pub(super) fn left_undone(&self) -> Option<Journal> {
-        // What ran and could not be started again, for supervisord was gone, is the next apply's.
-        self.journal.as_ref().and_then(|journal| match self.lost_in_undo {
-            true => journal.rest(),
-            false => journal.former.as_deref().cloned(),
-        })
-    }
-
-    /// Ends it as undone, as far as that was possible.
-    pub(super) fn end_undone(&mut self, cause: ApplyError) {
-        let undo_errors = std::mem::take(&mut self.undo_errors);
-        self.end(if undo_errors.is_empty() {
-            Outcome::RolledBack { cause }
-        } else {
-            Outcome::Stuck { cause, undo_errors }
-        });
-    }
-
     /// Begins with its groups, as far as supervisord's reread bears the plan out.
     pub(super) fn begin_update(
         &mut self,
@@ -182,7 +164,8 @@ impl SiteApply {
         now: Duration,
         events: &mut dyn FnMut(Event),
     ) {
-        self.work = Work::new(&self.plan, reread);
+        // By the reread, not by the plan alone: somebody may have loaded or taken out a group since.
+        self.work = SiteWork::new(&self.plan, reread);
         if self.journal.is_none() {
             self.report.troubles = not_applied(&self.plan);
             if self.plan.is_empty() && self.report.troubles.is_empty() {
@@ -205,7 +188,7 @@ impl SiteApply {
     }
 
     /// The processes that it asks to stop now.
-    pub(super) fn stops(&self) -> impl Iterator<Item = &Asked> {
+    pub(super) fn stops(&self) -> impl Iterator<Item = &StopRequest> {
         let update = match &self.stage {
             Stage::Updating(update) | Stage::PuttingBack(_, update) => Some(update),
             _ => None,
@@ -232,7 +215,7 @@ impl SiteApply {
     /// Sees what supervisord says.
     pub(super) fn look(&mut self, look: &Look, disk: &dyn Files, events: &mut dyn FnMut(Event)) {
         let mut teller = Teller { site: &self.plan.domain, events };
-        let logs = Logs { files: disk, ends: &self.log_ends };
+        let logs = FailureLogs { files: disk, ends: &self.log_ends };
         match &mut self.stage {
             Stage::Updating(update) | Stage::PuttingBack(_, update) => {
                 update.look(look, &mut teller);
@@ -266,6 +249,7 @@ impl SiteApply {
         now: Duration,
         events: &mut dyn FnMut(Event),
     ) {
+        // More than one stage at once may have nothing to wait for, as a watch of nothing.
         loop {
             let is_through = match &self.stage {
                 Stage::Updating(update) | Stage::PuttingBack(_, update) => update.is_done(),
@@ -283,19 +267,21 @@ impl SiteApply {
                 }
                 Stage::Watching(_) => {
                     let mut teller = Teller { site: &self.plan.domain, events: &mut *events };
+                    // Health first: a probe of what is not up would only say that nobody answers.
                     let (watched, failed) = (&self.batch.watched, &self.batch.failed);
                     self.stage = Stage::Probing(Probes::begin(watched, failed, &mut teller));
                 }
                 Stage::Probing(_) => self.batch_done(now),
                 Stage::PuttingBack(mut undo, update) => {
-                    // What is still stopping is seen by the watch.
-                    let ran = &self.plan.ran;
-                    let is_told = |t: &ProgramTrouble| {
-                        t.reason != STILL_STOPPING || !ran.contains_key(&t.group)
-                    };
-                    let troubles = update.into_updated().all().filter(is_told);
-                    self.undo_errors
-                        .extend(troubles.map(|t| format!("{} {}", t.process, t.reason)));
+                    for trouble in update.into_updated().all() {
+                        // What is still stopping and ran before is seen, and told, by the watch.
+                        if trouble.reason != STILL_STOPPING
+                            || !self.plan.ran.contains_key(&trouble.group)
+                        {
+                            let text = format!("{} {}", trouble.process, trouble.reason);
+                            self.undo_errors.push(text);
+                        }
+                    }
                     undo.watch(until_running_again(&self.plan, &self.work), now);
                     self.stage = Stage::RunningAgain(undo);
                 }
@@ -325,11 +311,15 @@ impl SiteApply {
             }
             return;
         }
+        // Of a group that could not be brought to its place no process is watched: it is the former one,
+        // or none, and a second complaint would only hide the first.
         let Updated { failed, not_started } = updated;
         self.batch.failed.extend(failed);
         self.batch.watched = self.batch_of_work().watched(&self.plan);
         let failed = &self.batch.failed;
         self.batch.watched.retain(|group, _| !failed.iter().any(|t| t.group == *group));
+        // A process that supervisord will not even try to start is a matter of health. Nobody asked
+        // for that without `verify`; with a failure that undoes everything it is of no interest.
         if !options.verify {
             self.report.troubles.extend(not_started);
         } else if self.batch.failed.is_empty() || !options.rollback {
@@ -367,16 +357,17 @@ impl SiteApply {
         self.stage = Stage::Watching(Watch::begin(&self.batch.watched, now));
     }
 
-    fn batch_of_work(&self) -> Work {
+    /// The work of the batch under way: number 0 is everything but the rolling restarts.
+    fn batch_of_work(&self) -> SiteWork {
         match self.batch.number.checked_sub(1).and_then(|number| self.work.rolling.get(number)) {
-            Some(items) => Work::batch(items),
+            Some(items) => SiteWork::batch(items),
             None => self.work.clone(),
         }
     }
 
     /// What was changed together has its verdict: on to the next, or to the end.
     pub(super) fn batch_done(&mut self, now: Duration) {
-        let Batch { number, mut failed, in_verify, .. } = std::mem::take(&mut self.batch);
+        let UpdateBatch { number, mut failed, in_verify, .. } = std::mem::take(&mut self.batch);
         if self.journal.is_none() {
             self.report.troubles.extend(failed);
             return self.end_control();
@@ -384,8 +375,9 @@ impl SiteApply {
         if !failed.is_empty() {
             let at = if in_verify { FailedAt::Verify } else { FailedAt::Update };
             let cause = failure::of_programs(at, self.domain(), &failed);
+            // `number` is that of the next batch, since 0 is none of a rolling restart.
             let rest = self.work.rolling.get(number..).unwrap_or_default().iter().flatten();
-            let left: Vec<String> = rest.flat_map(Item::names).collect();
+            let left: Vec<String> = rest.flat_map(GroupWork::names).collect();
             self.report.troubles.append(&mut failed);
             return self.fail(failure::with_rest_left(cause, &left), now);
         }

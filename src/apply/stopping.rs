@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::again::Asked;
-use super::work::{Item, Stop};
+use super::again::StopRequest;
+use super::work::{GroupWork, StopFirst};
 use super::{Look, Teller};
 use crate::event::{ProcessChange, Waited};
 use crate::supervisord::{ProcessInfo, ProcessState};
@@ -18,8 +18,8 @@ const SETTLE: Duration = Duration::from_secs(5);
 /// A group that something of is to stop.
 #[derive(Debug)]
 pub(super) struct Stopping {
-    pub(super) item: Item,
-    stage: Stage,
+    pub(super) item: GroupWork,
+    stage: StopStage,
     deadline: Duration,
     /// The processes that were seen up and asked to stop.
     asked: BTreeSet<String>,
@@ -28,7 +28,7 @@ pub(super) struct Stopping {
 
 /// Where it has got to.
 #[derive(Debug)]
-enum Stage {
+enum StopStage {
     /// Its processes stop before it is changed.
     Before,
     /// It came back, and those of its processes stop again that are to stay stopped.
@@ -36,7 +36,7 @@ enum Stage {
 }
 
 /// What a look says of it.
-pub(super) enum Seen {
+pub(super) enum StopSeen {
     /// Not all of its processes are down.
     StillUp,
     /// They are: it can be changed.
@@ -49,16 +49,16 @@ pub(super) enum Seen {
 
 impl Stopping {
     /// Has its processes stop, from `began` on.
-    pub(super) fn before(item: Item, began: Duration) -> Self {
-        Self::new(item, Stage::Before, began)
+    pub(super) fn before(item: GroupWork, began: Duration) -> Self {
+        Self::new(item, StopStage::Before, began)
     }
 
     /// Has those processes stop again that supervisord starts and that are to stay stopped.
-    pub(super) fn settling(item: Item, now: Duration) -> Self {
-        Self::new(item, Stage::Settling { until: now + SETTLE }, now + SETTLE)
+    pub(super) fn settling(item: GroupWork, now: Duration) -> Self {
+        Self::new(item, StopStage::Settling { until: now + SETTLE }, now + SETTLE)
     }
 
-    fn new(item: Item, stage: Stage, from: Duration) -> Self {
+    fn new(item: GroupWork, stage: StopStage, from: Duration) -> Self {
         let seconds = Duration::from_secs(u64::from(item.stop_seconds));
         let deadline = from + seconds + STOP_MARGIN;
         Self { item, stage, deadline, asked: BTreeSet::new(), told_stopped: BTreeSet::new() }
@@ -73,19 +73,19 @@ impl Stopping {
     pub(super) fn look(
         &mut self,
         look: &Look,
-        stops: &mut Vec<Asked>,
+        stops: &mut Vec<StopRequest>,
         teller: &mut Teller<'_>,
-    ) -> Seen {
+    ) -> StopSeen {
         let processes = look.group(&self.item.group).iter();
         let concerned: Vec<&ProcessInfo> =
             processes.filter(|process| self.concerns(&process.name)).collect();
         let how = match self.stage {
-            Stage::Before => self.item.stop_signal,
-            Stage::Settling { .. } => self.item.stop_again_signal,
+            StopStage::Before => self.item.stop_signal,
+            StopStage::Settling { .. } => self.item.stop_again_signal,
         };
         for process in concerned.iter().filter(|process| process.state.is_running()) {
-            if self.item.stop != Stop::WaitOnly {
-                stops.push(Asked::new(process, how));
+            if self.item.stop != StopFirst::WaitOnly {
+                stops.push(StopRequest::new(process, how));
             }
             self.asked.insert(process.name.clone());
         }
@@ -96,29 +96,29 @@ impl Stopping {
             }
         }
         match (self.is_through(&concerned, look.now), &self.stage) {
-            (true, Stage::Before) => Seen::Down,
-            (true, Stage::Settling { .. }) => Seen::Settled,
-            (false, _) if look.now >= self.deadline => Seen::Late,
-            (false, _) => Seen::StillUp,
+            (true, StopStage::Before) => StopSeen::Down,
+            (true, StopStage::Settling { .. }) => StopSeen::Settled,
+            (false, _) if look.now >= self.deadline => StopSeen::Late,
+            (false, _) => StopSeen::StillUp,
         }
     }
 
     /// The way back of a group that has not stopped in time: what of it is down starts as it is, and
     /// the namespecs of the rest. `None` if this is no way back.
-    pub(super) fn without_late(&self, look: &Look) -> Option<(Item, Vec<String>)> {
+    pub(super) fn without_late(&self, look: &Look) -> Option<(GroupWork, Vec<String>)> {
         if !self.item.starts_anyway {
             return None;
         }
         let processes = look.group(&self.item.group).iter();
         let late: Vec<&ProcessInfo> = processes.filter(|p| !p.state.is_stopped()).collect();
-        let mut item = Item { remove: false, add: false, ..self.item.clone() };
+        let mut item = GroupWork { remove: false, add: false, ..self.item.clone() };
         item.start.retain(|name| late.iter().all(|process| process.name != *name));
         Some((item, late.into_iter().map(ProcessInfo::namespec).collect()))
     }
 
     /// Its processes that are waited for, unless it only settles.
     pub(super) fn waited(&self, look: &Look) -> Vec<Waited> {
-        if matches!(self.stage, Stage::Settling { .. }) {
+        if matches!(self.stage, StopStage::Settling { .. }) {
             return Vec::new();
         }
         let seconds_left = self.deadline.saturating_sub(look.now).as_secs();
@@ -130,22 +130,24 @@ impl Stopping {
     /// Whether this process of the group is to stop in the present stage.
     fn concerns(&self, process: &str) -> bool {
         match (&self.stage, &self.item.stop) {
-            (Stage::Settling { .. }, _) => self.item.keep_stopped.iter().any(|n| n == process),
-            (Stage::Before, Stop::Everything | Stop::WaitOnly) => true,
-            (Stage::Before, Stop::These(names)) => names.iter().any(|name| name == process),
-            (Stage::Before, Stop::Nothing) => false,
+            (StopStage::Settling { .. }, _) => self.item.keep_stopped.iter().any(|n| n == process),
+            (StopStage::Before, StopFirst::Everything | StopFirst::WaitOnly) => true,
+            (StopStage::Before, StopFirst::These(names)) => {
+                names.iter().any(|name| name == process)
+            }
+            (StopStage::Before, StopFirst::Nothing) => false,
         }
     }
 
     fn is_through(&self, concerned: &[&ProcessInfo], now: Duration) -> bool {
         let down = concerned.iter().all(|process| process.state.is_stopped());
-        if self.item.stop == Stop::WaitOnly && matches!(self.stage, Stage::Before) {
+        if self.item.stop == StopFirst::WaitOnly && matches!(self.stage, StopStage::Before) {
             return concerned.iter().all(|process| process.state != ProcessState::Stopping);
         }
         match self.stage {
-            Stage::Before => down,
+            StopStage::Before => down,
             // supervisord starts them about a second after the group came: not before that.
-            Stage::Settling { until } => {
+            StopStage::Settling { until } => {
                 down && (now >= until
                     || concerned.iter().all(|process| self.asked.contains(&process.name)))
             }

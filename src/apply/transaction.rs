@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use super::again::Stops;
 use super::logs::LogEnds;
-use super::looks::Looks;
+use super::looks::KnownProcesses;
 use super::site::{SiteApply, Stage};
 use super::{
-    Accepted, ApplyError, ApplyOptions, Doors, FailedAt, Outcome, PlannedSite, SiteReport, Teller,
+    Accepted, ApplyError, ApplyOptions, Doors, FailedAt, Outcome, SiteReport, SiteToApply, Teller,
     files,
 };
 use crate::desired::FileKind;
@@ -30,7 +30,7 @@ pub(super) struct Transaction<'t, 'd> {
     /// What may have to be asked to stop once more.
     pub(super) stops: Stops,
     /// What is known of the processes there are.
-    pub(super) looks: Looks,
+    pub(super) looks: KnownProcesses,
     /// What supervisord has said of the new files.
     pub(super) accepted: Option<Accepted>,
 }
@@ -38,12 +38,12 @@ pub(super) struct Transaction<'t, 'd> {
 impl<'t, 'd> Transaction<'t, 'd> {
     pub(super) fn new(
         doors: &'t mut Doors<'d>,
-        sites: Vec<PlannedSite>,
+        sites: Vec<SiteToApply>,
         origin: &'t Origin,
         options: &'t ApplyOptions,
     ) -> Self {
         let sites = sites.into_iter().map(SiteApply::new).collect();
-        let (stops, looks, accepted) = (Stops::default(), Looks::default(), None);
+        let (stops, looks, accepted) = (Stops::default(), KnownProcesses::default(), None);
         Self { doors, sites, origin, options, stops, looks, accepted }
     }
 
@@ -80,6 +80,7 @@ impl<'t, 'd> Transaction<'t, 'd> {
                     continue;
                 }
             }
+            // After the journal, which names them: what was made goes again if the site is put back.
             if let Err(cause) = files::make_folders(self.doors.files, &self.sites[index].plan) {
                 failed.push((index, cause));
             }
@@ -106,6 +107,7 @@ impl<'t, 'd> Transaction<'t, 'd> {
             }
             let site = &self.sites[index];
             let Some(journal) = &site.journal else { continue };
+            // All of it beside the targets: a full disk shows here, while nobody reads the files yet.
             for kind in [FileKind::Supervisor, FileKind::Logrotate] {
                 site.teller(self.doors.events).step(writing(&site.plan, kind));
                 if let Err(cause) = files::stage(self.doors.files, &site.plan, journal, kind) {
@@ -116,8 +118,7 @@ impl<'t, 'd> Transaction<'t, 'd> {
         }
         self.end_step(failed);
         let mut folders = self.folders();
-        let made = self.journals_in_files().flat_map(|journal| journal.folders.clone());
-        folders.extend(made);
+        folders.extend(self.journals_in_files().flat_map(|journal| journal.folders.clone()));
         if !self.in_files().is_empty() {
             folders.insert(self.doors.state.root().to_owned());
         }
@@ -132,6 +133,7 @@ impl<'t, 'd> Transaction<'t, 'd> {
             if self.doors.interrupt.is_raised() {
                 break;
             }
+            // Before the first rename: a swap that fails half-way has to be put back, too.
             self.sites[index].is_swapped = true;
             if let Err(cause) = self.swap_site(index) {
                 failed.push((index, cause));
@@ -146,6 +148,7 @@ impl<'t, 'd> Transaction<'t, 'd> {
         let (doors, site) = (&mut *self.doors, &self.sites[index]);
         let Some(journal) = &site.journal else { return Ok(()) };
         site.teller(doors.events).step(Step::Swap);
+        // First what comes, then what goes: should a rename fail, nothing is gone yet.
         files::swap(doors.files, journal)?;
         let paths = files::orphans(journal);
         if !paths.is_empty() {
@@ -175,6 +178,7 @@ impl<'t, 'd> Transaction<'t, 'd> {
             for text in site.plan.warnings.iter().filter(|_| site.journal.is_none()) {
                 teller.warn(text.clone());
             }
+            // Before the first process starts: what a failure quotes is what was logged since.
             site.log_ends = LogEnds::of(self.doors.files, &site.plan);
             site.begin_update(reread, now, self.doors.events);
         }
@@ -209,6 +213,7 @@ impl<'t, 'd> Transaction<'t, 'd> {
     fn journal_of(&self, index: usize) -> Result<Journal, CommandError> {
         let SiteApply { plan, record, .. } = &self.sites[index];
         let (doors, origin) = (&*self.doors, self.origin);
+        // Carried along: until this apply is done, an undo of it leads back to the unfinished one.
         let former = doors.state.interrupted(doors.files, &plan.domain)?.finished;
         let mut journal = Journal::new(plan.domain.clone(), origin.clone());
         journal.folders.clone_from(&plan.folders);
@@ -216,6 +221,8 @@ impl<'t, 'd> Transaction<'t, 'd> {
         journal.ran.clone_from(&plan.ran);
         journal.stopped.clone_from(&plan.stopped);
         journal.idle.clone_from(&plan.idle);
+        // A process that nobody ever started was not stopped by hand either; the next plan tells them
+        // apart by this.
         for (group, idle) in &plan.idle {
             if let Some(stopped) = journal.stopped.get_mut(group) {
                 stopped.retain(|name| !idle.contains(name));
@@ -232,6 +239,8 @@ impl<'t, 'd> Transaction<'t, 'd> {
                 after: files::content_after(change),
             })
             .collect();
+        // An apply that records nothing leads nowhere new: what it found unfinished still leads where
+        // it did.
         journal.target = match &former {
             _ if self.options.record => Some(Revision::new(0, record, origin.clone())),
             former => former.as_ref().and_then(|former| former.target.clone()),

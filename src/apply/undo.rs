@@ -9,29 +9,22 @@ use std::time::Duration;
 
 use super::failure::{fault_after_restore, in_one_line};
 use super::files::{NotRestored, Restored};
+use super::ran_before::RanBefore;
 use super::site::{SiteApply, Stage};
 use super::transaction::Transaction;
 use super::update::Update;
-use super::work::Work;
 use super::{ApplyError, Doors, FailedAt, Look, Outcome, files};
 use crate::error::CommandError;
 use crate::event::Step;
 use crate::inventory::Domain;
-use crate::plan::SitePlan;
 use crate::records::{Journal, JournalPhase, Lock, LockError};
-use crate::supervisord::{ProcessInfo, ProcessState, display_name};
 
 /// How long a former program is watched while it starts again: with supervisord's own `startsecs`
 /// of 1 it is RUNNING long before. One that takes longer is left STARTING, as good as it was.
 const STARTS_AGAIN: Duration = Duration::from_secs(10);
-/// How long it must then keep its pid: with `startsecs=0` it is RUNNING whatever becomes of it.
-const STAYS_UP: Duration = Duration::from_secs(2);
 /// How long an undo waits for another apply to be through with supervisord's files, which takes
 /// seconds.
 const TURN: Duration = Duration::from_secs(120);
-
-/// What is said of a process that cannot run again yet.
-pub(crate) const AS_ASKED: &str = "is still stopping, as this apply asked";
 
 /// An undo under way.
 #[derive(Debug)]
@@ -40,7 +33,7 @@ pub(super) struct Undo {
     pub(super) cause: ApplyError,
     /// Whether the journal says that the files go back.
     pub(super) is_journaled: bool,
-    watches: Vec<Again>,
+    watches: Vec<RanBefore>,
     deadline: Duration,
     /// Whether they were looked at since the groups are back.
     has_looked: bool,
@@ -58,47 +51,36 @@ impl Undo {
     }
 
     /// Watches what ran before: the proof that the undo has worked.
-    pub(super) fn watch(&mut self, watches: Vec<Again>, now: Duration) {
+    pub(super) fn watch(&mut self, watches: Vec<RanBefore>, now: Duration) {
         self.watches = watches;
         self.deadline = now + STARTS_AGAIN;
     }
 
     /// The groups that are watched.
     pub(super) fn groups(&self) -> impl Iterator<Item = &str> {
-        self.watches.iter().map(|watch| watch.group.as_str())
+        self.watches.iter().map(RanBefore::group)
     }
 
     pub(super) fn look(&mut self, look: &Look) {
         self.has_looked = true;
         for watch in &mut self.watches {
-            watch.look(look.process(&watch.group, &watch.name), look.now);
+            watch.look(look);
         }
     }
 
     pub(super) fn is_settled(&self, now: Duration) -> bool {
-        let settled = || self.watches.iter().all(|watch| watch.is_settled(now));
-        self.watches.is_empty() || self.has_looked && (now >= self.deadline || settled())
+        if self.watches.is_empty() {
+            return true;
+        }
+        // One look at least: when the groups were put back nobody has seen a process yet.
+        self.has_looked
+            && (now >= self.deadline || self.watches.iter().all(|watch| watch.is_settled(now)))
     }
 
     /// What ran before and does not run again.
     pub(super) fn not_running_again(&self) -> Vec<String> {
-        let failed = self.watches.iter().filter(|watch| !watch.runs());
-        let how = |watch: &Again| match watch.state {
-            Some(ProcessState::Stopping) => AS_ASKED,
-            _ => "does not run again",
-        };
-        failed.map(|watch| format!("{} {}", watch.shown(), how(watch))).collect()
+        self.watches.iter().filter(|watch| !watch.runs()).map(RanBefore::complaint).collect()
     }
-}
-
-/// The processes that ran before in the groups that `work` has touched.
-pub(super) fn until_running_again(plan: &SitePlan, work: &Work) -> Vec<Again> {
-    let touched: BTreeMap<&String, &Vec<String>> =
-        work.all_items().filter_map(|item| plan.ran.get_key_value(&item.group)).collect();
-    touched
-        .into_iter()
-        .flat_map(|(group, names)| names.iter().map(move |name| Again::new(group, name, plan)))
-        .collect()
 }
 
 impl Transaction<'_, '_> {
@@ -117,6 +99,7 @@ impl Transaction<'_, '_> {
                 cause.error = cause.error.hint(finish);
                 site.end(Outcome::Kept { cause });
             } else {
+                // Everything is in place and only not healthy: so it is recorded.
                 kept.push((index, Some(cause.clone())));
             }
         }
@@ -145,6 +128,8 @@ impl Transaction<'_, '_> {
             Err(error) => Err(in_one_line(&error.into())),
         };
         let indices: Vec<usize> = failed.iter().map(|(index, _)| *index).collect();
+        // Before a file goes back the journal says so: after a kill from here on the next run is to do
+        // the rest of the undo, and not to finish the apply.
         let mut undos = BTreeMap::new();
         for index in &indices {
             let site = &mut self.sites[*index];
@@ -157,6 +142,8 @@ impl Transaction<'_, '_> {
         // Should it fail, a power cut leaves the journal in the phase before: then the next apply
         // finishes what this one undoes.
         let _ = self.doors.state.sync(self.doors.files);
+        // Without the lock of the supervisord no file may be touched: another apply is at them, and its
+        // reread would load ours half put back. The journal is left to the next run.
         if let Err(holder) = &turn {
             for (index, undo) in undos {
                 let site = &mut self.sites[index];
@@ -165,6 +152,8 @@ impl Transaction<'_, '_> {
             }
             return;
         }
+        // On the disk before supervisord hears of it, as on the way there; then one reread for all of
+        // them, and each goes on by itself.
         self.restore_files(&indices);
         self.sync_restored();
         let reread = self.reread(indices[0]);
@@ -176,6 +165,8 @@ impl Transaction<'_, '_> {
                     let back = site.work.reversed(&site.plan, reread);
                     Stage::PuttingBack(undo, Update::begin(&back.items, now))
                 }
+                // supervisord runs what it has: to stop and start by files that it has not read would
+                // bring up the new programs once more.
                 Err(error) => {
                     site.undo_errors.extend(fault_after_restore(error));
                     site.lost_in_undo = true;
@@ -185,6 +176,8 @@ impl Transaction<'_, '_> {
         }
     }
 
+    /// The lock of the supervisord, if it is free. It is not waited for here: the loop goes on for the
+    /// other sites and comes back.
     fn turn(&self) -> Result<Lock, LockError> {
         let (state, until) = (self.doors.state, (self.doors.clock, self.doors.interrupt));
         state.lock(self.origin, Duration::ZERO, until, &mut |_| {})
@@ -211,23 +204,27 @@ impl Transaction<'_, '_> {
         for index in indices {
             self.sites[*index].is_back = true;
         }
+        // Of two sites that share a folder which one of them has made, the other may still need it.
         let others = self.sites.iter().filter(|site| !site.is_back);
         let others = others.filter_map(|site| site.journal.as_ref());
         let needed: BTreeSet<PathBuf> =
             others.flat_map(|journal| journal.folders.iter().cloned()).collect();
         let files = self.doors.files;
-        let of_site = |index: &usize| Some((*index, self.sites[*index].journal.as_ref()?));
-        let (swapped, untouched): (Vec<_>, Vec<_>) = indices
-            .iter()
-            .filter_map(of_site)
-            .partition(|(index, _)| self.sites[*index].is_swapped);
-        let journals: Vec<&Journal> = swapped.iter().map(|(_, journal)| *journal).collect();
-        let restored =
-            swapped.iter().map(|(index, _)| *index).zip(files::restore(files, &journals, &needed));
-        let unstaged = untouched
-            .iter()
-            .map(|(index, journal)| (*index, files::unstage(files, journal, &needed)));
-        let all: Vec<(usize, Restored)> = restored.chain(unstaged).collect();
+        let (mut swapped, mut journals, mut all) = (Vec::new(), Vec::new(), Vec::new());
+        for index in indices {
+            let site = &self.sites[*index];
+            let Some(journal) = &site.journal else { continue };
+            if site.is_swapped {
+                swapped.push(*index);
+                journals.push(journal);
+            } else {
+                // None of its targets was touched: what stands there by now, also if it is neither the
+                // former file nor the new one, is no edit that is in the way of an undo.
+                all.push((*index, files::unstage(files, journal, &needed)));
+            }
+        }
+        // Together, for the one sync before the former files get their names.
+        all.extend(swapped.into_iter().zip(files::restore(files, &journals, &needed)));
         for (index, Restored { errors, changed }) in all {
             let site = &mut self.sites[index];
             site.undo_errors = errors.into_iter().map(|error| error.what).collect();
@@ -240,6 +237,7 @@ impl Transaction<'_, '_> {
         let unsynced = self.sites.iter().filter(|site| site.is_unsynced);
         let journals = unsynced.filter_map(|site| site.journal.as_ref());
         let synced = files::sync_folders(self.doors.files, journals);
+        // One sync for all: if it fails, nobody can tell whose files are safe.
         let error = synced.err().map(|error| NotRestored::unsynced(&error).what);
         for site in self.sites.iter_mut().filter(|site| site.is_unsynced) {
             site.is_unsynced = false;
@@ -274,6 +272,25 @@ impl Transaction<'_, '_> {
 }
 
 impl SiteApply {
+    /// What is left to be finished of it when it is undone.
+    fn left_undone(&self) -> Option<Journal> {
+        // What ran and could not be started again, for supervisord was gone, is the next apply's.
+        self.journal.as_ref().and_then(|journal| match self.lost_in_undo {
+            true => journal.rest(),
+            false => journal.former.as_deref().cloned(),
+        })
+    }
+
+    /// Ends it as undone, as far as that was possible.
+    fn end_undone(&mut self, cause: ApplyError) {
+        let undo_errors = std::mem::take(&mut self.undo_errors);
+        self.end(if undo_errors.is_empty() {
+            Outcome::RolledBack { cause }
+        } else {
+            Outcome::Stuck { cause, undo_errors }
+        });
+    }
+
     /// Whoever finds the journal of an undo that could not be done must know that the files are to go
     /// back.
     fn note_undo(&mut self, doors: &Doors<'_>, is_journaled: bool) {
@@ -289,89 +306,5 @@ impl SiteApply {
     fn say_undo(&self, doors: &Doors<'_>) -> Result<(), CommandError> {
         let (from, to) = (JournalPhase::Groups, JournalPhase::Undo);
         doors.state.advance(doors.files, self.domain(), from, to)
-    }
-}
-
-/// A process that ran before and is to run again.
-#[derive(Debug)]
-pub(super) struct Again {
-    group: String,
-    name: String,
-    state: Option<ProcessState>,
-    /// The pid that was last seen RUNNING, and since when.
-    up: Option<(i64, Duration)>,
-    exits: u32,
-    /// Whether it was in BACKOFF before: then it is as it was in that state.
-    was_failing: bool,
-    /// Whether it was seen to exit since, or to have exited.
-    has_exited: bool,
-    seen: Duration,
-}
-
-impl Again {
-    fn new(group: &str, name: &str, plan: &SitePlan) -> Self {
-        Self {
-            group: group.to_owned(),
-            name: name.to_owned(),
-            state: None,
-            up: None,
-            exits: 0,
-            was_failing: plan.failing.get(group).is_some_and(|all| all.iter().any(|it| it == name)),
-            has_exited: false,
-            seen: Duration::ZERO,
-        }
-    }
-
-    fn look(&mut self, process: Option<&ProcessInfo>, now: Duration) {
-        self.state = process.map(|process| process.state);
-        self.seen = now;
-        let exited = [ProcessState::Backoff, ProcessState::Exited];
-        self.has_exited |= self.state.is_some_and(|state| exited.contains(&state));
-        let running = process.filter(|process| process.state == ProcessState::Running);
-        if let Some(process) = running
-            && self.up.is_none_or(|(pid, _)| pid != process.pid)
-        {
-            self.exits += u32::from(self.up.is_some());
-            self.has_exited |= self.up.is_some();
-            self.up = Some((process.pid, now));
-        }
-    }
-
-    fn is_settled(&self, now: Duration) -> bool {
-        match self.state {
-            Some(ProcessState::Backoff) if self.was_failing => true,
-            // It is being tried again, and may stay up this time.
-            Some(ProcessState::Starting | ProcessState::Backoff | ProcessState::Exited) => {
-                self.keeps_exiting()
-            }
-            Some(ProcessState::Running) => self.keeps_exiting() || self.has_stayed(now),
-            _ => true,
-        }
-    }
-
-    /// Once may be its own choice, as of a worker that makes room for its successor.
-    fn keeps_exiting(&self) -> bool {
-        self.exits >= 2
-    }
-
-    fn has_stayed(&self, now: Duration) -> bool {
-        self.up.is_some_and(|(_, since)| now.saturating_sub(since) >= STAYS_UP)
-    }
-
-    /// Whether it ran when it was last seen, or was at least as it had been before. One that has
-    /// exited since must have stayed up after that: that it happens to be tried just then is no proof.
-    fn runs(&self) -> bool {
-        match self.state {
-            Some(ProcessState::Starting | ProcessState::Backoff) if self.was_failing => true,
-            Some(ProcessState::Starting) => !self.has_exited,
-            Some(ProcessState::Running) => {
-                !self.keeps_exiting() && (!self.has_exited || self.has_stayed(self.seen))
-            }
-            _ => false,
-        }
-    }
-
-    fn shown(&self) -> String {
-        display_name(&self.group, &self.name)
     }
 }

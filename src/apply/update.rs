@@ -10,9 +10,9 @@
 
 use std::time::Duration;
 
-use super::again::Asked;
-use super::stopping::{Seen, Stopping};
-use super::work::{Item, Stop};
+use super::again::StopRequest;
+use super::stopping::{StopSeen, Stopping};
+use super::work::{GroupWork, StopFirst};
 use super::{Look, ProgramTrouble, Teller};
 use crate::event::{Event, ProcessChange, Waited, WaitingFor};
 use crate::supervisord::{Answer, Call, Fault, FaultCode, display_name};
@@ -30,7 +30,11 @@ pub(super) struct Updated {
 }
 
 impl Updated {
-    /// Both.
+    fn has_failed(&self, group: &str) -> bool {
+        self.failed.iter().any(|trouble| trouble.group == group)
+    }
+
+    /// All that is not as planned; a start or stop makes no difference between them.
     pub(super) fn all(self) -> impl Iterator<Item = ProgramTrouble> {
         self.failed.into_iter().chain(self.not_started)
     }
@@ -40,7 +44,7 @@ impl Updated {
 #[derive(Debug)]
 pub(super) struct Update {
     /// They take the place of groups that are not gone yet.
-    waiting: Vec<Item>,
+    waiting: Vec<GroupWork>,
     active: Vec<Stopping>,
     /// What is to be sent, or was sent and is not answered yet.
     outbox: Vec<Sending>,
@@ -48,7 +52,7 @@ pub(super) struct Update {
     began: Duration,
     /// The processes that are waited for.
     waited: Vec<Waited>,
-    /// Those that were last told to be.
+    /// The names of those that were last told.
     told: Vec<String>,
 }
 
@@ -56,9 +60,9 @@ pub(super) struct Update {
 #[derive(Debug)]
 enum Sending {
     /// A process stops.
-    Stop(Asked),
+    Stop(StopRequest),
     /// A group whose processes are down leaves, comes and starts.
-    Advance(Item),
+    Advance(GroupWork),
 }
 
 impl Sending {
@@ -72,7 +76,7 @@ impl Sending {
 
 impl Update {
     /// Begins with what needs nobody to stop first.
-    pub(super) fn begin(items: &[Item], now: Duration) -> Self {
+    pub(super) fn begin(items: &[GroupWork], now: Duration) -> Self {
         let mut update = Self {
             waiting: Vec::new(),
             active: Vec::new(),
@@ -82,10 +86,12 @@ impl Update {
             waited: Vec::new(),
             told: Vec::new(),
         };
+        // What waits for another group is not asked to stop yet either: should the other not leave,
+        // nothing of it has changed.
         for item in items.iter().cloned() {
             if !item.after.is_empty() {
                 update.waiting.push(item);
-            } else if item.stop == Stop::Nothing {
+            } else if item.stop == StopFirst::Nothing {
                 update.outbox.push(Sending::Advance(item));
             } else {
                 update.active.push(Stopping::before(item, now));
@@ -123,7 +129,7 @@ impl Update {
     }
 
     /// The processes that it asks to stop now.
-    pub(super) fn stops(&self) -> impl Iterator<Item = &Asked> {
+    pub(super) fn stops(&self) -> impl Iterator<Item = &StopRequest> {
         self.outbox.iter().filter_map(|sending| match sending {
             Sending::Stop(asked) => Some(asked),
             Sending::Advance(_) => None,
@@ -137,13 +143,15 @@ impl Update {
         let mut stops = Vec::new();
         let Self { active, outbox, updated, .. } = self;
         active.retain_mut(|group| match group.look(look, &mut stops, teller) {
-            Seen::StillUp => true,
-            Seen::Settled => false,
-            Seen::Down => {
+            StopSeen::StillUp => true,
+            StopSeen::Settled => false,
+            StopSeen::Down => {
                 outbox.push(Sending::Advance(group.item.clone()));
                 false
             }
-            Seen::Late => {
+            // On the way back a process that is late costs the others nothing: they start as they are.
+            // On the way there the group fails as a whole.
+            StopSeen::Late => {
                 if let Some((item, late)) = group.without_late(look) {
                     let still = late.iter().map(|late| failed(late, STILL_STOPPING.to_owned()));
                     updated.failed.extend(still);
@@ -194,6 +202,7 @@ impl Update {
     ) {
         match answer {
             Ok(_) => teller.process(shown(namespec), ProcessChange::Stopping),
+            // It has ended since the look, or is stopping already: the next look tells.
             Err(fault) if fault.code == FaultCode::NotRunning => {}
             Err(fault) => {
                 let failure = failed(namespec, format!("was not stopped: {fault}"));
@@ -207,7 +216,7 @@ impl Update {
 
     fn advance_answered(
         &mut self,
-        item: Item,
+        item: GroupWork,
         answers: Vec<Result<Answer, Fault>>,
         now: Duration,
         teller: &mut Teller<'_>,
@@ -225,13 +234,17 @@ impl Update {
     /// of the update: verification looks at it.
     fn take_answers(
         &mut self,
-        item: &Item,
+        item: &GroupWork,
         answers: Vec<Result<Answer, Fault>>,
         teller: &mut Teller<'_>,
     ) -> bool {
+        // All calls of a group are in one batch, so each is answered whatever became of the one before:
+        // the failures after a first one only follow from it.
         let mut reached = true;
         for (call, answer) in item.calls().into_iter().zip(answers) {
             match (call, answer) {
+                // Somebody was there first. What this very batch was to take out is another matter:
+                // then it is the former group that is still there.
                 (Call::RemoveProcessGroup(_), Err(fault)) if fault.code == FaultCode::BadName => {}
                 (Call::AddProcessGroup(_), Err(fault))
                     if fault.code == FaultCode::AlreadyAdded && !item.remove => {}
@@ -267,16 +280,16 @@ impl Update {
         let Self { waiting, active, outbox, updated, .. } = self;
         let mut released = Vec::new();
         waiting.retain(|item| {
-            let leaves = |group: &String| {
+            if item.after.iter().any(|group| {
                 active.iter().any(|active| active.item.group == *group)
                     || outbox.iter().any(|sending| sending.takes_out(group))
-            };
-            if item.after.iter().any(leaves) {
+            }) {
                 return true;
             }
-            let is_stuck = |group: &&String| updated.failed.iter().any(|f| f.group == **group);
-            match item.after.iter().find(is_stuck) {
-                None if item.stop == Stop::Nothing => outbox.push(Sending::Advance(item.clone())),
+            match item.after.iter().find(|group| updated.has_failed(group)) {
+                None if item.stop == StopFirst::Nothing => {
+                    outbox.push(Sending::Advance(item.clone()))
+                }
                 // It may be stopping itself, and a start would be lost then.
                 None => released.push(Stopping::before(item.clone(), now)),
                 Some(group) => {

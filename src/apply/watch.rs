@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::logs::Logs;
+use super::logs::FailureLogs;
 use super::{Look, ProgramTrouble, Teller, release};
 use crate::desired::DesiredGroup;
 use crate::event::{Event, ProcessChange, Waited, WaitingFor};
@@ -40,19 +40,23 @@ struct WatchedProcess {
     exits: u32,
 }
 
-enum Verdict {
+enum HealthVerdict {
     Pending,
     Healthy,
     Failed(String),
 }
 
-impl Verdict {
+impl HealthVerdict {
     /// A process that is healthy but runs a former release is none of what was asked for.
     fn with_release(self, desired: &DesiredGroup, process: Option<&ProcessInfo>) -> Self {
-        let former = || release::former(desired, process.filter(|process| process.pid > 0)?.pid);
-        match self {
-            Self::Healthy => former().map_or(Self::Healthy, |former| Self::Failed(former.reason())),
-            other => other,
+        let (Self::Healthy, Some(process)) = (&self, process.filter(|process| process.pid > 0))
+        else {
+            return self;
+        };
+        // Once for each process: until it is healthy its release makes no difference.
+        match release::former(desired, process.pid) {
+            Some(former) => Self::Failed(former.reason()),
+            None => self,
         }
     }
 }
@@ -84,18 +88,18 @@ impl Watch {
     pub(super) fn look(
         &mut self,
         look: &Look,
-        logs: &Logs<'_>,
+        logs: &FailureLogs<'_>,
         teller: &mut Teller<'_>,
     ) -> Vec<ProgramTrouble> {
         let mut troubles = Vec::new();
         self.processes.retain_mut(|watched| {
             let process = look.process(&watched.group, &watched.name);
             match watched.verdict(process, look.now).with_release(&watched.desired, process) {
-                Verdict::Pending => return true,
+                HealthVerdict::Pending => return true,
                 // Where there is a probe, it has the last word.
-                Verdict::Healthy if watched.desired.health.probe.is_some() => {}
-                Verdict::Healthy => teller.process(watched.shown(), ProcessChange::Healthy),
-                Verdict::Failed(reason) => {
+                HealthVerdict::Healthy if watched.desired.health.probe.is_some() => {}
+                HealthVerdict::Healthy => teller.process(watched.shown(), ProcessChange::Healthy),
+                HealthVerdict::Failed(reason) => {
                     let WatchedProcess { group, name, desired, .. } = watched;
                     troubles.push(logs.trouble(group, name, desired, reason));
                 }
@@ -104,11 +108,7 @@ impl Watch {
         });
         if self.processes.len() != self.told && !self.processes.is_empty() {
             self.told = self.processes.len();
-            let waited = |process: &WatchedProcess| Waited {
-                name: process.shown(),
-                seconds_left: process.deadline.saturating_sub(look.now).as_secs(),
-            };
-            let processes = self.processes.iter().map(waited).collect();
+            let processes = self.processes.iter().map(|process| process.waited(look.now)).collect();
             let (site, until) = (teller.site.clone(), WaitingFor::Health);
             teller.tell(Event::Waiting { site, until, processes });
         }
@@ -120,12 +120,13 @@ impl Watch {
 pub(super) fn failed_already(
     watched: &Watched,
     look: &Look,
-    logs: &Logs<'_>,
+    logs: &FailureLogs<'_>,
 ) -> Vec<ProgramTrouble> {
     let mut troubles = Vec::new();
     for (group, (desired, names)) in watched {
         for name in names {
             let Some(process) = look.process(group, name) else { continue };
+            // BACKOFF too: without a watch nobody would see what comes of it.
             if matches!(process.state, ProcessState::Backoff | ProcessState::Fatal) {
                 troubles.push(logs.trouble(group, name, desired, process.condition()));
             }
@@ -158,53 +159,67 @@ impl WatchedProcess {
         display_name(&self.group, &self.name)
     }
 
-    fn verdict(&mut self, process: Option<&ProcessInfo>, now: Duration) -> Verdict {
+    fn waited(&self, now: Duration) -> Waited {
+        let seconds_left = self.deadline.saturating_sub(now).as_secs();
+        Waited { name: self.shown(), seconds_left }
+    }
+
+    fn verdict(&mut self, process: Option<&ProcessInfo>, now: Duration) -> HealthVerdict {
         let Some(process) = process else {
-            return Verdict::Failed("is not known to supervisord".to_owned());
+            return HealthVerdict::Failed("is not known to supervisord".to_owned());
         };
         let verdict = match process.state {
             ProcessState::Running => self.running(process.pid, now),
             ProcessState::Exited => self.exited(process),
-            ProcessState::Fatal | ProcessState::Unknown => Verdict::Failed(process.condition()),
+            ProcessState::Fatal | ProcessState::Unknown => {
+                HealthVerdict::Failed(process.condition())
+            }
+            // Also STOPPED: between `addProcessGroup` and its start a process is that for a second.
             ProcessState::Starting
             | ProcessState::Backoff
             | ProcessState::Stopped
-            | ProcessState::Stopping => Verdict::Pending,
+            | ProcessState::Stopping => HealthVerdict::Pending,
         };
+        // The deadline comes last: that it keeps exiting says more than that its time is over.
         match verdict {
-            Verdict::Pending if self.exits >= 2 => Verdict::Failed(format!(
+            HealthVerdict::Pending if self.exits >= 2 => HealthVerdict::Failed(format!(
                 "keeps exiting after it has started ({} times while it was watched)",
                 self.exits
             )),
-            Verdict::Pending if now >= self.deadline => Verdict::Failed(process.condition()),
+            HealthVerdict::Pending if now >= self.deadline => {
+                HealthVerdict::Failed(process.condition())
+            }
             verdict => verdict,
         }
     }
 
-    fn running(&mut self, pid: i64, now: Duration) -> Verdict {
+    fn running(&mut self, pid: i64, now: Duration) -> HealthVerdict {
         match self.up {
             Some((seen, since)) if seen == pid => {
                 if now.saturating_sub(since) >= window(&self.desired) {
-                    Verdict::Healthy
+                    HealthVerdict::Healthy
                 } else {
-                    Verdict::Pending
+                    HealthVerdict::Pending
                 }
             }
+            // By its pid: between two looks it may have exited and been started again, and `start` has
+            // a resolution of a second.
             seen => {
                 self.exits += u32::from(seen.is_some());
                 self.up = Some((pid, now));
-                Verdict::Pending
+                HealthVerdict::Pending
             }
         }
     }
 
-    fn exited(&mut self, process: &ProcessInfo) -> Verdict {
+    fn exited(&mut self, process: &ProcessInfo) -> HealthVerdict {
         let expected = u8::try_from(process.exitstatus)
             .is_ok_and(|status| self.desired.exitcodes.contains(&status));
+        // As supervisord itself decides whether it starts it again.
         match (self.desired.autorestart, expected) {
-            (Autorestart::Never | Autorestart::Unexpected, true) => Verdict::Healthy,
-            (Autorestart::Never, false) => Verdict::Failed(process.condition()),
-            (Autorestart::Always, _) | (Autorestart::Unexpected, false) => Verdict::Pending,
+            (Autorestart::Never | Autorestart::Unexpected, true) => HealthVerdict::Healthy,
+            (Autorestart::Never, false) => HealthVerdict::Failed(process.condition()),
+            (Autorestart::Always, _) | (Autorestart::Unexpected, false) => HealthVerdict::Pending,
         }
     }
 }

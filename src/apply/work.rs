@@ -9,10 +9,10 @@ use crate::supervisord::{Call, Reload, display_name};
 
 /// What is done to one group, in this order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Item {
+pub(super) struct GroupWork {
     pub(super) group: String,
     /// Processes that stop first.
-    pub(super) stop: Stop,
+    pub(super) stop: StopFirst,
     /// Then the group leaves supervisord,
     pub(super) remove: bool,
     /// and comes back as its files say,
@@ -33,7 +33,7 @@ pub(super) struct Item {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Stop {
+pub(super) enum StopFirst {
     Nothing,
     /// Nothing is sent, but what is stopping already is waited for: supervisord answers a start of
     /// a STOPPING process with true and does nothing.
@@ -44,37 +44,41 @@ pub(super) enum Stop {
 
 /// Everything that is done to a site's groups.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Work {
+pub(super) struct SiteWork {
     /// What is done at the same time.
-    pub(super) items: Vec<Item>,
+    pub(super) items: Vec<GroupWork>,
     /// What is done after that, one batch after the other, each healthy before the next.
-    pub(super) rolling: Vec<Vec<Item>>,
+    pub(super) rolling: Vec<Vec<GroupWork>>,
     /// What is watched with the items: an interrupted apply has started it.
     unwatched: Watched,
 }
 
-impl Work {
+impl SiteWork {
     /// What the plan says, as far as supervisord's reread bears it out: a change that supervisord
     /// does not see needs no restart.
     pub(super) fn new(plan: &SitePlan, reread: &Reload) -> Self {
         let changed: BTreeSet<&str> = reread.changed.iter().map(String::as_str).collect();
         let removed: BTreeSet<&str> = reread.removed.iter().map(String::as_str).collect();
-        let leaves = |(group, change): (&String, &GroupChange)| {
-            (change.action == GroupAction::Remove && removed.contains(group.as_str()))
-                .then(|| group.clone())
-        };
-        let leaving: Vec<String> = plan.groups.iter().filter_map(leaves).collect();
+        let mut leaving = BTreeSet::new();
+        for (group, change) in &plan.groups {
+            if change.action == GroupAction::Remove && removed.contains(group.as_str()) {
+                leaving.insert(group);
+            }
+        }
         let mut work = Self { unwatched: plan.unwatched.clone(), ..Self::default() };
-        let mut rolling: BTreeMap<&str, (usize, Vec<Item>)> = BTreeMap::new();
+        let mut rolling: BTreeMap<&str, (usize, Vec<GroupWork>)> = BTreeMap::new();
         for (group, change) in &plan.groups {
             let mut item = match &change.action {
                 GroupAction::Leave => continue,
+                // It is not loaded any more, or another file defines it by now: nothing of ours to take out.
                 GroupAction::Remove if !removed.contains(group.as_str()) => continue,
+                // supervisord sees no difference, so what runs is what is wanted. The plan has what is
+                // still to be done, as for what was to be restarted all the same.
                 GroupAction::Replace { .. } if !changed.contains(group.as_str()) => {
                     let Some(action) = plan.unseen.get(group).cloned() else { continue };
-                    Item::new(group, &GroupChange { action, ..change.clone() }, None)
+                    GroupWork::new(group, &GroupChange { action, ..change.clone() }, None)
                 }
-                _ => Item::new(group, change, plan.stopped.get(group)),
+                _ => GroupWork::new(group, change, plan.stopped.get(group)),
             };
             if let (true, Some(desired), Some(ran)) =
                 (item.add, &change.desired, plan.ran.get(group))
@@ -83,6 +87,7 @@ impl Work {
                 item.start.extend(ran.iter().filter(|name| desired.idle.contains(name)).cloned());
             }
             item.after = change.after.clone();
+            // A group that stays loaded makes no place, and is nothing to wait for.
             item.after.retain(|other| leaving.contains(other));
             match (change.rolling, &change.desired) {
                 (Some(batch), Some(desired)) => {
@@ -94,65 +99,41 @@ impl Work {
             }
         }
         for (batch, queue) in rolling.into_values() {
-            work.rolling.extend(queue.chunks(batch).map(<[Item]>::to_vec));
+            work.rolling.extend(queue.chunks(batch).map(<[GroupWork]>::to_vec));
         }
         work
     }
 
     /// Every group something is done to, at once or later.
-    pub(super) fn all_items(&self) -> impl Iterator<Item = &Item> {
+    pub(super) fn all_items(&self) -> impl Iterator<Item = &GroupWork> {
         self.items.iter().chain(self.rolling.iter().flatten())
     }
 
     /// One batch of what goes one after the other, as work of its own.
-    pub(super) fn batch(items: &[Item]) -> Self {
+    pub(super) fn batch(items: &[GroupWork]) -> Self {
         Self { items: items.to_vec(), ..Self::default() }
     }
 
     /// The way back: what must be done after the former files are read again, so that each touched
     /// group is as it was.
     pub(super) fn reversed(&self, plan: &SitePlan, reread: &Reload) -> Self {
-        let is_in = |groups: &[String], group: &String| groups.contains(group);
-        let touched: BTreeMap<&String, &Item> =
+        // Of a rolling restart there is an item for each process; the way back takes the group once.
+        let touched: BTreeMap<&String, &GroupWork> =
             self.all_items().map(|item| (&item.group, item)).collect();
-        let follows = |group: &String, other: &String| {
-            plan.groups.get(group).is_some_and(|change| change.after.contains(other))
-        };
-        let back = |item: &Item| {
-            let group = &item.group;
-            let mut ran = plan.ran.get(group).cloned().unwrap_or_default();
-            let signals = plan.groups.get(group).map(|change| change.stop_signals);
-            let mut back = Item {
-                stop: Stop::WaitOnly,
-                remove: false,
-                add: false,
-                start: Vec::new(),
-                keep_stopped: Vec::new(),
-                after: Vec::new(),
-                starts_anyway: true,
-                // What stops now runs by the new configuration, and what comes back by the former.
-                stop_signal: signals.and_then(|signals| signals.new),
-                stop_again_signal: signals.and_then(|signals| signals.former),
-                ..item.clone()
-            };
-            if is_in(&reread.removed, group) {
-                (back.stop, back.remove) = (Stop::Everything, true);
-                ran.clear();
-            } else if is_in(&reread.changed, group) {
-                (back.stop, back.remove, back.add) = (Stop::Everything, true, true);
-            } else if is_in(&reread.added, group) {
-                (back.stop, back.add) = (Stop::Nothing, true);
+        let mut items = Vec::new();
+        for (group, item) in &touched {
+            let mut back = item.reversed(plan, reread);
+            // The one that had left comes back when what took its place is gone: until then both would
+            // run the same program.
+            for other in touched.keys() {
+                let change = plan.groups.get(*other);
+                if change.is_some_and(|change| change.after.contains(group)) {
+                    back.after.push((*other).clone());
+                }
             }
-            // The one that had left comes back when what took its place is gone.
-            let after = touched.keys().filter(|other| follows(other, group));
-            back.after = after.map(|other| (*other).clone()).collect();
-            if back.add {
-                back.keep_stopped = plan.stopped.get(group).cloned().unwrap_or_default();
-            }
-            back.start = ran;
-            back
-        };
-        Self { items: touched.values().copied().map(back).collect(), ..Self::default() }
+            items.push(back);
+        }
+        Self { items, ..Self::default() }
     }
 
     /// The processes that should be up when it is done, by group.
@@ -178,15 +159,13 @@ impl Work {
     }
 }
 
-impl Item {
+impl GroupWork {
     fn new(group: &str, change: &GroupChange, stopped_by_hand: Option<&Vec<String>>) -> Self {
         let all = change.desired.as_ref().map_or(Vec::new(), |d| d.process_names(group));
         let by_hand = stopped_by_hand.map_or(&[][..], Vec::as_slice);
-        let may_start = || all.iter().filter(|name| !by_hand.contains(name)).cloned().collect();
-        let if_asked = |start: bool| if start { may_start() } else { Vec::new() };
         let mut item = Self {
             group: group.to_owned(),
-            stop: Stop::Nothing,
+            stop: StopFirst::Nothing,
             remove: false,
             add: false,
             start: Vec::new(),
@@ -201,43 +180,84 @@ impl Item {
             GroupAction::Leave => {}
             GroupAction::Add { start } | GroupAction::Replace { start } => {
                 if matches!(change.action, GroupAction::Replace { .. }) {
-                    (item.stop, item.remove) = (Stop::Everything, true);
+                    (item.stop, item.remove) = (StopFirst::Everything, true);
                 }
-                (item.add, item.start) = (true, if_asked(*start));
+                item.add = true;
+                if *start {
+                    item.start.clone_from(&all);
+                    item.start.retain(|name| !by_hand.contains(name));
+                }
+                // With `autostart` supervisord starts all of them, and has no call that adds a group
+                // without that: what was stopped by hand is stopped once more.
                 if change.desired.as_ref().is_some_and(|desired| desired.autostart) {
                     item.keep_stopped = by_hand.to_vec();
                     item.keep_stopped.retain(|name| all.contains(name));
                 }
             }
-            GroupAction::Remove => (item.stop, item.remove) = (Stop::Everything, true),
+            GroupAction::Remove => (item.stop, item.remove) = (StopFirst::Everything, true),
             GroupAction::Restart { processes } => {
-                item.stop = Stop::These(processes.clone());
+                item.stop = StopFirst::These(processes.clone());
                 item.start.clone_from(processes);
             }
             GroupAction::Start { processes } => {
-                item.stop = Stop::WaitOnly;
+                // supervisord would take a start of what is still STOPPING, and do nothing.
+                item.stop = StopFirst::WaitOnly;
                 item.start.clone_from(processes);
             }
-            GroupAction::Stop { processes } => item.stop = Stop::These(processes.clone()),
+            GroupAction::Stop { processes } => item.stop = StopFirst::These(processes.clone()),
         }
         item
     }
 
     /// The same for each of its processes alone. A group that is taken out and in has only one.
     fn one_by_one(self) -> Vec<Self> {
-        let Stop::These(processes) = &self.stop else { return vec![self] };
-        let single = |name: &String| Self {
-            stop: Stop::These(vec![name.clone()]),
-            start: vec![name.clone()],
+        let StopFirst::These(processes) = &self.stop else { return vec![self] };
+        let mut items = Vec::new();
+        for name in processes {
+            let only = vec![name.clone()];
+            items.push(Self { stop: StopFirst::These(only.clone()), start: only, ..self.clone() });
+        }
+        items
+    }
+
+    /// What puts this group back, after the former files are read again.
+    fn reversed(&self, plan: &SitePlan, reread: &Reload) -> Self {
+        let group = &self.group;
+        let signals = plan.groups.get(group).map(|change| change.stop_signals);
+        let mut back = Self {
+            stop: StopFirst::WaitOnly,
+            remove: false,
+            add: false,
+            start: plan.ran.get(group).cloned().unwrap_or_default(),
+            keep_stopped: Vec::new(),
+            after: Vec::new(),
+            // One process that does not end must not keep down the others that ran.
+            starts_anyway: true,
+            // What stops now runs by the new configuration, and what comes back by the former.
+            stop_signal: signals.and_then(|signals| signals.new),
+            stop_again_signal: signals.and_then(|signals| signals.former),
             ..self.clone()
         };
-        processes.iter().map(single).collect()
+        // The reread says what supervisord has loaded otherwise than the former files: so far the
+        // update had come. What was sent is no proof, since an answer may have been lost.
+        if reread.removed.contains(group) {
+            (back.stop, back.remove) = (StopFirst::Everything, true);
+            back.start.clear();
+        } else if reread.changed.contains(group) {
+            (back.stop, back.remove, back.add) = (StopFirst::Everything, true, true);
+        } else if reread.added.contains(group) {
+            (back.stop, back.add) = (StopFirst::Nothing, true);
+        }
+        if back.add {
+            back.keep_stopped = plan.stopped.get(group).cloned().unwrap_or_default();
+        }
+        back
     }
 
     /// Its processes, as far as they are named: for telling which were not reached.
     pub(super) fn names(&self) -> Vec<String> {
         match &self.stop {
-            Stop::These(names) => {
+            StopFirst::These(names) => {
                 names.iter().map(|name| display_name(&self.group, name)).collect()
             }
             _ => vec![self.group.clone()],
@@ -253,8 +273,10 @@ impl Item {
         if self.add {
             calls.push(Call::AddProcessGroup(self.group.clone()));
         }
-        let namespec = |name: &String| Call::StartProcess(format!("{}:{name}", self.group));
-        calls.extend(self.start.iter().map(namespec));
+        // Each by its name: `startProcessGroup` starts what was stopped by hand, too.
+        for name in &self.start {
+            calls.push(Call::StartProcess(format!("{}:{name}", self.group)));
+        }
         calls
     }
 }
@@ -283,9 +305,10 @@ mod tests {
         };
         plan.groups.insert("a.com-w".to_owned(), change);
         let changed = Reload { changed: vec!["a.com-w".to_owned()], ..Reload::default() };
-        let on = Work::new(&plan, &changed);
+        let on = SiteWork::new(&plan, &changed);
         let back = on.reversed(&plan, &changed);
-        let signals = |work: &Work| (work.items[0].stop_signal, work.items[0].stop_again_signal);
+        let signals =
+            |work: &SiteWork| (work.items[0].stop_signal, work.items[0].stop_again_signal);
         assert_eq!(signals(&on), (former, new));
         assert_eq!(signals(&back), (new, former));
     }

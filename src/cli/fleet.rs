@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use crate::fleet::rollout::{Batch, Rules};
+use crate::fleet::rollout::{BatchSize, Rules};
 use crate::transport::{Payload, SshSettings};
 
 /// How many hosts at once, if nobody says.
@@ -28,7 +28,7 @@ pub(super) struct RolloutArguments {
     /// So many hosts (5) or such a share of them (10%) before the next; the first batch must be
     /// healthy, or the rest is not begun
     #[arg(long, value_name = "N|P%", help_heading = "Fleet")]
-    batch: Option<Batch>,
+    batch: Option<BatchSize>,
     /// Begin no more hosts once so many have failed
     #[arg(long, value_name = "N", help_heading = "Fleet")]
     max_failures: Option<NonZeroUsize>,
@@ -68,12 +68,13 @@ pub(super) fn ssh_settings() -> SshSettings {
 }
 
 /// Where a person's own sockets belong: a folder that is gone when they log out, else one at home.
-#[expect(clippy::disallowed_methods, reason = "an edge: a person's own folders")]
 fn sockets() -> Vec<PathBuf> {
-    let folder = |name: &str| {
-        std::env::var_os(name).map(PathBuf::from).filter(|folder| folder.is_absolute())
-    };
     let cache = folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache")));
     let folders = folder("XDG_RUNTIME_DIR").into_iter().chain(cache);
     folders.map(|folder| folder.join("supervisor-sync-ssh")).collect()
+}
+
+#[expect(clippy::disallowed_methods, reason = "an edge: a person's own folders")]
+fn folder(variable: &str) -> Option<PathBuf> {
+    std::env::var_os(variable).map(PathBuf::from).filter(|folder| folder.is_absolute())
 }

@@ -5,9 +5,8 @@ use clap::Args;
 use super::Context;
 use super::fleet::ParallelArguments;
 use super::selected::SelectionArguments;
-use crate::api::Target;
 use crate::error::CommandError;
-use crate::fleet::{Emptied, Prune, Work, history_of, only_site};
+use crate::fleet::{Emptied, Prune, history_of, only_site};
 use crate::report::{Histories, HostHistory, Screen, show_revision_diffs};
 
 #[derive(Debug, Args)]
@@ -30,22 +29,24 @@ pub(super) fn run(
     if let Some(number) = arguments.diff {
         let work = context.selected(&arguments.selection, screen)?;
         only_site(&work, &|site| format!("history --site {site} --diff {number}"))?;
-        let ask =
-            |work: &Work, host: &mut dyn Target| host.revision_diffs(work.sites.clone(), number);
-        let diffs = context.fleet.on_each(&work, rules, &ask);
+        let diffs = context
+            .fleet
+            .on_each(&work, rules, &|work, host| host.revision_diffs(work.sites.clone(), number));
         return Ok(show_revision_diffs(work.iter().zip(diffs).collect(), number, screen));
     }
     let selector = arguments.selection.selector()?;
     let (prune, emptied) = (Prune::Nothing, Emptied::Unseen);
     let work = context.selected_with_leavers(&selector, &prune, emptied, screen)?;
     let (mode, colour) = (screen.mode(), screen.colour());
-    let ask = |work, host: &mut dyn Target| {
-        let sites = history_of(work, host)?;
-        Ok(HostHistory::of(work, &sites, Screen::aside(mode, colour)))
-    };
     let mut histories = Histories::default();
-    context.fleet.on_each_in_turn(&work, rules, &ask, &mut |work, answer| {
-        histories.add(work, answer, screen);
-    });
+    context.fleet.on_each_in_turn(
+        &work,
+        rules,
+        &|work, host| {
+            let sites = history_of(work, host)?;
+            Ok(HostHistory::of(work, &sites, Screen::aside(mode, colour)))
+        },
+        &mut |work, answer| histories.add(work, answer, screen),
+    );
     histories.end(work.iter().all(|work| work.sites.is_empty()), screen)
 }

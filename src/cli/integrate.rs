@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 
 use crate::error::CommandError;
-use crate::playbook::{Misfit, Place};
+use crate::playbook::{IntegrationPoint, Misfit};
 use crate::report::{Screen, show_integrated};
 use crate::system::files::{Entry, FileContent, Files, replace};
 use crate::system::{Disk, shell};
@@ -36,9 +36,9 @@ struct Change {
 pub(super) fn run(tool: &Tool, screen: &mut Screen) -> Result<u8, CommandError> {
     let Tool::DeployerPhp(IntegrateArguments { folder, undo }) = tool;
     // Both are looked at before one is written.
-    let changes = Place::ALL
+    let changes = IntegrationPoint::ALL
         .into_iter()
-        .map(|place| change(folder, place, *undo))
+        .map(|point| change(folder, point, *undo))
         .collect::<Result<Vec<_>, _>>()?;
     write(&changes)?;
     for Change { path, before, after } in changes {
@@ -47,23 +47,24 @@ pub(super) fn run(tool: &Tool, screen: &mut Screen) -> Result<u8, CommandError> 
     Ok(0)
 }
 
-fn change(folder: &Path, place: Place, undo: bool) -> Result<Change, CommandError> {
-    let path = folder.join(place.file());
-    let refused = || CommandError::refused(format!("cannot integrate into {}", path.display()));
-    let before = match Disk.read(&path).map_err(|source| refused().caused_by(&source))? {
-        Entry::File(file) => file,
-        Entry::Absent => {
-            return Err(refused().because("it does not exist").hint(
+fn change(folder: &Path, point: IntegrationPoint, undo: bool) -> Result<Change, CommandError> {
+    let path = folder.join(point.file());
+    let refused = CommandError::refused(format!("cannot integrate into {}", path.display()));
+    let before = match Disk.read(&path) {
+        Ok(Entry::File(file)) => file,
+        Ok(Entry::Absent) => {
+            return Err(refused.because("it does not exist").hint(
                 "name the folder of DeployerPHP itself, e.g. vendor/loadinglucian/deployer-php",
             ));
         }
-        Entry::Link { .. } => return Err(refused().because("it is a symbolic link")),
-        Entry::Other(kind) => return Err(refused().because(format!("it is {kind}"))),
+        Ok(Entry::Link { .. }) => return Err(refused.because("it is a symbolic link")),
+        Ok(Entry::Other(kind)) => return Err(refused.because(format!("it is {kind}"))),
+        Err(source) => return Err(refused.caused_by(&source)),
     };
-    let text = std::str::from_utf8(&before.bytes).map_err(|source| refused().caused_by(&source))?;
-    let text = match undo {
-        true => place.without_our_lines(text),
-        false => place.with_our_lines(text),
+    let text = match std::str::from_utf8(&before.bytes) {
+        Ok(text) if undo => point.without_our_lines(text),
+        Ok(text) => point.with_our_lines(text),
+        Err(source) => return Err(refused.caused_by(&source)),
     };
     let text = text.map_err(|misfit| {
         let hint = match misfit {
@@ -76,7 +77,7 @@ fn change(folder: &Path, place: Place, undo: bool) -> Result<Change, CommandErro
                 shell::path(&path)
             ),
         };
-        refused().caused_by(&misfit).hint(hint)
+        refused.caused_by(&misfit).hint(hint)
     })?;
     let after = FileContent { bytes: text.into(), ..before.clone() };
     Ok(Change { path, before, after })

@@ -7,8 +7,7 @@ use super::fleet::ParallelArguments;
 use super::selected::ProgramArguments;
 use crate::api::LogsRequest;
 use crate::error::CommandError;
-use crate::fleet::Work;
-use crate::report::{Reader, Screen};
+use crate::report::{LogOutput, Screen};
 
 #[derive(Debug, Args)]
 pub(super) struct LogsArguments {
@@ -30,22 +29,20 @@ pub(super) fn run(
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
     let hosts = context.selected_programs(&arguments.selection, screen)?;
-    let request = |on_host: &Work| LogsRequest {
-        sites: on_host.chosen(),
-        lines: arguments.lines,
-        follow: arguments.follow,
-    };
-    let rules = match arguments.follow {
+    let LogsArguments { lines, follow, .. } = *arguments;
+    let rules = match follow {
         true => ParallelArguments::all_at_once(hosts.len()),
         false => arguments.parallel.rules(),
     };
     let interrupt = &context.fleet.interrupt;
-    let mut reader = Reader::new(&hosts, arguments.follow, screen);
-    context.fleet.on_each_telling(
+    let mut output = LogOutput::new(&hosts, follow, screen);
+    context.fleet.on_each_with_progress(
         &hosts,
         rules,
-        &|on_host, host, events| host.logs(request(on_host), events),
-        &mut |told| reader.hear(told, interrupt),
+        &|on_host, host, events| {
+            host.logs(LogsRequest { sites: on_host.chosen(), lines, follow }, events)
+        },
+        &mut |progress| output.add(progress, interrupt),
     );
-    Ok(reader.end(interrupt))
+    Ok(output.end(interrupt))
 }

@@ -38,12 +38,12 @@ struct Cli {
     #[command(subcommand)]
     verb: Verb,
     #[command(flatten)]
-    shared: Shared,
+    shared: GlobalArguments,
 }
 
 /// What every verb takes.
 #[derive(Debug, Args)]
-struct Shared {
+struct GlobalArguments {
     /// The inventory [default: $SUPERVISOR_SYNC_INVENTORY, else deployer.yml here or above]
     #[arg(long, global = true, value_name = "FILE")]
     inventory: Option<PathBuf>,
@@ -81,7 +81,7 @@ enum Verb {
     /// The environment contract of DeployerPHP's supervisor-sync.sh
     Playbook {
         #[command(subcommand)]
-        playbook: playbook::Verb,
+        playbook: playbook::PlaybookVerb,
     },
     /// Have another tool's sites synced and restarted by this program
     Integrate {
@@ -93,7 +93,7 @@ enum Verb {
     Agent,
     /// Print a completion script for a shell
     Completions {
-        /// The shell
+        /// The shell that reads it
         shell: clap_complete::Shell,
     },
     /// Print the manual page
@@ -151,7 +151,7 @@ fn verb(cli: Cli, screen: &mut Screen) -> Result<u8, CommandError> {
 
 /// What every verb works with.
 struct Context {
-    shared: Shared,
+    shared: GlobalArguments,
     fleet: Fleet,
     /// The inventory that was read.
     inventory: OnceLock<RunInventory>,

@@ -10,7 +10,7 @@ use crate::playbook::{Output, Perms, Playbook, run as run_playbook};
 use crate::transport::FarHost;
 
 #[derive(Debug, Clone, Copy, Subcommand)]
-pub(super) enum Verb {
+pub(super) enum PlaybookVerb {
     /// Make the programs of one site match DEPLOYER_SUPERVISORS
     Sync,
     /// Restart the programs of DEPLOYER_SUPERVISORS after a deployment
@@ -18,15 +18,13 @@ pub(super) enum Verb {
 }
 
 #[expect(clippy::disallowed_methods, reason = "an edge: this contract is the environment")]
-pub(super) fn run(context: &Context, verb: Verb) -> u8 {
+pub(super) fn run(context: &Context, verb: PlaybookVerb) -> u8 {
     let playbook = match verb {
-        Verb::Sync => Playbook::Sync,
-        Verb::Restart => Playbook::Restart,
+        PlaybookVerb::Sync => Playbook::Sync,
+        PlaybookVerb::Restart => Playbook::Restart,
     };
     let (mut stdout, mut stderr) = (std::io::stdout(), std::io::stderr());
     let mut output = Output::new(&mut stdout, &mut stderr);
-    // Text that is no UTF-8 reaches the checks, which refuse it by name.
-    let variable = |name: &str| std::env::var_os(name).map(|v| v.to_string_lossy().into_owned());
     let began = Instant::now();
     // Always in a process of its own, which goes on whatever becomes of this one and of who called it.
     let mut connect = |perms: Perms, deadline| {
@@ -41,4 +39,10 @@ pub(super) fn run(context: &Context, verb: Verb) -> u8 {
         Ok(()) => 0,
         Err(_) => 1,
     }
+}
+
+/// Text that is no UTF-8 reaches the checks, which refuse it by name.
+#[expect(clippy::disallowed_methods, reason = "an edge: this contract is the environment")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }

@@ -8,7 +8,9 @@ use super::fleet::ParallelArguments;
 use super::selected::SelectionArguments;
 use crate::api::{Goal, Run, RunId};
 use crate::error::{CommandError, ErrorKind};
-use crate::fleet::{Answers, Emptied, Prune, Work, chosen, going, history_of, only_site, ways};
+use crate::fleet::{
+    Emptied, HostWork, LookOutcome, Prune, chosen, going, history_of, only_site, ways,
+};
 use crate::plan::PlanOptions;
 use crate::report::{Screen, histories, nothing_to_take_back, show_taken_back};
 
@@ -56,7 +58,7 @@ fn options() -> PlanOptions {
 
 fn to_revision(
     context: &Context,
-    work: &[Work],
+    work: &[HostWork],
     number: u64,
     arguments: &RollbackArguments,
     screen: &mut Screen,
@@ -69,13 +71,13 @@ fn to_revision(
 
 fn take_back(
     context: &Context,
-    work: &[Work],
+    work: &[HostWork],
     arguments: &RollbackArguments,
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
     let rules = ParallelArguments::rules(arguments.how.rollout.parallel());
     let answered = context.fleet.on_each(work, rules, &history_of);
-    let mut answers = Answers::default();
+    let mut answers = LookOutcome::default();
     let histories = histories(work.iter().zip(answered).collect(), &mut answers, screen)?;
     let back = chosen(arguments.run, &histories)?;
     let sites = ways(&histories, back.id);

@@ -7,8 +7,8 @@ use super::fleet::ParallelArguments;
 use super::selected::SelectionArguments;
 use crate::api::Target;
 use crate::error::CommandError;
-use crate::inventory::{AbsolutePath, NameError, Site};
-use crate::report::{Screen, WrittenRunner, show_runners};
+use crate::inventory::{AbsolutePath, Site};
+use crate::report::{Runners, Screen, WrittenRunner};
 use crate::runner::{ExportedText, RunnerSpec, exported, is_ours, script};
 
 #[derive(Debug, Args)]
@@ -41,10 +41,11 @@ pub(super) fn run(
 ) -> Result<u8, CommandError> {
     let work = context.selected(&arguments.selection, screen)?;
     let written = context.fleet.on_each(&work, arguments.parallel.rules(), &|work, host| {
-        let write = |site| write(host, site, arguments);
-        Ok(work.sites.iter().map(write).collect::<Vec<_>>())
+        Ok(work.sites.iter().map(|site| write(host, site, arguments)).collect::<Vec<_>>())
     });
-    Ok(show_runners(work.iter().zip(written).collect(), screen))
+    let mut runners = Runners::default();
+    work.iter().zip(written).for_each(|(work, written)| runners.add(work, written, screen));
+    Ok(runners.end())
 }
 
 fn write(
@@ -72,24 +73,29 @@ fn spec(
     arguments: &RunnerArguments,
     former: &str,
 ) -> Result<RunnerSpec, CommandError> {
-    let bad = |what: &str| {
-        let what = what.to_owned();
-        move |reason: NameError| CommandError::refused(format!("{what} {reason}"))
-    };
-    let path = |what: &str, given: &Option<String>, default: String| {
-        AbsolutePath::parse(given.as_deref().unwrap_or(&default)).map_err(bad(what))
-    };
-    let or_former = |given: &Option<String>, name: &str| {
-        given.clone().or_else(|| exported(former, name)).unwrap_or_default()
-    };
-    let branch = or_former(&arguments.branch, "DEPLOYER_BRANCH");
-    let php = or_former(&arguments.php, "DEPLOYER_PHP");
+    let RunnerArguments { release, shared, branch, php, .. } = arguments;
+    let (current, shared_by_default) = (site.current(), format!("{}/shared", site.root()));
     Ok(RunnerSpec {
-        release: path("--release", &arguments.release, site.current())?,
-        shared: path("--shared", &arguments.shared, format!("{}/shared", site.root()))?,
-        current: path("the site's current", &None, site.current())?,
+        release: path("--release", release.as_deref().unwrap_or(&current))?,
+        shared: path("--shared", shared.as_deref().unwrap_or(&shared_by_default))?,
+        current: path("the site's current", &current)?,
         domain: site.domain.clone(),
-        branch: ExportedText::parse(&branch).map_err(bad("--branch"))?,
-        php: ExportedText::parse(&php).map_err(bad("--php"))?,
+        branch: text("--branch", branch.as_ref(), "DEPLOYER_BRANCH", former)?,
+        php: text("--php", php.as_ref(), "DEPLOYER_PHP", former)?,
     })
+}
+
+fn path(what: &str, path: &str) -> Result<AbsolutePath, CommandError> {
+    AbsolutePath::parse(path).map_err(|reason| CommandError::refused(format!("{what} {reason}")))
+}
+
+/// What was given, else what the former runner.sh exports as `name`.
+fn text(
+    what: &str,
+    given: Option<&String>,
+    name: &str,
+    former: &str,
+) -> Result<ExportedText, CommandError> {
+    let text = given.cloned().or_else(|| exported(former, name)).unwrap_or_default();
+    ExportedText::parse(&text).map_err(|reason| CommandError::refused(format!("{what} {reason}")))
 }

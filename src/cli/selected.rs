@@ -5,7 +5,7 @@ use clap::Args;
 use super::Context;
 use crate::api::RunInventory;
 use crate::error::CommandError;
-use crate::fleet::{self, Emptied, Order, Prune, Work, selected_with_leavers};
+use crate::fleet::{self, Emptied, HostWork, Order, Prune, selected_with_leavers};
 use crate::inventory::{self, Domain, Inventory, Selector};
 use crate::report::{Applying, Screen, show_problems};
 
@@ -90,7 +90,7 @@ impl Context {
         &self,
         arguments: &SelectionArguments,
         screen: &mut Screen,
-    ) -> Result<Vec<Work>, CommandError> {
+    ) -> Result<Vec<HostWork>, CommandError> {
         self.chosen(arguments, &[], screen)
     }
 
@@ -99,9 +99,9 @@ impl Context {
         &self,
         arguments: &SelectionArguments,
         screen: &mut Screen,
-    ) -> Result<Vec<Work>, CommandError> {
+    ) -> Result<Vec<HostWork>, CommandError> {
         let inventory = self.inventory(screen)?;
-        Ok(Work::of(arguments.selector()?.select(&inventory)?))
+        Ok(HostWork::of(arguments.selector()?.select(&inventory)?))
     }
 
     /// The same with the programs that are meant.
@@ -109,7 +109,7 @@ impl Context {
         &self,
         arguments: &ProgramArguments,
         screen: &mut Screen,
-    ) -> Result<Vec<Work>, CommandError> {
+    ) -> Result<Vec<HostWork>, CommandError> {
         self.chosen(&arguments.selection, &arguments.programs, screen)
     }
 
@@ -118,10 +118,10 @@ impl Context {
         arguments: &SelectionArguments,
         programs: &[String],
         screen: &mut Screen,
-    ) -> Result<Vec<Work>, CommandError> {
+    ) -> Result<Vec<HostWork>, CommandError> {
         let inventory = self.inventory(screen)?;
         let selector = Selector::new(&arguments.sites, &arguments.hosts, programs)?;
-        Ok(Work::of(selector.select(&inventory)?.with_sites()?))
+        Ok(HostWork::of(selector.select(&inventory)?.with_sites()?))
     }
 
     /// The selected hosts and programs, and what is to be known of the sites that left.
@@ -131,7 +131,7 @@ impl Context {
         prune: &Prune,
         emptied: Emptied,
         screen: &mut Screen,
-    ) -> Result<Vec<Work>, CommandError> {
+    ) -> Result<Vec<HostWork>, CommandError> {
         let inventory = self.inventory(screen)?;
         selected_with_leavers(&inventory, self.inventory.get(), selector, prune, emptied)
     }
@@ -139,11 +139,11 @@ impl Context {
     /// Does it on each host, and tells how each site ended.
     pub(super) fn carry_out(
         &self,
-        work: &[Work],
+        work: &[HostWork],
         order: &Order,
         screen: &mut Screen,
     ) -> Result<u8, CommandError> {
-        let shows_plans = order.ask || work.iter().any(Work::prunes);
+        let shows_plans = order.ask || work.iter().any(HostWork::prunes);
         let (allowed, interrupt) = (&order.options.overrides, &self.fleet.interrupt);
         let mut applying = Applying::new(work, shows_plans, allowed, interrupt, screen);
         let ends = fleet::run(&self.fleet, work, order, &mut applying)?;

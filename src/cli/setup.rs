@@ -9,7 +9,7 @@ use super::fleet::ParallelArguments;
 use super::selected::SelectionArguments;
 use crate::error::CommandError;
 use crate::fleet::not_reached;
-use crate::fleet::rollout::Told;
+use crate::fleet::rollout::HostProgress;
 use crate::report::{Screen, show_setup};
 
 #[derive(Debug, Args)]
@@ -28,19 +28,21 @@ pub(super) fn run(
     let work = context.selected_hosts(&arguments.selection, screen)?;
     let several = work.len() > 1;
     let mut reports = BTreeMap::new();
-    context.fleet.on_each_telling(
+    context.fleet.on_each_with_progress(
         &work,
         arguments.parallel.rules(),
         &|work, host, events| host.set_up(work.sites.clone(), events),
-        &mut |told| match told {
-            Told::Event(place, event) => {
+        &mut |progress| match progress {
+            HostProgress::Event(place, event) => {
                 if let Some(work) = work.get(place) {
                     screen.event(work.name(), several, &event);
                 }
             }
-            Told::Ended(place, report) => _ = reports.insert(place, report),
-            Told::NotReached(place, why) => _ = reports.insert(place, Err(not_reached(why))),
-            Told::FewThreads(_) | Told::Begun(_) => {}
+            HostProgress::Ended(place, report) => _ = reports.insert(place, report),
+            HostProgress::NotReached(place, why) => {
+                _ = reports.insert(place, Err(not_reached(why)))
+            }
+            HostProgress::FewThreads(_) | HostProgress::Started(_) => {}
         },
     );
     let reports = work.iter().zip(reports.into_values()).collect();

@@ -7,7 +7,7 @@ use super::fleet::ParallelArguments;
 use super::selected::ProgramArguments;
 use crate::api::{SiteStatusReply, Target};
 use crate::error::CommandError;
-use crate::fleet::{Emptied, Leavers, Prune, Work, check_something, leavers_of};
+use crate::fleet::{Emptied, HostWork, Leavers, Prune, check_something, leavers_of};
 use crate::report::Detail;
 use crate::report::{HostStatus, Screen, Statuses};
 
@@ -40,26 +40,26 @@ pub(super) fn run(
     let detail = if arguments.all { Detail::All } else { Detail::Summary };
     let several = work.len() > 1;
     let (mode, colour) = (screen.mode(), screen.colour());
-    let ask = |work: &Work, host: &mut dyn Target| {
-        let (sites, leavers) = ask(host, work, arguments)?;
-        let host = work.name();
-        let status = HostStatus { host, sites: &sites, leavers: &leavers, several, detail };
-        Ok((status.page(Screen::aside(mode, colour)), leavers))
-    };
     let mut statuses = Statuses::default();
     // Where it may turn out that there is nothing to show, nothing is before each host has answered.
     let waits = work.iter().all(|work| work.sites.is_empty());
-    let check = |leavers: &[&Leavers]| check_something(&work, leavers);
-    let hosts = (work.as_slice(), arguments.parallel.rules());
-    context.fleet.on_each_checked(hosts, &ask, (waits, check), &mut |work, answer| {
-        statuses.add(work, answer, screen);
-    })?;
+    context.fleet.on_each_checked(
+        (work.as_slice(), arguments.parallel.rules()),
+        &|work, host| {
+            let (sites, leavers) = ask(host, work, arguments)?;
+            let host = work.name();
+            let status = HostStatus { host, sites: &sites, leavers: &leavers, several, detail };
+            Ok((status.page(Screen::aside(mode, colour)), leavers))
+        },
+        (waits, |leavers: &[&Leavers]| check_something(&work, leavers)),
+        &mut |work, answer| statuses.add(work, answer, screen),
+    )?;
     Ok(statuses.end())
 }
 
 fn ask(
     host: &mut dyn Target,
-    work: &Work,
+    work: &HostWork,
     arguments: &StatusArguments,
 ) -> Result<(Vec<SiteStatusReply>, Leavers), CommandError> {
     let leavers = leavers_of(host, work)?;

@@ -16,14 +16,14 @@ pub(super) fn render(site: &Site, daemon: &DaemonFacts) -> Result<DesiredSite, R
     for config in &site.configs {
         let names = config.section_names();
         // A file that only has programs of a group elsewhere is of that group.
-        let is_in = |group: &&ConfigGroup| {
+        let of_file = groups.iter().filter(|group| {
             group.file == config.name || group.members.iter().any(|one| names.contains(&one.name))
-        };
+        });
         let file = DesiredFile {
             kind: FileKind::Supervisor,
             bytes: config.text.clone().into_bytes(),
             secret: config.is_secret(),
-            programs: groups.iter().filter(is_in).map(|group| group.name.clone()).collect(),
+            programs: of_file.map(|group| group.name.clone()).collect(),
             verbatim: true,
         };
         files.insert(site.config_by_hand(&config.name), file);
@@ -44,9 +44,6 @@ fn desired_group(
     group: &ConfigGroup,
 ) -> Result<DesiredGroup, RenderError> {
     let members = &group.members;
-    let most = |name: &str, default| {
-        members.iter().map(|member| member.number(name, default)).max().unwrap_or(default)
-    };
     let mut processes = Vec::new();
     let mut idle = Vec::new();
     for member in members {
@@ -64,9 +61,9 @@ fn desired_group(
         numprocs: u32::try_from(processes.len()).unwrap_or(u32::MAX),
         autostart: !all_idle,
         autorestart: autorestart(members),
-        stopwaitsecs: most("stopwaitsecs", defaults::STOPWAITSECS),
-        startsecs: most("startsecs", defaults::STARTSECS),
-        startretries: most("startretries", defaults::STARTRETRIES),
+        stopwaitsecs: largest(members, "stopwaitsecs", defaults::STOPWAITSECS),
+        startsecs: largest(members, "startsecs", defaults::STARTSECS),
+        startretries: largest(members, "startretries", defaults::STARTRETRIES),
         exitcodes: members.iter().flat_map(exit_statuses).collect(),
         log: log.unwrap_or_default(),
         restart: RestartPolicy::Immediate,
@@ -78,17 +75,20 @@ fn desired_group(
     })
 }
 
+fn largest(members: &[Member], option: &str, default: u32) -> u32 {
+    members.iter().map(|member| member.number(option, default)).max().unwrap_or(default)
+}
+
 fn autorestart(members: &[Member]) -> Autorestart {
-    let says = |member: &Member| match truth(member, "autorestart") {
-        Some(true) => Autorestart::Always,
-        Some(false) => Autorestart::Never,
-        None => Autorestart::Unexpected,
-    };
-    let all: Vec<Autorestart> = members.iter().map(says).collect();
-    [Autorestart::Always, Autorestart::Unexpected]
-        .into_iter()
-        .find(|one| all.contains(one))
-        .unwrap_or(Autorestart::Never)
+    let mut most_forgiving = Autorestart::Never;
+    for member in members {
+        match truth(member, "autorestart") {
+            Some(true) => return Autorestart::Always,
+            Some(false) => {}
+            None => most_forgiving = Autorestart::Unexpected,
+        }
+    }
+    most_forgiving
 }
 
 fn exit_statuses(member: &Member) -> Vec<u8> {
@@ -121,27 +121,33 @@ fn process_names(
         _ => process_expansion(name, &group.name, number, count)
             .or_else(|| daemon.environment.expansion(name)),
     };
-    let refused = |option: &str, error: ini::ExpandError| RenderError::Expansion {
-        program: group.name.clone(),
-        what: match option {
-            // The name in it may be a part of a secret.
-            "environment" => format!("`environment` of [{}] cannot be expanded", member.name),
-            _ => format!("`{option}` of [{}] {error}", member.name),
-        },
-    };
     // Variables of its own are known to the values that are read behind them.
     let own = member.options.get("environment").map(String::as_str).unwrap_or_default();
     for (option, value) in &member.options {
-        let with_own = |name: &str| {
+        let expanded = ini::expand(value, &|name: &str| {
             let is_own = name.strip_prefix("ENV_").is_some_and(|name| own.contains(name));
-            let number = numbers.start;
-            lookup(name, number).or_else(|| is_own.then(String::new))
-        };
-        ini::expand(value, &with_own).map_err(|error| refused(option, error))?;
+            lookup(name, numbers.start).or_else(|| is_own.then(String::new))
+        });
+        expanded.map_err(|error| unexpandable(group, member, option, &error))?;
     }
-    let name = |number| {
-        let expanded = ini::expand(pattern, &|name| lookup(name, number));
-        expanded.map_err(|error| refused("process_name", error))
+    let mut names = Vec::new();
+    for number in numbers {
+        let name = ini::expand(pattern, &|name: &str| lookup(name, number));
+        names.push(name.map_err(|error| unexpandable(group, member, "process_name", &error))?);
+    }
+    Ok(names)
+}
+
+fn unexpandable(
+    group: &ConfigGroup,
+    member: &Member,
+    option: &str,
+    error: &ini::ExpandError,
+) -> RenderError {
+    let what = match option {
+        // The name in it may be a part of a secret.
+        "environment" => format!("`environment` of [{}] cannot be expanded", member.name),
+        _ => format!("`{option}` of [{}] {error}", member.name),
     };
-    numbers.clone().map(name).collect()
+    RenderError::Expansion { program: group.name.clone(), what }
 }

@@ -67,14 +67,17 @@ fn process_names(
         None => PROCESS_NAME,
     };
     let first = start.unwrap_or(0);
-    let name = |number| {
-        let lookup = |name: &str| expansion(name, site, daemon, (group, number, program));
-        ini::expand(pattern, &lookup).map_err(|error| RenderError::Expansion {
+    let mut names = Vec::new();
+    for number in first..first.saturating_add(numprocs(program)) {
+        let name = ini::expand(pattern, &|name: &str| {
+            expansion(name, site, daemon, (group, number, program))
+        });
+        names.push(name.map_err(|error| RenderError::Expansion {
             program: program.name.to_string(),
             what: format!("`process_name` {error}"),
-        })
-    };
-    (first..first.saturating_add(numprocs(program))).map(name).collect()
+        })?);
+    }
+    Ok(names)
 }
 
 /// Expands every value as supervisord would: it refuses the whole host's configuration for one that it
@@ -87,13 +90,13 @@ fn check_expansions(
 ) -> Result<(), RenderError> {
     for value in program.expanded_values() {
         let first = program.supervisord.number("numprocs_start").unwrap_or(0);
-        let lookup = |name: &str| {
+        let expanded = ini::expand(value.text, &|name: &str| {
             let own = name.strip_prefix("ENV_").filter(|_| !value.is_secret);
             let own = own.and_then(|name| program.environment.get(name));
             let own = own.map(|value| value.as_str().to_owned());
             own.or_else(|| expansion(name, site, daemon, (group, first, program)))
-        };
-        ini::expand(value.text, &lookup).map_err(|error| RenderError::Expansion {
+        });
+        expanded.map_err(|error| RenderError::Expansion {
             program: program.name.to_string(),
             what: Program::unexpandable(&value, &error),
         })?;

@@ -56,12 +56,12 @@ pub(super) fn text(
 fn reopen(files: &[PathBuf], pidfile: &Path) -> Option<Vec<String>> {
     let pidfile = quoted(pidfile)?;
     // Checked paths: no character of them means anything to `find`'s patterns.
-    let rotated = |file: &PathBuf| {
+    let mut tests = Vec::new();
+    for file in files {
         let pattern = quoted(Path::new(&format!("{}?*", file.display())))?;
-        Some(format!("-lname {pattern}"))
-    };
-    let rotated: Option<Vec<String>> = files.iter().map(rotated).collect();
-    let rotated = match &rotated?[..] {
+        tests.push(format!("-lname {pattern}"));
+    }
+    let rotated = match &tests[..] {
         [one] => one.clone(),
         several => format!("'(' {} ')'", several.join(" -o ")),
     };

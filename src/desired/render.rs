@@ -26,7 +26,7 @@ use super::{
     DaemonFacts, DesiredFile, DesiredGroup, DesiredSite, FileKind, by_hand, group, logrotate,
 };
 use crate::inventory::{
-    Format, FullName, Key, LogTarget, NameError, Program, Rotation, Run, Site, supervisord_options,
+    Format, FullName, LogTarget, Logs, NameError, Program, Rotation, Run, Site, supervisord_options,
 };
 use crate::supervisord::{GroupHeader, ini};
 
@@ -76,8 +76,10 @@ pub fn render(site: &Site, daemon: &DaemonFacts) -> Result<DesiredSite, RenderEr
         let full = site
             .full_name(program)
             .map_err(|reason| RenderError::Name { program: name.clone(), reason })?;
-        let asked = |name| program.supervisord.boolean(name);
-        if (asked("stopasgroup"), asked("killasgroup")) == (Some(true), Some(false)) {
+        let options = &program.supervisord;
+        if options.boolean("stopasgroup") == Some(true)
+            && options.boolean("killasgroup") == Some(false)
+        {
             return Err(RenderError::StopsMoreThanItKills { program: name });
         }
         for group in Site::groups_of(program, &full) {
@@ -183,11 +185,10 @@ fn command(site: &Site, program: &Program) -> String {
 /// The script's lines, as far as the inventory says nothing else; `hardened` has another one for stderr.
 fn classic_options(site: &Site, program: &Program, full: &FullName) -> Vec<(&'static str, String)> {
     let mut options = vec![("command", command(site, program))];
-    let current = || Some(ini::escape_percent(&site.current()));
-    let directory = program
-        .directory
-        .as_ref()
-        .map_or_else(current, |directory| Some(written(program, directory.path()?)));
+    let directory = match &program.directory {
+        Some(directory) => directory.path().map(|path| written(program, path)),
+        None => Some(ini::escape_percent(&site.current())),
+    };
     options.extend(directory.map(|directory| ("directory", directory)));
     options.extend([
         ("user", program.user.as_ref().unwrap_or(&site.user).to_string()),
@@ -252,44 +253,50 @@ fn process_name(program: &Program) -> Option<(&'static str, String)> {
 /// there is nothing to rotate.
 fn rotation_options(site: &Site, program: &Program) -> Vec<(&'static str, String)> {
     let logs = &program.logs;
-    let rotation = logs.rotation(site.format);
-    let size = |target: Option<&LogTarget>| match (target, rotation) {
-        (Some(target), _) if !target.is_path() => None,
-        (Some(target), _) if target.is_device() => Some("0".to_owned()),
-        (_, Rotation::Supervisord) => logs.size.map(|bytes| bytes.to_string()),
-        (_, Rotation::None) => Some("0".to_owned()),
-        // What the script writes does not say so.
-        (_, Rotation::Logrotate) if site.format == Format::Classic => None,
-        (_, Rotation::Logrotate) => Some("0".to_owned()),
-    };
     let stdout = logs.path.as_ref();
     let has_stdout = stdout.is_some() || site.format != Format::Plain;
     // In `classic` both streams have the one log.
     let is_shared = site.format == Format::Classic && logs.stderr.is_none();
     let stderr = if is_shared { stdout } else { logs.stderr.as_ref() };
-    let of_stdout = has_stdout.then(|| size(stdout)).flatten();
-    let of_stderr = (is_shared || stderr.is_some()).then(|| size(stderr)).flatten();
+    let of_stdout = has_stdout.then(|| maxbytes(logs, stdout, site.format)).flatten();
+    let of_stderr =
+        (is_shared || stderr.is_some()).then(|| maxbytes(logs, stderr, site.format)).flatten();
     let options = [("stdout_logfile_maxbytes", of_stdout), ("stderr_logfile_maxbytes", of_stderr)];
-    let is_given = |name| program.supervisord.get(name).is_some();
-    let options = options.into_iter().filter(|(name, _)| !is_given(*name));
+    // What the inventory itself set is written with supervisord's other options.
+    let options = options.into_iter().filter(|(name, _)| program.supervisord.get(name).is_none());
     options.filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
+/// The largest size of one stream's log, where it must be written at all.
+fn maxbytes(logs: &Logs, target: Option<&LogTarget>, format: Format) -> Option<String> {
+    match (target, logs.rotation(format)) {
+        (Some(target), _) if !target.is_path() => None,
+        (Some(target), _) if target.is_device() => Some("0".to_owned()),
+        (_, Rotation::Supervisord) => logs.size.map(|bytes| bytes.to_string()),
+        (_, Rotation::None) => Some("0".to_owned()),
+        // What the script writes does not say so.
+        (_, Rotation::Logrotate) if format == Format::Classic => None,
+        (_, Rotation::Logrotate) => Some("0".to_owned()),
+    }
 }
 
 /// What the inventory set, and the hardened defaults of two of them.
 fn further_options(program: &Program, format: Format) -> Vec<(&'static str, String)> {
     let (stopasgroup, killasgroup) = as_group(program, format);
-    let value = |key: &Key| match key.name {
-        "stopasgroup" => stopasgroup.map(|asked| asked.to_string()),
-        "killasgroup" => killasgroup.map(|asked| asked.to_string()),
-        // It stands where it would without being asked for.
-        "process_name" => None,
-        name => {
-            let value = program.supervisord.get(name)?;
-            Some(if key.is_text() { written(program, value) } else { value.to_owned() })
-        }
-    };
-    let mut options: Vec<_> =
-        supervisord_options().filter_map(|key| Some((key.name, value(key)?))).collect();
+    let mut options = Vec::new();
+    for key in supervisord_options() {
+        let value = match key.name {
+            "stopasgroup" => stopasgroup.map(|asked| asked.to_string()),
+            "killasgroup" => killasgroup.map(|asked| asked.to_string()),
+            // It stands where it would without being asked for.
+            "process_name" => None,
+            name => match program.supervisord.get(name) {
+                Some(value) if key.is_text() => Some(written(program, value)),
+                value => value.map(str::to_owned),
+            },
+        };
+        options.extend(value.map(|value| (key.name, value)));
+    }
     if !program.environment.is_empty() {
         let variables =
             program.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
@@ -301,8 +308,8 @@ fn further_options(program: &Program, format: Format) -> Vec<(&'static str, Stri
 /// `stopasgroup` and `killasgroup` as written. supervisord refuses the first without the second,
 /// so a program that must not kill its group does not stop it as one either.
 fn as_group(program: &Program, format: Format) -> (Option<bool>, Option<bool>) {
-    let asked = |name| program.supervisord.boolean(name);
-    let (stopasgroup, killasgroup) = (asked("stopasgroup"), asked("killasgroup"));
+    let stopasgroup = program.supervisord.boolean("stopasgroup");
+    let killasgroup = program.supervisord.boolean("killasgroup");
     match format {
         Format::Classic | Format::Plain => (stopasgroup, killasgroup),
         Format::Hardened => {

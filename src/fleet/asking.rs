@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
+use super::host_work::HostWork;
 use super::left::Leavers;
-use super::rollout::{InTurn, NotReached, Rules, Told, Verdict, roll_out};
-use super::work::Work;
+use super::rollout::{HostOutcome, HostProgress, InTurn, NotReached, Rules, roll_out};
 use crate::api::Target;
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
@@ -16,21 +16,17 @@ use crate::inventory::{Connection, Host, Privilege};
 use crate::system::{Interrupt, users};
 use crate::transport::{FarHost, SshSettings};
 
-/// What a host has answered, or why it has not.
-pub type Answer<R> = Result<R, CommandError>;
-
 /// The way to hosts.
 #[derive(Debug)]
-pub struct Fleet {
+pub(crate) struct Fleet {
     /// How ssh is run.
-    pub ssh: SshSettings,
-    /// Ctrl-C.
-    pub interrupt: Interrupt,
+    pub(crate) ssh: SshSettings,
+    pub(crate) interrupt: Interrupt,
 }
 
 impl Fleet {
     /// The door to a host. Nothing is connected to before it is asked something.
-    pub fn connect(&self, host: &Host) -> Answer<Box<dyn Target>> {
+    pub(crate) fn connect(&self, host: &Host) -> Result<Box<dyn Target>, CommandError> {
         let interrupt = self.interrupt.clone();
         match host.connection {
             Connection::Ssh => Ok(Box::new(FarHost::over_ssh(host, self.ssh.clone(), interrupt))),
@@ -47,24 +43,24 @@ impl Fleet {
     }
 
     /// This machine, as whoever we are.
-    pub fn local(&self) -> Box<dyn Target> {
+    pub(crate) fn local(&self) -> Box<dyn Target> {
         let state = LocalHost::default_state_base();
         Box::new(LocalHost::new(state, self.interrupt.clone()))
     }
 
     /// This machine, through sudo.
-    fn sudo(&self) -> Answer<Box<dyn Target>> {
+    fn sudo(&self) -> Result<Box<dyn Target>, CommandError> {
         Ok(Box::new(FarHost::through_sudo(own_path()?, self.interrupt.clone())))
     }
 
     /// Asks each host, many at once, and returns the answers in the inventory's order. For answers that
     /// are small: all of them are kept.
-    pub fn on_each<R: Send>(
+    pub(crate) fn on_each<R: Send>(
         &self,
-        work: &[Work],
+        work: &[HostWork],
         rules: Rules,
-        ask: &(impl Fn(&Work, &mut dyn Target) -> Answer<R> + Sync),
-    ) -> Vec<Answer<R>> {
+        ask: &(impl Fn(&HostWork, &mut dyn Target) -> Result<R, CommandError> + Sync),
+    ) -> Vec<Result<R, CommandError>> {
         let mut answers = Vec::with_capacity(work.len());
         self.on_each_in_turn(work, rules, ask, &mut |_, answer| answers.push(answer));
         answers
@@ -73,41 +69,37 @@ impl Fleet {
     /// Asks each host, many at once, and hands on each answer in the inventory's order, as soon as all
     /// hosts before it have answered. An answer waits until then, so `ask` makes of it what is to be
     /// shown.
-    pub fn on_each_in_turn<'w, R: Send>(
+    pub(crate) fn on_each_in_turn<'w, R: Send>(
         &self,
-        work: &'w [Work],
+        work: &'w [HostWork],
         rules: Rules,
-        ask: &(impl Fn(&'w Work, &mut dyn Target) -> Answer<R> + Sync),
-        each: &mut dyn FnMut(&'w Work, Answer<R>),
+        ask: &(impl Fn(&'w HostWork, &mut dyn Target) -> Result<R, CommandError> + Sync),
+        each: &mut dyn FnMut(&'w HostWork, Result<R, CommandError>),
     ) {
         let mut turns = InTurn::default();
-        let mut ended = |place, answer| {
-            turns.ended(place, answer, &mut |place: usize, answer| {
-                if let Some(work) = work.get(place) {
-                    each(work, answer);
-                }
-            });
-        };
-        self.on_each_telling(
+        self.on_each_with_progress(
             work,
             rules,
             &|work, host, _| ask(work, host),
-            &mut |told| match told {
-                Told::Ended(place, answer) => ended(place, answer),
-                Told::NotReached(place, why) => ended(place, Err(not_reached(why))),
-                Told::FewThreads(_) | Told::Begun(_) | Told::Event(..) => {}
+            &mut |progress| {
+                let Some((place, answer)) = progress.result() else { return };
+                turns.ended(place, answer, &mut |place: usize, answer| {
+                    if let Some(work) = work.get(place) {
+                        each(work, answer);
+                    }
+                });
             },
         );
     }
 
     /// The same of verbs that also learn of the sites that left. `check` sees those of all hosts in the
     /// end, and may refuse the whole; where it may (`waits`), nothing is handed on before.
-    pub fn on_each_checked<'w, R: Send>(
+    pub(crate) fn on_each_checked<'w, R: Send>(
         &self,
-        (work, rules): (&'w [Work], Rules),
-        ask: &(impl Fn(&'w Work, &mut dyn Target) -> Answer<(R, Leavers)> + Sync),
+        (work, rules): (&'w [HostWork], Rules),
+        ask: &(impl Fn(&'w HostWork, &mut dyn Target) -> Result<(R, Leavers), CommandError> + Sync),
         (waits, check): (bool, impl FnOnce(&[&Leavers]) -> Result<(), CommandError>),
-        each: &mut dyn FnMut(&'w Work, Answer<R>),
+        each: &mut dyn FnMut(&'w HostWork, Result<R, CommandError>),
     ) -> Result<(), CommandError> {
         let mut leavers = Vec::with_capacity(work.len());
         let mut waiting = Vec::new();
@@ -127,34 +119,52 @@ impl Fleet {
     }
 
     /// Asks each host, many at once, and tells what happens on each, and its answer when it comes.
-    pub fn on_each_telling<'w, R: Send>(
+    pub(crate) fn on_each_with_progress<'w, R: Send>(
         &self,
-        work: &'w [Work],
+        work: &'w [HostWork],
         rules: Rules,
-        ask: &(impl Fn(&'w Work, &mut dyn Target, &mut dyn FnMut(Event)) -> Answer<R> + Sync),
-        told: &mut impl FnMut(Told<Answer<R>>),
+        ask: &(
+             impl Fn(&'w HostWork, &mut dyn Target, &mut dyn FnMut(Event)) -> Result<R, CommandError>
+             + Sync
+         ),
+        progress: &mut impl FnMut(HostProgress<Result<R, CommandError>>),
     ) {
-        let on_one = |work: &'w Work, events: &mut dyn FnMut(Event)| {
-            let host = self.connect(&work.host);
-            let answer = host.and_then(|mut host| ask(work, host.as_mut(), events));
-            let verdict = if answer.is_ok() { Verdict::Done } else { Verdict::Failed };
-            (answer, verdict)
-        };
         allow_many_files();
-        let stop = || self.interrupt.is_raised();
-        roll_out(work.iter().collect(), rules, &stop, &on_one, told);
+        roll_out(
+            work.iter().collect(),
+            rules,
+            &self.interrupt,
+            &|work: &'w HostWork, events: &mut dyn FnMut(Event)| {
+                let host = self.connect(&work.host);
+                let answer = host.and_then(|mut host| ask(work, host.as_mut(), events));
+                let outcome = HostOutcome::of(&answer);
+                (answer, outcome)
+            },
+            progress,
+        );
+    }
+}
+
+impl<R> HostProgress<Result<R, CommandError>> {
+    /// What became of a host in the end; `None` while it goes on.
+    pub(super) fn result(self) -> Option<(usize, Result<R, CommandError>)> {
+        match self {
+            Self::Ended(host, result) => Some((host, result)),
+            Self::NotReached(host, why) => Some((host, Err(not_reached(why)))),
+            Self::FewThreads(_) | Self::Started(_) | Self::Event(..) => None,
+        }
     }
 }
 
 /// The path of this program.
-pub fn own_path() -> Result<PathBuf, CommandError> {
+pub(crate) fn own_path() -> Result<PathBuf, CommandError> {
     std::env::current_exe().map_err(|source| {
         CommandError::refused("cannot tell the path of this program").caused_by(&source)
     })
 }
 
 /// Why a host has no outcome of its own.
-pub fn not_reached(why: NotReached) -> CommandError {
+pub(crate) fn not_reached(why: NotReached) -> CommandError {
     let kind = match why {
         NotReached::Interrupted => ErrorKind::Interrupted,
         NotReached::FirstBatch | NotReached::TooManyFailed | NotReached::NoThread => {

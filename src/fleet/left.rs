@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::work::Work;
+use super::host_work::HostWork;
 use crate::api::{InventoryOnHost, Left, LeftSite, Run, RunInventory, Target, Writer};
 use crate::error::{CommandError, ErrorKind};
 use crate::inventory::{
@@ -11,8 +11,7 @@ use crate::inventory::{
 
 /// Which of the sites that left are removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Prune {
-    /// None.
+pub(crate) enum Prune {
     Nothing,
     /// Those that this inventory has applied.
     Own,
@@ -37,9 +36,9 @@ impl Prune {
 
 /// What is looked for on a host besides the selected sites.
 #[derive(Debug, Clone)]
-pub struct Leaving {
+pub(crate) struct Leaving {
     /// What the host must know of the inventory.
-    pub inventory: InventoryOnHost,
+    pub(crate) inventory: InventoryOnHost,
     prune: Prune,
     /// Sites were selected, and nobody asked about the host as a whole.
     only_named: bool,
@@ -53,7 +52,7 @@ pub struct Leaving {
 
 /// What becomes of a site that has lost its key `supervisors`. `--prune` removes it in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Emptied {
+pub(crate) enum Emptied {
     /// Nobody looks for it.
     Unseen,
     /// It stays, and is told of: nobody is asked.
@@ -70,33 +69,33 @@ impl Emptied {
 
 /// What left a host, and the sites that are to be removed, as an apply takes them.
 #[derive(Debug, Clone, Default)]
-pub struct Leavers {
+pub(crate) struct Leavers {
     /// All that has left; `None` if nobody asked.
-    pub left: Option<Left>,
+    pub(crate) left: Option<Left>,
     /// The sites that are to be removed.
-    pub pruned: Vec<Site>,
+    pub(crate) pruned: Vec<Site>,
     /// Those that are in the inventory, without the key `supervisors`; and whether `--prune` has them:
     /// else only a person's yes removes them.
-    pub emptied: BTreeMap<Domain, bool>,
+    pub(crate) emptied: BTreeMap<Domain, bool>,
 }
 
 /// The selected hosts and programs, and what is to be known of the sites that left, unless sites are
 /// selected. A host without a site is among them: it may have had one. `read` is what was read as the
 /// inventory.
-pub fn selected_with_leavers(
+pub(crate) fn selected_with_leavers(
     inventory: &Inventory,
     read: Option<&RunInventory>,
     selector: &Selector,
     prune: &Prune,
     emptied: Emptied,
-) -> Result<Vec<Work>, CommandError> {
+) -> Result<Vec<HostWork>, CommandError> {
     let about_sites = selector.is_about_sites();
     if about_sites && *prune == Prune::Own {
         let message = "--prune is about hosts as a whole, and sites or programs are selected";
         return Err(CommandError::new(ErrorKind::Usage, message)
             .hint("name the sites to remove: --prune=DOMAIN"));
     }
-    let mut work = Work::of(selector.select(inventory)?);
+    let mut work = HostWork::of(selector.select(inventory)?);
     if about_sites && !matches!(prune, Prune::Named(_)) {
         return Ok(work);
     }
@@ -142,31 +141,28 @@ fn on_host(
 }
 
 /// Asks a host what has left it.
-pub fn ask(host: &mut dyn Target, work: &Work) -> Result<Leavers, CommandError> {
+pub(crate) fn ask(host: &mut dyn Target, work: &HostWork) -> Result<Leavers, CommandError> {
     let Some(leaving) = &work.leaving else { return Ok(Leavers::default()) };
     let mut left = host.left(&leaving.inventory)?;
-    // What somebody else manages of such a site is left alone, unless it is named.
-    let is_emptied = |left: &LeftSite| leaving.without_key.contains(&left.site);
-    let is_own = |left: &LeftSite| left.writer == Writer::ThisInventory;
-    left.sites.retain(|left| !is_emptied(left) || is_own(left) || leaving.prune.has(left));
-    if leaving.only_named {
-        left.sites.retain(|left| leaving.prune.has(left));
+    left.sites.retain(|left| leaving.concerns(left));
+    let mut pruned: Vec<Site> = Vec::new();
+    let mut emptied = BTreeMap::new();
+    for left in &left.sites {
+        let (is_emptied, prunes) = (leaving.is_emptied(left), leaving.prune.has(left));
+        if is_emptied {
+            emptied.insert(left.site.clone(), prunes);
+        }
+        let goes = prunes || is_emptied && leaving.emptied == Emptied::Goes;
+        // One that has left two supervisords of a host goes from one after the other.
+        if goes && !pruned.iter().any(|site| site.domain == left.site) {
+            pruned.push(without_programs(&left.site, &left.paths)?);
+        }
     }
-    let mut seen = BTreeSet::new();
-    // One that has left two supervisords of a host goes from one after the other.
-    let goes = |left: &LeftSite| {
-        leaving.prune.has(left) || leaving.emptied == Emptied::Goes && is_emptied(left)
-    };
-    let pruned = left.sites.iter().filter(|left| goes(left) && seen.insert(&left.site));
-    let pruned = pruned.map(|left| without_programs(&left.site, &left.paths));
-    let pruned = pruned.collect::<Result<_, _>>()?;
-    let emptied = left.sites.iter().filter(|left| is_emptied(left));
-    let emptied = emptied.map(|left| (left.site.clone(), leaving.prune.has(left))).collect();
     Ok(Leavers { left: Some(left), pruned, emptied })
 }
 
 /// The site as if the inventory had it without programs.
-pub fn without_programs(domain: &Domain, paths: &Paths) -> Result<Site, CommandError> {
+pub(crate) fn without_programs(domain: &Domain, paths: &Paths) -> Result<Site, CommandError> {
     let user = UserName::parse("root").map_err(|source| {
         CommandError::refused(format!("cannot work on site {domain}")).caused_by(&source)
     })?;
@@ -183,8 +179,8 @@ pub fn without_programs(domain: &Domain, paths: &Paths) -> Result<Site, CommandE
 }
 
 /// Refuses a name of `--prune` that no host has, once each has answered: it is most often mistyped.
-pub fn check_named<'l>(
-    work: &[Work],
+pub(crate) fn check_named<'l>(
+    work: &[HostWork],
     answers: impl IntoIterator<Item = &'l Leavers>,
 ) -> Result<(), CommandError> {
     let named = work.iter().find_map(|work| match &work.leaving.as_ref()?.prune {
@@ -195,16 +191,11 @@ pub fn check_named<'l>(
     if answers.len() < work.len() {
         return Ok(());
     }
-    let pruned = || answers.iter().flat_map(|answer| &answer.pruned);
-    let unknown = named.into_iter().flatten().find(|name| pruned().all(|s| s.domain != **name));
+    let pruned: BTreeSet<&Domain> =
+        answers.iter().flat_map(|answer| &answer.pruned).map(|site| &site.domain).collect();
+    let unknown = named.into_iter().flatten().find(|name| !pruned.contains(name));
     let Some(name) = unknown else { return Ok(()) };
-    let has_it = |work: &Work| {
-        let has = |leaving: &Leaving| {
-            leaving.inventory.domains.contains(name) || leaving.without_key.contains(name)
-        };
-        work.leaving.as_ref().is_some_and(has)
-    };
-    if work.iter().any(has_it) {
+    if work.iter().filter_map(|work| work.leaving.as_ref()).any(|leaving| leaving.is_in(name)) {
         return Err(CommandError::refused(format!("cannot prune {name}: it is in the inventory"))
             .hint(
                 "remove it there first, or write `supervisors: []` to keep it without programs",
@@ -214,28 +205,46 @@ pub fn check_named<'l>(
         .hint("see what has left: supervisor-sync plan"))
 }
 
-impl Work {
+impl Leaving {
+    fn is_emptied(&self, left: &LeftSite) -> bool {
+        self.without_key.contains(&left.site)
+    }
+
+    /// Whether it is among what is told of. What somebody else manages of a site without its key is left
+    /// alone, unless it is named.
+    fn concerns(&self, left: &LeftSite) -> bool {
+        let is_own = left.writer == Writer::ThisInventory;
+        self.prune.has(left) || !self.only_named && (is_own || !self.is_emptied(left))
+    }
+
+    /// Whether the inventory has the site, with or without the key `supervisors`.
+    fn is_in(&self, domain: &Domain) -> bool {
+        self.inventory.domains.contains(domain) || self.without_key.contains(domain)
+    }
+}
+
+impl HostWork {
     /// Whether sites that left are removed.
-    pub fn prunes(&self) -> bool {
+    pub(crate) fn prunes(&self) -> bool {
         self.leaving.as_ref().is_some_and(|leaving| leaving.prune != Prune::Nothing)
     }
 
     /// Whether sites whose last program went are removed.
-    pub fn may_be_emptied(&self) -> bool {
-        let may =
-            |leaving: &Leaving| leaving.emptied == Emptied::Goes && !leaving.without_key.is_empty();
-        self.leaving.as_ref().is_some_and(may)
+    pub(crate) fn may_be_emptied(&self) -> bool {
+        self.leaving.as_ref().is_some_and(|leaving| {
+            leaving.emptied == Emptied::Goes && !leaving.without_key.is_empty()
+        })
     }
 }
 
 impl Leavers {
     /// Whether it is to be removed.
-    pub fn is_pruned(&self, left: &LeftSite) -> bool {
+    pub(crate) fn is_pruned(&self, left: &LeftSite) -> bool {
         self.pruned.iter().any(|site| site.domain == left.site && site.paths == left.paths)
     }
 
     /// The sites that are removed, as they left.
-    pub fn pruned_as_left(&self) -> impl Iterator<Item = &LeftSite> {
+    pub(crate) fn pruned_as_left(&self) -> impl Iterator<Item = &LeftSite> {
         let left = self.left.iter().flat_map(|left| &left.sites);
         left.filter(|left| self.is_pruned(left))
     }
@@ -243,20 +252,23 @@ impl Leavers {
 
 /// Refuses to take a `--yes` for the removal of everything: an inventory without a site is more
 /// often the wrong file, or one that was cut off, than what somebody wants.
-pub fn check_not_all(work: &[Work], is_asked: bool) -> Result<(), CommandError> {
-    let is_all =
-        |leaving: &Leaving| leaving.inventory_is_empty && leaving.prune == Prune::Own && !is_asked;
-    if !work.iter().filter_map(|work| work.leaving.as_ref()).any(is_all) {
+pub(crate) fn check_not_all(work: &[HostWork], is_asked: bool) -> Result<(), CommandError> {
+    let prunes_all = work
+        .iter()
+        .filter_map(|work| work.leaving.as_ref())
+        .any(|leaving| leaving.inventory_is_empty && leaving.prune == Prune::Own);
+    if is_asked || !prunes_all {
         return Ok(());
     }
-    let message = "the inventory has no site: --yes is no answer to removing all that it ever had";
+    let message =
+        "the inventory has no site: --yes does not confirm that everything it ever had is removed";
     Err(CommandError::new(ErrorKind::Usage, message)
         .hint("leave out --yes to be asked, or name the sites: --prune=DOMAIN"))
 }
 
 /// The same before an apply, for which one that stays is nothing to do.
 pub(super) fn check_something_to_apply(
-    work: &[Work],
+    work: &[HostWork],
     answers: &[&Leavers],
 ) -> Result<(), CommandError> {
     let nothing = work.iter().all(|work| work.sites.is_empty() && !work.prunes())
@@ -267,11 +279,10 @@ pub(super) fn check_something_to_apply(
 
 /// Where no site is on the selected hosts and none has left them, that is an error, as it is for
 /// verbs that know nothing of sites that left.
-pub fn check_something(work: &[Work], answers: &[&Leavers]) -> Result<(), CommandError> {
-    let has_left = |answer: &&Leavers| answer.left.as_ref().is_some_and(|l| *l != Left::default());
+pub(crate) fn check_something(work: &[HostWork], answers: &[&Leavers]) -> Result<(), CommandError> {
     let nothing = work.iter().all(|work| work.sites.is_empty())
         && answers.len() == work.len()
-        && !answers.iter().any(has_left);
+        && answers.iter().flat_map(|answer| &answer.left).all(|left| *left == Left::default());
     if nothing { Err(no_sites()) } else { Ok(()) }
 }
 
@@ -302,7 +313,7 @@ mod tests {
         }
     }
 
-    fn work(prune: Prune) -> Work {
+    fn work(prune: Prune) -> HostWork {
         let text = "servers: [{name: a, host: h}]\nsites: [{domain: in.com, server: a, \
                     supervisors: []}, {domain: alone.com, server: a}, \
                     {domain: dropped.com, server: a}]\n";
@@ -315,7 +326,7 @@ mod tests {
         let emptied = Emptied::Goes;
         let leaving =
             Leaving { inventory, prune, only_named, inventory_is_empty, without_key, emptied };
-        Work { host, sites: Vec::new(), programs: Programs::All, leaving: Some(leaving) }
+        HostWork { host, sites: Vec::new(), programs: Programs::All, leaving: Some(leaving) }
     }
 
     fn asked(prune: Prune, sites: Vec<LeftSite>) -> Result<Leavers, CommandError> {

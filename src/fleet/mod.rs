@@ -5,19 +5,23 @@
 //! an [`Observer`]'s business, and how it ended in all is [`outcome`]'s.
 
 mod asking;
+mod host_work;
 mod left;
-pub mod outcome;
-pub mod rollout;
+pub(crate) mod outcome;
+pub(crate) mod rollout;
 mod run;
 mod taking_back;
-mod work;
 
-pub use asking::{Answer, Fleet, not_reached, own_path};
-pub use left::{
-    Emptied, Leavers, Leaving, Prune, ask as leavers_of, check_named, check_not_all,
-    check_something, selected_with_leavers, without_programs,
+pub(crate) use asking::{Fleet, not_reached, own_path};
+pub(crate) use host_work::{HostWork, only_site};
+#[cfg(test)]
+pub(crate) use left::without_programs;
+pub(crate) use left::{
+    Emptied, Leavers, Prune, ask as leavers_of, check_named, check_not_all, check_something,
+    selected_with_leavers,
 };
-pub use outcome::{Answers, Ends};
-pub use run::{Agreement, HostPlans, Observer, Order, Pages, plans_of, run};
-pub use taking_back::{OnHost, Over, Way, chosen, going, history_of, ways};
-pub use work::{Work, only_site};
+pub(crate) use outcome::LookOutcome;
+pub(crate) use run::{Agreement, HostPlans, Observer, Order, Pages, plans_of, run};
+pub(crate) use taking_back::{
+    NothingLeft, RollbackWay, SiteRollback, chosen, going, history_of, ways,
+};

@@ -1,32 +1,31 @@
 //! What came of asking hosts and sites, and the exit status that says so. The statuses of single failures
 //! are [`ErrorKind`]'s.
 
-use super::asking::Answer;
 use crate::api::AppliedSite;
 use crate::apply::Outcome;
-use crate::error::ErrorKind;
+use crate::error::{CommandError, ErrorKind};
 
 /// The exit status where nothing failed, and something is not as wanted: of `status`, and of `plan` where
 /// it is asked for.
-pub const DIFFERS: u8 = 3;
+pub(crate) const DIFFERS: u8 = 3;
 
 /// What came of looking at hosts and sites.
 #[derive(Debug, Default)]
-pub struct Answers {
+pub(crate) struct LookOutcome {
     answered: usize,
     failed: Vec<ErrorKind>,
     /// Whether something is not as wanted.
-    pub differs: bool,
+    pub(crate) differs: bool,
 }
 
-impl Answers {
+impl LookOutcome {
     /// A host or a site has answered.
-    pub fn count(&mut self) {
+    pub(crate) fn count(&mut self) {
         self.answered += 1;
     }
 
     /// So have others.
-    pub fn add(&mut self, others: Self) {
+    pub(crate) fn add(&mut self, others: Self) {
         let Self { answered, failed, differs } = others;
         self.answered += answered;
         self.failed.extend(failed);
@@ -34,17 +33,17 @@ impl Answers {
     }
 
     /// One has not.
-    pub fn fail(&mut self, kind: ErrorKind) {
+    pub(crate) fn fail(&mut self, kind: ErrorKind) {
         self.failed.push(kind);
     }
 
     /// Whether each has answered.
-    pub fn are_complete(&self) -> bool {
+    pub(crate) fn are_complete(&self) -> bool {
         self.failed.is_empty()
     }
 
     /// 6 as soon as some have answered and some have not.
-    pub fn exit_status(&self) -> u8 {
+    pub(crate) fn exit_status(&self) -> u8 {
         let Some(first) = self.failed.first() else {
             return if self.differs { DIFFERS } else { 0 };
         };
@@ -59,9 +58,9 @@ impl Answers {
 
 /// How the sites of all hosts ended that were to be changed.
 #[derive(Debug, Default)]
-pub struct Ends {
+pub(crate) struct FleetOutcome {
     hosts: usize,
-    /// Sites.
+    /// How many sites are as they should be.
     done: usize,
     changed: bool,
     failed: Vec<ErrorKind>,
@@ -70,13 +69,13 @@ pub struct Ends {
     pub(super) is_interrupted: bool,
 }
 
-impl Ends {
+impl FleetOutcome {
     pub(super) fn of(hosts: usize) -> Self {
         Self { hosts, ..Self::default() }
     }
 
     /// A host has ended.
-    pub(super) fn add(&mut self, applied: &Answer<Vec<AppliedSite>>) {
+    pub(super) fn add(&mut self, applied: &Result<Vec<AppliedSite>, CommandError>) {
         let before = self.failed.len();
         match applied {
             Ok(sites) => sites.iter().for_each(|site| self.add_site(site)),
@@ -100,12 +99,16 @@ impl Ends {
         self.failed_hosts
     }
 
+    fn has_failed_as(&self, kind: ErrorKind) -> bool {
+        self.failed.contains(&kind)
+    }
+
     /// 130 as soon as something was interrupted, unless something is left to be put right: it promises
     /// that the hosts are consistent. 6 as soon as some hosts are done and some are not, or, of one host,
     /// some sites have changed and some are not done; else the gravest end.
-    pub fn exit_status(&self) -> u8 {
-        let has = |kind| self.failed.contains(&kind);
-        if (self.is_interrupted || has(ErrorKind::Interrupted)) && !has(ErrorKind::Stuck) {
+    pub(crate) fn exit_status(&self) -> u8 {
+        let is_interrupted = self.is_interrupted || self.has_failed_as(ErrorKind::Interrupted);
+        if is_interrupted && !self.has_failed_as(ErrorKind::Stuck) {
             return ErrorKind::Interrupted.exit_status();
         }
         let gravest = [
@@ -116,7 +119,7 @@ impl Ends {
             ErrorKind::Usage,
         ]
         .into_iter()
-        .find(|kind| has(*kind));
+        .find(|kind| self.has_failed_as(*kind));
         let partly = if self.hosts > 1 { self.done > 0 } else { self.changed };
         match gravest {
             None if self.failed.is_empty() => 0,
@@ -148,13 +151,13 @@ mod tests {
             (true, &[Stuck, Interrupted], 2, true, 6),
         ] {
             let failed = failed.to_vec();
-            let ends = Ends {
+            let ends = FleetOutcome {
                 hosts,
                 done: usize::from(changed),
                 changed,
                 failed: failed.clone(),
                 is_interrupted,
-                ..Ends::default()
+                ..FleetOutcome::default()
             };
             let status = ends.exit_status();
             assert_eq!(status, expected, "{changed} {failed:?} {hosts} {is_interrupted}");
@@ -163,13 +166,16 @@ mod tests {
 
     #[test]
     fn some_without_an_answer_are_another_status_than_all() {
-        let of = |answered, kinds: &[ErrorKind], differs| {
-            Answers { answered, failed: kinds.to_vec(), differs }.exit_status()
-        };
-        assert_eq!(of(3, &[], false), 0);
-        assert_eq!(of(3, &[], true), 3);
-        assert_eq!(of(0, &[ErrorKind::Refused], false), 1);
-        assert_eq!(of(1, &[ErrorKind::Refused], true), 6);
-        assert_eq!(of(1, &[ErrorKind::Refused, ErrorKind::Interrupted], true), 130);
+        use ErrorKind::{Interrupted, Refused};
+        for (answered, failed, differs, expected) in [
+            (3, &[][..], false, 0),
+            (3, &[], true, 3),
+            (0, &[Refused], false, 1),
+            (1, &[Refused], true, 6),
+            (1, &[Refused, Interrupted], true, 130),
+        ] {
+            let outcome = LookOutcome { answered, failed: failed.to_vec(), differs };
+            assert_eq!(outcome.exit_status(), expected, "{answered} {failed:?} {differs}");
+        }
     }
 }

@@ -15,40 +15,41 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use crate::event::Event;
+use crate::system::Interrupt;
 
 /// How many lines may wait for the screen before the hosts wait for it.
 const LINES_WAITING: usize = 256;
 
 /// How a rollout goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rules {
+pub(crate) struct Rules {
     /// How many hosts at once.
-    pub parallel: NonZeroUsize,
+    pub(crate) parallel: NonZeroUsize,
     /// How many hosts before the next begin; the first of these batches must be healthy.
-    pub batch: Option<Batch>,
+    pub(crate) batch: Option<BatchSize>,
     /// After how many failures no more hosts begin.
-    pub max_failures: Option<NonZeroUsize>,
+    pub(crate) max_failures: Option<NonZeroUsize>,
     /// How many had failed before.
-    pub failed: usize,
+    pub(crate) failed: usize,
 }
 
 impl Rules {
     /// Every host, so many at once.
-    pub fn all(parallel: NonZeroUsize) -> Self {
+    pub(crate) fn all(parallel: NonZeroUsize) -> Self {
         Self { parallel, batch: None, max_failures: None, failed: 0 }
     }
 }
 
 /// The size of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Batch {
+pub(crate) enum BatchSize {
     /// So many hosts.
     Hosts(NonZeroUsize),
     /// This share of the hosts, 1 to 100, rounded up.
     Percent(u8),
 }
 
-impl Batch {
+impl BatchSize {
     fn of(self, hosts: usize) -> usize {
         match self {
             Self::Hosts(size) => size.get(),
@@ -57,7 +58,7 @@ impl Batch {
     }
 }
 
-impl FromStr for Batch {
+impl FromStr for BatchSize {
     type Err = &'static str;
 
     /// `5` or `10%`.
@@ -76,12 +77,11 @@ impl FromStr for Batch {
 /// Why a host was not reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum NotReached {
+pub(crate) enum NotReached {
     /// The first batch was not healthy.
     FirstBatch,
     /// As many hosts as were allowed to had failed.
     TooManyFailed,
-    /// Ctrl-C.
     Interrupted,
     /// The system has no thread for it.
     NoThread,
@@ -100,27 +100,32 @@ impl fmt::Display for NotReached {
 
 /// Whether a host's work came out well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// It did.
+pub(crate) enum HostOutcome {
     Done,
     /// It did not.
     Failed,
 }
 
+impl HostOutcome {
+    pub(crate) fn of<R, E>(result: &Result<R, E>) -> Self {
+        if result.is_ok() { Self::Done } else { Self::Failed }
+    }
+}
+
 /// What may happen now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Turn {
+pub(crate) enum NextHost {
     /// This host begins.
     Begin(usize),
     /// Something must end first.
     Wait,
     /// Nothing will begin any more.
-    Over,
+    NoMore,
 }
 
 /// Who may begin when. Hosts are numbered in the inventory's order.
 #[derive(Debug)]
-pub struct Schedule {
+pub(crate) struct Schedule {
     hosts: usize,
     rules: Rules,
     batch: usize,
@@ -133,7 +138,7 @@ pub struct Schedule {
 
 impl Schedule {
     /// Nothing has begun.
-    pub fn new(hosts: usize, rules: Rules) -> Self {
+    pub(crate) fn new(hosts: usize, rules: Rules) -> Self {
         let batch = rules.batch.map_or(hosts, |batch| batch.of(hosts));
         let failed = rules.failed;
         let mut schedule = Self {
@@ -151,28 +156,28 @@ impl Schedule {
     }
 
     /// Who begins now; a host that begins must end with [`ended`](Self::ended).
-    pub fn turn(&mut self) -> Turn {
+    pub(crate) fn next_host(&mut self) -> NextHost {
         if self.stopped.is_some() || self.next >= self.hosts {
-            return Turn::Over;
+            return NextHost::NoMore;
         }
         if self.next == self.batch_end {
             if self.running > 0 {
-                return Turn::Wait;
+                return NextHost::Wait;
             }
             self.batch_end = self.batch_end.saturating_add(self.batch);
         }
         if self.running >= self.rules.parallel.get() {
-            return Turn::Wait;
+            return NextHost::Wait;
         }
         self.running += 1;
         self.next += 1;
-        Turn::Begin(self.next - 1)
+        NextHost::Begin(self.next - 1)
     }
 
     /// A host has ended.
-    pub fn ended(&mut self, verdict: Verdict) {
+    pub(crate) fn ended(&mut self, outcome: HostOutcome) {
         self.running = self.running.saturating_sub(1);
-        if verdict == Verdict::Failed {
+        if outcome == HostOutcome::Failed {
             self.failed += 1;
             let in_first_batch = self.batch_end == self.batch;
             if in_first_batch && self.rules.batch.is_some() {
@@ -183,17 +188,17 @@ impl Schedule {
     }
 
     /// Nobody begins any more.
-    pub fn stop(&mut self, why: NotReached) {
+    pub(crate) fn stop(&mut self, why: NotReached) {
         self.stopped.get_or_insert(why);
     }
 
     /// Why hosts were left out, if they were.
-    pub fn stopped(&self) -> Option<NotReached> {
+    pub(crate) fn stopped(&self) -> Option<NotReached> {
         self.stopped
     }
 
     /// The hosts that have not begun.
-    pub fn left_out(&self) -> Range<usize> {
+    pub(crate) fn left_out(&self) -> Range<usize> {
         self.next..self.hosts
     }
 
@@ -206,11 +211,11 @@ impl Schedule {
 
 /// What is told while it goes on, from the caller's own thread.
 #[derive(Debug)]
-pub enum Told<R> {
+pub(crate) enum HostProgress<R> {
     /// The system has no more threads than this, fewer than were wanted.
     FewThreads(usize),
-    /// This host begins.
-    Begun(usize),
+    /// This host has started.
+    Started(usize),
     /// Something happened on this host.
     Event(usize, Event),
     /// This host has ended.
@@ -221,7 +226,7 @@ pub enum Told<R> {
 
 /// Hands on what became of hosts in their order: each as soon as it is known of all before it.
 #[derive(Debug)]
-pub struct InTurn<R> {
+pub(crate) struct InTurn<R> {
     next: usize,
     /// Those that have ended before one that was begun earlier.
     early: BTreeMap<usize, R>,
@@ -235,7 +240,7 @@ impl<R> Default for InTurn<R> {
 
 impl<R> InTurn<R> {
     /// This has become of a host; `each` is given whatever has its turn now.
-    pub fn ended(&mut self, host: usize, result: R, each: &mut dyn FnMut(usize, R)) {
+    pub(crate) fn ended(&mut self, host: usize, result: R, each: &mut dyn FnMut(usize, R)) {
         self.early.insert(host, result);
         while let Some(result) = self.early.remove(&self.next) {
             each(self.next, result);
@@ -244,25 +249,18 @@ impl<R> InTurn<R> {
     }
 }
 
-/// What a worker sends.
-enum Message<R> {
-    Begun(usize),
-    Event(usize, Event),
-    Ended(usize, R),
-}
-
-/// Does `work` for each of `hosts`, as the rules have it. `stop` is asked before each begins. What
+/// Does `work` for each of `hosts`, as the rules have it. None begins once `interrupt` is raised. What
 /// becomes of each is told and not kept: of fifty thousand hosts that would be gigabytes.
-pub fn roll_out<T: Send, R: Send>(
+pub(crate) fn roll_out<T: Send, R: Send>(
     hosts: Vec<T>,
     rules: Rules,
-    stop: &(dyn Fn() -> bool + Sync),
-    work: &(impl Fn(T, &mut dyn FnMut(Event)) -> (R, Verdict) + Sync),
-    told: &mut dyn FnMut(Told<R>),
+    interrupt: &Interrupt,
+    work: &(impl Fn(T, &mut dyn FnMut(Event)) -> (R, HostOutcome) + Sync),
+    progress: &mut dyn FnMut(HostProgress<R>),
 ) {
     let count = hosts.len();
     let threads = rules.parallel.get().min(count);
-    let board = Board {
+    let shared = SharedSchedule {
         schedule: Mutex::new(Schedule::new(count, rules)),
         changed: Condvar::new(),
         hosts: Mutex::new(hosts.into_iter().map(Some).collect()),
@@ -270,74 +268,69 @@ pub fn roll_out<T: Send, R: Send>(
     std::thread::scope(|scope| {
         let (messages, inbox) = sync_channel(LINES_WAITING);
         for thread in 0..threads {
-            let (board, messages) = (&board, messages.clone());
-            let worker = move || board.work(stop, work, &messages);
-            let spawned = std::thread::Builder::new().spawn_scoped(scope, worker);
+            let (shared, messages) = (&shared, messages.clone());
+            let spawned = std::thread::Builder::new()
+                .spawn_scoped(scope, move || shared.work(interrupt, work, &messages));
             if spawned.is_err() {
                 if thread == 0 {
-                    lock(&board.schedule).stop(NotReached::NoThread);
+                    lock(&shared.schedule).stop(NotReached::NoThread);
                 }
                 // Those that are there do it, more slowly.
-                told(Told::FewThreads(thread));
+                progress(HostProgress::FewThreads(thread));
                 break;
             }
         }
         drop(messages);
         for message in inbox {
-            match message {
-                Message::Begun(host) => told(Told::Begun(host)),
-                Message::Event(host, event) => told(Told::Event(host, event)),
-                Message::Ended(host, result) => told(Told::Ended(host, result)),
-            }
+            progress(message);
         }
     });
-    let schedule = lock(&board.schedule);
+    let schedule = lock(&shared.schedule);
     let why = schedule.stopped().unwrap_or(NotReached::Interrupted);
-    schedule.left_out().for_each(|host| told(Told::NotReached(host, why)));
+    schedule.left_out().for_each(|host| progress(HostProgress::NotReached(host, why)));
 }
 
 /// What the workers share.
-struct Board<T> {
+struct SharedSchedule<T> {
     schedule: Mutex<Schedule>,
     changed: Condvar,
     hosts: Mutex<Vec<Option<T>>>,
 }
 
-impl<T> Board<T> {
+impl<T> SharedSchedule<T> {
     fn work<R>(
         &self,
-        stop: &(dyn Fn() -> bool + Sync),
-        work: &(impl Fn(T, &mut dyn FnMut(Event)) -> (R, Verdict) + Sync),
-        messages: &SyncSender<Message<R>>,
+        interrupt: &Interrupt,
+        work: &(impl Fn(T, &mut dyn FnMut(Event)) -> (R, HostOutcome) + Sync),
+        messages: &SyncSender<HostProgress<R>>,
     ) {
-        while let Some((number, host)) = self.begin(stop) {
+        while let Some((number, host)) = self.begin(interrupt) {
             // The caller listens until the last worker has ended.
-            let _ = messages.send(Message::Begun(number));
-            let mut events = |event| {
-                let _ = messages.send(Message::Event(number, event));
-            };
-            let (result, verdict) = work(host, &mut events);
-            let _ = messages.send(Message::Ended(number, result));
-            lock(&self.schedule).ended(verdict);
+            let _ = messages.send(HostProgress::Started(number));
+            let (result, outcome) = work(host, &mut |event| {
+                let _ = messages.send(HostProgress::Event(number, event));
+            });
+            let _ = messages.send(HostProgress::Ended(number, result));
+            lock(&self.schedule).ended(outcome);
             self.changed.notify_all();
         }
         self.changed.notify_all();
     }
 
     /// The next host, once there may be one; `None` when there will be no more.
-    fn begin(&self, stop: &(dyn Fn() -> bool + Sync)) -> Option<(usize, T)> {
+    fn begin(&self, interrupt: &Interrupt) -> Option<(usize, T)> {
         let mut schedule = lock(&self.schedule);
         loop {
-            if stop() {
+            if interrupt.is_raised() {
                 schedule.stop(NotReached::Interrupted);
             }
-            match schedule.turn() {
-                Turn::Begin(number) => {
+            match schedule.next_host() {
+                NextHost::Begin(number) => {
                     let host = lock(&self.hosts).get_mut(number)?.take()?;
                     return Some((number, host));
                 }
-                Turn::Over => return None,
-                Turn::Wait => {
+                NextHost::NoMore => return None,
+                NextHost::Wait => {
                     schedule = self.changed.wait(schedule).unwrap_or_else(PoisonError::into_inner);
                 }
             }
@@ -370,9 +363,9 @@ mod tests {
 
     /// All that may begin now.
     fn begin(schedule: &mut Schedule) -> Vec<usize> {
-        std::iter::from_fn(|| match schedule.turn() {
-            Turn::Begin(host) => Some(host),
-            Turn::Wait | Turn::Over => None,
+        std::iter::from_fn(|| match schedule.next_host() {
+            NextHost::Begin(host) => Some(host),
+            NextHost::Wait | NextHost::NoMore => None,
         })
         .collect()
     }
@@ -381,13 +374,13 @@ mod tests {
     fn no_more_than_allowed_run_at_once() {
         let mut schedule = Schedule::new(5, rules(2, None, None));
         assert_eq!(begin(&mut schedule), [0, 1]);
-        assert_eq!(schedule.turn(), Turn::Wait);
-        schedule.ended(Verdict::Failed);
+        assert_eq!(schedule.next_host(), NextHost::Wait);
+        schedule.ended(HostOutcome::Failed);
         assert_eq!(begin(&mut schedule), [2]);
-        schedule.ended(Verdict::Done);
-        schedule.ended(Verdict::Done);
+        schedule.ended(HostOutcome::Done);
+        schedule.ended(HostOutcome::Done);
         assert_eq!(begin(&mut schedule), [3, 4]);
-        assert_eq!(schedule.turn(), Turn::Over);
+        assert_eq!(schedule.next_host(), NextHost::NoMore);
         assert_eq!(schedule.stopped(), None);
     }
 
@@ -395,14 +388,14 @@ mod tests {
     fn a_batch_ends_before_the_next_begins() {
         let mut schedule = Schedule::new(5, rules(16, Some("40%"), None));
         assert_eq!(begin(&mut schedule), [0, 1]);
-        schedule.ended(Verdict::Done);
-        assert_eq!(schedule.turn(), Turn::Wait);
-        schedule.ended(Verdict::Done);
+        schedule.ended(HostOutcome::Done);
+        assert_eq!(schedule.next_host(), NextHost::Wait);
+        schedule.ended(HostOutcome::Done);
         assert_eq!(begin(&mut schedule), [2, 3]);
-        schedule.ended(Verdict::Failed);
-        schedule.ended(Verdict::Done);
+        schedule.ended(HostOutcome::Failed);
+        schedule.ended(HostOutcome::Done);
         assert_eq!(begin(&mut schedule), [4], "a later batch does not have to be healthy");
-        assert_eq!(schedule.turn(), Turn::Over);
+        assert_eq!(schedule.next_host(), NextHost::NoMore);
         assert_eq!(schedule.stopped(), None);
     }
 
@@ -410,8 +403,8 @@ mod tests {
     fn a_first_batch_that_is_not_healthy_is_the_last() {
         let mut schedule = Schedule::new(5, rules(1, Some("2"), None));
         assert_eq!(begin(&mut schedule), [0]);
-        schedule.ended(Verdict::Failed);
-        assert_eq!(schedule.turn(), Turn::Over);
+        schedule.ended(HostOutcome::Failed);
+        assert_eq!(schedule.next_host(), NextHost::NoMore);
         assert_eq!(schedule.stopped(), Some(NotReached::FirstBatch));
     }
 
@@ -419,25 +412,29 @@ mod tests {
     fn as_many_failures_as_allowed_stop_it() {
         let mut schedule = Schedule::new(9, rules(3, None, Some(2)));
         assert_eq!(begin(&mut schedule), [0, 1, 2]);
-        schedule.ended(Verdict::Failed);
+        schedule.ended(HostOutcome::Failed);
         assert_eq!(begin(&mut schedule), [3]);
-        schedule.ended(Verdict::Failed);
-        assert_eq!(schedule.turn(), Turn::Over);
+        schedule.ended(HostOutcome::Failed);
+        assert_eq!(schedule.next_host(), NextHost::NoMore);
         assert_eq!(schedule.stopped(), Some(NotReached::TooManyFailed));
         let before = Rules { failed: 2, ..rules(3, None, Some(2)) };
-        assert_eq!(Schedule::new(9, before).turn(), Turn::Over, "those that failed before count");
+        assert_eq!(
+            Schedule::new(9, before).next_host(),
+            NextHost::NoMore,
+            "those that failed before count"
+        );
     }
 
     #[test]
     fn a_batch_is_a_number_or_a_share() {
-        assert_eq!("3".parse(), Ok(Batch::Hosts(number(3))));
-        assert_eq!("10%".parse(), Ok(Batch::Percent(10)));
+        assert_eq!("3".parse(), Ok(BatchSize::Hosts(number(3))));
+        assert_eq!("10%".parse(), Ok(BatchSize::Percent(10)));
         for bad in ["0", "0%", "101%", "-1", "", "%", "1.5", "ten"] {
-            assert!(bad.parse::<Batch>().is_err(), "{bad}");
+            assert!(bad.parse::<BatchSize>().is_err(), "{bad}");
         }
-        assert_eq!(Batch::Percent(10).of(5), 1);
-        assert_eq!(Batch::Percent(10).of(15), 2);
-        assert_eq!(Batch::Percent(100).of(7), 7);
+        assert_eq!(BatchSize::Percent(10).of(5), 1);
+        assert_eq!(BatchSize::Percent(10).of(15), 2);
+        assert_eq!(BatchSize::Percent(100).of(7), 7);
     }
 
     /// How many run now, and how many ran at most.
@@ -465,25 +462,30 @@ mod tests {
             gauge.enter();
             events(Event::LockHeld { holder: host.to_string() });
             gauge.leave();
-            let verdict = if host.is_multiple_of(7) { Verdict::Failed } else { Verdict::Done };
+            let verdict =
+                if host.is_multiple_of(7) { HostOutcome::Failed } else { HostOutcome::Done };
             (host * 2, verdict)
         };
         let (mut begins, mut events, mut results) = (0, 0, Vec::new());
         let mut turns = InTurn::default();
-        roll_out((0..5_000).collect(), rules(16, None, None), &|| false, &work, &mut |told| {
-            match told {
-                Told::FewThreads(threads) => panic!("only {threads} threads"),
-                Told::Begun(_) => begins += 1,
-                Told::Event(host, event) => {
+        roll_out(
+            (0..5_000).collect(),
+            rules(16, None, None),
+            &Interrupt::default(),
+            &work,
+            &mut |told| match told {
+                HostProgress::FewThreads(threads) => panic!("only {threads} threads"),
+                HostProgress::Started(_) => begins += 1,
+                HostProgress::Event(host, event) => {
                     assert_eq!(event, Event::LockHeld { holder: host.to_string() });
                     events += 1;
                 }
-                Told::Ended(host, result) => {
+                HostProgress::Ended(host, result) => {
                     turns.ended(host, result, &mut |host, result| results.push((host, result)));
                 }
-                Told::NotReached(host, why) => panic!("{host}: {why}"),
-            }
-        });
+                HostProgress::NotReached(host, why) => panic!("{host}: {why}"),
+            },
+        );
         let expected: Vec<_> = (0..5_000).map(|host| (host, host * 2)).collect();
         assert_eq!(results, expected);
         assert_eq!((begins, events), (5_000, 5_000));
@@ -491,16 +493,16 @@ mod tests {
     }
 
     /// An answer of a host, counted as long as it is kept.
-    struct Reply<'g>(&'g Gauge);
+    struct CountedReply<'g>(&'g Gauge);
 
-    impl<'g> Reply<'g> {
+    impl<'g> CountedReply<'g> {
         fn new(gauge: &'g Gauge) -> Self {
             gauge.enter();
             Self(gauge)
         }
     }
 
-    impl Drop for Reply<'_> {
+    impl Drop for CountedReply<'_> {
         fn drop(&mut self) {
             self.0.leave();
         }
@@ -509,13 +511,20 @@ mod tests {
     #[test]
     fn replies_are_not_kept_whatever_the_number_of_hosts() {
         let gauge = Gauge::default();
-        let work = |_: usize, _: &mut dyn FnMut(Event)| (Reply::new(&gauge), Verdict::Done);
+        let work =
+            |_: usize, _: &mut dyn FnMut(Event)| (CountedReply::new(&gauge), HostOutcome::Done);
         let (mut turns, mut shown) = (InTurn::default(), 0);
-        roll_out((0..5_000).collect(), rules(1, None, None), &|| false, &work, &mut |told| {
-            if let Told::Ended(host, reply) = told {
-                turns.ended(host, reply, &mut |_, _| shown += 1);
-            }
-        });
+        roll_out(
+            (0..5_000).collect(),
+            rules(1, None, None),
+            &Interrupt::default(),
+            &work,
+            &mut |told| {
+                if let HostProgress::Ended(host, reply) = told {
+                    turns.ended(host, reply, &mut |_, _| shown += 1);
+                }
+            },
+        );
         assert_eq!(shown, 5_000);
         // Those that wait for the screen, the one that is shown and the one that is made.
         let most = gauge.most.load(Ordering::SeqCst);
@@ -543,34 +552,43 @@ mod tests {
             let batch = host / 10;
             assert!(finished.load(Ordering::SeqCst) >= batch * 10, "host {host} began too early");
             finished.fetch_add(1, Ordering::SeqCst);
-            ((), Verdict::Done)
+            ((), HostOutcome::Done)
         };
         let mut ended = 0;
-        roll_out((0..100).collect(), rules(4, Some("10"), None), &|| false, &work, &mut |told| {
-            ended += usize::from(matches!(told, Told::Ended(..)));
-        });
+        roll_out(
+            (0..100).collect(),
+            rules(4, Some("10"), None),
+            &Interrupt::default(),
+            &work,
+            &mut |told| {
+                ended += usize::from(matches!(told, HostProgress::Ended(..)));
+            },
+        );
         assert_eq!(ended, 100);
     }
 
     #[test]
     fn what_is_not_reached_says_why() {
         let work = |host: usize, _: &mut dyn FnMut(Event)| {
-            ((), if host == 1 { Verdict::Failed } else { Verdict::Done })
+            ((), if host == 1 { HostOutcome::Failed } else { HostOutcome::Done })
         };
-        let left_out = |rules, is_stopped: bool| {
+        for (rules, is_stopped, first, why) in [
+            (rules(1, None, Some(1)), false, 2, NotReached::TooManyFailed),
+            (rules(1, Some("2"), None), false, 2, NotReached::FirstBatch),
+            (rules(1, None, None), true, 0, NotReached::Interrupted),
+        ] {
+            let interrupt = Interrupt::default();
+            if is_stopped {
+                interrupt.raise();
+            }
             let mut left_out = Vec::new();
-            roll_out((0..6).collect(), rules, &|| is_stopped, &work, &mut |told| {
-                if let Told::NotReached(host, why) = told {
+            roll_out((0..6).collect(), rules, &interrupt, &work, &mut |told| {
+                if let HostProgress::NotReached(host, why) = told {
                     left_out.push((host, why));
                 }
             });
-            left_out
-        };
-        let from = |first: usize, why| (first..6).map(|host| (host, why)).collect::<Vec<_>>();
-        let failed = left_out(rules(1, None, Some(1)), false);
-        assert_eq!(failed, from(2, NotReached::TooManyFailed));
-        let canary = left_out(rules(1, Some("2"), None), false);
-        assert_eq!(canary, from(2, NotReached::FirstBatch));
-        assert_eq!(left_out(rules(1, None, None), true), from(0, NotReached::Interrupted));
+            let expected: Vec<_> = (first..6).map(|host| (host, why)).collect();
+            assert_eq!(left_out, expected);
+        }
     }
 }

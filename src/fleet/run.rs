@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::asking::{Answer, Fleet, allow_many_files, not_reached};
+use super::asking::{Fleet, allow_many_files, not_reached};
+use super::host_work::HostWork;
 use super::left::{self, Leavers};
-use super::outcome::Ends;
-use super::rollout::{InTurn, NotReached, Rules, Told, Verdict, roll_out};
-use super::work::Work;
+use super::outcome::FleetOutcome;
+use super::rollout::{HostOutcome, HostProgress, InTurn, NotReached, Rules, roll_out};
 use crate::api::{Applied, AppliedSite, ApplyRequest, ChosenSite, Goal, PlannedSite, Run, Target};
 use crate::apply::{ApplyError, ApplyOptions, FailedAt, SiteReport};
 use crate::error::{CommandError, ErrorKind};
@@ -22,28 +22,28 @@ const CONNECTIONS_KEPT: usize = 200;
 
 /// What is to be done.
 #[derive(Debug)]
-pub struct Order {
+pub(crate) struct Order {
     /// Where each site is to go.
-    pub goal: Goal,
+    pub(crate) goal: Goal,
     /// What is asked for.
-    pub options: PlanOptions,
+    pub(crate) options: PlanOptions,
     /// How an apply goes about it.
-    pub apply: ApplyOptions,
+    pub(crate) apply: ApplyOptions,
     /// The run it is.
-    pub run: Run,
-    /// Whether the plan is shown and agreed to first.
-    pub ask: bool,
+    pub(crate) run: Run,
+    /// Whether the plan is shown and proposal to first.
+    pub(crate) ask: bool,
     /// Seconds to wait for another apply on a host.
-    pub lock_wait: u64,
+    pub(crate) lock_wait: u64,
     /// How it goes from host to host.
-    pub rules: Rules,
+    pub(crate) rules: Rules,
 }
 
 /// What makes pages of plans.
-pub type Pages<P> = Box<dyn Fn(&Work, &HostPlans) -> P + Sync>;
+pub(crate) type Pages<P> = Box<dyn Fn(&HostWork, &HostPlans) -> P + Sync>;
 
 /// Who is told what happens, and agrees to plans.
-pub trait Observer {
+pub(crate) trait Observer {
     /// What is shown of the plans of a host.
     type Page: Send;
 
@@ -51,12 +51,17 @@ pub trait Observer {
     /// of them.
     fn pages(&self) -> Pages<Self::Page>;
 
-    /// These plans of a host are among those that are agreed to, and these of its sites are removed. Of
+    /// These plans of a host are among those that are proposal to, and these of its sites are removed. Of
     /// several hosts no plan is given: they are not kept.
     fn planned(&mut self, host: &str, plans: Vec<PlannedSite>, removed: &[Site]);
 
     /// Nothing is to be done on a host, whose sites are so.
-    fn nothing_to_do(&mut self, host: &str, sites: &Answer<Vec<AppliedSite>>, leavers: &Leavers);
+    fn nothing_to_do(
+        &mut self,
+        host: &str,
+        sites: &Result<Vec<AppliedSite>, CommandError>,
+        leavers: &Leavers,
+    );
 
     /// Shows the plans of all hosts with something to do.
     fn show(&mut self, pages: Vec<(&str, Self::Page)>);
@@ -71,7 +76,7 @@ pub trait Observer {
     fn event(&mut self, host: &str, event: &Event);
 
     /// A host has ended.
-    fn ended(&mut self, host: &str, applied: &Answer<Vec<AppliedSite>>);
+    fn ended(&mut self, host: &str, applied: &Result<Vec<AppliedSite>, CommandError>);
 
     /// Sites that have left a host of which no plan was shown, and stay there.
     fn stay(&mut self, host: &str, leavers: &Leavers);
@@ -82,70 +87,72 @@ pub trait Observer {
 
 /// What somebody is asked to agree to.
 #[derive(Debug)]
-pub struct Agreement<'a> {
+pub(crate) struct Agreement<'a> {
     /// On how many hosts.
-    pub hosts: usize,
+    pub(crate) hosts: usize,
     /// What leaves them.
-    pub leavers: Vec<&'a Leavers>,
+    pub(crate) leavers: Vec<&'a Leavers>,
 }
 
 /// The plans of a host.
 #[derive(Debug)]
-pub struct HostPlans {
+pub(crate) struct HostPlans {
     /// Those of its selected sites, then those of sites that are to be removed.
-    pub sites: Vec<PlannedSite>,
+    pub(crate) sites: Vec<PlannedSite>,
     /// What has left it.
-    pub leavers: Leavers,
+    pub(crate) leavers: Leavers,
 }
 
 /// Does it on each host.
-pub fn run(
+pub(crate) fn run(
     fleet: &Fleet,
-    work: &[Work],
+    work: &[HostWork],
     order: &Order,
     observer: &mut impl Observer,
-) -> Result<Ends, CommandError> {
+) -> Result<FleetOutcome, CommandError> {
     allow_many_files();
-    let mut ends = Ends::of(work.len());
+    let mut ends = FleetOutcome::of(work.len());
     // What is removed is always shown, and nothing else is removed.
-    let begun = match order.ask || work.iter().any(Work::prunes) {
+    let hosts = match order.ask || work.iter().any(HostWork::prunes) {
         true => plan_and_agree(fleet, work, order, &mut ends, observer)?,
-        false => work.iter().map(Begun::new).collect(),
+        false => work.iter().map(HostToApply::new).collect(),
     };
-    let names: Vec<&str> = begun.iter().map(|begun| begun.work.name()).collect();
-    let on_one = |begun: Begun<'_>, events: &mut dyn FnMut(Event)| {
-        let mut stay = None;
-        let applied = apply_on(fleet, begun, order, &mut stay, events);
-        let verdict = verdict(&applied);
-        ((applied, stay), verdict)
-    };
+    let names: Vec<&str> = hosts.iter().map(|host| host.work.name()).collect();
     let rules = Rules { failed: ends.failed_hosts(), ..order.rules };
-    let stop = || fleet.interrupt.is_raised();
-    let name = |host: usize| names.get(host).copied().unwrap_or_default();
-    roll_out(begun, rules, &stop, &on_one, &mut |told| match told {
-        Told::FewThreads(_) => {}
-        Told::Begun(host) => observer.begun(name(host)),
-        Told::Event(host, event) => observer.event(name(host), &event),
-        Told::Ended(host, (applied, stay)) => {
+    let apply = |host: HostToApply<'_>, events: &mut dyn FnMut(Event)| {
+        let mut stay = None;
+        let applied = apply_on(fleet, host, order, &mut stay, events);
+        let outcome = outcome_of(&applied);
+        ((applied, stay), outcome)
+    };
+    roll_out(hosts, rules, &fleet.interrupt, &apply, &mut |progress| match progress {
+        HostProgress::FewThreads(_) => {}
+        HostProgress::Started(host) => observer.begun(name_of(host, &names)),
+        HostProgress::Event(host, event) => observer.event(name_of(host, &names), &event),
+        HostProgress::Ended(host, (applied, stay)) => {
             ends.add(&applied);
-            observer.ended(name(host), &applied);
+            observer.ended(name_of(host, &names), &applied);
             if let Some(leavers) = stay {
-                observer.stay(name(host), &leavers);
+                observer.stay(name_of(host, &names), &leavers);
             }
         }
-        Told::NotReached(host, why) => observer.not_reached(name(host), why),
+        HostProgress::NotReached(host, why) => observer.not_reached(name_of(host, &names), why),
     });
     ends.is_interrupted = fleet.interrupt.is_raised();
     Ok(ends)
 }
 
+fn name_of<'w>(host: usize, names: &[&'w str]) -> &'w str {
+    names.get(host).copied().unwrap_or_default()
+}
+
 /// Asks a host for the plans of its sites, and of those that are to be removed from it.
-pub fn plans_of(
+pub(crate) fn plans_of(
     host: &mut dyn Target,
-    work: &Work,
+    work: &HostWork,
     goal: Goal,
     options: PlanOptions,
-) -> Answer<HostPlans> {
+) -> Result<HostPlans, CommandError> {
     let leavers = left::ask(host, work)?;
     let pruned = leavers.pruned.iter().cloned().map(ChosenSite::whole);
     let sites: Vec<_> = work.chosen().into_iter().chain(pruned).collect();
@@ -156,8 +163,8 @@ pub fn plans_of(
 }
 
 /// A host that is to be applied to.
-struct Begun<'w> {
-    work: &'w Work,
+struct HostToApply<'w> {
+    work: &'w HostWork,
     /// The door its plan came through.
     target: Option<Box<dyn Target>>,
     /// What left it, and what of that is removed.
@@ -166,21 +173,21 @@ struct Begun<'w> {
     shown: Option<BTreeMap<Domain, String>>,
 }
 
-impl<'w> Begun<'w> {
-    fn new(work: &'w Work) -> Self {
+impl<'w> HostToApply<'w> {
+    fn new(work: &'w HostWork) -> Self {
         Self { work, target: None, leavers: Leavers::default(), shown: None }
     }
 }
 
 /// A host whose plan was made.
-struct Planned<P> {
+struct PlannedHost<P> {
     leavers: Leavers,
     next: Next<P>,
 }
 
 /// What comes of a plan.
 enum Next<P> {
-    /// It is shown, and applied if that is agreed to.
+    /// It is shown, and applied if that is proposal to.
     Apply {
         /// The door it came through, if it is kept open.
         target: Option<Box<dyn Target>>,
@@ -194,108 +201,105 @@ enum Next<P> {
 }
 
 /// Plans every host, shows the plans and has somebody agree once. A host whose plan has nothing to do, is
-/// refused or failed is told at once, and not gone to again: nobody has agreed to anything there.
+/// refused or failed is told at once, and not gone to again: nobody has proposal to anything there.
 fn plan_and_agree<'w, O: Observer>(
     fleet: &Fleet,
-    work: &'w [Work],
+    work: &'w [HostWork],
     order: &Order,
-    ends: &mut Ends,
+    ends: &mut FleetOutcome,
     observer: &mut O,
-) -> Result<Vec<Begun<'w>>, CommandError> {
+) -> Result<Vec<HostToApply<'w>>, CommandError> {
     let (kept, several, page) = (AtomicUsize::new(0), work.len() > 1, observer.pages());
-    let is_kept = || kept.fetch_add(1, Ordering::Relaxed) < CONNECTIONS_KEPT;
-    let on_one = |work: &'w Work, _: &mut dyn FnMut(Event)| {
-        let planned = fleet.connect(&work.host).and_then(|mut target| {
-            let plans = plans_of(target.as_mut(), work, order.goal, order.options.clone())?;
-            let leavers = plans.leavers.clone();
-            let mut next = next(work, plans, &page);
-            if let Next::Apply { target: door, plans, .. } = &mut next {
-                *door = is_kept().then_some(target);
-                if several {
-                    plans.clear();
-                }
+    let plan = |work: &'w HostWork, _: &mut dyn FnMut(Event)| {
+        let mut planned = plan_host(fleet, work, order, &page);
+        if let Ok(PlannedHost { next: Next::Apply { target, plans, .. }, .. }) = &mut planned {
+            if kept.fetch_add(1, Ordering::Relaxed) >= CONNECTIONS_KEPT {
+                *target = None;
             }
-            Ok(Planned { leavers, next })
-        });
-        let verdict = if planned.is_ok() { Verdict::Done } else { Verdict::Failed };
-        (planned, verdict)
+            if several {
+                plans.clear();
+            }
+        }
+        let outcome = HostOutcome::of(&planned);
+        (planned, outcome)
     };
     let rules = Rules::all(order.rules.parallel);
-    let stop = || fleet.interrupt.is_raised();
     // Where it may turn out that this is refused as a whole, nothing is told before each has answered.
-    let waits = work.iter().all(|work| work.sites.is_empty()) || work.iter().any(Work::prunes);
+    let waits = work.iter().all(|work| work.sites.is_empty()) || work.iter().any(HostWork::prunes);
     let (mut waiting, mut leavers) = (Vec::new(), Vec::with_capacity(work.len()));
-    let (mut turns, mut agreed) = (InTurn::default(), ToAgree::default());
-    let mut ended = |place, planned: Answer<Planned<O::Page>>| {
+    let (mut turns, mut proposal) = (InTurn::default(), Proposal::default());
+    let hosts = work.iter().collect();
+    roll_out(hosts, rules, &fleet.interrupt, &plan, &mut |progress| {
+        let Some((place, planned)) = progress.result() else { return };
         turns.ended(place, planned, &mut |place: usize, planned| {
             let Some(work) = work.get(place) else { return };
             leavers.extend(planned.as_ref().ok().map(|planned| planned.leavers.clone()));
             match waits {
                 true => waiting.push((work, planned)),
-                false => agreed.add(work, planned, ends, observer),
+                false => proposal.add(work, planned, ends, observer),
             }
         });
-    };
-    roll_out(work.iter().collect(), rules, &stop, &on_one, &mut |told| match told {
-        Told::Ended(place, planned) => ended(place, planned),
-        Told::NotReached(place, why) => ended(place, Err(not_reached(why))),
-        Told::FewThreads(_) | Told::Begun(_) | Told::Event(..) => {}
     });
     left::check_named(work, &leavers)?;
     left::check_something_to_apply(work, &leavers.iter().collect::<Vec<_>>())?;
     for (work, planned) in waiting {
-        agreed.add(work, planned, ends, observer);
+        proposal.add(work, planned, ends, observer);
     }
     if fleet.interrupt.is_raised() {
         return Err(not_reached(NotReached::Interrupted));
     }
-    let ToAgree { begun, pages } = agreed;
-    if !begun.is_empty() {
+    let Proposal { hosts, pages } = proposal;
+    if !hosts.is_empty() {
         observer.show(pages);
         if order.ask {
-            let leavers = begun.iter().map(|begun| &begun.leavers).collect();
-            observer.agree(&Agreement { hosts: begun.len(), leavers })?;
+            let leavers = hosts.iter().map(|host| &host.leavers).collect();
+            observer.agree(&Agreement { hosts: hosts.len(), leavers })?;
         }
     }
-    Ok(begun)
+    Ok(hosts)
 }
 
-/// What comes of the plans of a host.
-fn next<P>(work: &Work, plans: HostPlans, page: &dyn Fn(&Work, &HostPlans) -> P) -> Next<P> {
+fn plan_host<P>(
+    fleet: &Fleet,
+    work: &HostWork,
+    order: &Order,
+    page: &Pages<P>,
+) -> Result<PlannedHost<P>, CommandError> {
+    let mut target = fleet.connect(&work.host)?;
+    let plans = plans_of(target.as_mut(), work, order.goal, order.options.clone())?;
     if !plans.sites.iter().any(is_to_apply) {
-        return Next::Nothing(not_begun(plans.sites));
+        let next = Next::Nothing(not_begun(plans.sites));
+        return Ok(PlannedHost { leavers: plans.leavers, next });
     }
-    Next::Apply {
-        target: None,
-        page: page(work, &plans),
-        fingerprints: fingerprints(&plans.sites),
-        plans: plans.sites,
-    }
+    let (target, page) = (Some(target), page(work, &plans));
+    let HostPlans { sites: plans, leavers } = plans;
+    let next = Next::Apply { target, page, fingerprints: fingerprints(&plans), plans };
+    Ok(PlannedHost { leavers, next })
 }
 
 /// What somebody is to agree to.
-struct ToAgree<'w, P> {
-    begun: Vec<Begun<'w>>,
+struct Proposal<'w, P> {
+    hosts: Vec<HostToApply<'w>>,
     pages: Vec<(&'w str, P)>,
 }
 
-impl<P> Default for ToAgree<'_, P> {
+impl<P> Default for Proposal<'_, P> {
     fn default() -> Self {
-        Self { begun: Vec::new(), pages: Vec::new() }
+        Self { hosts: Vec::new(), pages: Vec::new() }
     }
 }
 
-impl<'w, P: Send> ToAgree<'w, P> {
+impl<'w, P: Send> Proposal<'w, P> {
     /// The plans of the next host. One that nothing is to be done for is told.
     fn add(
         &mut self,
-        work: &'w Work,
-        planned: Answer<Planned<P>>,
-        ends: &mut Ends,
+        work: &'w HostWork,
+        planned: Result<PlannedHost<P>, CommandError>,
+        ends: &mut FleetOutcome,
         observer: &mut impl Observer<Page = P>,
     ) {
         let name = work.name();
-        let Planned { leavers, next } = match planned {
+        let PlannedHost { leavers, next } = match planned {
             Ok(planned) => planned,
             Err(error) => {
                 let failed = Err(error);
@@ -307,7 +311,7 @@ impl<'w, P: Send> ToAgree<'w, P> {
             Next::Apply { target, page, fingerprints, plans } => {
                 observer.planned(name, plans, &leavers.pruned);
                 self.pages.push((name, page));
-                self.begun.push(Begun { work, target, leavers, shown: Some(fingerprints) });
+                self.hosts.push(HostToApply { work, target, leavers, shown: Some(fingerprints) });
             }
             Next::Nothing(sites) => {
                 let sites = Ok(sites);
@@ -331,22 +335,24 @@ fn fingerprints(sites: &[PlannedSite]) -> BTreeMap<Domain, String> {
 /// The reports of sites that nothing is to be done for: as they should be, refused, or without a
 /// plan.
 fn not_begun(sites: Vec<PlannedSite>) -> Vec<AppliedSite> {
-    let report = |PlannedSite { site, plan }| AppliedSite {
-        site,
-        report: plan
-            .map(SiteReport::not_applied)
-            .map_err(|error| ApplyError::new(FailedAt::Start, error)),
-    };
-    sites.into_iter().map(report).collect()
+    sites
+        .into_iter()
+        .map(|PlannedSite { site, plan }| AppliedSite {
+            site,
+            report: plan
+                .map(SiteReport::not_applied)
+                .map_err(|error| ApplyError::new(FailedAt::Start, error)),
+        })
+        .collect()
 }
 
 fn apply_on(
     fleet: &Fleet,
-    begun: Begun<'_>,
+    begun: HostToApply<'_>,
     order: &Order,
     stay: &mut Option<Leavers>,
     events: &mut dyn FnMut(Event),
-) -> Answer<Vec<AppliedSite>> {
+) -> Result<Vec<AppliedSite>, CommandError> {
     let mut host = match begun.target {
         Some(host) => host,
         None => fleet.connect(&begun.work.host)?,
@@ -363,7 +369,7 @@ fn apply_on(
 }
 
 fn request(
-    work: &Work,
+    work: &HostWork,
     pruned: &[Site],
     shown: Option<BTreeMap<Domain, String>>,
     order: &Order,
@@ -380,9 +386,9 @@ fn request(
     }
 }
 
-fn verdict(applied: &Answer<Vec<AppliedSite>>) -> Verdict {
+fn outcome_of(applied: &Result<Vec<AppliedSite>, CommandError>) -> HostOutcome {
     match applied {
-        Ok(sites) if sites.iter().all(|site| site.failure().is_none()) => Verdict::Done,
-        _ => Verdict::Failed,
+        Ok(sites) if sites.iter().all(|site| site.failure().is_none()) => HostOutcome::Done,
+        _ => HostOutcome::Failed,
     }
 }

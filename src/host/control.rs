@@ -5,20 +5,20 @@ use std::time::Duration;
 
 use super::Engine;
 use super::engine::{as_shown, not_begun};
-use super::locks::{Locked, Turn};
+use super::locks::{LockTurn, Locked};
 use super::reading::shown;
 use crate::actual::ActualDaemon;
 use crate::api::{AppliedSite, ApplyRequest, ChosenSite, Goal};
-use crate::apply::{self, ApplyError, FailedAt, SiteReport};
+use crate::apply::{self, ApplyError, SiteReport};
 use crate::desired::DesiredSite;
 use crate::error::CommandError;
 use crate::inventory::Domain;
 use crate::plan::{GroupAction, Intent, Planned, SitePlan};
 use crate::records::Origin;
-use crate::supervisord::{ProcessInfo, ProcessState};
+use crate::supervisord::ProcessState;
 
 /// How each site ended, or why it did not begin.
-type Ends = BTreeMap<Domain, Result<SiteReport, CommandError>>;
+type ControlEnds = BTreeMap<Domain, Result<SiteReport, CommandError>>;
 
 impl Engine<'_> {
     /// Starts or stops the programs of the sites, together.
@@ -28,21 +28,20 @@ impl Engine<'_> {
         request: &ApplyRequest,
         origin: &Origin,
     ) -> Vec<AppliedSite> {
-        let mut ends = Ends::new();
-        let domain = |chosen: &&ChosenSite| chosen.site.domain.clone();
+        let mut ends = ControlEnds::new();
         let patience = Duration::from_secs(request.lock_wait);
         self.with_locks(
             sites.to_vec(),
-            domain,
+            |chosen| chosen.site.domain.clone(),
             (origin, patience),
             &mut |engine, turn| match turn {
-                Turn::Locked(locked) => {
+                LockTurn::Locked(locked) => {
                     let (chosen, locks): (Vec<_>, Vec<_>) =
                         locked.into_iter().map(Locked::into_parts).unzip();
                     ends.extend(engine.control_locked(&chosen, request, origin));
                     drop(locks);
                 }
-                Turn::NotLocked(chosen, error) => {
+                LockTurn::NotLocked(chosen, error) => {
                     ends.insert(chosen.site.domain.clone(), Err(error));
                 }
             },
@@ -50,14 +49,13 @@ impl Engine<'_> {
         for report in ends.values().flatten() {
             self.forget_told(&report.plan, &report.outcome);
         }
-        let ended = |ChosenSite { site, .. }: &&ChosenSite| AppliedSite {
-            site: site.domain.clone(),
-            report: ends
-                .remove(&site.domain)
-                .unwrap_or_else(|| Err(not_begun(&site.domain)))
-                .map_err(|error| ApplyError::new(FailedAt::Start, error)),
-        };
-        sites.iter().map(ended).collect()
+        let mut all = Vec::new();
+        for ChosenSite { site, .. } in sites {
+            let end = ends.remove(&site.domain).unwrap_or_else(|| Err(not_begun(&site.domain)));
+            let report = end.map_err(ApplyError::at_start);
+            all.push(AppliedSite { site: site.domain.clone(), report });
+        }
+        all
     }
 
     fn control_locked(
@@ -65,8 +63,8 @@ impl Engine<'_> {
         chosen: &[&ChosenSite],
         request: &ApplyRequest,
         origin: &Origin,
-    ) -> Ends {
-        let mut ends = Ends::new();
+    ) -> ControlEnds {
+        let mut ends = ControlEnds::new();
         match self.plan_controls(chosen, request, origin, &mut ends) {
             Ok((planned, daemon)) => {
                 let reread = daemon.reread.unwrap_or_default();
@@ -75,8 +73,9 @@ impl Engine<'_> {
                 ends.extend(reports.into_iter().map(|report| (report.site.clone(), Ok(report))));
             }
             Err(error) => {
-                let failed = |one: &&ChosenSite| (one.site.domain.clone(), Err(error.clone()));
-                ends.extend(chosen.iter().map(failed));
+                for one in chosen {
+                    ends.insert(one.site.domain.clone(), Err(error.clone()));
+                }
             }
         }
         ends
@@ -88,8 +87,8 @@ impl Engine<'_> {
         chosen: &[&ChosenSite],
         request: &ApplyRequest,
         origin: &Origin,
-        ends: &mut Ends,
-    ) -> Result<(Vec<apply::PlannedSite>, ActualDaemon), CommandError> {
+        ends: &mut ControlEnds,
+    ) -> Result<(Vec<apply::SiteToApply>, ActualDaemon), CommandError> {
         let _daemon_lock = self.lock_daemon(origin, Duration::from_secs(request.lock_wait))?;
         // Half-written files must not be taken up by a start. A stop touches no file and has no
         // time to lose.
@@ -121,7 +120,7 @@ impl Engine<'_> {
         chosen: &ChosenSite,
         request: &ApplyRequest,
         daemon: &ActualDaemon,
-    ) -> Result<apply::PlannedSite, CommandError> {
+    ) -> Result<apply::SiteToApply, CommandError> {
         let wanted = self.wanted(chosen, Goal::Inventory)?;
         let Planned { plan, record } = self.plan_site(&wanted, daemon, &request.plan)?;
         let record = record.unwrap_or_else(|| wanted.desired.clone());
@@ -132,7 +131,7 @@ impl Engine<'_> {
             let stopped = kept_down(&plan, &record, daemon);
             self.doors.state.note_stopped(self.doors.files, wanted.domain(), &stopped)?;
         }
-        Ok(apply::PlannedSite { view, plan, record, lock: None })
+        Ok(apply::SiteToApply { view, plan, record, lock: None })
     }
 }
 
@@ -143,21 +142,24 @@ fn kept_down(
     desired: &DesiredSite,
     daemon: &ActualDaemon,
 ) -> BTreeMap<String, Vec<String>> {
-    let names_of = |group: &String| {
+    let mut kept_down = BTreeMap::new();
+    for group in plan.groups.keys().chain(&plan.unchanged) {
         let stopped = match plan.groups.get(group).map(|change| &change.action) {
             Some(GroupAction::Stop { processes }) => processes.as_slice(),
             _ => &[],
         };
-        let loaded = daemon.groups.get(group).map_or(&[][..], Vec::as_slice);
-        let is_left = |p: &&ProcessInfo| {
-            matches!(p.state, ProcessState::Exited | ProcessState::Fatal)
-                && !stopped.contains(&p.name)
-        };
-        let left: BTreeSet<&String> = loaded.iter().filter(is_left).map(|p| &p.name).collect();
-        let wanted = desired.groups.get(group).into_iter().flat_map(|g| g.process_names(group));
-        let names = loaded.iter().map(|p| p.name.clone()).chain(wanted);
-        names.filter(|name| !left.contains(name)).collect()
-    };
-    let groups = plan.groups.keys().chain(&plan.unchanged);
-    groups.map(|group| (group.clone(), names_of(group))).collect()
+        let (mut names, mut left) = (Vec::new(), BTreeSet::new());
+        for process in daemon.groups.get(group).into_iter().flatten() {
+            let has_ended = matches!(process.state, ProcessState::Exited | ProcessState::Fatal);
+            if has_ended && !stopped.contains(&process.name) {
+                left.insert(&process.name);
+            } else {
+                names.push(process.name.clone());
+            }
+        }
+        let wanted = desired.groups.get(group).map(|desired| desired.process_names(group));
+        names.extend(wanted.into_iter().flatten().filter(|name| !left.contains(name)));
+        kept_down.insert(group.clone(), names);
+    }
+    kept_down
 }

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::locks::{Locked, Turn};
+use super::locks::{LockTurn, Locked};
 use super::noting::unfinished_runs;
-use super::reading::{Wanted, included, shown};
+use super::reading::{WantedSite, included, shown};
 use crate::actual::{ActualDaemon, basis};
 use crate::api::{AppliedSite, ApplyRequest, ChosenSite, Goal, PlannedSite, RunId};
 use crate::apply::{self, ApplyError, Doors, FailedAt, SiteReport};
@@ -14,7 +14,7 @@ use crate::desired::DaemonFacts;
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::inventory::{Domain, Site};
-use crate::plan::{Intent, PlanOptions, PlanView, Planned, Refusal, SitePlan, note_others};
+use crate::plan::{Intent, PlanOptions, PlanView, Planned, Refusal, note_others};
 use crate::records::{Lock, Origin};
 use crate::supervisord::Environment;
 use crate::system::{Entry, process};
@@ -27,7 +27,7 @@ pub struct Engine<'a> {
     pub facts: DaemonFacts,
     /// Its main file.
     pub main_file: PathBuf,
-    /// `[include] files`.
+    /// The patterns of `[include] files` in the main file, made absolute.
     pub include_patterns: Vec<String>,
     /// The folder of the sites' own files, as the inventory calls it.
     pub conf_dir: PathBuf,
@@ -40,7 +40,7 @@ pub struct Engine<'a> {
 }
 
 /// How each site ended, or why it did not begin.
-type Ends<'s> = BTreeMap<&'s Domain, Result<SiteReport, ApplyError>>;
+type ApplyEnds<'s> = BTreeMap<&'s Domain, Result<SiteReport, ApplyError>>;
 
 impl Engine<'_> {
     /// Plans each site from one reading of the daemon.
@@ -51,20 +51,24 @@ impl Engine<'_> {
         options: &PlanOptions,
     ) -> Vec<PlannedSite> {
         let daemon = self.observe();
-        let plan = |chosen: &&ChosenSite| {
-            let daemon = daemon.as_ref().map_err(CommandError::clone)?;
-            let wanted = self.wanted(chosen, goal)?;
-            Ok(self.plan_site(&wanted, daemon, options)?.plan)
-        };
-        let mut plans: Vec<Result<SitePlan, CommandError>> = sites.iter().map(plan).collect();
+        let mut plans = Vec::new();
+        for chosen in sites {
+            let plan = daemon.as_ref().map_err(CommandError::clone).and_then(|daemon| {
+                let wanted = self.wanted(chosen, goal)?;
+                Ok(self.plan_site(&wanted, daemon, options)?.plan)
+            });
+            plans.push(plan);
+        }
+        // Once all are planned: what concerns none of them is noted once, with the first.
         if let Ok(daemon) = &daemon {
             note_others(plans.iter_mut().flatten(), daemon);
         }
-        let planned = |(chosen, plan): (&&ChosenSite, Result<SitePlan, _>)| PlannedSite {
-            site: chosen.site.domain.clone(),
-            plan: plan.map(|plan| shown(&plan)),
-        };
-        sites.iter().zip(plans).map(planned).collect()
+        let mut planned = Vec::new();
+        for (chosen, plan) in sites.iter().zip(plans) {
+            let plan = plan.map(|plan| shown(&plan));
+            planned.push(PlannedSite { site: chosen.site.domain.clone(), plan });
+        }
+        planned
     }
 
     /// Does what is asked to the sites, together.
@@ -93,51 +97,53 @@ impl Engine<'_> {
             Err(error) => {
                 let patience = Duration::from_secs(request.lock_wait);
                 let error = self.put_back_meanwhile(error, (origin, patience));
-                let error = ApplyError::new(FailedAt::Reread, error);
-                let failed = |chosen: &&ChosenSite| applied(&chosen.site, Err(error.clone()));
-                return sites.iter().map(failed).collect();
+                let error = ApplyError::at_reread(error);
+                return sites.iter().map(|one| applied(&one.site, Err(error.clone()))).collect();
             }
         };
         // Half-written files are put back first, even if the rest then comes to nothing.
         let recovers = !daemon.put_back_first.is_empty();
-        let start = |error| ApplyError::new(FailedAt::Start, error);
-        let mut ends = Ends::new();
+        let mut ends = ApplyEnds::new();
         let mut to_do = Vec::new();
         for chosen in sites {
             let site = &chosen.site;
             match self.first_look(chosen, &daemon, request, recovers) {
-                Ok(Look::ToDo(wanted)) => to_do.push(wanted),
-                Ok(Look::Done(report)) => self.end(&mut ends, &site.domain, Ok(*report)),
-                Err(error) => self.end(&mut ends, &site.domain, Err(start(error))),
+                Ok(FirstLook::ToDo(wanted)) => to_do.push(wanted),
+                Ok(FirstLook::Done(report)) => self.end(&mut ends, &site.domain, Ok(*report)),
+                Err(error) => self.end(&mut ends, &site.domain, Err(ApplyError::at_start(error))),
             }
         }
-        let domain = |wanted: &Wanted<'_>| wanted.domain().clone();
         let patience = Duration::from_secs(request.lock_wait);
-        self.with_locks(to_do, domain, (origin, patience), &mut |engine, work| match work {
-            Turn::Locked(locked) => {
-                ends.extend(engine.apply_locked(locked, &daemon, request, origin));
-            }
-            Turn::NotLocked(wanted, error) => {
-                engine.end(&mut ends, wanted.domain(), Err(start(error)));
-            }
-        });
-        let interrupted =
-            |site: &Site| Err(ApplyError::new(FailedAt::Interrupted, not_begun(&site.domain)));
+        self.with_locks(
+            to_do,
+            |wanted| wanted.domain().clone(),
+            (origin, patience),
+            &mut |engine, work| match work {
+                LockTurn::Locked(locked) => {
+                    ends.extend(engine.apply_locked(locked, &daemon, request, origin));
+                }
+                LockTurn::NotLocked(wanted, error) => {
+                    engine.end(&mut ends, wanted.domain(), Err(ApplyError::at_start(error)));
+                }
+            },
+        );
         for report in ends.values().flatten() {
             self.forget_told(&report.plan, &report.outcome);
         }
-        sites
-            .iter()
-            .map(|ChosenSite { site, .. }| {
-                applied(site, ends.remove(&site.domain).unwrap_or_else(|| interrupted(site)))
-            })
-            .collect()
+        let mut all = Vec::new();
+        for ChosenSite { site, .. } in sites {
+            let report = ends.remove(&site.domain).unwrap_or_else(|| {
+                Err(ApplyError::new(FailedAt::Interrupted, not_begun(&site.domain)))
+            });
+            all.push(applied(site, report));
+        }
+        all
     }
 
     /// Takes how a site ended that came to no transaction, and tells it: others may be at work for long.
     fn end<'s>(
         &mut self,
-        ends: &mut Ends<'s>,
+        ends: &mut ApplyEnds<'s>,
         domain: &'s Domain,
         end: Result<SiteReport, ApplyError>,
     ) {
@@ -155,7 +161,7 @@ impl Engine<'_> {
         daemon: &ActualDaemon,
         request: &ApplyRequest,
         recovers: bool,
-    ) -> Result<Look<'s>, CommandError> {
+    ) -> Result<FirstLook<'s>, CommandError> {
         let wanted = self.wanted(chosen, request.goal)?;
         let mut plan = self.plan_site(&wanted, daemon, &request.plan)?.plan;
         if request.sites.len() == 1 {
@@ -164,10 +170,11 @@ impl Engine<'_> {
         }
         // A file that supervisord refuses may be that of an apply under way, which takes it back: the
         // plan under the lock decides.
-        let is_broken = |refusal: &Refusal| matches!(refusal, Refusal::BrokenConfig { .. });
-        let may_pass = !daemon.journals.is_empty() && plan.refusals.iter().any(is_broken);
+        let mut refusals = plan.refusals.iter();
+        let may_pass = !daemon.journals.is_empty()
+            && refusals.any(|refusal| matches!(refusal, Refusal::BrokenConfig { .. }));
         if recovers || may_pass || plan.refusals.is_empty() && !plan.is_empty() {
-            return Ok(Look::ToDo(wanted));
+            return Ok(FirstLook::ToDo(wanted));
         }
         let view = shown(&plan);
         as_shown(&view, request)?;
@@ -179,23 +186,23 @@ impl Engine<'_> {
                 (self.doors.events)(Event::Warning { site: site.clone(), text });
             }
         }
-        Ok(Look::Done(Box::new(SiteReport::not_applied(view))))
+        Ok(FirstLook::Done(Box::new(SiteReport::not_applied(view))))
     }
 
     /// Applies sites whose locks are held, in one transaction.
     fn apply_locked<'s>(
         &mut self,
-        locked: Vec<Locked<Wanted<'s>>>,
+        locked: Vec<Locked<WantedSite<'s>>>,
         first: &ActualDaemon,
         request: &ApplyRequest,
         origin: &Origin,
-    ) -> Ends<'s> {
-        let mut ends = Ends::new();
+    ) -> ApplyEnds<'s> {
+        let mut ends = ApplyEnds::new();
         let (sites, locks): (Vec<_>, Vec<_>) = locked.into_iter().map(Locked::into_parts).unzip();
         let mut locks: Vec<Option<Lock>> = locks.into_iter().map(Some).collect();
-        let start = |error| ApplyError::new(FailedAt::Start, error);
         let patience = Duration::from_secs(request.lock_wait);
-        let ready = self.lock_daemon(origin, patience).map_err(start).and_then(|lock| {
+        let lock = self.lock_daemon(origin, patience).map_err(ApplyError::at_start);
+        let ready = lock.and_then(|lock| {
             let planned =
                 self.plan_locked((&sites, &mut locks), first, (request, origin), &mut ends)?;
             Ok((lock, planned))
@@ -210,16 +217,15 @@ impl Engine<'_> {
                 // Of a supervisord that cannot be told from another one nothing is noted.
                 let is_known = daemon.pid.and_then(process::started).is_some();
                 let (conf_dir, included_files) = (&self.conf_dir, self.included_files);
-                let trail = || {
-                    let included = included(included_files, conf_dir).ok();
-                    let (included, _) = included.filter(|_| is_known)?;
-                    basis::trail(&self.main_file, &daemon.include_patterns, &included)
-                };
                 let (reports, accepted) = apply::apply(
                     &mut self.doors,
                     planned,
                     daemon.reread.clone(),
-                    &trail,
+                    &|| {
+                        let included = included(included_files, conf_dir).ok();
+                        let (included, _) = included.filter(|_| is_known)?;
+                        basis::trail(&self.main_file, &daemon.include_patterns, &included)
+                    },
                     (origin, &request.apply),
                     daemon_lock,
                 );
@@ -244,23 +250,22 @@ impl Engine<'_> {
     /// Recovers, reads and plans under the locks. Sites that are not to be applied after all end here.
     fn plan_locked<'s>(
         &mut self,
-        (sites, locks): (&[Wanted<'s>], &mut [Option<Lock>]),
+        (sites, locks): (&[WantedSite<'s>], &mut [Option<Lock>]),
         first: &ActualDaemon,
         (request, origin): (&ApplyRequest, &Origin),
-        ends: &mut Ends<'s>,
+        ends: &mut ApplyEnds<'s>,
     ) -> Result<Ready, ApplyError> {
-        let start = |error| ApplyError::new(FailedAt::Start, error);
-        let reread_failed = |error| ApplyError::new(FailedAt::Reread, error);
-        let held: BTreeSet<&Domain> = sites.iter().map(Wanted::domain).collect();
+        let held: BTreeSet<&Domain> = sites.iter().map(WantedSite::domain).collect();
         let is_held = |domain: &Domain| held.contains(domain);
-        let mut daemon = self.read_daemon(Some(first), &is_held).map_err(reread_failed)?;
+        let mut daemon = self.read_daemon(Some(first), &is_held).map_err(ApplyError::at_reread)?;
         let mut compared = BTreeMap::new();
         let mut not_recovered = BTreeMap::new();
         if !daemon.journals.is_empty() {
             compared = self.compare_before_recovery(sites, &daemon, request);
-            not_recovered = self.recover(origin, &is_held).map_err(start)?;
+            not_recovered = self.recover(origin, &is_held).map_err(ApplyError::at_start)?;
+            // With no earlier reading to go by: supervisord has files back that it knew otherwise.
             if !daemon.put_back_first.is_empty() {
-                daemon = self.read_daemon(None, &is_held).map_err(reread_failed)?;
+                daemon = self.read_daemon(None, &is_held).map_err(ApplyError::at_reread)?;
             }
         }
         let mut planned = Vec::new();
@@ -272,13 +277,17 @@ impl Engine<'_> {
                 self.plan_one(wanted, &daemon, request, is_compared.is_some())
             });
             match site {
+                // Its lock goes with it into the transaction, which lets it go when this site has ended;
+                // those of the others go before anything is changed.
                 Ok(site) if site.plan.refusals.is_empty() => {
-                    planned.push(apply::PlannedSite { lock: lock.take(), ..site });
+                    planned.push(apply::SiteToApply { lock: lock.take(), ..site });
                 }
                 Ok(site) => self.end(ends, domain, Ok(SiteReport::not_applied(site.view))),
-                Err(error) => self.end(ends, domain, Err(start(error))),
+                Err(error) => self.end(ends, domain, Err(ApplyError::at_start(error))),
             }
         }
+        // After the comparison, since notes are no part of what was agreed to; then everybody sees what
+        // is about to be done.
         note_others(planned.iter_mut().map(|site| &mut site.plan), &daemon);
         for site in &mut planned {
             site.view.notes.clone_from(&site.plan.notes);
@@ -290,21 +299,22 @@ impl Engine<'_> {
     }
 
     /// The reread that follows has the new files to read, too.
-    fn expect_files_of(&mut self, daemon: &ActualDaemon, planned: &[apply::PlannedSite]) {
-        let plans = || planned.iter().map(|site| &site.plan);
-        let files = daemon.contents.len() + plans().map(|plan| plan.files.len()).sum::<usize>();
-        let groups = plans().map(|plan| plan.groups.len()).sum::<usize>();
-        let sections = daemon.defined.iter().count() + groups;
+    fn expect_files_of(&mut self, daemon: &ActualDaemon, planned: &[apply::SiteToApply]) {
+        let (mut files, mut sections) = (daemon.contents.len(), daemon.defined.iter().count());
+        for apply::SiteToApply { plan, .. } in planned {
+            files += plan.files.len();
+            sections += plan.groups.len();
+        }
         self.doors.supervisord.expect_files(files, sections);
     }
 
     fn plan_one(
         &self,
-        wanted: &Wanted<'_>,
+        wanted: &WantedSite<'_>,
         daemon: &ActualDaemon,
         request: &ApplyRequest,
         is_compared: bool,
-    ) -> Result<apply::PlannedSite, CommandError> {
+    ) -> Result<apply::SiteToApply, CommandError> {
         // Where a run leads back to depends on the revisions, which were read without the lock.
         let again = match request.goal {
             Goal::Before(_) => Some(self.wanted(wanted.chosen, request.goal)?),
@@ -317,14 +327,14 @@ impl Engine<'_> {
             as_shown(&view, request)?;
         }
         let record = record.unwrap_or_else(|| wanted.desired.clone());
-        Ok(apply::PlannedSite { plan, view, record, lock: None })
+        Ok(apply::SiteToApply { plan, view, record, lock: None })
     }
 
     /// A recovery changes the plan of its site. So that plan is compared with the one that was
     /// shown before the recovery, and those of other sites after it.
     fn compare_before_recovery<'s>(
         &self,
-        sites: &[Wanted<'s>],
+        sites: &[WantedSite<'s>],
         daemon: &ActualDaemon,
         request: &ApplyRequest,
     ) -> BTreeMap<&'s Domain, Result<(), CommandError>> {
@@ -357,14 +367,14 @@ pub(super) fn not_begun(site: &Domain) -> CommandError {
 }
 
 /// The names of the processes of the groups that sites should have.
-fn process_names(sites: &[apply::PlannedSite]) -> BTreeMap<String, Vec<String>> {
+fn process_names(sites: &[apply::SiteToApply]) -> BTreeMap<String, Vec<String>> {
     let groups = sites.iter().flat_map(|site| &site.record.groups);
     groups.map(|(name, group)| (name.clone(), group.process_names(name))).collect()
 }
 
 /// Sites that are to be applied, and what is known of their supervisord.
 struct Ready {
-    planned: Vec<apply::PlannedSite>,
+    planned: Vec<apply::SiteToApply>,
     /// The reading that the plans were made of.
     daemon: ActualDaemon,
     /// The runs whose interrupted applies are finished, by site.
@@ -372,8 +382,8 @@ struct Ready {
 }
 
 /// What the first look at a site says.
-enum Look<'s> {
-    ToDo(Wanted<'s>),
+enum FirstLook<'s> {
+    ToDo(WantedSite<'s>),
     Done(Box<SiteReport>),
 }
 

@@ -21,14 +21,16 @@ pub(super) fn of_sites(sites: &[Site], base: &Path) -> Vec<SiteHistory> {
 /// The histories of sites that this inventory has applied, or removed, and that it does not have any
 /// more. Records that cannot be read are told by [`left::look`].
 pub(super) fn of_left(inventory: &InventoryOnHost, base: &Path) -> Vec<SiteHistory> {
-    let is_ours =
-        |revision: &RevisionSummary| revision.origin.run().is_of_same_inventory(&inventory.run);
     let mut histories = Vec::new();
     for (state, paths) in left::states(base, inventory) {
         let sites = left::others(&state, inventory).unwrap_or_default();
-        let left = sites.into_iter().map(|site| of_site(site, Ok(&state)));
-        let ours = left.filter(|one| one.revisions.iter().flatten().any(is_ours));
-        histories.extend(ours.map(|one| SiteHistory { paths: Some(paths.clone()), ..one }));
+        for site in sites {
+            let history = of_site(site, Ok(&state));
+            let mut origins = history.revisions.iter().flatten().map(|one| one.origin.run());
+            if origins.any(|run| run.is_of_same_inventory(&inventory.run)) {
+                histories.push(SiteHistory { paths: Some(paths.clone()), ..history });
+            }
+        }
     }
     histories
 }
@@ -116,23 +118,28 @@ fn diff(state: &StateDir, site: &Domain, number: u64) -> Result<String, CommandE
         Some(before) => state.revision(&Disk, site, *before)?,
         None => None,
     };
-    let name = |revision: &Revision| format!("revision {}", revision.number);
-    let former = before.as_ref().map_or("nothing".to_owned(), name);
+    let former = before
+        .as_ref()
+        .map_or("nothing".to_owned(), |before| format!("revision {}", before.number));
     let none = BTreeMap::new();
     let old = before.as_ref().map_or(&none, |before| &before.files);
     let mut text = String::new();
     let paths: BTreeSet<&PathBuf> = old.keys().chain(revision.files.keys()).collect();
     for path in paths {
-        let bytes = |files: &BTreeMap<PathBuf, RecordedFile>| {
-            files.get(path).map(|file| file.content.clone()).unwrap_or_default()
-        };
-        let diff = masked_diff(&bytes(old), &bytes(&revision.files));
+        let diff = masked_diff(content(old, path), content(&revision.files, path));
         if !diff.is_empty() {
-            let (path, now) = (path.display(), name(&revision));
-            text.push_str(&format!("--- {path} ({former})\n+++ {path} ({now})\n{diff}"));
+            let path = path.display();
+            text.push_str(&format!(
+                "--- {path} ({former})\n+++ {path} (revision {number})\n{diff}"
+            ));
         }
     }
     Ok(text)
+}
+
+/// The content of one of these files; nothing where it is not among them.
+fn content<'f>(files: &'f BTreeMap<PathBuf, RecordedFile>, path: &Path) -> &'f [u8] {
+    files.get(path).map_or(&[], |file| &file.content)
 }
 
 /// The error for a revision that is not there.

@@ -65,13 +65,14 @@ fn look_in(
 
 /// What is on record of a site; `None` if that is nothing, as of one that was removed.
 fn record(state: &StateDir, site: &Domain) -> Result<Option<Revision>, CommandError> {
-    let has_some = |record: &Revision| !record.files.is_empty() || !record.groups.is_empty();
-    if let Some(record) = state.last_revision(&Disk, site)?.filter(has_some) {
+    if let Some(record) = state.last_revision(&Disk, site)?
+        && !record.is_empty()
+    {
         return Ok(Some(record));
     }
     // The very first apply of it may have been killed when its files were in place.
     let journal = state.interrupted(&Disk, site)?.finished;
-    Ok(journal.and_then(|journal| journal.target).filter(has_some))
+    Ok(journal.and_then(|journal| journal.target).filter(|target| !target.is_empty()))
 }
 
 fn left_site(record: Revision, paths: &Paths, inventory: &InventoryOnHost) -> LeftSite {

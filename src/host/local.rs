@@ -14,10 +14,10 @@ use crate::event::Event;
 use crate::inventory::{ConfigSuffix, Domain, Site, SupervisordAddress};
 use crate::records::{Origin, Run, StateDir};
 use crate::setup;
-use crate::supervisord::{Client, MainConfig, Stop, Supervisord, include};
+use crate::supervisord::{Client, MainConfig, ShouldStop, Supervisord, include};
 use crate::system::{Clock, Disk, Files as _, Interrupt, SystemClock, machine, users};
 
-/// This machine.
+/// This machine: each request is done in this process, by whoever runs it.
 pub struct LocalHost {
     state_base: PathBuf,
     clock: SystemClock,
@@ -32,16 +32,12 @@ impl LocalHost {
     }
 
     /// `/var/lib/supervisor-sync` for root, else a folder of the user's own.
-    #[expect(clippy::disallowed_methods, reason = "an edge: where a user's state belongs")]
     pub fn default_state_base() -> PathBuf {
         if users::is_root() {
             return PathBuf::from("/var/lib/supervisor-sync");
         }
-        let absolute = |name: &str| {
-            std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute())
-        };
-        let state = absolute("XDG_STATE_HOME")
-            .or_else(|| absolute("HOME").map(|home| home.join(".local/state")));
+        let state = absolute_folder("XDG_STATE_HOME")
+            .or_else(|| absolute_folder("HOME").map(|home| home.join(".local/state")));
         state.unwrap_or_else(|| PathBuf::from("/var/tmp")).join("supervisor-sync")
     }
 
@@ -63,27 +59,26 @@ impl LocalHost {
         events: &mut dyn FnMut(Event),
         work: impl FnOnce(&mut Engine<'_>, &[&ChosenSite]) -> T,
     ) -> Result<T, ApplyError> {
-        let no_daemon = |error| ApplyError::new(FailedAt::Reread, error);
         let Some(ChosenSite { site: first, .. }) = sites.first() else {
-            return Err(no_daemon(CommandError::refused("no site to work on")));
+            let error = CommandError::refused("no site to work on");
+            return Err(ApplyError::at_reread(error));
         };
         if self.interrupt.is_raised() {
             let error = CommandError::new(ErrorKind::Interrupted, "interrupted before it began");
             return Err(ApplyError::new(FailedAt::Interrupted, error));
         }
         let mut read = BTreeMap::new();
-        let mut included = |path: &Path| {
+        // What it includes is kept, so that the first look at the sites need not read it once more.
+        let config = MainConfig::load_from(config_path(first), &mut |path| {
             let entry = Disk.read(path).ok()?;
             let text = entry.bytes().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
             read.insert(path.to_owned(), entry);
             text
-        };
-        let config = MainConfig::load_from(config_path(first), &mut included);
-        let config = config.map_err(config_error).map_err(no_daemon)?;
+        });
+        let config = config.map_err(no_daemon)?;
         let interrupt = self.interrupt.clone();
-        let stop: Stop = Arc::new(move || interrupt.is_news());
-        let client =
-            Client::connect(&config, Some(&stop)).map_err(config_error).map_err(no_daemon)?;
+        let stop: ShouldStop = Arc::new(move || interrupt.is_news());
+        let client = Client::connect(&config, Some(&stop)).map_err(no_daemon)?;
         let mut client = client.with_stop(stop);
         let state = StateDir::new(&first.paths, &self.state_base);
         state.check().map_err(|error| ApplyError::new(FailedAt::State, error))?;
@@ -97,11 +92,11 @@ impl LocalHost {
         };
         let suffix = suffix(first.paths.conf_dir.as_path(), &config.include_patterns);
         // Nearly always it is the one that they have.
-        let is_other = |chosen: &&&ChosenSite| chosen.site.config_suffix != suffix;
-        let renamed: Vec<ChosenSite> = match sites.iter().find(is_other) {
-            Some(_) => sites.iter().map(|chosen| with_suffix(chosen, suffix)).collect(),
-            None => Vec::new(),
-        };
+        let renamed: Vec<ChosenSite> =
+            match sites.iter().all(|chosen| chosen.site.config_suffix == suffix) {
+                true => Vec::new(),
+                false => sites.iter().map(|chosen| with_suffix(chosen, suffix)).collect(),
+            };
         let renamed: Vec<&ChosenSite> = renamed.iter().collect();
         let sites = if renamed.is_empty() { sites } else { &renamed };
         let mut engine = Engine {
@@ -135,9 +130,9 @@ impl LocalHost {
             match self.with_instance(&sites, events, &work) {
                 Ok(more) => done.extend(more),
                 Err(error) => {
-                    let failed =
-                        |chosen: &&ChosenSite| failed(chosen.site.domain.clone(), error.clone());
-                    done.extend(sites.iter().map(failed));
+                    for chosen in sites {
+                        done.push(failed(chosen.site.domain.clone(), error.clone()));
+                    }
                 }
             }
         }
@@ -145,7 +140,7 @@ impl LocalHost {
     }
 
     fn set_up(&self, sites: &[Site], events: &mut dyn FnMut(Event)) -> Result<Reply, CommandError> {
-        let mut doors = setup::Doors {
+        let mut doors = setup::SetupDoors {
             machine: &mut setup::ThisMachine { interrupt: &self.interrupt },
             files: &Disk,
             clock: &self.clock,
@@ -155,18 +150,20 @@ impl LocalHost {
         setup::set_up(sites, &mut doors).map(|report| Reply::Setup { report })
     }
 
-    /// The sites by the supervisord they belong to, in the order asked.
+    /// The sites by the supervisord they belong to: by its records, since locks and journals are one
+    /// supervisord's, and by its main file, since that is how it is found.
     fn instances<'s>(&self, sites: &'s [ChosenSite]) -> Vec<Vec<&'s ChosenSite>> {
-        let key = |chosen: &ChosenSite| {
-            let state = StateDir::new(&chosen.site.paths, &self.state_base);
-            (state, config_path(&chosen.site).map(Path::to_owned))
-        };
+        let mut keys: Vec<(StateDir, Option<&Path>)> = Vec::new();
         let mut instances: Vec<Vec<&ChosenSite>> = Vec::new();
         for chosen in sites {
-            let same = |sites: &&mut Vec<&ChosenSite>| key(sites[0]) == key(chosen);
-            match instances.iter_mut().find(same) {
-                Some(instance) => instance.push(chosen),
-                None => instances.push(vec![chosen]),
+            let state = StateDir::new(&chosen.site.paths, &self.state_base);
+            let key = (state, config_path(&chosen.site));
+            match keys.iter().position(|known| *known == key) {
+                Some(place) => instances[place].push(chosen),
+                None => {
+                    keys.push(key);
+                    instances.push(vec![chosen]);
+                }
             }
         }
         instances
@@ -181,24 +178,33 @@ impl Target for LocalHost {
     ) -> Result<Reply, CommandError> {
         match request {
             Request::Plan { sites, goal, options } => {
-                let plan =
-                    |i: &mut Engine<'_>, sites: &[&ChosenSite]| i.plan(sites, goal, &options);
-                let failed = |site, error: ApplyError| PlannedSite { site, plan: Err(error.error) };
-                Ok(Reply::Plans { sites: self.each_instance(&sites, events, plan, failed) })
+                let sites = self.each_instance(
+                    &sites,
+                    events,
+                    |engine, sites| engine.plan(sites, goal, &options),
+                    |site, error| PlannedSite { site, plan: Err(error.error) },
+                );
+                Ok(Reply::Plans { sites })
             }
             Request::Apply(request) => {
                 let origin = self.origin(&request.run);
-                let apply =
-                    |i: &mut Engine<'_>, sites: &[&ChosenSite]| i.apply(sites, &request, &origin);
-                let sites = self.each_instance(&request.sites, events, apply, not_begun);
+                let sites = self.each_instance(
+                    &request.sites,
+                    events,
+                    |engine, sites| engine.apply(sites, &request, &origin),
+                    |site, error| AppliedSite { site, report: Err(error) },
+                );
                 Ok(Reply::Applied { sites })
             }
             Request::Status { sites, watch, deep } => {
                 let how = (Duration::from_secs(u64::from(watch)), deep);
-                let status = |i: &mut Engine<'_>, sites: &[&ChosenSite]| i.status(sites, how);
-                let failed =
-                    |site, error: ApplyError| SiteStatusReply { site, status: Err(error.error) };
-                Ok(Reply::Status { sites: self.each_instance(&sites, events, status, failed) })
+                let sites = self.each_instance(
+                    &sites,
+                    events,
+                    |engine, sites| engine.status(sites, how),
+                    |site, error| SiteStatusReply { site, status: Err(error.error) },
+                );
+                Ok(Reply::Status { sites })
             }
             Request::Logs(request) => {
                 let unreadable = logs::send(&request, &self.clock, &self.interrupt, events);
@@ -232,20 +238,23 @@ impl Target for LocalHost {
 /// How the names of files must end for supervisord to read them in this folder.
 fn suffix(folder: &Path, patterns: &[String]) -> ConfigSuffix {
     let patterns = include::patterns_by_way_of(folder, patterns);
-    let is_read = |suffix: &ConfigSuffix| {
-        include::matches(&patterns, &folder.join(format!("a.com-w{}", suffix.as_str())))
-    };
-    ConfigSuffix::ALL.into_iter().find(is_read).unwrap_or_default()
+    for suffix in ConfigSuffix::ALL {
+        if include::matches(&patterns, &folder.join(format!("a.com-w{}", suffix.as_str()))) {
+            return suffix;
+        }
+    }
+    ConfigSuffix::default()
+}
+
+/// A folder that a variable of the environment names.
+#[expect(clippy::disallowed_methods, reason = "an edge: where a user's state belongs")]
+fn absolute_folder(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute())
 }
 
 fn with_suffix(chosen: &ChosenSite, config_suffix: ConfigSuffix) -> ChosenSite {
     let ChosenSite { site, programs } = chosen.clone();
     ChosenSite { site: Site { config_suffix, ..site }, programs }
-}
-
-/// The report of a site that shares a failure at the very beginning.
-fn not_begun(site: Domain, error: ApplyError) -> AppliedSite {
-    AppliedSite { site, report: Err(error) }
 }
 
 fn config_path(site: &Site) -> Option<&Path> {
@@ -255,10 +264,10 @@ fn config_path(site: &Site) -> Option<&Path> {
     }
 }
 
-fn config_error(error: crate::supervisord::ConfigError) -> CommandError {
+fn no_daemon(error: crate::supervisord::ConfigError) -> ApplyError {
     let failed = CommandError::refused("cannot find supervisord").caused_by(&error);
-    match error.hint() {
+    ApplyError::at_reread(match error.hint() {
         Some(hint) => failed.hint(hint),
         None => failed,
-    }
+    })
 }

@@ -22,13 +22,13 @@ pub(super) struct Locked<T> {
 }
 
 /// Sites whose turn it is, or one whose lock could not be had.
-pub(super) enum Turn<T> {
+pub(super) enum LockTurn<T> {
     Locked(Vec<Locked<T>>),
     NotLocked(T, CommandError),
 }
 
 impl<T> Locked<T> {
-    /// Both parts.
+    /// The site, and its lock, which is let go when it is dropped.
     pub(super) fn into_parts(self) -> (T, Lock) {
         (self.site, self.lock)
     }
@@ -43,7 +43,7 @@ impl Engine<'_> {
         sites: Vec<T>,
         domain: impl Fn(&T) -> Domain,
         (origin, patience): (&Origin, Duration),
-        work: &mut dyn FnMut(&mut Self, Turn<T>),
+        work: &mut dyn FnMut(&mut Self, LockTurn<T>),
     ) {
         let mut until = deadline(self.doors.clock, patience);
         let mut waiting = sites;
@@ -52,15 +52,15 @@ impl Engine<'_> {
             let Tried { locked, busy, failed } =
                 try_locks(self.doors.state, waiting, &domain, origin);
             for (site, error) in failed {
-                work(self, Turn::NotLocked(site, error));
+                work(self, LockTurn::NotLocked(site, error));
             }
             if !locked.is_empty() {
-                work(self, Turn::Locked(locked));
+                work(self, LockTurn::Locked(locked));
                 // What we ourselves took is not what somebody else was waited for.
                 until = deadline(self.doors.clock, patience);
             } else if self.doors.clock.now() >= until {
                 for (site, error) in busy {
-                    work(self, Turn::NotLocked(site, error.into()));
+                    work(self, LockTurn::NotLocked(site, error.into()));
                 }
                 return;
             } else if let Some((_, LockError::Held { holder, .. })) = busy.first() {

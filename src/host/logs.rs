@@ -17,7 +17,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 const ALIVE_EVERY: Duration = Duration::from_secs(5);
 
 /// A log that is read.
-struct Source {
+struct OpenLog {
     site: Domain,
     program: ProgramName,
     path: PathBuf,
@@ -67,7 +67,7 @@ pub(super) fn send(
 fn open(
     chosen: &ChosenSite,
     lines: usize,
-    sources: &mut Vec<Source>,
+    sources: &mut Vec<OpenLog>,
     unreadable: &mut Vec<UnreadableLog>,
     events: &mut dyn FnMut(Event),
 ) {
@@ -101,7 +101,7 @@ fn open_one(
     (site, name): (&Site, &ProgramName),
     full: &str,
     (path, lines): (PathBuf, usize),
-    sources: &mut Vec<Source>,
+    sources: &mut Vec<OpenLog>,
     unreadable: &mut Vec<UnreadableLog>,
     events: &mut dyn FnMut(Event),
 ) {
@@ -112,7 +112,7 @@ fn open_one(
                 let text = format!("{} is not there yet: {full} never ran", path.display());
                 events(Event::Warning { site: domain.clone(), text });
             }
-            let source = Source { site: domain, program: name, path, follower };
+            let source = OpenLog { site: domain, program: name, path, follower };
             last.iter().for_each(|line| source.tell(line, events));
             sources.push(source);
         }
@@ -123,7 +123,7 @@ fn open_one(
     }
 }
 
-impl Source {
+impl OpenLog {
     fn tell(&self, line: &[u8], events: &mut dyn FnMut(Event)) {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         events(Event::LogLine(LogLine {

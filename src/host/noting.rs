@@ -9,7 +9,7 @@ use crate::api::RunId;
 use crate::apply::{self, Outcome, SiteReport};
 use crate::error::CommandError;
 use crate::inventory::Domain;
-use crate::records::{Journal, Origin, RunEnd, RunOutcome, Settled, SettledHow};
+use crate::records::{Interrupted, Origin, RunEnd, RunOutcome, Settled, SettledHow};
 
 impl Engine<'_> {
     /// Undoes what killed applies left half-written, and notes which run has. Returns the sites that it
@@ -34,11 +34,11 @@ impl Engine<'_> {
         (origin, patience): (&Origin, Duration),
     ) -> CommandError {
         let (state, files) = (self.doors.state, self.doors.files);
-        let is_half_done = |site: &Domain| {
+        let sites = state.sites(files).unwrap_or_default();
+        if !sites.iter().any(|site| {
             state.interrupted(files, site).is_ok_and(|left| left.undone_first.is_some())
                 && state.site_held_by(site).is_none()
-        };
-        if !state.sites(files).unwrap_or_default().iter().any(is_half_done) {
+        }) {
             return error;
         }
         let Ok(_lock) = self.lock_daemon(origin, patience) else { return error };
@@ -119,13 +119,15 @@ impl Engine<'_> {
 
 /// The runs whose interrupted applies the next apply of their sites finishes.
 pub(super) fn unfinished_runs(daemon: &ActualDaemon) -> BTreeMap<Domain, Vec<RunId>> {
-    let of = |journal: &Journal| journal.origin.run.as_ref().map(|run| run.id);
-    let runs = daemon.journals.iter().filter_map(|(site, interrupted)| {
-        let finished = interrupted.as_ref().ok()?.finished.as_ref()?;
-        let former = finished.former.as_deref().and_then(of);
-        Some((site.clone(), of(finished).into_iter().chain(former).collect()))
-    });
-    runs.collect()
+    let mut runs = BTreeMap::new();
+    for (site, interrupted) in &daemon.journals {
+        let Ok(Interrupted { finished: Some(finished), .. }) = interrupted else { continue };
+        let former = finished.former.as_deref();
+        let journals = std::iter::once(finished).chain(former);
+        let ids = journals.filter_map(|journal| Some(journal.origin.run.as_ref()?.id));
+        runs.insert(site.clone(), ids.collect());
+    }
+    runs
 }
 
 /// `None` where nothing was changed, or a revision says it.

@@ -24,12 +24,12 @@ use crate::system::{Entry, machine};
 const MANY_FILES: usize = 500;
 
 /// A site with its goal worked out.
-pub(super) struct Wanted<'s> {
+pub(super) struct WantedSite<'s> {
     pub(super) chosen: &'s ChosenSite,
     pub(super) desired: DesiredSite,
 }
 
-impl<'s> Wanted<'s> {
+impl<'s> WantedSite<'s> {
     pub(super) fn domain(&self) -> &'s Domain {
         &self.chosen.site.domain
     }
@@ -119,13 +119,13 @@ impl Engine<'_> {
         let config =
             ConfigFiles { main: &self.main_file, included, named, patterns, environment, read };
         let events = &mut *self.doors.events;
-        let mut tell = |files, patience: Duration| {
-            if files >= MANY_FILES {
-                events(Event::Reading { files, seconds: Some(patience.as_secs()) });
-            }
-        };
         let supervisord = &mut *self.doors.supervisord;
-        let mut daemon = daemon::read(files, supervisord, config, reread, &mut tell)?;
+        let mut daemon =
+            daemon::read(files, supervisord, config, reread, &mut |files, patience: Duration| {
+                if files >= MANY_FILES {
+                    events(Event::Reading { files, seconds: Some(patience.as_secs()) });
+                }
+            })?;
         for site in state.sites(files)? {
             let interrupted = state.interrupted(files, &site);
             let is_nothing = interrupted.as_ref().is_ok_and(Interrupted::is_nothing);
@@ -153,7 +153,7 @@ impl Engine<'_> {
         &self,
         chosen: &'s ChosenSite,
         goal: Goal,
-    ) -> Result<Wanted<'s>, CommandError> {
+    ) -> Result<WantedSite<'s>, CommandError> {
         let site = &chosen.site;
         let desired = match goal {
             Goal::Inventory => render(site, &self.facts).map_err(|source| {
@@ -163,7 +163,7 @@ impl Engine<'_> {
             Goal::Revision(number) => self.revision(site, number)?,
             Goal::Before(run) => self.revision(site, self.before(site, run)?)?,
         };
-        Ok(Wanted { chosen, desired })
+        Ok(WantedSite { chosen, desired })
     }
 
     fn revision(&self, site: &Site, number: u64) -> Result<DesiredSite, CommandError> {
@@ -198,11 +198,11 @@ impl Engine<'_> {
 
     pub(super) fn plan_site(
         &self,
-        wanted: &Wanted<'_>,
+        wanted: &WantedSite<'_>,
         daemon: &ActualDaemon,
         options: &PlanOptions,
     ) -> Result<Planned, CommandError> {
-        let Wanted { chosen: ChosenSite { site, programs }, desired } = wanted;
+        let WantedSite { chosen: ChosenSite { site, programs }, desired } = wanted;
         let (files, state) = (self.doors.files, self.doors.state);
         let actual = observe::site(files, state, (site, programs), desired, daemon)?;
         let situation = Situation { site, programs, desired, daemon, actual: &actual };

@@ -13,7 +13,7 @@ use crate::error::CommandError;
 use crate::event::Event;
 use crate::inventory::{Programs, naming};
 use crate::plan::{PlanOptions, Situation, plan_site};
-use crate::status::{Looks, Readings, SiteStatus, assemble};
+use crate::status::{Readings, RestartWatch, SiteStatus, assemble};
 use crate::supervisord::{Answer, Call, ProcessInfo};
 
 /// Between two looks.
@@ -29,14 +29,14 @@ impl Engine<'_> {
         (watch, deep): (Duration, bool),
     ) -> Vec<SiteStatusReply> {
         let read = self.glance(deep).and_then(|daemon| self.watch(daemon, sites, watch));
-        let status = |chosen: &&ChosenSite| SiteStatusReply {
-            site: chosen.site.domain.clone(),
-            status: match &read {
+        let mut statuses = Vec::new();
+        for chosen in sites {
+            let status = match &read {
                 Ok((daemon, looks)) => self.status_of(chosen, daemon, looks),
                 Err(error) => Err(error.clone()),
-            },
-        };
-        let mut statuses: Vec<SiteStatusReply> = sites.iter().map(status).collect();
+            };
+            statuses.push(SiteStatusReply { site: chosen.site.domain.clone(), status });
+        }
         // What is nobody's here may look like that of several sites: it is told with the first.
         let mut told = BTreeSet::new();
         for status in statuses.iter_mut().filter_map(|one| one.status.as_mut().ok()) {
@@ -45,27 +45,16 @@ impl Engine<'_> {
         statuses
     }
 
-    /// Looks again and again while a process of these sites may be flapping. The daemon comes back
+    /// RestartWatch again and again while a process of these sites may be flapping. The daemon comes back
     /// with the processes of the last look.
     fn watch(
         &mut self,
         mut daemon: ActualDaemon,
         sites: &[&ChosenSite],
         watch: Duration,
-    ) -> Result<(ActualDaemon, Looks), CommandError> {
-        let wanted: BTreeSet<String> =
-            sites.iter().flat_map(|chosen| chosen.site.group_names()).collect();
-        let is_ours = |group: &String| {
-            let mut domains = sites.iter().map(|chosen| &chosen.site.domain);
-            wanted.contains(group)
-                || domains.any(|domain| naming::program_by_name(domain, group).is_some())
-        };
-        let mut looks = Looks::default();
-        let add = |daemon: &ActualDaemon, looks: &mut Looks| {
-            let ours = daemon.groups.iter().filter(|(group, _)| is_ours(group));
-            looks.add(ours.flat_map(|(_, processes)| processes));
-        };
-        add(&daemon, &mut looks);
+    ) -> Result<(ActualDaemon, RestartWatch), CommandError> {
+        let mut looks = RestartWatch::default();
+        looks.add(processes_of(sites, &daemon));
         let end = self.doors.clock.now() + watch;
         while looks.are_worth_another()
             && self.doors.clock.now() < end
@@ -74,20 +63,27 @@ impl Engine<'_> {
             (self.doors.events)(Event::Alive);
             self.doors.clock.wait(LOOK_EVERY);
             self.look_again(&mut daemon, &looks)?;
-            add(&daemon, &mut looks);
+            looks.add(processes_of(sites, &daemon));
         }
         Ok((daemon, looks))
     }
 
     /// Another look at those that may be flapping, or at all where those are many: supervisord's answer
     /// costs it as much for each. What else has come or gone meanwhile is for the next status.
-    fn look_again(&mut self, daemon: &mut ActualDaemon, looks: &Looks) -> Result<(), CommandError> {
+    fn look_again(
+        &mut self,
+        daemon: &mut ActualDaemon,
+        looks: &RestartWatch,
+    ) -> Result<(), CommandError> {
         let supervisord = &mut self.doors.supervisord;
-        let all = || daemon.groups.values().flatten();
-        let suspects = all().filter(|process| looks.suspect(process));
-        let calls: Vec<Call> =
-            suspects.map(|process| Call::GetProcessInfo(process.namespec())).collect();
-        if calls.len() * 2 <= all().count() {
+        let (mut calls, mut all) = (Vec::new(), 0);
+        for process in daemon.groups.values().flatten() {
+            all += 1;
+            if looks.suspect(process) {
+                calls.push(Call::GetProcessInfo(process.namespec()));
+            }
+        }
+        if calls.len() * 2 <= all {
             let answers = supervisord.batch(&calls).map_err(daemon::daemon_error)?;
             let processes = answers.into_iter().map(|answer| match answer {
                 Ok(Answer::Process(process)) => Some(*process),
@@ -113,7 +109,7 @@ impl Engine<'_> {
         &self,
         chosen: &ChosenSite,
         daemon: &ActualDaemon,
-        looks: &Looks,
+        looks: &RestartWatch,
     ) -> Result<SiteStatus, CommandError> {
         let ChosenSite { site, programs } = chosen;
         // Of some programs, too, it is told what an apply of the whole site would do.
@@ -133,6 +129,21 @@ impl Engine<'_> {
             former: &former_releases(desired, daemon),
         }))
     }
+}
+
+/// The processes of the groups of these sites, and of those whose names begin as theirs do.
+fn processes_of<'d>(
+    sites: &[&ChosenSite],
+    daemon: &'d ActualDaemon,
+) -> impl Iterator<Item = &'d ProcessInfo> {
+    let wanted: BTreeSet<String> =
+        sites.iter().flat_map(|chosen| chosen.site.group_names()).collect();
+    let groups = daemon.groups.iter().filter(move |(group, _)| {
+        let mut domains = sites.iter().map(|chosen| &chosen.site.domain);
+        wanted.contains(*group)
+            || domains.any(|domain| naming::program_by_name(domain, group).is_some())
+    });
+    groups.flat_map(|(_, processes)| processes)
 }
 
 /// The processes that run a former release, by pid.

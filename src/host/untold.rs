@@ -36,13 +36,15 @@ impl Engine<'_> {
     /// shown to nobody: what went badly is told beside it first.
     pub(super) fn forget_told(&mut self, plan: &PlanView, outcome: &Outcome) {
         let (state, files) = (self.doors.state, self.doors.files);
-        let told = |text: &str| plan.notes.iter().chain(&plan.warnings).any(|told| told == text);
         // Of most plans nothing is to be forgotten, and no file is read for that.
-        if !plan.notes.iter().chain(&plan.warnings).any(|text| unheard::may_be(text)) {
+        let mut texts = plan.notes.iter().chain(&plan.warnings);
+        if !texts.clone().any(|text| unheard::may_be(text)) {
             return;
         }
-        let unheard = unheard::read(files, state, &plan.site);
-        let Some(unheard) = unheard.filter(|unheard| told(unheard.text())) else { return };
+        let Some(unheard) = unheard::read(files, state, &plan.site) else { return };
+        if !texts.any(|text| text == unheard.text()) {
+            return;
+        }
         let came_to_nothing = matches!(outcome, Outcome::Unchanged | Outcome::Refused { .. });
         if let (Unheard::Badly(text), true) = (unheard, came_to_nothing) {
             (self.doors.events)(Event::Warning { site: plan.site.clone(), text });

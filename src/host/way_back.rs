@@ -40,7 +40,7 @@ impl InEffect {
                 (Some(back), [.., _, (top, _)]) if top == back => {
                     stack.pop();
                 }
-                // What only restarted, or mended what somebody had edited, leads nowhere back.
+                // What only restarted, or put right what somebody had edited, leads nowhere back.
                 _ if revision.changed || stack.is_empty() => stack.push((run.id, revision.number)),
                 _ => {}
             }
@@ -67,13 +67,13 @@ pub fn way_back(revisions: &[RevisionSummary], run: RunId) -> WayBack {
 
 /// Why a run is not in effect at a site with these revisions.
 fn not_in_effect(revisions: &[RevisionSummary], run: RunId) -> WayBack {
-    let takes_back = |revision: &RevisionSummary| revision.origin.run().takes_back;
-    if let Some(later) = revisions.iter().find(|one| takes_back(one) == Some(run)) {
+    let later = revisions.iter().find(|one| one.origin.run().takes_back == Some(run));
+    if let Some(later) = later {
         return WayBack::TakenBack(later.origin.run().id);
     }
     match revisions.iter().position(|one| one.origin.run().id == run) {
         None => WayBack::NotChanged,
-        Some(place) if takes_back(&revisions[place]).is_some() => {
+        Some(place) if revisions[place].origin.run().takes_back.is_some() => {
             let before = place.checked_sub(1).and_then(|before| revisions.get(before));
             WayBack::IsRollback(before.map(|before| before.number))
         }

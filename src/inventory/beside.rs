@@ -57,20 +57,7 @@ pub(super) fn environment_file(
     node: &Node,
 ) -> Option<BTreeMap<EnvironmentName, EnvironmentValue>> {
     let path = reader.text(node, "environment_file")?;
-    let refuse = |reader: &mut Reader<'_, '_>, message: String| {
-        reader.push(Finding::new(node.at, message));
-    };
-    let text = match reader.beside.read(path).map(String::from_utf8) {
-        Ok(Ok(text)) => text,
-        Ok(Err(_)) => {
-            refuse(reader, format!("`{}` is not UTF-8 text", shown(path)));
-            return None;
-        }
-        Err(reason) => {
-            refuse(reader, format!("cannot read `{}`: {reason}", shown(path)));
-            return None;
-        }
-    };
+    let text = reader.text_beside(node, path)?;
     let mut variables = BTreeMap::new();
     for (line, number) in text.lines().zip(1..) {
         match variable(line) {
@@ -78,7 +65,10 @@ pub(super) fn environment_file(
                 variables.insert(name, value);
             }
             Ok(None) => {}
-            Err(reason) => refuse(reader, format!("`{}`, line {number}: {reason}", shown(path))),
+            Err(reason) => {
+                let message = format!("`{}`, line {number}: {reason}", shown(path));
+                reader.push(Finding::new(node.at, message));
+            }
         }
     }
     Some(variables)
@@ -97,9 +87,13 @@ fn variable(line: &str) -> Result<Option<(EnvironmentName, EnvironmentValue)>, S
     };
     let name = EnvironmentName::parse(name.trim_end())
         .map_err(|_| "the name must be letters, digits and '_'".to_owned())?;
-    let value = value.trim();
-    let inside = |quote| value.strip_prefix(quote)?.strip_suffix(quote);
-    let value = inside('\'').or_else(|| inside('"')).unwrap_or(value);
+    let mut value = value.trim();
+    for quote in ['\'', '"'] {
+        if let Some(inside) = value.strip_prefix(quote).and_then(|text| text.strip_suffix(quote)) {
+            value = inside;
+            break;
+        }
+    }
     let value = EnvironmentValue::parse(value);
     value.map(|value| Some((name, value))).map_err(|error| format!("the value {error}"))
 }

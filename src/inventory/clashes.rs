@@ -15,7 +15,8 @@ use super::site::Site;
 use super::site_entry::{NameSpans, SiteEntry};
 
 /// One program with its site.
-struct Named<'s> {
+#[derive(Clone, Copy)]
+struct NamedProgram<'s> {
     entry: &'s SiteEntry,
     program: &'s Program,
     at: &'s NameSpans,
@@ -24,8 +25,8 @@ struct Named<'s> {
 /// Refuses names in supervisord that meet on a server, files that two sites would write there, and
 /// processes of `instances: separate` that would take another program's name.
 pub(super) fn check(reader: &mut Reader<'_, '_>, sites: &[SiteEntry]) {
-    let mut names: HashMap<String, Vec<Named<'_>>> = HashMap::new();
-    let mut files: HashMap<String, Vec<Named<'_>>> = HashMap::new();
+    let mut names: HashMap<String, Vec<NamedProgram<'_>>> = HashMap::new();
+    let mut files: HashMap<String, Vec<NamedProgram<'_>>> = HashMap::new();
     let mut order = Vec::new();
     for entry in sites {
         let site = &entry.placed.site;
@@ -34,14 +35,14 @@ pub(super) fn check(reader: &mut Reader<'_, '_>, sites: &[SiteEntry]) {
             let Ok(full) = site.full_name(program) else { continue };
             let file = site.config_file(program, &full);
             let (file, full) = (naming::file_name(&file).to_owned(), full.to_string());
-            let named = || Named { entry, program, at };
+            let named = NamedProgram { entry, program, at };
             order.push(full.clone());
-            let is_told = same_name(reader, names.get(&full), &named(), &full);
+            let is_told = same_name(reader, names.get(&full), &named, &full);
             if !is_told {
-                same_file(reader, files.get(&file), &named(), &file);
+                same_file(reader, files.get(&file), &named, &file);
             }
-            names.entry(full).or_default().push(named());
-            files.entry(file).or_default().push(named());
+            names.entry(full).or_default().push(named);
+            files.entry(file).or_default().push(named);
         }
     }
     for full in order {
@@ -51,6 +52,7 @@ pub(super) fn check(reader: &mut Reader<'_, '_>, sites: &[SiteEntry]) {
 }
 
 /// A name or a file of a site: whose, where, and what has it.
+#[derive(Clone)]
 struct Claim<'s> {
     entry: &'s SiteEntry,
     at: Span,
@@ -68,30 +70,30 @@ fn by_hand(reader: &mut Reader<'_, '_>, sites: &[SiteEntry]) {
         let site = &entry.placed.site;
         for (program, at) in site.programs.iter().zip(&entry.program_spans) {
             let Ok(full) = site.full_name(program) else { continue };
-            let what = || format!("the program `{}` of `{}`", program.name, site.domain);
+            let what = format!("the program `{}` of `{}`", program.name, site.domain);
             for group in Site::groups_of(program, &full) {
                 names.entry(group).or_default().push(Claim {
                     entry,
                     at: at.full_name,
-                    what: what(),
+                    what: what.clone(),
                 });
             }
             let file = naming::file_name(&site.config_file(program, &full)).to_owned();
-            files.entry(file).or_default().push(Claim { entry, at: at.file, what: what() });
+            files.entry(file).or_default().push(Claim { entry, at: at.file, what });
         }
     }
     for entry in sites {
         let site = &entry.placed.site;
         for (file, at) in site.configs.iter().zip(&entry.config_spans) {
-            let what = || format!("`{}` of `{}`", file.name, site.domain);
-            let claim = || Claim { entry, at: *at, what: what() };
+            let what = format!("`{}` of `{}`", file.name, site.domain);
+            let claim = Claim { entry, at: *at, what };
             claimed(
                 reader,
                 files.get(file.name.as_str()).into_iter().flatten(),
-                &claim(),
+                &claim,
                 &format!("the file `{}`", file.name),
             );
-            files.entry(file.name.to_string()).or_default().push(claim());
+            files.entry(file.name.to_string()).or_default().push(claim.clone());
             for name in file.section_names() {
                 let others = names.get(&name);
                 let others: Vec<&Claim<'_>> = others.into_iter().flatten().collect();
@@ -99,8 +101,8 @@ fn by_hand(reader: &mut Reader<'_, '_>, sites: &[SiteEntry]) {
                 let others = others.into_iter().filter(|other| {
                     !std::ptr::eq(other.entry, entry) || !other.what.starts_with('`')
                 });
-                claimed(reader, others, &claim(), &format!("the name `{name}` in supervisord"));
-                names.entry(name).or_default().push(claim());
+                claimed(reader, others, &claim, &format!("the name `{name}` in supervisord"));
+                names.entry(name).or_default().push(claim.clone());
             }
         }
     }
@@ -113,11 +115,11 @@ fn claimed<'c, 's: 'c>(
     what: &str,
 ) {
     let mut others = others.into_iter();
-    let meets = |other: &&Claim<'_>| {
+    let other = others.find(|other| {
         let hosts = &other.entry.placed.hosts;
         new.entry.placed.hosts.iter().any(|host| hosts.contains(host))
-    };
-    if let Some(other) = others.find(meets) {
+    });
+    if let Some(other) = other {
         let message = format!("{} has {what}, and so has {}", new.what, other.what);
         reader.push(Finding::new(new.at, message).see(other.at, "the other one is here"));
     }
@@ -126,8 +128,8 @@ fn claimed<'c, 's: 'c>(
 /// Whether one was told.
 fn same_name(
     reader: &mut Reader<'_, '_>,
-    before: Option<&Vec<Named<'_>>>,
-    new: &Named<'_>,
+    before: Option<&Vec<NamedProgram<'_>>>,
+    new: &NamedProgram<'_>,
     full: &str,
 ) -> bool {
     let mut is_told = false;
@@ -156,21 +158,24 @@ fn same_name(
     is_told
 }
 
-fn both(one: &Named<'_>, other: &Named<'_>, is_same_site: bool) -> String {
+fn both(one: &NamedProgram<'_>, other: &NamedProgram<'_>, is_same_site: bool) -> String {
     if is_same_site {
         return format!("the programs `{}` and `{}`", one.program.name, other.program.name);
     }
-    let of = |named: &Named<'_>| {
-        format!("`{}` of `{}`", named.program.name, named.entry.placed.site.domain)
-    };
-    format!("{} and {}", of(one), of(other))
+    format!(
+        "`{}` of `{}` and `{}` of `{}`",
+        one.program.name,
+        one.entry.placed.site.domain,
+        other.program.name,
+        other.entry.placed.site.domain
+    )
 }
 
 /// Two sites have no file in common: each writes its own as a whole.
 fn same_file(
     reader: &mut Reader<'_, '_>,
-    before: Option<&Vec<Named<'_>>>,
-    new: &Named<'_>,
+    before: Option<&Vec<NamedProgram<'_>>>,
+    new: &NamedProgram<'_>,
     file: &str,
 ) {
     let others = before.into_iter().flatten();
@@ -189,7 +194,11 @@ fn same_file(
 }
 
 /// `x-worker_03` is the fourth process of `x-worker` when that one has separate instances.
-fn instance_name(reader: &mut Reader<'_, '_>, names: &HashMap<String, Vec<Named<'_>>>, full: &str) {
+fn instance_name(
+    reader: &mut Reader<'_, '_>,
+    names: &HashMap<String, Vec<NamedProgram<'_>>>,
+    full: &str,
+) {
     let Some((base, index)) = naming::instance_of(full) else { return };
     let (Some(programs), Some(owners)) = (names.get(full), names.get(base)) else { return };
     for program in programs {
@@ -213,7 +222,7 @@ fn instance_name(reader: &mut Reader<'_, '_>, names: &HashMap<String, Vec<Named<
     }
 }
 
-fn shared_host<'s>(one: &Named<'s>, other: &Named<'s>) -> Option<&'s str> {
+fn shared_host<'s>(one: &NamedProgram<'s>, other: &NamedProgram<'s>) -> Option<&'s str> {
     let hosts: HashSet<&str> = one.entry.placed.hosts.iter().map(|host| host.as_str()).collect();
     let mut there = other.entry.placed.hosts.iter().map(|host| host.as_str());
     there.find(|host| hosts.contains(host))

@@ -32,7 +32,6 @@ pub(crate) fn header(section: &str) -> Option<(GroupKind, &str)> {
 /// A section that makes processes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Member {
-    /// Its name.
     pub(crate) name: String,
     /// What it says; supervisord takes the last of two.
     pub(crate) options: BTreeMap<String, String>,
@@ -41,7 +40,6 @@ pub(crate) struct Member {
 /// A group that the configs of a site make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ConfigGroup {
-    /// Its name.
     pub(crate) name: String,
     /// The file of its own section.
     pub(crate) file: ConfigName,

@@ -81,20 +81,17 @@ pub(super) fn read(reader: &mut Reader<'_, '_>, fields: &Fields<'_>) -> Vec<(Spa
 }
 
 fn read_file(reader: &mut Reader<'_, '_>, node: &Node, path: &str) -> Option<ConfigFile> {
-    let refuse = |reader: &mut Reader<'_, '_>, message: String| {
-        reader.push(Finding::new(node.at, message));
-        None
-    };
     let name = path.rsplit('/').next().unwrap_or(path);
     let name = match ConfigName::parse(name) {
         Ok(name) => name,
-        Err(error) => return refuse(reader, format!("the name `{}` {error}", shown(name))),
+        Err(error) => {
+            let message = format!("the name `{}` {error}", shown(name));
+            reader.push(Finding::new(node.at, message));
+            return None;
+        }
     };
-    match reader.beside.read(path).map(String::from_utf8) {
-        Ok(Ok(text)) => Some(ConfigFile { name, text }),
-        Ok(Err(_)) => refuse(reader, format!("`{}` is not UTF-8 text", shown(path))),
-        Err(reason) => refuse(reader, format!("cannot read `{}`: {reason}", shown(path))),
-    }
+    let text = reader.text_beside(node, path)?;
+    Some(ConfigFile { name, text })
 }
 
 /// Everything that is wrong with what the files say, each with its line.
@@ -111,8 +108,7 @@ fn check(reader: &mut Reader<'_, '_>, files: &[(Span, ConfigFile)]) {
             }
         }
     }
-    let sections = || parsed.iter().flat_map(|(.., sections)| sections);
-    for section in sections() {
+    for section in parsed.iter().flat_map(|(.., sections)| sections) {
         if let Some((GroupKind::Program | GroupKind::FcgiProgram, name)) = header(&section.name) {
             programs.insert(name.to_owned());
         }
@@ -129,7 +125,7 @@ fn check(reader: &mut Reader<'_, '_>, files: &[(Span, ConfigFile)]) {
             let Some((kind, name)) = header(&section.name) else {
                 let name = shown(&section.name);
                 let only = "a site has [program:], [group:], [eventlistener:] and [fcgi-program:]";
-                refuse(section.line, format!("[{name}] is not a site's to say: {only}"));
+                refuse(section.line, format!("[{name}] does not belong to a site: {only}"));
                 continue;
             };
             if let Some(other) = names.insert(name.to_owned(), file.name.to_string()) {
@@ -183,11 +179,10 @@ fn check_section(
                 continue;
             }
         };
-        let of_program = || match kind {
+        let key = own.iter().find(|key| key.name == entry.key).or_else(|| match kind {
             GroupKind::Group => None,
             _ => program_keys::named(&entry.key),
-        };
-        let key = own.iter().find(|key| key.name == entry.key).or_else(of_program);
+        });
         // What only the host knows is for supervisord to judge.
         let is_known = !entry.value.contains("%(ENV_") && !entry.value.contains("%(host_");
         if let Some(reason) = key.filter(|_| is_known).and_then(|key| illegal(&key.kind, &expanded))
@@ -205,28 +200,34 @@ fn check_together(
     programs: &BTreeSet<String>,
     refuse: &mut dyn FnMut(u32, String),
 ) {
-    let line = |key: &str| {
-        section.entries.iter().rev().find(|e| e.key == key).map_or(section.line, |e| e.line)
-    };
-    let truth = |key: &str| section.get(key).and_then(boolean);
     let numprocs = section.get("numprocs").and_then(|text| text.trim().parse::<u32>().ok());
     if numprocs.is_some_and(|number| number > MOST_PROCESSES) {
-        refuse(line("numprocs"), format!("`numprocs` must be at most {MOST_PROCESSES}"));
+        refuse(
+            line_of(section, "numprocs"),
+            format!("`numprocs` must be at most {MOST_PROCESSES}"),
+        );
     }
     if numprocs.is_some_and(|number| number > 1)
         && !section.get("process_name").is_some_and(|name| name.contains("%(process_num)"))
     {
         refuse(
-            line("numprocs"),
-            "with several processes `process_name` must hold `%(process_num)`".to_owned(),
+            line_of(section, "numprocs"),
+            "with several processes `process_name` must contain `%(process_num)`".to_owned(),
         );
     }
-    if truth("stopasgroup") == Some(true) && truth("killasgroup") == Some(false) {
-        refuse(line("killasgroup"), "`stopasgroup=true` needs `killasgroup` as well".to_owned());
-    }
-    if kind == GroupKind::EventListener && truth("redirect_stderr") == Some(true) {
+    if section.get("stopasgroup").and_then(boolean) == Some(true)
+        && section.get("killasgroup").and_then(boolean) == Some(false)
+    {
         refuse(
-            line("redirect_stderr"),
+            line_of(section, "killasgroup"),
+            "`stopasgroup=true` needs `killasgroup` as well".to_owned(),
+        );
+    }
+    if kind == GroupKind::EventListener
+        && section.get("redirect_stderr").and_then(boolean) == Some(true)
+    {
+        refuse(
+            line_of(section, "redirect_stderr"),
             "an event listener cannot have `redirect_stderr=true`".to_owned(),
         );
     }
@@ -235,12 +236,18 @@ fn check_together(
             if !programs.contains(&program) {
                 let program = shown(&program);
                 refuse(
-                    line("programs"),
+                    line_of(section, "programs"),
                     format!("no file of `configs` has the program `{program}`"),
                 );
             }
         }
     }
+}
+
+/// Where a section says an option; of two lines supervisord takes the last.
+fn line_of(section: &Section, key: &str) -> u32 {
+    let entry = section.entries.iter().rev().find(|entry| entry.key == key);
+    entry.map_or(section.line, |entry| entry.line)
 }
 
 fn boolean(text: &str) -> Option<bool> {
@@ -253,7 +260,6 @@ fn boolean(text: &str) -> Option<bool> {
 
 /// Why supervisord does not take a value, by its own types (`datatypes.py`).
 fn illegal(kind: &Kind, text: &str) -> Option<String> {
-    let whole = |text: &str| text.trim().parse::<i64>().is_ok();
     let must = |what: &str| Some(format!("must be {what}"));
     match kind {
         Kind::Boolean if boolean(text).is_none() => must("true or false"),
@@ -262,10 +268,10 @@ fn illegal(kind: &Kind, text: &str) -> Option<String> {
         {
             must("true, false or unexpected")
         }
-        Kind::Whole { .. } if !whole(text) => must("a whole number"),
+        Kind::Whole { .. } if text.trim().parse::<i64>().is_err() => must("a whole number"),
         Kind::ExitStatuses => {
-            let is_status = |code: &str| code.trim().parse::<u8>().is_ok();
-            let are_statuses = text.is_empty() || text.split(',').all(is_status);
+            let are_statuses = text.is_empty()
+                || text.split(',').all(|status| status.trim().parse::<u8>().is_ok());
             if are_statuses { None } else { must("numbers from 0 to 255, with commas") }
         }
         Kind::Octal => {
@@ -276,7 +282,7 @@ fn illegal(kind: &Kind, text: &str) -> Option<String> {
         Kind::Bytes => {
             let lower = text.trim().to_ascii_lowercase();
             let digits = ["kb", "mb", "gb"].iter().find_map(|unit| lower.strip_suffix(unit));
-            if whole(digits.unwrap_or(&lower)) {
+            if digits.unwrap_or(&lower).trim().parse::<i64>().is_ok() {
                 None
             } else {
                 must("a number of bytes, or one with KB, MB or GB")

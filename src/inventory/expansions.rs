@@ -21,6 +21,12 @@ pub(crate) struct Expanded<'p> {
     pub(crate) is_secret: bool,
 }
 
+impl<'p> Expanded<'p> {
+    fn plain(key: &str, text: &'p str) -> Self {
+        Self { key: key.to_owned(), text, is_secret: false }
+    }
+}
+
 impl Program {
     /// Its values that supervisord expands; of a program without `expansions` there are none.
     pub(crate) fn expanded_values(&self) -> Vec<Expanded<'_>> {
@@ -28,25 +34,20 @@ impl Program {
         if !self.expansions {
             return values;
         }
-        let mut add = |key: &str, text| {
-            values.push(Expanded { key: key.to_owned(), text, is_secret: false });
-        };
         if let Run::Command(command) = &self.run {
-            add("command", command.as_str());
+            values.push(Expanded::plain("command", command.as_str()));
         }
         if let Some(directory) = &self.directory {
-            add("directory", directory.as_str());
+            values.push(Expanded::plain("directory", directory.as_str()));
         }
-        for (key, target) in [("logs", &self.logs.path), ("logs", &self.logs.stderr)] {
-            if let Some(target) = target {
-                add(key, target.as_str());
-            }
+        for target in [&self.logs.path, &self.logs.stderr].into_iter().flatten() {
+            values.push(Expanded::plain("logs", target.as_str()));
         }
         for key in program_keys::supervisords() {
             if let (Kind::Value | Kind::ProcessName, Some(text)) =
                 (key.kind, self.supervisord.get(key.name))
             {
-                add(key.name, text);
+                values.push(Expanded::plain(key.name, text));
             }
         }
         let secrets = self.environment.iter().map(|(name, value)| Expanded {
@@ -85,6 +86,26 @@ pub(super) fn known(name: &str) -> Option<String> {
     (is_known || name.starts_with("ENV_")).then(|| "0".to_owned())
 }
 
+/// Those of them that do not depend on the host.
+fn known_of_process(name: &str) -> Option<String> {
+    let is_hosts = name.starts_with("ENV_") || name == "host_node_name" || name == "here";
+    known(name).filter(|_| !is_hosts)
+}
+
+/// Where the values of a program stand.
+struct Places<'p, 'n> {
+    fields: &'p Fields<'n>,
+    options: &'p Options,
+}
+
+impl Places<'_, '_> {
+    /// That of a key, else of the program as a whole: a layer below it may have set the key.
+    fn of(&self, key: &str) -> Span {
+        let place = self.options.place(key).or_else(|| Some(self.fields.get(key)?.at));
+        place.unwrap_or(self.fields.at)
+    }
+}
+
 /// Refuses what supervisord would refuse the reread of the whole host for.
 pub(super) fn check(
     reader: &mut Reader<'_, '_>,
@@ -92,12 +113,10 @@ pub(super) fn check(
     options: &Options,
     (program, format): (&Program, Format),
 ) {
-    let place = |key: &str| -> Span {
-        options.place(key).or_else(|| Some(fields.get(key)?.at)).unwrap_or(fields.at)
-    };
+    let places = Places { fields, options };
     for value in program.expanded_values() {
         if let Err(error) = ini::expand(value.text, &known) {
-            let at = if value.is_secret { place("environment") } else { place(&value.key) };
+            let at = places.of(if value.is_secret { "environment" } else { &value.key });
             let finding = Finding::new(at, Program::unexpandable(&value, &error));
             reader.push(finding.help(
                 "supervisord knows program_name, group_name, process_num, numprocs, host_node_name, \
@@ -105,25 +124,20 @@ pub(super) fn check(
             ));
         }
     }
-    check_process_name(reader, &place, program);
-    check_logs(reader, &place, (program, format));
+    check_process_name(reader, &places, program);
+    check_logs(reader, &places, (program, format));
 }
 
-fn check_process_name(
-    reader: &mut Reader<'_, '_>,
-    place: &dyn Fn(&str) -> Span,
-    program: &Program,
-) {
+fn check_process_name(reader: &mut Reader<'_, '_>, places: &Places<'_, '_>, program: &Program) {
     let Some(name) = program.supervisord.get("process_name") else { return };
-    let finding = |text: &str| Finding::new(place("process_name"), text);
     let several = program.instances == Instances::Together && program.numprocs > 1;
     if name.contains('%') && !program.expansions {
-        let finding =
-            finding("`process_name` holds a `%`, which means itself without `expansions`");
+        let text = "`process_name` contains a `%`, which means itself without `expansions`";
+        let finding = Finding::new(places.of("process_name"), text);
         reader.push(finding.help("write `expansions: true` beside `options`"));
     } else if several && !name.contains("%(process_num)") {
-        let finding =
-            finding("`process_name` must hold `%(process_num)`: there are several processes");
+        let text = "`process_name` must contain `%(process_num)`: there are several processes";
+        let finding = Finding::new(places.of("process_name"), text);
         reader.push(
             finding.help("for example `process_name: \"%(program_name)s_%(process_num)02d\"`"),
         );
@@ -132,25 +146,26 @@ fn check_process_name(
 
 fn check_logs(
     reader: &mut Reader<'_, '_>,
-    place: &dyn Fn(&str) -> Span,
+    places: &Places<'_, '_>,
     (program, format): (&Program, Format),
 ) {
     let logs = &program.logs;
     let targets = [&logs.path, &logs.stderr].into_iter().flatten();
     if !program.expansions && targets.clone().any(|target| target.as_str().contains('%')) {
-        let text = "the path of a log holds a `%`, which means itself without `expansions`";
-        reader.push(Finding::new(place("logs"), text).help("write `expansions: true` beside it"));
+        let text = "the path of a log contains a `%`, which means itself without `expansions`";
+        reader
+            .push(Finding::new(places.of("logs"), text).help("write `expansions: true` beside it"));
     }
     if !program.expansions && program.directory.as_ref().is_some_and(|d| d.as_str().contains('%')) {
-        let text = "`directory` holds a `%`, which means itself without `expansions`";
+        let text = "`directory` contains a `%`, which means itself without `expansions`";
         reader.push(
-            Finding::new(place("directory"), text).help("write `expansions: true` beside it"),
+            Finding::new(places.of("directory"), text).help("write `expansions: true` beside it"),
         );
     }
-    let asked = |name| program.supervisord.boolean(name);
-    if logs.stderr.is_some() && asked("redirect_stderr") == Some(true) {
-        let text = "`redirect_stderr: true` does not go with `stderr` of `logs`: supervisord passes it over";
-        reader.push(Finding::new(place("redirect_stderr"), text).help("remove one of the two"));
+    if logs.stderr.is_some() && program.supervisord.boolean("redirect_stderr") == Some(true) {
+        let text =
+            "`redirect_stderr: true` does not go with `stderr` of `logs`: supervisord ignores it";
+        reader.push(Finding::new(places.of("redirect_stderr"), text).help("remove one of the two"));
     }
     if logs.rotation(format) == Rotation::Supervisord {
         return;
@@ -159,20 +174,16 @@ fn check_logs(
         let says = program.supervisord.get(name).filter(|bytes| *bytes != "0");
         if says.is_some() {
             let text = format!("`{name}` has supervisord rotate a log that it is not to rotate");
-            let finding = Finding::new(place(name), text);
+            let finding = Finding::new(places.of(name), text);
             reader.push(finding.help("write `logs: {rotate: supervisord}`"));
         }
     }
-    let is_unknown =
-        |name: &str| name.starts_with("ENV_") || name == "host_node_name" || name == "here";
-    let unknown = targets.filter(|target| {
-        program.expansions
-            && ini::expand(target.as_str(), &|name| known(name).filter(|_| !is_unknown(name)))
-                .is_err()
+    let mut unknown = targets.filter(|target| {
+        program.expansions && ini::expand(target.as_str(), &known_of_process).is_err()
     });
-    if logs.rotation(format) == Rotation::Logrotate && unknown.count() > 0 {
-        let text = "logrotate cannot be told of a log whose path only supervisord knows";
-        let finding = Finding::new(place("logs"), text);
+    if logs.rotation(format) == Rotation::Logrotate && unknown.next().is_some() {
+        let text = "logrotate cannot rotate a log whose path only supervisord knows";
+        let finding = Finding::new(places.of("logs"), text);
         reader.push(finding.help("write `logs: {rotate: supervisord}`"));
     }
 }

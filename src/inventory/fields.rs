@@ -67,6 +67,17 @@ impl Reader<'_, '_> {
         self.findings.push(finding);
     }
 
+    /// The text of a file beside the inventory that `node` names.
+    pub(super) fn text_beside(&mut self, node: &Node, path: &str) -> Option<String> {
+        let message = match self.beside.read(path).map(String::from_utf8) {
+            Ok(Ok(text)) => return Some(text),
+            Ok(Err(_)) => format!("`{}` is not UTF-8 text", shown(path)),
+            Err(reason) => format!("cannot read `{}`: {reason}", shown(path)),
+        };
+        self.push(Finding::new(node.at, message));
+        None
+    }
+
     /// A map, its keys checked against `keys`.
     pub(super) fn fields<'n>(&mut self, node: &'n Node, keys: &'static Keys) -> Option<Fields<'n>> {
         let entries = match &node.value {
@@ -143,7 +154,7 @@ impl Reader<'_, '_> {
         }
     }
 
-    /// A text.
+    /// A text exactly as YAML has it; a number or a bool is refused and told to be quoted.
     pub(super) fn text<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n str> {
         match &node.value {
             Value::Text(text) => Some(text),

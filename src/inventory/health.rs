@@ -140,7 +140,7 @@ fn http_address(text: &str) -> Result<String, NameError> {
     }
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
     if host.contains('@') {
-        return Err(NameError::new("must not hold a user or a password; use `exec` for that"));
+        return Err(NameError::new("must not contain a user or a password; use `exec` for that"));
     }
     if host.is_empty() || host.starts_with(':') {
         return Err(NameError::new("must name a host, for example http://127.0.0.1:8080/health"));

@@ -261,7 +261,7 @@ fn exec_word(text: &str) -> Result<String, NameError> {
         return Err(NameError::new("must not be empty"));
     }
     if text.chars().any(char::is_control) {
-        return Err(NameError::new("must not hold a control character or a line break"));
+        return Err(NameError::new("must not contain a control character or a line break"));
     }
     Ok(text.to_owned())
 }
@@ -274,7 +274,7 @@ fn tags(reader: &mut Reader<'_, '_>, node: &Node) -> Vec<String> {
 
 fn address_text(text: &str) -> Result<String, NameError> {
     if text.contains('@') {
-        return Err(NameError::new("must not hold '@': write the user as `username`"));
+        return Err(NameError::new("must not contain '@': write the user as `username`"));
     }
     if text.starts_with('[') {
         return Err(NameError::new("must be without brackets; the port is a key of its own"));
@@ -295,7 +295,7 @@ fn key_path(text: &str) -> Result<String, NameError> {
         return Err(NameError::new("must not begin with '-'"));
     }
     if text.chars().any(char::is_control) {
-        return Err(NameError::new("must not hold a control character or a line break"));
+        return Err(NameError::new("must not contain a control character or a line break"));
     }
     if text.len() > 4000 {
         return Err(NameError::new("is too long: at most 4000 bytes fit"));

@@ -30,13 +30,8 @@ pub(crate) enum Kind {
     Boolean,
     /// One of a few words, of which two are `true` and `false`.
     BooleanOr(&'static [&'static str]),
-    /// A whole number.
-    Whole {
-        /// The smallest.
-        least: u32,
-        /// The largest.
-        most: u32,
-    },
+    /// A whole number from the least to the most, both included.
+    Whole { least: u32, most: u32 },
     /// A whole number up to this one, or one of a few words.
     WholeOr(u32, &'static [&'static str]),
     /// One of a few words.
@@ -63,7 +58,7 @@ pub(crate) enum Kind {
     Variables,
     /// A map of keys.
     Map(&'static Keys),
-    /// A list.
+    /// A list whose items are all of one kind.
     List(&'static Kind),
 }
 
@@ -244,8 +239,10 @@ fn boolean_or(
     match given {
         Given::Text(text, _) if words.contains(text) => Ok((*text).to_owned()),
         _ => {
-            let near = || nearest(text_of(given), words.iter().copied());
-            let near = if help.is_none() { near() } else { None };
+            let near = match help {
+                Some(_) => None,
+                None => nearest(text_of(given), words.iter().copied()),
+            };
             Err(Wrong { help, near, ..Wrong::new(format!("must be {}", one_of(words))) })
         }
     }
@@ -257,8 +254,9 @@ fn whole(given: &Given<'_>, least: u32, most: u32) -> Result<String, Wrong> {
         _ => "",
     };
     let number = typed.parse::<i64>().ok();
-    let fits = |number: &i64| (i64::from(least)..=i64::from(most)).contains(number);
-    if let (Given::Number(_), Some(number)) = (given, number.filter(fits)) {
+    if let (Given::Number(_), Some(number)) = (given, number)
+        && (i64::from(least)..=i64::from(most)).contains(&number)
+    {
         return Ok(number.to_string());
     }
     let wrong = Wrong::new(format!("must be a whole number from {least} to {most}"));
@@ -293,19 +291,23 @@ fn signal(given: &Given<'_>) -> Result<String, Wrong> {
 }
 
 fn exit_statuses(given: &Given<'_>) -> Result<String, Wrong> {
-    let status = |given: &Given<'_>| whole(given, 0, u32::from(u8::MAX));
     match given {
-        Given::List(items) if items.is_empty() => Err(Wrong::new("must hold a number")),
+        Given::List(items) if items.is_empty() => Err(Wrong::new("must contain a number")),
         Given::List(items) => {
-            let place =
-                |(item, given)| status(given).map_err(|wrong| Wrong { item: Some(item), ..wrong });
-            let statuses: Result<Vec<String>, Wrong> =
-                items.iter().enumerate().map(place).collect();
-            Ok(statuses?.join(","))
+            let mut statuses = Vec::new();
+            for (item, given) in items.iter().enumerate() {
+                let status = exit_status(given);
+                statuses.push(status.map_err(|wrong| Wrong { item: Some(item), ..wrong })?);
+            }
+            Ok(statuses.join(","))
         }
-        Given::Number(_) => status(given),
+        Given::Number(_) => exit_status(given),
         _ => Err(Wrong::new("must be a list of numbers").help("for example `{}: [0, 2]`")),
     }
+}
+
+fn exit_status(given: &Given<'_>) -> Result<String, Wrong> {
+    whole(given, 0, u32::from(u8::MAX))
 }
 
 fn octal(given: &Given<'_>) -> Result<String, Wrong> {
@@ -320,7 +322,7 @@ fn octal(given: &Given<'_>) -> Result<String, Wrong> {
     }
 }
 
-/// In bytes.
+/// The number of bytes that logrotate is told, of which it knows k, M and G.
 fn size(given: &Given<'_>) -> Result<String, Wrong> {
     let text = match given {
         Given::Number(typed) => typed,
@@ -376,7 +378,7 @@ fn value(given: &Given<'_>) -> Result<String, Wrong> {
 fn process_name(given: &Given<'_>) -> Result<String, Wrong> {
     let text = value(given)?;
     match text.chars().find(|c| matches!(c, ' ' | ':' | '/')) {
-        Some(c) => Err(Wrong::new(format!("must not hold '{c}': supervisord refuses it"))),
+        Some(c) => Err(Wrong::new(format!("must not contain '{c}': supervisord refuses it"))),
         None => Ok(text),
     }
 }

@@ -23,7 +23,7 @@ const VARIABLE: &str = "SUPERVISOR_SYNC_INVENTORY";
 pub struct Loaded {
     /// The file, relative if it was named so.
     pub path: PathBuf,
-    /// Its text.
+    /// Checked to be UTF-8, not yet to be YAML.
     pub text: String,
 }
 
@@ -130,12 +130,12 @@ fn found_among<'f>(
 }
 
 fn read_text(path: &Path) -> Result<String, CommandError> {
-    let cannot = |error: &std::io::Error| {
-        CommandError::refused(format!("cannot read {}", path.display())).caused_by(error)
-    };
-    let file = File::open(path).map_err(|error| cannot(&error))?;
     let mut bytes = Vec::new();
-    file.take(LARGEST_BYTES + 1).read_to_end(&mut bytes).map_err(|error| cannot(&error))?;
+    File::open(path)
+        .and_then(|file| file.take(LARGEST_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(|error| {
+            CommandError::refused(format!("cannot read {}", path.display())).caused_by(&error)
+        })?;
     if bytes.len() as u64 > LARGEST_BYTES {
         let message = format!("{} is larger than {} MiB", path.display(), LARGEST_BYTES >> 20);
         return Err(CommandError::refused(message).hint("is this the inventory?"));

@@ -49,7 +49,7 @@ pub mod value;
 pub use beside::{Beside, Nothing};
 pub use config_file::ConfigFile;
 pub use host::{Connection, Host, Privilege};
-pub(crate) use keys::{Given, Key};
+pub(crate) use keys::Given;
 pub use load::{Folder, Loaded, load};
 pub use name::{ConfigName, Domain, FullName, HostName, NameError, ProgramName, UserName};
 pub use passwords::without_passwords;

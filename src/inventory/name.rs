@@ -106,7 +106,7 @@ checked_text!(
             return Err(NameError::new("must begin with a letter or a digit"));
         }
         if text.contains("..") {
-            return Err(NameError::new("must not hold '..'"));
+            return Err(NameError::new("must not contain '..'"));
         }
         at_most(text, LONGEST_FULL_NAME - 10)
     }
@@ -227,7 +227,7 @@ pub(super) fn only(
     match text.chars().find(|&c| !is_allowed(c)) {
         None => Ok(()),
         Some(c) => Err(NameError::new(format!(
-            "must not hold {}: only {allowed} are allowed",
+            "must not contain {}: only {allowed} are allowed",
             described(c)
         ))),
     }
@@ -236,7 +236,7 @@ pub(super) fn only(
 pub(super) fn no_control(text: &str) -> Result<(), NameError> {
     match text.chars().find(|c| c.is_control()) {
         None => Ok(()),
-        Some(c) => Err(NameError::new(format!("must not hold {}", described(c)))),
+        Some(c) => Err(NameError::new(format!("must not contain {}", described(c)))),
     }
 }
 

@@ -39,10 +39,12 @@ impl Site {
 
     /// Every group that its programs and its configs make.
     pub(crate) fn group_names(&self) -> impl Iterator<Item = String> {
-        let full = |program| Some((program, self.full_name(program).ok()?));
-        let programs = self.programs.iter().filter_map(full);
+        let of_programs = self.programs.iter().flat_map(|program| {
+            let full = self.full_name(program).ok();
+            full.map_or_else(Vec::new, |full| Self::groups_of(program, &full))
+        });
         let of_configs = config_file::groups(&self.configs).into_iter().map(|group| group.name);
-        programs.flat_map(|(program, full)| Self::groups_of(program, &full)).chain(of_configs)
+        of_programs.chain(of_configs)
     }
 
     /// What its programs are called within it. Each group of its configs counts as a program of the group's
@@ -55,15 +57,15 @@ impl Site {
 
     /// How many files its programs and its configs write to, at most.
     pub(crate) fn number_of_logs(&self) -> usize {
-        let of_program = |program: &Program| {
+        let of_programs = self.programs.iter().map(|program| {
             let full = self.full_name(program).ok();
             full.map_or(0, |full| self.all_log_files(program, &full).len())
-        };
+        });
         let groups = config_file::groups(&self.configs);
         let by_hand = groups.iter().flat_map(|group| {
             group.members.iter().map(|member| member.log_files(&group.name).len())
         });
-        self.programs.iter().map(of_program).chain(by_hand).sum()
+        of_programs.chain(by_hand).sum()
     }
 
     /// Where a config by hand goes.
@@ -148,13 +150,15 @@ fn paths(
     if !program.expansions {
         return vec![PathBuf::from(target.as_str())];
     }
-    let file = |number: u32| {
+    let mut files = Vec::new();
+    for number in first..first.saturating_add(numprocs) {
         let lookup = |name: &str| process_expansion(name, group, number, numprocs);
         // supervisord expands these twice.
-        let once = ini::expand(target.as_str(), &lookup).ok()?;
-        ini::expand(&once, &lookup).ok().map(PathBuf::from)
-    };
-    (first..first.saturating_add(numprocs)).filter_map(file).collect()
+        let once = ini::expand(target.as_str(), &lookup).ok();
+        let path = once.and_then(|once| ini::expand(&once, &lookup).ok());
+        files.extend(path.map(PathBuf::from));
+    }
+    files
 }
 
 /// What a name stands for that depends on nothing but the process.
@@ -233,18 +237,19 @@ pub(crate) fn base_of(group: &str) -> &str {
 /// Whether two groups can be of one program, once with one group for all of its processes
 /// (`NAME`), once with a group for each (`NAME_00`).
 pub(crate) fn are_siblings(one: &str, other: &str) -> bool {
-    let numbered = |longer: &str, shorter: &str| {
-        longer.strip_prefix(shorter).and_then(|rest| rest.strip_prefix('_')).is_some_and(|number| {
-            number.len() >= 2 && number.bytes().all(|digit| digit.is_ascii_digit())
-        })
-    };
-    numbered(one, other) || numbered(other, one)
+    is_numbered(one, other) || is_numbered(other, one)
+}
+
+/// Whether a name is `base`, an underscore and at least two digits.
+fn is_numbered(name: &str, base: &str) -> bool {
+    let number = name.strip_prefix(base).and_then(|rest| rest.strip_prefix('_'));
+    number.is_some_and(|digits| digits.len() >= 2 && digits.bytes().all(|d| d.is_ascii_digit()))
 }
 
 /// Whether two groups can be instances of one program: `NAME_00` and `NAME_01`.
 pub(crate) fn are_instances(one: &str, other: &str) -> bool {
-    let base = |name: &str| name.rsplit_once('_').map(|(base, _)| base.to_owned());
-    base(one).is_some_and(|base| are_siblings(one, &base) && are_siblings(other, &base))
+    let base = one.rsplit_once('_').map(|(base, _)| base);
+    base.is_some_and(|base| are_siblings(one, base) && are_siblings(other, base))
 }
 
 #[cfg(test)]

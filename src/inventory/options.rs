@@ -2,7 +2,7 @@
 //! site's `defaults`, or the program itself. Layers are laid over each other, then become a
 //! `Program`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::fields::{At, Fields, Reader};
 use super::file::{Node, Span, Value};
@@ -97,6 +97,14 @@ impl Options {
         self.plain.get(name).map(|set| set.at)
     }
 
+    fn word(&self, name: &str) -> Option<&str> {
+        self.plain.get(name).map(|set| set.value.as_str())
+    }
+
+    fn number(&self, name: &str) -> Option<u32> {
+        self.word(name)?.parse().ok()
+    }
+
     /// The program with these options, and the defaults of the format for the rest.
     pub(super) fn into_program(
         self,
@@ -105,8 +113,6 @@ impl Options {
         format: Format,
         line: u32,
     ) -> Program {
-        let word = |name| self.plain.get(name).map(|set| set.value.as_str());
-        let number = |name| word(name).and_then(|text| text.parse().ok());
         let mut base = Program::new(name, run);
         if format == Format::Plain {
             (base.autorestart, base.stopwaitsecs) =
@@ -114,24 +120,34 @@ impl Options {
         }
         let mut supervisord = base.supervisord;
         for key in supervisords() {
-            if let Some(value) = word(key.name) {
+            if let Some(value) = self.word(key.name) {
                 supervisord.set(key.name, value);
             }
         }
-        let said = ["autostart", "autorestart", "stopwaitsecs", "numprocs"].into_iter();
-        let said =
-            said.filter(|name| format == Format::Plain && word(name).is_some()).map(str::to_owned);
+        let mut said = BTreeSet::new();
+        for name in ["autostart", "autorestart", "stopwaitsecs", "numprocs"] {
+            if format == Format::Plain && self.word(name).is_some() {
+                said.insert(name.to_owned());
+            }
+        }
         Program {
-            autostart: word("autostart").map_or(base.autostart, |word| word == "true"),
-            autorestart: word("autorestart")
+            autostart: self.word("autostart").map_or(base.autostart, |word| word == "true"),
+            autorestart: self
+                .word("autorestart")
                 .and_then(Autorestart::from_word)
                 .unwrap_or(base.autorestart),
-            stopwaitsecs: number("stopwaitsecs").unwrap_or(base.stopwaitsecs),
-            numprocs: number("numprocs").unwrap_or(base.numprocs),
-            instances: word("instances").and_then(Instances::from_word).unwrap_or(base.instances),
-            restart: word("restart").and_then(RestartPolicy::from_word).unwrap_or(base.restart),
-            expansions: word("expansions") == Some("true"),
-            said: said.collect(),
+            stopwaitsecs: self.number("stopwaitsecs").unwrap_or(base.stopwaitsecs),
+            numprocs: self.number("numprocs").unwrap_or(base.numprocs),
+            instances: self
+                .word("instances")
+                .and_then(Instances::from_word)
+                .unwrap_or(base.instances),
+            restart: self
+                .word("restart")
+                .and_then(RestartPolicy::from_word)
+                .unwrap_or(base.restart),
+            expansions: self.word("expansions") == Some("true"),
+            said,
             supervisord,
             directory: self.directory,
             user: self.user,

@@ -11,7 +11,7 @@ pub(super) static KEYS: [Key; 14] = [
         "process_name",
         Kind::ProcessName,
         "worker",
-        "How its processes are called. With `numprocs` above 1 it must hold `%(process_num)`, which takes \
+        "How its processes are called. With `numprocs` above 1 it must contain `%(process_num)`, which takes \
          `expansions: true`.",
     )
     .default("`%(program_name)s`, with `_%(process_num)02d` where there are several"),

@@ -73,8 +73,8 @@ fn of_login(text: &str, start: usize) -> Option<Range<usize>> {
     let word = rest.split([' ', '\t', '\n', '"', '\'']).next()?;
     let authority = word.split(['/', '?', '#']).next()?;
     // A password may hold an unescaped slash; a port may not hold anything but digits.
-    let is_port = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    let torn = authority.rsplit_once(':').is_some_and(|(_, behind)| !is_port(behind));
+    let behind = authority.rsplit_once(':').map(|(_, behind)| behind);
+    let torn = behind.is_some_and(|port| port.bytes().any(|byte| !byte.is_ascii_digit()));
     let end = authority.rfind('@').or_else(|| word.rfind('@').filter(|_| torn))?;
     match word.get(..end)?.find(':') {
         Some(colon) => Some(start + colon + 1..start + end),
@@ -85,8 +85,9 @@ fn of_login(text: &str, start: usize) -> Option<Range<usize>> {
 /// The value in `--password=x`, `TOKEN=x`, `?token=x` and `Authorization: x`.
 fn behind_name(text: &str, at: usize, is_header: bool) -> Option<Range<usize>> {
     let before = text.get(..at)?.trim_end_matches(' ');
-    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    let from = before.trim_end_matches(is_name).len();
+    let in_front = before
+        .trim_end_matches(|c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
+    let from = in_front.len();
     let name = before.get(from..)?;
     let in_query = before.get(..from)?.ends_with(['?', '&']);
     let is_key = in_query && matches!(name.to_ascii_lowercase().as_str(), "key" | "sig");

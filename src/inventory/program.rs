@@ -37,7 +37,7 @@ pub struct Program {
     pub user: Option<UserName>,
     /// `autostart=`. Default true.
     pub autostart: bool,
-    /// `autorestart=`. Default true.
+    /// Whether supervisord starts a process again that has exited: `autorestart=`. Default true.
     pub autorestart: Autorestart,
     /// `stopwaitsecs=`, seconds from the stop signal to SIGKILL. Default 3600, at least 1.
     pub stopwaitsecs: u32,
@@ -131,13 +131,13 @@ impl TryFrom<BTreeMap<String, String>> for SupervisordOptions {
     type Error = String;
 
     fn try_from(options: BTreeMap<String, String>) -> Result<Self, String> {
-        let is_sound = |(name, value): (&String, &String)| {
+        let are_sound = options.iter().all(|(name, value)| {
             super::program_keys::supervisords().any(|key| key.name == name)
                 && !value.chars().any(char::is_control)
-        };
-        match options.iter().all(is_sound) {
+        });
+        match are_sound {
             true => Ok(Self(options)),
-            false => Err("an option that supervisord does not have".to_owned()),
+            false => Err("supervisord has no such option".to_owned()),
         }
     }
 }
@@ -158,7 +158,7 @@ pub enum Run {
 pub enum Autorestart {
     /// `true`: restarted whenever it exits.
     Always,
-    /// `false`: never.
+    /// `false`: left as it is, whatever its exit status.
     Never,
     /// `unexpected`: only when it exits with a status that is not in `exitcodes`.
     Unexpected,
@@ -304,7 +304,7 @@ words!(LogFrequency {
 });
 
 impl LogFrequency {
-    /// logrotate's keyword.
+    /// The line that logrotate's config has for it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Hourly => "hourly",
@@ -360,14 +360,14 @@ pub struct Health {
 pub enum Probe {
     /// `GET` of an `http://` address from the host; any status below 400 is healthy.
     Http {
-        /// The address.
+        /// An `http://` address without a user and a password.
         url: String,
         /// Seconds until it counts as failed. Default 10.
         timeout: u32,
     },
     /// A TCP connection to `host:port` from the host.
     Tcp {
-        /// `host:port`.
+        /// `host:port`, with a host name or an IP address.
         address: String,
         /// Seconds until it counts as failed. Default 10.
         timeout: u32,

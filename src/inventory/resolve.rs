@@ -175,8 +175,8 @@ fn repeated_keys(reader: &mut Reader<'_, '_>, node: &Node) {
         for (key, _) in entries {
             let Some(name) = key.text() else { continue };
             if let Some(before) = first.insert(name, key.at) {
-                let message = format!("the key {} is here twice", reader.source.named(key));
-                reader.push(Finding::new(key.at, message).see(before, "it was here before"));
+                let message = format!("the key {} appears twice", reader.source.named(key));
+                reader.push(Finding::new(key.at, message).see(before, "first defined here"));
             }
         }
     }
@@ -255,8 +255,8 @@ pub(super) fn unique<'n>(
     what: &str,
 ) {
     if let Some(before) = known.get(name) {
-        let finding = Finding::new(at, format!("the {what} `{}` is here twice", shown(name)));
-        reader.push(finding.see(*before, "it was here before"));
+        let finding = Finding::new(at, format!("the {what} `{}` appears twice", shown(name)));
+        reader.push(finding.see(*before, "first defined here"));
     } else {
         known.insert(name, at);
     }

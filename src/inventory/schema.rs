@@ -1,6 +1,6 @@
 //! The JSON Schema of the inventory, for editors and for those who write inventories by program. It is
 //! made from the tables that the readers check by, and says no more than a schema can: what only the
-//! whole shows (a name that is there twice, a server that is not) is for `check` to say.
+//! whole shows (a name that appears twice, a server that is not) is for `check` to say.
 
 use std::collections::BTreeMap;
 
@@ -40,8 +40,10 @@ fn name_of(keys: &Keys) -> String {
 }
 
 fn map(keys: &Keys) -> Map<String, Value> {
-    let property = |key: &Key| (key.name.to_owned(), property(key));
-    let properties: Map<String, Value> = keys.known.iter().map(property).collect();
+    let mut properties = Map::new();
+    for key in keys.known {
+        properties.insert(key.name.to_owned(), property(key));
+    }
     let mut map = Map::new();
     map.insert("type".into(), "object".into());
     map.insert("properties".into(), properties.into());
@@ -52,11 +54,10 @@ fn map(keys: &Keys) -> Map<String, Value> {
 
 /// Which keys must be there, and which not together.
 fn rules(keys: &Keys) -> Map<String, Value> {
-    let one_of = |names: &[&str]| -> Value {
-        names.iter().map(|name| json!({"required": [name]})).collect()
-    };
     let rules = match keys.of {
-        "a program" => json!({"required": ["program"], "oneOf": one_of(&["script", "command"])}),
+        "a program" => {
+            json!({"required": ["program"], "oneOf": each_required(&["script", "command"])})
+        }
         "a server" => json!({
             "required": ["name"],
             "anyOf": [{"required": ["host"]}, {"required": ["exec"]}],
@@ -64,15 +65,20 @@ fn rules(keys: &Keys) -> Map<String, Value> {
         // One without the key is left alone, whatever else it says.
         "a site" => json!({
             "if": {"required": ["supervisors"]},
-            "then": {"required": ["domain"], "oneOf": one_of(&["server", "servers"])},
+            "then": {"required": ["domain"], "oneOf": each_required(&["server", "servers"])},
         }),
-        "`probe`" => json!({"oneOf": one_of(&["http", "tcp", "exec"])}),
+        "`probe`" => json!({"oneOf": each_required(&["http", "tcp", "exec"])}),
         _ => json!({}),
     };
     match rules {
         Value::Object(rules) => rules,
         _ => Map::new(),
     }
+}
+
+/// For `oneOf`: exactly one of these keys must be there.
+fn each_required(names: &[&str]) -> Value {
+    names.iter().map(|name| json!({"required": [name]})).collect()
 }
 
 fn property(key: &Key) -> Value {
@@ -97,12 +103,12 @@ fn value(kind: &Kind) -> Value {
     match kind {
         Kind::Boolean => json!({"type": "boolean"}),
         Kind::BooleanOr(words) => {
-            let word = |word: &&str| match *word {
+            let words = words.iter().map(|word| match *word {
                 "true" => Value::Bool(true),
                 "false" => Value::Bool(false),
                 word => word.into(),
-            };
-            json!({"enum": words.iter().map(word).collect::<Vec<_>>()})
+            });
+            json!({"enum": words.collect::<Vec<_>>()})
         }
         Kind::Whole { least, most } => {
             json!({"type": "integer", "minimum": least, "maximum": most})
@@ -141,9 +147,14 @@ fn value(kind: &Kind) -> Value {
 }
 
 fn in_any_case(word: &str) -> String {
-    let letter = |letter: char| match letter.is_ascii_alphabetic() {
-        true => format!("[{}{}]", letter.to_ascii_uppercase(), letter.to_ascii_lowercase()),
-        false => letter.to_string(),
-    };
-    word.chars().map(letter).collect()
+    let mut pattern = String::new();
+    for letter in word.chars() {
+        match letter.is_ascii_alphabetic() {
+            true => {
+                pattern.extend(['[', letter.to_ascii_uppercase(), letter.to_ascii_lowercase(), ']'])
+            }
+            false => pattern.push(letter),
+        }
+    }
+    pattern
 }

@@ -174,35 +174,37 @@ fn behind_unknown_key<'t>(
     above: impl Iterator<Item = &'t str>,
     keys: &[&str],
 ) -> Option<usize> {
-    let is_shown = |key: &str| {
-        let key = key.trim_matches(NOT_KEY);
-        keys.contains(&key) && !is_environment(key)
-    };
-    let from = |offset: usize| line.len() - line[offset..].trim_start().len();
     let below = is_below_environment(line, above);
     let mut word = 0;
     for (offset, c) in line.char_indices() {
         match c {
-            ':' if below || !is_shown(&line[word..offset]) => return Some(from(offset + 1)),
+            ':' if below || !is_shown(&line[word..offset], keys) => {
+                return Some(line.len() - line[offset + 1..].trim_start().len());
+            }
             ':' | '{' | '[' | ',' => word = offset + 1,
             _ => {}
         }
     }
     let first = line.trim_start_matches(NOT_KEY).split([' ', ':']).next().unwrap_or_default();
-    let shown = !below && is_shown(first);
+    let shown = !below && is_shown(first, keys);
     (!shown).then(|| line.len() - line.trim_start_matches([' ', '-']).len())
+}
+
+/// Whether the value of a key may be shown.
+fn is_shown(key: &str, keys: &[&str]) -> bool {
+    let key = key.trim_matches(NOT_KEY);
+    keys.contains(&key) && !is_environment(key)
 }
 
 /// Whether a line above, with less indentation than all lines between, is `environment`. `above`
 /// goes upwards.
 fn is_below_environment<'t>(line: &'t str, above: impl Iterator<Item = &'t str>) -> bool {
-    let content = |text: &'t str| text.trim_start_matches(NOT_KEY);
-    let mut least = line.len() - content(line).len();
-    if content(line).is_empty() {
-        least = usize::MAX;
-    }
+    let mut least = match line.trim_start_matches(NOT_KEY) {
+        "" => usize::MAX,
+        content => line.len() - content.len(),
+    };
     for text in above.take(MOST_LINES_ABOVE) {
-        let content = content(text);
+        let content = text.trim_start_matches(NOT_KEY);
         if content.is_empty() {
             continue;
         }

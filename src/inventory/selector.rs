@@ -34,7 +34,7 @@ pub struct Selection<'i> {
 /// A selected server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SelectedHost<'i> {
-    /// The server.
+    /// The server as the inventory has it, selected as a whole or not.
     pub host: &'i Host,
     /// The selected sites on it, in the inventory's order. It can be empty when neither sites nor
     /// programs were named: then the server itself is what was selected.
@@ -165,9 +165,10 @@ impl Selector {
     }
 
     fn check_sites(&self, inventory: &Inventory) -> Result<(), CommandError> {
-        let domains = || inventory.sites.iter().map(|placed| placed.site.domain.as_str());
+        let domains: Vec<&str> =
+            inventory.sites.iter().map(|placed| placed.site.domain.as_str()).collect();
         for pattern in &self.sites {
-            if domains().any(|domain| matches(pattern, domain)) {
+            if domains.iter().any(|domain| matches(pattern, domain)) {
                 continue;
             }
             if inventory.left_alone.iter().any(|domain| matches(pattern, domain)) {
@@ -177,7 +178,7 @@ impl Selector {
                 ))
                 .hint("add `supervisors: []` to it, or a program"));
             }
-            let all = domains().chain(inventory.left_alone.iter().map(String::as_str));
+            let all = domains.into_iter().chain(inventory.left_alone.iter().map(String::as_str));
             return Err(unknown("site", pattern, all));
         }
         Ok(())

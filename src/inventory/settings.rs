@@ -36,7 +36,7 @@ pub(super) static PATHS: Keys = Keys {
              where they differ, or nobody answers there, it is looked at where the process that runs \
              with this file listens.",
         )
-        .default("found by itself"),
+        .default("found automatically"),
         Key::new(
             "state_dir",
             Kind::Text,
@@ -149,7 +149,7 @@ impl Settings {
         {
             let finding = Finding::new(
                 node.at,
-                "`format: classic` has a file for each program, so `config_files: per-site` cannot be",
+                "`format: classic` has a file for each program, so it does not go with `config_files: per-site`",
             );
             reader.push(finding.help("write `config_files: per-program`, or `format: hardened`"));
         }

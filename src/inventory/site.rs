@@ -11,7 +11,7 @@ use super::value::AbsolutePath;
 /// A site on one host, with its programs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Site {
-    /// Its domain.
+    /// Unique in the inventory; also the name of its folder below `paths.sites`.
     pub domain: Domain,
     /// Whom its programs run as unless they say otherwise. Default `deployer`.
     pub user: UserName,
@@ -37,7 +37,7 @@ impl Site {
         program.user.as_ref().or((self.format != Format::Plain).then_some(&self.user))
     }
 
-    /// `{sites}/{domain}`.
+    /// The folder of its releases: `{sites}/{domain}`.
     pub fn root(&self) -> String {
         format!("{}/{}", self.paths.sites, self.domain)
     }
@@ -136,19 +136,20 @@ pub struct Paths {
 
 impl Default for Paths {
     fn default() -> Self {
-        let path = |text| {
-            #[expect(clippy::expect_used, reason = "four literals, read by every test")]
-            AbsolutePath::parse(text).expect("a valid literal")
-        };
         Self {
-            sites: path("/home/deployer/sites"),
-            conf_dir: path("/etc/supervisor/conf.d"),
-            logrotate_dir: path("/etc/logrotate.d"),
-            log_dir: path("/var/log/supervisor"),
+            sites: literal("/home/deployer/sites"),
+            conf_dir: literal("/etc/supervisor/conf.d"),
+            logrotate_dir: literal("/etc/logrotate.d"),
+            log_dir: literal("/var/log/supervisor"),
             supervisord: SupervisordAddress::Discover,
             state_dir: None,
         }
     }
+}
+
+#[expect(clippy::expect_used, reason = "four literals, read by every test")]
+fn literal(path: &str) -> AbsolutePath {
+    AbsolutePath::parse(path).expect("a valid literal")
 }
 
 /// How to find supervisord.

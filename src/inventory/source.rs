@@ -171,8 +171,9 @@ impl<'t> Source<'t> {
     fn comment(&self, line: Span, mark: &Range<usize>) -> Option<Span> {
         let start = if mark.is_empty() { line.start } else { mark.end };
         let rest = self.slice(Span { start, end: line.end });
-        let is_comment = |at: usize| rest[..at].chars().next_back().is_none_or(char::is_whitespace);
-        let (at, _) = rest.match_indices('#').find(|(at, _)| is_comment(*at))?;
+        let (at, _) = rest
+            .match_indices('#')
+            .find(|(at, _)| rest[..*at].chars().next_back().is_none_or(char::is_whitespace))?;
         rest[at..].contains([':', '=']).then_some(Span { start: start + at, end: line.end })
     }
 }

@@ -277,7 +277,7 @@ sites:
 #[test]
 fn ten_mistakes_are_all_shown_with_their_lines() {
     insta::assert_snapshot!(problems(TEN).render(false), @r#"
-    error: `host` must not hold '@': write the user as `username`
+    error: `host` must not contain '@': write the user as `username`
      --> deployer.yml:3:11
       |
     3 |     host: root@203.0.113.10
@@ -299,7 +299,7 @@ fn ten_mistakes_are_all_shown_with_their_lines() {
       |
       = help: did you mean `web1`?
 
-    error: `script` must not hold '..'
+    error: `script` must not contain '..'
       --> deployer.yml:10:17
        |
     10 |         script: ../queue.sh
@@ -373,14 +373,14 @@ fn problems_are_data_as_well() {
           "column": 38,
           "text": "servers: [{name: a, host: b}, {name: a, host: c}]",
           "label": null,
-          "message": "the server `a` is here twice",
+          "message": "the server `a` appears twice",
           "help": [],
           "related": [
             {
               "line": 1,
               "column": 18,
               "text": "servers: [{name: a, host: b}, {name: a, host: c}]",
-              "label": "it was here before"
+              "label": "first defined here"
             }
           ]
         }
@@ -449,16 +449,16 @@ fn what_a_program_may_not_be() {
         ("numprocs: [2]", "`numprocs` must be a whole number from 1 to 1000"),
         ("numprocs: 99999999999999999999", "`numprocs` must be a whole number from 1 to 1000"),
         ("autostart: 1", "`autostart` must be true or false"),
-        ("directory: /a/../b", "`directory` must not hold '..'"),
+        ("directory: /a/../b", "`directory` must not contain '..'"),
         ("command: x", "a program has `script` or `command`, not both"),
-        ("program: x", "the key `program` is here twice"),
-        ("environment: {A B: x}", "`environment` must not hold a blank"),
+        ("program: x", "the key `program` appears twice"),
+        ("environment: {A B: x}", "`environment` must not contain a blank"),
         ("environment: {A: }", "the variable `A` has no value"),
-        ("exitcodes: []", "`exitcodes` must hold a number"),
+        ("exitcodes: []", "`exitcodes` must contain a number"),
         ("umask: \"999\"", "`umask` must be three octal digits in quotes"),
         ("logs: {size: 18446744073709551615G}", "`size` must be a number of bytes"),
         ("logs: 5", "`logs` must be a map of keys and values"),
-        ("health: {probe: {http: \"http://u:p@h/\"}}", "`http` must not hold a user"),
+        ("health: {probe: {http: \"http://u:p@h/\"}}", "`http` must not contain a user"),
         ("health: {probe: {http: \"http://h:99999/\"}}", "`http` must have a port"),
         ("health: {probe: {tcp: \"h\"}}", "`tcp` must be 'host:port'"),
         ("health: {probe: {exec: \"a 'b\"}}", "`exec` has a ' that is never closed"),
@@ -518,11 +518,11 @@ fn sites_and_servers_must_fit_together() {
         ("- {domain: e.com, servers: [], supervisors: []}", "3:28 a site needs a server"),
         (
             "- {domain: e.com, servers: [web1, web1], supervisors: []}",
-            "3:35 the server `web1` is here twice",
+            "3:35 the server `web1` appears twice",
         ),
         (
             "- {domain: e.com, server: web1}\n- {domain: e.com, server: web2, supervisors: []}",
-            "4:12 the site `e.com` is here twice",
+            "4:12 the site `e.com` appears twice",
         ),
         ("- {domain: e.com, programs: []}", "3:19 unknown key `programs` of a site"),
         ("- text", "3:3 a site must be a map of keys and values"),
@@ -962,9 +962,9 @@ fn an_option_of_supervisords_is_checked_by_its_type_and_a_key_is_named() {
         ("stdout_syslog: 1", "`stdout_syslog` must be true or false"),
         ("stdout_capture_maxbytes: 1M", "`stdout_capture_maxbytes` must be a number of bytes"),
         ("numprocs_start: -1", "`numprocs_start` must be a whole number"),
-        ("serverurl: \"a ;b\"", "`serverurl` must not hold a blank followed by ';'"),
-        ("process_name: \"a b\"", "`process_name` must not hold ' '"),
-        ("process_name: \"%(program_name)s\"", "`process_name` holds a `%`"),
+        ("serverurl: \"a ;b\"", "`serverurl` must not contain a blank followed by ';'"),
+        ("process_name: \"a b\"", "`process_name` must not contain ' '"),
+        ("process_name: \"%(program_name)s\"", "`process_name` contains a `%`"),
         ("stdout_logfile_maxbytes: 1MB", "`stdout_logfile_maxbytes` has supervisord rotate"),
         ("priority: 5", "unknown key `priority` of `options`"),
         ("stdout_syslogs: true", "unknown key `stdout_syslogs` of `options`"),
@@ -1010,10 +1010,10 @@ fn an_expansion_that_supervisord_does_not_know_is_refused() {
     assert!(unknown(path).contains("%(programname) is not a name that supervisord can expand"));
     assert!(
         with(false, &path.replace("programname", "program_name"))
-            .contains("the path of a log holds a `%`")
+            .contains("the path of a log contains a `%`")
     );
     let of_host = "logs: {path: \"/var/log/%(ENV_X)s.log\"}";
-    assert!(unknown(of_host).contains("logrotate cannot be told"));
+    assert!(unknown(of_host).contains("logrotate cannot rotate"));
 }
 
 #[test]
@@ -1039,7 +1039,7 @@ fn variables_come_from_a_file_beside_the_inventory() {
     let message = |options| read(options).unwrap_err().iter().next().unwrap().message.clone();
     assert_eq!(message("environment_file: none.env"), "cannot read `none.env`: No such file");
     let bad = message("environment_file: bad.env");
-    assert!(bad.starts_with("`bad.env`, line 2: the value must not hold"), "{bad}");
+    assert!(bad.starts_with("`bad.env`, line 2: the value must not contain"), "{bad}");
     assert!(!bad.contains("hunter2"), "{bad}");
 }
 
@@ -1074,8 +1074,8 @@ fn a_file_by_hand_is_read_as_supervisord_reads_it() {
         ("[program:a]\n", "line 1: [program:a] needs `command`"),
         ("[program:a b]\ncommand=x\n", "supervisord refuses the name `a b`"),
         ("[program:a]\ncommand=x\n[program:a]\ncommand=x\n", "line 3: the name `a` appears twice"),
-        ("[DEFAULT]\nuser=x\n", "line 1: [DEFAULT] is not a site's to say"),
-        ("[supervisord]\nuser=x\n", "[supervisord] is not a site's to say"),
+        ("[DEFAULT]\nuser=x\n", "line 1: [DEFAULT] does not belong to a site"),
+        ("[supervisord]\nuser=x\n", "[supervisord] does not belong to a site"),
         ("[program:a]\ncommand=x %(nope)s\n", "line 2: `command` %(nope) is not a name"),
         ("[program:a]\ncommand=100%\n", "line 2: `command` holds a '%'"),
         ("[program:a]\ncommand=x\nenvironment=A=%(hunter2)s\n", "line 3: `environment` cannot be"),

@@ -21,14 +21,14 @@ checked_text!(
         }
         // Wherever it stands, as DeployerPHP's runner.sh has it.
         if text.contains("..") {
-            return Err(NameError::new("must not hold '..'"));
+            return Err(NameError::new("must not contain '..'"));
         }
         if text.ends_with('/') || text.ends_with("/.") || text == "." {
             return Err(NameError::new("must be a file, not a folder"));
         }
         if let Some(c) = text.chars().find(|c| c.is_whitespace() || matches!(c, '\'' | '"' | '\\')) {
             return Err(NameError::new(format!(
-                "must not hold {}: supervisord splits a command there",
+                "must not contain {}: supervisord splits a command there",
                 described(c)
             )));
         }
@@ -46,7 +46,7 @@ checked_text!(
             return Err(NameError::new("must be an absolute path"));
         }
         if text.split('/').any(|part| part == "..") {
-            return Err(NameError::new("must not hold '..'"));
+            return Err(NameError::new("must not contain '..'"));
         }
         if text.contains("//") || (text.ends_with('/') && text != "/") {
             return Err(NameError::new("must not end with '/' or hold '//'"));
@@ -82,7 +82,7 @@ checked_text!(
             return Err(NameError::new("must be an absolute path"));
         }
         if text.split('/').any(|part| part == "..") {
-            return Err(NameError::new("must not hold '..'"));
+            return Err(NameError::new("must not contain '..'"));
         }
         at_most(text, 4000)
     }
@@ -175,12 +175,12 @@ checked_text!(
         }
         if text.contains('\'') && text.contains('"') {
             return Err(NameError::new(
-                "must not hold both kinds of quotes: supervisord before 4.4 has no escape for them",
+                "must not contain both kinds of quotes: supervisord before 4.4 has no escape for them",
             ));
         }
         if text.contains('\'') && text.contains('\\') {
             return Err(NameError::new(
-                "must not hold a backslash and a single quote: supervisord's versions read it differently",
+                "must not contain a backslash and a single quote: supervisord's versions read it differently",
             ));
         }
         at_most(text, 64 * 1024)
@@ -215,14 +215,14 @@ fn survives_the_ini_reader(text: &str) -> Result<(), NameError> {
     no_control(text)?;
     if let Some(c) = text.chars().find(|c| !c.is_ascii()) {
         return Err(NameError::new(format!(
-            "must not hold {}: supervisord reads its files in its own locale, so only ASCII is safe",
+            "must not contain {}: supervisord reads its files in its own locale, so only ASCII is safe",
             described(c)
         )));
     }
     for cut in [" ;", " #"] {
         if text.contains(cut) {
             return Err(NameError::new(format!(
-                "must not hold a blank followed by '{}': supervisord takes the rest for a comment, even in quotes",
+                "must not contain a blank followed by '{}': supervisord takes the rest for a comment, even in quotes",
                 &cut[1..]
             )));
         }

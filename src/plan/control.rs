@@ -82,12 +82,13 @@ impl Group<'_> {
         processes.iter().filter(|p| which(p)).map(|p| p.name.clone()).collect()
     }
 
+    fn pending(&self, of: fn(&crate::supervisord::Reload) -> &Vec<String>) -> bool {
+        self.daemon.reread.as_ref().is_ok_and(|reread| of(reread).contains(self.name))
+    }
+
     fn start(&self, warnings: &mut Vec<String>) -> Option<(GroupAction, Reason)> {
-        let pending = |of: fn(&crate::supervisord::Reload) -> &Vec<String>| {
-            self.daemon.reread.as_ref().is_ok_and(|reread| of(reread).contains(self.name))
-        };
         if !self.daemon.groups.contains_key(self.name) {
-            return Some(match pending(|reread| &reread.added) {
+            return Some(match self.pending(|reread| &reread.added) {
                 true => (GroupAction::Add { start: true }, Reason::StartAsked),
                 false => (GroupAction::Leave, Reason::NotKnown),
             });
@@ -96,7 +97,7 @@ impl Group<'_> {
         if processes.is_empty() {
             return None;
         }
-        let newer = pending(|reread| &reread.changed);
+        let newer = self.pending(|reread| &reread.changed);
         if newer && self.named(is_up).is_empty() {
             return Some((GroupAction::Replace { start: true }, Reason::FileNewer));
         }

@@ -93,11 +93,13 @@ impl GroupContext<'_> {
 
     /// Whether an interrupted apply was about to change it, and this one, of other programs, may not.
     pub(super) fn stays_unfinished(&self) -> bool {
-        let is_selected = || match self.desired.groups.get(self.group) {
-            Some(wanted) => self.is_selected(wanted),
-            None => self.may_leave(),
-        };
-        self.touched_by_interruption().is_some() && !is_selected()
+        if self.touched_by_interruption().is_none() {
+            return false;
+        }
+        match self.desired.groups.get(self.group) {
+            Some(wanted) => !self.is_selected(wanted),
+            None => !self.may_leave(),
+        }
     }
 
     /// Of a group that has neither a file nor is wanted, nothing could run again, and one that the
@@ -117,16 +119,19 @@ impl GroupContext<'_> {
         let ran = self.ran_before_interruption();
         let autostart = self.starts_by_itself();
         let by_hand = self.touched_by_interruption().map(|journal| journal.stopped.get(self.group));
-        let comes_up = |name: &String| {
+        let mut stopped = Vec::new();
+        for ProcessInfo { name, state, .. } in self.processes() {
+            if state.is_running() || matches!(state, ProcessState::Exited | ProcessState::Fatal) {
+                continue;
+            }
             let stays = !self.options.start_stopped
-                && by_hand.flatten().is_some_and(|stopped| stopped.contains(name));
-            ran.contains(name) || (autostart && by_hand.is_some() && !stays)
-        };
-        let is_down = |p: &&ProcessInfo| {
-            !is_up(p) && !matches!(p.state, ProcessState::Exited | ProcessState::Fatal)
-        };
-        let stopped = self.processes().iter().filter(is_down).map(|p| &p.name);
-        stopped.filter(|name| comes_up(name)).cloned().collect()
+                && by_hand.flatten().is_some_and(|by_hand| by_hand.contains(name));
+            // What did not run may be one that it had added and not yet started.
+            if ran.contains(name) || (autostart && by_hand.is_some() && !stays) {
+                stopped.push(name.clone());
+            }
+        }
+        stopped
     }
 
     /// Its processes that an interrupted apply has changed, unless all of them change again now. One
@@ -140,8 +145,8 @@ impl GroupContext<'_> {
         if !stays || has_nothing_to_watch || self.stays_unfinished() {
             return Vec::new();
         }
-        let came_up = |p: &&ProcessInfo| is_up(p) || p.state == ProcessState::Exited;
-        self.processes().iter().filter(came_up).map(|p| p.name.clone()).collect()
+        // One that has exited since is what a watch is there to find.
+        self.named(|p| is_up(p) || p.state == ProcessState::Exited).collect()
     }
 
     pub(super) fn change(&self, ran: &[String]) -> Option<GroupChange> {
@@ -164,15 +169,17 @@ impl GroupContext<'_> {
         if !self.is_selected(wanted) {
             return None;
         }
-        let is_anothers = || self.actual.is_anothers(self.group, self.daemon);
-        let (action, reason) = if !self.options.changes_files() && is_anothers() {
+        let changes_files = self.options.changes_files();
+        let (action, reason) = if !changes_files && self.actual.is_anothers(self.group, self.daemon)
+        {
             // Refused where files are written; here nothing but its name is the site's.
             (GroupAction::Leave, Reason::Anothers)
         } else if loaded {
             self.change_of_loaded(wanted, ran)?
         } else {
             let start = !wanted.autostart && (!ran.is_empty() || self.predecessor_ran(wanted));
-            match (self.pending(|reread| &reread.added), self.options.changes_files()) {
+            // Without a file to write, only supervisord can tell that there is one that it would load.
+            match (self.pending(|reread| &reread.added), changes_files) {
                 (true, _) => (GroupAction::Add { start }, Reason::NotLoaded),
                 (false, true) => (GroupAction::Add { start }, Reason::New),
                 (false, false) => (GroupAction::Leave, Reason::NotKnown),
@@ -255,14 +262,14 @@ impl GroupContext<'_> {
         let file_newer = self.pending(|reread| &reread.changed);
         let by_hand = ran.is_empty() && !self.stopped_by_hand(ran).is_empty();
         if !changed.is_empty() || file_newer {
+            // Before all else: supervisord starts what it replaces, and somebody wants this one down.
             if by_hand && wanted.autostart {
                 return Some((GroupAction::Leave, Reason::StoppedByHand));
             }
             let defers = self.options.leaves_running() || wanted.restart == RestartPolicy::Deferred;
             // One that fails again and again has no work that a restart would disturb.
-            let works = |p: &ProcessInfo| is_up(p) && p.state != ProcessState::Backoff;
-            let runs =
-                self.stopped_by_interruption().is_empty() && self.processes().iter().any(works);
+            let mut works = self.named(|p| is_up(p) && p.state != ProcessState::Backoff);
+            let runs = self.stopped_by_interruption().is_empty() && works.next().is_some();
             if defers && runs && !self.options.restarts_all() {
                 return Some((GroupAction::Leave, Reason::Deferred));
             }
@@ -279,18 +286,19 @@ impl GroupContext<'_> {
 
     /// What is done to a group that has its configuration already.
     pub(super) fn change_without_replacing(&self, ran: &[String]) -> Option<(GroupAction, Reason)> {
-        let autostart = self.starts_by_itself();
+        let starts_stopped = self.options.start_stopped && self.starts_by_itself();
         if self.options.restarts_all() {
             let by_hand = self.stopped_by_hand(ran);
-            let starts_too = self.options.start_stopped && autostart;
-            let is_idle = |p: &ProcessInfo| {
-                p.state == ProcessState::Stopped && !(starts_too && was_stopped_by_hand(p))
-            };
-            let restarts = |p: &&ProcessInfo| {
-                ran.contains(&p.name) || !(by_hand.contains(&p.name) || is_idle(p))
-            };
-            let processes: Vec<String> =
-                self.processes().iter().filter(restarts).map(|p| p.name.clone()).collect();
+            let mut processes = Vec::new();
+            for p in self.processes() {
+                // Not by `is_up`: one that exited or failed is restarted too, only what is meant to
+                // be down is not.
+                let is_idle =
+                    p.state == ProcessState::Stopped && !(starts_stopped && was_stopped_by_hand(p));
+                if ran.contains(&p.name) || !(by_hand.contains(&p.name) || is_idle) {
+                    processes.push(p.name.clone());
+                }
+            }
             return match (processes.is_empty(), by_hand.is_empty()) {
                 (false, _) => Some((GroupAction::Restart { processes }, Reason::RestartAsked)),
                 (true, false) => Some((GroupAction::Leave, Reason::StoppedByHand)),
@@ -298,10 +306,9 @@ impl GroupContext<'_> {
                 (true, true) => None,
             };
         }
-        if self.options.start_stopped && autostart {
-            let stopped = |p: &&ProcessInfo| was_stopped_by_hand(p) && !ran.contains(&p.name);
-            let processes: Vec<String> =
-                self.processes().iter().filter(stopped).map(|p| p.name.clone()).collect();
+        if starts_stopped {
+            let stopped = self.named(was_stopped_by_hand);
+            let processes: Vec<String> = stopped.filter(|name| !ran.contains(name)).collect();
             if !processes.is_empty() {
                 return Some((GroupAction::Start { processes }, Reason::StartAsked));
             }
@@ -322,9 +329,9 @@ impl GroupContext<'_> {
         match self.sections.before.get(self.group) {
             None => vec!["its file, which was missing".to_owned()],
             Some(before) => {
-                let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-                let differs = |key: &&String| before.get(*key) != after.get(*key);
-                keys.into_iter().filter(differs).cloned().collect()
+                let mut keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+                keys.retain(|key| before.get(*key) != after.get(*key));
+                keys.into_iter().cloned().collect()
             }
         }
     }

@@ -36,23 +36,24 @@ pub(super) fn add(
 /// The names of logs that only programs write to that go.
 fn of_removed(situation: &Situation<'_>, sections: &Sections) -> BTreeSet<String> {
     let Situation { site, desired, daemon, actual, .. } = situation;
-    let is_wanted = |group: &String| desired.groups.contains_key(group);
     let (stay, go): (Vec<_>, Vec<_>) =
-        sections.before.iter().partition(|(name, _)| is_wanted(name));
+        sections.before.iter().partition(|(name, _)| desired.groups.contains_key(*name));
     let stay = stay.into_iter().map(|(_, options)| options).chain(sections.after.values());
     let kept: BTreeSet<&Path> = stay.flat_map(logs).collect();
-    let is_anothers =
-        |log: &Path| daemon.defined.writing_to(log).any(|one| !actual.owned.contains(&one.file));
-    let name = |log: &Path| {
+    let mut gone = BTreeSet::new();
+    for log in go.into_iter().flat_map(|(_, options)| logs(options)) {
+        let Some(name) = log.file_name().and_then(|name| name.to_str()) else { continue };
         let is_in_folder = log.parent() == Some(site.paths.log_dir.as_path());
-        let name = log.file_name()?.to_str()?;
         let mut recorded = actual.record.iter().flat_map(|record| record.groups.values());
         let is_named = naming::program_by_name(&site.domain, name).is_some()
             || recorded.any(|group| group.log == log);
         let is_own = is_in_folder && is_named && !name.contains('%');
-        (is_own && !kept.contains(log) && !is_anothers(log)).then(|| name.to_owned())
-    };
-    go.into_iter().flat_map(|(_, options)| logs(options)).filter_map(name).collect()
+        let mut writers = daemon.defined.writing_to(log);
+        if is_own && !kept.contains(log) && writers.all(|one| actual.owned.contains(&one.file)) {
+            gone.insert(name.to_owned());
+        }
+    }
+    gone
 }
 
 /// Whether a file is a log, or what logrotate or supervisord has made of it: `LOG.1`, `LOG.2.gz`,

@@ -37,7 +37,7 @@ pub(crate) use whose::Whose;
 /// What would be done to one site on one host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SitePlan {
-    /// Whose.
+    /// The site that it is for.
     pub domain: Domain,
     /// Files that change, by path.
     pub files: BTreeMap<PathBuf, FileChange>,
@@ -152,9 +152,9 @@ pub struct FileChange {
 /// What is done to one group, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupChange {
-    /// What.
+    /// What is done to it; `Leave` where that is nothing, on purpose.
     pub action: GroupAction,
-    /// Why.
+    /// Why that, or why nothing, is done.
     pub reason: Reason,
     /// How it should be; `None` when it goes.
     pub desired: Option<DesiredGroup>,
@@ -185,7 +185,7 @@ pub struct StopSignals {
 /// What is sent to a process that is to stop, and to whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StopSignal {
-    /// `stopsignal=`.
+    /// `stopsignal=`, which is TERM where the file does not say.
     pub signal: Signal,
     /// `stopasgroup=`: their children are asked, too.
     pub as_group: bool,

@@ -17,20 +17,22 @@ use crate::supervisord::{GroupHeader, defaults};
 /// What is wanted of the programs that are meant, and for the rest what is there.
 pub(super) fn narrowed(situation: &Situation<'_>) -> DesiredSite {
     let Situation { programs, desired, actual, .. } = *situation;
-    let by_name = |program: &str| programs.have(program);
-
     let mut narrowed = desired.clone();
     narrowed.files = files(situation, &there(situation));
-    narrowed.groups.retain(|_, group| by_name(&group.program));
+    narrowed.groups.retain(|_, group| programs.have(&group.program));
+    // The others as recorded, not as their files are: of what somebody has edited since, this apply
+    // neither takes anything up nor says that it was applied.
     let record = actual.record.as_ref();
     let recorded = record.iter().flat_map(|record| &record.groups);
-    let others = recorded.filter(|(_, group)| !by_name(&group.program));
+    let others = recorded.filter(|(_, group)| !programs.have(&group.program));
     narrowed.groups.extend(others.map(|(name, group)| (name.clone(), group.clone())));
+    // The files that will be there say it, so that each group that is wanted has its section.
     if record.is_none() {
         let configs = narrowed.files.iter().filter(|(_, file)| file.kind == FileKind::Supervisor);
         let configs = configs.map(|(path, file)| (path.as_path(), file.bytes.as_slice()));
         let found = groups_in_files(situation, configs);
-        narrowed.groups.extend(found.into_iter().filter(|(_, group)| !by_name(&group.program)));
+        let others = found.into_iter().filter(|(_, group)| !programs.have(&group.program));
+        narrowed.groups.extend(others);
     }
     narrowed
 }
@@ -46,18 +48,19 @@ pub(super) fn to_record(situation: &Situation<'_>, mut narrowed: DesiredSite) ->
 /// The site's own files as they are.
 fn there(situation: &Situation<'_>) -> BTreeMap<PathBuf, DesiredFile> {
     let Situation { desired, actual, .. } = *situation;
-    let as_it_is = |path: &PathBuf| {
+    let mut there = BTreeMap::new();
+    for path in &actual.owned {
+        let Some(bytes) = actual.files.get(path).and_then(|entry| entry.bytes()) else { continue };
         let kind = actual.kinds.get(path).copied().unwrap_or(FileKind::Supervisor);
-        let bytes = actual.files.get(path)?.bytes()?.to_vec();
         let recorded = actual.record.as_ref().and_then(|record| record.files.get(path));
         let wanted = desired.files.get(path);
         let secret = recorded.map(|file| file.secret).or(wanted.map(|file| file.secret));
         let secret = secret.unwrap_or(false);
         let verbatim = recorded.is_some_and(|file| file.verbatim);
-        let programs = BTreeSet::new();
-        Some((path.clone(), DesiredFile { kind, bytes, secret, programs, verbatim }))
-    };
-    actual.owned.iter().filter_map(as_it_is).collect()
+        let (bytes, programs) = (bytes.to_vec(), BTreeSet::new());
+        there.insert(path.clone(), DesiredFile { kind, bytes, secret, programs, verbatim });
+    }
+    there
 }
 
 /// The files that are wanted of the programs that are meant, and those of the others as they are in
@@ -68,11 +71,13 @@ fn files(
 ) -> BTreeMap<PathBuf, DesiredFile> {
     let wanted = &situation.desired.files;
     let paths: BTreeSet<&PathBuf> = wanted.keys().chain(kept.keys()).collect();
-    let file = |path: &PathBuf| {
-        let file = file(situation, path, wanted.get(path), kept.get(path))?;
-        Some((path.clone(), file))
-    };
-    paths.into_iter().filter_map(file).collect()
+    let mut files = BTreeMap::new();
+    for path in paths {
+        if let Some(file) = file(situation, path, wanted.get(path), kept.get(path)) {
+            files.insert(path.clone(), file);
+        }
+    }
+    files
 }
 
 /// One of them. Of a file that programs share which are meant and which are not, each has its sections.
@@ -82,13 +87,15 @@ fn file(
     wanted: Option<&DesiredFile>,
     kept: Option<&DesiredFile>,
 ) -> Option<DesiredFile> {
-    let is_meant = |program: &String| situation.programs.have(program);
+    let programs = situation.programs;
     let whose = whose(situation);
     let of_kept = kept.map(|kept| whose.programs(path, kept.kind, &kept.bytes));
     let of_kept = of_kept.unwrap_or_default();
     let new = wanted.iter().flat_map(|file| &file.programs);
     let all: BTreeSet<&String> = new.clone().chain(&of_kept).collect();
-    match (all.iter().any(|p| is_meant(p)), all.iter().all(|p| is_meant(p))) {
+    // Whole files first: only one that both share is merged, since a merge loses what stands before
+    // the first section.
+    match (all.iter().any(|p| programs.have(p)), all.iter().all(|p| programs.have(p))) {
         (false, _) => return kept.map(|kept| DesiredFile { programs: of_kept, ..kept.clone() }),
         (true, true) => return wanted.cloned(),
         // Nobody takes a file apart that somebody wrote by hand.
@@ -98,21 +105,26 @@ fn file(
         (true, false) => {}
     }
     let recorded = situation.actual.record.as_ref().and_then(|record| record.files.get(path));
-    let text =
-        |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
     let new_text = text(wanted.map(|file| file.bytes.as_slice()));
-    let is_new_meant = |group: &str| match situation.desired.groups.get(group) {
-        Some(wanted) => is_meant(&wanted.program),
-        None => is_meant(&whose.program(group, Some(path))),
+    let merge = |there: String| {
+        merged(
+            &there,
+            &|group| programs.have(&whose.program(group, Some(path))),
+            &new_text,
+            // The inventory before the record: a group can have gone to another program.
+            &|group| match situation.desired.groups.get(group) {
+                Some(wanted) => programs.have(&wanted.program),
+                None => programs.have(&whose.program(group, Some(path))),
+            },
+        )
     };
-    let is_kept_meant = |group: &str| is_meant(&whose.program(group, Some(path)));
-    let merge = |there: String| merged(&there, &is_kept_meant, &new_text, &is_new_meant);
     // What nobody can read says nothing of the others; what was applied does.
     let recorded_bytes = recorded.map(|file| &*file.content);
     let bytes = merge(text(kept.map(|file| file.bytes.as_slice())))
         .or_else(|_| merge(text(recorded_bytes)))
         .unwrap_or_else(|_| new_text.clone());
-    let programs = new.filter(|p| is_meant(p)).chain(of_kept.iter().filter(|p| !is_meant(p)));
+    let others = of_kept.iter().filter(|p| !programs.have(p));
+    let programs = new.filter(|p| programs.have(p)).chain(others);
     (!bytes.is_empty()).then(|| DesiredFile {
         kind: FileKind::Supervisor,
         bytes: bytes.into(),
@@ -120,6 +132,10 @@ fn file(
         programs: programs.cloned().collect(),
         verbatim: false,
     })
+}
+
+fn text(bytes: Option<&[u8]>) -> String {
+    String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned()
 }
 
 /// Of two texts of one file the sections of `new` that are meant and those of `there` that are not, in
@@ -130,12 +146,11 @@ fn merged(
     new: &str,
     is_meant: &dyn Fn(&str) -> bool,
 ) -> Result<String, ini::IniError> {
-    let group = |section: &str| GroupHeader::name_of_program(section).unwrap_or(section).to_owned();
     let mut others = ini::blocks(there)?;
-    others.retain(|(section, _)| !is_meant_there(&group(section)));
+    others.retain(|(section, _)| !is_meant_there(group_of(section)));
     let mut lines = Vec::new();
     for (section, block) in ini::blocks(new)? {
-        if is_meant(&group(&section)) {
+        if is_meant(group_of(&section)) {
             lines.push(block);
         } else if let Some(place) = others.iter().position(|(other, _)| *other == section) {
             lines.push(others.remove(place).1);
@@ -144,6 +159,10 @@ fn merged(
     lines.extend(others.iter().map(|(_, block)| *block));
     let lines = lines.iter().map(|block| format!("{}\n", block.trim_end()));
     Ok(lines.collect::<Vec<_>>().join("\n"))
+}
+
+fn group_of(section: &str) -> &str {
+    GroupHeader::name_of_program(section).unwrap_or(section)
 }
 
 fn whose<'a>(situation: &Situation<'a>) -> Whose<'a> {
@@ -174,16 +193,20 @@ pub(super) fn as_applied(situation: &Situation<'_>) -> DesiredSite {
 /// The site's groups as its files have them; those of a program without a file as they are recorded.
 fn groups_there(situation: &Situation<'_>) -> BTreeMap<String, DesiredGroup> {
     let actual = situation.actual;
-    let is_config = |path: &&PathBuf| actual.kinds.get(*path) == Some(&FileKind::Supervisor);
-    // What one by hand makes is not told by its sections alone, but on record.
-    let by_hand = |path: &PathBuf| {
+    let mut configs = Vec::new();
+    for path in &actual.owned {
+        // What one by hand makes is not told by its sections alone, but on record.
         let recorded = actual.record.as_ref().and_then(|record| record.files.get(path));
-        recorded.is_some_and(|file| file.verbatim)
-    };
-    let configs = actual.owned.iter().filter(is_config).filter(|path| !by_hand(path));
-    let configs =
-        configs.filter_map(|path| Some((path.as_path(), actual.files.get(path)?.bytes()?)));
-    let mut there = groups_in_files(situation, configs);
+        let is_by_hand = recorded.is_some_and(|file| file.verbatim);
+        if is_by_hand || actual.kinds.get(path) != Some(&FileKind::Supervisor) {
+            continue;
+        }
+        if let Some(bytes) = actual.files.get(path).and_then(|entry| entry.bytes()) {
+            configs.push((path.as_path(), bytes));
+        }
+    }
+    let mut there = groups_in_files(situation, configs.into_iter());
+    // By program, not by group: of one whose file now has fewer groups, the recorded ones are gone.
     let programs: BTreeSet<String> = there.values().map(|group| group.program.clone()).collect();
     let recorded = actual.record.iter().flat_map(|record| &record.groups);
     let without_file = recorded.filter(|(_, group)| !programs.contains(&group.program));

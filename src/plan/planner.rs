@@ -226,22 +226,22 @@ impl OwnGroups {
         sections: &Sections,
     ) -> Self {
         let mut names: BTreeSet<String> = desired.groups.keys().cloned().collect();
-        // A program that somebody has meanwhile defined elsewhere is theirs now. A file that is put
-        // back first defines nothing that lasts.
-        let is_elsewhere = |group: &&String| {
-            daemon.defined.of_group(group).any(|program| {
-                !actual.owned.contains(&program.file)
-                    && !desired.files.contains_key(&program.file)
-                    && !daemon.put_back_first.contains(&program.file)
-            })
-        };
         let recorded = actual.record.iter().flat_map(|record| record.groups.keys());
         // One that an interrupted apply was about to remove, or that supervisord has started from a
         // file that was put back since, has neither file nor record any more.
         let former = recorded.chain(&actual.former_groups).chain(sections.before.keys());
-        let is_anothers =
-            |group: &&String| is_elsewhere(group) || actual.claimed_groups.contains(*group);
-        names.extend(former.filter(|group| !is_anothers(group)).cloned());
+        for group in former {
+            // A program that somebody has meanwhile defined elsewhere is theirs now. A file that is
+            // put back first defines nothing that lasts.
+            let is_elsewhere = daemon.defined.of_group(group).any(|program| {
+                !actual.owned.contains(&program.file)
+                    && !desired.files.contains_key(&program.file)
+                    && !daemon.put_back_first.contains(&program.file)
+            });
+            if !is_elsewhere && !actual.claimed_groups.contains(group) {
+                names.insert(group.clone());
+            }
+        }
         Self { names }
     }
 }

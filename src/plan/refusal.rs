@@ -52,28 +52,28 @@ pub enum Refusal {
     },
     /// Another site wrote the file that this one wants to write.
     ClaimedBySite {
-        /// The file.
+        /// The file that both want.
         path: PathBuf,
         /// The other site.
         other: Domain,
     },
     /// A file of unknown origin stands at a wanted path.
     ForeignFile {
-        /// The file.
+        /// Where the site wants a file of its own.
         path: PathBuf,
         /// Why it is not the site's own.
         why: String,
     },
     /// Something that is no file stands at a wanted path.
     NotAFile {
-        /// The path.
+        /// Where a file is wanted.
         path: PathBuf,
         /// What it is.
         what: String,
     },
     /// Another included file defines the same group.
     DefinedElsewhere {
-        /// The group.
+        /// The group that the site wants too.
         group: String,
         /// The other file.
         file: PathBuf,
@@ -81,42 +81,42 @@ pub enum Refusal {
     /// A `[group:NAME]` of somebody else takes the program in: supervisord makes no group of its own
     /// of it, and knows nothing of a group by its name.
     TakenIn {
-        /// The program.
+        /// The site's program, by its name in supervisord.
         program: String,
-        /// The group.
+        /// NAME of the `[group:NAME]`.
         group: String,
         /// The file of the group.
         file: PathBuf,
     },
     /// A folder that must be there is not.
     MissingFolder {
-        /// The folder.
+        /// The folder that files of the site should be written to.
         path: PathBuf,
     },
     /// A user that programs should run as does not exist.
     MissingUser {
-        /// The user.
+        /// The name that the host does not know.
         user: UserName,
-        /// The programs.
+        /// Those of the site that should run as this user.
         programs: Vec<String>,
     },
     /// A script, command or runner.sh is missing.
     MissingCode {
-        /// Its path.
+        /// Where it was looked for.
         path: PathBuf,
         /// What is wrong with it.
         problem: String,
-        /// The programs.
+        /// Those of the site that need it.
         programs: Vec<String>,
     },
     /// supervisord would not be able to read a file with environment values.
     UnreadableSecrets {
-        /// The file.
+        /// The file that would hold them.
         path: PathBuf,
     },
     /// supervisord is too old.
     OldSupervisord {
-        /// Its version.
+        /// The version that runs.
         version: String,
     },
     /// Its include patterns do not read what would be written.

@@ -2,10 +2,10 @@
 //! what is left alone. Pure.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::{GroupAction, GroupChange, PlanOptions, Refusal, SitePlan};
-use crate::actual::{ActualDaemon, ActualSite, DefinedProgram};
+use super::{GroupAction, PlanOptions, Refusal, SitePlan};
+use crate::actual::{ActualDaemon, ActualSite};
 use crate::desired::{DesiredSite, FileKind};
 use crate::inventory::{Domain, RestartPolicy};
 use crate::records::{Interrupted, Journal};
@@ -50,11 +50,10 @@ pub(super) fn refusals(
             programs: code.programs.clone(),
         }));
     }
-    let is_included = |path: &Path| supervisord::include::matches(&daemon.include_patterns, path);
-    let unread = desired
-        .files
-        .iter()
-        .find(|(path, file)| file.kind == FileKind::Supervisor && !is_included(path));
+    let unread = desired.files.iter().find(|(path, file)| {
+        file.kind == FileKind::Supervisor
+            && !supervisord::include::matches(&daemon.include_patterns, path)
+    });
     refusals.extend(unread.map(|(path, _)| Refusal::NotIncluded { path: path.clone() }));
     refusals.retain(|refusal| {
         refusal.overridden_by().is_none_or(|said| !options.overrides.contains(&said))
@@ -85,10 +84,11 @@ fn broken_config(daemon: &ActualDaemon, plan: &SitePlan) -> Option<Refusal> {
     let fault = daemon.reread.as_ref().err()?;
     let culprits = daemon.blame.as_ref().map_or(&[][..], Blame::culprits);
     // An apply looks again after it has put those back.
-    let may_pass =
-        |file: &PathBuf| plan.files.contains_key(file) || daemon.put_back_first.contains(file);
     let nobody_is_named = culprits.is_empty() && !daemon.put_back_first.is_empty();
-    if nobody_is_named || culprits.iter().any(|culprit| may_pass(&culprit.file)) {
+    let may_pass = culprits.iter().any(|culprit| {
+        plan.files.contains_key(&culprit.file) || daemon.put_back_first.contains(&culprit.file)
+    });
+    if nobody_is_named || may_pass {
         return None;
     }
     let words = fault.text.lines().map(str::trim).collect::<Vec<_>>().join(" ");
@@ -106,19 +106,21 @@ fn broken_config(daemon: &ActualDaemon, plan: &SitePlan) -> Option<Refusal> {
     })
 }
 
+/// Whether a file that defines something is neither wanted nor the site's own.
+fn is_foreign(file: &Path, desired: &DesiredSite, actual: &ActualSite) -> bool {
+    !desired.files.contains_key(file) && !actual.owned.contains(file)
+}
+
 fn defined_elsewhere<'a>(
     desired: &'a DesiredSite,
     daemon: &'a ActualDaemon,
     actual: &'a ActualSite,
 ) -> impl Iterator<Item = Refusal> + 'a {
-    let foreign = |file: &std::path::PathBuf| {
-        !desired.files.contains_key(file) && !actual.owned.contains(file)
-    };
     let sections = desired.groups.values().flat_map(|group| &group.sections);
     let groups = desired.groups.keys().chain(sections);
     groups
         .flat_map(|group| daemon.defined.of_group(group))
-        .filter(move |program| foreign(&program.file))
+        .filter(move |program| is_foreign(&program.file, desired, actual))
         .map(|program| Refusal::DefinedElsewhere {
             group: program.group.clone(),
             file: program.file.clone(),
@@ -132,16 +134,14 @@ fn taken_in<'a>(
     daemon: &'a ActualDaemon,
     actual: &'a ActualSite,
 ) -> impl Iterator<Item = Refusal> + 'a {
-    let is_foreign = |group: &DefinedProgram| {
-        !desired.files.contains_key(&group.file) && !actual.owned.contains(&group.file)
-    };
-    let is_own = |group: &&String| {
-        daemon.defined.of_group(group).any(|one| actual.owned.contains(&one.file))
-    };
-    let own = actual.former_groups.iter().filter(is_own).chain(desired.groups.keys());
-    let own: BTreeSet<&String> = own.collect();
+    let former = actual
+        .former_groups
+        .iter()
+        .filter(|group| daemon.defined.of_group(group).any(|one| actual.owned.contains(&one.file)));
+    let own: BTreeSet<&String> = former.chain(desired.groups.keys()).collect();
     own.into_iter().flat_map(move |program| {
-        let groups = daemon.defined.taking_in(program).filter(move |group| is_foreign(group));
+        let groups = daemon.defined.taking_in(program);
+        let groups = groups.filter(|group| is_foreign(&group.file, desired, actual));
         groups.map(|group| Refusal::TakenIn {
             program: program.clone(),
             group: group.group.clone(),
@@ -157,15 +157,15 @@ fn taken_in_unseen<'a>(
     plan: &'a SitePlan,
 ) -> impl Iterator<Item = Refusal> + 'a {
     let removed = daemon.reread.as_ref().map_or(&[][..], |reread| &reread.removed);
-    let is_removed = |group: &&String| {
+    let taken_in = plan.unchanged.iter().filter(|group| {
         removed.contains(group)
             && daemon.defined.of_group(group).next().is_some()
             && daemon.defined.taking_in(group).next().is_none()
-    };
-    let unseen =
-        || daemon.defined.iter().filter(|one| one.programs.iter().any(|name| name.contains('%')));
-    plan.unchanged.iter().filter(is_removed).flat_map(move |program| {
-        unseen().map(|group| Refusal::TakenIn {
+    });
+    taken_in.flat_map(|program| {
+        let unseen = daemon.defined.iter();
+        let unseen = unseen.filter(|one| one.programs.iter().any(|name| name.contains('%')));
+        unseen.map(|group| Refusal::TakenIn {
             program: program.clone(),
             group: group.group.clone(),
             file: group.file.clone(),
@@ -257,7 +257,7 @@ pub(super) fn warnings(
     let logs: BTreeSet<&Path> = desired.groups.values().map(|group| group.log.as_path()).collect();
     for log in logs.into_iter().filter(|log| !log.as_os_str().is_empty()) {
         for program in daemon.defined.writing_to(log) {
-            if !desired.files.contains_key(&program.file) && !actual.owned.contains(&program.file) {
+            if is_foreign(&program.file, desired, actual) {
                 warnings.push(format!(
                     "program {} of {} writes to {} too: rotation will damage it",
                     program.group,
@@ -275,12 +275,12 @@ pub(super) fn not_rolling<'p>(
     plan: &'p SitePlan,
     options: &'p PlanOptions,
 ) -> impl Iterator<Item = String> + 'p {
-    let cannot = |(_, change): &(&String, &GroupChange)| {
+    let at_once = plan.groups.iter().filter(|(_, change)| {
         let Some(wanted) = &change.desired else { return false };
         let asked = options.rolling.is_some() || wanted.restart == RestartPolicy::Rolling;
         matches!(change.action, GroupAction::Replace { .. }) && asked && change.rolling.is_none()
-    };
-    plan.groups.iter().filter(cannot).map(|(group, _)| {
+    });
+    at_once.map(|(group, _)| {
         format!(
             "{group} restarts all at once: supervisord takes a changed group out and in as a whole \
              (with `instances: separate` its processes go one at a time)"
@@ -339,6 +339,6 @@ fn version_of(daemon: &ActualDaemon) -> (u32, u32, u32) {
         let digits: String = part.chars().take_while(char::is_ascii_digit).collect();
         digits.parse().unwrap_or(0)
     });
-    let mut next = || numbers.next().unwrap_or(0);
-    (next(), next(), next())
+    let (major, minor, patch) = (numbers.next(), numbers.next(), numbers.next());
+    (major.unwrap_or(0), minor.unwrap_or(0), patch.unwrap_or(0))
 }

@@ -36,8 +36,8 @@ pub(super) struct Sections {
 impl Sections {
     /// Whether any of the files as they are logs below one of these folders.
     pub(super) fn log_below(&self, folders: &[PathBuf]) -> bool {
-        let is_below = |log: &Path| folders.iter().any(|folder| log.starts_with(folder));
-        self.before.values().flat_map(logs).any(is_below)
+        let mut logs = self.before.values().flat_map(logs);
+        logs.any(|log| folders.iter().any(|folder| log.starts_with(folder)))
     }
 
     pub(super) fn read(plan: &SitePlan, actual: &ActualSite) -> Self {
@@ -83,12 +83,13 @@ impl Sections {
 
 /// What these options say, by supervisord's own defaults where they say nothing.
 fn stop_signal(options: &BTreeMap<String, String>) -> StopSignal {
-    let named = |name: &str| Signal::ALL.into_iter().find(|signal| signal.as_str() == name);
     let name = options.get("stopsignal").map(|name| name.trim().to_ascii_uppercase());
     let name = name.as_deref().unwrap_or(defaults::STOPSIGNAL);
+    let name = name.strip_prefix("SIG").unwrap_or(name);
+    let signal = Signal::ALL.into_iter().find(|signal| signal.as_str() == name);
     let as_group = options.get("stopasgroup");
     StopSignal {
-        signal: named(name.strip_prefix("SIG").unwrap_or(name)).unwrap_or(Signal::Term),
+        signal: signal.unwrap_or(Signal::Term),
         as_group: as_group.map_or(defaults::STOPASGROUP, |text| ini::is_true(text)),
     }
 }
@@ -102,13 +103,14 @@ struct Named {
 
 fn sections(bytes: &[u8]) -> Vec<Named> {
     let parsed = ini::parse(&String::from_utf8_lossy(bytes)).map(|parsed| parsed.sections);
-    let named = |section: ini::Section| {
-        let (kind, name) = header(&section.name)?;
+    let mut sections = Vec::new();
+    for section in parsed.unwrap_or_default() {
+        let Some((kind, name)) = header(&section.name) else { continue };
         let (name, is_group) = (name.to_owned(), kind == GroupKind::Group);
         let options = section.entries.into_iter().map(|entry| (entry.key, entry.value)).collect();
-        Some(Named { name, is_group, options })
-    };
-    parsed.unwrap_or_default().into_iter().filter_map(named).collect()
+        sections.push(Named { name, is_group, options });
+    }
+    sections
 }
 
 /// The options of each group. Those of a `[group:]` are its own and, with their names before them, those

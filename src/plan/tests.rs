@@ -16,7 +16,7 @@ use crate::inventory::{
     CommandLine, Domain, EnvironmentName, EnvironmentValue, Format, Instances, Paths, Program,
     ProgramName, Programs, RestartPolicy, Run, Signal, Site, UserName,
 };
-use crate::records::journal::{Content, JournaledFile};
+use crate::records::journal::{JournaledFile, PathContent};
 use crate::records::{Interrupted, Journal, JournalPhase, Origin, Revision};
 use crate::report::Colour;
 use crate::supervisord::{Blame, Culprit, Fault, FaultCode, ProcessInfo, ProcessState, Reload};
@@ -105,8 +105,8 @@ impl Model {
         let groups = self.daemon.groups.keys().chain(target.groups.keys());
         journal.groups = groups.map(|group| (group.clone(), 10)).collect();
         let before = |path: &PathBuf| match self.actual.files.get(path) {
-            Some(Entry::File(file)) => Content::File(file.clone()),
-            _ => Content::Absent,
+            Some(Entry::File(file)) => PathContent::File(file.clone()),
+            _ => PathContent::Absent,
         };
         journal.files = self
             .actual
@@ -115,7 +115,7 @@ impl Model {
             .map(|path| JournaledFile {
                 path: path.clone(),
                 before: before(path),
-                after: Content::Absent,
+                after: PathContent::Absent,
             })
             .collect();
         journal.target = Some(Revision::new(0, &target, origin()));

@@ -16,7 +16,7 @@ use crate::system::files::Entry;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PlanView {
-    /// Whose.
+    /// The site that it is for.
     pub site: Domain,
     /// Whether an apply leaves the host as it is.
     pub empty: bool,
@@ -53,7 +53,7 @@ pub struct PlanView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FileView {
-    /// Where.
+    /// Absolute path on the host.
     pub path: PathBuf,
     /// Which of the two kinds.
     pub kind: FileKind,
@@ -83,7 +83,7 @@ pub enum FileChangeKind {
     Permissions,
     /// It becomes root's, with permissions as narrow as they must be; its bytes stay.
     Owner,
-    /// It goes.
+    /// It goes: nothing is wanted at its path.
     Remove,
 }
 
@@ -93,10 +93,10 @@ pub enum FileChangeKind {
 pub struct GroupView {
     /// supervisord's name of it.
     pub group: String,
-    /// What.
+    /// What is done to it; `leave` where that is nothing, on purpose.
     #[serde(flatten)]
     pub action: GroupAction,
-    /// Why.
+    /// Why that, or why nothing, is done.
     #[serde(flatten)]
     pub reason: Reason,
     /// Its processes that run now.
@@ -149,9 +149,8 @@ impl PlanView {
             warnings,
             refusals,
         } = plan;
-        let is_by_hand =
-            |group: &&String| stopped.contains_key(*group) && !ran.contains_key(*group);
-        let by_hand: Vec<String> = unchanged.iter().filter(is_by_hand).cloned().collect();
+        let mut by_hand = unchanged.clone();
+        by_hand.retain(|group| stopped.contains_key(group) && !ran.contains_key(group));
         let mut view = Self {
             site: domain.clone(),
             empty: plan.leaves_host_as_it_is(),
@@ -161,15 +160,7 @@ impl PlanView {
             logs: logs.clone(),
             logs_stay: logs_stay.clone(),
             files: files.iter().map(|(path, change)| file_view(path, change)).collect(),
-            groups: groups
-                .iter()
-                .map(|(name, change)| {
-                    let of = |processes: &BTreeMap<String, Vec<String>>| {
-                        processes.get(name).cloned().unwrap_or_default()
-                    };
-                    group_view(name, change, of(ran), of(stopped))
-                })
-                .collect(),
+            groups: groups.iter().map(|(name, change)| group_view(name, change, plan)).collect(),
             unchanged: unchanged.len() - by_hand.len(),
             stopped: by_hand,
             notes: notes.clone(),
@@ -181,20 +172,15 @@ impl PlanView {
     }
 }
 
-fn group_view(
-    name: &str,
-    change: &GroupChange,
-    running: Vec<String>,
-    stopped: Vec<String>,
-) -> GroupView {
+fn group_view(name: &str, change: &GroupChange, plan: &SitePlan) -> GroupView {
     let GroupChange { action, reason, desired, rolling, after: _, stop_seconds, stop_signals: _ } =
         change;
     GroupView {
         group: name.to_owned(),
         action: action.clone(),
         reason: reason.clone(),
-        running,
-        stopped,
+        running: plan.ran.get(name).cloned().unwrap_or_default(),
+        stopped: plan.stopped.get(name).cloned().unwrap_or_default(),
         numprocs: desired.as_ref().map_or(0, |group| group.numprocs),
         autostart: desired.as_ref().is_some_and(|group| group.autostart),
         rolling: *rolling,
@@ -206,7 +192,6 @@ fn file_view(path: &std::path::Path, change: &FileChange) -> FileView {
     let FileChange { kind, before, after, is_anothers } = change;
     let after = after.as_ref().map(|file| file.bytes.as_slice());
     let is_secret = before.bytes().is_some_and(holds_secrets) || after.is_some_and(holds_secrets);
-    let shown = |bytes: Option<&[u8]>| bytes.filter(|_| !is_secret).map(digest);
     FileView {
         path: path.to_owned(),
         kind: *kind,
@@ -220,8 +205,8 @@ fn file_view(path: &std::path::Path, change: &FileChange) -> FileView {
             (entry, Some(after)) if entry.bytes() == Some(after) => FileChangeKind::Permissions,
             (_, Some(_)) => FileChangeKind::Replace,
         },
-        before: shown(before.bytes()),
-        after: shown(after),
+        before: before.bytes().filter(|_| !is_secret).map(digest),
+        after: after.filter(|_| !is_secret).map(digest),
         diff: diff(before.bytes().unwrap_or_default(), after.unwrap_or_default()),
     }
 }

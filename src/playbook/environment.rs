@@ -21,12 +21,12 @@ pub enum Perms {
 
 /// What the variables say.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Environment {
-    /// `DEPLOYER_OUTPUT_FILE`.
+pub struct PlaybookEnvironment {
+    /// `DEPLOYER_OUTPUT_FILE`: where the result is written.
     pub output_file: PathBuf,
-    /// `DEPLOYER_DISTRO`.
+    /// `DEPLOYER_DISTRO`: others than ubuntu and debian have a warning.
     pub distro: String,
-    /// `DEPLOYER_PERMS`.
+    /// `DEPLOYER_PERMS`: root, sudo or none.
     pub perms: Perms,
     /// `DEPLOYER_SITE_DOMAIN` and `DEPLOYER_SUPERVISORS`, with the layout.
     pub site: Site,
@@ -38,7 +38,7 @@ pub struct Environment {
 
 /// Why they are refused, in the contract's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct ContractError {
     /// Behind `Error: `.
     pub first_line: String,
     /// Why, a line each.
@@ -47,7 +47,7 @@ pub struct Problem {
     pub is_missing: bool,
 }
 
-impl Problem {
+impl ContractError {
     pub(super) fn new(first_line: impl Into<String>) -> Self {
         Self { first_line: first_line.into(), causes: Vec::new(), is_missing: false }
     }
@@ -61,13 +61,13 @@ impl Problem {
 /// What the variables say for a restart, as far as it can be made out: the deployment has been done,
 /// and what is wrong with one variable or one program keeps no other from being restarted.
 #[derive(Debug)]
-pub(super) struct Partly {
+pub(super) struct PartialEnvironment {
     /// `DEPLOYER_OUTPUT_FILE`, if it is given.
     pub(super) output_file: Option<PathBuf>,
     /// `None` where it is not known which site is meant, or where it is.
-    pub(super) environment: Option<Environment>,
+    pub(super) environment: Option<PlaybookEnvironment>,
     /// What is wrong.
-    pub(super) problems: Vec<Problem>,
+    pub(super) problems: Vec<ContractError>,
     /// Programs of the array that cannot be restarted for that.
     pub(super) unreadable: usize,
 }
@@ -79,12 +79,12 @@ const LOCK_WAIT_SECONDS: u64 = 240;
 const DEADLINE_SECONDS: u64 = 270;
 
 /// Reads one variable after the other.
-struct Variables<'v>(&'v dyn Fn(&str) -> Option<String>);
+struct EnvironmentVariables<'v>(&'v dyn Fn(&str) -> Option<String>);
 
-impl Environment {
+impl PlaybookEnvironment {
     /// Reads and checks every variable.
-    pub fn read(variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, Problem> {
-        let variables = Variables(variable);
+    pub fn read(variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, ContractError> {
+        let variables = EnvironmentVariables(variable);
         let output_file = variables.required("DEPLOYER_OUTPUT_FILE")?;
         let distro = variables.required("DEPLOYER_DISTRO")?;
         // Each must be there before what one of them holds counts.
@@ -93,7 +93,7 @@ impl Environment {
         let supervisors = variables.required("DEPLOYER_SUPERVISORS")?;
         let perms = perms_of(&perms)?;
         let mut site = site(variable, domain_of(&domain)?)?;
-        let supervisors::Read { programs, problem, .. } = supervisors::read(&supervisors);
+        let supervisors::ParsedPrograms { programs, problem, .. } = supervisors::read(&supervisors);
         match problem {
             Some(problem) => return Err(problem),
             None => site.programs = programs,
@@ -114,10 +114,10 @@ impl Environment {
     }
 }
 
-impl Partly {
+impl PartialEnvironment {
     /// Reads what can be read.
     pub(super) fn read(variable: &dyn Fn(&str) -> Option<String>) -> Self {
-        let variables = Variables(variable);
+        let variables = EnvironmentVariables(variable);
         let mut problems = Vec::new();
         let output_file = noted(variables.required("DEPLOYER_OUTPUT_FILE"), &mut problems);
         let distro = noted(variables.required("DEPLOYER_DISTRO"), &mut problems);
@@ -144,7 +144,7 @@ impl Partly {
                     }
                 }
             }
-            Environment {
+            PlaybookEnvironment {
                 output_file: PathBuf::from(output_file.as_deref().unwrap_or_default()),
                 distro: distro.unwrap_or_else(|| "debian".to_owned()),
                 perms: perms.unwrap_or(Perms::None),
@@ -157,74 +157,78 @@ impl Partly {
     }
 }
 
-fn noted<T>(read: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T> {
+fn noted<T>(read: Result<T, ContractError>, problems: &mut Vec<ContractError>) -> Option<T> {
     read.map_err(|problem| problems.push(problem)).ok()
 }
 
-impl Variables<'_> {
+impl EnvironmentVariables<'_> {
     /// An empty one counts as missing.
     fn given(&self, name: &str) -> Option<String> {
         (self.0)(name).filter(|value| !value.is_empty())
     }
 
-    fn required(&self, name: &str) -> Result<String, Problem> {
-        self.given(name)
-            .ok_or_else(|| Problem { is_missing: true, ..Problem::new(format!("{name} required")) })
+    fn required(&self, name: &str) -> Result<String, ContractError> {
+        self.given(name).ok_or_else(|| ContractError {
+            is_missing: true,
+            ..ContractError::new(format!("{name} required"))
+        })
     }
 
-    fn seconds(&self, name: &str, default: u64) -> Result<u64, Problem> {
+    fn path(&self, name: &str) -> Result<Option<AbsolutePath>, ContractError> {
+        let Some(text) = self.given(name) else { return Ok(None) };
+        AbsolutePath::parse(&text).map(Some).map_err(|reason| {
+            ContractError::new(format!("Invalid {name}")).because(format!("it {reason}"))
+        })
+    }
+
+    fn seconds(&self, name: &str, default: u64) -> Result<u64, ContractError> {
         match self.given(name) {
             None => Ok(default),
             Some(text) => text.parse().map_err(|_| {
-                Problem::new(format!("Invalid {name}")).because("it must be whole seconds")
+                ContractError::new(format!("Invalid {name}")).because("it must be whole seconds")
             }),
         }
     }
 }
 
-fn perms_of(text: &str) -> Result<Perms, Problem> {
+fn perms_of(text: &str) -> Result<Perms, ContractError> {
     match text {
         "root" => Ok(Perms::Root),
         "sudo" => Ok(Perms::Sudo),
         "none" => Ok(Perms::None),
-        _ => Err(Problem::new("Invalid DEPLOYER_PERMS").because("it must be root, sudo or none")),
+        _ => {
+            Err(ContractError::new("Invalid DEPLOYER_PERMS")
+                .because("it must be root, sudo or none"))
+        }
     }
 }
 
-fn domain_of(text: &str) -> Result<Domain, Problem> {
+fn domain_of(text: &str) -> Result<Domain, ContractError> {
     Domain::parse(text).map_err(|reason| {
-        Problem::new("Invalid DEPLOYER_SITE_DOMAIN").because(format!("it {reason}"))
+        ContractError::new("Invalid DEPLOYER_SITE_DOMAIN").because(format!("it {reason}"))
     })
 }
 
 /// Why a program's full name does not fit a file's name.
-fn too_long(domain: &Domain, program: &Program) -> Option<Problem> {
+fn too_long(domain: &Domain, program: &Program) -> Option<ContractError> {
     let reason = FullName::new(domain, &program.name).err()?;
     let cause = format!("the full name of {} {reason}", program.name);
-    Some(Problem::new(supervisors::INVALID).because(cause))
+    Some(ContractError::new(supervisors::INVALID).because(cause))
 }
 
 /// The layout: DeployerPHP's, unless our own variables say otherwise.
-fn site(variable: &dyn Fn(&str) -> Option<String>, domain: Domain) -> Result<Site, Problem> {
+fn site(variable: &dyn Fn(&str) -> Option<String>, domain: Domain) -> Result<Site, ContractError> {
     let defaults = Paths::default();
-    let path = |name: &str, default: Option<AbsolutePath>| match variable(name) {
-        Some(text) if !text.is_empty() => AbsolutePath::parse(&text).map(Some).map_err(|reason| {
-            Problem::new(format!("Invalid {name}")).because(format!("it {reason}"))
-        }),
-        _ => Ok(default),
-    };
-    let or = |name: &str, default: AbsolutePath| {
-        path(name, Some(default.clone())).map(|path| path.unwrap_or(default))
-    };
-    let user = variable("SUPERVISOR_SYNC_USER").filter(|user| !user.is_empty());
+    let variables = EnvironmentVariables(variable);
+    let user = variables.given("SUPERVISOR_SYNC_USER");
     let user = UserName::parse(user.as_deref().unwrap_or("deployer")).map_err(|reason| {
-        Problem::new("Invalid SUPERVISOR_SYNC_USER").because(format!("it {reason}"))
+        ContractError::new("Invalid SUPERVISOR_SYNC_USER").because(format!("it {reason}"))
     })?;
     let format = match variable("SUPERVISOR_SYNC_FORMAT").as_deref() {
         None | Some("" | "classic") => Format::Classic,
         Some("hardened") => Format::Hardened,
         Some(_) => {
-            return Err(Problem::new("Invalid SUPERVISOR_SYNC_FORMAT")
+            return Err(ContractError::new("Invalid SUPERVISOR_SYNC_FORMAT")
                 .because("it must be classic or hardened"));
         }
     };
@@ -236,15 +240,17 @@ fn site(variable: &dyn Fn(&str) -> Option<String>, domain: Domain) -> Result<Sit
         config_suffix: Default::default(),
         configs: Vec::new(),
         paths: Paths {
-            sites: or("SUPERVISOR_SYNC_SITES_DIR", defaults.sites)?,
-            conf_dir: or("SUPERVISOR_SYNC_CONF_DIR", defaults.conf_dir)?,
-            logrotate_dir: or("SUPERVISOR_SYNC_LOGROTATE_DIR", defaults.logrotate_dir)?,
-            log_dir: or("SUPERVISOR_SYNC_LOG_DIR", defaults.log_dir)?,
-            supervisord: match path("SUPERVISOR_SYNC_SUPERVISORD_CONF", None)? {
+            sites: variables.path("SUPERVISOR_SYNC_SITES_DIR")?.unwrap_or(defaults.sites),
+            conf_dir: variables.path("SUPERVISOR_SYNC_CONF_DIR")?.unwrap_or(defaults.conf_dir),
+            logrotate_dir: variables
+                .path("SUPERVISOR_SYNC_LOGROTATE_DIR")?
+                .unwrap_or(defaults.logrotate_dir),
+            log_dir: variables.path("SUPERVISOR_SYNC_LOG_DIR")?.unwrap_or(defaults.log_dir),
+            supervisord: match variables.path("SUPERVISOR_SYNC_SUPERVISORD_CONF")? {
                 Some(path) => SupervisordAddress::Config(path),
                 None => SupervisordAddress::Discover,
             },
-            state_dir: path("SUPERVISOR_SYNC_STATE_DIR", None)?,
+            state_dir: variables.path("SUPERVISOR_SYNC_STATE_DIR")?,
         },
         programs: Vec::new(),
     })

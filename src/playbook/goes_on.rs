@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Environment, Output};
+use super::{Output, PlaybookEnvironment};
 use crate::event::{Event, ProcessChange, Waited};
 
 /// What an apply has told so far.
@@ -34,7 +34,11 @@ impl GoesOn {
     }
 
     /// Warns of it, and returns what the result has of it.
-    pub(super) fn tell(&self, environment: &Environment, output: &mut Output<'_>) -> String {
+    pub(super) fn tell(
+        &self,
+        environment: &PlaybookEnvironment,
+        output: &mut Output<'_>,
+    ) -> String {
         for warning in &self.warnings {
             output.warn(warning);
         }

@@ -8,7 +8,7 @@ use std::fmt;
 
 /// Where lines are put in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub(crate) enum IntegrationPoint {
     /// At the beginning of the sync playbook, which they replace.
     Sync,
     /// At the beginning of the function of the deployment's playbook that restarts programs.
@@ -17,7 +17,7 @@ pub enum Place {
 
 /// A file that is not as it is known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Misfit {
+pub(crate) enum Misfit {
     /// It is no playbook of DeployerPHP's for this.
     #[error("it is not the playbook that it is known as: {0}")]
     NotKnown(&'static str),
@@ -59,12 +59,11 @@ const RESTART: &str = r#"	if [[ -z ${DEPLOYER_SUPERVISORS:-} || $DEPLOYER_SUPERV
 	echo "Warning: supervisor-sync is not installed on this server" >&2
 "#;
 
-impl Place {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Sync, Self::Restart];
+impl IntegrationPoint {
+    pub(crate) const ALL: [Self; 2] = [Self::Sync, Self::Restart];
 
     /// Its file, below the folder of DeployerPHP.
-    pub fn file(self) -> &'static str {
+    pub(crate) fn file(self) -> &'static str {
         match self {
             Self::Sync => "playbooks/supervisor-sync.sh",
             Self::Restart => "playbooks/site-deploy.sh",
@@ -72,7 +71,7 @@ impl Place {
     }
 
     /// The text with our lines, whatever former ones of ours it has.
-    pub fn with_our_lines(self, text: &str) -> Result<String, Misfit> {
+    pub(crate) fn with_our_lines(self, text: &str) -> Result<String, Misfit> {
         let original = self.without_our_lines(text)?;
         let lines: Vec<&str> = original.split_inclusive('\n').collect();
         let at = self.line(&lines)?;
@@ -90,7 +89,7 @@ impl Place {
     }
 
     /// The text as DeployerPHP has it.
-    pub fn without_our_lines(self, text: &str) -> Result<String, Misfit> {
+    pub(crate) fn without_our_lines(self, text: &str) -> Result<String, Misfit> {
         let mut original = String::with_capacity(text.len());
         let mut inside = false;
         for line in text.split_inclusive('\n') {
@@ -119,9 +118,9 @@ impl Place {
             }
             Self::Restart => {
                 let head = format!("{FUNCTION}() {{");
-                let is_head = |line: &&str| line.trim_end() == head;
-                let mut heads = (0..lines.len()).filter(|at| is_head(&lines[*at]));
-                let (Some(at), None) = (heads.next(), heads.next()) else {
+                let mut heads =
+                    lines.iter().enumerate().filter(|(_, line)| line.trim_end() == head);
+                let (Some((at, _)), None) = (heads.next(), heads.next()) else {
                     return Err(Misfit::NotKnown(
                         "it does not have one function restart_supervisor_programs",
                     ));
@@ -135,7 +134,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for IntegrationPoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.file())
     }
@@ -152,31 +151,33 @@ mod tests {
 
     #[test]
     fn our_lines_go_in_once_and_come_out_without_a_trace() {
-        for (place, text) in [(Place::Sync, SYNC_PLAYBOOK), (Place::Restart, DEPLOYMENT)] {
-            let integrated = place.with_our_lines(text).unwrap();
+        for (point, text) in
+            [(IntegrationPoint::Sync, SYNC_PLAYBOOK), (IntegrationPoint::Restart, DEPLOYMENT)]
+        {
+            let integrated = point.with_our_lines(text).unwrap();
             assert_ne!(integrated, text);
-            assert_eq!(place.with_our_lines(&integrated).as_ref(), Ok(&integrated));
-            assert_eq!(place.without_our_lines(&integrated).unwrap(), text);
-            assert_eq!(place.without_our_lines(text).unwrap(), text);
+            assert_eq!(point.with_our_lines(&integrated).as_ref(), Ok(&integrated));
+            assert_eq!(point.without_our_lines(&integrated).unwrap(), text);
+            assert_eq!(point.without_our_lines(text).unwrap(), text);
             // Those of a former release go.
             let former = integrated.replacen("supervisor-sync playbook", "supervisor-sync old", 1);
-            assert_eq!(place.with_our_lines(&former).as_ref(), Ok(&integrated));
+            assert_eq!(point.with_our_lines(&former).as_ref(), Ok(&integrated));
         }
     }
 
     #[test]
     fn what_is_not_known_is_refused() {
-        for (place, text) in [
-            (Place::Sync, ""),
-            (Place::Sync, DEPLOYMENT),
-            (Place::Restart, SYNC_PLAYBOOK),
-            (Place::Restart, &DEPLOYMENT.replace("\trestart_supervisor_programs", "")),
-            (Place::Restart, &DEPLOYMENT.repeat(2)),
+        for (point, text) in [
+            (IntegrationPoint::Sync, ""),
+            (IntegrationPoint::Sync, DEPLOYMENT),
+            (IntegrationPoint::Restart, SYNC_PLAYBOOK),
+            (IntegrationPoint::Restart, &DEPLOYMENT.replace("\trestart_supervisor_programs", "")),
+            (IntegrationPoint::Restart, &DEPLOYMENT.repeat(2)),
         ] {
-            assert!(matches!(place.with_our_lines(text), Err(Misfit::NotKnown(_))), "{text}");
+            assert!(matches!(point.with_our_lines(text), Err(Misfit::NotKnown(_))), "{text}");
         }
-        let half = Place::Sync.with_our_lines(SYNC_PLAYBOOK).unwrap().replace(END, "");
-        assert_eq!(Place::Sync.with_our_lines(&half), Err(Misfit::HalfAMark));
-        assert_eq!(Place::Sync.without_our_lines(&half), Err(Misfit::HalfAMark));
+        let half = IntegrationPoint::Sync.with_our_lines(SYNC_PLAYBOOK).unwrap().replace(END, "");
+        assert_eq!(IntegrationPoint::Sync.with_our_lines(&half), Err(Misfit::HalfAMark));
+        assert_eq!(IntegrationPoint::Sync.without_our_lines(&half), Err(Misfit::HalfAMark));
     }
 }

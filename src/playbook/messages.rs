@@ -5,7 +5,7 @@ use crate::apply::{AS_ASKED, ApplyError, FailedAt, Outcome, ProgramTrouble, Site
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::plan::{GroupAction, PlanView, Reason, Refusal};
-use crate::report::describe::{Line, describe};
+use crate::report::describe::{EventLine, describe};
 
 /// The script's words where supervisord cannot be asked, or refuses what it reads.
 pub(super) const REREAD_FAILED: &str = "Failed to reread supervisor configs";
@@ -89,8 +89,8 @@ fn refused(refusal: &Refusal, plan: Option<&PlanView>) -> String {
         | Refusal::NotAFile { path, .. }
         | Refusal::UnreadableSecrets { path } => format!("Failed to write {}", path.display()),
         Refusal::MissingFolder { path } => {
-            let below = |file: &&crate::plan::FileView| file.path.starts_with(path);
-            let first = plan.and_then(|plan| plan.files.iter().find(below));
+            let mut files = plan.iter().flat_map(|plan| &plan.files);
+            let first = files.find(|file| file.path.starts_with(path));
             let path = first.map_or(path, |file| &file.path);
             format!("Failed to write {}", path.display())
         }
@@ -138,8 +138,8 @@ pub(super) fn tell(event: &Event, output: &mut Output<'_>) {
     }
     for line in describe(event) {
         match line {
-            Line::Progress(text) => output.arrow(&text),
-            Line::Warning(text) => output.warn(&text),
+            EventLine::Progress(text) => output.arrow(&text),
+            EventLine::Warning(text) => output.warn(&text),
         }
     }
 }

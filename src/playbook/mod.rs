@@ -14,9 +14,9 @@ mod restart;
 mod supervisors;
 mod sync;
 
-pub use environment::{Environment, Perms};
-pub use integration::{Misfit, Place};
-pub use output::{Failed, Output};
+pub use environment::{Perms, PlaybookEnvironment};
+pub(crate) use integration::{IntegrationPoint, Misfit};
+pub(crate) use output::{Failed, Output};
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ use crate::plan::PlanOptions;
 
 /// Which of the two playbooks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Playbook {
+pub(crate) enum Playbook {
     /// Make the site's programs match.
     Sync,
     /// Restart them after a deployment.
@@ -38,11 +38,12 @@ pub enum Playbook {
 
 /// Opens the host for the permissions that were asked for. An apply is waited for no longer than this
 /// time, counted from the beginning; it goes on then.
-pub type Connect<'c> = dyn FnMut(Perms, Duration) -> Result<Box<dyn Target>, CommandError> + 'c;
+pub(crate) type Connect<'c> =
+    dyn FnMut(Perms, Duration) -> Result<Box<dyn Target>, CommandError> + 'c;
 
 /// Runs a playbook: `variable` reads the environment. A restart never fails: the deployment before it
 /// has succeeded.
-pub fn run(
+pub(crate) fn run(
     playbook: Playbook,
     variable: &dyn Fn(&str) -> Option<String>,
     connect: &mut Connect<'_>,
@@ -57,7 +58,7 @@ pub fn run(
     }
 }
 
-fn warn_of_distro(environment: &Environment, output: &mut Output<'_>) {
+fn warn_of_distro(environment: &PlaybookEnvironment, output: &mut Output<'_>) {
     if !matches!(environment.distro.as_str(), "ubuntu" | "debian") {
         output.warn(&format!(
             "DEPLOYER_DISTRO is {}: only ubuntu and debian are tried",
@@ -67,19 +68,19 @@ fn warn_of_distro(environment: &Environment, output: &mut Output<'_>) {
 }
 
 /// How an apply ended, or that it was not waited for any longer.
-enum Asked {
+enum ApplyEnd {
     Ended(Box<SiteReport>),
     GoesOn(GoesOn),
 }
 
 /// The site's apply, told while it goes on.
 fn ask(
-    environment: &Environment,
+    environment: &PlaybookEnvironment,
     host: &mut dyn Target,
     output: &mut Output<'_>,
     purpose: &str,
     (plan, apply): (PlanOptions, ApplyOptions),
-) -> Result<Asked, messages::Words> {
+) -> Result<ApplyEnd, messages::Words> {
     let request = ApplyRequest {
         sites: vec![ChosenSite::whole(environment.site.clone())],
         goal: Goal::Inventory,
@@ -95,12 +96,12 @@ fn ask(
         messages::tell(&event, output);
     });
     match reply {
-        Ok(Applied::GoesOn) => Ok(Asked::GoesOn(so_far)),
+        Ok(Applied::GoesOn) => Ok(ApplyEnd::GoesOn(so_far)),
         Err(error) => Err(messages::Words::of(&error)),
         Ok(Applied::Ended(sites)) => match sites.into_iter().next() {
             Some(applied) => {
                 let report = applied.report.map_err(|error| messages::at(&error, None))?;
-                Ok(Asked::Ended(Box::new(report)))
+                Ok(ApplyEnd::Ended(Box::new(report)))
             }
             None => Err(messages::Words::plain("the host answered for no site")),
         },

@@ -3,12 +3,12 @@
 
 use std::io::Write;
 
-use super::environment::Problem;
+use super::environment::ContractError;
 use super::markup::without_tags;
 use crate::system::sanitized_lines;
 
 /// Where it writes.
-pub struct Output<'a> {
+pub(crate) struct Output<'a> {
     stdout: &'a mut dyn Write,
     stderr: &'a mut dyn Write,
     /// Warnings wait until it is known whether there is an error: that one's line comes first.
@@ -17,11 +17,11 @@ pub struct Output<'a> {
 
 /// The error has been written; the exit status is 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Failed;
+pub(crate) struct Failed;
 
 impl<'a> Output<'a> {
     /// Writes to these.
-    pub fn new(stdout: &'a mut dyn Write, stderr: &'a mut dyn Write) -> Self {
+    pub(crate) fn new(stdout: &'a mut dyn Write, stderr: &'a mut dyn Write) -> Self {
         Self { stdout, stderr, warnings: Vec::new() }
     }
 
@@ -39,7 +39,7 @@ impl<'a> Output<'a> {
     }
 
     /// What is wrong with the variables, where that stops nothing: a warning for each cause.
-    pub(super) fn warn_of(&mut self, problem: &Problem) {
+    pub(super) fn warn_of(&mut self, problem: &ContractError) {
         match &problem.causes[..] {
             [] => self.warn(&problem.first_line),
             causes => {
@@ -73,7 +73,7 @@ impl<'a> Output<'a> {
     }
 
     /// The same for the variables. That one is missing the script has on stdout.
-    pub(super) fn fail_for(&mut self, problem: &Problem) -> Failed {
+    pub(super) fn fail_for(&mut self, problem: &ContractError) -> Failed {
         if problem.is_missing {
             let _ = writeln!(self.stdout, "Error: {}", shown(&problem.first_line));
         }

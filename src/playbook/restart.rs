@@ -3,9 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use super::environment::Partly;
+use super::environment::PartialEnvironment;
 use super::messages::{self, Words};
-use super::{Asked, Connect, Environment, Output, ask, warn_of_distro};
+use super::{ApplyEnd, Connect, Output, PlaybookEnvironment, ask, warn_of_distro};
 use crate::apply::{ApplyOptions, Outcome, SiteReport};
 use crate::plan::{GroupAction, GroupView, Intent, PlanOptions, PlanView, Reason};
 use crate::system::result_file;
@@ -15,7 +15,8 @@ pub(super) fn run(
     connect: &mut Connect<'_>,
     output: &mut Output<'_>,
 ) {
-    let Partly { output_file, environment, problems, unreadable } = Partly::read(variable);
+    let PartialEnvironment { output_file, environment, problems, unreadable } =
+        PartialEnvironment::read(variable);
     for problem in &problems {
         output.warn_of(problem);
     }
@@ -52,7 +53,11 @@ struct End {
     goes_on: String,
 }
 
-fn restart(environment: &Environment, connect: &mut Connect<'_>, output: &mut Output<'_>) -> End {
+fn restart(
+    environment: &PlaybookEnvironment,
+    connect: &mut Connect<'_>,
+    output: &mut Output<'_>,
+) -> End {
     warn_of_distro(environment, output);
     let site = &environment.site;
     let programs: BTreeSet<String> = site.group_names().collect();
@@ -67,8 +72,8 @@ fn restart(environment: &Environment, connect: &mut Connect<'_>, output: &mut Ou
             ask(environment, host.as_mut(), output, "playbook restart", (plan, apply))
         });
     let report = match asked {
-        Ok(Asked::Ended(report)) => report,
-        Ok(Asked::GoesOn(goes_on)) => {
+        Ok(ApplyEnd::Ended(report)) => report,
+        Ok(ApplyEnd::GoesOn(goes_on)) => {
             let restarted = programs.iter().filter(|program| goes_on.has_started(program)).count();
             let goes_on = goes_on.tell(environment, output);
             return End { restarted, goes_on, ..End::default() };
@@ -116,32 +121,28 @@ fn warn(words: &Words, output: &mut Output<'_>) {
 /// Whether its processes were to be started. The contract knows no separate instances: each program is
 /// one group of its full name.
 fn is_started(plan: &PlanView, program: &str) -> bool {
-    let starts = |view: &GroupView| match &view.action {
+    plan.groups.iter().filter(|view| view.group == program).any(|view| match &view.action {
         GroupAction::Restart { .. } | GroupAction::Start { .. } => true,
         GroupAction::Add { start } | GroupAction::Replace { start } => *start || view.autostart,
         GroupAction::Remove | GroupAction::Stop { .. } | GroupAction::Leave => false,
-    };
-    plan.groups.iter().any(|view| view.group == program && starts(view))
+    })
 }
 
 /// Whether a person had stopped the whole program: then a restart leaves it so.
 fn stays_stopped(plan: &PlanView, program: &str) -> bool {
-    let left = |view: &GroupView| {
-        view.group == program
-            && view.action == GroupAction::Leave
-            && view.reason == Reason::StoppedByHand
-    };
-    plan.groups.iter().any(left) || plan.stopped.iter().any(|group| group == program)
+    left_alone(plan, program).any(|view| view.reason == Reason::StoppedByHand)
+        || plan.stopped.iter().any(|group| group == program)
 }
 
 fn has_failed(report: &SiteReport, program: &str) -> bool {
-    let unknown = |view: &GroupView| {
-        view.group == program
-            && view.action == GroupAction::Leave
-            && matches!(view.reason, Reason::NotKnown | Reason::Anothers)
-    };
     let broke_down = report.failure().is_some() && report.troubles.is_empty();
     broke_down
         || report.troubles.iter().any(|trouble| trouble.group == program)
-        || report.plan.groups.iter().any(unknown)
+        || left_alone(&report.plan, program)
+            .any(|view| matches!(view.reason, Reason::NotKnown | Reason::Anothers))
+}
+
+fn left_alone<'p>(plan: &'p PlanView, program: &'p str) -> impl Iterator<Item = &'p GroupView> {
+    let groups = plan.groups.iter().filter(move |view| view.group == program);
+    groups.filter(|view| view.action == GroupAction::Leave)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::environment::Problem;
+use super::environment::ContractError;
 use crate::inventory::{Autorestart, Given, PROGRAM_KEYS, Program, ProgramName, Run, ScriptPath};
 
 /// The contract's first line for whatever is wrong.
@@ -16,31 +16,31 @@ const KEYS: [&str; 6] =
 
 /// What the array says.
 #[derive(Debug, Default)]
-pub(super) struct Read {
+pub(super) struct ParsedPrograms {
     /// The programs whose names and scripts are known. A field that is wrong has its default.
     pub(super) programs: Vec<Program>,
     /// Everything that is wrong, each with the item it is in.
-    pub(super) problem: Option<Problem>,
+    pub(super) problem: Option<ContractError>,
     /// How many items say no program.
     pub(super) unreadable: usize,
 }
 
 /// Reads the array.
-pub(super) fn read(text: &str) -> Read {
-    let invalid = |reason: String| Read {
-        problem: Some(Problem::new(INVALID).because(reason)),
-        ..Read::default()
+pub(super) fn read(text: &str) -> ParsedPrograms {
+    let invalid = |reason: String| ParsedPrograms {
+        problem: Some(ContractError::new(INVALID).because(reason)),
+        ..ParsedPrograms::default()
     };
     let items = match serde_json::from_str(text) {
         Ok(Value::Array(items)) => items,
         Ok(value) => return invalid(format!("it must be an array, not {}", kind(&value))),
         Err(error) => return invalid(error.to_string()),
     };
-    let mut read = Read::default();
+    let mut read = ParsedPrograms::default();
     let mut names = BTreeSet::new();
-    let mut problem = Problem::new(INVALID);
+    let mut problem = ContractError::new(INVALID);
     for (index, value) in items.iter().enumerate() {
-        let mut item = Item { number: index + 1, problems: Vec::new() };
+        let mut item = ArrayItem { number: index + 1, problems: Vec::new() };
         match item.program(value) {
             Some(program) if !names.insert(program.name.clone()) => {
                 item.tell("program", format!("{} appears twice", program.name));
@@ -55,12 +55,12 @@ pub(super) fn read(text: &str) -> Read {
 }
 
 /// One item of the array while it is read.
-struct Item {
+struct ArrayItem {
     number: usize,
     problems: Vec<String>,
 }
 
-impl Item {
+impl ArrayItem {
     fn tell(&mut self, key: &str, reason: impl std::fmt::Display) {
         self.problems.push(format!("item {}, {key}: {reason}", self.number));
     }
@@ -175,14 +175,14 @@ mod tests {
             ("[1]", "item 1 must be an object, not 1"),
             ("[{}]", "item 1, program: is missing"),
             (r#"[{"program":"a"}]"#, "item 1, script: is missing"),
-            (r#"[{"program":"a/b","script":"x.sh"}]"#, "item 1, program: must not hold '/'"),
+            (r#"[{"program":"a/b","script":"x.sh"}]"#, "item 1, program: must not contain '/'"),
             (r#"[{"program":"a\nb","script":"x.sh"}]"#, "a line break"),
             (r#"[{"program":"a\u0000b","script":"x.sh"}]"#, "a NUL character"),
             (r#"[{"program":"a%b","script":"x.sh"}]"#, "'%'"),
             (r#"[{"program":"a;b","script":"x.sh"}]"#, "';'"),
             (r#"[{"program":"ä","script":"x.sh"}]"#, "'ä'"),
             (r#"[{"program":7,"script":"x.sh"}]"#, "must be a text, not 7"),
-            (r#"[{"program":"a","script":"../x.sh"}]"#, "item 1, script: must not hold '..'"),
+            (r#"[{"program":"a","script":"../x.sh"}]"#, "item 1, script: must not contain '..'"),
             (r#"[{"program":"a","script":"/x.sh"}]"#, "must be relative"),
             (r#"[{"program":"a","script":"x.sh","numprocs":"4"}]"#, "not the text \"4\""),
             (r#"[{"program":"a","script":"x.sh","numprocs":0}]"#, "from 1 to 1000"),

@@ -1,6 +1,8 @@
 //! `playbook sync`: the site's programs match the array, or nothing has changed.
 
-use super::{Asked, Connect, Environment, Failed, Output, Perms, ask, messages, warn_of_distro};
+use super::{
+    ApplyEnd, Connect, Failed, Output, Perms, PlaybookEnvironment, ask, messages, warn_of_distro,
+};
 use crate::api::Target;
 use crate::apply::{ApplyOptions, Outcome};
 use crate::plan::PlanOptions;
@@ -11,7 +13,8 @@ pub(super) fn run(
     connect: &mut Connect<'_>,
     output: &mut Output<'_>,
 ) -> Result<(), Failed> {
-    let environment = Environment::read(variable).map_err(|problem| output.fail_for(&problem))?;
+    let environment =
+        PlaybookEnvironment::read(variable).map_err(|problem| output.fail_for(&problem))?;
     // Nothing is applied and then told as failed, as far as that can be known.
     result_file::check(&environment.output_file)
         .map_err(|source| no_result(&environment, &source, output, None))?;
@@ -28,15 +31,15 @@ pub(super) fn run(
 }
 
 fn sync(
-    environment: &Environment,
+    environment: &PlaybookEnvironment,
     host: &mut dyn Target,
     output: &mut Output<'_>,
 ) -> Result<String, Failed> {
     let apply = ApplyOptions { verify: false, rollback: true, record: true };
     let plan = PlanOptions { missing_code_is_a_warning: true, ..PlanOptions::default() };
     let report = match ask(environment, host, output, "playbook sync", (plan, apply)) {
-        Ok(Asked::Ended(report)) => report,
-        Ok(Asked::GoesOn(goes_on)) => {
+        Ok(ApplyEnd::Ended(report)) => report,
+        Ok(ApplyEnd::GoesOn(goes_on)) => {
             let rest = goes_on.tell(environment, output);
             return Ok(result(environment) + &rest);
         }
@@ -60,13 +63,17 @@ fn sync(
     Ok(result(environment))
 }
 
-fn result(environment: &Environment) -> String {
+fn result(environment: &PlaybookEnvironment) -> String {
     let synced = environment.site.programs.len();
     format!("status: success\nsupervisors_synced: {synced}\n")
 }
 
 /// The script writes before it asks supervisord anything, so it tells first that it may not.
-fn fail(environment: &Environment, words: messages::Words, output: &mut Output<'_>) -> Failed {
+fn fail(
+    environment: &PlaybookEnvironment,
+    words: messages::Words,
+    output: &mut Output<'_>,
+) -> Failed {
     let messages::Words { first_line, mut rest } = words;
     let folder = environment.site.paths.conf_dir.as_path();
     let site = &environment.site;
@@ -91,7 +98,7 @@ fn fail(environment: &Environment, words: messages::Words, output: &mut Output<'
 
 /// The result cannot be written, in the contract's words.
 fn no_result(
-    environment: &Environment,
+    environment: &PlaybookEnvironment,
     source: &std::io::Error,
     output: &mut Output<'_>,
     note: Option<&str>,

@@ -44,7 +44,7 @@ impl JournalPhase {
 pub struct Journal {
     /// Version of this shape.
     pub version: u32,
-    /// Whose apply.
+    /// The site that is applied: the one of the folder it lies in, or the journal is damaged.
     pub site: Domain,
     /// Who, when, why.
     pub origin: Origin,
@@ -76,32 +76,32 @@ pub struct Journal {
 /// One path of an apply.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JournaledFile {
-    /// Where.
+    /// Absolute, and named as the inventory names its folder.
     pub path: PathBuf,
     /// What was there.
-    pub before: Content,
+    pub before: PathContent,
     /// What will be there.
-    pub after: Content,
+    pub after: PathContent,
 }
 
 /// What is at a path, as far as we put things there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Content {
-    /// Nothing.
+pub enum PathContent {
+    /// No file and no link.
     Absent,
-    /// A file.
+    /// A regular file, whole, so that it can be put back.
     File(FileContent),
     /// A symbolic link.
     Link(PathBuf),
 }
 
-impl From<Content> for Entry {
-    fn from(content: Content) -> Self {
+impl From<PathContent> for Entry {
+    fn from(content: PathContent) -> Self {
         match content {
-            Content::Absent => Self::Absent,
-            Content::File(file) => Self::File(file),
-            Content::Link(target) => Self::Link { target, content: None },
+            PathContent::Absent => Self::Absent,
+            PathContent::File(file) => Self::File(file),
+            PathContent::Link(target) => Self::Link { target, content: None },
         }
     }
 }
@@ -145,19 +145,14 @@ impl Journal {
     /// What is left to finish when an apply that led to `target` has finished all of this one but
     /// these groups. `None` if that is all of it.
     pub fn left_of(&self, groups: &BTreeSet<String>, target: Revision) -> Option<Self> {
-        let of = |all: &BTreeMap<String, Vec<String>>| {
-            let mut some = all.clone();
-            some.retain(|group, _| groups.contains(group));
-            some
-        };
         let mut left = self.groups.clone();
         left.retain(|group, _| groups.contains(group));
         // One that only puts things back has nothing to watch, and neither has what is left of it.
         let target = self.target.is_some().then_some(target);
         (!left.is_empty()).then(|| Self {
-            ran: of(&self.ran),
-            stopped: of(&self.stopped),
-            idle: of(&self.idle),
+            ran: of_groups(&self.ran, groups),
+            stopped: of_groups(&self.stopped, groups),
+            idle: of_groups(&self.idle, groups),
             groups: left,
             target,
             ..Self::new(self.site.clone(), self.origin.clone())
@@ -202,16 +197,23 @@ impl Record for Journal {
 
     fn damage(&self, state: &StateDir, site: &Domain) -> Option<String> {
         let files = self.files.iter().map(|file| file.path.as_path());
-        let folder = || {
-            let odd = self.folders.iter().find(|folder| !is_plain(folder))?;
-            Some(format!("it names the folder {}", odd.display()))
-        };
+        let odd = self.folders.iter().find(|folder| !is_plain(folder));
         state
             .damage(site, &self.site, files)
-            .or_else(folder)
+            .or_else(|| Some(format!("it names the folder {}", odd?.display())))
             .or_else(|| self.target.as_ref()?.damage(state, site))
             .or_else(|| self.former.as_ref()?.damage(state, site))
     }
+}
+
+/// What `all` has of these groups.
+fn of_groups(
+    all: &BTreeMap<String, Vec<String>>,
+    groups: &BTreeSet<String>,
+) -> BTreeMap<String, Vec<String>> {
+    let mut some = all.clone();
+    some.retain(|group, _| groups.contains(group));
+    some
 }
 
 impl StateDir {
@@ -222,25 +224,31 @@ impl StateDir {
         files: &dyn Files,
         site: &Domain,
     ) -> Result<Interrupted, CommandError> {
-        let read = |phase| -> Result<Option<(JournalPhase, Journal)>, CommandError> {
-            let path = self.journal_path(site, phase);
-            match self.read_record(files, site, &path) {
-                // No file is touched before the journal is on the disk, so none was.
-                Err(_) if phase == JournalPhase::Files && self.is_torn(files, &path) => Ok(None),
-                journal => Ok(journal?.map(|journal| (phase, journal))),
-            }
-        };
-        if let Some((phase, journal)) = read(JournalPhase::Undo)? {
+        if let Some((phase, journal)) = self.journal_in(files, site, JournalPhase::Undo)? {
             let finished = journal.rest();
             return Ok(Interrupted { undone_first: Some((phase, journal)), finished });
         }
-        let undone_first = read(JournalPhase::Files)?;
-        let finished = match read(JournalPhase::Groups) {
+        let undone_first = self.journal_in(files, site, JournalPhase::Files)?;
+        let finished = match self.journal_in(files, site, JournalPhase::Groups) {
             // What a recovery leaves to be finished is on the disk before it drops what it recovers.
             Err(_) if undone_first.is_some() && self.is_torn_in(files, site) => None,
             finished => finished?.map(|(_, journal)| journal),
         };
         Ok(Interrupted { undone_first, finished })
+    }
+
+    fn journal_in(
+        &self,
+        files: &dyn Files,
+        site: &Domain,
+        phase: JournalPhase,
+    ) -> Result<Option<(JournalPhase, Journal)>, CommandError> {
+        let path = self.journal_path(site, phase);
+        match self.read_record(files, site, &path) {
+            // No file is touched before the journal is on the disk, so none was.
+            Err(_) if phase == JournalPhase::Files && self.is_torn(files, &path) => Ok(None),
+            journal => Ok(journal?.map(|journal| (phase, journal))),
+        }
     }
 
     fn is_torn_in(&self, files: &dyn Files, site: &Domain) -> bool {
@@ -315,17 +323,19 @@ impl StateDir {
             })
             .collect();
         let synced = if any_is_new { self.sync(files) } else { Ok(()) };
-        let close = |((site, rest), is_new): (&(&Domain, Option<&Journal>), _)| {
-            if is_new? {
-                synced.clone()?;
-            }
-            if rest.is_none() {
-                self.close(files, site, JournalPhase::Groups)?;
-            }
-            self.close(files, site, JournalPhase::Undo)?;
-            self.close(files, site, JournalPhase::Files)
-        };
-        undone.iter().zip(left).map(close).collect()
+        let left = left.into_iter().map(|is_new| if is_new? { synced.clone() } else { Ok(()) });
+        let sites = undone.iter().zip(left);
+        sites
+            .map(|((site, rest), is_left)| {
+                // Not before what is left is on the disk: after a power cut one of the two must be there.
+                is_left?;
+                if rest.is_none() {
+                    self.close(files, site, JournalPhase::Groups)?;
+                }
+                self.close(files, site, JournalPhase::Undo)?;
+                self.close(files, site, JournalPhase::Files)
+            })
+            .collect()
     }
 
     /// Writes what is left to be finished, unless that is there already; says whether it had to.

@@ -63,7 +63,7 @@ impl std::fmt::Display for Holder {
 pub enum LockError {
     /// Somebody else has it.
     Held {
-        /// Who.
+        /// Who wrote their name into it last, as far as that can be read.
         holder: Holder,
         /// The lock file.
         path: PathBuf,
@@ -117,12 +117,11 @@ impl StateDir {
         on_wait: &mut dyn FnMut(&Holder),
     ) -> Result<Lock, LockError> {
         let path = self.root.join("lock");
-        let io = |source| LockError::Io { path: path.clone(), source };
         let folder = self.open_folder(&self.root)?;
         let mut file = self.open_lock(&folder, &path)?;
         let deadline = deadline(clock, patience);
         let mut told = false;
-        while !try_lock(&file).map_err(io)? {
+        while !try_lock(&file).map_err(|source| LockError::Io { path: path.clone(), source })? {
             let holder = holder(&mut file);
             if interrupt.is_raised() {
                 return Err(LockError::Interrupted { holder });

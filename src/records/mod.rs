@@ -152,8 +152,9 @@ impl StateDir {
     fn may_name(&self, path: &Path) -> bool {
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return false };
         let name = name.to_string_lossy();
-        let is_config = || folder == self.conf_dir && naming::configured_by(&name).is_some();
-        is_plain(path) && (is_config() || naming::rotated_by(&name).is_some())
+        is_plain(path)
+            && (folder == self.conf_dir && naming::configured_by(&name).is_some()
+                || naming::rotated_by(&name).is_some())
     }
 
     /// Every site that has a record or a journal here.
@@ -304,8 +305,9 @@ fn check_version<T: Record>(path: &Path, version: u32) -> Result<(), CommandErro
 
 /// Whether a path is absolute and leads nowhere but down.
 fn is_plain(path: &Path) -> bool {
-    let down = |part| matches!(part, Component::RootDir | Component::Normal(_));
-    path.is_absolute() && path.components().all(down)
+    let mut parts = path.components();
+    path.is_absolute()
+        && parts.all(|part| matches!(part, Component::RootDir | Component::Normal(_)))
 }
 
 fn names_or_none(files: &dyn Files, folder: &Path) -> Result<Vec<String>, CommandError> {

@@ -26,7 +26,7 @@ pub struct RunOutcome {
     version: u32,
     /// At which site.
     pub site: Domain,
-    /// The run.
+    /// The run that ended so, as whoever began it described it.
     pub run: Run,
     /// How it ended.
     pub end: RunEnd,
@@ -44,7 +44,7 @@ pub struct RunOutcome {
 pub struct Settled {
     /// The run that did it.
     pub by: RunId,
-    /// What.
+    /// What that run did about it.
     pub how: SettledHow,
 }
 
@@ -136,8 +136,9 @@ impl StateDir {
     pub fn note_settled(&self, files: &dyn Files, site: &Domain, run: &RunId, settled: Settled) {
         let path = self.site_folder(site).join("runs").join(format!("{run}.json"));
         let read = self.read_record::<RunOutcome>(files, site, &path).ok().flatten();
-        let left = |end| matches!(end, RunEnd::Interrupted | RunEnd::Kept | RunEnd::Stuck);
-        if let Some(outcome) = read.filter(|outcome| left(outcome.end)) {
+        if let Some(outcome) = read
+            && matches!(outcome.end, RunEnd::Interrupted | RunEnd::Kept | RunEnd::Stuck)
+        {
             let _ = self.write_outcome(files, &RunOutcome { settled: Some(settled), ..outcome });
         }
     }
@@ -149,11 +150,12 @@ impl StateDir {
         site: &Domain,
     ) -> Result<Vec<RunOutcome>, CommandError> {
         let folder = self.site_folder(site).join("runs");
-        let read = |id: &RunId| {
-            self.read_record(files, site, &folder.join(format!("{id}.json"))).ok().flatten()
-        };
-        let mut outcomes: Vec<RunOutcome> =
-            self.outcome_ids(files, site)?.iter().filter_map(read).collect();
+        let mut outcomes: Vec<RunOutcome> = Vec::new();
+        for id in self.outcome_ids(files, site)? {
+            // One that cannot be read is missing in the history, and in the way of nothing.
+            let read = self.read_record(files, site, &folder.join(format!("{id}.json")));
+            outcomes.extend(read.ok().flatten());
+        }
         let interrupted = self.interrupted(files, site)?;
         for journal in interrupted.journals().rev() {
             let Some(run) = &journal.origin.run else { continue };

@@ -24,7 +24,7 @@ pub struct NotedReread {
     pub(crate) outside: String,
     /// A digest of supervisord and what it has loaded.
     pub(crate) inside: String,
-    /// The answer.
+    /// What supervisord answered to `reloadConfig` then.
     pub(crate) reload: Reload,
 }
 

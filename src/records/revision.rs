@@ -24,7 +24,7 @@ pub const KEPT: usize = 50;
 pub struct Revision {
     /// Version of this shape.
     pub version: u32,
-    /// From 1.
+    /// Counted from 1, for each site by itself.
     pub number: u64,
     /// Whose it is.
     pub site: Domain,
@@ -48,7 +48,7 @@ pub struct Revision {
 /// A revision that is written and not synced yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewRevision {
-    /// Its number.
+    /// The number it was written under, one more than the highest before.
     pub number: u64,
     /// Those beyond [`KEPT`] by now.
     too_old: Vec<u64>,
@@ -98,6 +98,11 @@ impl Revision {
             former_groups: BTreeSet::new(),
             still_loaded: BTreeMap::new(),
         }
+    }
+
+    /// Whether it records nothing to speak of, as of a site that was removed.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.groups.is_empty()
     }
 
     /// Every group that the site had up to this revision.

@@ -76,7 +76,7 @@ impl From<RunId> for String {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Run {
-    /// Its id.
+    /// Sorts by when the run began.
     pub id: RunId,
     /// The user who typed it.
     pub user: String,

@@ -20,7 +20,7 @@ pub struct Untold {
     version: u32,
     /// At which site.
     site: Domain,
-    /// The run.
+    /// The run whose reply nobody hears.
     pub run: Run,
     /// The process that is at work.
     pub pid: u32,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Serialize;
 
-use super::describe::{Line, describe, describe_failure, describe_one_of_several};
+use super::describe::{EventLine, describe, describe_failure, describe_one_of_several};
 use super::names::{folded, named};
 use super::plan::{HostPage, show_pages};
 use super::site_end::SiteEnds;
@@ -13,11 +13,10 @@ use crate::api::{AppliedSite, PlannedSite};
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::fleet::rollout::NotReached;
-use crate::fleet::{Agreement, Answer, Leavers, Observer, Pages, Work, not_reached};
+use crate::fleet::{Agreement, HostWork, Leavers, Observer, Pages, not_reached};
 use crate::inventory::{Domain, Site};
 use crate::plan::{Override, PlanView};
-use crate::system::Interrupt;
-use crate::system::sanitized;
+use crate::system::{Interrupt, sanitized};
 
 /// How many different failures the summary shows, and how many lines of a program's log.
 const FAILURES_SHOWN: usize = 10;
@@ -25,7 +24,7 @@ const LOG_LINES_SHOWN: usize = 3;
 
 /// What people and machines are told while it goes on and when it is over.
 #[derive(Debug)]
-pub struct Applying<'s> {
+pub(crate) struct Applying<'s> {
     several: bool,
     /// Each host with its address, in the inventory's order.
     hosts: Vec<(&'s str, &'s str)>,
@@ -56,8 +55,8 @@ pub(super) struct Summary<'a> {
 
 impl<'s> Applying<'s> {
     /// `allowed` is what the command line says with `--allow`.
-    pub fn new(
-        work: &'s [Work],
+    pub(crate) fn new(
+        work: &'s [HostWork],
         shows_plans: bool,
         allowed: &[Override],
         interrupt: &'s Interrupt,
@@ -91,7 +90,7 @@ impl<'s> Applying<'s> {
         }
     }
 
-    fn print_event(&mut self, host: &str, event: &Event, said: &[Line]) {
+    fn print_event(&mut self, host: &str, event: &Event, said: &[EventLine]) {
         match event {
             Event::Planned(plan) if self.was_shown(host, plan) => {}
             // Nobody wanted to see a fleet's plans.
@@ -115,13 +114,13 @@ impl<'s> Applying<'s> {
 
     /// Whether people have seen this plan. One that a recovery has changed since is another one.
     fn was_shown(&self, host: &str, plan: &PlanView) -> bool {
-        let shown = |shown: &BTreeMap<(String, Domain), PlanView>| {
-            self.several || shown.get(&(host.to_owned(), plan.site.clone())) == Some(plan)
+        let Some(shown) = self.shown.as_ref().filter(|_| self.screen.mode() == Mode::Text) else {
+            return false;
         };
-        self.screen.mode() == Mode::Text && self.shown.as_ref().is_some_and(shown)
+        self.several || shown.get(&(host.to_owned(), plan.site.clone())) == Some(plan)
     }
 
-    fn print_end(&mut self, host: &str, applied: &Answer<Vec<AppliedSite>>) {
+    fn print_end(&mut self, host: &str, applied: &Result<Vec<AppliedSite>, CommandError>) {
         let reason = match applied {
             Ok(sites) => {
                 self.ends.tell(host, self.several, sites, self.screen);
@@ -141,14 +140,13 @@ impl<'s> Applying<'s> {
 
     /// The reasons, the same ones together. One that holds for a single host names its address.
     fn reasons(&self, places: &HashMap<&str, usize>) -> Vec<(Vec<&str>, String)> {
-        let address = |host: &str| {
-            places.get(host).and_then(|place| self.hosts.get(*place)).map_or("", |(_, it)| it)
-        };
-        let plain = self
-            .failures
-            .iter()
-            .map(|(host, reason)| (host.as_str(), without_address(reason, address(host))));
-        let mut groups = folded(plain.collect());
+        let mut plain = Vec::new();
+        for (host, reason) in &self.failures {
+            let place = places.get(host.as_str()).and_then(|place| self.hosts.get(*place));
+            let address = place.map_or("", |(_, address)| address);
+            plain.push((host.as_str(), without_address(reason, address)));
+        }
+        let mut groups = folded(plain);
         let whole: HashMap<&str, &String> =
             self.failures.iter().map(|(host, reason)| (host.as_str(), reason)).collect();
         for (hosts, reason) in &mut groups {
@@ -163,7 +161,7 @@ impl<'s> Applying<'s> {
 
     /// Fits a screen: what is done is counted, what failed has its reason, the same ones together, in the
     /// inventory's order.
-    pub fn summarise(&mut self) {
+    pub(crate) fn summarise(&mut self) {
         self.live = None;
         if !self.several {
             return;
@@ -171,15 +169,12 @@ impl<'s> Applying<'s> {
         let places = self.hosts.iter().enumerate().map(|(place, (host, _))| (*host, place));
         let places: HashMap<&str, usize> = places.collect();
         self.failures.sort_by_key(|(host, _)| places.get(host.as_str()).copied());
-        let names = |hosts: &'_ [(String, String)]| -> Vec<String> {
-            hosts.iter().map(|(host, _)| host.clone()).collect()
-        };
-        let failed = names(&self.failures);
+        let failed: Vec<&str> = self.failures.iter().map(|(host, _)| host.as_str()).collect();
         let left: Vec<&str> = self.not_reached.iter().map(|(host, _)| host.as_str()).collect();
         let summary = Summary {
             hosts: self.hosts.len(),
             done: self.done,
-            failed: failed.iter().map(String::as_str).collect(),
+            failed: failed.clone(),
             not_reached: left.clone(),
         };
         self.screen.document("summary", None, &summary);
@@ -223,7 +218,12 @@ impl Observer for Applying<'_> {
         self.ends.removes(host, removed);
     }
 
-    fn nothing_to_do(&mut self, host: &str, sites: &Answer<Vec<AppliedSite>>, leavers: &Leavers) {
+    fn nothing_to_do(
+        &mut self,
+        host: &str,
+        sites: &Result<Vec<AppliedSite>, CommandError>,
+        leavers: &Leavers,
+    ) {
         self.ended(host, sites);
         self.screen.print(&left::text(leavers));
     }
@@ -238,14 +238,13 @@ impl Observer for Applying<'_> {
             1 => format!("Apply this{pruned}?"),
             hosts => format!("Apply this on {hosts} hosts{pruned}?"),
         };
-        let stop = || self.interrupt.is_raised();
-        let answer = self.screen.confirm(&question, &stop);
-        if stop() {
+        let answer = self.screen.confirm(&question, self.interrupt);
+        if self.interrupt.is_raised() {
             return Err(CommandError::new(ErrorKind::Interrupted, "not applied: interrupted"));
         }
         match answer {
             Some(true) => Ok(()),
-            Some(false) => Err(CommandError::refused("not applied: you said no")),
+            Some(false) => Err(CommandError::refused("not applied: you answered no")),
             None => Err(CommandError::new(ErrorKind::Usage, "there is no terminal to ask on")
                 .hint("look at the plan, then say so: the same command with --yes")),
         }
@@ -273,7 +272,7 @@ impl Observer for Applying<'_> {
         self.above(|all| all.print_event(host, event, &said));
     }
 
-    fn ended(&mut self, host: &str, applied: &Answer<Vec<AppliedSite>>) {
+    fn ended(&mut self, host: &str, applied: &Result<Vec<AppliedSite>, CommandError>) {
         if let Some(live) = &mut self.live {
             live.ended(host);
         }
@@ -302,15 +301,15 @@ impl Observer for Applying<'_> {
 
 /// The same reason with `the host` in place of its address, so that it is the same for all.
 fn without_address(reason: &str, address: &str) -> String {
-    let is_address = |word: &str| {
-        let word = word.trim_end_matches([':', ',', ';', '.']);
-        word.rsplit_once('@').map_or(word, |(_, after)| after) == address
-    };
-    let plain = |word: &str| match is_address(word.trim_end()) {
-        true => word.replace(word.trim_end_matches([':', ',', ';', '.', ' ', '\n']), "the host"),
-        false => word.to_owned(),
-    };
-    reason.split_inclusive([' ', '\n']).map(plain).collect()
+    let mut plain = String::with_capacity(reason.len());
+    for word in reason.split_inclusive([' ', '\n']) {
+        let name = word.trim_end().trim_end_matches([':', ',', ';', '.']);
+        match name.rsplit_once('@').map_or(name, |(_, after)| after) == address {
+            true => plain.push_str(&word.replace(name, "the host")),
+            false => plain.push_str(word),
+        }
+    }
+    plain
 }
 
 /// Why a site failed, without the hints, which were shown when it did, and with the end of the first log there is.
@@ -331,13 +330,17 @@ mod tests {
 
     #[test]
     fn a_reason_is_the_same_for_all_but_for_the_address() {
-        let of = |reason| without_address(reason, "10.0.0.1");
-        assert_eq!(of("root@10.0.0.1 refuses"), "the host refuses");
-        assert_eq!(
-            of("lost: to 10.0.0.1: x\n    | 10.0.0.11"),
-            "lost: to the host: x\n    | 10.0.0.11"
-        );
-        assert_eq!(without_address("a cat", ""), "a cat");
-        assert_eq!(without_address("a cat at a: x", "at"), "a cat the host a: x");
+        for (reason, address, expected) in [
+            ("root@10.0.0.1 refuses", "10.0.0.1", "the host refuses"),
+            (
+                "lost: to 10.0.0.1: x\n    | 10.0.0.11",
+                "10.0.0.1",
+                "lost: to the host: x\n    | 10.0.0.11",
+            ),
+            ("a cat", "", "a cat"),
+            ("a cat at a: x", "at", "a cat the host a: x"),
+        ] {
+            assert_eq!(without_address(reason, address), expected);
+        }
     }
 }

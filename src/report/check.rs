@@ -16,7 +16,7 @@ pub(super) struct Checked {
 }
 
 /// Says that it is fine.
-pub fn show_checked(inventory: &Inventory, screen: &mut Screen) {
+pub(crate) fn show_checked(inventory: &Inventory, screen: &mut Screen) {
     let checked = Checked {
         hosts: inventory.hosts.len(),
         sites: inventory.sites.len(),
@@ -30,7 +30,7 @@ pub fn show_checked(inventory: &Inventory, screen: &mut Screen) {
 }
 
 /// Says what is wrong with it, all of it.
-pub fn show_problems(problems: &Problems, screen: &mut Screen) {
+pub(crate) fn show_problems(problems: &Problems, screen: &mut Screen) {
     if screen.mode() == Mode::Json {
         screen.document("problems", None, problems);
     } else {

@@ -7,7 +7,7 @@ use anstyle::Style;
 pub enum Colour {
     /// Escape sequences, for a terminal.
     Ansi,
-    /// None.
+    /// No escape sequences, for files and pipes.
     Plain,
 }
 

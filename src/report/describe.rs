@@ -7,8 +7,7 @@ use crate::system::sanitized;
 
 /// A line about an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Line {
-    /// Progress.
+pub(crate) enum EventLine {
     Progress(String),
     /// Something a person should see to.
     Warning(String),
@@ -16,50 +15,52 @@ pub enum Line {
 
 /// The lines of an event; none for what only a display that repaints itself would show. A plan has
 /// its own text.
-pub fn describe(event: &Event) -> Vec<Line> {
-    let one = |text: String| vec![Line::Progress(sanitized(&cut(&text)))];
+pub(crate) fn describe(event: &Event) -> Vec<EventLine> {
     match event {
-        Event::Step { step, .. } => describe_step(step).into_iter().flat_map(one).collect(),
+        Event::Step { step, .. } => describe_step(step).into_iter().flat_map(progress).collect(),
         // How a site ended is a result, which a front door tells in its own way.
         Event::Planned(_) | Event::SiteEnded(_) | Event::LogLine(_) | Event::Alive => Vec::new(),
-        Event::LockHeld { holder } => one(format!("Waiting for {holder} to end")),
-        Event::Reading { files, .. } => one(format!("supervisord reads {files} files")),
-        Event::Waiting { until, processes, .. } => one(waiting(*until, processes)),
+        Event::LockHeld { holder } => progress(format!("Waiting for {holder} to end")),
+        Event::Reading { files, .. } => progress(format!("supervisord reads {files} files")),
+        Event::Waiting { until, processes, .. } => progress(waiting(*until, processes)),
         Event::Process { name, change, .. } => match change {
             ProcessChange::Stopping => Vec::new(),
-            ProcessChange::Stopped => one(format!("{name}: stopped")),
-            ProcessChange::Removed => one(format!("{name}: removed process group")),
-            ProcessChange::Added => one(format!("{name}: added process group")),
-            ProcessChange::Started => one(format!("{name}: started")),
-            ProcessChange::Healthy => one(format!("{name}: healthy")),
+            ProcessChange::Stopped => progress(format!("{name}: stopped")),
+            ProcessChange::Removed => progress(format!("{name}: removed process group")),
+            ProcessChange::Added => progress(format!("{name}: added process group")),
+            ProcessChange::Started => progress(format!("{name}: started")),
+            ProcessChange::Healthy => progress(format!("{name}: healthy")),
         },
-        Event::Setup(progress) => one(progress.text()),
-        Event::Warning { text, .. } => vec![Line::Warning(paragraph(text))],
+        Event::Setup(step) => progress(step.text()),
+        Event::Warning { text, .. } => vec![EventLine::Warning(paragraph(text))],
     }
 }
 
 /// The same where several sites are at work at once: a line that does not say of which site it is
 /// begins with that. The one reread is of all of them.
-pub fn describe_one_of_several(event: &Event) -> Vec<Line> {
+pub(crate) fn describe_one_of_several(event: &Event) -> Vec<EventLine> {
     let site = match event {
         Event::Step { step: Step::Reread, .. } => None,
         Event::Step { site, .. } | Event::Warning { site, .. } => Some(site),
         _ => None,
     };
     let Some(site) = site else { return describe(event) };
-    let named = |text: String| match text.contains(site.as_str()) {
-        true => text,
-        false => format!("{site}: {text}"),
-    };
-    let lines = describe(event).into_iter().map(|line| match line {
-        Line::Progress(text) => Line::Progress(named(text)),
-        Line::Warning(text) => Line::Warning(named(text)),
-    });
-    lines.collect()
+    let mut lines = describe(event);
+    for line in &mut lines {
+        let (EventLine::Progress(text) | EventLine::Warning(text)) = line;
+        if !text.contains(site.as_str()) {
+            *text = format!("{site}: {text}");
+        }
+    }
+    lines
+}
+
+fn progress(text: String) -> Vec<EventLine> {
+    vec![EventLine::Progress(sanitized(&cut(&text)))]
 }
 
 /// An error for people: what failed, its causes, and a line for each hint.
-pub fn describe_error(error: &CommandError) -> String {
+pub(crate) fn describe_error(error: &CommandError) -> String {
     let mut text = describe_failure(error);
     for hint in &error.hints {
         text.push_str("\nHint: ");
@@ -69,7 +70,7 @@ pub fn describe_error(error: &CommandError) -> String {
 }
 
 /// The same without hints.
-pub fn describe_failure(error: &CommandError) -> String {
+pub(crate) fn describe_failure(error: &CommandError) -> String {
     let parts = std::iter::once(&error.message).chain(&error.causes);
     parts.map(|part| paragraph(part)).collect::<Vec<_>>().join(": ")
 }

@@ -11,22 +11,21 @@ use super::names::{folded, named};
 use super::{Page, Screen};
 use crate::api::{Run, RunEnd, RunId, Settled, SettledHow, SiteDiff, SiteHistory};
 use crate::error::{CommandError, cut};
-use crate::fleet::{Answer, Answers, Work};
+use crate::fleet::{HostWork, LookOutcome};
 use crate::inventory::{Domain, no_sites};
-use crate::system::sanitized;
-use crate::system::sanitized_lines;
+use crate::system::{sanitized, sanitized_lines};
 
 /// What is on record of the sites of a host: their revisions, and runs that left none.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(super) struct History<'a> {
+pub(super) struct HistoryDocument<'a> {
     sites: &'a [SiteHistory],
 }
 
 /// What a revision changed on a host.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(super) struct Diffs<'a> {
+pub(super) struct DiffDocument<'a> {
     sites: &'a [SiteDiff],
 }
 
@@ -82,15 +81,20 @@ pub(super) struct Runs<'a> {
 
 /// The histories of all hosts.
 #[derive(Default)]
-pub struct Histories<'w> {
-    answers: Answers,
+pub(crate) struct Histories<'w> {
+    answers: LookOutcome,
     runs: BTreeMap<Reverse<RunId>, RunView<'w>>,
     none_yet: Vec<(&'w str, Domain)>,
 }
 
 impl<'w> Histories<'w> {
     /// The history of the next host, or why there is none.
-    pub fn add(&mut self, work: &'w Work, answer: Answer<HostHistory<'w>>, screen: &mut Screen) {
+    pub(crate) fn add(
+        &mut self,
+        work: &'w HostWork,
+        answer: Result<HostHistory<'w>, CommandError>,
+        screen: &mut Screen,
+    ) {
         let HostHistory { page, answers, runs, without } = match answer {
             Ok(history) => history,
             Err(error) => return screen.unanswered(work.name(), &error, &mut self.answers),
@@ -106,7 +110,7 @@ impl<'w> Histories<'w> {
 
     /// Shows them and returns the exit status; an error if there are no sites at all (`expects_none`: the
     /// inventory has none).
-    pub fn end(self, expects_none: bool, screen: &mut Screen) -> Result<u8, CommandError> {
+    pub(crate) fn end(self, expects_none: bool, screen: &mut Screen) -> Result<u8, CommandError> {
         let Self { answers, runs, none_yet } = self;
         let is_without = expects_none && runs.is_empty() && none_yet.is_empty();
         if is_without && answers.are_complete() {
@@ -125,9 +129,9 @@ impl<'w> Histories<'w> {
 }
 
 /// What a host has answered, as it is shown.
-pub struct HostHistory<'w> {
+pub(crate) struct HostHistory<'w> {
     page: Page,
-    answers: Answers,
+    answers: LookOutcome,
     runs: Vec<(Run, SiteView<'w>)>,
     /// The sites that nothing was applied to yet.
     without: Vec<(&'w str, Domain)>,
@@ -135,23 +139,30 @@ pub struct HostHistory<'w> {
 
 impl<'w> HostHistory<'w> {
     /// `aside` is what the page is written on.
-    pub fn of(work: &'w Work, sites: &[SiteHistory], mut aside: Screen) -> Self {
-        let (host, mut answers) = (work.name(), Answers::default());
+    pub(crate) fn of(work: &'w HostWork, sites: &[SiteHistory], mut aside: Screen) -> Self {
+        let (host, mut answers) = (work.name(), LookOutcome::default());
         if !sites.is_empty() {
-            aside.document("history", Some(host), &History { sites });
+            aside.document("history", Some(host), &HistoryDocument { sites });
         }
         sites.iter().for_each(|site| count(host, site, &mut answers, &mut aside));
         let runs = sites.iter().flat_map(|site| runs(work, site)).collect();
-        let is_without = |site: &&SiteHistory| {
-            site.outcomes.is_empty() && site.revisions.as_ref().is_ok_and(Vec::is_empty)
-        };
-        let without = sites.iter().filter(is_without).map(|site| (host, site.site.clone()));
-        Self { page: aside.into_page(), answers, runs, without: without.collect() }
+        let mut without = Vec::new();
+        for SiteHistory { site, revisions, outcomes, .. } in sites {
+            if outcomes.is_empty() && revisions.as_ref().is_ok_and(Vec::is_empty) {
+                without.push((host, site.clone()));
+            }
+        }
+        Self { page: aside.into_page(), answers, runs, without }
     }
 }
 
 /// Counts a site that has answered, and tells of one that has not.
-pub(super) fn count(host: &str, history: &SiteHistory, answers: &mut Answers, screen: &mut Screen) {
+pub(super) fn count(
+    host: &str,
+    history: &SiteHistory,
+    answers: &mut LookOutcome,
+    screen: &mut Screen,
+) {
     match &history.revisions {
         Ok(_) => answers.count(),
         Err(error) => screen.unanswered(host, error, answers),
@@ -159,10 +170,10 @@ pub(super) fn count(host: &str, history: &SiteHistory, answers: &mut Answers, sc
 }
 
 /// The runs of a site on a host, and what became of it in each.
-fn runs<'w>(work: &'w Work, history: &SiteHistory) -> Vec<(Run, SiteView<'w>)> {
+fn runs<'w>(work: &'w HostWork, history: &SiteHistory) -> Vec<(Run, SiteView<'w>)> {
     let host = work.name();
     let known = work.sites.iter().map(|site| &site.domain).find(|one| **one == history.site);
-    let site = || known.map_or_else(|| Cow::Owned(history.site.clone()), Cow::Borrowed);
+    let site = known.map_or_else(|| Cow::Owned(history.site.clone()), Cow::Borrowed);
     let left = history.paths.is_some();
     let revisions = history.revisions.as_deref().unwrap_or_default();
     let taken_back: BTreeSet<RunId> =
@@ -182,7 +193,7 @@ fn runs<'w>(work: &'w Work, history: &SiteHistory) -> Vec<(Run, SiteView<'w>)> {
         let number = Some(revision.number);
         let view = SiteView {
             host,
-            site: site(),
+            site: site.clone(),
             outcome,
             revision: number,
             present: present == number,
@@ -195,7 +206,7 @@ fn runs<'w>(work: &'w Work, history: &SiteHistory) -> Vec<(Run, SiteView<'w>)> {
     for ended in history.outcomes.iter().filter(|ended| !recorded.contains(&ended.run.id)) {
         let view = SiteView {
             host,
-            site: site(),
+            site: site.clone(),
             outcome: SiteOutcome::Otherwise(ended.end),
             revision: None,
             present: false,
@@ -210,12 +221,12 @@ fn runs<'w>(work: &'w Work, history: &SiteHistory) -> Vec<(Run, SiteView<'w>)> {
 
 fn text(view: &RunView<'_>) -> String {
     let mut text = format!("{}\n", described(&view.run));
-    let line = |site: &SiteView<'_>| {
+    let mut lines = Vec::new();
+    for site in &view.sites {
         let left = if site.left { ", not in the inventory" } else { "" };
-        format!("{}{left}: {}", site.site, words(site))
-    };
-    let lines = view.sites.iter().map(|site| (site.host, line(site)));
-    for (hosts, line) in folded(lines.collect()) {
+        lines.push((site.host, format!("{}{left}: {}", site.site, words(site))));
+    }
+    for (hosts, line) in folded(lines) {
         let _ = writeln!(text, "  {}  {line}", named(&hosts));
     }
     text
@@ -223,7 +234,6 @@ fn text(view: &RunView<'_>) -> String {
 
 /// `20261124-223512-4f3a  apply by deployer on desk, commit 1a2b3c4d5e6f (dirty): why`
 pub(super) fn described(run: &Run) -> String {
-    let shown = |text: &str| sanitized(&cut(text));
     let mut text = format!("{}  {} by {}", run.id, shown(&run.command), shown(&run.user));
     if !run.host.is_empty() {
         let _ = write!(text, " on {}", shown(&run.host));
@@ -237,6 +247,10 @@ pub(super) fn described(run: &Run) -> String {
         let _ = write!(text, ": {}", shown(message));
     }
     text
+}
+
+fn shown(text: &str) -> String {
+    sanitized(&cut(text))
 }
 
 fn words(site: &SiteView<'_>) -> String {
@@ -264,7 +278,7 @@ fn words(site: &SiteView<'_>) -> String {
         let _ = write!(text, ", {how} by run {by}");
     }
     if let Some(cause) = &site.cause {
-        let _ = write!(text, ": {}", sanitized(&cut(cause)));
+        let _ = write!(text, ": {}", shown(cause));
     }
     text
 }
@@ -281,17 +295,17 @@ fn end_in_words(end: RunEnd) -> &'static str {
 }
 
 /// Shows what a revision changed on each host, and returns the exit status.
-pub fn show_revision_diffs(
-    diffs: Vec<(&Work, Answer<Vec<SiteDiff>>)>,
+pub(crate) fn show_revision_diffs(
+    diffs: Vec<(&HostWork, Result<Vec<SiteDiff>, CommandError>)>,
     number: u64,
     screen: &mut Screen,
 ) -> u8 {
-    let mut answers = Answers::default();
+    let mut answers = LookOutcome::default();
     let mut texts = Vec::new();
     for (work, diffs) in diffs {
         match diffs {
             Ok(sites) => {
-                screen.document("diff", Some(work.name()), &Diffs { sites: &sites });
+                screen.document("diff", Some(work.name()), &DiffDocument { sites: &sites });
                 texts.extend(sites.into_iter().map(|site| (work.name(), site)));
             }
             Err(error) => screen.unanswered(work.name(), &error, &mut answers),
@@ -305,7 +319,7 @@ pub fn show_revision_diffs(
 fn show_diffs(
     diffs: Vec<(&str, SiteDiff)>,
     number: u64,
-    answers: &mut Answers,
+    answers: &mut LookOutcome,
     screen: &mut Screen,
 ) {
     let mut texts = Vec::new();

@@ -15,7 +15,7 @@ pub(super) struct Integrated<'a> {
 }
 
 /// Says what one is now; `undo`: the originals were asked for.
-pub fn show_integrated(path: &Path, changed: bool, undo: bool, screen: &mut Screen) {
+pub(crate) fn show_integrated(path: &Path, changed: bool, undo: bool, screen: &mut Screen) {
     let what = match (changed, undo) {
         (true, false) => "calls supervisor-sync now",
         (false, false) => "calls supervisor-sync already",

@@ -26,15 +26,11 @@ pub(super) fn text(leavers: &Leavers) -> String {
     let mut text = String::new();
     let Some(Left { sites, unreadable }) = &leavers.left else { return text };
     let (pruned, stay): (Vec<_>, Vec<_>) = sites.iter().partition(|left| leavers.is_pruned(left));
-    let line = |left: &LeftSite| match leavers.emptied.contains_key(&left.site) {
-        true => line(left, WITHOUT_KEY),
-        false => line(left, NOT_IN_THE_INVENTORY),
-    };
     for left in pruned {
-        let _ = writeln!(text, "{}: removed here", line(left));
+        let _ = writeln!(text, "{}: removed here", line(left, leavers));
     }
     for left in stay.iter().take(SITES_SHOWN) {
-        let _ = writeln!(text, "{}{}", line(left), how_to_remove(left));
+        let _ = writeln!(text, "{}{}", line(left, leavers), how_to_remove(left));
     }
     if stay.len() > SITES_SHOWN {
         let _ = writeln!(text, "and {} more sites, see --json", stay.len() - SITES_SHOWN);
@@ -66,7 +62,11 @@ fn in_one_line(what: &str, sites: &[&LeftSite]) -> String {
 }
 
 /// `not in the inventory: shop.example.com, 4 processes, applied by ann on 2026-01-01T00:00:00Z`
-fn line(left: &LeftSite, what: &str) -> String {
+fn line(left: &LeftSite, leavers: &Leavers) -> String {
+    let what = match leavers.emptied.contains_key(&left.site) {
+        true => WITHOUT_KEY,
+        false => NOT_IN_THE_INVENTORY,
+    };
     let processes = match left.processes {
         1 => "1 process".to_owned(),
         count => format!("{count} processes"),
@@ -92,8 +92,8 @@ fn how_to_remove(left: &LeftSite) -> String {
 /// inventory's.
 pub(super) fn question(leavers: &[&Leavers]) -> String {
     let pruned = leavers.iter().flat_map(|leavers| leavers.pruned_as_left());
-    let named = |left: &LeftSite| format!("{}{}", left.site, of_whom(left));
-    let names: BTreeSet<String> = pruned.map(named).collect();
+    let names: BTreeSet<String> =
+        pruned.map(|left| format!("{}{}", left.site, of_whom(left))).collect();
     if names.is_empty() {
         return String::new();
     }
@@ -162,30 +162,30 @@ mod tests {
     #[test]
     fn the_question_names_each_site_once_and_whose_it_is() {
         assert_eq!(question(&[]), "");
-        let of = |writer| {
+        for (writer, expected) in [
+            (Writer::ThisInventory, ", and remove a.com, b.com"),
+            (
+                Writer::OtherInventory,
+                ", and remove a.com from the inventory shop, b.com from the inventory shop",
+            ),
+        ] {
             let named = ["b.com", "a.com"].map(|name| Domain::parse(name).unwrap());
             let sites = named.clone().map(|name| left(name.as_str(), writer)).to_vec();
             let pruned = named.map(|name| without_programs(&name, &Paths::default()).unwrap());
             let leavers = Leavers { pruned: pruned.to_vec(), ..of(sites) };
-            question(&[&leavers, &Leavers::default()])
-        };
-        assert_eq!(of(Writer::ThisInventory), ", and remove a.com, b.com");
-        assert_eq!(
-            of(Writer::OtherInventory),
-            ", and remove a.com from the inventory shop, b.com from the inventory shop"
-        );
+            assert_eq!(question(&[&leavers, &Leavers::default()]), expected);
+        }
     }
 
     #[test]
     fn what_stays_is_one_line_of_what_is_this_inventorys() {
         let mut sites = vec![left("a.com", Writer::ThisInventory), left("x.com", Writer::Playbook)];
-        let short = |sites| in_short(&of(sites));
         let line = "not in the inventory: a.com; apply --prune removes it\n";
-        assert_eq!(short(sites.clone()), line);
+        assert_eq!(in_short(&of(sites.clone())), line);
         sites.push(left("b.com", Writer::ThisInventory));
         let line = "not in the inventory: a.com, b.com; apply --prune removes them\n";
-        assert_eq!(short(sites), line);
-        assert_eq!(short(vec![left("x.com", Writer::Unknown)]), "");
+        assert_eq!(in_short(&of(sites)), line);
+        assert_eq!(in_short(&of(vec![left("x.com", Writer::Unknown)])), "");
     }
 
     #[test]

@@ -8,14 +8,13 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::Mode;
-use super::describe::Line;
+use super::describe::EventLine;
 
 /// How often the elapsed time is drawn.
 const TICK: Duration = Duration::from_secs(1);
 
-/// The lines.
 #[derive(Debug)]
-pub struct Live {
+pub(crate) struct Live {
     lines: MultiProgress,
     hosts: HashMap<String, ProgressBar>,
     total: ProgressBar,
@@ -23,7 +22,7 @@ pub struct Live {
 
 impl Live {
     /// None unless people look at a terminal.
-    pub fn new(mode: Mode, hosts: usize) -> Option<Self> {
+    pub(crate) fn new(mode: Mode, hosts: usize) -> Option<Self> {
         let on_terminal = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
         if mode != Mode::Text || !on_terminal {
             return None;
@@ -35,7 +34,7 @@ impl Live {
     }
 
     /// A host is begun with.
-    pub fn begun(&mut self, host: &str) {
+    pub(crate) fn begun(&mut self, host: &str) {
         let line = ProgressBar::new_spinner().with_prefix(host.to_owned());
         line.set_style(style("{prefix:<20} {elapsed:>4}  {wide_msg}"));
         let line = self.lines.insert_before(&self.total, line);
@@ -45,21 +44,21 @@ impl Live {
     }
 
     /// Whether what is said of an event is shown in its host's line, and needs no line of its own.
-    pub fn event(&mut self, host: &str, said: &[Line]) -> bool {
+    pub(crate) fn event(&mut self, host: &str, said: &[EventLine]) -> bool {
         let Some(line) = self.hosts.get(host) else { return false };
         let mut progress = said.iter().filter_map(|line| match line {
-            Line::Progress(text) => Some(text),
-            Line::Warning(_) => None,
+            EventLine::Progress(text) => Some(text),
+            EventLine::Warning(_) => None,
         });
         if let Some(last) = progress.next_back() {
             line.set_message(last.clone());
         }
         // A warning has to stay.
-        !said.iter().any(|line| matches!(line, Line::Warning(_)))
+        !said.iter().any(|line| matches!(line, EventLine::Warning(_)))
     }
 
     /// A host has ended.
-    pub fn ended(&mut self, host: &str) {
+    pub(crate) fn ended(&mut self, host: &str) {
         if let Some(line) = self.hosts.remove(host) {
             line.finish_and_clear();
             self.lines.remove(&line);
@@ -68,7 +67,7 @@ impl Live {
     }
 
     /// Prints in peace: the lines are cleared and drawn again below.
-    pub fn above(&self, print: impl FnOnce()) {
+    pub(crate) fn above(&self, print: impl FnOnce()) {
         self.lines.suspend(print);
     }
 }

@@ -6,14 +6,13 @@ use super::Screen;
 use crate::api::UnreadableLog;
 use crate::error::{CommandError, ErrorKind};
 use crate::event::{Event, LogLine};
-use crate::fleet::rollout::Told;
-use crate::fleet::{Answer, Answers, Work};
-use crate::system::Interrupt;
-use crate::system::sanitized;
+use crate::fleet::rollout::HostProgress;
+use crate::fleet::{HostWork, LookOutcome};
+use crate::system::{Interrupt, sanitized};
 
 /// Where the lines of all hosts come together.
-pub struct Reader<'a> {
-    hosts: &'a [Work],
+pub(crate) struct LogOutput<'a> {
+    hosts: &'a [HostWork],
     /// Whether each line is shown when it comes. What ends by itself is shown host by host.
     at_once: bool,
     /// The lines of hosts that have not ended.
@@ -23,40 +22,54 @@ pub struct Reader<'a> {
     screen: &'a mut Screen,
     /// Whether nobody reads our output any more.
     gone: bool,
-    answers: Answers,
+    answers: LookOutcome,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> LogOutput<'a> {
     /// `follow`: it goes on until somebody stops it.
-    pub fn new(hosts: &'a [Work], follow: bool, screen: &'a mut Screen) -> Self {
+    pub(crate) fn new(hosts: &'a [HostWork], follow: bool, screen: &'a mut Screen) -> Self {
         let prefixed = hosts.iter().map(programs).sum::<usize>() > 1;
         let (at_once, waiting) = (follow || hosts.len() == 1, BTreeMap::new());
-        Self { hosts, at_once, waiting, prefixed, screen, gone: false, answers: Answers::default() }
+        Self {
+            hosts,
+            at_once,
+            waiting,
+            prefixed,
+            screen,
+            gone: false,
+            answers: LookOutcome::default(),
+        }
     }
 
-    /// Something was told of a host.
-    pub fn hear(&mut self, told: Told<Answer<Vec<UnreadableLog>>>, interrupt: &Interrupt) {
-        match told {
-            Told::Event(place, Event::LogLine(line)) if self.at_once => {
+    /// What happened on a host.
+    pub(crate) fn add(
+        &mut self,
+        progress: HostProgress<Result<Vec<UnreadableLog>, CommandError>>,
+        interrupt: &Interrupt,
+    ) {
+        match progress {
+            HostProgress::Event(place, Event::LogLine(line)) if self.at_once => {
                 self.line(place, &line);
             }
-            Told::Event(place, Event::LogLine(line)) => {
+            HostProgress::Event(place, Event::LogLine(line)) => {
                 self.waiting.entry(place).or_default().push(line);
             }
-            Told::Event(_, Event::Alive) => self.gone |= Screen::reader_is_gone(),
-            Told::Event(place, event) => {
+            HostProgress::Event(_, Event::Alive) => self.gone |= Screen::reader_is_gone(),
+            HostProgress::Event(place, event) => {
                 if let Some(on_host) = self.hosts.get(place) {
                     self.screen.event(on_host.name(), self.hosts.len() > 1, &event);
                 }
             }
-            Told::Ended(place, result) => self.ended(place, &result, interrupt),
+            HostProgress::Ended(place, result) => self.ended(place, &result, interrupt),
             // A few can read one host after the other, but not follow them.
-            Told::FewThreads(threads) if self.at_once || threads == 0 => {
+            HostProgress::FewThreads(threads) if self.at_once || threads == 0 => {
                 let error = too_few(threads, self.hosts.len());
                 self.screen.error(None, &error);
                 self.answers.fail(error.kind);
             }
-            Told::FewThreads(_) | Told::Begun(_) | Told::NotReached(..) => {}
+            HostProgress::FewThreads(_)
+            | HostProgress::Started(_)
+            | HostProgress::NotReached(..) => {}
         }
         if self.gone {
             // As if somebody had pressed Ctrl-C: the hosts stop reading.
@@ -65,7 +78,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The exit status.
-    pub fn end(self, interrupt: &Interrupt) -> u8 {
+    pub(crate) fn end(self, interrupt: &Interrupt) -> u8 {
         match interrupt.is_raised() {
             _ if self.gone => 0,
             true => ErrorKind::Interrupted.exit_status(),
@@ -73,7 +86,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn ended(&mut self, place: usize, result: &Answer<Vec<UnreadableLog>>, interrupt: &Interrupt) {
+    fn ended(
+        &mut self,
+        place: usize,
+        result: &Result<Vec<UnreadableLog>, CommandError>,
+        interrupt: &Interrupt,
+    ) {
         for line in self.waiting.remove(&place).unwrap_or_default() {
             self.line(place, &line);
         }
@@ -111,7 +129,7 @@ impl<'a> Reader<'a> {
 }
 
 /// How many programs are meant on a host.
-fn programs(on_host: &Work) -> usize {
+fn programs(on_host: &HostWork) -> usize {
     let names = on_host.sites.iter().flat_map(|site| site.program_names());
     names.filter(|name| on_host.programs.have(name.as_str())).count()
 }

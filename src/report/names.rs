@@ -58,10 +58,10 @@ mod tests {
 
     #[test]
     fn hosts_with_the_same_text_are_told_together() {
-        let text = |text: &str| text.to_owned();
-        let texts = vec![("a", text("x")), ("b", text("y")), ("c", text("x"))];
-        let expected = vec![(vec!["a", "c"], text("x")), (vec!["b"], text("y"))];
-        assert_eq!(folded(texts), expected);
+        let texts =
+            [("a", "x"), ("b", "y"), ("c", "x")].map(|(host, text)| (host, text.to_owned()));
+        let expected = vec![(vec!["a", "c"], "x".to_owned()), (vec!["b"], "y".to_owned())];
+        assert_eq!(folded(texts.into()), expected);
     }
 
     #[test]

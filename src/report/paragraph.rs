@@ -5,7 +5,7 @@ use crate::system::sanitized;
 
 /// A message of a host: cut to what people read, and with every line but the first indented, so that
 /// none of them passes for a line of ours or of another host.
-pub fn paragraph(text: &str) -> String {
+pub(crate) fn paragraph(text: &str) -> String {
     let text = cut(text);
     let lines: Vec<String> = text.trim_end().split('\n').map(sanitized).collect();
     lines.join("\n      ")

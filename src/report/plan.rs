@@ -5,13 +5,13 @@ use serde::Serialize;
 use super::names::{Folded, named};
 use super::{Mode, Page, Screen, left};
 use crate::api::{Left, PlannedSite};
-use crate::error::ErrorKind;
-use crate::fleet::{Answer, Answers, HostPlans, Work};
+use crate::error::{CommandError, ErrorKind};
+use crate::fleet::{HostPlans, HostWork, LookOutcome};
 
 /// What an apply would do on a host.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(super) struct Sites<'a> {
+pub(super) struct PlanDocument<'a> {
     sites: &'a [PlannedSite],
     /// Sites that left the inventory, where it was asked about a host as a whole.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -20,15 +20,20 @@ pub(super) struct Sites<'a> {
 
 /// The plans of all hosts.
 #[derive(Default)]
-pub struct Plans<'w> {
-    answers: Answers,
+pub(crate) struct Plans<'w> {
+    answers: LookOutcome,
     texts: Folded<'w>,
     refused: bool,
 }
 
 impl<'w> Plans<'w> {
     /// The plans of the next host, or why there are none.
-    pub fn add(&mut self, work: &'w Work, answer: Answer<HostPage>, screen: &mut Screen) {
+    pub(crate) fn add(
+        &mut self,
+        work: &'w HostWork,
+        answer: Result<HostPage, CommandError>,
+        screen: &mut Screen,
+    ) {
         match answer {
             Ok(HostPage { page, text, answers, refused }) => {
                 screen.show(page);
@@ -44,7 +49,7 @@ impl<'w> Plans<'w> {
 
     /// Shows what several hosts have in common, and returns the exit status; `tells_changes` has it say
     /// whether there is anything to do.
-    pub fn end(mut self, several: bool, tells_changes: bool, screen: &mut Screen) -> u8 {
+    pub(crate) fn end(mut self, several: bool, tells_changes: bool, screen: &mut Screen) -> u8 {
         show_texts(&self.texts, several, screen);
         self.answers.differs &= tells_changes;
         match self.answers.are_complete() && self.refused {
@@ -56,24 +61,24 @@ impl<'w> Plans<'w> {
 
 /// What is shown of a host's plans. It is made where they arrive, and a fraction of them.
 #[derive(Debug)]
-pub struct HostPage {
+pub(crate) struct HostPage {
     /// For machines, with what went wrong; it has its turn host by host.
     page: Page,
     /// For people; what several hosts have in common is shown once, at the end.
     text: String,
     /// A site that has a plan has answered. The removal of a site whose last program went is left to a
     /// person, or to `--prune`: it makes no difference.
-    answers: Answers,
+    answers: LookOutcome,
     refused: bool,
 }
 
 impl HostPage {
     /// `aside` is what the page is written on.
-    pub fn of(host: &str, planned: &HostPlans, mut aside: Screen) -> Self {
+    pub(crate) fn of(host: &str, planned: &HostPlans, mut aside: Screen) -> Self {
         let HostPlans { sites, leavers } = planned;
-        let mut answers = Answers::default();
+        let mut answers = LookOutcome::default();
         let (mut text, mut refused) = (String::new(), false);
-        aside.document("plan", Some(host), &Sites { sites, left: leavers.left.as_ref() });
+        aside.document("plan", Some(host), &PlanDocument { sites, left: leavers.left.as_ref() });
         for PlannedSite { site, plan } in sites {
             match plan {
                 Ok(plan) => {

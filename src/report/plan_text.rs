@@ -66,7 +66,7 @@ impl PlanView {
     }
 
     /// One line: how much changes.
-    pub fn summary(&self) -> String {
+    pub(crate) fn summary(&self) -> String {
         let stopped = (!self.stopped.is_empty()).then(|| {
             let stopped = counted(self.stopped.len(), "stays", "stay");
             format!("{stopped} stopped by hand")

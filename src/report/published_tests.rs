@@ -26,40 +26,40 @@ enum Host {
 }
 
 /// A kind of documents.
-struct Kind {
+struct DocumentKind {
     kind: &'static str,
     host: Host,
     content: fn(&mut SchemaGenerator) -> Schema,
 }
 
 /// All kinds of documents, in the order of the guide.
-fn kinds() -> [Kind; 16] {
-    fn of<T: JsonSchema>(kind: &'static str, host: Host) -> Kind {
-        Kind { kind, host, content: T::json_schema }
+fn kinds() -> [DocumentKind; 16] {
+    fn of<T: JsonSchema>(kind: &'static str, host: Host) -> DocumentKind {
+        DocumentKind { kind, host, content: T::json_schema }
     }
     [
         of::<check::Checked>("check", Host::None),
         of::<Problems>("problems", Host::None),
-        of::<plan::Sites<'_>>("plan", Host::Named),
-        of::<status::Sites<'_>>("status", Host::Named),
+        of::<plan::PlanDocument<'_>>("plan", Host::Named),
+        of::<status::StatusDocument<'_>>("status", Host::Named),
         of::<Event>("event", Host::Named),
-        of::<site_end::Sites<'_>>("applied", Host::Named),
+        of::<site_end::AppliedDocument<'_>>("applied", Host::Named),
         of::<applying::Summary<'_>>("summary", Host::None),
         of::<LogLine>("log", Host::Named),
-        of::<history::History<'_>>("history", Host::Named),
+        of::<history::HistoryDocument<'_>>("history", Host::Named),
         of::<history::Runs<'_>>("runs", Host::None),
-        of::<history::Diffs<'_>>("diff", Host::Named),
+        of::<history::DiffDocument<'_>>("diff", Host::Named),
         of::<taking_back::TakenBack<'_>>("rollback", Host::None),
-        of::<runner::Written<'_>>("runner", Host::Named),
-        of::<setup::Document<'_>>("setup", Host::Named),
+        of::<runner::RunnerDocument<'_>>("runner", Host::Named),
+        of::<setup::SetupDocument<'_>>("setup", Host::Named),
         of::<integrate::Integrated<'_>>("integrate", Host::None),
         of::<screen::Failure<'_>>("error", Host::NamedIfAny),
     ]
 }
 
 /// The content of a kind with what every document has around it, in one object.
-fn document(kind: Kind, generator: &mut SchemaGenerator) -> Schema {
-    let Kind { kind, host, content } = kind;
+fn document(kind: DocumentKind, generator: &mut SchemaGenerator) -> Schema {
+    let DocumentKind { kind, host, content } = kind;
     let mut schema = content(generator);
     assert!(schema.get("description").is_some(), "what is `{kind}`?");
     schema.insert("title".into(), kind.into());

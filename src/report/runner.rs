@@ -3,47 +3,56 @@
 use serde::Serialize;
 
 use super::Screen;
-use crate::fleet::{Answer, Answers, Work};
+use crate::error::CommandError;
+use crate::fleet::{HostWork, LookOutcome};
 use crate::inventory::AbsolutePath;
 
 /// A site's `runner.sh` on a host is as it should be.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(super) struct Written<'a> {
+pub(super) struct RunnerDocument<'a> {
     path: &'a str,
     changed: bool,
 }
 
 /// A file, and whether it differed from what was there.
-pub type WrittenRunner = (AbsolutePath, bool);
+pub(crate) type WrittenRunner = (AbsolutePath, bool);
 
-/// Shows what was written on hosts, site by site, and returns the exit status.
-pub fn show_runners(
-    written: Vec<(&Work, Answer<Vec<Answer<WrittenRunner>>>)>,
-    screen: &mut Screen,
-) -> u8 {
-    let mut answers = Answers::default();
-    for (work, written) in written {
+/// The files of all hosts.
+#[derive(Default)]
+pub(crate) struct Runners {
+    answers: LookOutcome,
+}
+
+impl Runners {
+    /// Shows what was written on the next host, site by site, or why nothing was.
+    pub(crate) fn add(
+        &mut self,
+        work: &HostWork,
+        written: Result<Vec<Result<WrittenRunner, CommandError>>, CommandError>,
+        screen: &mut Screen,
+    ) {
         let name = work.name();
         let written = match written {
             Ok(written) => written,
-            Err(error) => {
-                screen.unanswered(name, &error, &mut answers);
-                continue;
-            }
+            Err(error) => return screen.unanswered(name, &error, &mut self.answers),
         };
         for written in written {
             match written {
                 Ok((path, changed)) => {
-                    answers.count();
+                    self.answers.count();
                     let path = path.as_str();
-                    screen.document("runner", Some(name), &Written { path, changed });
+                    screen.document("runner", Some(name), &RunnerDocument { path, changed });
                     let what = if changed { "written" } else { "is as wanted" };
                     screen.print(&format!("{name}: {path} {what}\n"));
                 }
-                Err(error) => screen.unanswered(name, &error, &mut answers),
+                Err(error) => screen.unanswered(name, &error, &mut self.answers),
             }
         }
     }
-    answers.exit_status()
+
+    /// The exit status.
+    pub(crate) fn end(self) -> u8 {
+        self.answers.exit_status()
+    }
 }

@@ -6,18 +6,16 @@ use std::io::{IsTerminal, Write};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 
-use super::describe::{Line, describe, describe_error};
+use super::describe::{EventLine, describe, describe_error};
 use super::{Colour, json, paragraph};
 use crate::apply::ProgramTrouble;
 use crate::error::CommandError;
 use crate::event::Event;
-use crate::fleet::Answers;
-use crate::system::sanitized;
-use crate::system::sanitized_lines;
+use crate::fleet::LookOutcome;
+use crate::system::{Interrupt, sanitized, sanitized_lines};
 
-/// For whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
+pub(crate) enum Mode {
     /// People: on a terminal or in a log.
     Text,
     /// Machines: one JSON document a line, each with the version of this shape.
@@ -30,7 +28,7 @@ pub(super) const JSON_VERSION: u32 = 1;
 /// The output of one command. A reader that went away is no reason to stop an apply half-way, so
 /// what cannot be written is dropped.
 #[derive(Debug)]
-pub struct Screen {
+pub(crate) struct Screen {
     mode: Mode,
     colour: Colour,
     /// The errors that people have been told: fifty sites of a supervisord that does not run say no
@@ -43,10 +41,10 @@ pub struct Screen {
 /// What is to be shown of one of many hosts when it has its turn. It is written where the answer of the
 /// host arrives, and is a fraction of that answer.
 #[derive(Debug, Default)]
-pub struct Page(Vec<(Stream, String)>);
+pub(crate) struct Page(Vec<(OutputStream, String)>);
 
 #[derive(Debug, Clone, Copy)]
-enum Stream {
+enum OutputStream {
     Out,
     Err,
 }
@@ -87,7 +85,7 @@ fn document(
 
 impl Screen {
     /// Colours as `NO_COLOR`, `CLICOLOR_FORCE` and the terminal have it.
-    pub fn new(mode: Mode) -> Self {
+    pub(crate) fn new(mode: Mode) -> Self {
         let choice = anstream::AutoStream::choice(&std::io::stdout());
         let plain = choice == anstream::ColorChoice::Never;
         let colour = if plain { Colour::Plain } else { Colour::Ansi };
@@ -95,68 +93,68 @@ impl Screen {
     }
 
     /// One that shows nothing: what is written to it is a page for a screen of this kind.
-    pub fn aside(mode: Mode, colour: Colour) -> Self {
+    pub(crate) fn aside(mode: Mode, colour: Colour) -> Self {
         Self { mode, colour, errors: BTreeSet::new(), page: Some(Page::default()) }
     }
 
     /// What was written [aside](Self::aside).
-    pub fn into_page(self) -> Page {
+    pub(crate) fn into_page(self) -> Page {
         self.page.unwrap_or_default()
     }
 
     /// Shows what was written aside.
-    pub fn show(&mut self, page: Page) {
+    pub(crate) fn show(&mut self, page: Page) {
         for (stream, text) in page.0 {
             let _ = self.write(stream, &text);
         }
     }
 
-    fn write(&mut self, stream: Stream, text: &str) -> std::io::Result<()> {
+    fn write(&mut self, stream: OutputStream, text: &str) -> std::io::Result<()> {
         match (&mut self.page, stream) {
             (Some(Page(page)), _) => {
                 page.push((stream, text.to_owned()));
                 Ok(())
             }
-            (None, Stream::Out) => std::io::stdout().write_all(text.as_bytes()),
-            (None, Stream::Err) => std::io::stderr().write_all(text.as_bytes()),
+            (None, OutputStream::Out) => std::io::stdout().write_all(text.as_bytes()),
+            (None, OutputStream::Err) => std::io::stderr().write_all(text.as_bytes()),
         }
     }
 
     /// For whom it is.
-    pub fn mode(&self) -> Mode {
+    pub(crate) fn mode(&self) -> Mode {
         self.mode
     }
 
     /// Whether text carries colour.
-    pub fn colour(&self) -> Colour {
+    pub(crate) fn colour(&self) -> Colour {
         self.colour
     }
 
     /// A result for people. Whatever a terminal would obey is taken out of it.
-    pub fn print(&mut self, text: &str) {
+    pub(crate) fn print(&mut self, text: &str) {
         self.print_painted(&sanitized_lines(text));
     }
 
-    /// A result that carries colour: what comes from a host was made harmless before.
-    pub fn print_painted(&mut self, text: &str) {
+    /// A result that carries colour: what comes from a host was sanitized before.
+    pub(crate) fn print_painted(&mut self, text: &str) {
         let _ = self.try_print(text);
     }
 
     /// The same for output without end: an error says that nobody reads it any more.
-    pub fn try_print(&mut self, text: &str) -> std::io::Result<()> {
+    pub(crate) fn try_print(&mut self, text: &str) -> std::io::Result<()> {
         match self.mode {
-            Mode::Text => self.write(Stream::Out, text),
+            Mode::Text => self.write(OutputStream::Out, text),
             Mode::Json => Ok(()),
         }
     }
 
     /// A result for machines.
-    pub fn document(&mut self, kind: &str, host: Option<&str>, content: &impl Serialize) {
+    pub(crate) fn document(&mut self, kind: &str, host: Option<&str>, content: &impl Serialize) {
         let _ = self.try_document(kind, host, content);
     }
 
     /// The same for output without end: an error says that nobody reads it any more.
-    pub fn try_document(
+    pub(crate) fn try_document(
         &mut self,
         kind: &str,
         host: Option<&str>,
@@ -166,11 +164,11 @@ impl Screen {
             return Ok(());
         }
         let line = document(kind, host, content)? + "\n";
-        self.write(Stream::Out, &line)
+        self.write(OutputStream::Out, &line)
     }
 
     /// Whether standard output is a pipe that nobody reads any more.
-    pub fn reader_is_gone() -> bool {
+    pub(crate) fn reader_is_gone() -> bool {
         let stdout = std::io::stdout();
         let mut asked = [PollFd::new(&stdout, PollFlags::empty())];
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
@@ -179,12 +177,12 @@ impl Screen {
     }
 
     /// Something happened on a host; `host` is named where there are several.
-    pub fn event(&mut self, host: &str, named: bool, event: &Event) {
+    pub(crate) fn event(&mut self, host: &str, named: bool, event: &Event) {
         self.event_as(host, named, event, &describe(event));
     }
 
     /// The same, in these words for people.
-    pub fn event_as(&mut self, host: &str, named: bool, event: &Event, said: &[Line]) {
+    pub(crate) fn event_as(&mut self, host: &str, named: bool, event: &Event, said: &[EventLine]) {
         if self.mode == Mode::Json {
             self.document("event", Some(host), event);
             return;
@@ -198,19 +196,19 @@ impl Screen {
         }
         for line in said {
             self.complain(&match line {
-                Line::Progress(text) => format!("{prefix}→ {text}"),
-                Line::Warning(text) => format!("{prefix}Warning: {text}"),
+                EventLine::Progress(text) => format!("{prefix}→ {text}"),
+                EventLine::Warning(text) => format!("{prefix}Warning: {text}"),
             });
         }
     }
 
     /// A failure for machines.
-    pub fn failure(&mut self, host: Option<&str>, error: &CommandError) {
+    pub(crate) fn failure(&mut self, host: Option<&str>, error: &CommandError) {
         self.document("error", host, &Failure { error });
     }
 
     /// A failure, on stderr for people, each once, and as a document for machines.
-    pub fn error(&mut self, host: Option<&str>, error: &CommandError) {
+    pub(crate) fn error(&mut self, host: Option<&str>, error: &CommandError) {
         self.failure(host, error);
         if self.mode == Mode::Text {
             let prefix = host.map_or(String::new(), |host| format!("{host}: "));
@@ -222,25 +220,30 @@ impl Screen {
     }
 
     /// A host, or a site of it, has not answered.
-    pub fn unanswered(&mut self, host: &str, error: &CommandError, answers: &mut Answers) {
+    pub(crate) fn unanswered(
+        &mut self,
+        host: &str,
+        error: &CommandError,
+        answers: &mut LookOutcome,
+    ) {
         self.error(Some(host), error);
         answers.fail(error.kind);
     }
 
     /// Something long for people, on stderr. Whatever a terminal would obey is taken out of it.
-    pub fn complain(&mut self, text: &str) {
+    pub(crate) fn complain(&mut self, text: &str) {
         self.complain_painted(&sanitized_lines(text));
     }
 
     /// The same with colour, for what comes from no host.
-    pub fn complain_painted(&mut self, text: &str) {
+    pub(crate) fn complain_painted(&mut self, text: &str) {
         if self.mode == Mode::Text {
-            let _ = self.write(Stream::Err, &format!("{text}\n"));
+            let _ = self.write(OutputStream::Err, &format!("{text}\n"));
         }
     }
 
     /// A program that is not as it should be, with the end of its log.
-    pub fn trouble(&mut self, trouble: &ProgramTrouble) {
+    pub(crate) fn trouble(&mut self, trouble: &ProgramTrouble) {
         let reason = paragraph(&trouble.reason);
         self.complain(&format!("  {} {reason}", sanitized(&trouble.process)));
         for line in &trouble.log {
@@ -248,9 +251,9 @@ impl Screen {
         }
     }
 
-    /// Asks a question on the terminal, until it is answered or `stop` says so; `None` when there is
+    /// Asks a question on the terminal, until it is answered or `interrupt` is raised; `None` when there is
     /// no one to ask.
-    pub fn confirm(&mut self, question: &str, stop: &dyn Fn() -> bool) -> Option<bool> {
+    pub(crate) fn confirm(&mut self, question: &str, interrupt: &Interrupt) -> Option<bool> {
         let stdin = std::io::stdin();
         if self.mode == Mode::Json || !stdin.is_terminal() {
             return None;
@@ -258,7 +261,7 @@ impl Screen {
         let _ = write!(std::io::stderr(), "{question} [y/N] ");
         // Reading at once would go on after a signal, until somebody presses a key.
         while !is_readable(&stdin) {
-            if stop() {
+            if interrupt.is_raised() {
                 let _ = writeln!(std::io::stderr());
                 return Some(false);
             }
@@ -296,12 +299,11 @@ mod tests {
 
     #[test]
     fn a_document_that_cannot_be_written_is_an_error() {
-        let of = |path: &[u8]| {
-            let content = Content { path: OsString::from_vec(path.to_vec()).into() };
-            document("log", Some("web1"), &content).unwrap()
-        };
-        assert_eq!(of(b"/x"), r#"{"version":1,"kind":"log","host":"web1","path":"/x"}"#);
-        let error = of(b"/\xff");
+        let content = Content { path: "/x".into() };
+        let line = document("log", Some("web1"), &content).unwrap();
+        assert_eq!(line, r#"{"version":1,"kind":"log","host":"web1","path":"/x"}"#);
+        let content = Content { path: OsString::from_vec(b"/\xff".to_vec()).into() };
+        let error = document("log", Some("web1"), &content).unwrap();
         let shape = r#"{"version":1,"kind":"error","host":"web1","error":{"kind":"refused","#;
         assert!(error.starts_with(shape), "{error}");
     }

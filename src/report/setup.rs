@@ -4,23 +4,26 @@ use serde::Serialize;
 
 use super::Screen;
 use super::names::{folded, named};
-use crate::error::ErrorKind;
-use crate::fleet::{Answer, Answers, Work};
-use crate::setup::{Level, Remark, Report, Step};
+use crate::error::{CommandError, ErrorKind};
+use crate::fleet::{HostWork, LookOutcome};
+use crate::setup::{Level, Remark, Report, SetupStep};
 use crate::system::sanitized;
 
 /// How a server is after its setup. A failure is a document of its own, of the kind `error`.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(super) struct Document<'a> {
-    done: &'a [Step],
+pub(super) struct SetupDocument<'a> {
+    done: &'a [SetupStep],
     left: &'a [Remark],
     failures: usize,
 }
 
 /// Shows the reports of hosts and returns the exit status.
-pub fn show_setup(reports: Vec<(&Work, Answer<Report>)>, screen: &mut Screen) -> u8 {
-    let mut answers = Answers::default();
+pub(crate) fn show_setup(
+    reports: Vec<(&HostWork, Result<Report, CommandError>)>,
+    screen: &mut Screen,
+) -> u8 {
+    let mut answers = LookOutcome::default();
     let mut texts = Vec::new();
     for (work, report) in &reports {
         let name = work.name();
@@ -28,7 +31,7 @@ pub fn show_setup(reports: Vec<(&Work, Answer<Report>)>, screen: &mut Screen) ->
             Ok(report) => {
                 tell_failures(name, report, &mut answers, screen);
                 let Report { done, left, failures } = report;
-                let document = Document { done, left, failures: failures.len() };
+                let document = SetupDocument { done, left, failures: failures.len() };
                 screen.document("setup", Some(name), &document);
                 texts.push((name, text(report)));
             }
@@ -41,7 +44,7 @@ pub fn show_setup(reports: Vec<(&Work, Answer<Report>)>, screen: &mut Screen) ->
     answers.exit_status()
 }
 
-fn tell_failures(host: &str, report: &Report, answers: &mut Answers, screen: &mut Screen) {
+fn tell_failures(host: &str, report: &Report, answers: &mut LookOutcome, screen: &mut Screen) {
     for error in &report.failures {
         screen.error(Some(host), error);
     }

@@ -26,7 +26,7 @@ pub(super) struct SiteEnds {
 /// How an apply, a restart, a start or a stop ended on a host.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(super) struct Sites<'a> {
+pub(super) struct AppliedDocument<'a> {
     sites: &'a [AppliedSite],
 }
 
@@ -62,7 +62,7 @@ impl SiteEnds {
         sites: &[AppliedSite],
         screen: &mut Screen,
     ) {
-        screen.document("applied", Some(host), &Sites { sites });
+        screen.document("applied", Some(host), &AppliedDocument { sites });
         for applied in sites {
             let site = &applied.site;
             if let Ok(report) = &applied.report

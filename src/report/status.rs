@@ -5,12 +5,13 @@ use serde::Serialize;
 use super::Detail;
 use super::{Page, Screen, left};
 use crate::api::{Left, SiteStatusReply};
-use crate::fleet::{Answer, Answers, Leavers, Work};
+use crate::error::CommandError;
+use crate::fleet::{HostWork, Leavers, LookOutcome};
 
 /// How the programs of a host are, beside how they should be.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(super) struct Sites<'a> {
+pub(super) struct StatusDocument<'a> {
     sites: &'a [SiteStatusReply],
     /// Sites that left the inventory, where it was asked about a host as a whole.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -18,31 +19,33 @@ pub(super) struct Sites<'a> {
 }
 
 /// What a host has answered.
-pub struct HostStatus<'a> {
-    /// Its name.
-    pub host: &'a str,
-    /// Its sites.
-    pub sites: &'a [SiteStatusReply],
+pub(crate) struct HostStatus<'a> {
+    pub(crate) host: &'a str,
+    pub(crate) sites: &'a [SiteStatusReply],
     /// What has left it.
-    pub leavers: &'a Leavers,
+    pub(crate) leavers: &'a Leavers,
     /// Whether there are other hosts.
-    pub several: bool,
+    pub(crate) several: bool,
     /// How much is shown of a site.
-    pub detail: Detail,
+    pub(crate) detail: Detail,
 }
 
 /// What is shown of it.
-pub struct StatusPage {
+pub(crate) struct StatusPage {
     page: Page,
-    answers: Answers,
+    answers: LookOutcome,
 }
 
 impl HostStatus<'_> {
     /// `aside` is what the page is written on.
-    pub fn page(&self, mut aside: Screen) -> StatusPage {
+    pub(crate) fn page(&self, mut aside: Screen) -> StatusPage {
         let Self { host, sites, leavers, several, detail } = *self;
-        let mut answers = Answers::default();
-        aside.document("status", Some(host), &Sites { sites, left: leavers.left.as_ref() });
+        let mut answers = LookOutcome::default();
+        aside.document(
+            "status",
+            Some(host),
+            &StatusDocument { sites, left: leavers.left.as_ref() },
+        );
         let left = left::text(leavers);
         if several && !(sites.is_empty() && left.is_empty()) {
             aside.print(&format!("Host {host}\n"));
@@ -68,13 +71,18 @@ impl HostStatus<'_> {
 
 /// The statuses of all hosts.
 #[derive(Default)]
-pub struct Statuses {
-    answers: Answers,
+pub(crate) struct Statuses {
+    answers: LookOutcome,
 }
 
 impl Statuses {
     /// The status of the next host, or why there is none.
-    pub fn add(&mut self, work: &Work, answer: Answer<StatusPage>, screen: &mut Screen) {
+    pub(crate) fn add(
+        &mut self,
+        work: &HostWork,
+        answer: Result<StatusPage, CommandError>,
+        screen: &mut Screen,
+    ) {
         match answer {
             Ok(StatusPage { page, answers }) => {
                 screen.show(page);
@@ -85,7 +93,7 @@ impl Statuses {
     }
 
     /// The exit status.
-    pub fn end(self) -> u8 {
+    pub(crate) fn end(self) -> u8 {
         self.answers.exit_status()
     }
 }

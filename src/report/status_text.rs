@@ -7,8 +7,8 @@ use anstyle::{AnsiColor, Style};
 use super::{Colour, paragraph};
 use crate::error::cut;
 use crate::status::{
-    ConfigDrift, Drift, FileDrift, Health, ProcessStatus, ProgramStatus, SiteStatus, StateDrift,
-    Wanted,
+    ConfigDrift, Drift, FileDrift, ProcessHealth, ProcessStatus, ProgramStatus, SiteStatus,
+    StateDrift, WantedState,
 };
 use crate::supervisord::ProcessState;
 use crate::system::sanitized;
@@ -24,7 +24,7 @@ const STRONG: Style = Style::new().bold();
 
 /// How much is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Detail {
+pub(crate) enum Detail {
     /// Many programs that are fine are counted.
     Summary,
     /// Every program has its line.
@@ -33,7 +33,7 @@ pub enum Detail {
 
 impl SiteStatus {
     /// The status as a person reads it; ends with a line break.
-    pub fn text(&self, detail: Detail, colour: Colour) -> String {
+    pub(crate) fn text(&self, detail: Detail, colour: Colour) -> String {
         let mut text = String::new();
         let _ = writeln!(text, "{}", colour.paint(STRONG, &format!("Site {}", self.site)));
         for problem in &self.problems {
@@ -71,8 +71,7 @@ impl SiteStatus {
         states(&processes).join(", ")
     }
 
-    /// One line.
-    pub fn summary(&self) -> String {
+    pub(crate) fn summary(&self) -> String {
         let all = self.programs.len();
         let programs = if all == 1 { "1 program" } else { &format!("{all} programs") };
         let bad = self.programs.iter().filter(|program| !program.is_fine()).count();
@@ -97,7 +96,7 @@ impl ProgramStatus {
         let line = format!("  {sign} {program:width$}  {}", self.states());
         let _ = writeln!(text, "{}", line.trim_end());
         for process in &self.processes {
-            if let Health::Unhealthy { reason } = &process.health {
+            if let ProcessHealth::Unhealthy { reason } = &process.health {
                 let line = format!("{} {reason}", process.process);
                 let _ = writeln!(text, "        {}", sanitized(&line));
             }
@@ -114,12 +113,14 @@ impl ProgramStatus {
             none if none.is_empty() => "not loaded".to_owned(),
             states => states.join(", "),
         }];
-        let uptimes = || self.processes.iter().filter_map(|process| process.uptime);
-        match (uptimes().min(), uptimes().max()) {
-            (Some(least), Some(most)) if duration(least) == duration(most) => {
+        let mut uptimes: Vec<u64> =
+            self.processes.iter().filter_map(|process| process.uptime).collect();
+        uptimes.sort_unstable();
+        match (uptimes.first(), uptimes.last()) {
+            (Some(&least), Some(&most)) if duration(least) == duration(most) => {
                 parts.push(format!("up {}", duration(least)));
             }
-            (Some(least), Some(most)) => {
+            (Some(&least), Some(&most)) => {
                 parts.push(format!("up {} to {}", duration(least), duration(most)));
             }
             _ => {}
@@ -139,7 +140,7 @@ impl ProgramStatus {
         if let Some(seconds) = self.came_up_again() {
             parts.push(format!("started again {} ago", duration(seconds)));
         }
-        if self.wanted == Wanted::Present && self.is_fine() {
+        if self.wanted == WantedState::Present && self.is_fine() {
             parts.push("not started by itself".to_owned());
         }
         parts.join("  ")
@@ -147,11 +148,13 @@ impl ProgramStatus {
 
     /// How long ago a process came up again after an end, if that is news.
     fn came_up_again(&self) -> Option<u64> {
-        let again = |process: &ProcessStatus| {
-            let (uptime, ended) = (process.uptime?, process.ended?);
-            (ended >= uptime && uptime <= 60).then_some(uptime)
-        };
-        self.processes.iter().filter_map(again).min()
+        self.processes
+            .iter()
+            .filter_map(|process| {
+                let (uptime, ended) = (process.uptime?, process.ended?);
+                (ended >= uptime && uptime <= 60).then_some(uptime)
+            })
+            .min()
     }
 }
 
@@ -165,12 +168,12 @@ fn states(processes: &[&ProcessStatus]) -> Vec<String> {
         }
     }
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    let name = |state: &ProcessState| format!("{state:?}").to_ascii_uppercase();
-    let shown = |(state, count): &(ProcessState, usize)| match count {
-        1 => name(state),
-        count => format!("{} x{count}", name(state)),
-    };
-    counts.iter().map(shown).collect()
+    let mut shown = Vec::new();
+    for (state, count) in counts {
+        let name = format!("{state:?}").to_ascii_uppercase();
+        shown.push(if count == 1 { name } else { format!("{name} x{count}") });
+    }
+    shown
 }
 
 fn described(drift: &Drift, is_rolled_back: bool) -> String {
@@ -182,10 +185,10 @@ fn described(drift: &Drift, is_rolled_back: bool) -> String {
                 FileDrift::Permissions => "can be read or written by others",
                 FileDrift::Owner => "belongs to another user than root",
                 FileDrift::NotApplied if is_rolled_back => {
-                    "is not as the inventory has it; it was rolled back"
+                    "differs from the inventory; it was rolled back"
                 }
-                FileDrift::NotApplied => "is not as the inventory has it; it was not applied yet",
-                FileDrift::Orphan => "is left over: it is not wanted any more",
+                FileDrift::NotApplied => "differs from the inventory; it was not applied yet",
+                FileDrift::Orphan => "is left over: no program needs it any more",
             };
             format!("{} {how}", path.display())
         }
@@ -207,7 +210,7 @@ fn described(drift: &Drift, is_rolled_back: bool) -> String {
             }
             StateDrift::StoppedByHand => format!("{process} was stopped by hand"),
             StateDrift::NeverStarted => format!("{process} was never started"),
-            StateDrift::NotWanted => format!("{process} is loaded, but the inventory has it not"),
+            StateDrift::NotWanted => format!("{process} is loaded, but is not in the inventory"),
             StateDrift::FormerRelease { folder, live } => {
                 format!("{process} runs in {folder}, but the live release is {live}")
             }

@@ -9,7 +9,7 @@ use super::history::{count, described};
 use super::names::{folded, named};
 use crate::api::{Run, Settled, SettledHow, SiteHistory};
 use crate::error::{CommandError, ErrorKind};
-use crate::fleet::{Answer, Answers, OnHost, Over, Way, Work};
+use crate::fleet::{HostWork, LookOutcome, NothingLeft, RollbackWay, SiteRollback};
 use crate::inventory::no_sites;
 
 /// How many reasons an error has.
@@ -20,14 +20,14 @@ const REASONS_SHOWN: usize = 5;
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct TakenBack<'a> {
     run: &'a Run,
-    sites: &'a [OnHost<'a>],
+    sites: &'a [SiteRollback<'a>],
 }
 
 /// The history of each site on each host, in the inventory's order, and after those of a host the sites
 /// that have left it. What cannot be read is told.
-pub fn histories<'w>(
-    answered: Vec<(&'w Work, Answer<Vec<SiteHistory>>)>,
-    answers: &mut Answers,
+pub(crate) fn histories<'w>(
+    answered: Vec<(&'w HostWork, Result<Vec<SiteHistory>, CommandError>)>,
+    answers: &mut LookOutcome,
     screen: &mut Screen,
 ) -> Result<Vec<(&'w str, SiteHistory)>, CommandError> {
     let mut histories = Vec::new();
@@ -47,10 +47,10 @@ pub fn histories<'w>(
 }
 
 /// Shows what is taken back, and counts what is refused.
-pub fn show_taken_back(
+pub(crate) fn show_taken_back(
     run: &Run,
-    sites: &[OnHost<'_>],
-    answers: &mut Answers,
+    sites: &[SiteRollback<'_>],
+    answers: &mut LookOutcome,
     screen: &mut Screen,
 ) {
     screen.document("rollback", None, &TakenBack { run, sites });
@@ -61,7 +61,7 @@ pub fn show_taken_back(
 }
 
 /// Why nothing of it can be taken back.
-pub fn nothing_to_take_back(run: &Run, sites: &[OnHost<'_>]) -> CommandError {
+pub(crate) fn nothing_to_take_back(run: &Run, sites: &[SiteRollback<'_>]) -> CommandError {
     let mut reasons: Vec<String> = sites.iter().map(words).collect();
     reasons.sort_unstable();
     reasons.dedup();
@@ -72,57 +72,59 @@ pub fn nothing_to_take_back(run: &Run, sites: &[OnHost<'_>]) -> CommandError {
 }
 
 /// What is taken back, and what becomes of each site; hosts of which that is the same in one line.
-fn text(run: &Run, sites: &[OnHost<'_>]) -> String {
+fn text(run: &Run, sites: &[SiteRollback<'_>]) -> String {
     let mut text = format!("Takes back run {}\n", described(run));
-    let line = |one: &OnHost<'_>| {
-        let left = if one.paths.is_some() { ", not in the inventory" } else { "" };
-        format!("{}{left}: {}", one.site, words(one))
-    };
-    let lines = sites.iter().map(|one| (one.host, line(one)));
-    for (hosts, line) in folded(lines.collect()) {
+    let mut lines = Vec::new();
+    for site in sites {
+        let left = if site.paths.is_some() { ", not in the inventory" } else { "" };
+        lines.push((site.host, format!("{}{left}: {}", site.site, words(site))));
+    }
+    for (hosts, line) in folded(lines) {
         let _ = writeln!(text, "  {}  {line}", named(&hosts));
     }
     text
 }
 
-fn words(on_host: &OnHost<'_>) -> String {
+fn words(on_host: &SiteRollback<'_>) -> String {
     match on_host.way {
-        Way::Back { to } => format!("to revision {to}"),
-        Way::NotChanged => "not changed by it, left".to_owned(),
-        Way::ChangedSince { run } => {
+        RollbackWay::Back { to } => format!("to revision {to}"),
+        RollbackWay::NotChanged => "not changed by it, left".to_owned(),
+        RollbackWay::ChangedSince { run } => {
             format!("refused: run {run} has changed it since, take that back first")
         }
-        Way::Unfinished { run } => format!(
+        RollbackWay::Unfinished { run } => format!(
             "refused: run {run} has not ended there; take that back first, supervisor-sync rollback \
              {run}, or finish it: supervisor-sync apply --site {}",
             on_host.site
         ),
-        Way::AtWork { run } => format!("refused: run {run} is under way there, wait for its end"),
-        Way::IsRollback { before: Some(before) } => format!(
+        RollbackWay::AtWork { run } => {
+            format!("refused: run {run} is under way there, wait for its end")
+        }
+        RollbackWay::IsRollback { before: Some(before) } => format!(
             "refused: it is a rollback itself; go to the revision before it: supervisor-sync \
              rollback --site {} --to {before}",
             on_host.site
         ),
-        Way::IsRollback { before: None } => format!(
+        RollbackWay::IsRollback { before: None } => format!(
             "refused: it is a rollback itself, and the revision before it is gone; see those there \
              are: supervisor-sync history --site {}",
             on_host.site
         ),
-        Way::Over { why } => over_in_words(why),
-        Way::NothingBefore => "refused: it has no revision before that run".to_owned(),
+        RollbackWay::NothingLeft { why } => why_nothing_is_left(why),
+        RollbackWay::NothingBefore => "refused: it has no revision before that run".to_owned(),
     }
 }
 
-fn over_in_words(why: Over) -> String {
+fn why_nothing_is_left(why: NothingLeft) -> String {
     match why {
-        Over::TakenBack(by) => format!("taken back already by run {by}"),
-        Over::Restarted => "it only restarted programs, nothing to take back".to_owned(),
-        Over::NoFile => "it changed no file, nothing to take back".to_owned(),
-        Over::Failed => "it failed there, nothing of it is left to take back".to_owned(),
-        Over::Interrupted => "it was interrupted before it changed a file, left".to_owned(),
-        Over::Kept => "it failed there and has no revision, nothing to take back".to_owned(),
-        Over::FailedSettled(settled) => settled_in_words("it failed there", settled),
-        Over::Settled(settled) => settled_in_words("it was interrupted there", settled),
+        NothingLeft::TakenBack(by) => format!("taken back already by run {by}"),
+        NothingLeft::Restarted => "it only restarted programs, nothing to take back".to_owned(),
+        NothingLeft::NoFile => "it changed no file, nothing to take back".to_owned(),
+        NothingLeft::Failed => "it failed there, nothing of it is left to take back".to_owned(),
+        NothingLeft::Interrupted => "it was interrupted before it changed a file, left".to_owned(),
+        NothingLeft::Kept => "it failed there and has no revision, nothing to take back".to_owned(),
+        NothingLeft::FailedSettled(settled) => settled_in_words("it failed there", settled),
+        NothingLeft::Settled(settled) => settled_in_words("it was interrupted there", settled),
     }
 }
 

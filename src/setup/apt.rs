@@ -71,33 +71,36 @@ pub enum AptFault {
     NoRoom(String),
     /// It cannot be run at all.
     CannotRun(String),
-    /// Ctrl-C.
+    /// SIGINT or SIGTERM came while apt read its lists, and it was stopped.
     Interrupted,
-    /// Anything else.
+    /// None of the above: its last line that says `E:`, or its exit status.
     Other(String),
 }
 
 /// What words mean.
-struct Meaning {
+struct AptMeaning {
     words: &'static [&'static str],
     fault: fn(String) -> AptFault,
 }
 
 /// The first that is found counts, so the particular stands before the general.
-const MEANINGS: [Meaning; 7] = [
+const MEANINGS: [AptMeaning; 7] = [
     // A disk that is read-only looks like a lock otherwise.
-    Meaning { words: &["Could not open lock file", "are you root"], fault: AptFault::Other },
-    Meaning { words: &["dpkg was interrupted"], fault: AptFault::Unfinished },
-    Meaning {
+    AptMeaning { words: &["Could not open lock file", "are you root"], fault: AptFault::Other },
+    AptMeaning { words: &["dpkg was interrupted"], fault: AptFault::Unfinished },
+    AptMeaning {
         words: &["Could not get lock", "Unable to lock", "is locked by another process"],
         fault: AptFault::Locked,
     },
-    Meaning { words: &["No space left on device", "enough free space"], fault: AptFault::NoRoom },
-    Meaning {
+    AptMeaning {
+        words: &["No space left on device", "enough free space"],
+        fault: AptFault::NoRoom,
+    },
+    AptMeaning {
         words: &["Unable to locate package", "has no installation candidate"],
         fault: AptFault::NoSuchPackage,
     },
-    Meaning {
+    AptMeaning {
         words: &[
             "Temporary failure resolving",
             "Could not resolve",
@@ -112,22 +115,22 @@ const MEANINGS: [Meaning; 7] = [
         ],
         fault: AptFault::Network,
     },
-    Meaning { words: &["unmet dependencies"], fault: AptFault::Unfinished },
+    AptMeaning { words: &["unmet dependencies"], fault: AptFault::Unfinished },
 ];
 
 impl AptFault {
     /// From what a call that failed has said.
     pub(super) fn of(said: &[String], status: &str) -> Self {
-        let line_with = |words: &&str| said.iter().find(|line| line.contains(words));
-        let found = MEANINGS.iter().find_map(|meaning| {
-            let line = meaning.words.iter().find_map(line_with);
-            line.map(|line| (meaning.fault)(plain(line)))
-        });
-        found.unwrap_or_else(|| {
-            let error = said.iter().rev().find(|line| line.starts_with("E: "));
-            let last = error.or_else(|| said.last());
-            Self::Other(last.map_or_else(|| status.to_owned(), |line| plain(line)))
-        })
+        for meaning in &MEANINGS {
+            for words in meaning.words {
+                if let Some(line) = said.iter().find(|line| line.contains(words)) {
+                    return (meaning.fault)(plain(line));
+                }
+            }
+        }
+        let error = said.iter().rev().find(|line| line.starts_with("E: "));
+        let last = error.or_else(|| said.last());
+        Self::Other(last.map_or_else(|| status.to_owned(), |line| plain(line)))
     }
 
     /// In apt's words.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::apt::ENVIRONMENT;
-use crate::system::child::{Bounds, Ended, Heard};
+use crate::system::child::{Bounds, Capture, Ended};
 
 /// How much of the end of what it says is kept, in bytes.
 const KEPT: usize = 64 * 1024;
@@ -23,7 +23,7 @@ pub(super) fn run(
     let mut command = Command::new(program);
     command.args(arguments).envs(ENVIRONMENT).current_dir("/");
     let bounds = Bounds { kept: KEPT, stop, signal: Signal::TERM };
-    let (ended, said) = bounds.run(command, Heard::Both)?;
+    let (ended, said) = bounds.run(command, Capture::Both)?;
     let text = String::from_utf8_lossy(&said);
     Ok((ended, text.lines().map(str::to_owned).collect()))
 }

@@ -2,45 +2,46 @@
 
 use std::path::{Path, PathBuf};
 
-use super::look::Found;
+use super::look::Findings;
 use super::machine::{Daemon, Folder, Service, Software, UnitState};
-use super::{Package, Step, Unit};
+use super::{Package, SetupStep, Unit};
 use crate::error::CommandError;
 
 /// Everything that is missing and that we can do something about, in the order in which it is done.
-pub(super) fn missing(found: &Found) -> Vec<Step> {
+pub(super) fn missing(found: &Findings) -> Vec<SetupStep> {
     let mut steps = Vec::new();
     let packages = missing_packages(found);
     if !packages.is_empty() {
-        steps.push(Step::Install { packages });
+        steps.push(SetupStep::Install { packages });
     }
     if let Some(service) = own_service(found) {
         if service.disabled {
-            steps.push(Step::Enable { unit: Unit::Supervisor });
+            steps.push(SetupStep::Enable { unit: Unit::Supervisor });
         }
         if !service.active && found.daemons.iter().any(|daemon| is_run_by(service, daemon)) {
-            steps.push(Step::Start { unit: Unit::Supervisor });
+            steps.push(SetupStep::Start { unit: Unit::Supervisor });
         }
     }
     if let UnitState::There(timer) = &found.timer {
         if timer.disabled {
-            steps.push(Step::Enable { unit: Unit::LogrotateTimer });
+            steps.push(SetupStep::Enable { unit: Unit::LogrotateTimer });
         }
         if !timer.active {
-            steps.push(Step::Start { unit: Unit::LogrotateTimer });
+            steps.push(SetupStep::Start { unit: Unit::LogrotateTimer });
         }
     }
     let folders = found.log_folders.iter().filter(|(_, folder)| *folder == Folder::Missing);
-    steps.extend(folders.map(|(path, _)| Step::MakeFolder { path: path.clone() }));
+    steps.extend(folders.map(|(path, _)| SetupStep::MakeFolder { path: path.clone() }));
     steps
 }
 
 /// A supervisord that answers is enough, wherever it came from: a second one would take its
 /// programs.
-fn missing_packages(found: &Found) -> Vec<Package> {
-    let answers = |daemon: &Daemon| matches!(daemon, Daemon::Answers { .. });
+fn missing_packages(found: &Findings) -> Vec<Package> {
     let mut packages = Vec::new();
-    if found.supervisor == Software::Missing && !found.daemons.iter().all(answers) {
+    let mut daemons = found.daemons.iter();
+    let all_answer = daemons.all(|daemon| matches!(daemon, Daemon::Answers { .. }));
+    if found.supervisor == Software::Missing && !all_answer {
         packages.push(Package::Supervisor);
     }
     if found.logrotate == Software::Missing {
@@ -51,13 +52,14 @@ fn missing_packages(found: &Found) -> Vec<Package> {
 
 /// The service, if it is the one that runs a supervisord of these sites. The service of another
 /// supervisord is somebody else's.
-pub(super) fn own_service(found: &Found) -> Option<&Service> {
+pub(super) fn own_service(found: &Findings) -> Option<&Service> {
     let UnitState::There(service) = &found.service else { return None };
-    let runs = |daemon: &Daemon| match daemon {
+    let mut daemons = found.daemons.iter();
+    let is_ours = daemons.any(|daemon| match daemon {
         Daemon::Down { config, .. } | Daemon::Answers { config, .. } => runs(service, config),
         Daemon::Unconfigured(_) | Daemon::Unusable(_) => false,
-    };
-    found.daemons.iter().any(runs).then_some(service)
+    });
+    is_ours.then_some(service)
 }
 
 /// Whether this supervisord is down and the service would start it.
@@ -82,29 +84,29 @@ pub(super) fn runs(service: &Service, config: &Path) -> bool {
 }
 
 /// Why a step cannot even be tried here.
-pub(super) fn obstacle(step: &Step, found: &Found) -> Option<CommandError> {
-    let cannot = || CommandError::refused(format!("cannot {}", step.order()));
-    match step {
-        Step::MakeFolder { .. } => None,
-        Step::Install { packages } if !found.has_apt => {
+pub(super) fn obstacle(step: &SetupStep, found: &Findings) -> Option<CommandError> {
+    let (why, hint) = match step {
+        SetupStep::MakeFolder { .. } => return None,
+        SetupStep::Install { packages } if !found.has_apt => {
             let programs: Vec<&str> = packages.iter().map(|package| package.program()).collect();
-            Some(cannot().because("there is no apt-get: this is neither Debian nor Ubuntu").hint(
-                format!(
-                    "install them with this system's own tools, then run setup again: {}",
-                    programs.join(", ")
-                ),
-            ))
+            let hint = format!(
+                "install them with this system's own tools, then run setup again: {}",
+                programs.join(", ")
+            );
+            ("there is no apt-get: this is neither Debian nor Ubuntu", hint)
         }
-        _ if !found.is_root => Some(cannot().because("we are not root here").hint(format!(
-            "write `privilege: sudo` for the server, or as root: {}",
-            step.by_hand()
-        ))),
-        _ => None,
-    }
+        _ if !found.is_root => {
+            let by_hand = step.by_hand();
+            let hint = format!("write `privilege: sudo` for the server, or as root: {by_hand}");
+            ("we are not root here", hint)
+        }
+        _ => return None,
+    };
+    Some(CommandError::refused(format!("cannot {}", step.order())).because(why).hint(hint))
 }
 
 /// The log folders that cannot be one.
-pub(super) fn unusable_folders(found: &Found) -> impl Iterator<Item = (&PathBuf, &str)> {
+pub(super) fn unusable_folders(found: &Findings) -> impl Iterator<Item = (&PathBuf, &str)> {
     found.log_folders.iter().filter_map(|(path, folder)| match folder {
         Folder::Unusable(why) => Some((path, why.as_str())),
         Folder::Missing | Folder::There { .. } => None,

@@ -14,13 +14,13 @@ pub(super) const LOGROTATE_CONF: &str = "/etc/logrotate.conf";
 
 /// What the sites need of the machine as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Wanted {
+pub(super) struct SetupGoal {
     /// The main configuration of each supervisord; `None` for that of the usual places.
     pub(super) configs: Vec<Option<PathBuf>>,
     pub(super) log_folders: Vec<PathBuf>,
 }
 
-impl Wanted {
+impl SetupGoal {
     /// A machine without a site gets what a site would need that says nothing about paths.
     pub(super) fn of(sites: &[Site]) -> Self {
         let mut wanted = Self { configs: Vec::new(), log_folders: Vec::new() };
@@ -53,24 +53,24 @@ pub(super) fn config_of(paths: &Paths) -> Option<&Path> {
 
 /// The machine as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct Findings {
     pub(super) is_root: bool,
     pub(super) has_apt: bool,
     pub(super) supervisor: Software,
     pub(super) logrotate: Software,
     pub(super) service: UnitState,
     pub(super) timer: UnitState,
-    /// In the order of [`Wanted::configs`].
+    /// In the order of [`SetupGoal::configs`].
     pub(super) daemons: Vec<Daemon>,
     pub(super) log_folders: Vec<(PathBuf, Folder)>,
 }
 
 /// Reads the machine.
-pub(super) fn look(wanted: &Wanted, machine: &mut dyn Machine) -> Found {
+pub(super) fn look(wanted: &SetupGoal, machine: &mut dyn Machine) -> Findings {
     let daemons = wanted.configs.iter().map(|config| machine.daemon(config.as_deref())).collect();
-    let folder = |path: &PathBuf| (path.clone(), machine.folder(path));
-    let log_folders = wanted.log_folders.iter().map(folder).collect();
-    Found {
+    let folders = wanted.log_folders.iter();
+    let log_folders = folders.map(|path| (path.clone(), machine.folder(path))).collect();
+    Findings {
         is_root: machine.is_root(),
         has_apt: machine.has_apt(),
         supervisor: machine.software(Package::Supervisor),
@@ -91,7 +91,7 @@ pub(super) struct FoundSite {
     /// A file that an apply would write to conf.d, or could.
     pub(super) conf_file: PathBuf,
     pub(super) logrotate_dir: PathBuf,
-    /// Which of [`Wanted::configs`] is its supervisord.
+    /// Which of [`SetupGoal::configs`] is its supervisord.
     pub(super) config: Option<PathBuf>,
     pub(super) missing_users: Vec<UserName>,
     /// `current` and what is wrong with it.
@@ -103,26 +103,30 @@ pub(super) struct FoundSite {
 /// Reads a site.
 pub(super) fn look_at_site(site: &Site, machine: &mut dyn Machine, files: &dyn Files) -> FoundSite {
     let folders = [&site.paths.conf_dir, &site.paths.logrotate_dir];
-    let missing = |path: &PathBuf| problem_with_folder(files, path).is_some();
+    let mut missing_folders: Vec<PathBuf> =
+        folders.into_iter().map(|path| path.as_path().to_owned()).collect();
+    missing_folders.retain(|path| problem_with_folder(files, path).is_some());
     let programs = site.programs.iter();
     let users: BTreeSet<&UserName> =
         programs.clone().filter_map(|program| site.user_of(program)).collect();
-    // A user that cannot be looked up is for the apply to complain about.
-    let is_missing = |user: &&&UserName| machine.has_user(user).is_ok_and(|there| !there);
-    let missing_users = users.iter().filter(is_missing).map(|user| (*user).clone()).collect();
+    let mut missing_users = Vec::new();
+    for user in users {
+        // A user that cannot be looked up is for the apply to complain about.
+        if machine.has_user(user).is_ok_and(|there| !there) {
+            missing_users.push(user.clone());
+        }
+    }
     let runs_scripts = programs.clone().any(|program| matches!(program.run, Run::Script(_)));
     let (current, runner) = (PathBuf::from(site.current()), PathBuf::from(site.runner()));
     let first = programs.clone().next();
     let first = first.and_then(|first| Some(site.config_file(first, &site.full_name(first).ok()?)));
-    let any = || site.config_named(&format!("{}program", naming::config_prefix(&site.domain)));
+    let conf_file = first.unwrap_or_else(|| {
+        site.config_named(&format!("{}program", naming::config_prefix(&site.domain)))
+    });
     FoundSite {
         domain: site.domain.clone(),
-        missing_folders: folders
-            .map(|path| path.as_path().to_owned())
-            .into_iter()
-            .filter(missing)
-            .collect(),
-        conf_file: first.unwrap_or_else(any),
+        missing_folders,
+        conf_file,
         logrotate_dir: site.paths.logrotate_dir.as_path().to_owned(),
         config: config_of(&site.paths).map(Path::to_owned),
         missing_users,

@@ -40,7 +40,7 @@ pub trait Machine {
     fn has_user(&mut self, user: &UserName) -> io::Result<bool>;
     /// Has apt read anew which packages there are.
     fn refresh_lists(&mut self) -> Result<(), AptFault>;
-    /// Installs them.
+    /// Installs these and what they need, without a question asked.
     fn install(&mut self, packages: &[Package]) -> Result<(), AptFault>;
     /// Has a unit started at boot; else systemd's words.
     fn enable(&mut self, unit: Unit) -> Result<(), String>;
@@ -94,16 +94,16 @@ pub enum Daemon {
     Down {
         /// Its main configuration.
         config: PathBuf,
-        /// Why.
+        /// The answer of the socket, or that there is none.
         error: CommandError,
     },
     /// It cannot be asked for another reason.
     Unusable(CommandError),
-    /// It answers.
+    /// It answers, so programs can be applied to it.
     Answers {
         /// Its main configuration.
         config: PathBuf,
-        /// Its version.
+        /// As `getSupervisorVersion` gives it, e.g. `4.2.5`.
         version: String,
         /// The patterns of its `[include]`.
         patterns: Vec<String>,
@@ -113,13 +113,13 @@ pub enum Daemon {
 /// What is at the path of a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Folder {
-    /// Nothing.
+    /// Nothing, also where a folder above it is missing.
     Missing,
-    /// A folder.
+    /// A folder, or a link to one.
     There {
-        /// Permission bits.
+        /// Permission bits, with the setgid bit.
         mode: u32,
-        /// Its group.
+        /// Whose group it is: with the bits, who may write there.
         gid: u32,
     },
     /// Something else, or nothing that can be looked at.
@@ -179,7 +179,7 @@ impl Machine for ThisMachine<'_> {
             Ok(metadata) if metadata.is_dir() => {
                 Folder::There { mode: metadata.mode() & 0o7777, gid: metadata.gid() }
             }
-            Ok(_) => Folder::Unusable("is no folder".to_owned()),
+            Ok(_) => Folder::Unusable("is not a folder".to_owned()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Folder::Missing,
             Err(error) => Folder::Unusable(format!("cannot be looked at: {error}")),
         }
@@ -279,10 +279,9 @@ fn config_error(error: &ConfigError) -> CommandError {
 #[expect(clippy::disallowed_methods, reason = "an edge: which programs there are")]
 fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    let is_program = |path: &PathBuf| {
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|path| {
         std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.mode() & 0o111 != 0)
-    };
-    std::env::split_paths(&path).map(|folder| folder.join(program)).find(is_program)
+    })
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ use crate::inventory::Domain;
 use crate::system::shell;
 
 pub use machine::{Machine, ThisMachine};
-pub use work::{Doors, set_up};
+pub use work::{SetupDoors, set_up};
 
 /// What is installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,7 +81,7 @@ impl Unit {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "SetupStep"))]
 #[serde(tag = "step", rename_all = "snake_case")]
-pub enum Step {
+pub enum SetupStep {
     /// Packages are installed, with lists that were refreshed before.
     Install {
         /// Which.
@@ -104,7 +104,7 @@ pub enum Step {
     },
 }
 
-impl Step {
+impl SetupStep {
     /// What is about to be done: `install supervisor`.
     pub fn order(&self) -> String {
         match self {
@@ -151,7 +151,7 @@ pub enum Progress {
     /// A step begins.
     Begins {
         /// Which.
-        step: Step,
+        step: SetupStep,
     },
     /// apt's lists are refreshed.
     RefreshingLists,
@@ -201,7 +201,7 @@ impl Progress {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Report {
     /// What was done, in order. Empty when nothing was missing.
-    pub done: Vec<Step>,
+    pub done: Vec<SetupStep>,
     /// Why it is not ready: each with the command to type next.
     pub failures: Vec<CommandError>,
     /// What a person should see to or know, which is no failure.

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::decide::{missing, own_service, runs, unusable_folders};
-use super::look::{Found, FoundSite, LOGROTATE_CONF, Wanted};
+use super::look::{Findings, FoundSite, LOGROTATE_CONF, SetupGoal};
 use super::machine::{Daemon, Folder, Software, UnitState};
-use super::{Level, Package, Remark, Report, Step, Unit};
+use super::{Level, Package, Remark, Report, SetupStep, Unit};
 use crate::error::CommandError;
 use crate::inventory::Domain;
 use crate::supervisord::include;
@@ -14,8 +14,8 @@ use crate::system::shell;
 /// Adds it to the report of what was done and what failed.
 pub(super) fn add(
     report: &mut Report,
-    found: &Found,
-    wanted: &Wanted,
+    found: &Findings,
+    wanted: &SetupGoal,
     sites: &[FoundSite],
     logrotate_conf: &str,
 ) {
@@ -41,24 +41,24 @@ pub(super) fn add(
     report.left.sort_by_key(|remark| remark.level == Level::Note);
 }
 
-fn no_effect(step: &Step) -> CommandError {
+fn no_effect(step: &SetupStep) -> CommandError {
     CommandError::refused(format!("{}, without effect", step.done()))
         .hint(format!("see what it says: {}", step.by_hand()))
 }
 
 /// Whether a supervisord that is not there is no surprise: it could not be installed or started,
 /// which was told.
-fn is_explained(found: &Found, report: &Report) -> bool {
-    let is_cause = |step: &Step| match step {
-        Step::Install { packages } => packages.contains(&Package::Supervisor),
-        Step::Start { unit } => *unit == Unit::Supervisor,
-        Step::Enable { .. } | Step::MakeFolder { .. } => false,
-    };
-    !report.failures.is_empty() && missing(found).iter().any(is_cause)
+fn is_explained(found: &Findings, report: &Report) -> bool {
+    !report.failures.is_empty()
+        && missing(found).iter().any(|step| match step {
+            SetupStep::Install { packages } => packages.contains(&Package::Supervisor),
+            SetupStep::Start { unit } => *unit == Unit::Supervisor,
+            SetupStep::Enable { .. } | SetupStep::MakeFolder { .. } => false,
+        })
 }
 
 /// Why nothing can be applied to this supervisord.
-fn failure(daemon: &Daemon, found: &Found) -> Option<CommandError> {
+fn failure(daemon: &Daemon, found: &Findings) -> Option<CommandError> {
     match daemon {
         Daemon::Unconfigured(error) | Daemon::Unusable(error) => Some(error.clone()),
         Daemon::Down { config, error } => Some(error.clone().hint(how_to_start(config, found))),
@@ -72,7 +72,7 @@ fn failure(daemon: &Daemon, found: &Found) -> Option<CommandError> {
     }
 }
 
-fn how_to_start(config: &Path, found: &Found) -> String {
+fn how_to_start(config: &Path, found: &Findings) -> String {
     let by_hand = format!("supervisord -c {}", config.display());
     match &found.service {
         UnitState::There(service) if runs(service, config) => {
@@ -116,7 +116,7 @@ impl Remarks {
         }
     }
 
-    fn about_machine(&mut self, found: &Found, logrotate_conf: &str) {
+    fn about_machine(&mut self, found: &Findings, logrotate_conf: &str) {
         for (software, package) in
             [(&found.supervisor, Package::Supervisor), (&found.logrotate, Package::Logrotate)]
         {
@@ -129,8 +129,9 @@ impl Remarks {
             }
         }
         let service = own_service(found);
-        let restarts = |reload: &str| reload.contains("supervisorctl") && reload.contains("reload");
-        if service.is_some_and(|service| restarts(&service.reload)) {
+        if service.is_some_and(|service| {
+            service.reload.contains("supervisorctl") && service.reload.contains("reload")
+        }) {
             self.note(
                 "`systemctl reload supervisor` restarts supervisord and every program".to_owned(),
                 Some("to have it read its files: supervisor-sync apply".to_owned()),
@@ -163,11 +164,10 @@ impl Remarks {
             self.warn(None, missing, format!("mkdir -p {}", shell::path(path)));
         }
         let dir = site.logrotate_dir.as_path();
-        let reads = |words: &str| {
+        if !has(logrotate_conf, "include", |words| {
             let pattern = PathBuf::from(words.trim_matches(['"', '\'']));
             pattern == dir || pattern.parent() == Some(dir)
-        };
-        if !has(logrotate_conf, "include", reads) {
+        }) {
             let dir = dir.display();
             self.warn(
                 None,

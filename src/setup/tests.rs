@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::apt::AptFault;
 use super::machine::{Daemon, Folder, Machine, Service, Software, UnitState};
-use super::{Doors, Level, Package, Progress, Report, Unit, set_up};
+use super::{Level, Package, Progress, Report, SetupDoors, Unit, set_up};
 use crate::error::{CommandError, ErrorKind};
 use crate::inventory::{
     AbsolutePath, Domain, Paths, Program, ProgramName, Run, ScriptPath, Site, UserName,
@@ -229,7 +229,7 @@ impl Place {
         sites: &[Site],
     ) -> Result<Report, CommandError> {
         let interrupt = machine.interrupt.clone();
-        let mut doors = Doors {
+        let mut doors = SetupDoors {
             machine,
             files: &Disk,
             clock: &self.clock,
@@ -241,7 +241,7 @@ impl Place {
 }
 
 fn done(report: &Report) -> Vec<String> {
-    report.done.iter().map(super::Step::done).collect()
+    report.done.iter().map(super::SetupStep::done).collect()
 }
 
 fn only_failure(report: &Report) -> String {
@@ -496,7 +496,7 @@ fn ctrl_c_ends_it_and_says_what_was_done() {
 
 #[test]
 fn a_server_without_a_site_gets_the_usual() {
-    let wanted = super::look::Wanted::of(&[]);
+    let wanted = super::look::SetupGoal::of(&[]);
     assert_eq!(wanted.configs, [None]);
     assert_eq!(wanted.log_folders, [PathBuf::from("/var/log/supervisor")]);
 }

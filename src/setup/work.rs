@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::apt::AptFault;
 use super::decide::{missing, obstacle, own_service};
-use super::look::{Found, Wanted, logrotate_conf, look, look_at_site};
+use super::look::{Findings, SetupGoal, logrotate_conf, look, look_at_site};
 use super::machine::{Daemon, Machine};
-use super::{Level, Package, Progress, Remark, Report, Step, Unit, remarks};
+use super::{Level, Package, Progress, Remark, Report, SetupStep, Unit, remarks};
 use crate::error::{CommandError, ErrorKind};
 use crate::inventory::Site;
 use crate::system::files::Files;
@@ -27,12 +27,12 @@ const ANSWER_WAIT: Duration = Duration::from_secs(15);
 const ANSWER_LOOK: Duration = Duration::from_millis(250);
 
 /// What setting up reaches the world through.
-pub struct Doors<'d> {
+pub struct SetupDoors<'d> {
     /// Packages, units, supervisord.
     pub machine: &'d mut dyn Machine,
     /// Files and folders.
     pub files: &'d dyn Files,
-    /// Waiting.
+    /// What the wait for a supervisord that was just started goes by.
     pub clock: &'d dyn Clock,
     /// Looked at between two steps.
     pub interrupt: &'d Interrupt,
@@ -42,13 +42,13 @@ pub struct Doors<'d> {
 
 /// Makes the machine ready for these sites, as far as that can be done. An error only when it was
 /// interrupted; what failed is in the report.
-pub fn set_up(sites: &[Site], doors: &mut Doors<'_>) -> Result<Report, CommandError> {
-    let wanted = Wanted::of(sites);
-    let mut work = Work { report: Report::default(), tried: Vec::new() };
+pub fn set_up(sites: &[Site], doors: &mut SetupDoors<'_>) -> Result<Report, CommandError> {
+    let wanted = SetupGoal::of(sites);
+    let mut work = SetupWork { report: Report::default(), tried: Vec::new() };
     let mut found = look(&wanted, doors.machine);
     loop {
         let steps = missing(&found).into_iter().filter(|step| !work.tried.contains(step));
-        let steps: Vec<Step> = steps.collect();
+        let steps: Vec<SetupStep> = steps.collect();
         if steps.is_empty() {
             break;
         }
@@ -57,7 +57,7 @@ pub fn set_up(sites: &[Site], doors: &mut Doors<'_>) -> Result<Report, CommandEr
         }
         found = settled(&wanted, doors);
     }
-    let Work { mut report, .. } = work;
+    let SetupWork { mut report, .. } = work;
     let sites: Vec<_> =
         sites.iter().map(|site| look_at_site(site, doors.machine, doors.files)).collect();
     remarks::add(&mut report, &found, &wanted, &sites, &logrotate_conf(doors.files));
@@ -65,14 +65,14 @@ pub fn set_up(sites: &[Site], doors: &mut Doors<'_>) -> Result<Report, CommandEr
 }
 
 /// Looks again. A supervisord whose service was just started gets the time to open its socket.
-fn settled(wanted: &Wanted, doors: &mut Doors<'_>) -> Found {
+fn settled(wanted: &SetupGoal, doors: &mut SetupDoors<'_>) -> Findings {
     let end = doors.clock.now() + ANSWER_WAIT;
     let mut told = false;
     loop {
         let found = look(wanted, doors.machine);
-        let is_down = |daemon: &Daemon| matches!(daemon, Daemon::Down { .. });
+        let mut daemons = found.daemons.iter();
         let comes = own_service(&found).is_some_and(|service| service.active)
-            && found.daemons.iter().any(is_down);
+            && daemons.any(|daemon| matches!(daemon, Daemon::Down { .. }));
         if !comes || doors.clock.now() >= end || doors.interrupt.is_raised() {
             return found;
         }
@@ -84,18 +84,18 @@ fn settled(wanted: &Wanted, doors: &mut Doors<'_>) -> Found {
     }
 }
 
-struct Work {
+struct SetupWork {
     report: Report,
     /// Each step is tried once.
-    tried: Vec<Step>,
+    tried: Vec<SetupStep>,
 }
 
-impl Work {
+impl SetupWork {
     fn carry_out(
         &mut self,
-        step: Step,
-        found: &Found,
-        doors: &mut Doors<'_>,
+        step: SetupStep,
+        found: &Findings,
+        doors: &mut SetupDoors<'_>,
     ) -> Result<(), CommandError> {
         if doors.interrupt.is_raised() {
             return Err(self.interrupted());
@@ -107,10 +107,10 @@ impl Work {
         }
         (doors.progress)(Progress::Begins { step: step.clone() });
         let done = match &step {
-            Step::Install { packages } => self.install(packages, &step, doors),
-            Step::Enable { unit } => by_systemd(&step, *unit, doors.machine.enable(*unit)),
-            Step::Start { unit } => by_systemd(&step, *unit, doors.machine.start(*unit)),
-            Step::MakeFolder { path } => make_folder(path, doors.files),
+            SetupStep::Install { packages } => self.install(packages, &step, doors),
+            SetupStep::Enable { unit } => by_systemd(&step, *unit, doors.machine.enable(*unit)),
+            SetupStep::Start { unit } => by_systemd(&step, *unit, doors.machine.start(*unit)),
+            SetupStep::MakeFolder { path } => make_folder(path, doors.files),
         };
         match done {
             Ok(()) => self.report.done.push(step),
@@ -123,8 +123,8 @@ impl Work {
     fn install(
         &mut self,
         packages: &[Package],
-        step: &Step,
-        doors: &mut Doors<'_>,
+        step: &SetupStep,
+        doors: &mut SetupDoors<'_>,
     ) -> Result<(), CommandError> {
         (doors.progress)(Progress::RefreshingLists);
         match patiently(doors, &mut |machine| machine.refresh_lists()) {
@@ -149,7 +149,7 @@ impl Work {
     }
 
     fn interrupted(&self) -> CommandError {
-        let done: Vec<String> = self.report.done.iter().map(Step::done).collect();
+        let done: Vec<String> = self.report.done.iter().map(SetupStep::done).collect();
         let error = CommandError::new(ErrorKind::Interrupted, "interrupted");
         if done.is_empty() {
             return error.because("nothing was done yet");
@@ -160,7 +160,7 @@ impl Work {
 
 /// Calls apt until it gets its lock, and again if the network has failed; both within bounds.
 fn patiently(
-    doors: &mut Doors<'_>,
+    doors: &mut SetupDoors<'_>,
     call: &mut dyn FnMut(&mut dyn Machine) -> Result<(), AptFault>,
 ) -> Result<(), AptFault> {
     let began = doors.clock.now();
@@ -195,14 +195,18 @@ fn patiently(
 }
 
 /// Waits in pieces, so that Ctrl-C is noticed.
-fn pause_for(pause: Duration, doors: &Doors<'_>) {
+fn pause_for(pause: Duration, doors: &SetupDoors<'_>) {
     let end = doors.clock.now() + pause;
     while doors.clock.now() < end && !doors.interrupt.is_raised() {
         doors.clock.wait(ANSWER_LOOK);
     }
 }
 
-fn by_systemd(step: &Step, unit: Unit, result: Result<(), String>) -> Result<(), CommandError> {
+fn by_systemd(
+    step: &SetupStep,
+    unit: Unit,
+    result: Result<(), String>,
+) -> Result<(), CommandError> {
     result.map_err(|words| {
         CommandError::refused(format!("cannot {}", step.order()))
             .because(words)

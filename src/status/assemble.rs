@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::{
-    ConfigDrift, Drift, FileDrift, Health, Looks, ProcessStatus, ProgramStatus, SiteStatus,
-    StateDrift, Wanted,
+    ConfigDrift, Drift, FileDrift, ProcessHealth, ProcessStatus, ProgramStatus, RestartWatch,
+    SiteStatus, StateDrift, WantedState,
 };
 use crate::actual::{ActualDaemon, ActualSite};
 use crate::apply::release::Former;
@@ -29,7 +29,7 @@ pub struct Readings<'a> {
     /// What an apply would do.
     pub plan: &'a SitePlan,
     /// What the looks have shown.
-    pub looks: &'a Looks,
+    pub looks: &'a RestartWatch,
     /// Processes that run a former release, by pid.
     pub former: &'a BTreeMap<i64, Former>,
 }
@@ -37,17 +37,16 @@ pub struct Readings<'a> {
 /// Puts it together.
 pub fn assemble(readings: &Readings<'_>) -> SiteStatus {
     let Readings { programs, desired, plan, .. } = readings;
-    let is_asked = |name: &str| programs.have(name);
     let mut all: BTreeMap<String, ProgramStatus> = BTreeMap::new();
     for (name, group) in readings.groups() {
-        if is_asked(&group.program) {
+        if programs.have(&group.program) {
             let program = all.entry(group.program.clone()).or_insert_with(|| empty(&group.program));
             readings.add_group(program, &name, &group);
         }
     }
     for (path, change) in &plan.files {
         for program in readings.programs_of(path, change) {
-            if is_asked(&program) {
+            if programs.have(&program) {
                 let status = all.entry(program.clone()).or_insert_with(|| empty(&program));
                 let how = file_drift(path, change, readings.actual);
                 status.drift.push(Drift::File { path: path.clone(), how });
@@ -72,7 +71,7 @@ pub fn assemble(readings: &Readings<'_>) -> SiteStatus {
 fn empty(program: &str) -> ProgramStatus {
     ProgramStatus {
         program: program.to_owned(),
-        wanted: Wanted::Absent,
+        wanted: WantedState::Absent,
         numprocs: 0,
         processes: Vec::new(),
         drift: Vec::new(),
@@ -80,22 +79,22 @@ fn empty(program: &str) -> ProgramStatus {
 }
 
 /// A group of the site, wanted or not.
-struct Group<'a> {
+struct SiteGroup<'a> {
     program: String,
     wanted: Option<&'a DesiredGroup>,
 }
 
 impl<'a> Readings<'a> {
     /// Every group of the site: wanted ones, and those that are loaded although nobody wants them.
-    fn groups(&self) -> BTreeMap<String, Group<'a>> {
+    fn groups(&self) -> BTreeMap<String, SiteGroup<'a>> {
         let wanted = self.desired.groups.iter().map(|(name, group)| {
-            (name.clone(), Group { program: group.program.clone(), wanted: Some(group) })
+            (name.clone(), SiteGroup { program: group.program.clone(), wanted: Some(group) })
         });
-        let mut groups: BTreeMap<String, Group<'a>> = wanted.collect();
+        let mut groups: BTreeMap<String, SiteGroup<'a>> = wanted.collect();
         for (name, change) in &self.plan.groups {
             if change.desired.is_none() && self.daemon.groups.contains_key(name) {
                 let program = self.whose().program(name, None);
-                groups.entry(name.clone()).or_insert(Group { program, wanted: None });
+                groups.entry(name.clone()).or_insert(SiteGroup { program, wanted: None });
             }
         }
         groups
@@ -119,14 +118,9 @@ impl<'a> Readings<'a> {
     }
 
     fn programs_that_change(&self, path: &Path, change: &FileChange) -> BTreeSet<String> {
-        let text =
-            |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
-        let before = text(change.before.bytes());
-        let after = text(change.after.as_ref().map(|file| file.bytes.as_slice()));
-        let sections = |text| -> BTreeSet<(String, String)> {
-            let blocks = ini::blocks(text).unwrap_or_default().into_iter();
-            blocks.map(|(name, block)| (name, block.trim_end().to_owned())).collect()
-        };
+        let before = String::from_utf8_lossy(change.before.bytes().unwrap_or_default());
+        let after = change.after.as_ref().map_or(&[][..], |file| file.bytes.as_slice());
+        let after = String::from_utf8_lossy(after);
         let (before, after) = (sections(&before), sections(&after));
         let changed = before
             .symmetric_difference(&after)
@@ -140,11 +134,12 @@ impl<'a> Readings<'a> {
         }
     }
 
-    fn add_group(&self, program: &mut ProgramStatus, name: &str, group: &Group<'_>) {
+    fn add_group(&self, program: &mut ProgramStatus, name: &str, group: &SiteGroup<'_>) {
         let processes = self.daemon.groups.get(name).map_or(&[][..], Vec::as_slice);
         if let Some(wanted) = group.wanted {
             program.numprocs += wanted.numprocs;
-            program.wanted = if wanted.autostart { Wanted::Running } else { Wanted::Present };
+            program.wanted =
+                if wanted.autostart { WantedState::Running } else { WantedState::Present };
         }
         program.drift.extend(self.config_drift(name, group.wanted, processes));
         for process in processes {
@@ -196,15 +191,16 @@ impl<'a> Readings<'a> {
         processes: &[ProcessInfo],
     ) -> Option<Drift> {
         let reread = self.daemon.reread.as_ref().ok()?;
-        let is_in = |groups: &[String]| groups.iter().any(|group| group == name);
-        let reason = self.plan.groups.get(name).map(|change| &change.reason);
-        let how = if is_in(&reread.changed) && matches!(reason, Some(Reason::EveryProgram { .. })) {
-            ConfigDrift::EveryProgram
-        } else if is_in(&reread.changed) {
-            ConfigDrift::FileNewer
-        } else if is_in(&reread.added) {
+        let name = name.to_owned();
+        let reason = self.plan.groups.get(&name).map(|change| &change.reason);
+        let how = if reread.changed.contains(&name) {
+            match reason {
+                Some(Reason::EveryProgram { .. }) => ConfigDrift::EveryProgram,
+                _ => ConfigDrift::FileNewer,
+            }
+        } else if reread.added.contains(&name) {
             ConfigDrift::NotLoaded
-        } else if is_in(&reread.removed) {
+        } else if reread.removed.contains(&name) {
             ConfigDrift::NoFile
         } else {
             // With the file as wanted there is nothing left that could explain it.
@@ -212,21 +208,20 @@ impl<'a> Readings<'a> {
             let as_wanted = processes.is_empty() || processes.len() == number;
             (!as_wanted && self.plan.files.is_empty()).then_some(ConfigDrift::Processes)?
         };
-        Some(Drift::Config { group: name.to_owned(), how })
+        Some(Drift::Config { group: name, how })
     }
 
     fn process(&self, process: &ProcessInfo, wanted: Option<&DesiredGroup>) -> ProcessStatus {
         let restarts_seen = self.looks.restarts(process);
         let up = matches!(process.state, ProcessState::Running | ProcessState::Starting);
-        let since = |then: i64| u64::try_from(process.now.saturating_sub(then)).unwrap_or(0);
         ProcessStatus {
             process: process.display_name(),
             state: process.state,
             health: health(process, wanted, restarts_seen),
             pid: (process.pid > 0).then_some(process.pid),
-            uptime: up.then(|| since(process.start)),
+            uptime: up.then(|| seconds_since(process.start, process)),
             restarts_seen,
-            ended: (process.stop > 0).then(|| since(process.stop)),
+            ended: (process.stop > 0).then(|| seconds_since(process.stop, process)),
         }
     }
 
@@ -256,6 +251,16 @@ impl<'a> Readings<'a> {
         let foreign = self.actual.foreign.iter();
         foreign.map(|(path, why)| format!("{} is not ours: {why}", path.display())).collect()
     }
+}
+
+fn sections(text: &str) -> BTreeSet<(String, String)> {
+    let blocks = ini::blocks(text).unwrap_or_default().into_iter();
+    blocks.map(|(name, block)| (name, block.trim_end().to_owned())).collect()
+}
+
+/// By supervisord's clock, which may be set back.
+fn seconds_since(then: i64, process: &ProcessInfo) -> u64 {
+    u64::try_from(process.now.saturating_sub(then)).unwrap_or(0)
 }
 
 fn file_drift(path: &PathBuf, change: &FileChange, actual: &ActualSite) -> FileDrift {
@@ -291,35 +296,47 @@ fn is_of_unfinished(path: &PathBuf, before: &Entry, actual: &ActualSite) -> bool
     })
 }
 
-fn health(process: &ProcessInfo, wanted: Option<&DesiredGroup>, restarts: u32) -> Health {
-    let unhealthy = |reason: String| Health::Unhealthy { reason };
-    let because = |what: &str| match process.spawnerr.is_empty() {
-        true => unhealthy(what.to_owned()),
-        false => unhealthy(format!("{what}: {}", process.spawnerr)),
-    };
+fn unhealthy(reason: String) -> ProcessHealth {
+    ProcessHealth::Unhealthy { reason }
+}
+
+fn unhealthy_with_cause(process: &ProcessInfo, reason: &str) -> ProcessHealth {
+    match process.spawnerr.is_empty() {
+        true => unhealthy(reason.to_owned()),
+        false => unhealthy(format!("{reason}: {}", process.spawnerr)),
+    }
+}
+
+fn health(process: &ProcessInfo, wanted: Option<&DesiredGroup>, restarts: u32) -> ProcessHealth {
     if restarts > 0 {
         let times = if restarts == 1 { "once".to_owned() } else { format!("{restarts} times") };
         return unhealthy(format!("is flapping: started again {times} while it was watched"));
     }
     match process.state {
-        ProcessState::Running => Health::Up,
-        ProcessState::Stopped => Health::Down,
-        ProcessState::Starting => Health::Changing,
+        ProcessState::Running => ProcessHealth::Up,
+        ProcessState::Stopped => ProcessHealth::Down,
+        ProcessState::Starting => ProcessHealth::Changing,
         // It comes up again only if somebody starts it.
         ProcessState::Stopping if wanted.is_some_and(|wanted| wanted.starts(&process.name)) => {
             unhealthy("is stopping".to_owned())
         }
-        ProcessState::Stopping => Health::Changing,
-        ProcessState::Fatal => because("was given up by supervisord"),
-        ProcessState::Backoff => because("does not come up, and is tried again"),
-        ProcessState::Unknown => because("is in a state supervisord cannot tell"),
+        ProcessState::Stopping => ProcessHealth::Changing,
+        ProcessState::Fatal => unhealthy_with_cause(process, "was given up by supervisord"),
+        ProcessState::Backoff => {
+            unhealthy_with_cause(process, "does not come up, and is tried again")
+        }
+        ProcessState::Unknown => {
+            unhealthy_with_cause(process, "is in a state supervisord cannot tell")
+        }
         ProcessState::Exited => {
             let expected = u8::try_from(process.exitstatus)
                 .is_ok_and(|status| wanted.is_none_or(|wanted| wanted.exitcodes.contains(&status)));
             let autorestart = wanted.map_or(Autorestart::Unexpected, |wanted| wanted.autorestart);
             match (autorestart, expected) {
-                (Autorestart::Always, _) | (Autorestart::Unexpected, false) => Health::Changing,
-                (_, true) => Health::Done,
+                (Autorestart::Always, _) | (Autorestart::Unexpected, false) => {
+                    ProcessHealth::Changing
+                }
+                (_, true) => ProcessHealth::Done,
                 (_, false) => unhealthy(format!("has ended with status {}", process.exitstatus)),
             }
         }

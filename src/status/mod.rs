@@ -1,10 +1,10 @@
 //! What is wanted beside what runs: states, and every kind of drift between the two. Pure.
 //!
-//! [`assemble()`] puts it together from what a plan is made of; [`Looks`] tells from several looks at
-//! supervisord which processes keep being restarted; [`SiteStatus::text`] shows it.
+//! [`assemble()`] puts it together from what a plan is made of; [`RestartWatch`] tells from several looks at
+//! supervisord which processes keep being restarted; `report` shows it.
 
 mod assemble;
-mod looks;
+mod restart_watch;
 #[cfg(test)]
 mod tests;
 
@@ -16,13 +16,13 @@ use crate::inventory::Domain;
 use crate::supervisord::ProcessState;
 
 pub use assemble::{Readings, assemble};
-pub use looks::Looks;
+pub use restart_watch::RestartWatch;
 
-/// One site.
+/// What is wanted of a site beside what runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SiteStatus {
-    /// Whose.
+    /// The site it is the status of.
     pub site: Domain,
     /// Its programs: first those with a problem, each part by name.
     pub programs: Vec<ProgramStatus>,
@@ -42,7 +42,7 @@ pub struct ProgramStatus {
     /// Its name within the site.
     pub program: String,
     /// What the inventory wants of it.
-    pub wanted: Wanted,
+    pub wanted: WantedState,
     /// How many processes the inventory wants.
     pub numprocs: u32,
     /// Those that supervisord knows.
@@ -55,25 +55,25 @@ pub struct ProgramStatus {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
-pub enum Wanted {
-    /// To run.
+pub enum WantedState {
+    /// It should run.
     Running,
-    /// To be there; whether it runs is somebody's choice (`autostart: false`).
+    /// It should be loaded; whether it runs is somebody's choice (`autostart: false`).
     Present,
-    /// Not to be there.
+    /// It should not be there.
     Absent,
 }
 
-/// One process.
+/// A process that supervisord knows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ProcessStatus {
     /// As supervisorctl shows it.
     pub process: String,
-    /// Its state.
+    /// The state that supervisord reports.
     pub state: ProcessState,
     /// Whether that is as it should be.
-    pub health: Health,
+    pub health: ProcessHealth,
     /// Its pid, if it has one.
     pub pid: Option<i64>,
     /// Seconds since it started, if it is up.
@@ -89,8 +89,8 @@ pub struct ProcessStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "health", rename_all = "snake_case")]
-pub enum Health {
-    /// It is up.
+pub enum ProcessHealth {
+    /// It is up, as far as supervisord knows.
     Up,
     /// It has ended as expected, and is not started again.
     Done,
@@ -110,25 +110,25 @@ pub enum Health {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "drift", rename_all = "snake_case")]
 pub enum Drift {
-    /// Of a file.
+    /// A file differs.
     File {
-        /// Which.
+        /// The file's absolute path.
         path: PathBuf,
-        /// How.
+        /// What is different about it.
         how: FileDrift,
     },
-    /// Of what supervisord has loaded.
+    /// What supervisord has loaded differs.
     Config {
-        /// Which group.
+        /// supervisord's group of the program.
         group: String,
-        /// How.
+        /// What is different about it.
         how: ConfigDrift,
     },
-    /// Of a process.
+    /// A process differs.
     State {
         /// Which, as supervisorctl shows it.
         process: String,
-        /// How.
+        /// What is different about it.
         how: StateDrift,
     },
 }
@@ -205,7 +205,7 @@ impl ProgramStatus {
     }
 }
 
-impl Health {
+impl ProcessHealth {
     /// Whether nobody has to see to it.
     pub fn is_fine(&self) -> bool {
         !matches!(self, Self::Unhealthy { .. })

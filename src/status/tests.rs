@@ -24,7 +24,7 @@ struct HostModel {
     desired: DesiredSite,
     daemon: ActualDaemon,
     actual: ActualSite,
-    looks: Looks,
+    looks: RestartWatch,
     former: BTreeMap<i64, Former>,
 }
 
@@ -96,7 +96,7 @@ impl HostModel {
             include_patterns: vec!["/etc/supervisor/conf.d/*.conf".into()],
             ..ActualDaemon::default()
         };
-        Self { desired, daemon, actual, looks: Looks::default(), former: BTreeMap::new() }
+        Self { desired, daemon, actual, looks: RestartWatch::default(), former: BTreeMap::new() }
     }
 
     /// Its only process, or the one of the group `a.com-{name}`.
@@ -177,8 +177,7 @@ fn a_file_is_edited_or_not_applied_depending_on_the_last_revision() {
     let mut host = HostModel::of(&[program("w")]);
     host.desired = desired(&[Program { stopwaitsecs: 5, ..program("w") }]);
     assert!(
-        host.oddity()
-            .ends_with("a.com-w.conf is not as the inventory has it; it was not applied yet")
+        host.oddity().ends_with("a.com-w.conf differs from the inventory; it was not applied yet")
     );
     host.actual.record = None;
     assert!(host.oddity().ends_with("it was not applied yet"), "nobody can say who edited it");
@@ -202,7 +201,7 @@ fn what_a_rollback_has_taken_back_is_said_so() {
     let at = run.at;
     host.actual.record.as_mut().unwrap().origin.run = Some(Box::new(run));
     let text = host.status().text(Detail::Summary, Colour::Plain);
-    assert!(text.contains("a.com-w.conf is not as the inventory has it; it was rolled back\n"));
+    assert!(text.contains("a.com-w.conf differs from the inventory; it was rolled back\n"));
     let note = format!(
         "  note: as after `rollback to 1` by ann on {at:.0}; the inventory was not applied since\n"
     );
@@ -229,7 +228,7 @@ fn what_nobody_wants_is_shown_with_all_that_is_left_of_it() {
     host.desired = desired(&[program("w")]);
     let status = host.status();
     let [old, w] = status.programs.as_slice() else { panic!("{status:?}") };
-    assert_eq!((old.program.as_str(), old.wanted, old.numprocs), ("old", Wanted::Absent, 0));
+    assert_eq!((old.program.as_str(), old.wanted, old.numprocs), ("old", WantedState::Absent, 0));
     assert_eq!(old.drift.len(), 3, "two files and the process: {:?}", old.drift);
     assert!(w.is_fine() && !status.is_fine());
 }
@@ -286,7 +285,7 @@ fn only_a_start_between_two_looks_is_a_restart_seen() {
         ..process("a.com-w", "a.com-w", state)
     };
     let first_look = |process: &ProcessInfo| {
-        let mut looks = Looks::default();
+        let mut looks = RestartWatch::default();
         looks.add([process]);
         looks.are_worth_another()
     };

@@ -7,22 +7,25 @@ use super::{Answer, Call, Fault, FaultCode, Reload};
 
 /// The method and parameters of a call.
 pub(super) fn method(call: &Call) -> Method<'_> {
-    let plain = |name| Method { name, params: Vec::new() };
-    let named = |name, text| Method { name, params: vec![Param::Text(text)] };
-    // The false is `wait`: answer at once instead of when it is done.
-    let unwaited =
-        |name, text| Method { name, params: vec![Param::Text(text), Param::Bool(false)] };
-    match call {
-        Call::GetSupervisorVersion => plain("supervisor.getSupervisorVersion"),
-        Call::GetPid => plain("supervisor.getPID"),
-        Call::ReloadConfig => plain("supervisor.reloadConfig"),
-        Call::GetAllProcessInfo => plain("supervisor.getAllProcessInfo"),
-        Call::GetProcessInfo(namespec) => named("supervisor.getProcessInfo", namespec),
-        Call::AddProcessGroup(group) => named("supervisor.addProcessGroup", group),
-        Call::RemoveProcessGroup(group) => named("supervisor.removeProcessGroup", group),
-        Call::StopProcess(namespec) => unwaited("supervisor.stopProcess", namespec),
-        Call::StartProcess(namespec) => unwaited("supervisor.startProcess", namespec),
-    }
+    // The false of a stop and a start is `wait`: answer at once instead of when it is done.
+    let (name, params) = match call {
+        Call::GetSupervisorVersion => ("supervisor.getSupervisorVersion", vec![]),
+        Call::GetPid => ("supervisor.getPID", vec![]),
+        Call::ReloadConfig => ("supervisor.reloadConfig", vec![]),
+        Call::GetAllProcessInfo => ("supervisor.getAllProcessInfo", vec![]),
+        Call::GetProcessInfo(name) => ("supervisor.getProcessInfo", vec![Param::Text(name)]),
+        Call::AddProcessGroup(group) => ("supervisor.addProcessGroup", vec![Param::Text(group)]),
+        Call::RemoveProcessGroup(group) => {
+            ("supervisor.removeProcessGroup", vec![Param::Text(group)])
+        }
+        Call::StopProcess(name) => {
+            ("supervisor.stopProcess", vec![Param::Text(name), Param::Bool(false)])
+        }
+        Call::StartProcess(name) => {
+            ("supervisor.startProcess", vec![Param::Text(name), Param::Bool(false)])
+        }
+    };
+    Method { name, params }
 }
 
 /// The answers of a multicall, in the order of `calls`. The error says what is not as it should be.
@@ -32,7 +35,9 @@ pub(super) fn answers(
 ) -> Result<Vec<Result<Answer, Fault>>, String> {
     let values = match response {
         Response::Value(Value::Array(values)) => values,
-        Response::Value(_) => return Err("the answer to system.multicall is no array".to_owned()),
+        Response::Value(_) => {
+            return Err("the answer to system.multicall is not an array".to_owned());
+        }
         Response::Fault(value) => {
             let fault = fault(&value).ok_or("a fault without code and text")?;
             return Ok(calls.iter().map(|_| Err(fault.clone())).collect());

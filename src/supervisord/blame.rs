@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::environment::Environment;
 use super::fault::Fault;
 use super::ini;
-use super::merged::{Merged, MergedSection, Place};
+use super::merged::{Merged, MergedSection, Position};
 
 mod rules;
 
@@ -20,7 +20,7 @@ use rules::{Rule, UNNAMED};
 /// What supervisord refuses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Blame {
-    /// This.
+    /// Nothing else can be meant.
     Of(Culprit),
     /// One of these, in supervisord's order; its words do not tell which. Empty: they tell nothing.
     OneOf(Vec<Culprit>),
@@ -56,6 +56,13 @@ pub struct Culprit {
     pub what: Option<String>,
 }
 
+impl Culprit {
+    /// A file that cannot be read, or can be up to this line.
+    fn whole_file(file: &Path, line: Option<u32>) -> Self {
+        Self { file: file.to_owned(), line, what: None }
+    }
+}
+
 /// Finds what a CANT_REREAD is about. `files` are the main one and then the included ones in order, each
 /// with its bytes if it can be read.
 pub fn blame(fault: &Fault, files: &[(&Path, &[u8])], environment: &Environment) -> Blame {
@@ -75,32 +82,34 @@ pub fn blame(fault: &Fault, files: &[(&Path, &[u8])], environment: &Environment)
 
 /// The file that supervisord cannot read at all: the first such is where it stops.
 fn unreadable(fault: &Fault, text: &str, files: &[(&Path, &[u8])]) -> Option<Culprit> {
-    let culprit = |file: &Path, line| Culprit { file: file.to_owned(), line, what: None };
     if text.contains("codec can't decode") {
         let is_ascii_meant = text.contains("'ascii' codec");
-        let valid_up_to = |bytes: &[u8]| match is_ascii_meant {
-            true => bytes.iter().position(|byte| !byte.is_ascii()),
-            false => std::str::from_utf8(bytes).err().map(|error| error.valid_up_to()),
-        };
         return files.iter().find_map(|(path, bytes)| {
-            let before = bytes.get(..valid_up_to(bytes)?)?;
+            let valid_up_to = match is_ascii_meant {
+                true => bytes.iter().position(|byte| !byte.is_ascii())?,
+                false => std::str::from_utf8(bytes).err()?.valid_up_to(),
+            };
+            let before = bytes.get(..valid_up_to)?;
             let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-            Some(culprit(path, u32::try_from(line).ok()))
+            Some(Culprit::whole_file(path, u32::try_from(line).ok()))
         });
     }
     let is_syntax = ["Source contains parsing errors", "File contains "];
     if !is_syntax.iter().any(|begin| text.starts_with(begin)) {
         return None;
     }
-    let bad = |(path, bytes): &(&Path, &[u8])| {
-        let error = ini::parse(&String::from_utf8_lossy(bytes)).err()?;
-        Some(culprit(path, Some(error.line)))
-    };
     match files.iter().find(|(path, _)| fault.names_file(path)) {
-        Some(named) => Some(bad(named).unwrap_or_else(|| culprit(named.0, None))),
+        Some((path, bytes)) => {
+            Some(unparsable(path, bytes).unwrap_or_else(|| Culprit::whole_file(path, None)))
+        }
         // Named as it was on supervisord's command line.
-        None => files.iter().find_map(bad),
+        None => files.iter().find_map(|(path, bytes)| unparsable(path, bytes)),
     }
+}
+
+fn unparsable(path: &Path, bytes: &[u8]) -> Option<Culprit> {
+    let error = ini::parse(&String::from_utf8_lossy(bytes)).err()?;
+    Some(Culprit::whole_file(path, Some(error.line)))
 }
 
 /// One refusal, and all that can be to blame for it.
@@ -113,12 +122,12 @@ struct Case<'a> {
 
 /// A value that is in force in a section, or one of the section's headers.
 #[derive(Clone)]
-struct Found<'a> {
+struct Suspect<'a> {
     /// Where it stands: the section itself, or `[DEFAULT]`.
     section: &'a str,
     key: Option<&'a str>,
     value: &'a str,
-    at: Place,
+    at: Position,
 }
 
 impl<'a> Case<'a> {
@@ -181,36 +190,40 @@ impl<'a> Case<'a> {
     }
 
     /// The value that cannot be expanded.
-    fn unexpandable(&self, core: &str, section: Option<&'a MergedSection>) -> Option<Found<'a>> {
+    fn unexpandable(&self, core: &str, section: Option<&'a MergedSection>) -> Option<Suspect<'a>> {
         let (before, _) = core
             .rsplit_once("' contains names (")
             .or_else(|| core.rsplit_once("' is badly formatted: "))?;
         let (_, name) = before.rsplit_once(" for '")?;
-        let named = |section: &'a MergedSection| {
+        // `SECTION.OPTION`, where a section's name may have dots, too; else the option alone.
+        let named = self.merged.sections().find_map(|section| {
             let option = name.strip_prefix(&section.name)?.strip_prefix('.')?;
             self.found(section, option)
-        };
+        });
         let section = section.or_else(|| self.merged.section("supervisord"));
-        let plain = || self.found(section?, name);
-        self.merged.sections().find_map(named).or_else(plain)
+        named.or_else(|| self.found(section?, name))
     }
 
     /// The options of a section that have the value, in supervisord's order; if that is none, all that
     /// can be meant.
-    fn by_value(&self, core: &str, options: &[&str], section: &'a MergedSection) -> Vec<Found<'a>> {
+    fn by_value(
+        &self,
+        core: &str,
+        options: &[&str],
+        section: &'a MergedSection,
+    ) -> Vec<Suspect<'a>> {
         let found = options.iter().filter_map(|key| self.found(section, key));
-        let found: Vec<Found<'_>> = found.collect();
+        let found: Vec<Suspect<'_>> = found.collect();
         let fitting = found.iter().filter(|found| self.is_value(core, section, found)).cloned();
-        let fitting: Vec<Found<'_>> = fitting.collect();
+        let fitting: Vec<Suspect<'_>> = fitting.collect();
         if fitting.is_empty() { found } else { fitting }
     }
 
     /// The same where no section is named: among the values that supervisord checks without naming it.
-    fn by_value_anywhere(&self, core: &str, options: &[&str]) -> Vec<Found<'a>> {
+    fn by_value_anywhere(&self, core: &str, options: &[&str]) -> Vec<Suspect<'a>> {
         let mut fitting = Vec::new();
         for (kind, unnamed) in UNNAMED {
-            let is_such = |section: &&MergedSection| is_of_kind(&section.name, kind);
-            for section in self.merged.sections().filter(is_such) {
+            for section in self.merged.sections().filter(|one| is_of_kind(&one.name, kind)) {
                 let checked = options.iter().filter(|key| unnamed.contains(key));
                 let found = checked.filter_map(|key| self.found(section, key));
                 fitting.extend(found.filter(|found| self.is_value(core, section, found)));
@@ -220,37 +233,40 @@ impl<'a> Case<'a> {
     }
 
     /// The groups that take in what is no program, or two.
-    fn by_member(&self, core: &str) -> Vec<Found<'a>> {
+    fn by_member(&self, core: &str) -> Vec<Suspect<'a>> {
         let Some(member) = rules::member(core) else { return Vec::new() };
         let groups = self.merged.sections().filter(|section| is_of_kind(&section.name, "group"));
-        let programs = groups.filter_map(|group| Some((group, self.found(group, "programs")?)));
-        let has_it = |(group, programs): &(&MergedSection, Found<'_>)| {
-            let values = self.values(group, programs);
-            values.iter().any(|value| value.split(',').any(|name| name.trim() == member))
-        };
-        programs.filter(has_it).map(|(_, programs)| programs).collect()
+        let mut having_it = Vec::new();
+        for group in groups {
+            let Some(programs) = self.found(group, "programs") else { continue };
+            let values = self.values(group, &programs);
+            if values.iter().any(|value| value.split(',').any(|name| name.trim() == member)) {
+                having_it.push(programs);
+            }
+        }
+        having_it
     }
 
     /// A name that supervisord does not take, of a process or of a section.
-    fn by_name(&self, core: &str, section: Option<&'a MergedSection>) -> Vec<Found<'a>> {
+    fn by_name(&self, core: &str, section: Option<&'a MergedSection>) -> Vec<Suspect<'a>> {
         if let Some(found) = section.and_then(|section| self.found(section, "process_name")) {
             return vec![found];
         }
-        let has_name = |section: &&MergedSection| {
+        let named = self.merged.sections().filter(|section| {
             let (_, name) = section.name.split_once(':').unwrap_or_default();
             core.contains(&format!("'{name}'")) || core.contains(&format!("\"{name}\""))
-        };
-        self.merged.sections().filter(has_name).flat_map(headers).collect()
+        });
+        named.flat_map(headers).collect()
     }
 
     /// What is in force for an option.
-    fn found(&self, section: &'a MergedSection, key: &str) -> Option<Found<'a>> {
+    fn found(&self, section: &'a MergedSection, key: &str) -> Option<Suspect<'a>> {
         self.settings(section).find(|found| found.key == Some(key))
     }
 
     /// All that is in force for a section: what it says itself, and what `[DEFAULT]` says.
-    fn settings(&self, section: &'a MergedSection) -> impl Iterator<Item = Found<'a>> {
-        self.merged.settings(section).map(|(section, setting)| Found {
+    fn settings(&self, section: &'a MergedSection) -> impl Iterator<Item = Suspect<'a>> {
+        self.merged.settings(section).map(|(section, setting)| Suspect {
             section,
             key: Some(&setting.key),
             value: &setting.value,
@@ -259,25 +275,25 @@ impl<'a> Case<'a> {
     }
 
     /// Whether supervisord's words can be about this value.
-    fn is_value(&self, core: &str, section: &MergedSection, found: &Found<'_>) -> bool {
+    fn is_value(&self, core: &str, section: &MergedSection, found: &Suspect<'_>) -> bool {
         self.values(section, found).iter().any(|value| rules::speaks_of(core, value))
     }
 
     /// A value as it stands, and expanded.
-    fn values(&self, section: &MergedSection, found: &Found<'_>) -> Vec<String> {
+    fn values(&self, section: &MergedSection, found: &Suspect<'_>) -> Vec<String> {
         let (_, program) = section.name.split_once(':').unwrap_or_default();
-        let lookup = |name: &str| match name {
+        let expanded = ini::expand(found.value, &|name| match name {
             "program_name" | "group_name" => Some(program.trim().to_owned()),
             "process_num" => Some("0".to_owned()),
             "here" => self.main?.parent().map(|folder| folder.display().to_string()),
             name => self.environment.expansion(name),
-        };
-        let expanded = ini::expand(found.value, &lookup).ok();
+        })
+        .ok();
         std::iter::once(found.value.to_owned()).chain(expanded).collect()
     }
 
     /// One file if only one can be meant.
-    fn whichever(&self, found: Vec<Found<'a>>) -> Blame {
+    fn whichever(&self, found: Vec<Suspect<'a>>) -> Blame {
         let mut culprits: Vec<Culprit> = Vec::new();
         for found in found {
             let file = self.merged.file(found.at);
@@ -298,9 +314,9 @@ impl<'a> Case<'a> {
     }
 }
 
-fn headers(section: &MergedSection) -> impl Iterator<Item = Found<'_>> {
+fn headers(section: &MergedSection) -> impl Iterator<Item = Suspect<'_>> {
     let name = section.name.as_str();
-    section.headers.iter().map(move |at| Found { section: name, key: None, value: name, at: *at })
+    section.headers.iter().map(move |at| Suspect { section: name, key: None, value: name, at: *at })
 }
 
 /// `program` of `program:web`, `unix_http_server` of itself and of `unix_http_server:second`.

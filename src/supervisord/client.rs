@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 
 use super::answer;
-use super::connection::{Connection, GivenUp, Patience};
+use super::connection::{CallPatience, DaemonConnection, GivenUp};
 use super::http::{self, HttpError};
 use super::listener::Listener;
 use super::xmlrpc;
@@ -38,7 +38,7 @@ pub struct Client {
     /// What a reread may take beyond it.
     for_reread: Duration,
     /// Whether somebody wants to stop.
-    stop: Option<Stop>,
+    stop: Option<ShouldStop>,
     /// All that was tried before nobody was found, where that is more than the address.
     tried: Option<String>,
     /// The pid of the supervisord that should listen there.
@@ -46,7 +46,7 @@ pub struct Client {
 }
 
 /// Whether somebody wants to stop.
-pub type Stop = Arc<dyn Fn() -> bool + Send + Sync>;
+pub type ShouldStop = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// How long a batch may take after somebody wanted to stop and the daemon did not answer: what is put
 /// back then is worth a try, and somebody waits.
@@ -139,7 +139,7 @@ impl Client {
     /// Gives a batch up, with [`CallError::Interrupted`], soon after `stop` begins to hold while the
     /// daemon does not answer. Who asks again after that means to: no other batch is given up.
     #[must_use]
-    pub fn with_stop(mut self, stop: Stop) -> Self {
+    pub fn with_stop(mut self, stop: ShouldStop) -> Self {
         self.stop = Some(stop);
         self
     }
@@ -157,9 +157,9 @@ impl Client {
     /// Sends one body and returns the body of the answer.
     fn post(&self, body: &str, deadline: Duration) -> Result<Vec<u8>, CallError> {
         let until = Self::now() + deadline;
-        let patience = Patience::new(until, Self::now, self.stop.as_deref());
-        let mut connection =
-            Connection::open(&self.address, patience).map_err(|e| self.refused(e, deadline))?;
+        let patience = CallPatience::new(until, Self::now, self.stop.as_deref());
+        let mut connection = DaemonConnection::open(&self.address, patience)
+            .map_err(|e| self.refused(e, deadline))?;
         let host = match &self.address {
             Address::Unix(_) => "localhost",
             Address::Tcp { host, .. } => host,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::environment::Environment;
 use super::include;
 use super::ini::{self, ExpandError, Ini, IniError};
-use super::listener::{Listener, Reader, UnusableListener, UnusableReason, Way};
+use super::listener::{Listener, ListenerReader, UnusableListener, UnusableReason, WayIn};
 use super::merged::{Merged, folder};
 
 /// Where distributions put it, Debian's package first. (supervisord itself would also look in its
@@ -23,7 +23,7 @@ pub struct MainConfig {
     pub listeners: Vec<Listener>,
     /// Where to look for supervisord, each place once: at those listeners; at those of the main file
     /// alone, since it may not have read what an included file says; and where supervisorctl looks.
-    pub ways: Vec<Way>,
+    pub ways: Vec<WayIn>,
     /// Those we cannot use, and why.
     pub unusable: Vec<UnusableListener>,
     /// The patterns of `[include] files`, absolute, in order.
@@ -137,12 +137,12 @@ impl MainConfig {
                 merged.add(&file, &ini);
             }
         }
-        let added = Reader { merged: &merged, environment: &environment, here: &here }
+        let added = ListenerReader { merged: &merged, environment: &environment, here: &here }
             .option("supervisord", "environment");
         if let Ok(Some(value)) = added {
             environment.add(&value);
         }
-        let reader = |merged| Reader { merged, environment: &environment, here: &here };
+        let reader = |merged| ListenerReader { merged, environment: &environment, here: &here };
         let (mut ways, unusable) = reader(&merged).listeners();
         let listeners = ways.iter().map(|way| way.listener.clone()).collect();
         for way in reader(&own).listeners().0.into_iter().chain(reader(&own).of_supervisorctl()) {
@@ -182,9 +182,9 @@ fn main_file(explicit: Option<&Path>) -> Result<(PathBuf, Ini), ConfigError> {
             .find(|path| path.exists())
             .ok_or(ConfigError::NotFound)?,
     };
-    let read_error = |source| ConfigError::Read { path: path.to_owned(), source };
-    let path = std::path::absolute(path).map_err(read_error)?;
-    let text = read(&path).map_err(read_error)?;
+    let text = std::path::absolute(path).and_then(|path| Ok((read(&path)?, path)));
+    let (text, path) =
+        text.map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
     let ini =
         ini::parse(&text).map_err(|source| ConfigError::Syntax { path: path.clone(), source })?;
     Ok((path, ini))
@@ -214,16 +214,17 @@ fn include_patterns(
     environment: &Environment,
 ) -> Result<Vec<String>, ExpandError> {
     let Some(files) = ini.get("include", "files") else { return Ok(Vec::new()) };
-    let lookup = |name: &str| match name {
+    let files = ini::expand(&files.replace("%(here)s", here), &|name| match name {
         "host_node_name" => {
             read(Path::new("/proc/sys/kernel/hostname")).ok().map(|name| name.trim().to_owned())
         }
         "here" => Some(here.to_owned()),
         _ => environment.expansion(name),
-    };
-    let files = ini::expand(&files.replace("%(here)s", here), &lookup)?;
-    let absolute = |pattern| Path::new(here).join(pattern).to_string_lossy().into_owned();
-    Ok(files.split_whitespace().map(absolute).collect())
+    })?;
+    let patterns = files.split_whitespace();
+    Ok(patterns
+        .map(|pattern| Path::new(here).join(pattern).to_string_lossy().into_owned())
+        .collect())
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ const SLICE: Duration = Duration::from_millis(100);
 const GRACE: Duration = Duration::from_secs(1);
 
 /// How long one exchange may take.
-pub(super) struct Patience<'a> {
+pub(super) struct CallPatience<'a> {
     until: Instant,
     now: fn() -> Instant,
     /// Whether somebody wants to stop.
@@ -36,7 +36,7 @@ pub(super) struct Patience<'a> {
     seen: Cell<Option<Instant>>,
 }
 
-impl<'a> Patience<'a> {
+impl<'a> CallPatience<'a> {
     pub(super) fn new(
         until: Instant,
         now: fn() -> Instant,
@@ -88,27 +88,27 @@ impl fmt::Display for GivenUp {
 
 impl std::error::Error for GivenUp {}
 
-enum Stream {
+enum SocketStream {
     Unix(UnixStream),
     Tcp(TcpStream),
 }
 
 /// A stream of which every read and write gets only what is left of the time. A timeout of its own
 /// for each would let a server that sends a byte now and then hold us for ever.
-pub(super) struct Connection<'a> {
-    stream: Stream,
-    patience: Patience<'a>,
+pub(super) struct DaemonConnection<'a> {
+    stream: SocketStream,
+    patience: CallPatience<'a>,
 }
 
-impl<'a> Connection<'a> {
-    pub(super) fn open(address: &Address, patience: Patience<'a>) -> io::Result<Self> {
+impl<'a> DaemonConnection<'a> {
+    pub(super) fn open(address: &Address, patience: CallPatience<'a>) -> io::Result<Self> {
         let stream = match address {
-            Address::Unix(path) => Stream::Unix(unix(path, &patience)?),
-            Address::Tcp { host, port } => Stream::Tcp(tcp(host, *port, &patience)?),
+            Address::Unix(path) => SocketStream::Unix(unix(path, &patience)?),
+            Address::Tcp { host, port } => SocketStream::Tcp(tcp(host, *port, &patience)?),
         };
         match &stream {
-            Stream::Unix(stream) => stream.set_nonblocking(true)?,
-            Stream::Tcp(stream) => stream.set_nonblocking(true)?,
+            SocketStream::Unix(stream) => stream.set_nonblocking(true)?,
+            SocketStream::Tcp(stream) => stream.set_nonblocking(true)?,
         }
         Ok(Self { stream, patience })
     }
@@ -117,7 +117,7 @@ impl<'a> Connection<'a> {
     fn when_ready<T>(
         &mut self,
         flags: PollFlags,
-        mut work: impl FnMut(&mut Stream) -> io::Result<T>,
+        mut work: impl FnMut(&mut SocketStream) -> io::Result<T>,
     ) -> io::Result<T> {
         loop {
             // The deadline holds for what never blocks, too.
@@ -125,8 +125,8 @@ impl<'a> Connection<'a> {
             match work(&mut self.stream) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let file = match &self.stream {
-                        Stream::Unix(stream) => stream.as_fd(),
-                        Stream::Tcp(stream) => stream.as_fd(),
+                        SocketStream::Unix(stream) => stream.as_fd(),
+                        SocketStream::Tcp(stream) => stream.as_fd(),
                     };
                     self.patience.wait(file, flags)?;
                 }
@@ -139,7 +139,7 @@ impl<'a> Connection<'a> {
 /// Connecting to a unix socket blocks while the daemon's backlog is full. Without blocking Linux only
 /// says to try again, and there is nothing to poll; so it blocks for a slice at a time, by the
 /// send timeout. What a signal interrupts was not begun with, and is tried again as well.
-fn unix(path: &Path, patience: &Patience<'_>) -> io::Result<UnixStream> {
+fn unix(path: &Path, patience: &CallPatience<'_>) -> io::Result<UnixStream> {
     let flags = SocketFlags::CLOEXEC;
     let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     let address = SocketAddrUnix::new(path)?;
@@ -159,7 +159,7 @@ fn unix(path: &Path, patience: &Patience<'_>) -> io::Result<UnixStream> {
 }
 
 /// Tries each address of the host: supervisord listens on IPv4 only, `localhost` may be IPv6 first.
-fn tcp(host: &str, port: u16, patience: &Patience<'_>) -> io::Result<TcpStream> {
+fn tcp(host: &str, port: u16, patience: &CallPatience<'_>) -> io::Result<TcpStream> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
     for address in (host, port).to_socket_addrs()? {
         // No address is tried once there is no time, or nobody wants to wait.
@@ -172,7 +172,7 @@ fn tcp(host: &str, port: u16, patience: &Patience<'_>) -> io::Result<TcpStream> 
     Err(last)
 }
 
-fn tcp_to(address: &SocketAddr, patience: &Patience<'_>) -> io::Result<TcpStream> {
+fn tcp_to(address: &SocketAddr, patience: &CallPatience<'_>) -> io::Result<TcpStream> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
@@ -185,25 +185,25 @@ fn tcp_to(address: &SocketAddr, patience: &Patience<'_>) -> io::Result<TcpStream
 }
 
 /// Waits for a connection that is being made, and takes its end from the socket.
-fn finish(socket: &OwnedFd, patience: &Patience<'_>) -> io::Result<()> {
+fn finish(socket: &OwnedFd, patience: &CallPatience<'_>) -> io::Result<()> {
     patience.wait(socket.as_fd(), PollFlags::OUT)?;
     Ok(socket_error(socket)??)
 }
 
-impl Read for Connection<'_> {
+impl Read for DaemonConnection<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         self.when_ready(PollFlags::IN, |stream| match stream {
-            Stream::Unix(stream) => stream.read(into),
-            Stream::Tcp(stream) => stream.read(into),
+            SocketStream::Unix(stream) => stream.read(into),
+            SocketStream::Tcp(stream) => stream.read(into),
         })
     }
 }
 
-impl Write for Connection<'_> {
+impl Write for DaemonConnection<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.when_ready(PollFlags::OUT, |stream| match stream {
-            Stream::Unix(stream) => stream.write(bytes),
-            Stream::Tcp(stream) => stream.write(bytes),
+            SocketStream::Unix(stream) => stream.write(bytes),
+            SocketStream::Tcp(stream) => stream.write(bytes),
         })
     }
 

@@ -64,8 +64,11 @@ impl Environment {
 }
 
 fn own() -> Variables {
-    let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
-    std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect()
+    std::env::vars_os()
+        .map(|(name, value)| {
+            (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
+        })
+        .collect()
 }
 
 /// `KEY=val,KEY2="val 2"` as supervisord reads it (`datatypes.py`, `dict_of_key_value_pairs`); `None`
@@ -86,7 +89,6 @@ fn pairs(value: &str) -> Option<Variables> {
 /// Python's `shlex.shlex(value)`, not POSIX, with `/.+-():` among the characters of a word; `None` if a
 /// quote is not closed.
 fn tokens(value: &str) -> Option<Vec<String>> {
-    let is_of_word = |c: char| c.is_ascii_alphanumeric() || "_/.+-():".contains(c);
     let mut tokens = Vec::new();
     let mut rest = value;
     while let Some(first) = rest.chars().next() {
@@ -110,6 +112,10 @@ fn tokens(value: &str) -> Option<Vec<String>> {
         rest = after;
     }
     Some(tokens)
+}
+
+fn is_of_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "_/.+-():".contains(c)
 }
 
 #[cfg(test)]

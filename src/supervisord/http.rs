@@ -10,7 +10,7 @@ const MAX_BODY: usize = 32 * 1024 * 1024;
 
 /// An answer of any status.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Response {
+pub(super) struct HttpResponse {
     pub(super) status: u16,
     pub(super) body: Vec<u8>,
 }
@@ -49,7 +49,7 @@ pub(super) fn request(host: &str, authorization: Option<&str>, body: &str) -> Ve
 pub(super) fn exchange<S: Read + Write>(
     stream: &mut S,
     request: &[u8],
-) -> Result<Response, HttpError> {
+) -> Result<HttpResponse, HttpError> {
     let sent = stream.write_all(request).and_then(|()| stream.flush());
     let answer = Incoming { stream, bytes: Vec::new(), at: 0 }.response();
     match (sent, answer) {
@@ -75,14 +75,14 @@ struct Incoming<'a, S> {
 }
 
 impl<S: Read> Incoming<'_, S> {
-    fn response(mut self) -> Result<Response, HttpError> {
+    fn response(mut self) -> Result<HttpResponse, HttpError> {
         let (status, framing) = self.head()?;
         let body = match framing {
             Framing::Length(length) => self.exactly(length)?,
             Framing::Chunked => self.chunks()?,
             Framing::UntilClose => self.rest()?,
         };
-        Ok(Response { status, body })
+        Ok(HttpResponse { status, body })
     }
 
     /// Reads once; false at the end of the stream.
@@ -212,7 +212,7 @@ fn framing(headers: &[httparse::Header<'_>]) -> Result<Framing, HttpError> {
         Some(text) => text
             .parse()
             .map(Framing::Length)
-            .map_err(|_| HttpError::Garbage("a content length that is no number".to_owned())),
+            .map_err(|_| HttpError::Garbage("a content length that is not a number".to_owned())),
     }
 }
 
@@ -253,7 +253,7 @@ mod tests {
         }
     }
 
-    fn answer(bytes: &[u8]) -> Result<Response, HttpError> {
+    fn answer(bytes: &[u8]) -> Result<HttpResponse, HttpError> {
         let whole = exchange(&mut Script::new(bytes, 8 * 1024), b"");
         let byte_by_byte = exchange(&mut Script::new(bytes, 1), b"");
         assert_eq!(whole.as_ref().ok(), byte_by_byte.as_ref().ok());
@@ -269,17 +269,17 @@ mod tests {
 
     #[test]
     fn bodies_by_length_by_chunks_and_until_the_end() {
-        let hello = Response { status: 200, body: b"hello".to_vec() };
+        let hello = HttpResponse { status: 200, body: b"hello".to_vec() };
         for bytes in [
             &b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"[..],
             b"HTTP/1.1 200 OK\r\ntransfer-encoding: Chunked\r\n\r\n2\r\nhe\r\n3;x\r\nllo\r\n0\r\n\r\n",
             b"HTTP/1.0 200 OK\r\n\r\nhello",
         ] {
-            assert_eq!(answer(bytes).ok(), Some(Response { status: 200, body: hello.body.clone() }));
+            assert_eq!(answer(bytes).ok(), Some(HttpResponse { status: 200, body: hello.body.clone() }));
         }
         assert_eq!(
             answer(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n").ok(),
-            Some(Response { status: 401, body: Vec::new() })
+            Some(HttpResponse { status: 401, body: Vec::new() })
         );
     }
 

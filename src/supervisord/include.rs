@@ -26,12 +26,16 @@ pub fn matches(patterns: &[String], path: &Path) -> bool {
     let names: Vec<&str> = text.split('/').filter(|part| !part.is_empty()).collect();
     patterns.iter().any(|pattern| {
         let parts: Vec<&str> = pattern.split('/').filter(|part| !part.is_empty()).collect();
-        let fits = |(part, name): (&&str, &&str)| {
-            glob::Pattern::new(&translate(part)).is_ok_and(|glob| glob.matches(name))
-                && (!name.starts_with('.') || part.starts_with('.'))
-        };
-        parts.len() == names.len() && parts.iter().zip(&names).all(fits)
+        parts.len() == names.len()
+            && parts.iter().zip(&names).all(|(part, name)| {
+                glob::Pattern::new(&translate(part)).is_ok_and(|glob| fits(&glob, part, name))
+            })
     })
+}
+
+/// Whether a name fits a part of a pattern: one that begins with a dot only if the part does, too.
+fn fits(glob: &glob::Pattern, part: &str, name: &str) -> bool {
+    glob.matches(name) && (!name.starts_with('.') || part.starts_with('.'))
 }
 
 /// These files, those of `folder` by way of it where supervisord goes another way there: a link, or `..` in
@@ -60,14 +64,14 @@ pub fn by_way_of(folder: &Path, files: Vec<PathBuf>) -> (Vec<PathBuf>, BTreeMap<
 /// These patterns, and those of `folder` by way of it.
 pub fn patterns_by_way_of(folder: &Path, patterns: &[String]) -> Vec<String> {
     let real = folder.canonicalize().ok();
-    let other = |pattern: &String| {
-        let (parent, names) = pattern.rsplit_once('/')?;
-        let parent = Path::new(parent);
-        let is_same = parent != folder && real.is_some() && parent.canonicalize().ok() == real;
-        is_same.then(|| format!("{}/{names}", folder.display()))
-    };
     let mut all = patterns.to_vec();
-    all.extend(patterns.iter().filter_map(other));
+    for pattern in patterns {
+        let Some((parent, names)) = pattern.rsplit_once('/') else { continue };
+        let parent = Path::new(parent);
+        if parent != folder && real.is_some() && parent.canonicalize().ok() == real {
+            all.push(format!("{}/{names}", folder.display()));
+        }
+    }
     all
 }
 
@@ -75,27 +79,26 @@ pub fn patterns_by_way_of(folder: &Path, patterns: &[String]) -> Vec<String> {
 /// UTF-8 and cannot match `.*`, so only its matching of names is used.
 fn walk(folder: &Path, parts: &[&str], found: &mut Vec<PathBuf>) -> io::Result<()> {
     let Some((part, rest)) = parts.split_first() else { return Ok(()) };
-    let mut take = |path: PathBuf| {
-        if rest.is_empty() {
-            found.push(path);
-            return Ok(());
+    let mut paths = Vec::new();
+    if part.contains(['*', '?', '[']) {
+        let pattern = glob::Pattern::new(&translate(part))
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        for name in names(folder)? {
+            if fits(&pattern, part, &name.to_string_lossy()) {
+                paths.push(folder.join(&name));
+            }
         }
-        walk(&path, rest, found)
-    };
-    if !part.contains(['*', '?', '[']) {
+    } else {
         let path = folder.join(part);
-        return if rest.is_empty() && path.symlink_metadata().is_err() {
-            Ok(())
-        } else {
-            take(path)
-        };
+        // A folder that is not there is found out at the next part.
+        if !rest.is_empty() || path.symlink_metadata().is_ok() {
+            paths.push(path);
+        }
     }
-    let pattern = glob::Pattern::new(&translate(part))
-        .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-    for name in names(folder)? {
-        let text = name.to_string_lossy();
-        if pattern.matches(&text) && (!text.starts_with('.') || part.starts_with('.')) {
-            take(folder.join(&name))?;
+    for path in paths {
+        match rest.is_empty() {
+            true => found.push(path),
+            false => walk(&path, rest, found)?,
         }
     }
     Ok(())

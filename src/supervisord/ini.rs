@@ -25,13 +25,13 @@ pub struct Section {
     pub line: u32,
     /// The options in order; keys are lower-cased, values trimmed, inline comments cut,
     /// continuation lines joined by `\n`.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<KeyValue>,
 }
 
 /// One `key = value`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// Lower-cased.
+pub struct KeyValue {
+    /// In lower case, as Python's parser has every option.
     pub key: String,
     /// As supervisord would see it before expansion of `%`.
     pub value: String,
@@ -70,7 +70,7 @@ impl Section {
 pub fn parse(text: &str) -> Result<Ini, IniError> {
     // supervisord opens its files in text mode, where a lone carriage return ends a line as well.
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
-    let mut reader = Reader::default();
+    let mut reader = IniReader::default();
     for (line, number) in text.split('\n').zip(1..) {
         reader.line(line, number)?;
     }
@@ -83,22 +83,22 @@ pub fn blocks(text: &str) -> Result<Vec<(String, &str)>, IniError> {
     let sections = parse(text)?.sections;
     let mut starts = vec![0];
     starts.extend(text.match_indices('\n').map(|(end, _)| end + 1));
-    let start = |section: &Section| {
+    let mut blocks = Vec::new();
+    let mut end = text.len();
+    // From the last: each ends where the one after it begins.
+    for section in sections.iter().rev() {
         let line = usize::try_from(section.line).unwrap_or(usize::MAX).saturating_sub(1);
-        starts.get(line).copied().unwrap_or(text.len())
-    };
-    let ends = sections.iter().skip(1).map(start).chain([text.len()]);
-    let blocks = sections.iter().zip(ends);
-    Ok(blocks
-        .map(|(section, end)| {
-            (section.name.clone(), text.get(start(section)..end).unwrap_or_default())
-        })
-        .collect())
+        let start = starts.get(line).copied().unwrap_or(text.len());
+        blocks.push((section.name.clone(), text.get(start..end).unwrap_or_default()));
+        end = start;
+    }
+    blocks.reverse();
+    Ok(blocks)
 }
 
 /// `RawConfigParser._read`'s variables between two lines.
 #[derive(Default)]
-struct Reader {
+struct IniReader {
     ini: Ini,
     /// The indentation, in characters, of the latest header or option: a line further in than this
     /// continues the option's value.
@@ -107,7 +107,7 @@ struct Reader {
     continuable: bool,
 }
 
-impl Reader {
+impl IniReader {
     fn line(&mut self, line: &str, number: u32) -> Result<(), IniError> {
         let comment = comment_start(line);
         let content = trim(&line[..comment.unwrap_or(line.len())]);
@@ -149,7 +149,7 @@ impl Reader {
         if key.is_empty() {
             return refuse("has no key before its delimiter");
         }
-        section.entries.push(Entry { key, value: trim(value).to_owned(), line: number });
+        section.entries.push(KeyValue { key, value: trim(value).to_owned(), line: number });
         self.continuable = true;
         Ok(())
     }
@@ -358,7 +358,7 @@ mod tests {
         let ini = parse("; head\r\n[program:x]\r\nCommand : a = b\r\n[DEFAULT]\nk=\n").unwrap();
         let [program, default] = &ini.sections[..] else { panic!("{ini:?}") };
         assert_eq!((program.name.as_str(), program.line), ("program:x", 2));
-        let entry = Entry { key: "command".into(), value: "a = b".into(), line: 3 };
+        let entry = KeyValue { key: "command".into(), value: "a = b".into(), line: 3 };
         assert_eq!(program.entries, [entry]);
         assert_eq!((default.name.as_str(), default.get("k")), ("DEFAULT", Some("")));
     }

@@ -10,18 +10,18 @@ use super::merged::{Merged, Setting};
 /// A way to reach supervisord.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Listener {
-    /// `[unix_http_server]`.
+    /// Of a section `[unix_http_server]`.
     Unix {
-        /// The socket.
+        /// Where supervisord makes its socket file.
         path: PathBuf,
         /// What it asks for, if anything.
         login: Option<Login>,
     },
-    /// `[inet_http_server]`.
+    /// Of a section `[inet_http_server]`.
     Tcp {
         /// `127.0.0.1` where supervisord listens on all addresses.
         host: String,
-        /// The port.
+        /// The port that supervisord listens on.
         port: u16,
         /// What it asks for, if anything.
         login: Option<Login>,
@@ -30,7 +30,7 @@ pub enum Listener {
 
 /// A listener, and which file has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Way {
+pub struct WayIn {
     /// Where, and what it asks for.
     pub listener: Listener,
     /// The file that says so.
@@ -103,7 +103,7 @@ impl Listener {
 pub struct UnusableListener {
     /// Its section, e.g. `unix_http_server`.
     pub section: String,
-    /// Why.
+    /// What is in the way.
     pub reason: UnusableReason,
 }
 
@@ -116,7 +116,7 @@ pub enum UnusableReason {
     /// Often a variable that only supervisord's own environment has.
     #[error("has `{option}`: {error}")]
     Unexpandable {
-        /// The option.
+        /// The option of the section that has it.
         option: &'static str,
         /// What cannot be expanded.
         error: ExpandError,
@@ -127,14 +127,14 @@ pub enum UnusableReason {
 }
 
 /// Reads listeners out of merged files.
-pub(super) struct Reader<'a> {
+pub(super) struct ListenerReader<'a> {
     pub(super) merged: &'a Merged,
     pub(super) environment: &'a Environment,
     /// The folder of the main file.
     pub(super) here: &'a str,
 }
 
-impl Reader<'_> {
+impl ListenerReader<'_> {
     /// What an option says, expanded.
     pub(super) fn option(
         &self,
@@ -142,26 +142,27 @@ impl Reader<'_> {
         option: &'static str,
     ) -> Result<Option<String>, UnusableReason> {
         let Some(value) = self.merged.get(section, option) else { return Ok(None) };
-        let lookup = |name: &str| match name {
+        let expanded = ini::expand(value, &|name| match name {
             "here" => Some(self.here.to_owned()),
             name => self.environment.expansion(name),
-        };
-        ini::expand(value, &lookup)
-            .map(Some)
-            .map_err(|error| UnusableReason::Unexpandable { option, error })
+        });
+        expanded.map(Some).map_err(|error| UnusableReason::Unexpandable { option, error })
     }
 
     /// supervisord starts a server for each section whose name begins so, e.g. also
     /// `[unix_http_server:second]`. Unix sockets first.
-    pub(super) fn listeners(&self) -> (Vec<Way>, Vec<UnusableListener>) {
+    pub(super) fn listeners(&self) -> (Vec<WayIn>, Vec<UnusableListener>) {
         let mut ways = Vec::new();
         let mut unusable = Vec::new();
-        let names = || self.merged.sections().map(|section| section.name.as_str());
-        let unix = names().filter(|name| name.starts_with("unix_http_server"));
-        let tcp = names().filter(|name| name.starts_with("inet_http_server"));
-        let unix = unix.map(|section| (section, "file", self.unix(section)));
-        let found = unix.chain(tcp.map(|section| (section, "port", self.tcp(section))));
-        for (section, option, listener) in found {
+        let (mut unix, mut tcp) = (Vec::new(), Vec::new());
+        for section in self.merged.sections().map(|section| section.name.as_str()) {
+            if section.starts_with("unix_http_server") {
+                unix.push((section, "file", self.unix(section)));
+            } else if section.starts_with("inet_http_server") {
+                tcp.push((section, "port", self.tcp(section)));
+            }
+        }
+        for (section, option, listener) in unix.into_iter().chain(tcp) {
             match (listener, self.merged.setting(section, option)) {
                 (Ok(listener), Some(setting)) => ways.push(self.way(listener, setting)),
                 (Ok(_), None) => {}
@@ -173,17 +174,17 @@ impl Reader<'_> {
         (ways, unusable)
     }
 
-    fn way(&self, listener: Listener, setting: &Setting) -> Way {
-        Way { listener, file: self.merged.file(setting.at).to_owned() }
+    fn way(&self, listener: Listener, setting: &Setting) -> WayIn {
+        WayIn { listener, file: self.merged.file(setting.at).to_owned() }
     }
 
     /// Where supervisorctl looks, with its user name and password: `[supervisorctl]` of the main file.
-    pub(super) fn of_supervisorctl(&self) -> Option<Way> {
+    pub(super) fn of_supervisorctl(&self) -> Option<WayIn> {
         const SECTION: &str = "supervisorctl";
         let setting = self.merged.setting(SECTION, "serverurl")?;
-        let option = |name| self.option(SECTION, name).ok().flatten();
-        let url = option("serverurl")?;
-        let login = option("username").zip(option("password"));
+        let url = self.option(SECTION, "serverurl").ok()??;
+        let username = self.option(SECTION, "username").ok().flatten();
+        let login = username.zip(self.option(SECTION, "password").ok().flatten());
         let login = login.map(|(username, password)| Login::new(username, password));
         let listener = match url.strip_prefix("unix://") {
             Some(path) => Listener::Unix { path: self.path(path), login },

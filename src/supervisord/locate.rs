@@ -15,9 +15,9 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use super::config::{ConfigError, MainConfig};
-use super::listener::{Listener, Login, Way};
-use super::running::{self, Socket};
-use super::{Answer, Call, CallError, Client, Stop, Supervisord as _};
+use super::listener::{Listener, Login, WayIn};
+use super::running::{self, ListeningSocket};
+use super::{Answer, Call, CallError, Client, ShouldStop, Supervisord as _};
 
 /// How long one address may take to answer while there are others.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -28,7 +28,7 @@ const CONNECTS: Duration = Duration::from_secs(1);
 impl Client {
     /// The daemon of this configuration, wherever it listens. Where nobody does, the client says so when
     /// it is first asked, with all that was tried. Once `stop` holds nobody is waited for.
-    pub fn connect(config: &MainConfig, stop: Option<&Stop>) -> Result<Self, ConfigError> {
+    pub fn connect(config: &MainConfig, stop: Option<&ShouldStop>) -> Result<Self, ConfigError> {
         if let ([only], []) = (&config.ways[..], &config.unusable[..])
             && is_there(&only.listener)
         {
@@ -74,12 +74,16 @@ struct Answered<'w> {
     all_want_a_login: bool,
 }
 
-fn answering<'w>(ways: &'w [Listener], expected: Option<i64>, stop: Option<&Stop>) -> Answered<'w> {
+fn answering<'w>(
+    ways: &'w [Listener],
+    expected: Option<i64>,
+    stop: Option<&ShouldStop>,
+) -> Answered<'w> {
     let mut answered = Answered { all_want_a_login: true, ..Answered::default() };
     for listener in ways {
         let mut client = Client::at(listener).with_deadline(PATIENCE);
         if let Some(stop) = stop {
-            client = client.with_stop(Stop::clone(stop));
+            client = client.with_stop(ShouldStop::clone(stop));
         }
         match client.call(Call::GetPid) {
             Ok(Ok(Answer::Number(pid))) if expected.is_none_or(|expected| pid == expected) => {
@@ -102,14 +106,14 @@ fn answering<'w>(ways: &'w [Listener], expected: Option<i64>, stop: Option<&Stop
 
 /// Where a process listens, with the logins that the files have for that place, then with those they have
 /// for others: it may have been started with one that they do not have any more there.
-fn as_it_listens(ways: &[Way], sockets: &[Socket]) -> Vec<Listener> {
+fn as_it_listens(ways: &[WayIn], sockets: &[ListeningSocket]) -> Vec<Listener> {
     let mut logins: Vec<Option<&Login>> = ways.iter().map(|way| way.listener.login()).collect();
     logins.push(None);
     let mut listeners: Vec<Listener> = Vec::new();
     for socket in sockets {
         let place = match socket.clone() {
-            Socket::Unix(path) => Listener::Unix { path, login: None },
-            Socket::Tcp { host, port } => Listener::Tcp { host, port, login: None },
+            ListeningSocket::Unix(path) => Listener::Unix { path, login: None },
+            ListeningSocket::Tcp { host, port } => Listener::Tcp { host, port, login: None },
         };
         let own = ways.iter().map(|way| &way.listener).filter(|known| known.is_at(&place)).cloned();
         let all = logins.iter().map(|login| place.with_login(login.cloned()));
@@ -119,8 +123,8 @@ fn as_it_listens(ways: &[Way], sockets: &[Socket]) -> Vec<Listener> {
             }
         }
     }
-    let is_known = |listener: &Listener| ways.iter().any(|way| way.listener.is_at(listener));
-    listeners.sort_by_key(|listener| !is_known(listener));
+    // Those that the files know first.
+    listeners.sort_by_key(|listener| ways.iter().all(|way| !way.listener.is_at(listener)));
     listeners
 }
 
@@ -136,8 +140,11 @@ fn tried(config: &MainConfig) -> Option<String> {
     if tried.len() == 1 {
         return None;
     }
-    let named = |way: &&Way| format!("{} ({})", way.listener, way.file.display());
-    Some(tried.iter().map(named).collect::<Vec<_>>().join(" or "))
+    let mut names = Vec::new();
+    for way in tried {
+        names.push(format!("{} ({})", way.listener, way.file.display()));
+    }
+    Some(names.join(" or "))
 }
 
 /// Whether somebody listens there. Nothing is sent, and nobody is waited for.

@@ -21,26 +21,26 @@ pub struct MergedSection {
     /// What stands between the brackets.
     pub name: String,
     /// Its headers, in order.
-    pub headers: Vec<Place>,
+    pub headers: Vec<Position>,
     options: Vec<Setting>,
 }
 
 /// A value that is in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
-    /// Lower-cased.
+    /// In lower case, as Python's parser has every option.
     pub key: String,
     /// With `%(here)s` replaced by the folder of the file that says it, and otherwise not expanded.
     pub value: String,
     /// Where it stands.
-    pub at: Place,
+    pub at: Position,
 }
 
 /// A line of one of the files; the later one is the greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct Position {
     file: usize,
-    /// From 1.
+    /// Counted from 1, within its file.
     pub line: u32,
 }
 
@@ -61,13 +61,13 @@ impl Merged {
                 continue;
             }
             let merged = self.section_mut(&section.name);
-            merged.headers.push(Place { file, line: section.line });
+            merged.headers.push(Position { file, line: section.line });
             for entry in &section.entries {
                 merged.options.retain(|option| option.key != entry.key);
                 merged.options.push(Setting {
                     key: entry.key.clone(),
                     value: entry.value.replace("%(here)s", &here),
-                    at: Place { file, line: entry.line },
+                    at: Position { file, line: entry.line },
                 });
             }
         }
@@ -109,13 +109,13 @@ impl Merged {
         own.chain(default.map(|setting| (DEFAULT, setting)))
     }
 
-    /// Its value.
+    /// The value that is in force for an option, not expanded.
     pub fn get(&self, section: &str, key: &str) -> Option<&str> {
         self.setting(section, key).map(|setting| setting.value.as_str())
     }
 
     /// The file of a place.
-    pub fn file(&self, at: Place) -> &Path {
+    pub fn file(&self, at: Position) -> &Path {
         &self.files[at.file]
     }
 }

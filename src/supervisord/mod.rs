@@ -29,11 +29,11 @@ mod section;
 mod xmlrpc;
 
 pub use blame::{Blame, Culprit, blame};
-pub use client::{Client, DEFAULT_DEADLINE, Stop};
+pub use client::{Client, DEFAULT_DEADLINE, ShouldStop};
 pub use config::{ConfigError, MainConfig};
 pub use environment::Environment;
 pub use fault::{Fault, FaultCode};
-pub use listener::{Listener, Login, UnusableListener, UnusableReason, Way};
+pub use listener::{Listener, Login, UnusableListener, UnusableReason, WayIn};
 pub use process::{ProcessInfo, ProcessState, display_name};
 pub use section::{GroupHeader, GroupKind};
 
@@ -49,7 +49,7 @@ pub enum Call {
     /// with supervisord's reason, and then nothing has changed: the configuration read before stays
     /// the one `addProcessGroup` uses.
     ReloadConfig,
-    /// `supervisor.getAllProcessInfo`.
+    /// `supervisor.getAllProcessInfo`: of every process of every loaded group, stopped ones too.
     GetAllProcessInfo,
     /// `supervisor.getProcessInfo`; the namespec is `group:process`. It costs supervisord as much as
     /// one process of [`GetAllProcessInfo`](Self::GetAllProcessInfo) does.
@@ -69,15 +69,15 @@ pub enum Call {
 pub enum Answer {
     /// `true` of the calls that change something.
     Done,
-    /// A text.
+    /// The version that `getSupervisorVersion` gives.
     Text(String),
-    /// A number.
+    /// The pid that `getPID` gives.
     Number(i64),
     /// The difference `reloadConfig` found.
     Reload(Reload),
-    /// The processes.
+    /// Every process of every loaded group.
     Processes(Vec<ProcessInfo>),
-    /// One process.
+    /// The one that was asked for.
     Process(Box<ProcessInfo>),
 }
 
@@ -113,7 +113,7 @@ pub enum CallError {
         /// The system's reason.
         source: std::io::Error,
     },
-    /// HTTP 401.
+    /// HTTP 401: it asks for a login, or for another one than was sent.
     #[error("supervisord on {address} refused the user name or password")]
     Unauthorized {
         /// The socket's path or the TCP address.

@@ -50,11 +50,11 @@ impl ProcessState {
 /// One element of `getAllProcessInfo`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessInfo {
-    /// Its group.
+    /// The group it belongs to; that of a program alone has the program's name.
     pub group: String,
     /// Its name within the group.
     pub name: String,
-    /// Its state.
+    /// As supervisord had it when it answered.
     pub state: ProcessState,
     /// 0 when there is none.
     pub pid: i64,

@@ -16,7 +16,7 @@ use rustix::fs::OFlags;
 
 /// Where a process listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Socket {
+pub(super) enum ListeningSocket {
     Unix(PathBuf),
     Tcp { host: String, port: u16 },
 }
@@ -66,12 +66,12 @@ pub(super) fn noted(pidfile: &Path) -> Option<i32> {
 fn has_main_file(pid: i32, file: &fs::Metadata) -> bool {
     let Ok(line) = fs::read(format!("/proc/{pid}/cmdline")) else { return false };
     let words: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
-    let is_supervisord = |word: &&[u8]| {
+    // Of a script the interpreter is first.
+    let at = words.iter().take(4).position(|word| {
         let name = word.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
         name.starts_with(b"supervisord") || name.ends_with(b"supervisor.supervisord")
-    };
-    // Of a script the interpreter is first.
-    let Some(at) = words.iter().take(4).position(is_supervisord) else { return false };
+    });
+    let Some(at) = at else { return false };
     let root = PathBuf::from(format!("/proc/{pid}/root"));
     let Ok(folder) = fs::read_link(format!("/proc/{pid}/cwd")) else { return false };
     let named = named_file(words.get(at + 1..).unwrap_or_default());
@@ -96,23 +96,20 @@ const SEARCHED: [&str; 4] = [
 
 /// The value of `-c` among the words of a command line.
 fn named_file(words: &[&[u8]]) -> Option<PathBuf> {
-    let path = |bytes: &[u8]| PathBuf::from(std::ffi::OsStr::from_bytes(bytes));
     let mut words = words.iter();
     while let Some(word) = words.next() {
-        match *word {
-            b"-c" | b"--configuration" => return words.next().map(|word| path(word)),
-            word => {
-                let value = word.strip_prefix(b"--configuration=");
-                let value = value.or_else(|| word.strip_prefix(b"-c"));
-                // Flags may stand before it in one word: `-nc FILE`.
-                let joined = word.starts_with(b"-n") && word.ends_with(b"c");
-                if let Some(value) = value {
-                    return Some(path(value));
-                }
-                if joined && !word.starts_with(b"--") {
-                    return words.next().map(|word| path(word));
-                }
-            }
+        // Flags may stand before it in one word: `-nc FILE`.
+        let joined = word.starts_with(b"-n") && word.ends_with(b"c") && !word.starts_with(b"--");
+        let named = match *word {
+            b"-c" | b"--configuration" => Some(*words.next()?),
+            word => word.strip_prefix(b"--configuration=").or_else(|| word.strip_prefix(b"-c")),
+        };
+        let named = match named {
+            None if joined => Some(*words.next()?),
+            named => named,
+        };
+        if let Some(path) = named {
+            return Some(PathBuf::from(std::ffi::OsStr::from_bytes(path)));
         }
     }
     None
@@ -129,21 +126,24 @@ pub(super) fn environment(pid: i32) -> Option<BTreeMap<String, String>> {
 }
 
 /// Where a process listens, as far as we may see it.
-pub(super) fn sockets(pid: i32) -> Vec<Socket> {
+pub(super) fn sockets(pid: i32) -> Vec<ListeningSocket> {
     let Ok(files) = fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
-    let inode = |file: std::io::Result<fs::DirEntry>| {
+    let inodes = files.filter_map(|file| {
         let link = fs::read_link(file.ok()?.path()).ok()?;
         let inode = link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?;
         Some(inode.to_owned())
-    };
-    let inodes: BTreeSet<String> = files.filter_map(inode).collect();
-    let table = |name: &str| {
-        let text = fs::read(format!("/proc/{pid}/net/{name}")).unwrap_or_default();
-        String::from_utf8_lossy(&text).into_owned()
-    };
-    let (unix, tcp) = (table("unix"), table("tcp"));
-    let unix = unix.lines().filter_map(|line| unix_socket(line, &inodes)).map(Socket::Unix);
+    });
+    let inodes: BTreeSet<String> = inodes.collect();
+    let (unix, tcp) = (net_table(pid, "unix"), net_table(pid, "tcp"));
+    let unix =
+        unix.lines().filter_map(|line| unix_socket(line, &inodes)).map(ListeningSocket::Unix);
     unix.chain(tcp.lines().filter_map(|line| tcp_socket(line, &inodes))).collect()
+}
+
+/// The sockets of a kind of the network namespace that a process is in.
+fn net_table(pid: i32, name: &str) -> String {
+    let text = fs::read(format!("/proc/{pid}/net/{name}")).unwrap_or_default();
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// A line of `/proc/net/unix`: `Num RefCount Protocol Flags Type St Inode Path`.
@@ -156,15 +156,17 @@ fn unix_socket(line: &str, inodes: &BTreeSet<String>) -> Option<PathBuf> {
     if flags != LISTENS || !inodes.contains(inode) || !path.starts_with('/') {
         return None;
     }
-    let is_socket = |path: &str| fs::metadata(path).is_ok_and(|file| file.file_type().is_socket());
     // supervisord binds it as NAME.PID, then gives it its name.
     let named = path.rsplit_once('.').filter(|(_, pid)| pid.bytes().all(|b| b.is_ascii_digit()));
     let names = named.map(|(name, _)| name).into_iter().chain([path]);
-    names.into_iter().find(|name| is_socket(name)).map(PathBuf::from)
+    names
+        .into_iter()
+        .find(|name| fs::metadata(name).is_ok_and(|file| file.file_type().is_socket()))
+        .map(PathBuf::from)
 }
 
 /// A line of `/proc/net/tcp`: `sl local_address rem_address st … inode …`.
-fn tcp_socket(line: &str, inodes: &BTreeSet<String>) -> Option<Socket> {
+fn tcp_socket(line: &str, inodes: &BTreeSet<String>) -> Option<ListeningSocket> {
     const LISTENS: &str = "0A";
     let fields: Vec<&str> = line.split_ascii_whitespace().collect();
     let (address, state, inode) = (fields.get(1)?, fields.get(3)?, fields.get(9)?);
@@ -175,7 +177,7 @@ fn tcp_socket(line: &str, inodes: &BTreeSet<String>) -> Option<Socket> {
     // In the machine's own order of bytes.
     let host = Ipv4Addr::from(u32::from_str_radix(host, 16).ok()?.to_ne_bytes());
     let host = if host.is_unspecified() { Ipv4Addr::LOCALHOST } else { host };
-    Some(Socket::Tcp { host: host.to_string(), port: u16::from_str_radix(port, 16).ok()? })
+    Some(ListeningSocket::Tcp { host: host.to_string(), port: u16::from_str_radix(port, 16).ok()? })
 }
 
 #[cfg(test)]
@@ -208,10 +210,13 @@ mod tests {
         let pid = std::process::id() as i32;
         let seen = sockets(pid);
         let port = tcp.local_addr().unwrap().port();
-        assert!(seen.contains(&Socket::Unix(path.clone())), "{seen:?}");
-        assert!(seen.contains(&Socket::Tcp { host: "127.0.0.1".into(), port }), "{seen:?}");
+        assert!(seen.contains(&ListeningSocket::Unix(path.clone())), "{seen:?}");
+        assert!(
+            seen.contains(&ListeningSocket::Tcp { host: "127.0.0.1".into(), port }),
+            "{seen:?}"
+        );
         std::fs::rename(&path, folder.path().join("a b.sock")).unwrap();
-        assert!(sockets(pid).contains(&Socket::Unix(folder.path().join("a b.sock"))));
+        assert!(sockets(pid).contains(&ListeningSocket::Unix(folder.path().join("a b.sock"))));
         assert_eq!(environment(pid).unwrap().get("PATH"), std::env::var("PATH").ok().as_ref());
         assert_eq!(environment(i32::MAX), None);
     }

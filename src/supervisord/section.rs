@@ -5,11 +5,11 @@ use std::fmt;
 /// The kinds of sections that make a process group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GroupKind {
-    /// `program`.
+    /// `program`: one, or `numprocs` of it.
     Program,
     /// `fcgi-program`: one that is given a socket.
     FcgiProgram,
-    /// `eventlistener`.
+    /// `eventlistener`: a pool of processes that supervisord tells of what happens.
     EventListener,
     /// `group`: takes in programs of other sections, which make no groups of their own then.
     Group,

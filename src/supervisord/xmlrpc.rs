@@ -205,12 +205,12 @@ impl<'a> Parser<'a> {
             "int" | "i4" | "i8" => {
                 let text = self.text()?;
                 let number = text.trim().parse();
-                number.map(Value::Int).map_err(|_| format!("`{}` is no int", shorten(&text)))
+                number.map(Value::Int).map_err(|_| format!("`{}` is not an int", shorten(&text)))
             }
             "boolean" => match self.text()?.trim() {
                 "1" => Ok(Value::Bool(true)),
                 "0" => Ok(Value::Bool(false)),
-                other => Err(format!("`{}` is no boolean", shorten(other))),
+                other => Err(format!("`{}` is not a boolean", shorten(other))),
             },
             "string" | "double" | "dateTime.iso8601" | "base64" | "nil" => {
                 self.text().map(Value::Text)
@@ -273,8 +273,8 @@ fn resolve(reference: &quick_xml::events::BytesRef<'_>) -> Result<String, String
 
 /// An untrusted text, short enough for an error message and without control characters.
 pub(super) fn shorten(text: &str) -> String {
-    let clean = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-    let mut short: String = text.chars().take(40).map(clean).collect();
+    let start = text.chars().take(40);
+    let mut short: String = start.map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
     if text.chars().nth(40).is_some() {
         short.push('…');
     }

@@ -22,7 +22,7 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// Which of its streams are heard. The other is as the command has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Heard {
+pub enum Capture {
     /// What it answers, for programs.
     Stdout,
     /// All that it says, in its order, for people.
@@ -41,10 +41,10 @@ pub struct Bounds<'b> {
 
 impl Bounds<'_> {
     /// How it ended, and the end of what it said. Whoever ends it waits until it has.
-    pub fn run(&self, command: Command, heard: Heard) -> io::Result<(Ended, Vec<u8>)> {
+    pub fn run(&self, command: Command, heard: Capture) -> io::Result<(Ended, Vec<u8>)> {
         let (output, write_end) = io::pipe()?;
         let child = start(command, heard, write_end)?;
-        let mut running = Running { child, output: Some(output), said: Vec::new() };
+        let mut running = RunningChild { child, output: Some(output), said: Vec::new() };
         let ended = running.until_end(self);
         if ended.is_err() {
             // Nobody looks after it any more.
@@ -69,29 +69,29 @@ pub enum Ended {
 pub fn output(command: Command, limit: Duration) -> io::Result<Vec<u8>> {
     let bounds =
         Bounds { kept: usize::MAX, stop: &|elapsed| elapsed >= limit, signal: Signal::KILL };
-    match bounds.run(command, Heard::Stdout)? {
+    match bounds.run(command, Capture::Stdout)? {
         (Ended::With(_), said) => Ok(said),
         (Ended::Stopped, _) => Err(io::ErrorKind::TimedOut.into()),
     }
 }
 
 /// The command is dropped: it has the write end of the pipe, which would never be at its end.
-fn start(mut command: Command, heard: Heard, write_end: PipeWriter) -> io::Result<Child> {
-    if heard == Heard::Both {
+fn start(mut command: Command, heard: Capture, write_end: PipeWriter) -> io::Result<Child> {
+    if heard == Capture::Both {
         command.stderr(write_end.try_clone()?);
     }
     command.stdin(Stdio::null()).stdout(write_end).process_group(0).spawn()
 }
 
 /// A program under way.
-struct Running {
+struct RunningChild {
     child: Child,
     /// `None` once it is at its end.
     output: Option<PipeReader>,
     said: Vec<u8>,
 }
 
-impl Running {
+impl RunningChild {
     #[expect(clippy::disallowed_methods, reason = "an edge: how long a program takes")]
     fn until_end(&mut self, bounds: &Bounds<'_>) -> io::Result<Ended> {
         let began = Instant::now();
@@ -159,7 +159,7 @@ mod tests {
 
     fn run(text: &str, kept: usize, limit: Duration) -> (Ended, String) {
         let bounds = Bounds { kept, stop: &|elapsed| elapsed >= limit, signal: Signal::KILL };
-        let (ended, said) = bounds.run(shell(text), Heard::Both).unwrap();
+        let (ended, said) = bounds.run(shell(text), Capture::Both).unwrap();
         (ended, String::from_utf8(said).unwrap())
     }
 
@@ -201,7 +201,7 @@ mod tests {
         let text = format!("sleep 600 & echo $! > {}; wait", pid.display());
         let has_begun = || std::fs::read_to_string(&pid).is_ok_and(|pid| pid.ends_with('\n'));
         let bounds = Bounds { kept: 9, stop: &|_| has_begun(), signal: Signal::KILL };
-        let (ended, _) = bounds.run(shell(&text), Heard::Both).unwrap();
+        let (ended, _) = bounds.run(shell(&text), Capture::Both).unwrap();
         assert!(matches!(ended, Ended::Stopped));
         wait_until_dead(std::fs::read_to_string(pid).unwrap().trim());
     }
@@ -216,7 +216,7 @@ mod tests {
             stop: &|elapsed| elapsed > Duration::from_millis(200),
             signal: Signal::TERM,
         };
-        let (ended, _) = bounds.run(shell(text), Heard::Both).unwrap();
+        let (ended, _) = bounds.run(shell(text), Capture::Both).unwrap();
         assert!(matches!(ended, Ended::Stopped) && began.elapsed() < PATIENCE);
     }
 

@@ -37,7 +37,7 @@ pub fn make(path: &Path, mode: u32) -> io::Result<OwnedFd> {
         opened => return opened,
     }
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "is no path of a folder"));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not the path of a folder"));
     };
     let parent = make(parent, 0o755)?;
     let mode = Mode::from_raw_mode(mode);

@@ -27,7 +27,7 @@ pub enum Entry {
     File(FileContent),
     /// A symbolic link, with what it leads to if that is a readable file.
     Link {
-        /// Its text.
+        /// What it says, relative or absolute, not followed.
         target: PathBuf,
         /// The bytes of the file at its end; `None` when it dangles.
         content: Option<Vec<u8>>,
@@ -50,10 +50,10 @@ impl Entry {
 /// A regular file with what a restore must bring back.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileContent {
-    /// Its content.
+    /// The whole of it; base64 in JSON, since it need not be text.
     #[serde(with = "super::bytes::base64")]
     pub bytes: Bytes,
-    /// Permission bits.
+    /// Permission bits (0o7777), without the kind of file.
     pub mode: u32,
     /// Owner; `None` to leave it to the system (whoever writes).
     pub owner: Option<(u32, u32)>,
@@ -98,7 +98,7 @@ pub enum Opened {
 pub struct OpenFile {
     /// Its content, from the beginning.
     pub content: Box<dyn ReadSeek>,
-    /// Permission bits.
+    /// Permission bits, as in a [`FileContent`].
     pub mode: u32,
     /// Owner, as in a [`FileContent`].
     pub owner: Option<(u32, u32)>,
@@ -198,13 +198,14 @@ impl Files for Disk {
     }
 
     fn stage(&self, path: &Path, content: &FileContent) -> io::Result<()> {
-        let create =
-            || std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        // Closed to all others until it has its owner and mode: it may hold secrets.
+        let mut create = std::fs::OpenOptions::new();
+        create.write(true).create_new(true).mode(0o600);
         // Made at once: a leftover is rare, and looking for one costs as much as the file.
-        let mut file = match create() {
+        let mut file = match create.open(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 self.remove(path)?;
-                create()?
+                create.open(path)?
             }
             created => created?,
         };

@@ -60,7 +60,7 @@ pub fn open_folder(path: &Path) -> io::Result<OwnedFd> {
 /// Removes a regular file. Anything else is refused, a link too.
 pub fn remove(path: &Path) -> io::Result<()> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "is no path of a file"));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not the path of a file"));
     };
     let folder = open_folder(parent)?;
     let there = rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
@@ -76,7 +76,7 @@ pub fn create_folder(path: &Path, mode: u32) -> io::Result<()> {
         return Ok(());
     }
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "is no path of a folder"));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not the path of a folder"));
     };
     create_folder(parent, 0o755)?;
     let parent = walk(rustix::fs::CWD, parent, PASS, &mut Way::new())?;

@@ -20,9 +20,9 @@ const LARGEST: u64 = 1024 * 1024;
 /// Puts `bytes` at `path` for `owner`, with this mode, whole or not at all. Returns whether it
 /// differed from what was there.
 pub fn write_for(owner: &User, path: &Path, bytes: &[u8], mode: u32) -> io::Result<bool> {
-    let invalid = || io::Error::new(io::ErrorKind::InvalidInput, "is no path of a file");
-    let (parent, name) = (path.parent(), path.file_name());
-    let (Some(parent), Some(name)) = (parent, name) else { return Err(invalid()) };
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not the path of a file"));
+    };
     let folder = open_folder(parent, owner)?;
     if is_as_wanted(&folder, name.as_ref(), owner, bytes, mode)? {
         return Ok(false);

@@ -24,9 +24,10 @@ pub fn started(pid: i64) -> Option<u64> {
 /// ended may stay in `/proc` for as long as its parent does not ask.
 pub fn goes_on(pid: u32, start: Option<u64>) -> bool {
     let pid = i64::from(pid);
-    let has_ended =
-        |status: &str| field(status, "State").is_none_or(|it| it.starts_with(['Z', 'X']));
-    start.is_some() && started(pid) == start && status(pid).is_some_and(|now| !has_ended(&now))
+    let Some(status) = status(pid).filter(|_| start.is_some() && started(pid) == start) else {
+        return false;
+    };
+    field(&status, "State").is_some_and(|state| !state.starts_with(['Z', 'X']))
 }
 
 /// The real path behind a symbolic link; `None` if it is none, or dangles.
@@ -36,11 +37,15 @@ pub fn behind_link(path: &Path) -> Option<PathBuf> {
 }
 
 /// Whether a child of `parent` is still what was forked: it has not executed its own program yet.
-#[expect(clippy::disallowed_methods, reason = "an edge: /proc is no file of anybody's")]
 pub fn has_not_executed(pid: i64, parent: i64) -> bool {
-    let command = |pid| std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let own = command(pid);
-    is_child(pid, parent) && !own.is_empty() && own == command(parent)
+    let own = command_line(pid);
+    is_child(pid, parent) && !own.is_empty() && own == command_line(parent)
+}
+
+/// The words of its command, each with a NUL behind it; nothing if it is gone.
+#[expect(clippy::disallowed_methods, reason = "an edge: /proc is no file of anybody's")]
+fn command_line(pid: i64) -> Vec<u8> {
+    std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default()
 }
 
 /// Whether a child of `parent` would have ended, had it been sent this signal (`TERM`): it neither
@@ -49,12 +54,13 @@ pub fn cannot_have_received(pid: i64, parent: i64, signal: &str) -> bool {
     let (Some(signal), Some(status)) = (by_name(signal), status(pid)) else { return false };
     let bit = 1u64 << (signal.as_raw() - 1);
     let is_held_up = field(&status, "State").is_none_or(|state| !state.starts_with(['R', 'S']));
-    let concerns = |name| {
-        let signals = field(&status, name).and_then(|set| u64::from_str_radix(set, 16).ok());
-        signals.is_none_or(|signals| signals & bit != 0)
-    };
-    let sets = ["SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt"];
-    is_child(pid, parent) && !is_held_up && !sets.into_iter().any(concerns)
+    for set in ["SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt"] {
+        let signals = field(&status, set).and_then(|set| u64::from_str_radix(set, 16).ok());
+        if signals.is_none_or(|signals| signals & bit != 0) {
+            return false;
+        }
+    }
+    is_child(pid, parent) && !is_held_up
 }
 
 /// Sends a signal to a process, or to all of the group it leads. That it has ended meanwhile, or is

@@ -43,7 +43,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 fn open(path: &Path) -> io::Result<(OwnedFd, OsString)> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "is no path of a file"));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not the path of a file"));
     };
     // `x/` and `x/.` name a folder, though their parts end with `x`.
     if !path.as_os_str().as_bytes().ends_with(name.as_bytes()) {

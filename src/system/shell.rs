@@ -4,8 +4,8 @@ use std::path::Path;
 
 /// One word of a POSIX shell, whatever `text` holds: as it is where it means itself, else in quotes.
 pub fn word(text: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
-    match !text.is_empty() && text.chars().all(is_plain) {
+    let mut chars = text.chars();
+    match !text.is_empty() && chars.all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c)) {
         true => text.to_owned(),
         false => quoted(text),
     }

@@ -20,9 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A user as the system knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
-    /// Login name.
+    /// Login name, the first field of `/etc/passwd`.
     pub name: String,
-    /// User id.
+    /// User id; several names may share it.
     pub uid: u32,
     /// Primary group id.
     pub gid: u32,

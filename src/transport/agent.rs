@@ -10,58 +10,61 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::limits::LONGEST_ANSWER;
-use crate::api::wire::{Answer, Ask, HEARD, INTERRUPT, LET_GO, LONGEST_ASK, PROTOCOL, read_ask};
+use crate::api::wire::{
+    AgentMessage, Ask, HEARD, INTERRUPT, LET_GO, LONGEST_ASK, PROTOCOL, read_ask,
+};
 use crate::api::{Reply, Request, Target};
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::system::Interrupt;
 
-/// How many lines may wait for a caller that does not read before events are dropped.
+/// How many lines are queued for a caller that does not read before events are dropped.
 const LINES_WAITING: usize = 4096;
 
-/// How long the last lines have to leave.
-const LAST_WORDS: Duration = Duration::from_secs(30);
+/// How long the last lines have to be written.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Serves requests until the caller closes its end. A caller that goes away, or says that it does not
-/// wait any longer ([`LET_GO`]), does not stop what was begun: its lines are dropped, and `unheard` is
+/// wait any longer ([`LET_GO`]), does not stop what was begun: its lines are dropped, and `undelivered` is
 /// told of the request whose reply nobody hears. A log that is followed, for ever, is let go. A caller
 /// that sends [`INTERRUPT`] stops either, as Ctrl-C would.
-pub fn serve(
+pub(crate) fn serve(
     host: &mut dyn Target,
     input: impl BufRead + Send + 'static,
     output: impl Write + Send + 'static,
     interrupt: &Interrupt,
-    unheard: impl Fn(&Request) + Send + Sync + 'static,
+    undelivered: impl Fn(&Request) + Send + Sync + 'static,
 ) {
-    let caller = Arc::new(Caller::new(interrupt.clone(), Box::new(unheard)));
-    let (mouth, closed) = Mouth::open(output, Arc::clone(&caller));
-    let mouth = Arc::new(mouth);
+    let caller = Arc::new(Caller::new(interrupt.clone(), Box::new(undelivered)));
+    let (outbox, closed) = Outbox::open(output, Arc::clone(&caller));
+    let outbox = Arc::new(outbox);
     let release = env!("CARGO_PKG_VERSION").to_owned();
-    mouth.say(&Answer::Hello { protocol: PROTOCOL, release, confirmed: true });
-    for line in listen(input, Arc::clone(&caller), Arc::clone(&mouth)) {
+    outbox.send(&AgentMessage::Hello { protocol: PROTOCOL, release, confirmed: true });
+    for line in listen(input, Arc::clone(&caller), Arc::clone(&outbox)) {
         let reply = line.and_then(|line| read_ask(&line)).and_then(|ask| {
             caller.begin(&ask);
-            let reply = host.ask(ask.request, &mut |event| mouth.say(&Answer::Event(event)));
+            let reply =
+                host.ask(ask.request, &mut |event| outbox.send(&AgentMessage::Event(event)));
             caller.end(ask.confirms);
             reply
         });
-        mouth.say(&match reply {
-            Ok(reply) => Answer::Reply(reply),
-            Err(error) => Answer::Failed(error),
+        outbox.send(&match reply {
+            Ok(reply) => AgentMessage::Reply(reply),
+            Err(error) => AgentMessage::Failed(error),
         });
     }
-    mouth.close(&closed);
+    outbox.close(&closed);
 }
 
-/// Whether there still is one, and whether that matters.
+/// The caller, as far as its end is known: whether it still listens, and whether that matters.
 struct Caller {
-    standing: Mutex<Standing>,
+    state: Mutex<CallerState>,
     interrupt: Interrupt,
-    unheard: Box<dyn Fn(&Request) + Send + Sync>,
+    undelivered: Box<dyn Fn(&Request) + Send + Sync>,
 }
 
 #[derive(Default)]
-struct Standing {
+struct CallerState {
     /// The caller has closed its end, or does not read ours.
     has_gone: bool,
     /// The request under way ends only when it is stopped.
@@ -73,86 +76,85 @@ struct Standing {
 }
 
 impl Caller {
-    fn new(interrupt: Interrupt, unheard: Box<dyn Fn(&Request) + Send + Sync>) -> Self {
-        Self { standing: Mutex::default(), interrupt, unheard }
+    fn new(interrupt: Interrupt, undelivered: Box<dyn Fn(&Request) + Send + Sync>) -> Self {
+        Self { state: Mutex::default(), interrupt, undelivered }
     }
 
     fn begin(&self, Ask { request, .. }: &Ask) {
         let is_endless = matches!(request, Request::Logs(request) if request.follow);
         let apply = matches!(request, Request::Apply(_)).then(|| request.clone());
-        self.change(|standing| {
-            let has_gone = standing.has_gone;
-            *standing = Standing { has_gone, is_endless, apply, is_answered: false };
+        self.change(|state| {
+            let has_gone = state.has_gone;
+            *state = CallerState { has_gone, is_endless, apply, is_answered: false };
         });
     }
 
     /// Its reply is about to be said. A caller that does not confirm it hears it, or had gone before, as
     /// far as can be told.
     fn end(&self, confirms: bool) {
-        self.change(|standing| match confirms {
-            true => standing.is_answered = true,
-            false => standing.apply = None,
+        self.change(|state| match confirms {
+            true => state.is_answered = true,
+            false => state.apply = None,
         });
     }
 
     /// The caller has the reply: it says so, or asks something else.
     fn has_heard(&self) {
-        self.change(|standing| {
-            if standing.is_answered {
-                standing.apply = None;
+        self.change(|state| {
+            if state.is_answered {
+                state.apply = None;
             }
         });
     }
 
     fn has_gone(&self) {
-        self.change(|standing| standing.has_gone = true);
+        self.change(|state| state.has_gone = true);
     }
 
     /// The caller does not wait any longer. False if the reply is on its way to it.
     fn let_go(&self) -> bool {
-        let is_at_work = |standing: &Standing| standing.apply.is_some() && !standing.is_answered;
-        self.change(|standing| standing.has_gone |= is_at_work(standing))
+        self.change(|state| state.has_gone |= state.apply.is_some() && !state.is_answered)
     }
 
     /// Returns whether the caller has gone.
-    fn change(&self, change: impl FnOnce(&mut Standing)) -> bool {
-        let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
-        change(&mut standing);
-        if standing.has_gone && standing.is_endless {
+    fn change(&self, change: impl FnOnce(&mut CallerState)) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut state);
+        if state.has_gone && state.is_endless {
             self.interrupt.raise();
         }
-        if standing.has_gone
-            && let Some(apply) = standing.apply.take()
+        if state.has_gone
+            && let Some(apply) = state.apply.take()
         {
-            (self.unheard)(&apply);
+            (self.undelivered)(&apply);
         }
-        standing.has_gone
+        state.has_gone
     }
 }
 
-/// What says the lines.
-struct Mouth {
-    /// `None` once it is closed.
+/// Writes the lines to the caller, by a thread of its own.
+struct Outbox {
+    /// Where lines wait to be written; `None` once it is closed.
     lines: Mutex<Option<Sender<Vec<u8>>>>,
     queue: Arc<Queue>,
 }
 
-/// How it stands with the lines that are not said yet.
+/// How many lines are not written yet.
 #[derive(Default)]
 struct Queue {
     waiting: Mutex<usize>,
     room: Condvar,
 }
 
-impl Mouth {
-    /// The receiver hears when everything is said after its end.
+impl Outbox {
+    /// Starts the thread. The receiver gets a message once the outbox is closed and everything is written.
     fn open(mut output: impl Write + Send + 'static, caller: Arc<Caller>) -> (Self, Receiver<()>) {
-        let (lines, to_say) = channel::<Vec<u8>>();
+        let (lines, to_write) = channel::<Vec<u8>>();
         let (done, closed) = channel();
         let queue = Arc::new(Queue::default());
         let said = Arc::clone(&queue);
         std::thread::spawn(move || {
-            for line in to_say {
+            for line in to_write {
                 // Nobody reads any more: the rest is dropped, one by one.
                 let written = output.write_all(&line).and_then(|()| output.flush());
                 if written.is_err() {
@@ -166,17 +168,16 @@ impl Mouth {
         (Self { lines: Mutex::new(Some(lines)), queue }, closed)
     }
 
-    /// Says it, or drops it if it is one of too many. The lines of a log are what was asked for:
-    /// they wait for the caller, and nothing waits for them.
-    fn say(&self, answer: &Answer) {
-        let Some(line) = written(answer) else { return };
+    /// Sends an event or a reply. Of too many events, those beyond are dropped; only the lines of a log are
+    /// what was asked for, so they wait for the caller.
+    fn send(&self, message: &AgentMessage) {
+        let Some(line) = encode(message) else { return };
         let mut waiting = self.queue.waiting();
-        if matches!(answer, Answer::Event(_)) && *waiting >= LINES_WAITING {
-            if !matches!(answer, Answer::Event(Event::LogLine(_))) {
+        if matches!(message, AgentMessage::Event(_)) && *waiting >= LINES_WAITING {
+            if !matches!(message, AgentMessage::Event(Event::LogLine(_))) {
                 return;
             }
-            let is_full = |waiting: &mut usize| *waiting >= LINES_WAITING;
-            let room = self.queue.room.wait_while(waiting, is_full);
+            let room = self.queue.room.wait_while(waiting, |waiting| *waiting >= LINES_WAITING);
             waiting = room.unwrap_or_else(PoisonError::into_inner);
         }
         *waiting += 1;
@@ -185,10 +186,10 @@ impl Mouth {
         }
     }
 
-    /// Waits until everything is said, or nobody has listened for too long.
+    /// Waits until everything is written, or nobody has read for too long.
     fn close(&self, closed: &Receiver<()>) {
         *self.lines() = None;
-        let _ = closed.recv_timeout(LAST_WORDS);
+        let _ = closed.recv_timeout(FLUSH_TIMEOUT);
     }
 
     fn lines(&self) -> MutexGuard<'_, Option<Sender<Vec<u8>>>> {
@@ -202,33 +203,33 @@ impl Queue {
     }
 }
 
-/// The line of an answer. The caller waits for a last line: one that cannot be written (a path that
+/// The line of a message. The caller waits for a last line: one that cannot be written (a path that
 /// is not UTF-8) or that the caller would not take becomes a failure that can. An event is left out.
-fn written(answer: &Answer) -> Option<Vec<u8>> {
-    let failed = match serde_json::to_vec(answer) {
-        Ok(line) if line.len() < LONGEST_ANSWER => return Some(ended(line)),
-        _ if matches!(answer, Answer::Event(_)) => return None,
-        Ok(line) => too_long(answer, line.len()),
+fn encode(message: &AgentMessage) -> Option<Vec<u8>> {
+    let failed = match serde_json::to_vec(message) {
+        Ok(line) if line.len() < LONGEST_ANSWER => return Some(with_line_break(line)),
+        _ if matches!(message, AgentMessage::Event(_)) => return None,
+        Ok(line) => too_long(message, line.len()),
         Err(source) => {
             CommandError::refused("the agent cannot write its answer").caused_by(&source)
         }
     };
-    serde_json::to_vec(&Answer::Failed(failed)).ok().map(ended)
+    serde_json::to_vec(&AgentMessage::Failed(failed)).ok().map(with_line_break)
 }
 
-fn ended(mut line: Vec<u8>) -> Vec<u8> {
+fn with_line_break(mut line: Vec<u8>) -> Vec<u8> {
     line.push(b'\n');
     line
 }
 
-/// What was done is done, also when it is too much to tell.
-fn too_long(answer: &Answer, length: usize) -> CommandError {
-    let kind = match answer {
-        Answer::Reply(Reply::Applied { .. }) => ErrorKind::Stuck,
+/// An apply was made, also where its report is too long to send: that is no refusal.
+fn too_long(message: &AgentMessage, length: usize) -> CommandError {
+    let kind = match message {
+        AgentMessage::Reply(Reply::Applied { .. }) => ErrorKind::Stuck,
         _ => ErrorKind::Refused,
     };
     let most = LONGEST_ANSWER / 1024 / 1024;
-    CommandError::new(kind, format!("the answer has {length} bytes, more than {most} MiB"))
+    CommandError::new(kind, format!("the answer is {length} bytes long, more than {most} MiB"))
         .hint("ask for fewer sites at once: --site DOMAIN")
 }
 
@@ -237,7 +238,7 @@ fn too_long(answer: &Answer, length: usize) -> CommandError {
 fn listen(
     input: impl BufRead + Send + 'static,
     caller: Arc<Caller>,
-    mouth: Arc<Mouth>,
+    outbox: Arc<Outbox>,
 ) -> Receiver<Result<String, CommandError>> {
     let (heard, lines) = channel();
     std::thread::spawn(move || {
@@ -249,7 +250,7 @@ fn listen(
                 Ok(Some(line)) if line.trim() == HEARD => caller.has_heard(),
                 Ok(Some(line)) if line.trim() == LET_GO => {
                     if caller.let_go() {
-                        mouth.say(&Answer::LetGo);
+                        outbox.send(&AgentMessage::LetGo);
                     }
                 }
                 Ok(Some(line)) => {
@@ -333,7 +334,12 @@ mod tests {
     }
 
     impl Paper {
-        fn answers(&self) -> Vec<Answer> {
+        fn has_line(&self, beginning: &str) -> bool {
+            let text = String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned();
+            text.lines().any(|line| line.starts_with(beginning))
+        }
+
+        fn answers(&self) -> Vec<AgentMessage> {
             let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
             text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
         }
@@ -349,8 +355,8 @@ mod tests {
         serde_json::to_string(&ask).unwrap() + "\n"
     }
 
-    fn done() -> Answer {
-        Answer::Reply(Reply::Plans { sites: Vec::new() })
+    fn done() -> AgentMessage {
+        AgentMessage::Reply(Reply::Plans { sites: Vec::new() })
     }
 
     #[test]
@@ -360,10 +366,10 @@ mod tests {
         let mut host = FakeHost { events: 1, then: || {} };
         serve(&mut host, input, paper.clone(), &Interrupt::default(), |_| {});
         let answers = paper.answers();
-        let event = Answer::Event(Event::LockHeld { holder: "0".into() });
-        assert!(matches!(answers[0], Answer::Hello { protocol: PROTOCOL, .. }));
+        let event = AgentMessage::Event(Event::LockHeld { holder: "0".into() });
+        assert!(matches!(answers[0], AgentMessage::Hello { protocol: PROTOCOL, .. }));
         assert_eq!(answers[1..3], [event.clone(), done()]);
-        assert!(matches!(answers[3], Answer::Failed(_)), "{answers:?}");
+        assert!(matches!(answers[3], AgentMessage::Failed(_)), "{answers:?}");
         assert_eq!(answers[4..], [event, done()]);
     }
 
@@ -450,11 +456,7 @@ mod tests {
                 return Ok(read);
             }
             let clock = SystemClock::start();
-            let is_said = || {
-                let said = String::from_utf8_lossy(&self.paper.0.lock().unwrap()).into_owned();
-                said.lines().any(|line| line.starts_with(self.last))
-            };
-            while !is_said() {
+            while !self.paper.has_line(self.last) {
                 assert!(clock.now() < PATIENCE, "{} was not said", self.last);
                 clock.wait(Duration::from_millis(1));
             }
@@ -476,7 +478,7 @@ mod tests {
     }
 
     /// How many replies nobody has heard, of a caller that says this after it.
-    fn unheard(confirms: bool, then: &str) -> usize {
+    fn undelivered(confirms: bool, then: &str) -> usize {
         let ask = Ask { protocol: PROTOCOL, request: apply(), confirms };
         let (paper, count) = (Paper::default(), Arc::new(AtomicUsize::new(0)));
         let input = UntilSaid {
@@ -486,25 +488,26 @@ mod tests {
             then: Cursor::new(then.to_owned()),
         };
         let counted = Arc::clone(&count);
-        let unheard = move |_: &Request| _ = counted.fetch_add(1, Ordering::SeqCst);
         let mut host = FakeHost { events: 0, then: || {} };
         let input = std::io::BufReader::new(input);
-        serve(&mut host, input, paper, &Interrupt::default(), unheard);
+        serve(&mut host, input, paper, &Interrupt::default(), move |_| {
+            counted.fetch_add(1, Ordering::SeqCst);
+        });
         count.load(Ordering::SeqCst)
     }
 
     #[test]
     fn a_reply_that_was_not_confirmed_was_not_heard() {
         let heard = format!("{HEARD}\n");
-        assert_eq!(unheard(true, &heard), 0);
+        assert_eq!(undelivered(true, &heard), 0);
         // The link was dead when the reply was written, and that shows only now.
-        assert_eq!(unheard(true, ""), 1);
+        assert_eq!(undelivered(true, ""), 1);
         // What was asked next was asked by somebody who had it.
-        assert_eq!(unheard(true, &request()), 0);
+        assert_eq!(undelivered(true, &request()), 0);
         // The caller had wanted to let go just when the reply was on its way to it.
-        assert_eq!(unheard(true, &format!("{LET_GO}\n{heard}")), 0);
+        assert_eq!(undelivered(true, &format!("{LET_GO}\n{heard}")), 0);
         // One of another release does not say.
-        assert_eq!(unheard(false, ""), 0);
+        assert_eq!(undelivered(false, ""), 0);
     }
 
     /// A host with a path that JSON has no words for.
@@ -527,7 +530,7 @@ mod tests {
         serve(&mut Unspeakable, input, paper.clone(), &Interrupt::default(), |_| {});
         let answers = paper.answers();
         assert_eq!(answers.len(), 3, "{answers:?}");
-        assert!(answers[1..].iter().all(|answer| matches!(answer, Answer::Failed(_))));
+        assert!(answers[1..].iter().all(|answer| matches!(answer, AgentMessage::Failed(_))));
     }
 
     /// A host with more to tell than a caller takes.
@@ -545,9 +548,9 @@ mod tests {
         serve(&mut Verbose, Cursor::new(request()), paper.clone(), &Interrupt::default(), |_| {});
         assert!(paper.0.lock().unwrap().len() < 1024);
         match paper.answers().as_slice() {
-            [Answer::Hello { .. }, Answer::Failed(error)] => {
+            [AgentMessage::Hello { .. }, AgentMessage::Failed(error)] => {
                 let message = error.to_string();
-                assert!(message.contains("bytes, more than 8 MiB"), "{message}");
+                assert!(message.contains("bytes long, more than 8 MiB"), "{message}");
             }
             answers => panic!("{answers:?}"),
         }
@@ -568,18 +571,19 @@ mod tests {
 
     #[test]
     fn a_log_is_followed_no_longer_than_there_is_somebody_to_see_it() {
-        let logs = |follow| {
-            line(Request::Logs(Box::new(LogsRequest { sites: Vec::new(), lines: 1, follow })))
-        };
-        let of = |follow, output: Box<dyn Write + Send>| {
-            let interrupt = Interrupt::default();
+        for (follow, output, is_interrupted) in [
+            (true, Box::new(Gone) as Box<dyn Write + Send>, true),
+            (true, Box::<Paper>::default(), true),
+            // It ends by itself.
+            (false, Box::new(Gone), false),
+        ] {
+            let request = LogsRequest { sites: Vec::new(), lines: 1, follow };
             // The input ends behind the request.
-            serve(&mut Logging(1), Cursor::new(logs(follow)), output, &interrupt, |_| {});
-            interrupt.is_raised()
-        };
-        assert!(of(true, Box::new(Gone)));
-        assert!(of(true, Box::<Paper>::default()));
-        assert!(!of(false, Box::new(Gone)), "it ends by itself");
+            let input = Cursor::new(line(Request::Logs(Box::new(request))));
+            let interrupt = Interrupt::default();
+            serve(&mut Logging(1), input, output, &interrupt, |_| {});
+            assert_eq!(interrupt.is_raised(), is_interrupted, "{follow}");
+        }
     }
 
     #[test]

@@ -4,8 +4,8 @@
 use std::io::{self, Read as _};
 use std::time::Duration;
 
-use super::heard::{Heard, NoHello, Parting, Patience};
 use super::interrupted;
+use super::listening::{ChildExit, HandshakeError, Received, WaitLimits};
 use super::payload::{Payload, platform};
 use super::session::{LONGEST_NOISE, Session};
 use crate::error::CommandError;
@@ -18,7 +18,7 @@ const SCRIPT: &str = include_str!("bootstrap.sh");
 /// What each line for the controller has in it.
 const MARK: &str = "@supervisor-sync ";
 
-/// How long nothing may be said before the agent runs: a login shell may hang.
+/// How long nothing may arrive before the agent runs: a login shell may hang.
 pub(super) const BEGIN: Duration = Duration::from_secs(90);
 
 /// How many lines of what is not the script's are kept, for a person.
@@ -26,7 +26,7 @@ const NOISE_KEPT: usize = 100;
 
 /// A line of the script.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Said {
+enum ScriptLine {
     /// It waits for the binary: its length, a line break, its bytes. A length of 0 means that ours
     /// is for another machine.
     Need {
@@ -37,7 +37,6 @@ enum Said {
     Have(Agent),
     /// It gave up.
     Fail {
-        /// At what.
         at: String,
         /// What there is to say about it.
         words: String,
@@ -51,32 +50,29 @@ pub(super) struct Agent {
     pub(super) sudo: bool,
     /// Who is logged in.
     pub(super) user: String,
-    /// The binary.
     pub(super) path: String,
 }
 
 /// Why there is no agent.
 #[derive(Debug)]
-pub(super) enum NoAgent {
-    /// Nothing was said for longer than [`BEGIN`].
+pub(super) enum BootstrapError {
+    /// Nothing arrived for longer than [`BEGIN`].
     Silence,
-    /// The script never came to its end: what was said in its place, and how the child ended.
+    /// The child ended before the script did.
     Ended {
-        /// What was heard that is not the script's.
+        /// What it wrote to stdout that is not the script's.
         noise: Vec<String>,
-        /// How it ended.
-        end: Parting,
+        end: ChildExit,
     },
     /// The script gave up.
     GaveUp {
-        /// At what.
         at: String,
         /// What there is to say about it.
         words: String,
     },
     /// It was to run this one, which did not introduce itself.
-    NotRun(Agent, Parting),
-    /// What to say of it is known.
+    NotRun(Agent, ChildExit),
+    /// Another failure, which says all that is known.
     Error(CommandError),
 }
 
@@ -105,39 +101,41 @@ pub(super) fn follow(
     mut session: Session,
     payload: &Payload,
     interrupt: &Interrupt,
-) -> Result<Session, NoAgent> {
-    let patience = Patience {
+) -> Result<Session, BootstrapError> {
+    let wait = WaitLimits {
         silence: Some(BEGIN),
-        words: Some(LONGEST_NOISE),
+        stderr: Some(LONGEST_NOISE),
         until: None,
         interrupt: Some(interrupt),
     };
     let mut noise = Vec::new();
-    let mut said_in_all = 0;
+    let mut noise_length = 0;
     loop {
-        let heard = match session.listen(patience) {
+        let heard = match session.listen(wait) {
             // A login shell that talks without end is one that never gets to us.
-            Heard::Line(_) if said_in_all > LONGEST_NOISE => Heard::TooMuch,
+            Received::Line(_) if noise_length > LONGEST_NOISE => Received::TooMuch,
             heard => heard,
         };
         match heard {
-            Heard::Line(line) => match said(&line) {
-                Some(Said::Need { platform }) => {
-                    deliver(&mut session, payload, &platform, patience)?;
+            Received::Line(line) => match script_line(&line) {
+                Some(ScriptLine::Need { platform }) => {
+                    deliver(&mut session, payload, &platform, wait)?;
                 }
-                Some(Said::Have(agent)) => return greet(session, agent, patience),
-                Some(Said::Fail { at, words }) => return Err(NoAgent::GaveUp { at, words }),
+                Some(ScriptLine::Have(agent)) => return greet(session, agent, wait),
+                Some(ScriptLine::Fail { at, words }) => {
+                    return Err(BootstrapError::GaveUp { at, words });
+                }
                 None => {
-                    said_in_all += line.len() + 1;
+                    noise_length += line.len() + 1;
                     if noise.len() < NOISE_KEPT && !line.is_empty() {
                         noise.push(line);
                     }
                 }
             },
-            Heard::Interrupted => return Err(NoAgent::Error(interrupted())),
-            Heard::Silence => return Err(NoAgent::Silence),
-            Heard::End | Heard::TooMuch => {
-                return Err(NoAgent::Ended { noise, end: session.part() });
+            Received::Interrupted => return Err(BootstrapError::Error(interrupted())),
+            Received::Silence => return Err(BootstrapError::Silence),
+            Received::End | Received::TooMuch => {
+                return Err(BootstrapError::Ended { noise, end: session.close() });
             }
         }
     }
@@ -148,66 +146,72 @@ fn deliver(
     session: &mut Session,
     payload: &Payload,
     wanted: &str,
-    patience: Patience<'_>,
-) -> Result<(), NoAgent> {
+    wait: WaitLimits<'_>,
+) -> Result<(), BootstrapError> {
     let sent = match wanted == platform() {
-        true => send_binary(session, payload, patience),
-        false => session.send(b"0\n", patience),
+        true => send_binary(session, payload, wait),
+        false => session.send(b"0\n", wait),
     };
     match sent {
         Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-            Err(NoAgent::Error(interrupted()))
+            Err(BootstrapError::Error(interrupted()))
         }
-        Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(NoAgent::Silence),
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(BootstrapError::Silence),
         // A far end that takes no more says why.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         Err(error) => {
             let message = "cannot read this program to send it";
-            Err(NoAgent::Error(CommandError::refused(message).caused_by(&error)))
+            Err(BootstrapError::Error(CommandError::refused(message).caused_by(&error)))
         }
         Ok(()) => Ok(()),
     }
 }
 
-fn send_binary(session: &mut Session, payload: &Payload, patience: Patience<'_>) -> io::Result<()> {
+fn send_binary(session: &mut Session, payload: &Payload, wait: WaitLimits<'_>) -> io::Result<()> {
     let mut file = payload.open()?;
     let length = payload.measured().map_or(0, |measured| measured.length);
-    session.send(format!("{length}\n").as_bytes(), patience)?;
+    session.send(format!("{length}\n").as_bytes(), wait)?;
     let mut piece = vec![0; 256 * 1024];
     loop {
         match file.read(&mut piece)? {
             0 => return Ok(()),
-            read => session.send(piece.get(..read).unwrap_or_default(), patience)?,
+            read => session.send(piece.get(..read).unwrap_or_default(), wait)?,
         }
     }
 }
 
-fn greet(mut session: Session, agent: Agent, patience: Patience<'_>) -> Result<Session, NoAgent> {
-    match session.hello(patience) {
+fn greet(
+    mut session: Session,
+    agent: Agent,
+    wait: WaitLimits<'_>,
+) -> Result<Session, BootstrapError> {
+    match session.hello(wait) {
         Ok(()) => Ok(session),
-        Err(NoHello::Other(error)) => Err(NoAgent::Error(error.because(agent.path))),
-        Err(NoHello::Silence) => Err(NoAgent::Silence),
-        Err(NoHello::Interrupted) => Err(NoAgent::Error(interrupted())),
-        Err(NoHello::Ended) => Err(NoAgent::NotRun(agent, session.part())),
+        Err(HandshakeError::OtherVersion(error)) => {
+            Err(BootstrapError::Error(error.because(agent.path)))
+        }
+        Err(HandshakeError::Silence) => Err(BootstrapError::Silence),
+        Err(HandshakeError::Interrupted) => Err(BootstrapError::Error(interrupted())),
+        Err(HandshakeError::Ended) => Err(BootstrapError::NotRun(agent, session.close())),
     }
 }
 
-/// What the script says; `None` for what is not its.
-fn said(line: &str) -> Option<Said> {
-    let (_, said) = line.split_once(MARK)?;
-    let (word, rest) = said.split_once(' ').unwrap_or((said, ""));
+/// The script's line; `None` for what is not the script's.
+fn script_line(line: &str) -> Option<ScriptLine> {
+    let (_, line) = line.split_once(MARK)?;
+    let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
     match word {
-        "NEED" => Some(Said::Need { platform: rest.to_owned() }),
+        "NEED" => Some(ScriptLine::Need { platform: rest.to_owned() }),
         "FAIL" => {
             let (at, words) = rest.split_once(' ').unwrap_or((rest, ""));
-            Some(Said::Fail { at: at.to_owned(), words: words.to_owned() })
+            Some(ScriptLine::Fail { at: at.to_owned(), words: words.to_owned() })
         }
         "HAVE" => {
             let mut parts = rest.splitn(3, ' ');
             let sudo = parts.next()? == "sudo";
             let user = parts.next()?.to_owned();
             let path = parts.next()?.to_owned();
-            Some(Said::Have(Agent { sudo, user, path }))
+            Some(ScriptLine::Have(Agent { sudo, user, path }))
         }
         _ => None,
     }
@@ -231,18 +235,25 @@ mod tests {
 
     #[test]
     fn lines_are_told_from_noise() {
-        assert_eq!(said("Welcome to Debian"), None);
-        assert_eq!(said("@supervisor-sync SING"), None);
-        assert_eq!(said("@supervisor-sync HAVE sudo deployer"), None);
+        assert_eq!(script_line("Welcome to Debian"), None);
+        assert_eq!(script_line("@supervisor-sync SING"), None);
+        assert_eq!(script_line("@supervisor-sync HAVE sudo deployer"), None);
         let platform = "Linux-x86_64".to_owned();
-        assert_eq!(said("noise @supervisor-sync NEED Linux-x86_64"), Some(Said::Need { platform }));
         assert_eq!(
-            said("@supervisor-sync FAIL write /home: No space left"),
-            Some(Said::Fail { at: "write".into(), words: "/home: No space left".into() })
+            script_line("noise @supervisor-sync NEED Linux-x86_64"),
+            Some(ScriptLine::Need { platform })
         );
         assert_eq!(
-            said("@supervisor-sync HAVE direct root /my home/x"),
-            Some(Said::Have(Agent { sudo: false, user: "root".into(), path: "/my home/x".into() }))
+            script_line("@supervisor-sync FAIL write /home: No space left"),
+            Some(ScriptLine::Fail { at: "write".into(), words: "/home: No space left".into() })
+        );
+        assert_eq!(
+            script_line("@supervisor-sync HAVE direct root /my home/x"),
+            Some(ScriptLine::Have(Agent {
+                sudo: false,
+                user: "root".into(),
+                path: "/my home/x".into()
+            }))
         );
     }
 }

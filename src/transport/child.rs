@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use super::heard::{NoHello, Parting, Patience};
+use super::listening::{ChildExit, HandshakeError, WaitLimits};
 use super::session::{LONGEST_NOISE, Session};
 use super::{Transport, interrupted, sudoers};
 use crate::error::{CommandError, ErrorKind};
@@ -42,7 +42,7 @@ impl Child {
         })
     }
 
-    fn not_begun(&self, end: Parting) -> CommandError {
+    fn not_begun(&self, end: ChildExit) -> CommandError {
         let reason = end.reason();
         match self.through_sudo {
             true => CommandError::refused("sudo did not run supervisor-sync")
@@ -59,21 +59,23 @@ impl Child {
 impl Transport for Child {
     fn connect(&mut self, interrupt: &Interrupt) -> Result<Session, CommandError> {
         let mut agent = self.start()?;
-        let patience = Patience {
+        let wait = WaitLimits {
             silence: Some(BEGIN),
-            words: Some(LONGEST_NOISE),
+            stderr: Some(LONGEST_NOISE),
             until: None,
             interrupt: Some(interrupt),
         };
-        match agent.hello(patience) {
+        match agent.hello(wait) {
             Ok(()) => Ok(agent),
-            Err(NoHello::Other(error)) => Err(error),
-            Err(NoHello::Interrupted) => Err(interrupted()),
-            Err(NoHello::Ended | NoHello::Silence) => Err(self.not_begun(agent.part())),
+            Err(HandshakeError::OtherVersion(error)) => Err(error),
+            Err(HandshakeError::Interrupted) => Err(interrupted()),
+            Err(HandshakeError::Ended | HandshakeError::Silence) => {
+                Err(self.not_begun(agent.close()))
+            }
         }
     }
 
-    fn shown(&self) -> String {
+    fn display_name(&self) -> String {
         let name = if self.through_sudo { "supervisor-sync as root" } else { "supervisor-sync" };
         name.to_owned()
     }
@@ -82,9 +84,9 @@ impl Transport for Child {
         "supervisor-sync plan".to_owned()
     }
 
-    fn lost(&self, end: Parting, changes: bool) -> CommandError {
+    fn lost(&self, end: ChildExit, changes: bool) -> CommandError {
         let kind = if changes { ErrorKind::Stuck } else { ErrorKind::Refused };
-        CommandError::new(kind, format!("{} ended before its answer", self.shown()))
+        CommandError::new(kind, format!("{} ended before its answer", self.display_name()))
             .because(end.reason())
             .hint("see what is left to do: supervisor-sync plan")
     }

@@ -5,10 +5,10 @@ use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::sync::Arc;
 
-use super::bootstrap::{self, NoAgent};
-use super::heard::Parting;
+use super::bootstrap::{self, BootstrapError};
+use super::listening::ChildExit;
 use super::payload::Payload;
-use super::refusals::{self, Place};
+use super::refusals::{self, HostLabel};
 use super::session::Session;
 use super::{Transport, lost_elsewhere};
 use crate::error::CommandError;
@@ -20,7 +20,7 @@ use crate::system::{Interrupt, shell};
 pub(super) struct Exec {
     /// The program and its arguments; what is to be run there comes after them.
     command: Vec<String>,
-    place: Place,
+    label: HostLabel,
     privilege: Option<Privilege>,
     payload: Arc<Payload>,
 }
@@ -29,8 +29,8 @@ impl Exec {
     pub(super) fn new(host: &Host, payload: Arc<Payload>) -> Self {
         let name = host.name.to_string();
         let by_hand: Vec<String> = host.exec.iter().map(|word| shell::word(word)).collect();
-        let place = Place { shown: name.clone(), name, by_hand: by_hand.join(" ") };
-        Self { command: host.exec.clone(), place, privilege: host.privilege, payload }
+        let label = HostLabel { shown: name.clone(), name, by_hand: by_hand.join(" ") };
+        Self { command: host.exec.clone(), label, privilege: host.privilege, payload }
     }
 
     #[expect(clippy::disallowed_methods, reason = "an edge: a child process")]
@@ -44,10 +44,10 @@ impl Exec {
         // Ctrl-C is ours to pass on: the agent then says how it ended.
         command.process_group(0);
         Session::start(&mut command).map_err(|source| {
-            let name = &self.place.name;
+            let name = &self.label.name;
             CommandError::refused(format!("cannot run {program}, by which {name} is reached"))
                 .caused_by(&source)
-                .hint(format!("install it, or correct `exec` of server {name} in the inventory"))
+                .hint(format!("install it, or fix `exec` of server {name} in the inventory"))
         })
     }
 }
@@ -55,25 +55,25 @@ impl Exec {
 impl Transport for Exec {
     fn connect(&mut self, interrupt: &Interrupt) -> Result<Session, CommandError> {
         let session = self.start(&self.payload.measured()?.digest)?;
-        let place = &self.place;
+        let label = &self.label;
         bootstrap::follow(session, &self.payload, interrupt).map_err(|failed| match failed {
-            NoAgent::Silence => refusals::hangs(place),
-            NoAgent::Ended { noise, end } => refusals::no_shell(place, noise, end),
-            NoAgent::GaveUp { at, words } => refusals::gave_up(place, &at, &words),
-            NoAgent::NotRun(agent, end) => refusals::not_run(place, &agent, end),
-            NoAgent::Error(error) => error,
+            BootstrapError::Silence => refusals::hangs(label),
+            BootstrapError::Ended { noise, end } => refusals::no_shell(label, noise, end),
+            BootstrapError::GaveUp { at, words } => refusals::gave_up(label, &at, &words),
+            BootstrapError::NotRun(agent, end) => refusals::not_run(label, &agent, end),
+            BootstrapError::Error(error) => error,
         })
     }
 
-    fn shown(&self) -> String {
-        self.place.shown.clone()
+    fn display_name(&self) -> String {
+        self.label.shown.clone()
     }
 
     fn plan_command(&self) -> String {
-        format!("supervisor-sync plan --on {}", self.place.name)
+        format!("supervisor-sync plan --on {}", self.label.name)
     }
 
-    fn lost(&self, end: Parting, changes: bool) -> CommandError {
-        lost_elsewhere(&self.place, end, changes)
+    fn lost(&self, end: ChildExit, changes: bool) -> CommandError {
+        lost_elsewhere(&self.label, end, changes)
     }
 }

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use crate::api::{AppliedSite, ChosenSite, PlannedSite, Reply, Request, SiteStatusReply};
+use crate::api::{ChosenSite, Reply, Request};
 use crate::error::CommandError;
 use crate::inventory::{Domain, Site};
 
@@ -13,12 +13,12 @@ const NAMES_SHOWN: usize = 6;
 /// What must be answered.
 #[derive(Debug)]
 pub(super) struct Expected {
-    kind: Kind,
+    kind: ReplyKind,
     sites: Vec<Domain>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum ReplyKind {
     Plans,
     Applied,
     Status,
@@ -29,26 +29,23 @@ enum Kind {
     Runner,
     RunnerWritten,
     Setup,
-    /// Nothing that a host says.
+    /// No host sends it.
     Ours,
 }
 
 impl Expected {
     pub(super) fn of(request: &Request) -> Self {
-        let all = |sites: &[Site]| sites.iter().map(|site| site.domain.clone()).collect();
-        let chosen =
-            |sites: &[ChosenSite]| sites.iter().map(|chosen| chosen.site.domain.clone()).collect();
         let (kind, sites) = match request {
-            Request::Plan { sites, .. } => (Kind::Plans, chosen(sites)),
-            Request::Apply(request) => (Kind::Applied, chosen(&request.sites)),
-            Request::Status { sites, .. } => (Kind::Status, chosen(sites)),
-            Request::Logs(_) => (Kind::Logs, Vec::new()),
-            Request::History { sites, .. } => (Kind::History, all(sites)),
-            Request::Left(_) => (Kind::Left, Vec::new()),
-            Request::RevisionDiff { sites, .. } => (Kind::RevisionDiffs, all(sites)),
-            Request::ReadRunner { .. } => (Kind::Runner, Vec::new()),
-            Request::WriteRunner { .. } => (Kind::RunnerWritten, Vec::new()),
-            Request::Setup { .. } => (Kind::Setup, Vec::new()),
+            Request::Plan { sites, .. } => (ReplyKind::Plans, chosen_domains(sites)),
+            Request::Apply(request) => (ReplyKind::Applied, chosen_domains(&request.sites)),
+            Request::Status { sites, .. } => (ReplyKind::Status, chosen_domains(sites)),
+            Request::Logs(_) => (ReplyKind::Logs, Vec::new()),
+            Request::History { sites, .. } => (ReplyKind::History, domains(sites)),
+            Request::Left(_) => (ReplyKind::Left, Vec::new()),
+            Request::RevisionDiff { sites, .. } => (ReplyKind::RevisionDiffs, domains(sites)),
+            Request::ReadRunner { .. } => (ReplyKind::Runner, Vec::new()),
+            Request::WriteRunner { .. } => (ReplyKind::RunnerWritten, Vec::new()),
+            Request::Setup { .. } => (ReplyKind::Setup, Vec::new()),
         };
         Self { kind, sites }
     }
@@ -73,41 +70,52 @@ impl Expected {
 
 /// The kind of a reply, and the sites it is about. An answer whose content names another site is
 /// about that one.
-fn answered<'r>(reply: &'r Reply) -> (Kind, Vec<&'r Domain>) {
+fn answered(reply: &Reply) -> (ReplyKind, Vec<&Domain>) {
     match reply {
         Reply::Plans { sites } => {
-            let of = |answer: &'r PlannedSite| {
-                answer.plan.as_ref().ok().map(|plan| &plan.site).unwrap_or(&answer.site)
-            };
-            (Kind::Plans, sites.iter().map(of).collect())
+            let sites = sites.iter().map(|answer| match &answer.plan {
+                Ok(plan) => &plan.site,
+                Err(_) => &answer.site,
+            });
+            (ReplyKind::Plans, sites.collect())
         }
         Reply::Applied { sites } => {
-            let of = |answer: &'r AppliedSite| {
-                answer.report.as_ref().ok().map(|it| &it.site).unwrap_or(&answer.site)
-            };
-            (Kind::Applied, sites.iter().map(of).collect())
+            let sites = sites.iter().map(|answer| match &answer.report {
+                Ok(report) => &report.site,
+                Err(_) => &answer.site,
+            });
+            (ReplyKind::Applied, sites.collect())
         }
         Reply::Status { sites } => {
-            let of = |answer: &'r SiteStatusReply| {
-                answer.status.as_ref().ok().map(|it| &it.site).unwrap_or(&answer.site)
-            };
-            (Kind::Status, sites.iter().map(of).collect())
+            let sites = sites.iter().map(|answer| match &answer.status {
+                Ok(status) => &status.site,
+                Err(_) => &answer.site,
+            });
+            (ReplyKind::Status, sites.collect())
         }
-        Reply::LogsEnded { .. } => (Kind::Logs, Vec::new()),
+        Reply::LogsEnded { .. } => (ReplyKind::Logs, Vec::new()),
         Reply::History { sites } => {
             // Those that left the inventory are told beside what was asked about.
             let asked = sites.iter().filter(|site| site.paths.is_none());
-            (Kind::History, asked.map(|site| &site.site).collect())
+            (ReplyKind::History, asked.map(|site| &site.site).collect())
         }
-        Reply::Left { .. } => (Kind::Left, Vec::new()),
+        Reply::Left { .. } => (ReplyKind::Left, Vec::new()),
         Reply::RevisionDiffs { sites } => {
-            (Kind::RevisionDiffs, sites.iter().map(|site| &site.site).collect())
+            (ReplyKind::RevisionDiffs, sites.iter().map(|site| &site.site).collect())
         }
-        Reply::Runner { .. } => (Kind::Runner, Vec::new()),
-        Reply::RunnerWritten { .. } => (Kind::RunnerWritten, Vec::new()),
-        Reply::Setup { .. } => (Kind::Setup, Vec::new()),
-        Reply::GoesOn => (Kind::Ours, Vec::new()),
+        Reply::Runner { .. } => (ReplyKind::Runner, Vec::new()),
+        Reply::RunnerWritten { .. } => (ReplyKind::RunnerWritten, Vec::new()),
+        Reply::Setup { .. } => (ReplyKind::Setup, Vec::new()),
+        Reply::GoesOn => (ReplyKind::Ours, Vec::new()),
     }
+}
+
+fn domains(sites: &[Site]) -> Vec<Domain> {
+    sites.iter().map(|site| site.domain.clone()).collect()
+}
+
+fn chosen_domains(sites: &[ChosenSite]) -> Vec<Domain> {
+    sites.iter().map(|chosen| chosen.site.domain.clone()).collect()
 }
 
 fn named(sites: &[&Domain]) -> String {

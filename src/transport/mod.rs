@@ -15,8 +15,8 @@ mod child;
 mod exec;
 mod expected;
 mod handshake;
-mod heard;
 mod limits;
+mod listening;
 mod payload;
 mod persist;
 mod refusals;
@@ -35,12 +35,12 @@ use crate::event::Event;
 use crate::inventory::Host;
 use crate::system::Interrupt;
 
-pub use agent::serve;
-pub use payload::Payload;
-pub use ssh::SshSettings;
+pub(crate) use agent::serve;
+pub(crate) use payload::Payload;
+pub(crate) use ssh::SshSettings;
 
-use heard::{NoReply, Parting};
 use limits::Limits;
+use listening::{AskError, ChildExit};
 use session::Session;
 
 /// A way to start the far end.
@@ -48,20 +48,20 @@ trait Transport: fmt::Debug + Send {
     /// Starts it, until it has introduced itself.
     fn connect(&mut self, interrupt: &Interrupt) -> Result<Session, CommandError>;
 
-    /// Who is asked, for messages.
-    fn shown(&self) -> String;
+    /// The far end, as messages name it.
+    fn display_name(&self) -> String;
 
     /// The command that shows how something ended there.
     fn plan_command(&self) -> String;
 
     /// It ended before its answer, which was to a request that `changes` something or to one that only
     /// looks.
-    fn lost(&self, end: Parting, changes: bool) -> CommandError;
+    fn lost(&self, end: ChildExit, changes: bool) -> CommandError;
 }
 
 /// A machine at the far end of a pipe. One process for all requests, started when it is first asked.
 #[derive(Debug)]
-pub struct FarHost {
+pub(crate) struct FarHost {
     transport: Box<dyn Transport>,
     session: Option<Session>,
     let_go: Option<Instant>,
@@ -71,22 +71,22 @@ pub struct FarHost {
 impl FarHost {
     /// This machine as root, through `sudo -n`. `binary` is this program's own path, absolute, as
     /// sudoers would name it.
-    pub fn through_sudo(binary: PathBuf, interrupt: Interrupt) -> Self {
+    pub(crate) fn through_sudo(binary: PathBuf, interrupt: Interrupt) -> Self {
         Self::new(child::Child { binary, through_sudo: true }, interrupt)
     }
 
     /// This machine as who we are, for work that is to go on when we do not.
-    pub fn as_we_are(binary: PathBuf, interrupt: Interrupt) -> Self {
+    pub(crate) fn as_we_are(binary: PathBuf, interrupt: Interrupt) -> Self {
         Self::new(child::Child { binary, through_sudo: false }, interrupt)
     }
 
     /// A host of the inventory through the system's OpenSSH.
-    pub fn over_ssh(host: &Host, settings: SshSettings, interrupt: Interrupt) -> Self {
+    pub(crate) fn over_ssh(host: &Host, settings: SshSettings, interrupt: Interrupt) -> Self {
         Self::new(ssh::Ssh::new(host, settings), interrupt)
     }
 
     /// A host of the inventory through the command that it names.
-    pub fn by_command(host: &Host, payload: Arc<Payload>, interrupt: Interrupt) -> Self {
+    pub(crate) fn by_command(host: &Host, payload: Arc<Payload>, interrupt: Interrupt) -> Self {
         Self::new(exec::Exec::new(host, payload), interrupt)
     }
 
@@ -96,7 +96,7 @@ impl FarHost {
 
     /// An apply is not waited for beyond this: it goes on by itself, in a session of its own, and the
     /// reply is [`Reply::GoesOn`].
-    pub fn waits_until(self, let_go: Option<Instant>) -> Self {
+    pub(crate) fn waits_until(self, let_go: Option<Instant>) -> Self {
         Self { let_go, ..self }
     }
 }
@@ -119,20 +119,20 @@ impl Target for FarHost {
                 self.session = Some(session);
                 Ok(reply)
             }
-            Err(NoReply::Said(error)) => {
+            Err(AskError::Failed(error)) => {
                 self.session = Some(session);
                 Err(error)
             }
-            Err(NoReply::LetGo) => Ok(Reply::GoesOn),
+            Err(AskError::LetGo) => Ok(Reply::GoesOn),
             // If it was to change something, it may have.
-            Err(NoReply::Garbled(error)) if changes => {
+            Err(AskError::Garbled(error)) if changes => {
                 let see = format!("see how it ended: {}", self.transport.plan_command());
                 Err(error.of_kind(ErrorKind::Stuck).hint(see))
             }
-            Err(NoReply::Garbled(error)) => Err(error),
-            Err(NoReply::Silent(_)) if self.interrupt.is_raised() => Err(interrupted()),
-            Err(NoReply::Silent(silence)) => Err(silent(&self.transport.shown(), silence)),
-            Err(NoReply::Lost) => Err(self.transport.lost(session.part(), changes)),
+            Err(AskError::Garbled(error)) => Err(error),
+            Err(AskError::Silent(_)) if self.interrupt.is_raised() => Err(interrupted()),
+            Err(AskError::Silent(silence)) => Err(silent(&self.transport.display_name(), silence)),
+            Err(AskError::Lost) => Err(self.transport.lost(session.close(), changes)),
         }
     }
 }
@@ -140,14 +140,14 @@ impl Target for FarHost {
 /// Who only looks, and has said nothing for that long.
 fn silent(who: &str, silence: Option<Duration>) -> CommandError {
     let seconds = silence.unwrap_or_default().as_secs();
-    CommandError::refused(format!("{who} has not answered for {seconds} s"))
-        .hint("see there whether supervisor-sync hangs, e.g. on a file system that is away")
+    CommandError::refused(format!("{who} did not answer for {seconds} s"))
+        .hint("check whether supervisor-sync hangs there, e.g. on a file system that is away")
 }
 
 /// Another machine is gone with a request under way.
-fn lost_elsewhere(place: &refusals::Place, end: Parting, changes: bool) -> CommandError {
-    let last = end.words.last().cloned().unwrap_or(end.status);
-    let refusals::Place { name, shown, .. } = place;
+fn lost_elsewhere(label: &refusals::HostLabel, end: ChildExit, changes: bool) -> CommandError {
+    let last = end.stderr.last().cloned().unwrap_or(end.status);
+    let refusals::HostLabel { name, shown, .. } = label;
     if !changes {
         return CommandError::refused(format!("the connection to {shown} was lost"))
             .because(last)
@@ -156,7 +156,7 @@ fn lost_elsewhere(place: &refusals::Place, end: Parting, changes: bool) -> Comma
     let message = format!("the connection to {shown} was lost while it was at work");
     CommandError::new(ErrorKind::Stuck, message)
         .because(last)
-        .hint("the host goes on without us: it finishes, or undoes what it cannot finish")
+        .hint("the host goes on by itself: it finishes, or undoes what it cannot finish")
         .hint(format!("see how it ended: supervisor-sync plan --on {name}"))
 }
 

@@ -11,7 +11,7 @@ use crate::error::CommandError;
 
 /// A binary, with its digest worked out at most once, and only if a host asks.
 #[derive(Debug)]
-pub struct Payload {
+pub(crate) struct Payload {
     path: PathBuf,
     measured: OnceLock<Result<Measured, CommandError>>,
 }
@@ -21,18 +21,17 @@ pub struct Payload {
 pub(super) struct Measured {
     /// SHA-256, in hexadecimal.
     pub(super) digest: String,
-    /// In bytes.
     pub(super) length: u64,
 }
 
 impl Payload {
     /// The binary at `path`.
-    pub fn new(path: PathBuf) -> Self {
+    pub(crate) fn new(path: PathBuf) -> Self {
         Self { path, measured: OnceLock::new() }
     }
 
     /// This program, also when its file was replaced since it began.
-    pub fn of_this_program() -> Self {
+    pub(crate) fn of_this_program() -> Self {
         let running = PathBuf::from("/proc/self/exe");
         if running.exists() {
             return Self::new(running);

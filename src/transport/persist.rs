@@ -27,7 +27,7 @@ const NAME: usize = 16;
 const APPENDED: usize = 17;
 
 /// Of ssh's words for what goes wrong with a socket.
-const OF_SOCKETS: [&str; 7] = [
+const SOCKET_WORDS: [&str; 7] = [
     "ControlSocket",
     "ControlPath",
     "Control socket",
@@ -39,7 +39,7 @@ const OF_SOCKETS: [&str; 7] = [
 
 /// A socket by which later commands use the connection of an earlier one.
 #[derive(Debug)]
-pub(super) struct Socket {
+pub(super) struct ControlSocket {
     path: PathBuf,
     /// For so many seconds after the last of them.
     seconds: u32,
@@ -47,7 +47,7 @@ pub(super) struct Socket {
     was_there: bool,
 }
 
-impl Socket {
+impl ControlSocket {
     /// The socket for what ssh is told (`identity`) and what it makes of that by its own configuration
     /// (`settings`, as `ssh -G` has them): where either is another, so is the connection. `None` if that
     /// configuration shares connections by itself, or if none of `folders` will do.
@@ -56,11 +56,7 @@ impl Socket {
         seconds: u32,
         folders: &[PathBuf],
     ) -> Option<Self> {
-        let shares = |line: &str| {
-            line.starts_with("controlpath ")
-                || line.strip_prefix("controlmaster ").is_some_and(|it| it != "false")
-        };
-        if seconds == 0 || settings.is_empty() || settings.lines().any(shares) {
+        if seconds == 0 || settings.is_empty() || settings.lines().any(shares_connections) {
             return None;
         }
         let mut name = digest([identity.as_bytes(), settings.as_bytes()]);
@@ -76,8 +72,8 @@ impl Socket {
     }
 
     fn is_to_blame(&self, words: &[String], is_understood: bool) -> bool {
-        let of_sockets = |word: &String| OF_SOCKETS.iter().any(|of| word.contains(of));
-        words.iter().any(of_sockets) || self.was_there && !is_understood
+        words.iter().any(|line| SOCKET_WORDS.iter().any(|word| line.contains(word)))
+            || self.was_there && !is_understood
     }
 }
 
@@ -86,7 +82,7 @@ impl Socket {
 pub(super) enum Sharing {
     /// As `ssh_config` has it.
     AsConfigured,
-    By(Socket),
+    By(ControlSocket),
     None,
 }
 
@@ -95,7 +91,7 @@ impl Sharing {
     pub(super) fn options(&self) -> Vec<String> {
         match self {
             Self::AsConfigured => Vec::new(),
-            Self::By(Socket { path, seconds, .. }) => vec![
+            Self::By(ControlSocket { path, seconds, .. }) => vec![
                 "ControlMaster=auto".to_owned(),
                 format!("ControlPersist={seconds}"),
                 format!("ControlPath={}", path.display()),
@@ -111,11 +107,18 @@ impl Sharing {
     }
 }
 
+/// Whether a line of `ssh -G` says that connections are shared.
+fn shares_connections(line: &str) -> bool {
+    line.starts_with("controlpath ")
+        || line.strip_prefix("controlmaster ").is_some_and(|value| value != "false")
+}
+
 /// Whether ssh takes the path for what it is, and has room for it.
 fn is_plain(path: &Path) -> bool {
     let bytes = path.as_os_str().as_bytes();
-    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-".contains(byte);
-    bytes.len() + APPENDED <= LONGEST_PATH && path.is_absolute() && bytes.iter().all(is_plain)
+    bytes.len() + APPENDED <= LONGEST_PATH
+        && path.is_absolute()
+        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"/._-".contains(byte))
 }
 
 /// Makes the folder in one that is there, unless it is; an error if others can get into it.
@@ -149,8 +152,8 @@ mod tests {
 
     const PLAIN: &str = "user me\ncontrolmaster false\n";
 
-    fn socket(folder: &Path) -> Option<Socket> {
-        Socket::of(("host", PLAIN), 60, &[folder.to_owned()])
+    fn socket(folder: &Path) -> Option<ControlSocket> {
+        ControlSocket::of(("host", PLAIN), 60, &[folder.to_owned()])
     }
 
     #[test]
@@ -160,7 +163,7 @@ mod tests {
         let path = socket(&folder).unwrap().path;
         assert_eq!(folder.metadata().unwrap().mode() & 0o777, 0o700);
         assert_eq!(socket(&folder).unwrap().path, path);
-        let other = Socket::of(("host", "user you\n"), 60, std::slice::from_ref(&folder));
+        let other = ControlSocket::of(("host", "user you\n"), 60, std::slice::from_ref(&folder));
         assert_ne!(other.unwrap().path, path);
         set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
         assert!(socket(&folder).is_none(), "others can see who is connected to");
@@ -172,7 +175,9 @@ mod tests {
     #[test]
     fn what_ssh_shares_by_itself_or_cannot_tell_is_left_to_it() {
         let root = tempfile::tempdir().unwrap();
-        let of = |settings| Socket::of(("host", settings), 60, &[root.path().join("s")]).is_some();
+        let of = |settings| {
+            ControlSocket::of(("host", settings), 60, &[root.path().join("s")]).is_some()
+        };
         assert!(of(PLAIN));
         for settings in ["", "controlmaster auto\n", "controlmaster false\ncontrolpath /x\n"] {
             assert!(!of(settings), "{settings}");
@@ -197,7 +202,7 @@ mod tests {
         let long = root.path().join("x".repeat(80));
         assert!(socket(&long).is_none());
         let short = root.path().join("s");
-        let found = Socket::of(("host", PLAIN), 60, &[long, short.clone()]).unwrap();
+        let found = ControlSocket::of(("host", PLAIN), 60, &[long, short.clone()]).unwrap();
         assert!(found.path.starts_with(short));
         create_dir(root.path().join("a b")).unwrap();
         assert!(socket(&root.path().join("a b")).is_none());
@@ -206,8 +211,8 @@ mod tests {
     #[test]
     fn only_what_a_socket_may_have_caused_is_tried_again() {
         let (path, seconds) = (PathBuf::from("/s"), 60);
-        let fresh = Socket { path: path.clone(), seconds, was_there: false };
-        let used = Socket { path, seconds, was_there: true };
+        let fresh = ControlSocket { path: path.clone(), seconds, was_there: false };
+        let used = ControlSocket { path, seconds, was_there: true };
         let words = |text: &str| [text.to_owned()];
         let listener = words("unix_listener: cannot bind to path /s: Permission denied");
         assert!(fresh.is_to_blame(&listener, false) && used.is_to_blame(&listener, true));

@@ -4,7 +4,7 @@
 //! ssh ends with 255 for everything that is its own, so its words are all there is to go by.
 
 use super::bootstrap::{Agent, BEGIN};
-use super::heard::Parting;
+use super::listening::ChildExit;
 use super::payload::platform;
 use super::sudoers;
 use crate::error::CommandError;
@@ -26,7 +26,7 @@ pub(super) struct Destination {
 
 /// A machine that runs the bootstrap, for messages and for hints.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct HostLabel {
     /// The server's name in the inventory.
     pub(super) name: String,
     /// How it is told of.
@@ -36,11 +36,10 @@ pub(super) struct Place {
 }
 
 impl Destination {
-    pub(super) fn place(&self) -> Place {
-        Place { name: self.name.clone(), shown: self.shown(), by_hand: self.by_hand() }
+    pub(super) fn label(&self) -> HostLabel {
+        HostLabel { name: self.name.clone(), shown: self.shown(), by_hand: self.by_hand() }
     }
 
-    /// `user@address`.
     pub(super) fn shown(&self) -> String {
         let user = self.user.as_ref().map_or(String::new(), |user| format!("{user}@"));
         format!("{user}{}", self.address)
@@ -64,29 +63,29 @@ impl Destination {
 
 /// What ssh says, what it means, and what to do about it. The first that is found counts, so the
 /// particular stands before the general.
-const MEANINGS: &[(&str, Meaning)] = &[
-    ("REMOTE HOST IDENTIFICATION HAS CHANGED", Meaning::KeyChanged),
-    ("Host key verification failed", Meaning::KeyUnknown),
-    ("host key is known", Meaning::KeyUnknown),
-    ("Could not resolve hostname", Meaning::NoSuchName),
-    ("Connection refused", Meaning::NobodyListens),
-    ("timed out", Meaning::NoAnswer),
-    ("No route to host", Meaning::NoAnswer),
-    ("Network is unreachable", Meaning::NoAnswer),
-    ("not responding", Meaning::NoAnswer),
-    ("UNPROTECTED PRIVATE KEY FILE", Meaning::OpenKey),
-    ("Permission denied", Meaning::NotLetIn),
-    ("Too many authentication failures", Meaning::NotLetIn),
-    ("Bad owner or permissions", Meaning::BadConfig),
-    ("Bad configuration option", Meaning::BadConfig),
-    ("terminating,", Meaning::BadConfig),
-    ("Connection closed", Meaning::HungUp),
-    ("Connection reset", Meaning::HungUp),
-    ("kex_exchange_identification", Meaning::HungUp),
+const SSH_FAILURES: &[(&str, SshFailure)] = &[
+    ("REMOTE HOST IDENTIFICATION HAS CHANGED", SshFailure::KeyChanged),
+    ("Host key verification failed", SshFailure::KeyUnknown),
+    ("host key is known", SshFailure::KeyUnknown),
+    ("Could not resolve hostname", SshFailure::NoSuchName),
+    ("Connection refused", SshFailure::NobodyListens),
+    ("timed out", SshFailure::NoAnswer),
+    ("No route to host", SshFailure::NoAnswer),
+    ("Network is unreachable", SshFailure::NoAnswer),
+    ("not responding", SshFailure::NoAnswer),
+    ("UNPROTECTED PRIVATE KEY FILE", SshFailure::OpenKey),
+    ("Permission denied", SshFailure::NotLetIn),
+    ("Too many authentication failures", SshFailure::NotLetIn),
+    ("Bad owner or permissions", SshFailure::BadConfig),
+    ("Bad configuration option", SshFailure::BadConfig),
+    ("terminating,", SshFailure::BadConfig),
+    ("Connection closed", SshFailure::HungUp),
+    ("Connection reset", SshFailure::HungUp),
+    ("kex_exchange_identification", SshFailure::HungUp),
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Meaning {
+enum SshFailure {
     KeyChanged,
     KeyUnknown,
     NoSuchName,
@@ -100,115 +99,120 @@ enum Meaning {
 
 /// Why there is no connection, by the words that ssh left; `None` if they say nothing about it.
 pub(super) fn refused(to: &Destination, words: &[String]) -> Option<CommandError> {
-    let (said, meaning) = MEANINGS.iter().find_map(|(said, meaning)| {
+    let (said, meaning) = SSH_FAILURES.iter().find_map(|(said, meaning)| {
         words.iter().find(|line| line.contains(said)).map(|line| (line, *meaning))
     })?;
     let (shown, by_hand) = (to.shown(), to.by_hand());
-    let error = |message: String, hint: String| CommandError::refused(message).hint(hint);
     Some(match meaning {
-        Meaning::KeyChanged => error(
+        SshFailure::KeyChanged => refused_with_hint(
             format!("the host key of {shown} has changed: another machine, or somebody in between"),
             format!(
                 "if the server was set up anew, forget the old key: ssh-keygen -R {}; {by_hand}",
                 to.known_as()
             ),
         ),
-        Meaning::KeyUnknown => error(
+        SshFailure::KeyUnknown => refused_with_hint(
             format!("the host key of {shown} is not known here"),
             format!("log in once by hand and compare its fingerprint: {by_hand}"),
         ),
-        Meaning::NoSuchName => error(
+        SshFailure::NoSuchName => refused_with_hint(
             format!("the address of {shown} cannot be found"),
-            format!("mend `host` of server {} in the inventory", to.name),
+            format!("fix `host` of server {} in the inventory", to.name),
         )
         .because(without_prefix(said)),
-        Meaning::NobodyListens => error(
+        SshFailure::NobodyListens => refused_with_hint(
             format!("{shown} refuses the connection: no SSH server listens there"),
-            format!("see that it runs and that `port` is right: {by_hand}"),
+            format!("check that it runs and that `port` is right: {by_hand}"),
         ),
-        Meaning::NoAnswer => error(
+        SshFailure::NoAnswer => refused_with_hint(
             format!("{shown} does not answer"),
-            format!("see that it is up and that nothing in between keeps SSH out: {by_hand}"),
+            format!("check that it is up and that nothing in between blocks SSH: {by_hand}"),
         )
         .because(without_prefix(said)),
-        Meaning::OpenKey => error(
+        SshFailure::OpenKey => refused_with_hint(
             format!("ssh does not use the private key for {shown}: others may read it"),
             format!("chmod 600 {}", to.key.as_deref().unwrap_or("~/.ssh/id_ed25519")),
         ),
-        Meaning::NotLetIn => error(
+        SshFailure::NotLetIn => refused_with_hint(
             format!("{shown} does not let us log in"),
             format!("try it by hand, it must not ask for a password: {by_hand} true"),
         )
         .because(without_prefix(said)),
-        Meaning::BadConfig => error(
-            "ssh does not like its own configuration".to_owned(),
-            format!("mend it until this works: {by_hand} true"),
+        SshFailure::BadConfig => refused_with_hint(
+            "ssh rejects its own configuration".to_owned(),
+            format!("fix it until this works: {by_hand} true"),
         )
         .because(said.as_str()),
-        Meaning::HungUp => error(
+        SshFailure::HungUp => refused_with_hint(
             format!("{shown} closed the connection before the login"),
-            format!("see that it takes more than a few at once (MaxStartups): {by_hand} true"),
+            format!("check that it accepts more than a few connections at once (MaxStartups): {by_hand} true"),
         )
         .because(without_prefix(said)),
     })
 }
 
+fn refused_with_hint(message: String, hint: String) -> CommandError {
+    CommandError::refused(message).hint(hint)
+}
+
 /// The connection was made, but nothing of ours was said over it.
-pub(super) fn unintelligible(to: &Place, noise: Vec<String>, end: Parting) -> CommandError {
+pub(super) fn unintelligible(to: &HostLabel, noise: Vec<String>, end: ChildExit) -> CommandError {
     no_command(to, noise, end)
         .hint(format!("its login shell must run commands, try it: {} true", to.by_hand))
 }
 
 /// The command that is to give a shell did not run ours.
-pub(super) fn no_shell(to: &Place, noise: Vec<String>, end: Parting) -> CommandError {
-    let Place { name, by_hand, .. } = to;
+pub(super) fn no_shell(to: &HostLabel, noise: Vec<String>, end: ChildExit) -> CommandError {
+    let HostLabel { name, by_hand, .. } = to;
     no_command(to, noise, end).hint(format!(
         "`exec` of server {name} must run the command that follows it, try it: {by_hand} true"
     ))
 }
 
-fn no_command(to: &Place, noise: Vec<String>, end: Parting) -> CommandError {
-    let all: Vec<String> = noise.into_iter().chain(end.words).collect();
+fn no_command(to: &HostLabel, noise: Vec<String>, end: ChildExit) -> CommandError {
+    let all: Vec<String> = noise.into_iter().chain(end.stderr).collect();
     let last = all.len().saturating_sub(3);
     let said = all.get(last..).unwrap_or_default().join("; ");
-    CommandError::refused(format!("{} runs no command for us", to.shown))
+    CommandError::refused(format!("{} did not run our command", to.shown))
         .because(if said.is_empty() { end.status } else { said })
 }
 
 /// The agent was to be run, and did not introduce itself.
-pub(super) fn not_run(to: &Place, agent: &Agent, end: Parting) -> CommandError {
+pub(super) fn not_run(to: &HostLabel, agent: &Agent, end: ChildExit) -> CommandError {
     let (shown, why) = (&to.shown, end.reason());
     if agent.sudo {
         let user = &agent.user;
-        return CommandError::refused(format!("sudo of {shown} does not let {user} do it"))
-            .because(why)
-            .hint(sudoers::hint_there(user, &agent.path));
+        return CommandError::refused(format!(
+            "sudo on {shown} does not let {user} run supervisor-sync"
+        ))
+        .because(why)
+        .hint(sudoers::hint_there(user, &agent.path));
     }
     CommandError::refused(format!("supervisor-sync does not run on {shown}")).because(why)
 }
 
 /// Nothing was said for too long before the agent ran.
-pub(super) fn hangs(to: &Place) -> CommandError {
-    CommandError::refused(format!("{} says nothing for {} s", to.shown, BEGIN.as_secs()))
-        .hint("see whether its login shell hangs, e.g. on a file system that is away")
+pub(super) fn hangs(to: &HostLabel) -> CommandError {
+    CommandError::refused(format!("{} did not answer for {} s", to.shown, BEGIN.as_secs()))
+        .hint("check whether its login shell hangs, e.g. on a file system that is away")
 }
 
 /// The first script on the host gave up.
-pub(super) fn gave_up(to: &Place, at: &str, words: &str) -> CommandError {
+pub(super) fn gave_up(to: &HostLabel, at: &str, words: &str) -> CommandError {
     let shown = &to.shown;
     match at {
-        "place" => CommandError::refused(format!("no folder of {shown} can hold a program"))
+        "place" => CommandError::refused(format!("no folder on {shown} can hold a program"))
             .because(format!("tried {words}"))
             .hint("one of them must be writable and on a file system without noexec"),
         "write" => CommandError::refused(format!("cannot put supervisor-sync on {shown}"))
             .because(words)
-            .hint(format!("see that there is room: {} df -h", to.by_hand)),
+            .hint(format!("check that there is room: {} df -h", to.by_hand)),
         "unfit" => CommandError::refused(format!(
             "this supervisor-sync, for {}, does not run on {shown}, which is {words}",
             platform()
         ))
         .hint("install a supervisor-sync of the same release there, on the PATH; it will be used"),
-        "root" => CommandError::refused(format!("{words} of {shown} is not root"))
+        "root" => CommandError::refused(format!("{words} on {shown} is not root"))
             .hint(format!("write `privilege: sudo` for server {}, or log in as root", to.name)),
         "tools" => CommandError::refused(format!("{shown} lacks {words}")).hint(
             "install it (Debian: coreutils), or a supervisor-sync of the same release, there",
@@ -266,7 +270,7 @@ mod tests {
             (
                 &["ssh: connect to host 203.0.113.10 port 22: Connection timed out"],
                 "does not answer",
-                "see that it is up",
+                "check that it is up",
             ),
             (
                 &["Connection timed out during banner exchange"],

@@ -13,28 +13,28 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use super::expected::Expected;
-use super::heard::{Heard, NoReply, Parting, Patience};
 use super::limits::{LONGEST_ANSWER, Limits, reads_cheaply};
-use crate::api::wire::{Answer, Ask, INTERRUPT, LET_GO, PROTOCOL};
+use super::listening::{AskError, ChildExit, Received, WaitLimits};
+use crate::api::wire::{AgentMessage, Ask, INTERRUPT, LET_GO, PROTOCOL};
 use crate::api::{Reply, Request};
 use crate::error::CommandError;
 use crate::event::{Event, Step};
 use crate::system::Interrupt;
 
-/// How often Ctrl-C is looked for while nothing is said.
+/// How often Ctrl-C is looked for while nothing arrives.
 const TICK: Duration = Duration::from_millis(200);
 
-/// How much of the child's stderr is kept: words for a person.
-const WORDS_KEPT: usize = 16 * 1024;
+/// How many bytes of the child's stderr are kept, for error messages.
+const STDERR_KEPT: usize = 16 * 1024;
 
-/// How much is said before the hello that is none: banners, not files.
+/// How many bytes may come before the agent's hello: banners, not files.
 pub(super) const LONGEST_NOISE: usize = 1024 * 1024;
 
-/// How often a child that has said all is looked at until it is gone.
-const BLINK: Duration = Duration::from_millis(5);
+/// How often a child that has closed its pipes is looked at until it has ended.
+const EXIT_TICK: Duration = Duration::from_millis(5);
 
 /// How long the child has to end once its input is closed.
-pub(super) const PARTING: Duration = Duration::from_secs(2);
+pub(super) const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A child whose far end is an agent, or will be.
 #[derive(Debug)]
@@ -43,14 +43,14 @@ pub(super) struct Session {
     input: Option<ChildStdin>,
     output: Option<ChildStdout>,
     errors: Option<ChildStderr>,
-    /// What stdout has said beyond the last line that was taken.
-    heard: Vec<u8>,
-    /// How much of `heard` is known to hold no line break.
+    /// What was read from stdout beyond the last line that was taken.
+    unread: Vec<u8>,
+    /// How much of `unread` is known to hold no line break.
     searched: usize,
-    words: Vec<u8>,
-    /// How much stderr has said in all, kept or not.
-    worded: usize,
-    /// Whether the agent wants to hear that its reply has arrived.
+    stderr: Vec<u8>,
+    /// How many bytes of stderr have arrived in all, kept or not.
+    stderr_length: usize,
+    /// Whether the agent wants to be told that its reply has arrived.
     pub(super) is_confirmed: bool,
 }
 
@@ -66,51 +66,61 @@ impl Session {
             fcntl_setfl(input, flags | OFlags::NONBLOCK)?;
         }
         let (output, errors) = (child.stdout.take(), child.stderr.take());
-        let (heard, words) = (Vec::new(), Vec::new());
-        let (searched, worded, is_confirmed) = (0, 0, false);
-        Ok(Self { child, input, output, errors, heard, searched, words, worded, is_confirmed })
+        let (unread, stderr) = (Vec::new(), Vec::new());
+        let (searched, stderr_length, is_confirmed) = (0, 0, false);
+        Ok(Self {
+            child,
+            input,
+            output,
+            errors,
+            unread,
+            searched,
+            stderr,
+            stderr_length,
+            is_confirmed,
+        })
     }
 
     /// The next line of stdout.
-    pub(super) fn listen(&mut self, patience: Patience<'_>) -> Heard {
+    pub(super) fn listen(&mut self, wait: WaitLimits<'_>) -> Received {
         let mut silent = Duration::ZERO;
         loop {
             if let Some(line) = self.take_line() {
-                return Heard::Line(line);
+                return Received::Line(line);
             }
             if self.output.is_none() {
-                return Heard::End;
+                return Received::End;
             }
-            if self.heard.len() > LONGEST_ANSWER || self.is_over(patience) {
-                return Heard::TooMuch;
+            if self.unread.len() > LONGEST_ANSWER || self.has_run_out(wait) {
+                return Received::TooMuch;
             }
-            if patience.interrupt.is_some_and(Interrupt::is_raised) {
-                return Heard::Interrupted;
+            if wait.interrupt.is_some_and(Interrupt::is_raised) {
+                return Received::Interrupted;
             }
             silent = if self.turn(&mut &[][..]) { Duration::ZERO } else { silent + TICK };
-            if patience.silence.is_some_and(|longest| silent >= longest) {
-                return Heard::Silence;
+            if wait.silence.is_some_and(|longest| silent >= longest) {
+                return Received::Silence;
             }
         }
     }
 
-    fn is_over(&self, patience: Patience<'_>) -> bool {
-        patience.words.is_some_and(|most| self.worded > most)
-            || patience.until.is_some_and(|until| now() >= until)
+    fn has_run_out(&self, wait: WaitLimits<'_>) -> bool {
+        wait.stderr.is_some_and(|most| self.stderr_length > most)
+            || wait.until.is_some_and(|until| now() >= until)
     }
 
     /// Sends all of it, listening meanwhile. An error if the far end does not take it.
-    pub(super) fn send(&mut self, mut bytes: &[u8], patience: Patience<'_>) -> io::Result<()> {
+    pub(super) fn send(&mut self, mut bytes: &[u8], wait: WaitLimits<'_>) -> io::Result<()> {
         let mut silent = Duration::ZERO;
         while !bytes.is_empty() {
             if self.input.is_none() || self.output.is_none() {
                 return Err(io::ErrorKind::BrokenPipe.into());
             }
-            if patience.interrupt.is_some_and(Interrupt::is_raised) {
+            if wait.interrupt.is_some_and(Interrupt::is_raised) {
                 return Err(io::ErrorKind::Interrupted.into());
             }
             silent = if self.turn(&mut bytes) { Duration::ZERO } else { silent + TICK };
-            if patience.silence.is_some_and(|longest| silent >= longest) {
+            if wait.silence.is_some_and(|longest| silent >= longest) {
                 return Err(io::ErrorKind::TimedOut.into());
             }
         }
@@ -118,96 +128,98 @@ impl Session {
     }
 
     /// Asks the agent, which has said hello. Ctrl-C is passed on: the agent stops at its next step
-    /// and says how it ended. Where the request is limited, so is the wait for that.
+    /// and replies how it ended. Where the request is limited, so is the wait for that.
     pub(super) fn ask(
         &mut self,
         request: Request,
         limits: Limits,
         interrupt: &Interrupt,
         events: &mut dyn FnMut(Event),
-    ) -> Result<Reply, NoReply> {
+    ) -> Result<Reply, AskError> {
         let expected = Expected::of(&request);
         let confirms = self.is_confirmed && matches!(request, Request::Apply(_));
         let ask = Ask { protocol: PROTOCOL, request, confirms };
         let mut line = serde_json::to_vec(&ask).map_err(|e| {
-            NoReply::Said(CommandError::refused("cannot write a request").caused_by(&e))
+            AskError::Failed(CommandError::refused("cannot write a request").caused_by(&e))
         })?;
         drop(ask);
         line.push(b'\n');
         let Limits { silence, time, events: mut room, let_go } = limits;
-        let words = time.map(|_| self.worded.saturating_add(LONGEST_NOISE));
+        let stderr = time.map(|_| self.stderr_length.saturating_add(LONGEST_NOISE));
         let until = time.map(|time| now() + time);
-        let mut patience = Patience { silence, words, until, interrupt: None };
+        let mut wait = WaitLimits { silence, stderr, until, interrupt: None };
         // What cannot be sent shows as an end below, where there may be an answer that says why.
-        let _ = self.send(&line, patience);
-        patience.interrupt = Some(interrupt);
+        let _ = self.send(&line, wait);
+        wait.interrupt = Some(interrupt);
         loop {
-            match self.listen(patience) {
-                Heard::Line(line) => match understood(&line)? {
-                    Answer::Event(event) => {
+            match self.listen(wait) {
+                Received::Line(line) => match parse(&line)? {
+                    AgentMessage::Event(event) => {
                         room = room.map(|room| room.saturating_sub(line.len()));
                         if room == Some(0) {
-                            return Err(garbled("it tells of more than such a request can cause"));
+                            return Err(garbled(
+                                "it reports more events than such a request can cause",
+                            ));
                         }
-                        patience.silence = limits.silence_after(&event);
+                        wait.silence = limits.silence_after(&event);
                         let step = match &event {
                             Event::Step { step, .. } => Some(step),
                             _ => None,
                         };
                         if let_go.is_some() && matches!(step, Some(Step::Update { .. })) {
-                            patience.until = let_go;
+                            wait.until = let_go;
                         }
                         events(event);
                     }
-                    Answer::Reply(reply) => {
-                        expected.check(&reply).map_err(NoReply::Garbled)?;
+                    AgentMessage::Reply(reply) => {
+                        expected.check(&reply).map_err(AskError::Garbled)?;
                         self.confirm(confirms);
                         return Ok(reply);
                     }
-                    Answer::Failed(error) => {
+                    AgentMessage::Failed(error) => {
                         self.confirm(confirms);
-                        return Err(NoReply::Said(error));
+                        return Err(AskError::Failed(error));
                     }
-                    Answer::LetGo => return self.leave(),
-                    Answer::Hello { .. } => return Err(garbled("it began anew")),
+                    AgentMessage::LetGo => return self.leave(),
+                    AgentMessage::Hello { .. } => return Err(garbled("it said hello once more")),
                 },
-                Heard::TooMuch if let_go.is_some() && patience.until == let_go => {
+                Received::TooMuch if let_go.is_some() && wait.until == let_go => {
                     // Its answer, or the reply, comes at once; else it goes on all the same.
-                    patience.until = Some(now() + PARTING);
+                    wait.until = Some(now() + EXIT_TIMEOUT);
                     let line = format!("{LET_GO}\n");
-                    if self.send(line.as_bytes(), patience).is_err() {
+                    if self.send(line.as_bytes(), wait).is_err() {
                         return self.leave();
                     }
                 }
-                Heard::TooMuch if let_go.is_some() => return self.leave(),
-                Heard::Interrupted => {
-                    let until = time.map(|_| now() + PARTING);
-                    patience = Patience { until, interrupt: None, ..patience };
-                    let _ = self.send(format!("{INTERRUPT}\n").as_bytes(), patience);
+                Received::TooMuch if let_go.is_some() => return self.leave(),
+                Received::Interrupted => {
+                    let until = time.map(|_| now() + EXIT_TIMEOUT);
+                    wait = WaitLimits { until, interrupt: None, ..wait };
+                    let _ = self.send(format!("{INTERRUPT}\n").as_bytes(), wait);
                 }
                 // Who only looks need not be waited for once nobody wants to know.
-                Heard::TooMuch if interrupt.is_raised() && time.is_some() => {
-                    return Err(NoReply::Silent(None));
+                Received::TooMuch if interrupt.is_raised() && time.is_some() => {
+                    return Err(AskError::Silent(None));
                 }
-                Heard::TooMuch => return Err(garbled("it does not come to an end")),
-                Heard::Silence => return Err(NoReply::Silent(patience.silence)),
-                Heard::End => return Err(NoReply::Lost),
+                Received::TooMuch => return Err(garbled("it does not end")),
+                Received::Silence => return Err(AskError::Silent(wait.silence)),
+                Received::End => return Err(AskError::Lost),
             }
         }
     }
 
     /// Leaves the child to itself: it is neither listened to nor waited for any more.
-    fn leave(&mut self) -> Result<Reply, NoReply> {
+    fn leave(&mut self) -> Result<Reply, AskError> {
         (self.input, self.output, self.errors) = (None, None, None);
-        Err(NoReply::LetGo)
+        Err(AskError::LetGo)
     }
 
-    /// Ends it, and says what there is to say about the end.
-    pub(super) fn part(mut self) -> Parting {
+    /// Ends the child and returns how it ended.
+    pub(super) fn close(mut self) -> ChildExit {
         let status = self.end();
-        let words = String::from_utf8_lossy(&self.words);
-        Parting {
-            words: words.lines().map(|line| line.trim().to_owned()).collect(),
+        let stderr = String::from_utf8_lossy(&self.stderr);
+        ChildExit {
+            stderr: stderr.lines().map(|line| line.trim().to_owned()).collect(),
             status: match status {
                 Some(Ok(status)) => status.to_string(),
                 Some(Err(error)) => error.to_string(),
@@ -219,33 +231,33 @@ impl Session {
     /// Closes the child's input and sees it off; `None` if it had to be killed.
     fn end(&mut self) -> Option<io::Result<ExitStatus>> {
         self.input = None;
-        let until = now() + PARTING;
-        let mut said = 0;
-        while self.output.is_some() && now() < until && said < LONGEST_NOISE {
-            // What is still said is not wanted, but a child that cannot say it does not end. One
-            // that never stops talking is not waited for.
-            self.heard.clear();
+        let until = now() + EXIT_TIMEOUT;
+        let mut noise = 0;
+        while self.output.is_some() && now() < until && noise < LONGEST_NOISE {
+            // What it still writes is not wanted, but a child that cannot write does not end. One
+            // that never stops is not waited for.
+            self.unread.clear();
             self.searched = 0;
-            let worded = self.worded;
+            let before = self.stderr_length;
             self.turn(&mut &[][..]);
-            said += self.heard.len() + (self.worded - worded);
+            noise += self.unread.len() + (self.stderr_length - before);
         }
         // A child that has closed its output may live on all the same.
         let mut ended = self.output.is_none();
         while ended && matches!(self.child.try_wait(), Ok(None)) {
             // No pipe says when it ends, if it has closed them all.
-            self.turn_within(BLINK, &mut &[][..]);
+            self.turn_within(EXIT_TICK, &mut &[][..]);
             ended = now() < until;
         }
         // What is not ours to kill, as a sudo may be, is not waited for either.
         let status = (ended || self.child.kill().is_ok()).then(|| self.child.wait());
-        self.last_words();
+        self.drain_stderr();
         status.filter(|_| ended)
     }
 
     /// What is left on stderr. Its end is not waited for: a master connection that ssh leaves in
     /// the background (`ControlPersist`) keeps it open.
-    fn last_words(&mut self) {
+    fn drain_stderr(&mut self) {
         let Some(errors) = &self.errors else { return };
         if fcntl_getfl(errors)
             .and_then(|flags| fcntl_setfl(errors, flags | OFlags::NONBLOCK))
@@ -253,19 +265,19 @@ impl Session {
         {
             return;
         }
-        // As much as a pipe holds: what others of the child's go on to say is not waited for.
-        let enough = self.worded.saturating_add(64 * 1024);
-        while self.worded < enough && self.hear_words() {}
+        // As much as a pipe holds: what other processes go on to write is not waited for.
+        let enough = self.stderr_length.saturating_add(64 * 1024);
+        while self.stderr_length < enough && self.read_stderr() {}
     }
 
     fn take_line(&mut self) -> Option<String> {
-        let unsearched = self.heard.get(self.searched..).unwrap_or_default();
+        let unsearched = self.unread.get(self.searched..).unwrap_or_default();
         let Some(at) = unsearched.iter().position(|byte| *byte == b'\n') else {
-            self.searched = self.heard.len();
+            self.searched = self.unread.len();
             return None;
         };
-        let rest = self.heard.split_off(self.searched + at + 1);
-        let mut line = std::mem::replace(&mut self.heard, rest);
+        let rest = self.unread.split_off(self.searched + at + 1);
+        let mut line = std::mem::replace(&mut self.unread, rest);
         self.searched = 0;
         while line.pop_if(|byte| matches!(byte, b'\n' | b'\r')).is_some() {}
         // No second copy of what is long and, nearly always, UTF-8.
@@ -289,7 +301,7 @@ impl Session {
         if readable {
             self.read();
         }
-        if wordy && !self.hear_words() {
+        if wordy && !self.read_stderr() {
             self.errors = None;
         }
         writable || readable || wordy
@@ -326,7 +338,7 @@ impl Session {
         match input.write(outgoing) {
             Ok(written) => *outgoing = outgoing.get(written..).unwrap_or_default(),
             Err(error) if is_passing(&error) => {}
-            // The far end does not read any more; why, it may say on stdout or stderr.
+            // The far end does not read any more. Its stdout or stderr may tell why.
             Err(_) => self.input = None,
         }
     }
@@ -336,21 +348,21 @@ impl Session {
         let mut piece = [0; 64 * 1024];
         match output.read(&mut piece) {
             Ok(0) => self.output = None,
-            Ok(read) => self.heard.extend_from_slice(piece.get(..read).unwrap_or_default()),
+            Ok(read) => self.unread.extend_from_slice(piece.get(..read).unwrap_or_default()),
             Err(error) if is_passing(&error) => {}
             Err(_) => self.output = None,
         }
     }
 
     /// Reads from stderr once; false at its end.
-    fn hear_words(&mut self) -> bool {
+    fn read_stderr(&mut self) -> bool {
         let Some(errors) = &mut self.errors else { return false };
         let mut piece = [0; 4096];
         let Ok(read @ 1..) = errors.read(&mut piece) else { return false };
-        self.worded = self.worded.saturating_add(read);
-        self.words.extend_from_slice(piece.get(..read).unwrap_or_default());
-        let too_much = self.words.len().saturating_sub(WORDS_KEPT);
-        self.words.drain(..too_much);
+        self.stderr_length = self.stderr_length.saturating_add(read);
+        self.stderr.extend_from_slice(piece.get(..read).unwrap_or_default());
+        let too_much = self.stderr.len().saturating_sub(STDERR_KEPT);
+        self.stderr.drain(..too_much);
         true
     }
 }
@@ -373,17 +385,15 @@ pub(super) fn now() -> Instant {
     Instant::now()
 }
 
-fn understood(line: &str) -> Result<Answer, NoReply> {
+fn parse(line: &str) -> Result<AgentMessage, AskError> {
     if !reads_cheaply(line) {
-        return Err(garbled("it holds more values than an answer needs"));
+        return Err(garbled("it has more values than any answer needs"));
     }
     serde_json::from_str(line).map_err(|error| garbled(&error.to_string()))
 }
 
-fn garbled(how: &str) -> NoReply {
-    NoReply::Garbled(
-        CommandError::refused("the agent said something that cannot be understood").because(how),
-    )
+fn garbled(how: &str) -> AskError {
+    AskError::Garbled(CommandError::refused("cannot read what the agent sent").because(how))
 }
 
 #[cfg(test)]
@@ -416,10 +426,10 @@ mod tests {
         let quiet = Interrupt::default();
         let mut hung = agent("exec sleep 1000");
         let answer = hung.ask(plan(), limits(MOMENT), &quiet, &mut |_| {});
-        assert!(matches!(answer, Err(NoReply::Silent(Some(MOMENT)))), "{answer:?}");
+        assert!(matches!(answer, Err(AskError::Silent(Some(MOMENT)))), "{answer:?}");
 
-        let sign = serde_json::to_string(&Answer::Event(Event::Alive)).unwrap();
-        let reply = serde_json::to_string(&Answer::Reply(Reply::Plans { sites: Vec::new() }));
+        let sign = serde_json::to_string(&AgentMessage::Event(Event::Alive)).unwrap();
+        let reply = serde_json::to_string(&AgentMessage::Reply(Reply::Plans { sites: Vec::new() }));
         let signs = format!("for i in 1 2 3 4 5 6; do echo '{sign}'; sleep 0.5; done");
         let mut slow = agent(&format!("{signs}; echo '{}'", reply.unwrap()));
         let mut heard = 0;
@@ -438,27 +448,29 @@ mod tests {
             &interrupt,
             &mut |_| {},
         );
-        assert!(matches!(answer, Err(NoReply::Silent(None))), "{answer:?}");
+        assert!(matches!(answer, Err(AskError::Silent(None))), "{answer:?}");
     }
 
     #[test]
     fn a_host_that_waits_for_supervisord_may_be_silent_for_as_long_as_it_says() {
         let limits = Limits::of(&plan());
         let usual = limits.silence.unwrap();
-        let reading = |seconds| Event::Reading { files: 5000, seconds };
-        let after = |event| limits.silence_after(&event).unwrap();
-        assert_eq!(after(reading(Some(810))), usual + Duration::from_secs(810));
-        assert!(after(reading(Some(u64::MAX))) <= limits.time.unwrap(), "it has an end");
+        fn reading(seconds: Option<u64>) -> Event {
+            Event::Reading { files: 5000, seconds }
+        }
+        let longer = limits.silence_after(&reading(Some(810)));
+        assert_eq!(longer, Some(usual + Duration::from_secs(810)));
+        assert!(limits.silence_after(&reading(Some(u64::MAX))) <= limits.time, "it has an end");
         for other in [reading(None), Event::Alive] {
-            assert_eq!(after(other), usual);
+            assert_eq!(limits.silence_after(&other), Some(usual));
         }
 
         // Silent for longer than it might be, had it not said that it waits.
-        let said = serde_json::to_string(&Answer::Event(reading(Some(60)))).unwrap();
-        let reply = serde_json::to_string(&Answer::Reply(Reply::Plans { sites: Vec::new() }));
+        let said = serde_json::to_string(&AgentMessage::Event(reading(Some(60)))).unwrap();
+        let reply = serde_json::to_string(&AgentMessage::Reply(Reply::Plans { sites: Vec::new() }));
         let mut slow = agent(&format!("echo '{said}'; sleep 3; echo '{}'", reply.unwrap()));
-        let patience = Limits { silence: Some(Duration::from_secs(1)), ..limits };
-        let answer = slow.ask(plan(), patience, &Interrupt::default(), &mut |_| {});
+        let wait = Limits { silence: Some(Duration::from_secs(1)), ..limits };
+        let answer = slow.ask(plan(), wait, &Interrupt::default(), &mut |_| {});
         assert!(matches!(answer, Ok(Reply::Plans { .. })), "{answer:?}");
     }
 

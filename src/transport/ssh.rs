@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use super::bootstrap::{self, NoAgent};
-use super::heard::Parting;
+use super::bootstrap::{self, BootstrapError};
+use super::listening::ChildExit;
 use super::payload::Payload;
-use super::persist::{Sharing, Socket};
+use super::persist::{ControlSocket, Sharing};
 use super::refusals::{self, Destination};
 use super::session::Session;
 use super::{Transport, lost_elsewhere};
@@ -35,13 +35,13 @@ const NEEDED: [&str; 6] = [
 
 /// How hosts are reached; the same for all of a run.
 #[derive(Debug, Clone)]
-pub struct SshSettings {
+pub(crate) struct SshSettings {
     /// The program to run: `ssh`, or what takes its arguments.
-    pub program: PathBuf,
+    pub(crate) program: PathBuf,
     /// What is brought along.
-    pub payload: Arc<Payload>,
+    pub(crate) payload: Arc<Payload>,
     /// Where sockets of connections that stay open may be, the best first.
-    pub sockets: Vec<PathBuf>,
+    pub(crate) sockets: Vec<PathBuf>,
 }
 
 /// A host of the inventory over SSH.
@@ -92,22 +92,21 @@ impl Ssh {
             Ok(session) => return Ok(session),
             Err(failed) => failed,
         };
-        let place = self.to.place();
-        let of_socket = |words: &[String], is_understood| sharing.is_to_blame(words, is_understood);
+        let label = self.to.label();
         let (error, is_of_socket) = match failed {
-            NoAgent::Silence => (refusals::hangs(&place), of_socket(&[], false)),
-            NoAgent::Ended { noise, end } => {
-                let refused = refusals::refused(&self.to, &end.words);
-                let is_of_socket = of_socket(&end.words, refused.is_some());
-                let error = refused.unwrap_or_else(|| refusals::unintelligible(&place, noise, end));
+            BootstrapError::Silence => (refusals::hangs(&label), sharing.is_to_blame(&[], false)),
+            BootstrapError::Ended { noise, end } => {
+                let refused = refusals::refused(&self.to, &end.stderr);
+                let is_of_socket = sharing.is_to_blame(&end.stderr, refused.is_some());
+                let error = refused.unwrap_or_else(|| refusals::unintelligible(&label, noise, end));
                 (error, is_of_socket)
             }
-            NoAgent::GaveUp { at, words } => (refusals::gave_up(&place, &at, &words), false),
-            NoAgent::NotRun(agent, end) => {
-                let refused = refusals::refused(&self.to, &end.words);
-                (refused.unwrap_or_else(|| refusals::not_run(&place, &agent, end)), false)
+            BootstrapError::GaveUp { at, words } => (refusals::gave_up(&label, &at, &words), false),
+            BootstrapError::NotRun(agent, end) => {
+                let refused = refusals::refused(&self.to, &end.stderr);
+                (refused.unwrap_or_else(|| refusals::not_run(&label, &agent, end)), false)
             }
-            NoAgent::Error(error) => (error, false),
+            BootstrapError::Error(error) => (error, false),
         };
         Err(NotConnected { error, is_of_socket })
     }
@@ -122,9 +121,9 @@ impl Ssh {
         for option in sharing.options() {
             command.args(["-o", &option]);
         }
-        command.args(self.whither());
+        command.args(self.login_options());
         if let Some(key) = &self.to.key {
-            // Without IdentitiesOnly, an agent full of keys uses up the server's patience first.
+            // Without IdentitiesOnly, an agent full of keys uses up the server's wait first.
             command.args(["-o", "IdentitiesOnly=yes", "-i", key]);
         }
         command.args(["--", &self.to.address]).arg(bootstrap::command(digest, self.privilege));
@@ -134,7 +133,7 @@ impl Ssh {
     }
 
     /// The port and the user, where they are known.
-    fn whither(&self) -> Vec<String> {
+    fn login_options(&self) -> Vec<String> {
         let port = self.to.port.map(|port| ["-p".to_owned(), port.to_string()]);
         let user = self.to.user.clone().map(|user| ["-l".to_owned(), user]);
         port.into_iter().chain(user).flatten().collect()
@@ -144,7 +143,7 @@ impl Ssh {
     #[expect(clippy::disallowed_methods, reason = "an edge: ssh")]
     fn ssh_config(&self) -> Result<String, CommandError> {
         let mut command = Command::new(&self.settings.program);
-        command.arg("-G").args(self.whither()).args(["--", &self.to.address]);
+        command.arg("-G").args(self.login_options()).args(["--", &self.to.address]);
         let said = command.stdin(Stdio::null()).output().map_err(|error| self.no_ssh(&error))?;
         let said = if said.status.success() { said.stdout } else { Vec::new() };
         Ok(String::from_utf8_lossy(&said).into_owned())
@@ -163,10 +162,7 @@ impl Ssh {
             Ok(()) => Ok(()),
             Err(source) => Err(CommandError::refused(format!("cannot use the private key {key}"))
                 .caused_by(&source)
-                .hint(format!(
-                    "mend `privateKeyPath` of server {} in the inventory",
-                    self.to.name
-                ))),
+                .hint(format!("fix `privateKeyPath` of server {} in the inventory", self.to.name))),
         }
     }
 
@@ -194,7 +190,8 @@ impl Transport for Ssh {
                 self.to.user = default_user(&config);
             }
             let identity = format!("{:?} {:?}", self.settings.program, self.to);
-            let socket = Socket::of((&identity, &config), self.persist, &self.settings.sockets);
+            let socket =
+                ControlSocket::of((&identity, &config), self.persist, &self.settings.sockets);
             sharing = socket.map_or(sharing, Sharing::By);
         }
         let connected = match self.connect_by(&sharing, interrupt) {
@@ -204,7 +201,7 @@ impl Transport for Ssh {
         connected.map_err(|failed| failed.error)
     }
 
-    fn shown(&self) -> String {
+    fn display_name(&self) -> String {
         self.to.shown()
     }
 
@@ -212,8 +209,8 @@ impl Transport for Ssh {
         format!("supervisor-sync plan --on {}", self.to.name)
     }
 
-    fn lost(&self, end: Parting, changes: bool) -> CommandError {
-        lost_elsewhere(&self.to.place(), end, changes)
+    fn lost(&self, end: ChildExit, changes: bool) -> CommandError {
+        lost_elsewhere(&self.to.label(), end, changes)
     }
 }
 

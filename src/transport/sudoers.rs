@@ -24,8 +24,8 @@ pub(super) fn hint_here(user: &str, binary: &Path) -> String {
     // A path that leads elsewhere through a link is as good as the link's folder and the other's.
     let is_itself = std::fs::canonicalize(binary).is_ok_and(|real| real == binary);
     let is_roots = is_itself && exposed(binary).is_empty();
-    let to_mend = if is_roots { Vec::new() } else { exposed(Path::new(INSTALLED)) };
-    hint(user, &shown, is_roots, &to_mend)
+    let to_fix = if is_roots { Vec::new() } else { exposed(Path::new(INSTALLED)) };
+    hint(user, &shown, is_roots, &to_fix)
 }
 
 /// How `user` gets to run `binary` of another machine as root.
@@ -35,28 +35,35 @@ pub(super) fn hint_there(user: &str, binary: &str) -> String {
 
 /// Whether it lies where only root puts programs. All that is known of another machine is the path.
 fn is_installed(binary: &str) -> bool {
-    let is_digest = |part: &str| part.len() == 64 && part.bytes().all(|b| b.is_ascii_hexdigit());
     OF_ROOT.iter().any(|folder| binary.starts_with(folder))
         && !binary.split('/').any(|part| part == ".." || is_digest(part))
+}
+
+fn is_digest(part: &str) -> bool {
+    part.len() == 64 && part.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// The file and the folders above it that are not root's alone, or cannot be looked at, from the
 /// top. What does not exist yet is nobody's.
 fn exposed(path: &Path) -> Vec<PathBuf> {
-    let is_exposed = |path: &Path| match std::fs::metadata(path) {
-        Ok(found) => found.uid() != 0 || found.permissions().mode() & OTHERS_WRITE != 0,
-        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
-    };
-    let mut found: Vec<_> = path.ancestors().filter(|path| is_exposed(path)).collect();
-    found.reverse();
-    found.into_iter().map(Path::to_owned).collect()
+    let mut exposed: Vec<PathBuf> =
+        path.ancestors().filter(|path| is_exposed(path)).map(Path::to_owned).collect();
+    exposed.reverse();
+    exposed
 }
 
-/// `to_mend` is what has to become root's alone before anything is allowed.
-fn hint(user: &str, binary: &str, is_roots: bool, to_mend: &[PathBuf]) -> String {
+fn is_exposed(path: &Path) -> bool {
+    match std::fs::metadata(path) {
+        Ok(found) => found.uid() != 0 || found.permissions().mode() & OTHERS_WRITE != 0,
+        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+    }
+}
+
+/// `to_fix` is what has to become root's alone before anything is allowed.
+fn hint(user: &str, binary: &str, is_roots: bool, to_fix: &[PathBuf]) -> String {
     let in_place = is_roots && is_plain(binary);
     let mut steps = Vec::new();
-    for path in to_mend {
+    for path in to_fix {
         let path = shell::path(path);
         steps.push(format!("chown root: {path} && chmod go-w {path}"));
     }
@@ -81,8 +88,7 @@ fn hint(user: &str, binary: &str, is_roots: bool, to_mend: &[PathBuf]) -> String
 
 /// Whether it means itself to sudoers and to a shell.
 fn is_plain(text: &str) -> bool {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
-    !text.is_empty() && text.chars().all(is_plain)
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c))
 }
 
 #[cfg(test)]
@@ -108,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_exposed_where_it_belongs_is_mended_first() {
+    fn what_is_exposed_where_it_belongs_is_fixed_first() {
         let hint = hint("me", INSTALLED, false, &["/usr/local".into()]);
         let begin = "install it there and allow it, as root: chown root: /usr/local && \
                      chmod go-w /usr/local && echo ";
@@ -117,11 +123,12 @@ mod tests {
 
     #[test]
     fn on_another_machine_only_a_folder_of_roots_is_named() {
-        let there = |path: &str| hint_there("me", path);
-        assert!(there("/opt/x/supervisor-sync").contains("NOPASSWD: /opt/x/supervisor-sync agent"));
+        let hint = hint_there("me", "/opt/x/supervisor-sync");
+        assert!(hint.contains("NOPASSWD: /opt/x/supervisor-sync agent"), "{hint}");
         let digest = format!("/usr/{}/supervisor-sync", "0a".repeat(32));
         for path in ["/home/me/bin/supervisor-sync", "/usr/../home/me/x", "/optional/x", &digest] {
-            assert!(there(path).contains(LINE), "{path}: {}", there(path));
+            let hint = hint_there("me", path);
+            assert!(hint.contains(LINE), "{path}: {hint}");
         }
     }
 

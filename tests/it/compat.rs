@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use supervisor_sync::inventory::{Domain, Paths};
-use supervisor_sync::records::journal::{Content, JournaledFile};
+use supervisor_sync::records::journal::{JournaledFile, PathContent};
 use supervisor_sync::records::{Interrupted, Journal, JournalPhase, Revision, StateDir};
 use supervisor_sync::system::Disk;
 use supervisor_sync::system::files::FileContent;
@@ -42,12 +42,12 @@ fn journal() -> Journal {
     };
     let file = |text: &str, mode| {
         let bytes = text.as_bytes().to_vec();
-        Content::File(FileContent { bytes: bytes.into(), mode, owner: Some((0, 1000)) })
+        PathContent::File(FileContent { bytes: bytes.into(), mode, owner: Some((0, 1000)) })
     };
     let changes = [
-        ("new", Content::Absent, file("[program:new]\n", 0o644)),
-        ("gone", file("[program:gone]\n", 0o600), Content::Absent),
-        ("link", Content::Link("/srv/link.conf".into()), file("[program:link]\n", 0o644)),
+        ("new", PathContent::Absent, file("[program:new]\n", 0o644)),
+        ("gone", file("[program:gone]\n", 0o600), PathContent::Absent),
+        ("link", PathContent::Link("/srv/link.conf".into()), file("[program:link]\n", 0o644)),
     ];
     let mut journal = Journal::new(site, origin());
     journal.files = changes

@@ -13,7 +13,7 @@ use supervisor_sync::apply::{FailedAt, Outcome};
 use supervisor_sync::event::{Event, WaitingFor};
 use supervisor_sync::inventory::{Program, RestartPolicy, Site};
 use supervisor_sync::plan::{PlanOptions, Running};
-use supervisor_sync::records::journal::{Content, JournaledFile};
+use supervisor_sync::records::journal::{JournaledFile, PathContent};
 use supervisor_sync::records::{Journal, JournalPhase};
 use supervisor_sync::supervisord::{Call, Fault, FaultCode, ProcessState};
 use supervisor_sync::system::Interrupt;
@@ -512,8 +512,9 @@ fn half_written_files_are_put_back_by_whoever_comes_next() {
     let former = host.look();
     // Killed after the swap, with a file that supervisord refuses.
     let broken = std::fs::read_to_string(host.conf("w")).unwrap().replace("runs one", "");
-    let content =
-        |text: &str| Content::File(FileContent { bytes: text.into(), mode: 0o644, owner: None });
+    let content = |text: &str| {
+        PathContent::File(FileContent { bytes: text.into(), mode: 0o644, owner: None })
+    };
     let before = std::fs::read_to_string(host.conf("w")).unwrap();
     let mut journal = Journal::new(site.domain.clone(), origin());
     journal.files.push(JournaledFile {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use supervisor_sync::inventory::Domain;
-use supervisor_sync::records::journal::{Content, JournaledFile};
+use supervisor_sync::records::journal::{JournaledFile, PathContent};
 use supervisor_sync::records::{Journal, Revision};
 use supervisor_sync::system::files::FileContent;
 use supervisor_sync::system::users;
@@ -123,12 +123,12 @@ fn forged(site: &str, path: &Path) -> Journal {
     let bytes = b"evil".to_vec();
     journal.files.push(JournaledFile {
         path: path.to_owned(),
-        before: Content::File(FileContent {
+        before: PathContent::File(FileContent {
             bytes: bytes.into(),
             mode: 0o644,
             owner: Some((0, 0)),
         }),
-        after: Content::Absent,
+        after: PathContent::Absent,
     });
     journal
 }

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::process::Signal;
 use serde_json::Value;
-use supervisor_sync::api::wire::{Answer, Ask, PROTOCOL};
+use supervisor_sync::api::wire::{AgentMessage, Ask, PROTOCOL};
 use supervisor_sync::api::{ChosenSite, LogsRequest, Reply, Request};
 use supervisor_sync::event::Event;
 use supervisor_sync::inventory::{
@@ -263,10 +263,10 @@ fn an_agent_waits_for_a_caller_that_reads_slowly_and_loses_no_line() {
     let mut numbers = 0..20_000;
     for line in BufReader::new(agent.stdout.take().unwrap()).lines() {
         match serde_json::from_str(&line.unwrap()).unwrap() {
-            Answer::Event(Event::LogLine(line)) => {
+            AgentMessage::Event(Event::LogLine(line)) => {
                 assert_eq!(line.text, numbers.next().unwrap().to_string());
             }
-            Answer::Reply(Reply::LogsEnded { unreadable }) => {
+            AgentMessage::Reply(Reply::LogsEnded { unreadable }) => {
                 assert!(unreadable.is_empty());
                 break;
             }

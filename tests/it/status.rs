@@ -84,9 +84,9 @@ fn files_that_were_edited_or_removed_by_hand_are_told_from_what_was_not_applied(
     for line in [
         format!("{} was edited by hand since it was applied", edited.display()),
         format!("{} was removed since", host.logrotate("a.com-removed").display()),
-        format!("{} is not as the inventory has it", host.conf("a.com-later").display()),
+        format!("{} differs from the inventory", host.conf("a.com-later").display()),
         format!("{} is left over", host.conf("a.com-left").display()),
-        "a.com-left is loaded, but the inventory has it not".to_owned(),
+        "a.com-left is loaded, but is not in the inventory".to_owned(),
     ] {
         assert!(told.contains(&line), "no {line:?} in\n{told}");
     }

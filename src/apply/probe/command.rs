@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::words;
-use crate::system::child::{Bounds, Ended, Heard};
+use crate::system::child::{Bounds, Capture, Ended};
 
 /// How much of the end of its output is kept, in bytes.
 const KEPT: usize = 4 * 1024;
@@ -22,7 +22,7 @@ pub(super) fn run(command: &str, timeout: Duration) -> Result<(), String> {
     command.args(arguments).current_dir("/");
     let bounds = Bounds { kept: KEPT, stop: &|elapsed| elapsed >= timeout, signal: Signal::KILL };
     let (ended, said) =
-        bounds.run(command, Heard::Both).map_err(|error| format!("cannot be run: {error}"))?;
+        bounds.run(command, Capture::Both).map_err(|error| format!("cannot be run: {error}"))?;
     match ended {
         Ended::Stopped => Err("did not end".to_owned()),
         Ended::With(status) if status.success() => Ok(()),

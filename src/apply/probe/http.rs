@@ -10,7 +10,7 @@ const LONGEST_HEAD: usize = 16 * 1024;
 
 /// Asks an `http://` address, as the inventory has checked it; a status below 400 passes.
 pub(super) fn get(url: &str, timeout: Duration) -> Result<(), String> {
-    let Address { host, target } = Address::of(url)?;
+    let HttpUrl { host, target } = HttpUrl::of(url)?;
     let request = format!(
         "GET {target} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: supervisor-sync\r\n\
          Accept: */*\r\nConnection: close\r\n\r\n"
@@ -22,16 +22,16 @@ pub(super) fn get(url: &str, timeout: Duration) -> Result<(), String> {
 }
 
 /// An address, cut up.
-struct Address<'u> {
+struct HttpUrl<'u> {
     /// `host` or `host:port`, as `Host:` wants it.
     host: &'u str,
     /// The path with its query; `/` if there is none.
     target: String,
 }
 
-impl<'u> Address<'u> {
+impl<'u> HttpUrl<'u> {
     fn of(url: &'u str) -> Result<Self, String> {
-        let rest = url.strip_prefix("http://").ok_or("is no http:// address")?;
+        let rest = url.strip_prefix("http://").ok_or("is not an http:// address")?;
         // What stands behind `#` is the browser's own.
         let rest = rest.split('#').next().unwrap_or_default();
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
@@ -49,20 +49,13 @@ fn with_port(host: &str) -> String {
 #[expect(clippy::disallowed_methods, reason = "an edge: a probe has the machine's own time")]
 fn status(address: &str, request: &str, timeout: Duration) -> Result<u16, String> {
     let end = Instant::now() + timeout;
-    let left = || end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
     let mut stream = connect(address, timeout)?;
-    let failed = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut => {
-            "accepts a connection but does not answer".to_owned()
-        }
-        _ => format!("breaks the connection: {error}"),
-    };
-    stream.set_write_timeout(Some(left())).map_err(failed)?;
+    stream.set_write_timeout(Some(left(end))).map_err(failed)?;
     stream.write_all(request.as_bytes()).map_err(failed)?;
     let mut head = Vec::new();
     let mut block = [0; 1024];
     loop {
-        stream.set_read_timeout(Some(left())).map_err(failed)?;
+        stream.set_read_timeout(Some(left(end))).map_err(failed)?;
         let read = stream.read(&mut block).map_err(failed)?;
         head.extend_from_slice(block.get(..read).unwrap_or_default());
         if let Some(status) = status_of(&head)? {
@@ -71,6 +64,21 @@ fn status(address: &str, request: &str, timeout: Duration) -> Result<u16, String
         if read == 0 || head.len() > LONGEST_HEAD || Instant::now() >= end {
             return Err("does not answer as HTTP".to_owned());
         }
+    }
+}
+
+/// What is left until `end`; a socket takes no timeout of zero.
+#[expect(clippy::disallowed_methods, reason = "an edge: a probe has the machine's own time")]
+fn left(end: Instant) -> Duration {
+    end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
+}
+
+fn failed(error: std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut => {
+            "accepts a connection but does not answer".to_owned()
+        }
+        _ => format!("breaks the connection: {error}"),
     }
 }
 
@@ -148,7 +156,7 @@ mod tests {
             ("http://a:81/b#c", "a:81", "/b"),
             ("http://[::1]/", "[::1]", "/"),
         ] {
-            let address = Address::of(url).unwrap();
+            let address = HttpUrl::of(url).unwrap();
             assert_eq!((address.host, address.target.as_str()), (host, target), "{url}");
         }
         assert_eq!(with_port("a"), "a:80");

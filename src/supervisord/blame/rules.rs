@@ -157,16 +157,22 @@ pub(super) fn speaks_of(words: &str, value: &str) -> bool {
 
 /// The program that a refusal of a group is about.
 pub(super) fn member(words: &str) -> Option<&str> {
-    let after = |sign| words.split_once(sign).map(|(_, after)| after);
-    let unknown = after(" names unknown program or fcgi-program ");
-    unknown.or_else(|| after("] name ")?.split_once(" is ambiguous").map(|(name, _)| name))
+    if let Some((_, unknown)) = words.split_once(" names unknown program or fcgi-program ") {
+        return Some(unknown);
+    }
+    let (_, rest) = words.split_once("] name ")?;
+    rest.split_once(" is ambiguous").map(|(name, _)| name)
 }
 
 /// Whether a text stands between what cannot be a part of it.
 fn holds_word(words: &str, word: &str) -> bool {
-    let is_edge = |c: Option<char>| c.is_none_or(|c| c.is_whitespace() || "'\"(),=".contains(c));
     words.match_indices(word).any(|(at, found)| {
-        is_edge(words[..at].chars().next_back())
-            && is_edge(words[at + found.len()..].chars().next())
+        let before = words[..at].chars().next_back();
+        let behind = words[at + found.len()..].chars().next();
+        before.is_none_or(ends_word) && behind.is_none_or(ends_word)
     })
+}
+
+fn ends_word(c: char) -> bool {
+    c.is_whitespace() || "'\"(),=".contains(c)
 }

@@ -53,7 +53,7 @@ fn a_login_shell_that_runs_nothing_is_quoted() {
     fleet.machines[0].sshd = crate::sshd::Sshd::start_with(&fleet.keyring, extra);
     fleet.write_inventory("");
     let run = fleet.run(&["plan"]).ended(1);
-    run.complains("runs no command for us: This account is not available.\n");
+    run.complains("did not run our command: This account is not available.\n");
 }
 
 #[test]
@@ -136,7 +136,9 @@ fn a_refusing_sudo_is_quoted_with_the_line_that_changes_its_mind() {
     std::fs::write(&path, text.replace(&server, &other)).unwrap();
 
     let run = fleet.run(&["apply", "--yes"]).ended(1);
-    let run = run.complains("sudo of supsync-test@127.0.0.1 does not let supsync-test do it: ");
+    let run = run.complains(
+        "sudo on supsync-test@127.0.0.1 does not let supsync-test run supervisor-sync: ",
+    );
     let line = |path: &str| format!("{} ALL=(root) NOPASSWD: {path} agent", account.name);
     run.complains(&format!("install -m 755 {}/.cache/supervisor-sync/", home.display()))
         .complains(&format!("echo '{}' > /etc/sudoers.d/", line("/usr/local/bin/supervisor-sync")));

@@ -47,11 +47,11 @@ fn a_command_that_runs_nothing_for_us_is_told_with_one_to_try() {
         (
             "connection: exec, exec: [/no/such/podman, exec, -i, web]",
             "web1: Error: cannot run /no/such/podman, by which web1 is reached: No such file",
-            "Hint: install it, or correct `exec` of server web1 in the inventory",
+            "Hint: install it, or fix `exec` of server web1 in the inventory",
         ),
         (
             "connection: exec, exec: [sh, -c, 'echo no such container >&2; exit 125', far]",
-            "web1: Error: web1 runs no command for us: no such container\n",
+            "web1: Error: web1 did not run our command: no such container\n",
             "try it: sh -c 'echo no such container >&2; exit 125' far true\n",
         ),
     ] {

@@ -69,7 +69,7 @@ fn what_is_no_answer_is_an_error_of_that_host_in_bounded_time_and_memory() {
             "head -c 67108864 /dev/zero | tr '\\0' x".into(),
             &["plan"],
             1,
-            "it does not come to an end",
+            "it does not end",
         ),
         (
             "a long list",
@@ -78,11 +78,17 @@ fn what_is_no_answer_is_an_error_of_that_host_in_bounded_time_and_memory() {
                 .into(),
             &["plan"],
             1,
-            "more values than an answer needs",
+            "more values than any answer needs",
         ),
-        ("endless events", format!("exec yes '{ALIVE}'"), &["plan"], 1, "more than such a request"),
-        ("endless warnings", format!("exec yes '{WARNING}'"), &["status"], 1, "more than such a"),
-        ("endless stderr", "yes x >&2".into(), &["plan"], 1, "it does not come to an end"),
+        ("endless events", format!("exec yes '{ALIVE}'"), &["plan"], 1, "more events than such"),
+        (
+            "endless warnings",
+            format!("exec yes '{WARNING}'"),
+            &["status"],
+            1,
+            "more events than such",
+        ),
+        ("endless stderr", "yes x >&2".into(), &["plan"], 1, "it does not end"),
         (
             "endless stderr behind a closed stdout",
             "exec yes x >&2 >&-".into(),
@@ -118,7 +124,7 @@ fn what_is_no_answer_is_an_error_of_that_host_in_bounded_time_and_memory() {
             "head -c 67108864 /dev/zero | tr '\\0' x".into(),
             &["apply", "--yes"],
             5,
-            "it does not come to an end",
+            "it does not end",
         ),
     ];
     for (what, then, arguments, status, why) in cases {
@@ -198,7 +204,7 @@ fn an_apply_may_tell_of_as_much_as_happens() {
         says(r#"{"failed":{"kind":"rolled_back","message":"the end","causes":[],"hints":[]}}"#);
     let Some(fleet) = host(&format!("yes '{ALIVE}' | head -n 100000; {failed}")) else { return };
     measured(&fleet, &["apply", "--yes"]).ended(4).complains("web1: Error: the end\n");
-    measured(&fleet, &["plan"]).ended(1).complains("more than such a request can cause");
+    measured(&fleet, &["plan"]).ended(1).complains("more events than such a request can cause");
 }
 
 #[test]

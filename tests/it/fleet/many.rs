@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rustix::process::Signal;
 use serde_json::Value;
-use supervisor_sync::api::wire::{Answer, PROTOCOL};
+use supervisor_sync::api::wire::{AgentMessage, PROTOCOL};
 use supervisor_sync::api::{Left, PlannedSite, Reply, SiteHistory, SiteStatusReply};
 use supervisor_sync::error::CommandError;
 use supervisor_sync::inventory::Domain;
@@ -55,7 +55,7 @@ fn answering() -> Option<Fleet> {
     for name in ["web0", "web1", "web2"] {
         fleet = fleet.with_other(name, &format!("host: {name}, username: root"));
     }
-    let json = |reply| serde_json::to_string(&Answer::Reply(reply)).unwrap();
+    let json = |reply| serde_json::to_string(&AgentMessage::Reply(reply)).unwrap();
     let (site, reason) = (Domain::parse("of-host.example").unwrap(), CommandError::refused("no"));
     let (plan, status, revisions) = (Err(reason.clone()), Err(reason.clone()), Err(reason));
     let history = SiteHistory {

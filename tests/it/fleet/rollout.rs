@@ -59,9 +59,9 @@ fn each_bad_host_says_why_and_the_others_are_done() {
         ("unknown", "is not known here", format!("ssh -p {} {user}@127.0.0.1", port("unknown"))),
         ("nokey", "does not let us log in: ", format!("ssh -p {} {user}@", port("nokey"))),
         ("dead", "refuses the connection: no SSH server", format!("ssh -p {dead} {user}@")),
-        ("unnamed", "cannot be found: Could not resolve", "mend `host` of server unnamed".into()),
-        ("folder", "/tmp: is a directory", "mend `privateKeyPath` of server folder".into()),
-        ("lostkey", "/.ssh/none: No such file", "mend `privateKeyPath` of server lostkey".into()),
+        ("unnamed", "cannot be found: Could not resolve", "fix `host` of server unnamed".into()),
+        ("folder", "/tmp: is a directory", "fix `privateKeyPath` of server folder".into()),
+        ("lostkey", "/.ssh/none: No such file", "fix `privateKeyPath` of server lostkey".into()),
     ];
     for (name, message, hint) in expected {
         let begin = format!("{name}: Error: ");

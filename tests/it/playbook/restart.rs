@@ -242,7 +242,11 @@ fn one_bad_program_is_a_warning_and_the_good_ones_are_restarted() {
         "{}",
         run.stderr
     );
-    assert!(run.stderr.contains("JSON: item 2, program: must not hold a blank"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("JSON: item 2, program: must not contain a blank"),
+        "{}",
+        run.stderr
+    );
     let closing = "2 supervisor program(s) failed to restart";
     assert_eq!(warnings.last(), Some(&closing));
     // Where the script has it.

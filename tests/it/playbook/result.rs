@@ -109,7 +109,7 @@ const REFUSED: [Row; 14] = [
     ),
     (|_| "/dev/null".into(), "is not a regular file"),
     (|_| "/dev/stdout".into(), "is a symbolic link"),
-    (|_| "/".into(), "is no path of a file"),
+    (|_| "/".into(), "is not the path of a file"),
     (|host| host.path("shared/new/"), "names a folder, not a file"),
     (|host| host.path("shared/new/."), "names a folder, not a file"),
     (|host| host.path("no/folder.yml"), "No such file or directory"),

@@ -48,10 +48,10 @@ fn a_script_of_any_name_that_supervisord_reads_as_meant_is_run() {
 fn a_name_that_supervisord_or_runner_sh_would_take_for_another_is_refused() {
     let Some(host) = Host::start() else { return };
     for (script, reason) in [
-        ("a b.sh", "must not hold a blank: supervisord splits a command there"),
-        ("a'b.sh", "must not hold '\'': supervisord splits a command there"),
-        ("a\\b.sh", "must not hold '\\': supervisord splits a command there"),
-        ("a..b.sh", "must not hold '..'"),
+        ("a b.sh", "must not contain a blank: supervisord splits a command there"),
+        ("a'b.sh", "must not contain '\'': supervisord splits a command there"),
+        ("a\\b.sh", "must not contain '\\': supervisord splits a command there"),
+        ("a..b.sh", "must not contain '..'"),
         ("folder/", "must be a file, not a folder"),
     ] {
         let array = serde_json::json!([{"program": "w", "script": script}]).to_string();

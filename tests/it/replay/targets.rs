@@ -19,13 +19,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use supervisor_sync::actual::{ActualDaemon, ActualSite};
 use supervisor_sync::api::Reply;
-use supervisor_sync::api::wire::{self, Answer as WireAnswer};
+use supervisor_sync::api::wire::{self, AgentMessage};
 use supervisor_sync::desired::{DaemonFacts, DesiredFile, DesiredSite, FileKind, render};
 use supervisor_sync::inventory::{
     self, Domain, Format, Paths, Program, Programs, Run, Site, UserName,
 };
 use supervisor_sync::plan::{FileChange, PlanOptions, PlanView, SitePlan, Situation, plan_site};
-use supervisor_sync::playbook::Environment;
+use supervisor_sync::playbook::PlaybookEnvironment;
 use supervisor_sync::records::StateDir;
 use supervisor_sync::report::Colour;
 use supervisor_sync::supervisord::{
@@ -86,8 +86,8 @@ pub(crate) fn playbook(bytes: &[u8]) -> bool {
         };
         Some(value.to_owned())
     };
-    match Environment::read(&variable) {
-        Ok(Environment { mut site, .. }) => {
+    match PlaybookEnvironment::read(&variable) {
+        Ok(PlaybookEnvironment { mut site, .. }) => {
             for format in [Format::Classic, Format::Hardened] {
                 site.format = format;
                 rendered(&site, bytes.len());
@@ -327,10 +327,10 @@ pub(crate) fn wire(bytes: &[u8]) -> bool {
                 assert!(told.len() <= 16 * line.len() + SOME, "{} bytes", told.len());
             }
         }
-        if let Ok(answer) = serde_json::from_str::<WireAnswer>(line) {
+        if let Ok(answer) = serde_json::from_str::<AgentMessage>(line) {
             same_after_json(&answer);
             is_read = true;
-            if let WireAnswer::Reply(Reply::Plans { sites }) = answer {
+            if let AgentMessage::Reply(Reply::Plans { sites }) = answer {
                 let plans = sites.iter().filter_map(|site| site.plan.as_ref().ok());
                 plans.for_each(|plan| shown(plan, line.len()));
             }

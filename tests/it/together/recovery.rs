@@ -4,7 +4,7 @@ use rustix::io::Errno;
 use supervisor_sync::apply::Outcome;
 use supervisor_sync::event::{Event, Step};
 use supervisor_sync::inventory::Site;
-use supervisor_sync::records::journal::{Content, JournaledFile};
+use supervisor_sync::records::journal::{JournaledFile, PathContent};
 use supervisor_sync::records::{Journal, JournalPhase};
 use supervisor_sync::system::files::FileContent;
 
@@ -22,7 +22,7 @@ fn killed(count: usize, phase: JournalPhase) -> (Host, Vec<Site>) {
         let after = before.replace("runs one", "runs half-way");
         std::fs::write(&path, &after).unwrap();
         let content = |text: String| {
-            Content::File(FileContent { bytes: text.into(), mode: 0o644, owner: None })
+            PathContent::File(FileContent { bytes: text.into(), mode: 0o644, owner: None })
         };
         let mut journal = Journal::new(site.domain.clone(), origin());
         let (before, after) = (content(before), content(after));

@@ -9,20 +9,19 @@ use crate::inventory::{Domain, Host, Programs, SelectedHost, Selection, Site};
 
 /// A host with the sites that are selected on it.
 #[derive(Debug, Clone)]
-pub struct Work {
-    /// The host.
-    pub host: Host,
+pub(crate) struct HostWork {
+    pub(crate) host: Host,
     /// Its sites that are selected.
-    pub sites: Vec<Site>,
+    pub(crate) sites: Vec<Site>,
     /// The programs that are meant, of whichever of the sites.
-    pub programs: Programs,
+    pub(crate) programs: Programs,
     /// What is looked for besides: sites that left the inventory.
-    pub leaving: Option<Leaving>,
+    pub(crate) leaving: Option<Leaving>,
 }
 
-impl Work {
+impl HostWork {
     /// Of each host of a selection.
-    pub fn of(selection: Selection<'_>) -> Vec<Self> {
+    pub(crate) fn of(selection: Selection<'_>) -> Vec<Self> {
         selection.hosts.into_iter().map(Self::on).collect()
     }
 
@@ -44,20 +43,24 @@ impl Work {
     }
 
     /// The host's name in the inventory.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.host.name.as_str()
     }
 
     /// Each site with the programs of it that are meant.
-    pub fn chosen(&self) -> Vec<ChosenSite> {
-        let chosen =
-            |site: &Site| ChosenSite { site: site.clone(), programs: self.programs.clone() };
-        self.sites.iter().map(chosen).collect()
+    pub(crate) fn chosen(&self) -> Vec<ChosenSite> {
+        self.sites
+            .iter()
+            .map(|site| ChosenSite { site: site.clone(), programs: self.programs.clone() })
+            .collect()
     }
 }
 
 /// Refuses several sites where a revision is meant, which is of one; `command` is how to name it.
-pub fn only_site(work: &[Work], command: &dyn Fn(&Domain) -> String) -> Result<(), CommandError> {
+pub(crate) fn only_site(
+    work: &[HostWork],
+    command: &dyn Fn(&Domain) -> String,
+) -> Result<(), CommandError> {
     let sites: BTreeSet<&Domain> =
         work.iter().flat_map(|work| &work.sites).map(|site| &site.domain).collect();
     match sites.first() {

@@ -15,23 +15,23 @@ const AT_ONCE: i64 = 2;
 
 /// What several looks have shown, by group and name.
 #[derive(Debug, Clone, Default)]
-pub struct Looks {
-    processes: BTreeMap<(String, String), Seen>,
+pub struct RestartWatch {
+    processes: BTreeMap<(String, String), SeenProcess>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Seen {
+struct SeenProcess {
     start: i64,
     restarts: u32,
     suspicious: bool,
 }
 
-impl Looks {
+impl RestartWatch {
     /// One more look.
     pub fn add<'p>(&mut self, processes: impl IntoIterator<Item = &'p ProcessInfo>) {
         for process in processes {
             let key = (process.group.clone(), process.name.clone());
-            let seen = self.processes.entry(key).or_insert_with(|| Seen {
+            let seen = self.processes.entry(key).or_insert_with(|| SeenProcess {
                 start: process.start,
                 restarts: 0,
                 suspicious: is_suspicious(process),
