@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_text_says_how_much_of_it_is_left_out() {
+    fn long_text_tells_what_is_missing() {
         assert_eq!(cut("short"), "short");
         let long = "ä".repeat(20_000);
         let shown = cut(&long).into_owned();
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_is_shown_once_and_the_hint_stands_on_its_own_line() {
+    fn error_chain_is_shown_once() {
         let source = std::io::Error::other("No space left on device");
         let error = CommandError::refused("cannot write /etc/x")
             .caused_by(&source)

@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn the_values_stand_quoted_at_the_top() {
+    fn values_are_quoted_at_top() {
         let text = script(&RunnerSpec {
             release: path("/srv/a.com/releases/7"),
             shared: path("/srv/a.com/shared"),
@@ -120,8 +120,9 @@ mod tests {
         assert_eq!(text.matches("export ").count(), 6);
     }
 
+    /// What is exported is read back from both kinds of runner.sh.
     #[test]
-    fn what_is_exported_is_read_back_from_both_kinds() {
+    fn exported_values_are_read_back() {
         let ours = script(&RunnerSpec {
             release: path("/r"),
             shared: path("/s"),

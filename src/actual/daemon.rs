@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_has_as_long_to_stop_as_the_longest_of_its_programs() {
+    fn group_stop_time_is_its_longest() {
         let text = "[program:one]\nstopwaitsecs=60\n[program:two]\n[eventlistener:odd]\n\
                     stopwaitsecs=%(ENV_X)s\n[group:all]\nprograms=one, two\n[group:none]\n";
         let daemon = defined(&[("/c.conf", text)]);
@@ -366,7 +366,7 @@ mod tests {
 
     /// A later file has the last word, and what it says is no longer the earlier one's.
     #[test]
-    fn a_group_takes_in_what_is_in_force_and_expanded() {
+    fn group_takes_in_programs_in_force() {
         let daemon = defined(&[
             ("/a.conf", "[group:all]\nprograms=one\n[group:rest]\n"),
             ("/b.conf", "[group:all]\nprograms=two,%(ENV_TAKEN)s\n[DEFAULT]\nprograms=four\n"),

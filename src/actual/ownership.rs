@@ -202,8 +202,9 @@ mod tests {
         UserName,
     };
 
+    /// A logrotate config of anything else is nobody else's to replace.
     #[test]
-    fn a_logrotate_config_of_anything_else_is_nobody_elses_to_replace() {
+    fn other_logrotate_config_is_foreign() {
         let log = "/var/log/supervisor/a.com-w.log";
         let ours = format!("{log} {{\n    daily\n    rotate 5\n}}\n");
         assert!(rotates_only(&ours, log));
@@ -271,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn staging_does_not_own_what_is_of_staging_eu() {
+    fn staging_does_not_own_staging_eu() {
         let staging = site("staging", "eu-worker", Instances::Together, 1);
         let staging_eu = site("staging-eu", "worker", Instances::Together, 1);
         let (stem, of_eu) = rendered(&staging_eu);
@@ -294,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_unexpected_in_a_file_makes_it_somebody_elses() {
+    fn unexpected_content_makes_file_foreign() {
         let site = site("a.com", "w", Instances::Together, 1);
         let own = "[program:a.com-w]\ndirectory = /home/deployer/sites/a.com/current ; ours\n";
         assert_eq!(supervisor_file_is_of(&site, "a.com-w", own), Owner::Own);
@@ -327,8 +328,9 @@ mod tests {
         );
     }
 
+    /// A pair of the script's is whole and holds nothing else.
     #[test]
-    fn a_pair_of_the_script_is_whole_and_holds_nothing_else() {
+    fn script_pair_must_be_whole() {
         let site = site("a.com", "w", Instances::Together, 4);
         let desired = render(&site, &DaemonFacts::default()).unwrap();
         let text = |kind| {
@@ -351,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn the_one_file_of_a_site_holds_nothing_but_its_programs() {
+    fn common_file_holds_only_sites_programs() {
         let per_program = site("a.com", "w", Instances::Together, 1);
         let site = Site { config_files: ConfigFiles::PerSite, ..per_program.clone() };
         let own = "[program:a.com-w]\ndirectory=/home/deployer/sites/a.com/current\n";
@@ -373,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn a_candidate_has_the_form_of_the_sites_names() {
+    fn candidate_is_named_after_site() {
         let site = site("a.com", "w", Instances::Together, 1);
         use FileKind::{Logrotate, Supervisor};
         for (name, kind, stem) in [
@@ -391,8 +393,9 @@ mod tests {
         }
     }
 
+    /// A logrotate file is the site's own only beside a supervisor file of its own.
     #[test]
-    fn a_logrotate_file_is_own_only_beside_an_own_supervisor_file() {
+    fn logrotate_file_needs_own_supervisor_file() {
         assert_eq!(logrotate_file_is_of(Some(&Owner::Own)), Owner::Own);
         assert_ne!(logrotate_file_is_of(Some(&Owner::foreign("x"))), Owner::Own);
         assert_ne!(logrotate_file_is_of(None), Owner::Own);

@@ -116,8 +116,9 @@ mod tests {
         }
     }
 
+    /// Another version is refused with a hint, even if the rest of it is unknown.
     #[test]
-    fn another_version_is_refused_with_a_hint_even_if_the_rest_is_unknown() {
+    fn other_protocol_version_is_refused() {
         let error = read_ask(r#"{"protocol":99,"request":{"request":"sing"}}"#).unwrap_err();
         assert!(error.message.contains("speaks version 99"), "{error}");
         assert!(!error.hints.is_empty());

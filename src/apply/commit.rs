@@ -175,8 +175,9 @@ mod tests {
     use super::*;
     use crate::inventory::Domain;
 
+    /// What is only not recorded was not to be put back.
     #[test]
-    fn what_is_only_not_recorded_was_not_to_be_put_back() {
+    fn missing_record_is_no_failed_undo() {
         let error = CommandError::refused("cannot write /s/revisions/2.json");
         let outcome = not_recorded(error, "the revision is not recorded");
         let site = Domain::try_from("a.com".to_owned()).unwrap();

@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_has_the_shape_of_all_errors_and_says_at_which_point() {
+    fn apply_error_names_its_point() {
         for (at, point) in [
             (FailedAt::Write("/etc/x".into()), r#"{"point":"write","path":"/etc/x"}"#),
             (FailedAt::Reread, r#"{"point":"reread"}"#),

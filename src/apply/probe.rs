@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_listens_passes_and_one_that_does_not_fails_with_its_name() {
+    fn only_listening_port_passes() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         assert_eq!(answer(&tcp(address.clone(), 10)), Ok(()));
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_asked_again_until_it_passes() {
+    fn probe_repeats_until_passed() {
         let folder = tempfile::tempdir().unwrap();
         let tries = folder.path().join("tries");
         // Passes at its third run.
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_nobody_has_is_a_reason() {
+    fn unknown_host_name_is_a_reason() {
         let reason = connect("no-such-host.invalid:80", Duration::from_secs(1)).unwrap_err();
         assert!(reason.starts_with("cannot be resolved"), "{reason}");
     }

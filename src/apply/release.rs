@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_folder_beside_the_live_one_is_a_former_release() {
+    fn former_release_is_beside_live_one() {
         for (folder, live, former) in [
             ("/s/releases/2", "/s/releases/2", false),
             ("/s/releases/2/storage", "/s/releases/2", false),

@@ -290,7 +290,7 @@ mod tests {
     /// supervisord stops what runs by the configuration that it has loaded: going on that is the
     /// former one, going back the new one.
     #[test]
-    fn a_stop_is_repeated_as_the_loaded_configuration_has_it() {
+    fn stop_repeats_by_loaded_configuration() {
         let by = |signal| Some(StopSignal { signal, as_group: false });
         let (former, new) = (by(Signal::Quit), by(Signal::Usr1));
         let mut plan = SitePlan::without_changes(Domain::parse("a.com").unwrap());

@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn the_commit_of_an_inventory_says_whether_it_was_dirty() {
+    fn commit_tells_dirty_inventory() {
         let root = tempfile::tempdir().unwrap();
         let file = root.path().join("sub/deployer.yml");
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_status_is_no_commit() {
+    fn unreadable_git_status_gives_no_commit() {
         for text in ["", "# branch.oid (initial)\n", "# branch.oid \u{1b}[2J\n", "fatal: x\n"] {
             assert_eq!(commit_of(text), None, "{text:?}");
         }

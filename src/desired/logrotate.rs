@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_inventory_says_about_logs_is_written() {
+    fn log_settings_reach_config() {
         let logs = Logs {
             rotate: 2,
             maxage: 7,
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn hardened_renames_and_has_supervisord_reopen() {
+    fn hardened_makes_supervisord_reopen() {
         let text = with(Format::Hardened, &Logs::default(), Some("/run/supervisord.pid"));
         insta::assert_snapshot!(text, @r#"
         /var/log/supervisor/example.com-queue-worker.log {
@@ -155,8 +155,9 @@ mod tests {
         "#);
     }
 
+    /// A pidfile of any name stays one word of the script, or is not written.
     #[test]
-    fn a_pidfile_of_any_name_stays_one_word_or_is_not_written() {
+    fn odd_pidfile_name_cannot_break_script() {
         let text = with(Format::Hardened, &Logs::default(), Some("/run/it's; $(reboot)"));
         assert!(text.contains(r"$(cat '/run/it'\''s; $(reboot)' 2>/dev/null)"), "{text}");
         let text = with(Format::Hardened, &Logs::default(), Some("/run/a\nendscript"));

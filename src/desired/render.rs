@@ -407,7 +407,7 @@ stderr_logfile=/var/log/supervisor/example.com-queue-worker.log
     }
 
     #[test]
-    fn classic_is_byte_for_byte_the_scripts() {
+    fn classic_matches_script_bytes() {
         let desired = rendered(Format::Classic, worker("queue-worker"));
         assert_eq!(text(&desired), CLASSIC);
         let paths: Vec<_> = desired.files.keys().map(|path| path.to_str().unwrap()).collect();
@@ -420,7 +420,7 @@ stderr_logfile=/var/log/supervisor/example.com-queue-worker.log
     }
 
     #[test]
-    fn classic_with_several_processes_has_one_line_more() {
+    fn several_processes_add_one_line() {
         let program = Program { numprocs: 4, ..worker("queue-worker") };
         let expected = CLASSIC.replace(
             "numprocs=1\n",
@@ -430,7 +430,7 @@ stderr_logfile=/var/log/supervisor/example.com-queue-worker.log
     }
 
     #[test]
-    fn options_of_the_inventory_follow_the_classic_lines() {
+    fn options_follow_classic_lines() {
         let desired = rendered(Format::Classic, all_set());
         insta::assert_snapshot!(text(&desired), @r#"
         [program:example.com-queue-worker]
@@ -457,7 +457,7 @@ stderr_logfile=/var/log/supervisor/example.com-queue-worker.log
     }
 
     #[test]
-    fn hardened_adds_the_lines_that_prevent_a_known_failure() {
+    fn hardened_prevents_known_failures() {
         insta::assert_snapshot!(text(&rendered(Format::Hardened, worker("queue-worker"))), @r"
         [program:example.com-queue-worker]
         command=/home/deployer/sites/example.com/runner.sh .deployer/supervisors/queue-worker.sh
@@ -498,7 +498,7 @@ stderr_logfile=/var/log/supervisor/example.com-queue-worker.log
     }
 
     #[test]
-    fn separate_instances_are_sections_and_groups_of_their_own() {
+    fn separate_instances_are_own_groups() {
         let program =
             Program { numprocs: 2, instances: Instances::Separate, ..worker("queue-worker") };
         let desired = rendered(Format::Hardened, program);
@@ -539,8 +539,9 @@ stderr_logfile=/var/log/supervisor/example.com-queue-worker.log
         );
     }
 
+    /// Killing alone is enough to ask for; stopping alone is refused.
     #[test]
-    fn killing_alone_is_enough_to_ask_for_stopping_alone_is_refused() {
+    fn stopasgroup_needs_killasgroup() {
         let asked = |options: &[(&str, &str)], format| as_group(&with(options), format);
         use Format::{Classic, Hardened};
         assert_eq!(asked(&[], Classic), (None, None));
@@ -597,7 +598,7 @@ stderr_logfile=/var/log/supervisor/example.com-queue-worker.log
     }
 
     #[test]
-    fn logs_go_where_they_are_sent_and_are_rotated_by_one() {
+    fn logs_go_where_they_are_sent() {
         let with_logs = |format, path, stderr, rotation| {
             let mut program = worker("queue-worker");
             program.logs.path = target(path);
@@ -639,8 +640,9 @@ stderr_logfile=/var/log/supervisor/example.com-queue-worker.log
         );
     }
 
+    /// What is supervisord's to expand stays, and is tried first.
     #[test]
-    fn what_is_supervisords_to_expand_stays_and_is_tried_first() {
+    fn expansions_stay_for_supervisord() {
         let run = Run::Command(CommandLine::parse("serve %(ENV_SUPERVISOR_SYNC_T)s %%").unwrap());
         let mut program = Program { run, expansions: true, numprocs: 2, ..worker("queue-worker") };
         program.supervisord.set("process_name", "p%(process_num)d");

@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn prune_removes_its_own_and_what_is_named() {
+    fn prune_removes_own_or_named_sites() {
         assert!(pruned(Prune::Nothing).is_empty());
         assert_eq!(pruned(Prune::Own), ["own.com"]);
         let named = ["other.com", "old.com"].map(|name| Domain::parse(name).unwrap());
@@ -354,15 +354,16 @@ mod tests {
     }
 
     #[test]
-    fn a_host_cannot_have_a_site_removed_that_is_in_the_inventory() {
+    fn wanted_site_cannot_be_pruned() {
         for site in ["in.com", "alone.com"] {
             let answer = asked(Prune::Own, vec![left(site, Writer::ThisInventory)]);
             assert!(answer.is_err(), "{site}");
         }
     }
 
+    /// A site whose key was dropped goes if this inventory had applied it.
     #[test]
-    fn a_site_whose_key_was_dropped_goes_if_this_inventory_had_applied_it() {
+    fn dropped_key_removes_own_site() {
         let gone = asked(Prune::Nothing, vec![left("dropped.com", Writer::ThisInventory)]).unwrap();
         assert_eq!(gone.pruned.len(), 1);
         for writer in [Writer::OtherInventory, Writer::Playbook, Writer::Unknown] {
@@ -371,8 +372,9 @@ mod tests {
         }
     }
 
+    /// A site that left two supervisords goes from one at a time.
     #[test]
-    fn a_site_that_left_two_supervisords_goes_from_one_at_a_time() {
+    fn site_leaves_supervisords_one_by_one() {
         let mut second = left("own.com", Writer::ThisInventory);
         second.paths.conf_dir = crate::inventory::AbsolutePath::parse("/other").unwrap();
         let sites = vec![left("own.com", Writer::ThisInventory), second];
@@ -382,8 +384,9 @@ mod tests {
         assert_eq!(left.filter(|left| leavers.is_pruned(left)).count(), 1);
     }
 
+    /// A name that no host has is refused, unless a host did not answer: it may have it.
     #[test]
-    fn a_name_that_no_host_has_is_refused_unless_a_host_did_not_answer() {
+    fn name_on_no_host_is_refused() {
         let named = [Domain::parse("x.com").unwrap()];
         let prune = Prune::Named(named.clone().into());
         let works = [work(prune.clone()), work(prune)];

@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_exit_status_tells_whether_the_hosts_are_consistent() {
+    fn exit_status_tells_consistency() {
         use ErrorKind::{Interrupted, Locked, RolledBack, Stuck};
         for (changed, failed, hosts, is_interrupted, expected) in [
             (true, &[][..], 1, false, 0),
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn some_without_an_answer_are_another_status_than_all() {
+    fn partly_unanswered_has_own_status() {
         use ErrorKind::{Interrupted, Refused};
         for (answered, failed, differs, expected) in [
             (3, &[][..], false, 0),

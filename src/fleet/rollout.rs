@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_allowed_run_at_once() {
+    fn no_more_than_allowed_run() {
         let mut schedule = Schedule::new(5, rules(2, None, None));
         assert_eq!(begin(&mut schedule), [0, 1]);
         assert_eq!(schedule.next_host(), NextHost::Wait);
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_ends_before_the_next_begins() {
+    fn batches_run_one_by_one() {
         let mut schedule = Schedule::new(5, rules(16, Some("40%"), None));
         assert_eq!(begin(&mut schedule), [0, 1]);
         schedule.ended(HostOutcome::Done);
@@ -400,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn a_first_batch_that_is_not_healthy_is_the_last() {
+    fn unhealthy_first_batch_is_last() {
         let mut schedule = Schedule::new(5, rules(1, Some("2"), None));
         assert_eq!(begin(&mut schedule), [0]);
         schedule.ended(HostOutcome::Failed);
@@ -409,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_failures_as_allowed_stop_it() {
+    fn enough_failures_stop_rollout() {
         let mut schedule = Schedule::new(9, rules(3, None, Some(2)));
         assert_eq!(begin(&mut schedule), [0, 1, 2]);
         schedule.ended(HostOutcome::Failed);
@@ -426,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_a_number_or_a_share() {
+    fn batch_is_number_or_share() {
         assert_eq!("3".parse(), Ok(BatchSize::Hosts(number(3))));
         assert_eq!("10%".parse(), Ok(BatchSize::Percent(10)));
         for bad in ["0", "0%", "101%", "-1", "", "%", "1.5", "ten"] {
@@ -456,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn five_thousand_hosts_take_sixteen_threads_and_each_has_its_outcome_in_order() {
+    fn sixteen_threads_serve_five_thousand_hosts() {
         let gauge = Gauge::default();
         let work = |host: usize, events: &mut dyn FnMut(Event)| {
             gauge.enter();
@@ -508,8 +508,9 @@ mod tests {
         }
     }
 
+    /// Replies are not kept, whatever the number of hosts.
     #[test]
-    fn replies_are_not_kept_whatever_the_number_of_hosts() {
+    fn replies_are_not_kept() {
         let gauge = Gauge::default();
         let work =
             |_: usize, _: &mut dyn FnMut(Event)| (CountedReply::new(&gauge), HostOutcome::Done);
@@ -532,7 +533,7 @@ mod tests {
     }
 
     #[test]
-    fn each_host_has_its_turn_once_all_before_it_have_ended() {
+    fn hosts_take_turns_in_order() {
         let mut turns = InTurn::default();
         let mut ended = |host: usize| {
             let mut now = Vec::new();

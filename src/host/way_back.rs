@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn each_rollback_goes_one_run_further_back() {
+    fn each_rollback_goes_further_back() {
         assert_eq!(next("+ + +"), (id(3), WayBack::To(2)));
         assert_eq!(next("+ + + 3"), (id(2), WayBack::To(1)));
         assert_eq!(next("+ + + 3 2"), (id(1), WayBack::NothingBefore));
@@ -130,13 +130,14 @@ mod tests {
     }
 
     #[test]
-    fn what_changed_no_file_is_not_taken_back() {
+    fn run_without_changes_is_skipped() {
         assert_eq!(next("+ + = ="), (id(2), WayBack::To(1)));
         assert_eq!(next("+ + = 2"), (id(1), WayBack::NothingBefore));
     }
 
+    /// A run below others, or of elsewhere, is told from the last one.
     #[test]
-    fn a_run_below_others_or_of_elsewhere_is_told_from_the_last() {
+    fn other_run_than_last_is_explained() {
         let two = revisions("+ + +");
         assert_eq!(way_back(&two, id(2)), WayBack::ChangedSince(id(3)));
         assert_eq!(way_back(&two, id(9)), WayBack::NotChanged);
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn records_that_are_no_longer_there_are_no_way_back() {
+    fn missing_records_end_way_back() {
         // Revisions 1 to 3 are gone: what the first one left took back is not known.
         let kept = &revisions("+ + + + 3 +")[4..];
         assert_eq!(way_back(kept, id(5)), WayBack::ChangedSince(id(6)));

@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_read_as_people_write_them() {
+    fn variable_lines_read_like_shells() {
         let read = |line: &str| {
             let variable = variable(line).unwrap();
             variable.map(|(name, value)| (name.to_string(), value.as_str().to_owned()))
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_without_the_value() {
+    fn bad_variable_hides_its_value() {
         for bad in ["hunter2", "1hunter2=x", "A=hünter2", "A='hunter2", "A=hunter2 ;x"] {
             let error = variable(bad).unwrap_err();
             assert!(!error.contains("hunter2") && !error.contains('ü'), "{error}");

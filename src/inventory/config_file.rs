@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_takes_its_programs_in_from_whichever_file() {
+    fn group_takes_programs_from_any_file() {
         let files = [
             file("g.conf", "[group:g]\nprograms=a, b\n[eventlistener:l]\nevents=TICK_5\n"),
             file("p.conf", "[program:a]\ncommand=x\n[fcgi-program:b]\n[program:c]\nCommand=y\n"),

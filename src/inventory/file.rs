@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_keeps_its_kind_and_its_own_text() {
+    fn value_keeps_kind_with_text() {
         for (text, expected) in [
             ("a: 1.10", r#"{"a" number:1.10}"#),
             ("a: 0644", r#"{"a" "0644"}"#),
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_single_yaml_document_is_said_in_words_with_its_place() {
+    fn malformed_yaml_is_explained_in_place() {
         for (text, expected) in [
             (
                 "ä: b: c",
@@ -315,8 +315,9 @@ mod tests {
         }
     }
 
+    /// Aliases are, too: a few lines of them can stand for more than the memory holds.
     #[test]
-    fn nesting_and_aliases_are_bounded() {
+    fn nesting_is_bounded() {
         let flow = format!("a: {}{}", "[".repeat(40), "]".repeat(40));
         let block = (0..40).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect::<String>();
         let bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned()

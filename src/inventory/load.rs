@@ -158,8 +158,9 @@ mod tests {
         path
     }
 
+    /// An empty variable counts as none.
     #[test]
-    fn the_command_line_wins_over_the_variable_and_an_empty_variable_is_none() {
+    fn command_line_wins_over_variable() {
         let (a, b) = (Path::new("a.yml"), OsString::from("b.yml"));
         assert_eq!(chosen(Some(a), Some(b.clone())), Some(a.to_path_buf()));
         assert_eq!(chosen(None, Some(b)), Some(PathBuf::from("b.yml")));
@@ -168,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_file_above_is_found_and_a_folder_of_that_name_is_not() {
+    fn nearest_file_above_is_found() {
         let root = tempfile::tempdir().unwrap();
         let deep = root.path().join("a/b");
         std::fs::DirBuilder::new().recursive(true).create(deep.join(FILE_NAME)).unwrap();
@@ -193,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_refused_with_its_path_and_reason() {
+    fn unreadable_file_is_refused_with_reason() {
         let root = tempfile::tempdir().unwrap();
         let message = |path: &Path| load(Some(path)).unwrap_err().to_string();
         assert!(message(root.path()).contains("Is a directory"));

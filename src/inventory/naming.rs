@@ -256,8 +256,9 @@ pub(crate) fn are_instances(one: &str, other: &str) -> bool {
 mod tests {
     use super::*;
 
+    /// `staging-eu-w` may be a program of `staging` or of `staging-eu`.
     #[test]
-    fn a_name_may_be_of_several_sites() {
+    fn ambiguous_name_fits_several_sites() {
         let domain = |text| Domain::parse(text).unwrap();
         assert_eq!(program_by_name(&domain("staging"), "staging-eu-w"), Some("eu-w"));
         assert_eq!(program_by_name(&domain("staging-eu"), "staging-eu-w"), Some("w"));
@@ -269,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn an_instance_is_told_from_a_program_that_ends_in_a_number() {
+    fn instance_is_told_from_numbered_program() {
         assert_eq!(instance_of("w_03"), Some(("w", 3)));
         assert_eq!(instance_of("w_103"), Some(("w", 103)));
         for other in ["w_3", "w_003", "w_x", "w03", "w_"] {

@@ -172,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_looks_like_a_password_is_masked() {
+    fn passwords_are_masked() {
         for (text, shown) in [
             ("run --password=S3 --fast", "run --password=*** --fast"),
             ("run --db-password 'S 3' x", "run --db-password *** x"),

@@ -139,7 +139,7 @@ fn of_text(text: &str) -> Result<super::Inventory, super::Problems> {
 }
 
 #[test]
-fn each_key_takes_its_example_and_nothing_of_another_kind() {
+fn each_key_takes_its_example() {
     let schema = jsonschema::validator_for(&schema()).unwrap();
     let is_valid =
         |text: &str| schema.is_valid(&serde_saphyr::from_str::<serde_json::Value>(text).unwrap());

@@ -353,7 +353,7 @@ sites:
     }
 
     #[test]
-    fn what_is_not_there_is_an_error_and_never_an_empty_selection() {
+    fn unknown_selection_is_an_error() {
         for (sites, on, programs, expected) in [
             (
                 vec!["a.con"],
@@ -397,8 +397,9 @@ sites:
         assert_eq!(Selector::new(&[String::new()], &[], &[]).unwrap_err().kind, ErrorKind::Usage);
     }
 
+    /// A server without sites can be meant itself, but not for a command about sites.
     #[test]
-    fn a_server_without_sites_can_be_meant_itself_but_not_for_a_command_about_sites() {
+    fn server_without_sites_can_be_selected() {
         let text = "servers: [{name: new, host: h}]\n";
         let inventory = crate::inventory::read("deployer.yml", text).unwrap();
         let selection = Selector::default().select(&inventory).unwrap();
@@ -410,7 +411,7 @@ sites:
     }
 
     #[test]
-    fn a_star_is_any_text_and_each_part_is_used_once() {
+    fn star_matches_any_text() {
         for (pattern, name, expected) in [
             ("*", "", true),
             ("a*", "a", true),

@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slip_finds_its_word_and_another_word_finds_nothing() {
+    fn only_slips_get_suggestions() {
         let keys = ["supervisors", "server", "servers", "user", "defaults"];
         assert_eq!(nearest("supervisor", keys), Some("supervisors"));
         assert_eq!(nearest("Servers", keys), Some("servers"));
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_deployerphp_are_no_near_miss_of_ours() {
+    fn deployerphp_keys_are_no_near_misses() {
         let ours = [
             "domain",
             "server",
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_or_hostile_name_is_shown_short_and_plain() {
+    fn hostile_name_is_shown_plain() {
         assert_eq!(shown("a\u{1b}[31m\n"), "a\u{fffd}[31m\u{fffd}");
         assert_eq!(shown(&"é".repeat(300)).chars().count(), 61);
     }

@@ -96,7 +96,7 @@ sites:
 "#;
 
 #[test]
-fn deployerphps_own_file_reads_as_it_is() {
+fn deployerphps_file_reads_unchanged() {
     let inventory = inventory(DEPLOYER_PHP);
     let hosts: Vec<_> = inventory.hosts.iter().map(|host| host.name.as_str()).collect();
     assert_eq!(hosts, ["production", "staging"]);
@@ -130,8 +130,9 @@ fn an_inventory_may_have_a_name() {
     assert!(found.contains("did you mean `name`"), "{found}");
 }
 
+/// A site without the key is left alone, and one with an empty list is managed.
 #[test]
-fn a_site_without_the_key_is_left_alone_and_one_with_an_empty_list_is_managed() {
+fn site_without_key_is_not_managed() {
     let inventory = inventory(DEPLOYER_PHP);
     assert_eq!(inventory.left_alone, ["static.example.com"]);
     assert!(site(&inventory, "static.example.com").is_none());
@@ -191,7 +192,7 @@ sites:
 "#;
 
 #[test]
-fn every_key_reaches_its_place_and_the_nearer_layer_wins() {
+fn nearer_layer_wins() {
     let inventory = inventory(EVERYTHING);
     let [web1, web2] = inventory.hosts.as_slice() else { panic!("two hosts") };
     assert_eq!((web1.connection, web1.privilege), (Connection::Local, Some(Privilege::Sudo)));
@@ -275,7 +276,7 @@ sites:
 "#;
 
 #[test]
-fn ten_mistakes_are_all_shown_with_their_lines() {
+fn every_mistake_shows_its_line() {
     insta::assert_snapshot!(problems(TEN).render(false), @r#"
     error: `host` must not contain '@': write the user as `username`
      --> deployer.yml:3:11
@@ -391,14 +392,14 @@ fn problems_are_data_as_well() {
 }
 
 #[test]
-fn colours_are_there_only_when_asked_for() {
+fn colours_only_when_asked_for() {
     let problems = problems(TEN);
     assert!(problems.render(true).contains('\u{1b}'));
     assert!(!problems.render(false).contains('\u{1b}'));
 }
 
 #[test]
-fn a_refusal_carries_the_list_or_the_summary() {
+fn refusal_carries_problem_list() {
     let problems = problems("sites: 1");
     assert_eq!(problems.refusal().message, "deployer.yml has a problem");
     let error = crate::error::CommandError::from(problems);
@@ -471,8 +472,9 @@ fn what_a_program_may_not_be() {
     }
 }
 
+/// Text in quotes is no number, and `yes` is no boolean.
 #[test]
-fn text_in_quotes_is_no_number_and_yes_is_no_boolean() {
+fn quoted_number_is_no_number() {
     let help = |options: &str| {
         let help: Vec<_> =
             problems(&with_program(options)).iter().flat_map(|p| p.help.clone()).collect();
@@ -489,14 +491,15 @@ fn text_in_quotes_is_no_number_and_yes_is_no_boolean() {
 }
 
 #[test]
-fn what_an_environment_may_hold_is_kept_to_the_letter() {
+fn environment_is_kept_literally() {
     let program = program("environment: {A: 1.10, B: 0644, C: yes, D: true, E: '', F: 1e3, G: ~x}");
     let values: Vec<&str> = program.environment.values().map(EnvironmentValue::as_str).collect();
     assert_eq!(values, ["1.10", "0644", "yes", "true", "", "1e3", "~x"]);
 }
 
+/// A mistyped key is one problem, and not also a missing one.
 #[test]
-fn a_mistyped_key_is_one_problem_and_not_also_a_missing_one() {
+fn mistyped_key_is_one_problem() {
     let text = "servers: [{nam: a, hots: b}]\nsites: [{domian: e.com, sever: a, supervisors: \
                 [{progam: p, comand: c}]}]\n";
     let found = messages(text);
@@ -505,7 +508,7 @@ fn a_mistyped_key_is_one_problem_and_not_also_a_missing_one() {
 }
 
 #[test]
-fn sites_and_servers_must_fit_together() {
+fn sites_must_fit_servers() {
     let base = "servers: [{name: web1, host: h1}, {name: web2, host: h2}]\nsites:\n";
     for (sites, expected) in [
         ("- {domain: e.com, supervisors: []}", "3:3 a site needs `server`"),
@@ -533,14 +536,15 @@ fn sites_and_servers_must_fit_together() {
     }
 }
 
+/// A copied entry must not send a server's work to this machine.
 #[test]
-fn a_copied_entry_must_not_send_a_servers_work_to_this_machine() {
+fn copied_server_cannot_be_local() {
     let text = "servers: [{name: a, host: 203.0.113.1, connection: local}]";
     assert!(messages(text).starts_with("1:52 `connection: local` means this machine"));
 }
 
 #[test]
-fn two_programs_that_would_write_the_same_file_are_refused_with_both_lines() {
+fn two_programs_cannot_share_file() {
     let sites = |servers: [&str; 2]| {
         format!(
             "servers: [{{name: a, host: h1}}, {{name: b, host: h2}}]\nsites:\n\
@@ -560,7 +564,7 @@ fn two_programs_that_would_write_the_same_file_are_refused_with_both_lines() {
 }
 
 #[test]
-fn the_one_file_of_a_site_is_nobody_elses() {
+fn common_file_belongs_to_one_site() {
     let text = |config_files: &str| {
         format!(
             "servers: [{{name: a, host: h}}]\nsites:\n\
@@ -578,7 +582,7 @@ fn the_one_file_of_a_site_is_nobody_elses() {
 }
 
 #[test]
-fn classic_has_a_file_for_each_program() {
+fn classic_has_file_per_program() {
     let text = |top: &str, site: &str| {
         format!(
             "{top}\nservers: [{{name: a, host: h}}]\n\
@@ -597,7 +601,7 @@ fn classic_has_a_file_for_each_program() {
 }
 
 #[test]
-fn a_process_of_separate_instances_does_not_take_another_programs_name() {
+fn instance_cannot_take_programs_name() {
     let text = |numprocs: u32, name: &str, instances: &str| {
         format!(
             "servers: [{{name: a, host: h}}]\nsites: [{{domain: e.com, server: a, supervisors: [\n\
@@ -616,8 +620,9 @@ fn a_process_of_separate_instances_does_not_take_another_programs_name() {
     }
 }
 
+/// It is refused across the layers, and told once.
 #[test]
-fn stopasgroup_without_killasgroup_is_refused_across_the_layers_and_once() {
+fn stopasgroup_without_killasgroup_is_refused() {
     let text = "servers: [{name: a, host: h}]\ndefaults: {stopasgroup: true}\nsites:\n- {domain: \
                 e.com, server: a, defaults: {killasgroup: false}, supervisors: [{program: p, \
                 script: s}, {program: q, script: s}]}\n";
@@ -628,7 +633,7 @@ fn stopasgroup_without_killasgroup_is_refused_across_the_layers_and_once() {
 }
 
 #[test]
-fn a_full_name_is_not_longer_than_a_file_name() {
+fn full_name_fits_file_name() {
     let text = with_program("numprocs: 1")
         .replace("example.com", &"d".repeat(150))
         .replace("program: worker", &format!("program: {}", "p".repeat(150)));
@@ -661,7 +666,7 @@ const FIELDS: [(&str, &str); 12] = [
 ];
 
 #[test]
-fn hostile_texts_are_refused_in_every_field() {
+fn hostile_text_is_refused_everywhere() {
     let long = format!("\"{}\"", "x".repeat(5000));
     let hostile = [
         r#""../../etc/passwd""#,
@@ -709,7 +714,7 @@ fn hostile_texts_are_refused_in_every_field() {
 }
 
 #[test]
-fn a_large_or_deep_file_ends_in_a_clear_error() {
+fn large_file_ends_in_clear_error() {
     let ten = 10 << 20;
     for (text, expected) in [
         ("[".repeat(ten), "nested deeper than an inventory can be"),
@@ -726,7 +731,7 @@ fn a_large_or_deep_file_ends_in_a_clear_error() {
 }
 
 #[test]
-fn thousands_of_problems_are_counted_and_hundreds_described() {
+fn problems_beyond_hundreds_are_counted() {
     let text = "servers:\n".to_owned() + &"  - {name: a, host: '@'}\n".repeat(5000);
     let found = problems(&text);
     assert_eq!(found.count(), 9999);
@@ -735,7 +740,7 @@ fn thousands_of_problems_are_counted_and_hundreds_described() {
 }
 
 #[test]
-fn a_long_line_is_shown_in_part_with_its_real_column() {
+fn long_line_shows_real_column() {
     let text = format!("servers: [{{name: a, host: h, x-note: \"{}\", por: 1}}]", "ä".repeat(1000));
     let found = problems(&text);
     let problem = found.iter().next().unwrap();
@@ -803,7 +808,7 @@ fn a_secret_is_never_shown() {
 
 /// The secret is written twice in a row, so that a change of one character leaves one whole.
 #[test]
-fn a_secret_is_not_shown_whatever_character_is_mistyped() {
+fn secret_is_hidden_whatever_is_mistyped() {
     let block = "servers: [{name: a, host: h}]\nsites:\n  - domain: e.com\n    server: a\n    \
                  supervisors:\n      - program: p\n        environment:\n          KEY: \
                  hunter2hunter2\n          OTHER: \"hunter2hunter2\"\n        script: ..\n";
@@ -852,7 +857,7 @@ proptest! {
 
 /// The examples of the user's guide are inventories, or parts of one.
 #[test]
-fn the_examples_of_the_guide_are_valid() {
+fn guides_examples_are_valid() {
     let guide = include_str!("../../docs/inventory.md");
     let servers = "servers: [{name: web1, host: h1}, {name: web2, host: h2}]\n";
     let examples: Vec<&str> = guide
@@ -877,7 +882,7 @@ fn the_examples_of_the_guide_are_valid() {
 }
 
 #[test]
-fn the_top_level_says_for_how_long_connections_stay_open() {
+fn fleet_key_sets_persistence() {
     let servers = "servers: [{name: web1, host: h1}]\n";
     let persist = |top: &str| {
         read("i", &format!("{top}{servers}")).map(|inventory| inventory.hosts[0].persist).ok()
@@ -890,7 +895,7 @@ fn the_top_level_says_for_how_long_connections_stay_open() {
 }
 
 #[test]
-fn a_name_in_supervisord_is_one_programs_of_a_server() {
+fn name_in_supervisord_is_unique() {
     let text = |first: &str, second: &str, domain: &str| {
         format!(
             "servers: [{{name: a, host: h}}]\nsites:\n\
@@ -918,7 +923,7 @@ fn a_name_in_supervisord_is_one_programs_of_a_server() {
 }
 
 #[test]
-fn a_file_is_one_sites_and_may_hold_several_of_its_programs() {
+fn file_belongs_to_one_site() {
     let text = |first: &str, second: &str, other: &str| {
         format!(
             "servers: [{{name: a, host: h}}]\nsites:\n\
@@ -956,8 +961,9 @@ fn a_file_is_one_sites_and_may_hold_several_of_its_programs() {
     }
 }
 
+/// One that has a key of its own is refused, and the key is named.
 #[test]
-fn an_option_of_supervisords_is_checked_by_its_type_and_a_key_is_named() {
+fn passed_options_are_type_checked() {
     for (option, problem) in [
         ("stdout_syslog: 1", "`stdout_syslog` must be true or false"),
         ("stdout_capture_maxbytes: 1M", "`stdout_capture_maxbytes` must be a number of bytes"),
@@ -982,7 +988,7 @@ fn an_option_of_supervisords_is_checked_by_its_type_and_a_key_is_named() {
 }
 
 #[test]
-fn an_expansion_that_supervisord_does_not_know_is_refused() {
+fn unknown_expansion_is_refused() {
     let with = |expansions: bool, more: &str| {
         messages(&with_program(&format!("expansions: {expansions}, {more}")))
     };
@@ -1017,7 +1023,7 @@ fn an_expansion_that_supervisord_does_not_know_is_refused() {
 }
 
 #[test]
-fn variables_come_from_a_file_beside_the_inventory() {
+fn variables_come_from_file_beside() {
     struct One;
     impl super::Beside for One {
         fn read(&self, path: &str) -> Result<Vec<u8>, String> {
@@ -1066,7 +1072,7 @@ fn by_hand(files: &[(&str, &str)], more: &str) -> Result<Inventory, Problems> {
 }
 
 #[test]
-fn a_file_by_hand_is_read_as_supervisord_reads_it() {
+fn config_file_reads_as_supervisord_reads() {
     for (text, problem) in [
         ("command=x\n", "line 1: stands before the first [section]"),
         ("[program:a]\nnonsense\n", "line 2: is neither"),
@@ -1112,7 +1118,7 @@ fn a_file_by_hand_is_read_as_supervisord_reads_it() {
 }
 
 #[test]
-fn what_a_file_by_hand_has_is_nobody_elses() {
+fn names_in_configs_clash_with_programs() {
     let program = |options: &str| {
         format!(
             "- {{domain: f.com, server: a, supervisors: [{{program: w, script: s, {options}}}]}}\n"

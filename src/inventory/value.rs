@@ -281,8 +281,9 @@ mod tests {
         }
     }
 
+    /// A command that supervisord would cut, or not start, is refused.
     #[test]
-    fn a_command_that_supervisord_would_cut_or_not_start_is_refused() {
+    fn command_supervisord_misreads_is_refused() {
         for bad in ["a ;b", "a #b", "a 'b", "a \"b", "a\\", " a", "a ", "a\nb", "ä"] {
             assert!(CommandLine::parse(bad).is_err(), "{bad:?}");
         }

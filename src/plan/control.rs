@@ -223,8 +223,9 @@ mod tests {
         assert!(up.is_empty() && up.unchanged == ["a.com-one"]);
     }
 
+    /// A newer file is taken up unless something runs on the former one.
     #[test]
-    fn a_newer_file_is_taken_up_unless_something_runs_on_the_former_one() {
+    fn newer_file_is_taken_up_when_down() {
         let newer = || Reload { changed: names(&["a.com-one"]), ..Reload::default() };
         let down = planned(Control::Start, &[Stopped, Fatal], newer());
         assert_eq!(action(&down), Some(&GroupAction::Replace { start: true }));
@@ -234,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_loaded_is_loaded_if_its_file_is_there() {
+    fn unloaded_group_loads_from_its_file() {
         let added = Reload { added: names(&["a.com-one"]), ..Reload::default() };
         let plan = planned(Control::Start, &[], added);
         assert_eq!(action(&plan), Some(&GroupAction::Add { start: true }));
@@ -244,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_up_or_about_to_be_stops() {
+    fn everything_up_or_starting_stops() {
         let plan = |states: &[_]| planned(Control::Stop, states, Reload::default());
         for (states, processes) in [
             ([Running, Stopped], &["a"][..]),

@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_rotation_makes_of_a_log_goes_with_it_and_nothing_else_does() {
+    fn rotated_logs_go_with_their_log() {
         for name in ["l.log", "l.log.1", "l.log.12.gz", "l.log-20260101", "l.log-2026010112.xz"] {
             assert!(is_log_or_rotated(name, "l.log"), "{name}");
         }

@@ -136,8 +136,9 @@ fn environment_names(value: &str) -> Option<Vec<&str>> {
 mod tests {
     use super::*;
 
+    /// A change of a value still shows, without the values.
     #[test]
-    fn environment_values_never_reach_a_diff_and_a_change_of_one_still_shows() {
+    fn environment_values_never_reach_diff() {
         let before = b"command=x\nenvironment=KEY='hunter2',URL='a=b,c'\n";
         let after = b"command=x\nenvironment=KEY='hunter3',URL='a=b,c'\n";
         let diff = diff(before, after);
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_in_a_command_never_reaches_a_diff_and_a_change_of_it_still_shows() {
+    fn password_in_command_never_reaches_diff() {
         let before = b"command=run --password=hunter2 --fast\nuser=me\n";
         let after = b"command=run --password=hunter3 --fast\nuser=me\n";
         let diff = diff(before, after);
@@ -158,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn an_environment_somebody_else_wrote_is_masked_whole() {
+    fn foreign_environment_is_masked_whole() {
         for line in ["environment = A=x y,B=secret", "ENVIRONMENT: A=secret", "environment=secret"]
         {
             let shown = diff(format!("{line}\n  C='secret'\n").as_bytes(), b"");
@@ -166,8 +167,9 @@ mod tests {
         }
     }
 
+    /// A value ends where supervisord ends it and not before: the rest would be shown.
     #[test]
-    fn a_value_ends_where_supervisord_ends_it_and_not_before() {
+    fn value_ends_as_for_supervisord() {
         for between in ["\n", "  \n", "; note\n", "# note\n", "  ; note\n", "rem x\n", "\r", "\r\n"]
         {
             for indent in ["  ", "\t", "\u{a0}", "\u{c}", "\u{1c}"] {

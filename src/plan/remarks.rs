@@ -232,7 +232,7 @@ pub(super) fn warnings(
     let version = version_of(daemon);
     if ((4, 0, 0)..(4, 2, 2)).contains(&version) {
         warnings.push(format!(
-            "supervisord {} can crash when a process is stopped that keeps exiting; 4.2.2 mended it",
+            "supervisord {} can crash when a process is stopped that keeps exiting; 4.2.2 fixes it",
             daemon.version
         ));
     }

@@ -331,7 +331,7 @@ fn a_changed_environment_shows_no_value() {
 }
 
 #[test]
-fn an_orphan_and_an_added_program() {
+fn one_program_replaces_another() {
     let model =
         Model::of(vec![program("gone"), program("w")]).wants(vec![program("w"), program("new")]);
     insta::assert_snapshot!(model.text(), @r"
@@ -390,7 +390,7 @@ fn a_file_edited_by_hand() {
 }
 
 #[test]
-fn a_file_that_others_may_write_to() {
+fn writable_file_gets_its_mode_back() {
     let model = Model::of(vec![program("w")]).with(|model| {
         let Some(Entry::File(file)) = model.actual.files.get_mut(&conf("w")) else { panic!() };
         file.mode = 0o666;
@@ -429,7 +429,7 @@ fn a_file_that_is_another_users() {
 }
 
 #[test]
-fn a_file_newer_than_what_runs_and_one_that_is_not_loaded() {
+fn newer_or_unloaded_file_changes_group() {
     let model = Model::of(vec![program("w"), program("x")]).with(|model| {
         model.daemon.groups.remove("a.com-x");
         let (changed, added) = (vec!["a.com-w".into()], vec!["a.com-x".into()]);
@@ -444,7 +444,7 @@ fn a_file_newer_than_what_runs_and_one_that_is_not_loaded() {
 }
 
 #[test]
-fn a_terminal_obeys_nothing_that_a_host_says() {
+fn hosts_text_commands_no_terminal() {
     let mut view = PlanView::of(&Model::of(vec![program("w")]).plan(), b"");
     view.interrupted = Some("apply by \u{1b}]0;x\u{7}".to_owned());
     view.folders = vec!["/a\u{1b}[2J".into()];
@@ -456,7 +456,7 @@ fn a_terminal_obeys_nothing_that_a_host_says() {
 }
 
 #[test]
-fn stopped_by_hand_whole_and_in_part() {
+fn stopped_by_hand_stays_stopped() {
     let mut model = Model::of(vec![program("whole"), scaled("part", 2)]);
     model.state("a.com-whole", ProcessState::Stopped);
     for group in ["a.com-whole", "a.com-part"] {
@@ -500,7 +500,7 @@ fn stopped_by_hand_whole_and_in_part() {
 }
 
 #[test]
-fn autostart_off_but_running_is_started_again() {
+fn running_without_autostart_starts_again() {
     let idle = |stopwaitsecs| Program { autostart: false, stopwaitsecs, ..program("w") };
     let mut model = Model::of(vec![idle(60)]);
     model.state("a.com-w", ProcessState::Running);
@@ -559,8 +559,9 @@ fn a_restart_is_asked_for() {
     ");
 }
 
+/// A restart leaves who is just being stopped and who was never started.
 #[test]
-fn a_restart_leaves_who_is_just_being_stopped_and_who_was_never_started() {
+fn restart_leaves_stopping_processes() {
     let idle = Program { autostart: false, ..program("idle") };
     let mut model = Model::of(vec![scaled("w", 2), idle]);
     model.options = PlanOptions::apply(Running::RestartAll);
@@ -661,8 +662,9 @@ fn interrupted_in_an_undo() {
     ");
 }
 
+/// What exited by itself since an interruption is not started.
 #[test]
-fn what_exited_by_itself_since_an_interruption_is_not_started() {
+fn process_exited_after_interruption_stays_down() {
     let model = Model::of(vec![program("once"), program("w")]).with(|model| {
         model.killed(JournalPhase::Groups, vec![program("once"), program("w")]);
         model.state("a.com-once", ProcessState::Exited);
@@ -788,7 +790,7 @@ fn blamed(file: &Path) -> Blame {
 }
 
 #[test]
-fn a_configuration_that_somebody_else_has_broken() {
+fn foreign_broken_configuration_is_refused() {
     let theirs = PathBuf::from("/etc/supervisor/conf.d/theirs.conf");
     let model = Model::of(vec![program("w")]).wants(vec![scaled("w", 2)]).with(|model| {
         model.daemon.included = vec![conf("w"), theirs.clone()];
@@ -803,7 +805,7 @@ fn a_configuration_that_somebody_else_has_broken() {
 }
 
 #[test]
-fn a_configuration_that_our_own_file_breaks_is_mended() {
+fn own_broken_configuration_is_mended() {
     let mut model = Model::of(vec![program("w")]).with(|model| {
         model.daemon.included = vec![conf("w")];
         model.daemon.reread = Err(broken_by(&conf("w")));
@@ -822,7 +824,7 @@ fn a_configuration_that_our_own_file_breaks_is_mended() {
 }
 
 #[test]
-fn missing_code_can_be_a_warning_or_be_overridden() {
+fn missing_code_can_be_overridden() {
     let mut model = Model::of(vec![program("w")]).with(|model| {
         model.actual.missing_code.push(MissingCode {
             programs: vec!["w".to_owned()],
@@ -856,7 +858,7 @@ fn processes_alone() {
 }
 
 #[test]
-fn pending_changes_of_others_are_told_and_left() {
+fn foreign_pending_changes_stay_pending() {
     let model = Model::of(vec![program("w")]).with(|model| {
         model.daemon.reread = Ok(Reload {
             added: vec!["theirs".into()],
@@ -874,8 +876,9 @@ fn pending_changes_of_others_are_told_and_left() {
     ");
 }
 
+/// A program that is defined elsewhere now is not removed.
 #[test]
-fn a_program_that_is_defined_elsewhere_now_is_not_removed() {
+fn program_defined_elsewhere_is_kept() {
     let model = Model::of(vec![program("w"), program("moved")]).wants(vec![program("w")]);
     let moved = |model: &Model| model.plan().groups.contains_key("a.com-moved");
     assert!(moved(&model));
@@ -946,7 +949,7 @@ proptest! {
     }
 
     #[test]
-    fn only_what_is_owned_or_wanted_changes(before in any_programs(), after in any_programs()) {
+    fn only_owned_or_wanted_changes(before in any_programs(), after in any_programs()) {
         let mut model = Model::of(before).wants(after);
         model.actual.files.insert(conf("foreign"), entry(b"theirs", 0o666));
         model.daemon.groups.insert("a.com-foreign".into(), vec![
@@ -963,7 +966,7 @@ proptest! {
     }
 
     #[test]
-    fn a_fingerprint_is_of_what_is_done(before in any_programs(), after in any_programs()) {
+    fn fingerprint_covers_what_is_done(before in any_programs(), after in any_programs()) {
         let mut model = Model::of(before).wants(after);
         let fingerprint = |model: &Model| PlanView::of(&model.plan(), b"").fingerprint;
         let first = fingerprint(&model);
@@ -991,7 +994,7 @@ proptest! {
 
 /// What supervisord has loaded is what the file said; where it has not loaded that, nobody knows.
 #[test]
-fn which_signal_stops_a_process_is_told_by_the_file_it_was_loaded_from() {
+fn stop_signal_comes_from_loaded_file() {
     let with = |signal: Signal| {
         let mut program = program("w");
         program.supervisord.set("stopsignal", signal.as_str());
@@ -1010,8 +1013,9 @@ fn which_signal_stops_a_process_is_told_by_the_file_it_was_loaded_from() {
     assert_eq!(signals(&model), [None, Some(Signal::Quit), Some(Signal::Usr1)]);
 }
 
+/// What is of others is told once, and what is of another plan not at all.
 #[test]
-fn what_is_of_others_is_told_once_and_what_is_of_another_plan_not_at_all() {
+fn shared_notes_are_told_once() {
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     let reread = Ok(Reload { added: names(&["theirs", "b.com-w"]), ..Reload::default() });
     let daemon = ActualDaemon { reread, ..ActualDaemon::default() };

@@ -255,8 +255,9 @@ mod tests {
         FileChange { kind, before: Entry::Absent, after, is_anothers: false }
     }
 
+    /// What holds values of an environment is shown without its digests.
     #[test]
-    fn what_holds_environment_values_is_shown_without_its_digests() {
+    fn environment_values_show_no_digest() {
         let view = |text: &str| file_view(std::path::Path::new("/x"), &change(text));
         assert_eq!(view("environment=A='hunter2'\n").after, None);
         assert_eq!(view("[program:x]\n").after, Some(digest(b"[program:x]\n")));
@@ -267,8 +268,9 @@ mod tests {
         assert_eq!((view.before, view.after), (None, None));
     }
 
+    /// A fingerprint is of the values and of this machine.
     #[test]
-    fn a_fingerprint_is_of_the_values_and_of_this_machine() {
+    fn fingerprint_covers_values_per_machine() {
         let of = |text: &str, key: &[u8]| {
             let plan = SitePlan {
                 files: BTreeMap::from([("/x".into(), change(text))]),

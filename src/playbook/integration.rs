@@ -150,7 +150,7 @@ mod tests {
          restart_supervisor_programs\n}\nmain";
 
     #[test]
-    fn our_lines_go_in_once_and_come_out_without_a_trace() {
+    fn our_lines_come_out_without_trace() {
         for (point, text) in
             [(IntegrationPoint::Sync, SYNC_PLAYBOOK), (IntegrationPoint::Restart, DEPLOYMENT)]
         {

@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn what_looks_like_a_tag_is_shown_in_other_brackets() {
+    fn tags_get_other_brackets() {
         for (text, shown) in [
             ("plain < 3 > 2, a <- b, <5>", "plain < 3 > 2, a <- b, <5>"),
             ("<info>ok</error>", "‹info›ok‹/error›"),

@@ -148,8 +148,9 @@ pub(super) fn tell(event: &Event, output: &mut Output<'_>) {
 mod tests {
     use super::*;
 
+    /// What is only late is told from what is not put back.
     #[test]
-    fn what_is_only_late_is_told_from_what_is_not_put_back() {
+    fn late_stop_is_no_failed_undo() {
         assert_eq!(not_put_back("/etc/x: no room"), "Not put back: /etc/x: no room");
         assert_eq!(
             not_put_back(&format!("a.com-w {AS_ASKED}")),

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_hostile_is_refused_with_its_place() {
+    fn hostile_input_is_refused_in_place() {
         let long = format!(r#"[{{"program":"{}","script":"x.sh"}}]"#, "x".repeat(300));
         let deep = "[".repeat(10_000);
         let large = format!("\"{}\"", "x".repeat(10 * 1024 * 1024));
@@ -214,8 +214,9 @@ mod tests {
         assert_eq!(read(text).problem.unwrap().causes.len(), 3);
     }
 
+    /// A program is known by its name and script, whatever else is wrong.
     #[test]
-    fn a_program_is_known_by_name_and_script_whatever_else_is_wrong() {
+    fn program_is_known_despite_bad_fields() {
         let text = r#"[{"program":"a","script":"x.sh","numprocs":"4","more":1},
             {"program":"b"},{"program":"a","script":"y.sh"},7,{"program":"c","script":"z.sh"}]"#;
         let read = read(text);

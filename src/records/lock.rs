@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_one_is_told_who_holds_it_and_gets_it_afterwards() {
+    fn waiting_run_is_told_lock_holder() {
         let folder = tempfile::tempdir().unwrap();
         let state = StateDir::new(&Paths::default(), folder.path());
         let clock = SystemClock::start();
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lock_of_a_site_is_its_own_and_tells_who_has_it() {
+    fn sites_lock_separately() {
         let folder = tempfile::tempdir().unwrap();
         let state = StateDir::new(&Paths::default(), folder.path());
         let clock = SystemClock::start();
@@ -308,7 +308,7 @@ mod tests {
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "gives a folder away")]
-    fn a_state_folder_of_another_user_is_refused() {
+    fn foreign_state_folder_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let state = StateDir::new(&Paths::default(), folder.path());
         std::fs::create_dir_all(&state.root).unwrap();

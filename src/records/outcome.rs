@@ -185,8 +185,9 @@ mod tests {
     use crate::inventory::Paths;
     use crate::system::Disk;
 
+    /// What became of a run is noted only if the run left something.
     #[test]
-    fn what_became_of_a_run_is_noted_if_it_left_something() {
+    fn outcome_is_noted_for_unfinished_runs() {
         let folder = tempfile::tempdir().unwrap();
         let state = StateDir::new(&Paths::default(), folder.path());
         let site = Domain::parse("a.com").unwrap();
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn outcomes_are_read_in_order_and_bounded_in_number() {
+    fn outcomes_are_bounded_in_order() {
         let folder = tempfile::tempdir().unwrap();
         let state = StateDir::new(&Paths::default(), folder.path());
         let site = Domain::parse("a.com").unwrap();

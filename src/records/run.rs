@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_its_time_and_four_digits_and_reads_back() {
+    fn run_id_reads_back() {
         let at: jiff::Timestamp = "2026-11-24T22:35:12.9Z".parse().unwrap();
         let id = RunId { second: at.as_second(), tail: 0x4f3a };
         assert_eq!(id.to_string(), "20261124-223512-4f3a");
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_but_an_id_is_read_as_one() {
+    fn only_run_ids_are_read() {
         for text in [
             "",
             "7",
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_sort_by_time_also_within_a_second() {
+    fn run_ids_sort_within_second() {
         let id = |text: &str| RunId::of(text.parse().unwrap());
         let ids = [
             id("2026-11-24T22:35:12Z"),
@@ -221,8 +221,9 @@ mod tests {
         );
     }
 
+    /// A name tells inventories apart, and without one the file and the machine do.
     #[test]
-    fn a_name_tells_inventories_apart_and_else_file_and_machine_do() {
+    fn inventory_name_tells_runs_apart() {
         let run = |name: Option<&str>, path: &str, host: &str| Run {
             host: host.to_owned(),
             inventory: Some(RunInventory { name: name.map(str::to_owned), path: path.to_owned() }),
@@ -240,8 +241,9 @@ mod tests {
         assert!(!same(&named, &Run::begin("playbook sync")));
     }
 
+    /// A record without a run has one made of what it says.
     #[test]
-    fn a_record_without_a_run_has_one_made_of_what_it_says() {
+    fn old_record_gets_its_run() {
         let text = r#"{"user":"u","pid":66,"purpose":"apply","at":"2026-01-01T00:00:00.5Z"}"#;
         let origin: Origin = serde_json::from_str(text).unwrap();
         let run = origin.run();

@@ -94,8 +94,9 @@ mod tests {
     use crate::inventory::Paths;
     use crate::system::Disk;
 
+    /// Nothing is noted where no record is, or where others may write.
     #[test]
-    fn nothing_is_noted_where_no_record_is_or_others_may_write() {
+    fn note_needs_trustworthy_record_folder() {
         let folder = tempfile::tempdir().unwrap();
         let state = StateDir::new(&Paths::default(), folder.path());
         let site = Domain::parse("a.com").unwrap();

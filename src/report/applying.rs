@@ -329,7 +329,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reason_is_the_same_for_all_but_for_the_address() {
+    fn reason_without_address_is_shared() {
         for (reason, address, expected) in [
             ("root@10.0.0.1 refuses", "10.0.0.1", "the host refuses"),
             (

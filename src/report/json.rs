@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_terminal_obeys_is_escaped_and_reads_the_same() {
+    fn control_characters_are_escaped() {
         let text = "a\u{9b}2J\u{202e}b\u{7f}\u{2028}\u{1b}\n\u{200f}\u{2069}ä \"";
         let line = line(&[text]).unwrap();
         let expected = r#"["a\u009b2J\u202eb\u007f\u2028\u001b\n\u200f\u2069ä \""]"#;

@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_says_who_and_when_and_what_to_do_in_one_line() {
+    fn left_site_takes_one_line() {
         let site = left("other.com", Writer::OtherInventory);
         let leavers = of(vec![site]);
         assert_eq!(
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn the_question_names_each_site_once_and_whose_it_is() {
+    fn question_names_each_site_once() {
         assert_eq!(question(&[]), "");
         for (writer, expected) in [
             (Writer::ThisInventory, ", and remove a.com, b.com"),
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stays_is_one_line_of_what_is_this_inventorys() {
+    fn kept_sites_take_one_line() {
         let mut sites = vec![left("a.com", Writer::ThisInventory), left("x.com", Writer::Playbook)];
         let line = "not in the inventory: a.com; apply --prune removes it\n";
         assert_eq!(in_short(&of(sites.clone())), line);
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_site_that_lost_its_key_is_told_so() {
+    fn site_without_key_is_explained() {
         let site = left("dropped.com", Writer::ThisInventory);
         let emptied = [(site.site.clone(), false)].into();
         let shown = text(&Leavers { emptied, ..of(vec![site]) });

@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_with_the_same_text_are_told_together() {
+    fn hosts_with_same_text_are_grouped() {
         let texts =
             [("a", "x"), ("b", "y"), ("c", "x")].map(|(host, text)| (host, text.to_owned()));
         let expected = vec![(vec!["a", "c"], "x".to_owned()), (vec!["b"], "y".to_owned())];

@@ -15,8 +15,9 @@ pub(crate) fn paragraph(text: &str) -> String {
 mod tests {
     use super::*;
 
+    /// No line of a message begins where ours do.
     #[test]
-    fn no_line_of_a_message_begins_where_ours_do() {
+    fn message_lines_are_indented() {
         assert_eq!(paragraph("one\nweb1: two\r\n"), "one\n      web1: two");
         assert!(paragraph(&"x".repeat(100_000)).len() < 10_000);
     }

@@ -122,6 +122,6 @@ fn schema() -> Value {
 }
 
 #[test]
-fn the_schema_of_documents_is_the_types() {
+fn published_documents_schema_is_current() {
     assert_published("documents.schema.json", &format!("{:#}\n", schema()));
 }

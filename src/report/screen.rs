@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_that_cannot_be_written_is_an_error() {
+    fn unwritable_document_is_an_error() {
         let content = Content { path: "/x".into() };
         let line = document("log", Some("web1"), &content).unwrap();
         assert_eq!(line, r#"{"version":1,"kind":"log","host":"web1","path":"/x"}"#);

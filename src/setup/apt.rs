@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn it_never_asks_and_removes_nothing() {
+    fn apt_never_asks_or_removes() {
         let install = install(&[Package::Supervisor, Package::Logrotate]).join(" ");
         assert!(install.contains("-y") && install.contains("--no-remove"), "{install}");
         assert!(install.ends_with("install supervisor logrotate"), "{install}");

@@ -37,7 +37,7 @@ mod tests {
     }
 
     #[test]
-    fn it_knows_that_nobody_is_there_to_answer() {
+    fn command_runs_without_questions() {
         let (ended, said) = shell("echo $DEBIAN_FRONTEND >&2; exit 3", &|_| false);
         assert!(matches!(ended, Ended::With(status) if status.code() == Some(3)));
         assert_eq!(said, ["noninteractive"]);

@@ -254,7 +254,7 @@ fn said(words: &str) -> String {
 }
 
 #[test]
-fn a_bare_server_gets_everything_and_a_second_run_does_nothing() {
+fn bare_server_gets_everything() {
     let (place, mut machine) = (Place::new(), FakeMachine::bare());
     let report = place.set_up(&mut machine).unwrap();
     let log = place.folder.path().join("log");
@@ -283,7 +283,7 @@ fn only_what_is_missing_is_installed() {
 }
 
 #[test]
-fn a_lock_is_waited_for_and_told() {
+fn held_lock_is_waited_for() {
     let (place, mut machine) = (Place::new(), FakeMachine::bare());
     let held = || AptFault::Locked(said("held by process 7 (unattended-upgr)"));
     machine.faults = vec![held(), held(), held()];
@@ -296,7 +296,7 @@ fn a_lock_is_waited_for_and_told() {
 }
 
 #[test]
-fn a_lock_that_stays_is_given_up() {
+fn held_lock_is_given_up() {
     let (place, mut machine) = (Place::new(), FakeMachine::bare());
     machine.faults = vec![AptFault::Locked(said("held by process 7")); 1000];
     let report = place.set_up(&mut machine).unwrap();
@@ -308,7 +308,7 @@ fn a_lock_that_stays_is_given_up() {
 }
 
 #[test]
-fn the_network_may_fail_for_a_moment() {
+fn network_may_fail_for_a_moment() {
     let (place, mut machine) = (Place::new(), FakeMachine::bare());
     machine.faults = vec![AptFault::Network(said("Could not resolve 'deb.debian.org'")); 2];
     let report = place.set_up(&mut machine).unwrap();
@@ -332,8 +332,9 @@ fn without_a_network_it_ends() {
     assert!(report.left.iter().any(|remark| remark.text.contains("lists could not be refreshed")));
 }
 
+/// Somebody else's broken repository does not keep us from installing.
 #[test]
-fn a_broken_repository_of_somebody_else_does_not_keep_us_from_installing() {
+fn foreign_broken_repository_is_a_warning() {
     let (place, mut machine) = (Place::new(), FakeMachine::bare());
     machine.faults = vec![AptFault::Other(said("The repository is not signed."))];
     let report = place.set_up(&mut machine).unwrap();
@@ -343,7 +344,7 @@ fn a_broken_repository_of_somebody_else_does_not_keep_us_from_installing() {
 }
 
 #[test]
-fn an_unknown_package_is_told_with_where_it_is() {
+fn unknown_package_is_located() {
     let (place, mut machine) = (Place::new(), FakeMachine::bare());
     let unknown = AptFault::NoSuchPackage(said("Unable to locate package supervisor"));
     machine.faults = vec![unknown.clone(), unknown];
@@ -353,7 +354,7 @@ fn an_unknown_package_is_told_with_where_it_is() {
 }
 
 #[test]
-fn without_systemd_it_says_how_to_start() {
+fn missing_systemd_gets_start_command() {
     let (place, mut machine) = (Place::new(), FakeMachine::bare());
     machine.systemd = false;
     let report = place.set_up(&mut machine).unwrap();
@@ -367,7 +368,7 @@ fn without_systemd_it_says_how_to_start() {
 }
 
 #[test]
-fn another_system_is_refused_with_what_to_do() {
+fn other_system_is_refused() {
     let (place, mut machine) = (Place::new(), FakeMachine::bare());
     machine.apt = false;
     let failure = only_failure(&place.set_up(&mut machine).unwrap());
@@ -385,7 +386,7 @@ fn only_root_installs() {
 }
 
 #[test]
-fn a_service_that_is_off_is_enabled_and_started() {
+fn disabled_service_is_started() {
     let (place, mut machine) = (Place::new(), FakeMachine::ready());
     (machine.disabled, machine.active, machine.runs) = (true, false, false);
     assert_eq!(place.set_up(&mut machine).unwrap().failures, []);
@@ -393,7 +394,7 @@ fn a_service_that_is_off_is_enabled_and_started() {
 }
 
 #[test]
-fn a_service_that_does_not_come_up_is_a_failure_after_a_while() {
+fn dead_service_is_a_failure() {
     let (place, mut machine) = (Place::new(), FakeMachine::ready());
     (machine.active, machine.runs, machine.comes_up) = (false, false, false);
     let failure = only_failure(&place.set_up(&mut machine).unwrap());
@@ -412,7 +413,7 @@ fn what_somebody_has_masked_stays_masked() {
 }
 
 #[test]
-fn the_service_of_another_supervisord_is_left_alone() {
+fn foreign_service_is_left_alone() {
     let (place, mut machine) = (Place::new(), FakeMachine::ready());
     (machine.disabled, machine.active) = (true, false);
     machine.other_config = Some("/srv/own.conf".into());
@@ -433,7 +434,7 @@ fn the_service_of_another_supervisord_is_left_alone() {
 }
 
 #[test]
-fn a_site_that_is_not_deployed_is_no_failure() {
+fn undeployed_site_is_no_failure() {
     let (place, mut machine) = (Place::new(), FakeMachine::ready());
     machine.users.clear();
     let report = place.set_up(&mut machine).unwrap();
@@ -449,7 +450,7 @@ fn a_site_that_is_not_deployed_is_no_failure() {
 }
 
 #[test]
-fn a_reload_that_restarts_everything_is_a_note() {
+fn reload_that_restarts_is_noted() {
     let report = Place::new().set_up(&mut FakeMachine::ready()).unwrap();
     let about = |remark: &&super::Remark| remark.text.contains("systemctl reload supervisor");
     let note = report.left.iter().find(about).unwrap();
@@ -465,7 +466,7 @@ fn an_old_supervisord_is_a_failure() {
 }
 
 #[test]
-fn conf_d_that_is_not_included_is_a_warning() {
+fn unincluded_conf_d_is_a_warning() {
     let (place, mut machine) = (Place::new(), FakeMachine::ready());
     let mut site = place.site();
     site.paths.conf_dir = AbsolutePath::parse("/srv/conf.d").unwrap();
@@ -477,7 +478,7 @@ fn conf_d_that_is_not_included_is_a_warning() {
 }
 
 #[test]
-fn a_step_without_effect_is_not_repeated() {
+fn ineffective_step_is_not_repeated() {
     let (place, mut machine) = (Place::new(), FakeMachine::bare());
     machine.installs = false;
     let failure = only_failure(&place.set_up(&mut machine).unwrap());
@@ -486,7 +487,7 @@ fn a_step_without_effect_is_not_repeated() {
 }
 
 #[test]
-fn ctrl_c_ends_it_and_says_what_was_done() {
+fn ctrl_c_tells_what_was_done() {
     let (place, mut machine) = (Place::new(), FakeMachine::bare());
     machine.interrupted_by = Some("apt-get");
     let error = place.set_up(&mut machine).unwrap_err();
@@ -495,7 +496,7 @@ fn ctrl_c_ends_it_and_says_what_was_done() {
 }
 
 #[test]
-fn a_server_without_a_site_gets_the_usual() {
+fn server_without_site_gets_defaults() {
     let wanted = super::look::SetupGoal::of(&[]);
     assert_eq!(wanted.configs, [None]);
     assert_eq!(wanted.log_folders, [PathBuf::from("/var/log/supervisor")]);

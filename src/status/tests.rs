@@ -128,7 +128,7 @@ fn conf(name: &str) -> PathBuf {
 }
 
 #[test]
-fn each_state_is_judged_by_what_is_wanted() {
+fn states_are_compared_with_wanted() {
     use Autorestart::{Always, Never, Unexpected};
     use ProcessState::{Backoff, Exited, Fatal, Running, Starting, Stopped, Stopping, Unknown};
     for (autostart, autorestart, state, odd) in [
@@ -159,8 +159,9 @@ fn each_state_is_judged_by_what_is_wanted() {
     assert_eq!(host.oddity(), "a.com-w was never started");
 }
 
+/// A file is edited or not applied, depending on the last revision.
 #[test]
-fn a_file_is_edited_or_not_applied_depending_on_the_last_revision() {
+fn edited_is_told_from_not_applied() {
     let edited = |host: &mut HostModel, bytes: &[u8], mode: u32| {
         let file = FileContent { bytes: bytes.into(), mode, owner: None };
         host.actual.files.insert(conf("w"), Entry::File(file));
@@ -194,7 +195,7 @@ fn a_file_is_edited_or_not_applied_depending_on_the_last_revision() {
 }
 
 #[test]
-fn what_a_rollback_has_taken_back_is_said_so() {
+fn rollback_explains_unapplied_files() {
     let mut host = HostModel::of(&[program("w")]);
     host.desired = desired(&[Program { stopwaitsecs: 5, ..program("w") }]);
     let run = records::Run { user: "ann".into(), ..records::Run::begin("rollback to 1") };
@@ -210,7 +211,7 @@ fn what_a_rollback_has_taken_back_is_said_so() {
 }
 
 #[test]
-fn what_an_apply_is_stopping_is_its_doing() {
+fn stopping_process_names_its_apply() {
     let mut host = HostModel::of(&[program("w")]);
     let origin = host.actual.record.clone().unwrap().origin;
     let mut journal = Journal::new(host.desired.domain.clone(), origin);
@@ -223,7 +224,7 @@ fn what_an_apply_is_stopping_is_its_doing() {
 }
 
 #[test]
-fn what_nobody_wants_is_shown_with_all_that_is_left_of_it() {
+fn unwanted_program_shows_its_remains() {
     let mut host = HostModel::of(&[program("w"), program("old")]);
     host.desired = desired(&[program("w")]);
     let status = host.status();
@@ -234,7 +235,7 @@ fn what_nobody_wants_is_shown_with_all_that_is_left_of_it() {
 }
 
 #[test]
-fn what_supervisord_has_loaded_is_compared_with_its_files() {
+fn loaded_groups_are_compared_with_files() {
     let reread = |change: fn(&mut Reload)| {
         let mut host = HostModel::of(&[program("w")]);
         change(host.daemon.reread.as_mut().unwrap());
@@ -263,7 +264,7 @@ fn what_supervisord_has_loaded_is_compared_with_its_files() {
 }
 
 #[test]
-fn a_process_of_a_former_release_is_drift() {
+fn former_release_is_drift() {
     let mut host = HostModel::of(&[program("w")]);
     let former = Former { folder: "/s/releases/1".into(), live: "/s/releases/2".into() };
     host.former.insert(42, former);
@@ -277,8 +278,9 @@ fn a_process_of_a_former_release_is_drift() {
     assert!(serde_json::to_string(&host.status()).is_ok());
 }
 
+/// Only a start between two looks is a restart that was seen.
 #[test]
-fn only_a_start_between_two_looks_is_a_restart_seen() {
+fn restart_is_seen_between_looks() {
     let at = |start: i64, stop: i64, state| ProcessInfo {
         start: NOW + start,
         stop: if stop == 0 { 0 } else { NOW + stop },
@@ -312,7 +314,7 @@ fn only_a_start_between_two_looks_is_a_restart_seen() {
 }
 
 #[test]
-fn problems_come_first_and_many_that_are_fine_are_counted() {
+fn problems_come_first() {
     let mut all: Vec<Program> = (10..32).map(|n| program(&format!("p{n}"))).collect();
     all.push(Program { autostart: false, ..program("z") });
     let mut host = HostModel::of(&all);

@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn each_call_gets_its_own_answer_or_fault() {
+    fn each_call_gets_its_answer() {
         let calls =
             [Call::ReloadConfig, Call::AddProcessGroup("web".into()), Call::GetSupervisorVersion];
         let difference =
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_fault_says_how_much_of_it_is_left_out() {
+    fn long_fault_tells_what_is_missing() {
         let response = Response::Fault(fault_value(92, &"x".repeat(30_000_000)));
         let fault = answers(&[Call::GetPid], response).unwrap().remove(0).unwrap_err();
         assert!(
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_of_the_multicall_is_everyones() {
+    fn multicall_fault_is_everyones() {
         let response = Response::Fault(fault_value(6, "SHUTDOWN_STATE"));
         let answers = answers(&[Call::GetPid, Call::GetSupervisorVersion], response).unwrap();
         assert_eq!(answers.len(), 2);
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_supervisord_would_not_answer_is_refused() {
+    fn unexpected_answer_is_refused() {
         let refused =
             |call, value| answers(&[call], Response::Value(Value::Array(vec![value]))).unwrap_err();
         refused(Call::GetPid, Value::Text("4".into()));

@@ -265,7 +265,7 @@ mod tests {
 
     /// Measured on a quiet machine, in seconds.
     #[test]
-    fn a_reread_may_take_several_times_as_long_as_it_was_measured_to() {
+    fn reread_deadline_exceeds_measured_times() {
         let measured = [
             (100, 100, 0.04),
             (1000, 1000, 2.5),

@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn the_unix_socket_is_preferred_and_a_password_kept_secret() {
+    fn unix_socket_is_preferred() {
         let (_folder, config) = load(&[(
             "main.conf",
             "[inet_http_server]\nport=1\n[unix_http_server]\nfile=/s\nusername=me\npassword=50%%\n",
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn included_files_override_and_have_their_own_here() {
+    fn included_files_override() {
         let (folder, config) = load(&[
             (
                 "main.conf",
@@ -352,8 +352,9 @@ mod tests {
         assert_eq!(config.included_files().unwrap().len(), 3);
     }
 
+    /// A hashed password is refused with a hint, unless there is another way.
     #[test]
-    fn a_hashed_password_is_refused_with_a_hint_unless_there_is_another_way() {
+    fn hashed_password_is_refused() {
         let hashed = "[unix_http_server]\nfile=/s\nusername=me\npassword={SHA}82ab876d1387";
         let (folder, config) = load(&[("main.conf", hashed)]);
         let error = config.unwrap().usable_listener().unwrap_err();

@@ -124,7 +124,7 @@ mod tests {
 
     /// As `dict_of_key_value_pairs` of 4.2.5 gives them.
     #[test]
-    fn variables_are_read_as_supervisord_reads_them() {
+    fn environment_reads_as_in_supervisord() {
         let read = |text: &str| pairs(text).map(|pairs| pairs.into_iter().collect::<Vec<_>>());
         let some = |expected: &[(&str, &str)]| {
             Some(expected.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect())
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_configuration_adds_goes_before_what_the_process_has() {
+    fn configured_variables_go_first() {
         let mut environment = Environment::given([("A", "process"), ("B", "process")]);
         environment.add("A=added");
         let expansion = |name| environment.expansion(name);

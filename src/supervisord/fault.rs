@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_comes_back_from_its_number() {
+    fn fault_codes_survive_numbers() {
         for (code, number, name) in CODES {
             assert_eq!(FaultCode::from_number(number), code);
             assert_eq!(code.number(), number);
@@ -158,8 +158,9 @@ mod tests {
         assert_eq!(FaultCode::Other(4711).number(), 4711);
     }
 
+    /// A line that supervisord cannot read is quoted without what it says: a secret, perhaps.
     #[test]
-    fn a_line_that_supervisord_cannot_read_is_quoted_without_what_it_says() {
+    fn refused_line_is_quoted_masked() {
         for (words, told) in [
             (
                 "File contains no section headers.\nfile: '/x.conf', line: 1\n'KEY=hunter2\\n'",

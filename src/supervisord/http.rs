@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_by_length_by_chunks_and_until_the_end() {
+    fn body_ends_in_three_ways() {
         let hello = HttpResponse { status: 200, body: b"hello".to_vec() };
         for bytes in [
             &b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"[..],
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_http_or_too_much_is_garbage() {
+    fn no_http_is_garbage() {
         assert!(garbage(b"SSH-2.0-OpenSSH_9.2\r\n").starts_with("no HTTP"));
         assert_eq!(
             garbage(&[b"HTTP/1.1 200 OK\r\nX: ", &[b'x'; 20_000][..]].concat()),
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_goes_out_in_one_piece() {
+    fn request_goes_in_one_piece() {
         let bytes = request("localhost", Some("Basic dTpw"), "<x/>");
         let text = String::from_utf8(bytes.clone()).unwrap();
         assert!(text.starts_with("POST /RPC2 HTTP/1.1\r\nHost: localhost\r\n"));

@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn sections_options_and_their_lines_are_kept_in_order() {
+    fn sections_keep_order() {
         let ini = parse("; head\r\n[program:x]\r\nCommand : a = b\r\n[DEFAULT]\nk=\n").unwrap();
         let [program, default] = &ini.sections[..] else { panic!("{ini:?}") };
         assert_eq!((program.name.as_str(), program.line), ("program:x", 2));
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_value_wins_within_a_section_and_over_its_repetitions() {
+    fn last_value_wins() {
         let ini = parse("[a]\nk=1\nK=2\nz=0\n[b]\n[a]\nk=3\n").unwrap();
         assert_eq!(ini.sections[0].get("k"), Some("2"));
         assert_eq!(ini.get("a", "k"), Some("3"));
@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn comments_are_cut_where_python_cuts_them() {
+    fn comments_end_as_in_python() {
         for (line, expected) in [
             ("k=a;b#c", "a;b#c"),
             ("k=a ;b", "a"),
@@ -387,14 +387,14 @@ mod tests {
     }
 
     #[test]
-    fn a_value_goes_on_over_indented_and_empty_lines() {
+    fn value_continues_over_indented_lines() {
         assert_eq!(value("[s]\nk=a\n  b ;cut\n\n; no\n  # no\n  c\n\n"), "a\nb\n\nc");
         assert_eq!(value("[s]\n  k=a\n  l=b\n"), "a");
         assert_eq!(value("[s]\nk=\n  a\n"), "\na");
     }
 
     #[test]
-    fn what_makes_a_reread_fail_is_an_error_with_its_line() {
+    fn unreadable_line_is_an_error() {
         for (text, line, reason) in [
             ("k=1\n", 1, "before the first"),
             ("\u{feff}[s]\n", 1, "byte order mark"),
@@ -428,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn expansions_of_other_peoples_files_are_read() {
+    fn foreign_expansions_are_read() {
         let process = "%(program_name)s_%(process_num)02d";
         assert_eq!(expand(process, &names).unwrap(), "web_07");
         assert_eq!(expand("%(process_num)3d|%(program_name).1s", &names).unwrap(), "  7|w");
@@ -440,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn environment_values_are_quoted_with_the_quote_they_do_not_hold() {
+    fn environment_quotes_fit_values() {
         let variables = [("A", ""), ("B", "it's"), ("C", "say \"x\" \\n")];
         assert_eq!(quote_environment(variables), r#"A='',B="it's",C='say "x" \n'"#);
     }

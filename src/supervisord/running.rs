@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_main_file_is_found_on_a_command_line() {
+    fn main_file_is_on_command_line() {
         let named = |line: &str| {
             let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
             named_file(&words).map(|path| path.display().to_string())
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn own_sockets_are_seen_and_those_that_do_not_listen_are_not() {
+    fn only_listening_sockets_are_seen() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a b.sock.77");
         let _unix = std::os::unix::net::UnixListener::bind(&path).unwrap();
@@ -221,8 +221,9 @@ mod tests {
         assert_eq!(environment(i32::MAX), None);
     }
 
+    /// Opening a pipe that nobody writes to would wait for ever.
     #[test]
-    fn a_pidfile_that_is_a_pipe_is_not_waited_for() {
+    fn pipe_as_pidfile_is_not_awaited() {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pid");
         let mode = rustix::fs::Mode::from_raw_mode(0o600);
@@ -233,8 +234,9 @@ mod tests {
         assert_eq!(noted(&file), Some(77));
     }
 
+    /// A process counts by all of its users: `su` under the name of supervisord is none.
     #[test]
-    fn a_process_counts_by_all_of_its_users() {
+    fn process_counts_by_all_its_users() {
         let of = |ids: &str| is_of_one_of(&format!("Name:\tx\nUid:\t{ids}\nGid:\t0\n"), &[0, 7]);
         assert!(of("0\t0\t0\t0") && of("7\t7\t7\t7"));
         // `su`, started by somebody under the name of supervisord.
@@ -245,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_of_another_name_is_no_supervisord() {
+    fn other_process_name_is_no_supervisord() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let pid = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(pid.path(), std::process::id().to_string()).unwrap();

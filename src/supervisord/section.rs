@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_header_is_read_as_it_is_written() {
+    fn headers_read_back() {
         for kind in GroupKind::ALL {
             let header = GroupHeader { kind, name: "a.com-web" };
             assert_eq!(GroupHeader::parse(&header.to_string()), Some(header));

@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn both_streams_are_heard_and_nobody_is_asked() {
+    fn both_streams_are_heard() {
         let (ended, said) = run("cat; echo one; echo two >&2; exit 3", 100, PATIENCE);
         assert!(matches!(ended, Ended::With(status) if status.code() == Some(3)));
         assert_eq!(said, "one\ntwo\n");
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_end_of_much_is_kept() {
+    fn only_last_output_is_kept() {
         let (ended, said) = run("seq 100000", 13, PATIENCE);
         assert!(matches!(ended, Ended::With(status) if status.success()));
         assert_eq!(said, "99999\n100000\n"[6 + 7 - said.len()..]);
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn past_its_time_it_ends_with_all_that_it_started() {
+    fn stopped_child_takes_its_children_along() {
         let folder = tempfile::tempdir().unwrap();
         let pid = folder.path().join("pid");
         let text = format!("sleep 600 & echo $! > {}; wait", pid.display());
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_takes_its_time_to_end_is_waited_for() {
+    fn slow_ending_is_waited_for() {
         let text =
             "trap 'yes | head -c 200000; exit' TERM; echo ready; while :; do sleep 0.01; done";
         let began = Instant::now();
@@ -220,8 +220,9 @@ mod tests {
         assert!(matches!(ended, Ended::Stopped) && began.elapsed() < PATIENCE);
     }
 
+    /// What a command leaves behind holds its streams open, which is not waited for.
     #[test]
-    fn what_it_leaves_behind_holds_up_nobody() {
+    fn leftover_child_holds_up_nobody() {
         let folder = tempfile::tempdir().unwrap();
         let pid = folder.path().join("pid");
         let began = Instant::now();
@@ -235,14 +236,14 @@ mod tests {
     }
 
     #[test]
-    fn one_that_says_no_more_is_waited_for() {
+    fn silent_child_is_waited_for() {
         let (ended, said) = run("echo one; exec >&- 2>&-; sleep 0.1; exit 7", 100, PATIENCE);
         assert!(matches!(ended, Ended::With(status) if status.code() == Some(7)));
         assert_eq!(said, "one\n");
     }
 
     #[test]
-    fn an_answer_that_takes_too_long_is_none() {
+    fn late_answer_is_none() {
         for endless in ["sleep 60", "while :; do echo x; sleep 0.01; done"] {
             let said = output(shell(endless), Duration::from_millis(100));
             assert_eq!(said.unwrap_err().kind(), io::ErrorKind::TimedOut);

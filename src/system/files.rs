@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_of_entry_is_told_apart() {
+    fn entry_kinds_are_told_apart() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         Disk.stage(&at("file"), &content("text", 0o640)).unwrap();
@@ -402,9 +402,10 @@ mod tests {
         Disk.sync(&[folder.path(), &at("a")]).unwrap();
     }
 
+    /// A tail begins where the file ended before, unless it is another file by now.
     #[test]
     #[expect(clippy::disallowed_methods, reason = "writes and rotates a log as a program would")]
-    fn a_tail_begins_where_the_file_ended_before_unless_it_is_another_by_now() {
+    fn tail_begins_at_former_end() {
         let folder = tempfile::tempdir().unwrap();
         let (path, next) = (folder.path().join("log"), folder.path().join("next"));
         let tail =
@@ -424,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mode_does_not_depend_on_the_umask_and_a_leftover_is_replaced() {
+    fn mode_ignores_umask() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x");
         Disk.stage(&path, &content("leftover", 0o600)).unwrap();
@@ -433,8 +434,9 @@ mod tests {
         assert_eq!((&*file.bytes, file.mode), (b"new".as_slice(), 0o666));
     }
 
+    /// The staged name is read by neither daemon.
     #[test]
-    fn the_staged_name_is_read_by_neither_daemon() {
+    fn staged_name_is_read_by_nobody() {
         let staged = staged_path(Path::new("/etc/logrotate.d/supervisor-a.conf"));
         assert_eq!(staged, Path::new("/etc/logrotate.d/.supervisor-a.conf.supervisor-sync~"));
     }

@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_lines_are_found_and_what_is_appended_follows() {
+    fn appended_lines_follow_last_ones() {
         let log = Log::new();
         log.append("log", "1\n2\n3\n4");
         assert_eq!(log.follow(0).1, [""; 0]);
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn a_renamed_log_is_read_until_the_new_one_holds_something() {
+    fn renamed_log_is_read_to_end() {
         let log = Log::new();
         log.append("log", "1\n");
         let (mut follower, _) = log.follow(0);
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn two_rotations_between_two_looks_lose_nothing() {
+    fn two_quick_rotations_lose_nothing() {
         let log = Log::new();
         log.append("log.1", "of long ago\n");
         log.append("log", "1\n");
@@ -388,8 +388,9 @@ mod tests {
         assert_eq!(look(&mut follower), ["2", "3", "4"]);
     }
 
+    /// A rotation while the new log is still empty loses nothing.
     #[test]
-    fn a_rotation_while_the_new_log_is_still_empty_loses_nothing() {
+    fn rotation_of_empty_log_loses_nothing() {
         let log = Log::new();
         log.append("log", "1\n");
         let (mut follower, _) = log.follow(0);
@@ -405,8 +406,9 @@ mod tests {
         assert_eq!(look(&mut follower), ["3"]);
     }
 
+    /// A truncated log gives what its copy holds, and then its new lines.
     #[test]
-    fn a_truncated_log_gives_what_its_copy_holds_and_then_its_new_lines() {
+    fn truncated_log_continues_in_copy() {
         let log = Log::new();
         log.append("log", "1\n");
         let (mut follower, _) = log.follow(0);
@@ -420,8 +422,9 @@ mod tests {
         assert_eq!(look(&mut follower), ["5"]);
     }
 
+    /// A log that grew beyond its former length is seen to be another.
     #[test]
-    fn a_log_that_grew_beyond_its_former_length_is_seen_to_be_another() {
+    fn regrown_log_is_another() {
         let log = Log::new();
         log.append("log", "1\n");
         let (mut follower, _) = log.follow(0);
@@ -435,8 +438,9 @@ mod tests {
         assert_eq!(look(&mut follower), ["five, and longer than before"]);
     }
 
+    /// A writer without `O_APPEND` leaves a hole in front of its text after a truncation.
     #[test]
-    fn the_hole_of_a_writer_without_append_is_no_text() {
+    fn hole_in_log_is_no_text() {
         let log = Log::new();
         log.append("log", "1\n");
         let (mut follower, _) = log.follow(0);
@@ -447,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_comes_later_is_read_from_its_beginning_and_a_folder_is_refused() {
+    fn late_log_is_read_from_beginning() {
         let log = Log::new();
         let (mut follower, last) = log.follow(10);
         assert!(last.is_empty() && look(&mut follower).is_empty());

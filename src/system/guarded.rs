@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn own_links_are_followed_whichever_way_they_lead() {
+    fn own_links_are_followed() {
         let place = Place::new();
         symlink("roots", place.at("log")).unwrap();
         symlink("../theirs/../log/secret", place.at("theirs/over")).unwrap();
@@ -194,8 +194,9 @@ mod tests {
         assert_eq!(place.read("device").unwrap_err(), "is not a regular file");
     }
 
+    /// Only a file is removed, and root removes none through a link of somebody else.
     #[test]
-    fn only_a_file_is_removed_and_root_removes_none_through_a_link_of_somebody_else() {
+    fn only_files_are_removed() {
         let place = Place::new();
         symlink("own", place.at("theirs/link")).unwrap();
         assert_eq!(
@@ -217,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn root_is_led_nowhere_by_a_link_of_somebody_else() {
+    fn foreign_link_leads_root_nowhere() {
         if !users::is_root() {
             return;
         }
@@ -238,8 +239,9 @@ mod tests {
         assert!(!place.at("roots/made").exists());
     }
 
+    /// A folder has its mode, and its parents have theirs.
     #[test]
-    fn a_folder_has_its_mode_and_its_parents_have_theirs() {
+    fn parents_keep_their_usual_mode() {
         let place = Place::new();
         create_folder(&place.at("a/b"), 0o700).unwrap();
         create_folder(&place.at("a/b"), 0o777).unwrap();

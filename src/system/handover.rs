@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_written_once_with_its_mode_and_a_link_is_replaced_not_followed() {
+    fn link_is_replaced_not_followed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("runner.sh");
         std::os::unix::fs::symlink(folder.path().join("victim"), &path).unwrap();
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn root_writes_through_no_link_of_the_owner() {
+    fn root_writes_through_no_foreign_link() {
         if !users::is_root() {
             return;
         }

@@ -25,13 +25,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_machine_has_a_key_that_is_long_enough_and_stays() {
+    fn machine_key_stays() {
         assert!(key().len() >= 32, "{} bytes", key().len());
         assert_eq!(key(), key());
     }
 
     #[test]
-    fn a_machine_has_a_name_of_one_line() {
+    fn machine_name_is_one_line() {
         let name = name();
         assert!(!name.is_empty() && !name.contains('\n'), "{name:?}");
     }

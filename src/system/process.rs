@@ -105,14 +105,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_own_folder_is_told_and_that_of_nobody_is_not() {
+    fn own_working_folder_is_told() {
         let own = working_folder(i64::from(std::process::id())).unwrap();
         assert_eq!(own, std::env::current_dir().unwrap());
         assert_eq!(working_folder(i64::MAX), None);
     }
 
     #[test]
-    fn only_a_link_that_leads_somewhere_has_something_behind_it() {
+    fn link_must_lead_somewhere() {
         let folder = tempfile::tempdir().unwrap();
         let real = folder.path().canonicalize().unwrap();
         std::os::unix::fs::symlink("..", real.join("link")).unwrap();

@@ -45,7 +45,7 @@ mod tests {
         ["", "plain/._-", "a b", "it's", "'", "$(reboot) `x` \\ \"", "a\nb", "~root/*?[x]"];
 
     #[test]
-    fn a_shell_reads_every_word_as_it_was() {
+    fn shell_reads_words_back() {
         for text in TEXTS {
             for word in [word(text), quoted(text)] {
                 let script = format!("printf %s. {word}");
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_quoted_is_read_back() {
+    fn only_quoted_text_is_read_back() {
         for text in TEXTS {
             assert_eq!(unquoted(&quoted(text)).as_deref(), Some(text));
         }
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_a_blank_in_its_name_is_moved_whole() {
+    fn moved_name_is_quoted() {
         let command = move_away(Path::new("/srv/a b"), ".old");
         assert_eq!(command, "mv '/srv/a b' '/srv/a b.old'");
     }

@@ -164,8 +164,9 @@ mod tests {
         look().1 != first.1
     }
 
+    /// A change shows, whatever is done to hide it.
     #[test]
-    fn a_change_shows_whatever_is_done_to_hide_it() {
+    fn hidden_change_shows() {
         let reference = |root: &Path| {
             let modified = root.join("in/file").metadata().unwrap().modified().unwrap();
             write(root.join("in/file"), "TEXT").unwrap();
@@ -190,8 +191,9 @@ mod tests {
         assert!(shows("in/file", back), "changed back");
     }
 
+    /// A folder or link on the way that was swapped and put back shows.
     #[test]
-    fn a_folder_or_link_on_the_way_that_was_swapped_and_put_back_shows() {
+    fn swapped_folder_shows() {
         let moved = |root: &Path| {
             rename(root.join("in"), root.join("away")).unwrap();
             rename(root.join("away"), root.join("in")).unwrap();
@@ -215,8 +217,9 @@ mod tests {
         assert!(shows("none/deep", |root| create_dir(root.join("none")).unwrap()));
     }
 
+    /// A file that changed in the tick of the look has not settled: it may change in it again.
     #[test]
-    fn a_file_that_changed_in_the_tick_of_the_look_has_not_settled() {
+    fn fresh_change_has_not_settled() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         let seen = (0..1000).any(|_| {
@@ -229,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn links_in_a_circle_are_an_error() {
+    fn link_circle_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         symlink("circle", folder.path().join("circle")).unwrap();
         assert!(Trail::begin().follow(&folder.path().join("circle")).is_err());

@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn root_is_found_and_nobody_of_that_name_is_not() {
+    fn only_existing_users_are_found() {
         assert_eq!(find("root").unwrap().unwrap().uid, 0);
         assert_eq!(find("no-such-user-here").unwrap(), None);
         assert_eq!(find("0").unwrap().unwrap().name, "root");
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_is_private_when_nobody_else_is_in_it() {
+    fn private_group_has_one_member() {
         let user = User { name: "deployer".into(), uid: 1000, gid: 1000 };
         assert!(is_own("deployer:x:1000:", &user));
         assert!(is_own("deployer:x:1000:deployer", &user));
@@ -173,8 +173,9 @@ mod tests {
         assert!(!is_private_group(65534, 65534));
     }
 
+    /// A name that is no UTF-8 hides nobody.
     #[test]
-    fn a_name_that_is_no_utf_8_hides_nobody() {
+    fn latin1_name_hides_nobody() {
         let accounts = b"jm:x:7:8:J\xf6rg:/home/jm:/bin/sh\nx:x:9:9::/:/bin/sh\n";
         let found: Vec<_> = users(accounts).into_iter().map(|user| (user.name, user.uid)).collect();
         assert_eq!(found, [("jm".to_owned(), 7), ("x".to_owned(), 9)]);

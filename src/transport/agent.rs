@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_are_answered_in_turn_until_the_end_and_nonsense_does_not_end_it() {
+    fn requests_are_answered_in_turn() {
         let paper = Paper::default();
         let input = Cursor::new(format!("{}nonsense\n{}", request(), request()));
         let mut host = FakeHost { events: 1, then: || {} };
@@ -394,8 +394,9 @@ mod tests {
         }
     }
 
+    /// A caller that does not read holds up nothing and still gets the answer.
     #[test]
-    fn a_caller_that_does_not_read_holds_up_nothing_and_still_gets_the_answer() {
+    fn slow_caller_holds_up_nothing() {
         let (open, opened) = channel();
         let paper = Paper::default();
         let output = Jammed { opened, paper: paper.clone(), is_open: false };
@@ -428,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn no_line_of_a_log_is_lost_on_a_slow_caller() {
+    fn slow_caller_loses_no_log_line() {
         let paper = Paper::default();
         let lines = 3 * LINES_WAITING;
         serve(
@@ -496,8 +497,9 @@ mod tests {
         count.load(Ordering::SeqCst)
     }
 
+    /// A reply that was not confirmed was not heard: a dead link may take it all the same.
     #[test]
-    fn a_reply_that_was_not_confirmed_was_not_heard() {
+    fn unconfirmed_reply_was_not_heard() {
         let heard = format!("{HEARD}\n");
         assert_eq!(undelivered(true, &heard), 0);
         // The link was dead when the reply was written, and that shows only now.
@@ -524,7 +526,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_cannot_be_written_is_a_failure_and_not_silence() {
+    fn unwritable_answer_is_a_failure() {
         let paper = Paper::default();
         let input = Cursor::new(request() + &request());
         serve(&mut Unspeakable, input, paper.clone(), &Interrupt::default(), |_| {});
@@ -542,8 +544,9 @@ mod tests {
         }
     }
 
+    /// An answer that the caller would not take is replaced by its length.
     #[test]
-    fn an_answer_that_the_caller_would_not_take_is_replaced_by_its_length() {
+    fn oversized_answer_is_replaced() {
         let paper = Paper::default();
         serve(&mut Verbose, Cursor::new(request()), paper.clone(), &Interrupt::default(), |_| {});
         assert!(paper.0.lock().unwrap().len() < 1024);
@@ -570,7 +573,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_is_followed_no_longer_than_there_is_somebody_to_see_it() {
+    fn following_ends_without_reader() {
         for (follow, output, is_interrupted) in [
             (true, Box::new(Gone) as Box<dyn Write + Send>, true),
             (true, Box::<Paper>::default(), true),
@@ -587,7 +590,7 @@ mod tests {
     }
 
     #[test]
-    fn a_caller_that_is_gone_does_not_stop_what_was_begun() {
+    fn lost_caller_stops_nothing() {
         let finished = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&finished);
         let then = move || {
@@ -603,7 +606,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interruption_reaches_the_request_under_way() {
+    fn interruption_reaches_running_request() {
         let interrupt = Interrupt::default();
         let seen = interrupt.clone();
         // The host waits for it; the line behind the request is read meanwhile.

@@ -221,8 +221,9 @@ fn script_line(line: &str) -> Option<ScriptLine> {
 mod tests {
     use super::*;
 
+    /// The command is one line that any login shell hands to `sh`.
     #[test]
-    fn the_command_is_one_line_that_any_login_shell_hands_to_sh() {
+    fn any_login_shell_takes_command() {
         let command = command("abc", None);
         let script = command
             .strip_prefix("exec sh -c '")

@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "prepares a file")]
-    fn a_binary_is_measured_as_sha256sum_does() {
+    fn digest_matches_sha256sum() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("binary");
         std::fs::write(&path, "abc").unwrap();
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_binary_that_cannot_be_read_is_named() {
+    fn unreadable_binary_is_named() {
         let payload = Payload::new(PathBuf::from("/no/such/binary"));
         let error = payload.measured().unwrap_err();
         assert!(error.to_string().contains("/no/such/binary"), "{error}");

@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn the_socket_is_in_a_folder_that_is_ours_alone() {
+    fn socket_folder_is_ours_alone() {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("sockets");
         let path = socket(&folder).unwrap().path;
@@ -172,8 +172,9 @@ mod tests {
         assert!(socket(&root.path().join("none/sockets")).is_none());
     }
 
+    /// What ssh shares by itself, or cannot tell of, is left to it.
     #[test]
-    fn what_ssh_shares_by_itself_or_cannot_tell_is_left_to_it() {
+    fn ssh_settings_take_precedence() {
         let root = tempfile::tempdir().unwrap();
         let of = |settings| {
             ControlSocket::of(("host", settings), 60, &[root.path().join("s")]).is_some()
@@ -185,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_socket_of_ours_is_left_alone() {
+    fn foreign_socket_is_left_alone() {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("s");
         let path = socket(&folder).unwrap().path;
@@ -197,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_ssh_has_no_room_for_is_not_taken() {
+    fn overlong_socket_path_is_not_taken() {
         let root = tempfile::tempdir().unwrap();
         let long = root.path().join("x".repeat(80));
         assert!(socket(&long).is_none());
@@ -209,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_a_socket_may_have_caused_is_tried_again() {
+    fn only_socket_failures_are_retried() {
         let (path, seconds) = (PathBuf::from("/s"), 60);
         let fresh = ControlSocket { path: path.clone(), seconds, was_there: false };
         let used = ControlSocket { path, seconds, was_there: true };

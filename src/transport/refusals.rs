@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn each_of_sshs_refusals_has_a_message_and_a_command() {
+    fn each_ssh_refusal_gets_command() {
         let cases: &[(&[&str], &str, &str)] = &[
             (
                 &[

@@ -421,8 +421,9 @@ mod tests {
         Session::start(Command::new("sh").args(["-c", &format!("read -r line; {then}")])).unwrap()
     }
 
+    /// An agent that hangs is given up, and one that shows signs of life is not.
     #[test]
-    fn an_agent_that_hangs_is_given_up_and_one_that_shows_signs_of_life_is_not() {
+    fn hung_agent_is_given_up() {
         let quiet = Interrupt::default();
         let mut hung = agent("exec sleep 1000");
         let answer = hung.ask(plan(), limits(MOMENT), &quiet, &mut |_| {});
@@ -438,8 +439,9 @@ mod tests {
         assert_eq!(heard, 6);
     }
 
+    /// An interruption does not wait for ever on an agent that only looks.
     #[test]
-    fn an_interruption_does_not_wait_for_ever_on_an_agent_that_only_looks() {
+    fn interrupted_look_is_given_up() {
         let interrupt = Interrupt::default();
         interrupt.raise();
         let answer = agent("exec sleep 1000").ask(
@@ -451,8 +453,9 @@ mod tests {
         assert!(matches!(answer, Err(AskError::Silent(None))), "{answer:?}");
     }
 
+    /// A host that waits for supervisord may be silent for as long as it says.
     #[test]
-    fn a_host_that_waits_for_supervisord_may_be_silent_for_as_long_as_it_says() {
+    fn host_may_announce_its_silence() {
         let limits = Limits::of(&plan());
         let usual = limits.silence.unwrap();
         fn reading(seconds: Option<u64>) -> Event {
@@ -475,7 +478,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_a_host_is_waited_for_for_ever() {
+    fn changes_are_awaited_without_end() {
         assert!(Limits::of(&plan()).silence.is_some());
         assert_eq!(Limits::of(&Request::Setup { sites: Vec::new() }).silence, None);
     }

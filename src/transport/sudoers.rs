@@ -99,7 +99,7 @@ mod tests {
         "echo 'me ALL=(root) NOPASSWD: /usr/local/bin/supervisor-sync agent' > /etc/sudoers.d/";
 
     #[test]
-    fn what_is_not_roots_alone_is_never_named_to_sudoers() {
+    fn sudoers_names_only_roots_paths() {
         // A folder of everybody's, whoever owns it.
         let folder = tempfile::tempdir().unwrap();
         let binary = folder.path().canonicalize().unwrap().join("supervisor-sync");
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_exposed_where_it_belongs_is_fixed_first() {
+    fn exposed_folder_is_fixed_first() {
         let hint = hint("me", INSTALLED, false, &["/usr/local".into()]);
         let begin = "install it there and allow it, as root: chown root: /usr/local && \
                      chmod go-w /usr/local && echo ";
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn on_another_machine_only_a_folder_of_roots_is_named() {
+    fn remote_path_must_be_roots() {
         let hint = hint_there("me", "/opt/x/supervisor-sync");
         assert!(hint.contains("NOPASSWD: /opt/x/supervisor-sync agent"), "{hint}");
         let digest = format!("/usr/{}/supervisor-sync", "0a".repeat(32));
@@ -132,8 +132,9 @@ mod tests {
         }
     }
 
+    /// A path or a name that sudoers would read otherwise is not written.
     #[test]
-    fn a_path_or_a_name_that_sudoers_would_read_otherwise_is_not_written() {
+    fn sudoers_special_characters_are_refused() {
         for path in ["/opt/a b/x", "/opt/a,b", "/opt/*/x", "/opt/a=b", "/opt/a'b"] {
             let hint = hint_there("me", path);
             assert!(hint.contains(LINE) && hint.contains("install -m 755 '"), "{hint}");

@@ -153,7 +153,7 @@ fn table() -> Vec<(String, BTreeSet<String>)> {
 }
 
 #[test]
-fn modules_import_what_the_table_says_and_nothing_else() {
+fn modules_import_only_listed_ones() {
     let mut found: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
     for source in sources() {
         if matches!(source.name.as_str(), "lib.rs" | "main.rs") {
@@ -193,7 +193,7 @@ fn modules_import_what_the_table_says_and_nothing_else() {
 }
 
 #[test]
-fn no_module_imports_one_below_it_in_the_table() {
+fn no_module_imports_upwards() {
     let mut above: BTreeSet<String> = BTreeSet::new();
     for (module, imported) in table() {
         let below: Vec<_> = imported.difference(&above).collect();
@@ -238,7 +238,7 @@ fn pure_modules_touch_nothing() {
 }
 
 #[test]
-fn no_file_is_too_long_to_read() {
+fn files_stay_short() {
     let long: Vec<String> = sources()
         .iter()
         .filter(|source| source.lines.len() > LONGEST_FILE)

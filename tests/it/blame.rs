@@ -168,8 +168,8 @@ const CASES: &[Case] = &[
 
 /// The host's own supervisord has nothing but our program, and each case comes and goes.
 #[test]
-fn the_file_that_set_the_refused_value_is_named() {
-    let Some(host) = wanting_host() else { return };
+fn file_with_refused_value_is_named() {
+    let host = or_skip!(wanting_host());
     let mut wrong = Vec::new();
     for case in CASES {
         host.daemon.write_conf("a", case.a);
@@ -216,8 +216,8 @@ fn not_named(host: &Host, text: &str, what: &str, line: u32) -> Option<String> {
 
 /// supervisord reads text in the encoding of its environment, and says nothing of the file.
 #[test]
-fn a_file_that_is_no_text_is_named() {
-    let Some(host) = wanting_host() else { return };
+fn file_without_text_is_named() {
+    let host = or_skip!(wanting_host());
     host.daemon.write_conf("a", "; caf\u{e9}\n[program:web]\ncommand=/bin/cat\n");
     std::fs::write(host.conf("bad"), b"; one\n; caf\xe9\n[program:x]\ncommand=/bin/cat\n").unwrap();
     assert_eq!(not_named(&host, "Latin 1", "", 2), None);
@@ -225,8 +225,8 @@ fn a_file_that_is_no_text_is_named() {
 
 /// The main file is no file to be moved away.
 #[test]
-fn a_main_file_that_is_broken_is_named_and_stays() {
-    let Some(host) = wanting_host() else { return };
+fn broken_main_file_stays() {
+    let host = or_skip!(wanting_host());
     host.daemon.write_conf("a", RUNS);
     let main = host.daemon.main_conf();
     let text = std::fs::read_to_string(&main).unwrap();
@@ -245,8 +245,8 @@ fn a_main_file_that_is_broken_is_named_and_stays() {
 
 /// Nothing tells which of two files is wrong: both are named, and none is to be moved away.
 #[test]
-fn where_it_cannot_be_told_all_that_it_can_be_are_named() {
-    let Some(host) = wanting_host() else { return };
+fn unclear_blame_names_all_suspects() {
+    let host = or_skip!(wanting_host());
     host.daemon.write_conf("a", "[program:x]\nautostart=true\n");
     host.daemon.write_conf("b", "[program:x]\nautorestart=true\n");
     host.daemon.write_conf("c", RUNS);
@@ -261,14 +261,14 @@ fn where_it_cannot_be_told_all_that_it_can_be_are_named() {
 
 /// What `[DEFAULT]` and `[supervisord]` of somebody else's file say is part of every program.
 #[test]
-fn a_file_that_changes_every_program_is_named_as_the_reason() {
+fn file_behind_every_change_is_named() {
     for (text, extra) in [
         ("[supervisord]\nenvironment=A=\"s3cr3t\"\n", ""),
         ("[DEFAULT]\nstartsecs=3\n", ""),
         ("[supervisord]\nenvironment=A=\"s3cr3t\"\n", "[program:other]\ncommand=/bin/sleep 1000\n"),
     ] {
         let options = Options { extra: extra.to_owned(), ..Options::default() };
-        let Some(host) = Host::start_with(options) else { return };
+        let host = or_skip!(Host::start_with(options));
         host.deploy("a.com").worker("w");
         let program = "    supervisors:\n      - {program: w, script: w.sh}\n";
         host.inventory(&format!("  - domain: a.com\n    server: here\n{program}"));

@@ -352,7 +352,7 @@ fn kept_seeds() -> Vec<u64> {
 }
 
 #[test]
-fn any_chain_of_killed_verbs_ends_as_wanted() {
+fn any_chain_of_kills_ends_as_wanted() {
     let first = variable("SOAK_SEED").unwrap_or(SEED);
     let rounds = variable("SOAK_ROUNDS");
     let seeds = kept_seeds().into_iter().chain(first..first + rounds.unwrap_or(ROUNDS));
@@ -367,7 +367,7 @@ fn any_chain_of_killed_verbs_ends_as_wanted() {
 }
 
 #[test]
-fn a_seed_says_what_its_round_does() {
+fn seed_determines_its_round() {
     let chains = |seed| Chain::of(seed).to_string();
     assert_eq!(chains(42), chains(42));
     assert_ne!(chains(42), chains(43));

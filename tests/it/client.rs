@@ -29,7 +29,7 @@ fn version(client: &mut Client) -> Result<String, CallError> {
 
 #[test]
 fn the_daemon_says_who_it_is() {
-    let Some(daemon) = Daemon::start() else { return };
+    let daemon = or_skip!(Daemon::start());
     let calls = [Call::GetSupervisorVersion, Call::GetPid];
     let answers = daemon.client().batch(&calls).unwrap();
     let [Ok(Answer::Text(version)), Ok(Answer::Number(pid))] = &answers[..] else {
@@ -43,7 +43,7 @@ fn the_daemon_says_who_it_is() {
 
 #[test]
 fn the_configuration_leads_to_the_daemon() {
-    let Some(daemon) = Daemon::start() else { return };
+    let daemon = or_skip!(Daemon::start());
     let config = MainConfig::load(Some(&daemon.main_conf())).unwrap();
     assert_eq!(config.pidfile, Some(daemon.root().join("supervisord.pid")));
     assert_eq!(config.listeners, [Listener::Unix { path: daemon.socket(), login: None }]);
@@ -64,7 +64,7 @@ fn over_tcp_with_a_password() {
     let port = free_port();
     let extra =
         format!("[inet_http_server]\nport=127.0.0.1:{port}\nusername=me\npassword=p%%w:é\n");
-    let Some(daemon) = Daemon::start_with(&Options { extra, ..Options::default() }) else { return };
+    let daemon = or_skip!(Daemon::start_with(&Options { extra, ..Options::default() }));
     let config = MainConfig::load(Some(&daemon.main_conf())).unwrap();
     let login = Some(Login::new("me", "p%w:é"));
     let tcp = Listener::Tcp { host: "127.0.0.1".into(), port, login };
@@ -158,8 +158,8 @@ fn as_nobody(test: &str, folder: &tempfile::TempDir, socket: &std::path::Path) {
 }
 
 #[test]
-fn a_daemon_that_hangs_costs_the_deadline_and_no_more() {
-    let Some(daemon) = Daemon::start() else { return };
+fn hanging_daemon_costs_only_deadline() {
+    let daemon = or_skip!(Daemon::start());
     daemon.freeze();
     let begin = Instant::now();
     let mut client = daemon.client().with_deadline(Duration::from_millis(300));
@@ -174,8 +174,8 @@ fn a_daemon_that_hangs_costs_the_deadline_and_no_more() {
 
 /// It is frozen for as long as a call of another kind is waited for, twice over.
 #[test]
-fn a_reread_of_many_files_may_take_longer_than_another_call() {
-    let Some(daemon) = Daemon::start() else { return };
+fn reread_gets_longer_deadline() {
+    let daemon = or_skip!(Daemon::start());
     let client = || daemon.client().with_deadline(Duration::from_millis(200));
     for (files, is_late) in [(1, true), (2_000, false)] {
         let mut other = client();
@@ -206,8 +206,8 @@ fn a_reread_of_many_files_may_take_longer_than_another_call() {
 
 /// Also one that was there before the call: it may have come while the daemon was looked for.
 #[test]
-fn a_call_minds_an_interruption_once_and_what_is_asked_after_it_is_meant() {
-    let Some(daemon) = Daemon::start() else { return };
+fn call_minds_interruption_once() {
+    let daemon = or_skip!(Daemon::start());
     let mut client = daemon.client().with_stop(std::sync::Arc::new(|| true));
     daemon.freeze();
     let hung = version(&mut client);
@@ -227,7 +227,7 @@ fn a_call_minds_an_interruption_once_and_what_is_asked_after_it_is_meant() {
 
 #[test]
 fn one_client_outlives_the_daemon() {
-    let Some(mut daemon) = Daemon::start() else { return };
+    let mut daemon = or_skip!(Daemon::start());
     let mut client = daemon.client();
     assert!(version(&mut client).is_ok());
     daemon.stop();
@@ -239,9 +239,9 @@ fn one_client_outlives_the_daemon() {
 }
 
 #[test]
-fn while_it_shuts_down_every_call_is_a_fault() {
+fn shutdown_makes_every_call_fault() {
     use supervisor_sync::supervisord::{FaultCode, ProcessState};
-    let Some(daemon) = Daemon::start() else { return };
+    let daemon = or_skip!(Daemon::start());
     daemon.write_conf(
         "slow",
         "[program:slow]\ncommand=/bin/sh -c 'trap \"\" TERM; while :; do sleep 0.1; done'\n\
@@ -323,7 +323,7 @@ fn an_answer_that_breaks_off() {
 
 /// The deadline is for all of it: a byte now and then does not move it.
 #[test]
-fn an_answer_that_never_ends_is_late() {
+fn endless_answer_is_late() {
     let folder = tempfile::tempdir_in("/tmp").unwrap();
     let path = folder.path().join("s.sock");
     let listener = UnixListener::bind(&path).unwrap();

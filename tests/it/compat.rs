@@ -162,8 +162,9 @@ fn the_present_shape_has_its_fixtures() {
     }
 }
 
+/// A newer version is refused with a hint, and a damaged record by its path.
 #[test]
-fn a_newer_version_is_refused_with_a_hint_and_a_damaged_one_by_its_path() {
+fn newer_record_version_is_refused() {
     let (_folder, state, site) = state(&[]);
     let path = state.root().join("sites/example.com/journal.groups.json");
     for (text, message, hint) in [

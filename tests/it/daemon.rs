@@ -377,7 +377,7 @@ impl Version {
     /// What it says then.
     pub(crate) fn warning(&self) -> String {
         format!(
-            "supervisord {} can crash when a process is stopped that keeps exiting; 4.2.2 mended it",
+            "supervisord {} can crash when a process is stopped that keeps exiting; 4.2.2 fixes it",
             self.text
         )
     }

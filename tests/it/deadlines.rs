@@ -65,9 +65,10 @@ fn takes_up_to_3600(host: &Host, arguments: &[&str]) {
     std::fs::remove_file(host.path("gate")).unwrap();
 }
 
+/// What somebody else has started has the time it was started with.
 #[test]
-fn what_somebody_else_has_started_has_the_time_it_was_started_with() {
-    let Some(mut host) = Host::start() else { return };
+fn foreign_process_keeps_its_stop_time() {
+    let mut host = or_skip!(Host::start());
     deploy(&host);
     let script = host.deployed("one.com").path("current/.deployer/supervisors/w.sh");
     let text = format!(
@@ -84,9 +85,10 @@ fn what_somebody_else_has_started_has_the_time_it_was_started_with() {
     host.run(&["plan"]).ended(0).says("nothing to do");
 }
 
+/// What was deferred has the time it was started with.
 #[test]
-fn what_was_deferred_has_the_time_it_was_started_with() {
-    let Some(host) = Host::start() else { return };
+fn deferred_process_keeps_its_stop_time() {
+    let host = or_skip!(Host::start());
     deploy(&host);
     want(&host, "stopwaitsecs: 3600");
     host.run(&["apply", "--yes"]).ended(0);
@@ -102,9 +104,10 @@ fn what_was_deferred_has_the_time_it_was_started_with() {
     host.run(&["plan"]).ended(0).says("up to 5 s");
 }
 
+/// What does not stop in time is ours to finish.
 #[test]
-fn what_does_not_stop_in_time_is_ours_to_finish() {
-    let Some(mut host) = Host::start() else { return };
+fn late_stop_stays_ours() {
+    let mut host = or_skip!(Host::start());
     deploy(&host);
     want(&host, "numprocs: 2, stopwaitsecs: 1");
     host.run(&["apply", "--yes"]).ended(0);
@@ -135,7 +138,7 @@ fn what_does_not_stop_in_time_is_ours_to_finish() {
 
 #[test]
 fn status_tells_whose_doing_it_is() {
-    let Some(host) = Host::start() else { return };
+    let host = or_skip!(Host::start());
     deploy(&host);
     want(&host, "numprocs: 2, stopwaitsecs: 600");
     host.run(&["apply", "--yes"]).ended(0);
@@ -162,8 +165,8 @@ fn status_tells_whose_doing_it_is() {
 }
 
 #[test]
-fn a_takeover_that_failed_is_finished_by_the_command_that_it_names() {
-    let Some(mut host) = Host::start() else { return };
+fn failed_takeover_names_finishing_command() {
+    let mut host = or_skip!(Host::start());
     deploy(&host);
     let script = host.deployed("one.com").path("current/.deployer/supervisors/w.sh");
     let text = format!(

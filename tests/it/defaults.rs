@@ -48,7 +48,7 @@ fn ours() -> Value {
 }
 
 #[test]
-fn the_defaults_are_those_of_supervisords_code() {
+fn defaults_match_supervisords_code() {
     for python in python::interpreters() {
         let answers = python::ask(&python, READ, &[json!("[program:x]\ncommand=/bin/true\n")]);
         assert_eq!(answers, [ours()], "{python}");

@@ -42,7 +42,7 @@ fn the_example_inventory_has_no_problem() {
 }
 
 #[test]
-fn every_script_of_the_example_is_there_and_is_used() {
+fn example_uses_every_script() {
     let inventory = inventory::read("deployer.yml", &read("examples/deployer.yml")).unwrap();
     for placed in &inventory.sites {
         let folder = format!("examples/{}/.deployer/supervisors", placed.site.domain);
@@ -105,8 +105,8 @@ fn placed_on(daemon: &Daemon, inventory: &str) -> PathBuf {
 
 /// To write the plan into the README: `UPDATE_README=1 cargo test --test it readme`.
 #[test]
-fn the_readme_shows_the_plan_that_its_inventory_prints() {
-    let Some(daemon) = Daemon::start() else { return };
+fn readme_shows_inventorys_plan() {
+    let daemon = or_skip!(Daemon::start());
     deploy(daemon.root());
     let readme = read("README.md");
     let (begin, end) = block(&readme, "inventory");
@@ -154,7 +154,7 @@ fn anchor(heading: &str) -> String {
 }
 
 #[test]
-fn every_link_of_the_pages_leads_somewhere() {
+fn every_link_leads_somewhere() {
     let mut dead = Vec::new();
     for (page, text) in pages() {
         for (at, _) in text.match_indices("](") {

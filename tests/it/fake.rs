@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nth_batch_fails_before_or_after_it_was_executed() {
+    fn nth_batch_fails_around_execution() {
         let mut daemon = with_one(Behaviour::Runs);
         let stop = || Call::StopProcess("web:web".into());
         daemon.fail_batch(2, Lost::Request, broken());
@@ -419,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn a_given_call_answers_a_fault_so_many_times() {
+    fn given_call_answers_counted_faults() {
         let mut daemon = FakeSupervisord::new();
         let fault = Fault::new(FaultCode::CantReread, "no");
         daemon.answer_fault(Call::ReloadConfig, fault.clone(), 1);
@@ -430,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn time_passes_by_hand_or_with_each_batch() {
+    fn time_passes_by_hand_or_batch() {
         let mut daemon = FakeSupervisord::new().with_time_per_batch(Duration::from_millis(700));
         daemon.write_config(vec![GroupConfig::program("web", Behaviour::Runs)]);
         daemon.call(Call::ReloadConfig).unwrap().unwrap();
@@ -452,7 +452,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crash_after_startsecs_starts_it_again_and_a_new_behaviour_counts_from_then() {
+    fn crash_after_startsecs_restarts() {
         let mut daemon = with_one(Behaviour::Runs);
         let pid = daemon.process("web:web").unwrap().pid;
         daemon.behave("web:web", Behaviour::NotFound);
@@ -468,7 +468,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cold_start_with_broken_files_leaves_no_daemon() {
+    fn broken_cold_start_leaves_no_daemon() {
         let mut daemon = with_one(Behaviour::Runs);
         daemon.break_config("bad");
         daemon.restart();

@@ -191,7 +191,7 @@ fn count(ends: &[&str], end: &str) -> usize {
 }
 
 #[test]
-fn each_operation_on_the_disk_fails_once() {
+fn each_disk_operation_fails_once() {
     let ends = every_operation(Failing::Once);
     assert_eq!(ends.last(), Some(&"applied"));
     assert!(count(&ends, "rolled back") > 25, "{ends:?}");
@@ -201,7 +201,7 @@ fn each_operation_on_the_disk_fails_once() {
 }
 
 #[test]
-fn the_disk_fails_for_good_from_each_operation_on() {
+fn disk_fails_for_good() {
     let ends = every_operation(Failing::From);
     assert_eq!(ends.last(), Some(&"applied"));
     assert!(count(&ends, "stuck") > 20, "{ends:?}");
@@ -209,7 +209,7 @@ fn the_disk_fails_for_good_from_each_operation_on() {
 }
 
 #[test]
-fn each_batch_to_supervisord_is_lost_or_its_answer_is() {
+fn each_batch_is_lost() {
     for lost in [Lost::Request, Lost::Answer] {
         let mut rolled_back = 0;
         for n in 1.. {
@@ -267,8 +267,9 @@ fn each_call_answers_each_fault_once() {
     }
 }
 
+/// A call that is refused for good is rolled back, or told where that cannot be.
 #[test]
-fn a_call_that_is_refused_for_good_is_rolled_back_or_told() {
+fn permanently_refused_call_rolls_back() {
     type Which = fn(&Call) -> bool;
     let calls: [(&str, FaultCode, Which); 5] = [
         ("reread", FaultCode::CantReread, |call| *call == Call::ReloadConfig),
@@ -291,7 +292,7 @@ fn a_call_that_is_refused_for_good_is_rolled_back_or_told() {
 }
 
 #[test]
-fn supervisords_own_words_come_with_a_reread_that_it_refuses() {
+fn refused_reread_quotes_supervisord() {
     let scenario = Scenario::new();
     let mut bridge = Bridge::of(&scenario.host);
     let words = "Invalid user name nobody-here in section 'program:x'";
@@ -341,7 +342,7 @@ fn up(host: &Host) -> Vec<String> {
 }
 
 #[test]
-fn what_an_interrupted_apply_was_about_to_remove_is_removed_by_the_next() {
+fn interrupted_removal_is_completed() {
     let mut host = Host::new();
     applied(&mut host, vec![program("gone", "drains-5"), program("keep", "runs")]);
     let site = host.site(vec![program("keep", "runs")]);
@@ -351,8 +352,9 @@ fn what_an_interrupted_apply_was_about_to_remove_is_removed_by_the_next() {
     assert_eq!((up(&host), host.look().down.len()), (vec!["keep".to_owned()], 0));
 }
 
+/// A restart in between forgets nothing of an interrupted sync.
 #[test]
-fn a_restart_in_between_forgets_nothing_of_an_interrupted_sync() {
+fn restart_forgets_no_interrupted_sync() {
     let mut host = Host::new();
     applied(&mut host, vec![program("gone", "drains-5"), program("w", "drains-5 one")]);
     let site = host.site(vec![program("w", "drains-5 two"), program("new", "runs")]);
@@ -375,8 +377,9 @@ fn a_restart_in_between_forgets_nothing_of_an_interrupted_sync() {
     );
 }
 
+/// A failure while finishing an interrupted apply leaves it to be finished.
 #[test]
-fn a_failure_while_finishing_an_interrupted_apply_leaves_it_to_be_finished() {
+fn failed_finish_stays_to_be_finished() {
     let mut host = Host::new();
     applied(&mut host, vec![program("gone", "drains-5"), program("w", "drains-5 one")]);
     let site = host.site(vec![program("w", "drains-5 two"), program("new", "runs")]);
@@ -391,8 +394,9 @@ fn a_failure_while_finishing_an_interrupted_apply_leaves_it_to_be_finished() {
     assert_eq!((up(&host).len(), host.look().down.len()), (0, 0));
 }
 
+/// What it has stopped starts again also when restarts are deferred.
 #[test]
-fn what_an_interrupted_restart_has_stopped_starts_again_also_when_restarts_are_deferred() {
+fn interrupted_restart_starts_what_it_stopped() {
     let mut host = Host::new();
     let deferred =
         |command| with(program("w", command), |program| program.restart = RestartPolicy::Deferred);
@@ -406,7 +410,7 @@ fn what_an_interrupted_restart_has_stopped_starts_again_also_when_restarts_are_d
 }
 
 #[test]
-fn a_process_that_still_drains_is_started_when_it_has_ended() {
+fn draining_process_starts_when_ended() {
     let mut host = Host::new();
     let programs = || vec![program("w", "drains-9")];
     applied(&mut host, programs());
@@ -430,7 +434,7 @@ fn a_process_that_still_drains_is_started_when_it_has_ended() {
 }
 
 #[test]
-fn what_a_person_had_stopped_stays_so_through_an_interruption() {
+fn manual_stop_survives_interruption() {
     let mut host = Host::new();
     let programs = |text: &str| {
         vec![with(program("w", &format!("drains-5 {text}")), |program| program.numprocs = 2)]
@@ -443,8 +447,9 @@ fn what_a_person_had_stopped_stays_so_through_an_interruption() {
     assert_eq!(up(&host), ["w_00"]);
 }
 
+/// A restart that was lost half way is finished by the next run.
 #[test]
-fn a_restart_that_was_lost_half_way_is_finished_by_the_next_run() {
+fn lost_restart_is_finished() {
     for n in 4..9 {
         for lost in [Lost::Request, Lost::Answer] {
             let mut host = Host::new();
@@ -460,8 +465,9 @@ fn a_restart_that_was_lost_half_way_is_finished_by_the_next_run() {
     }
 }
 
+/// A fault for a list of processes is not an empty list: it would mean that nothing runs.
 #[test]
-fn a_fault_for_a_list_of_processes_is_not_an_empty_list() {
+fn fault_is_no_empty_list() {
     for n in 1.. {
         let mut host = Host::new();
         let site = applied(&mut host, vec![program("w", "drains-2")]);
@@ -486,8 +492,9 @@ fn a_fault_for_a_list_of_processes_is_not_an_empty_list() {
     }
 }
 
+/// A restart that was asked for is not lost on a change that supervisord does not see.
 #[test]
-fn an_asked_restart_is_not_lost_on_a_change_that_supervisord_does_not_see() {
+fn restart_outlives_invisible_change() {
     let mut host = Host::new();
     let site = applied(&mut host, vec![program("w", "runs")]);
     let started = host.process("example.com-w:example.com-w").pid;
@@ -505,7 +512,7 @@ fn an_asked_restart_is_not_lost_on_a_change_that_supervisord_does_not_see() {
 }
 
 #[test]
-fn half_written_files_are_put_back_by_whoever_comes_next() {
+fn anybody_puts_back_half_written_files() {
     let mut host = Host::new();
     let site = applied(&mut host, vec![program("w", "runs one")]);
     let other = host.site_of("other.com", vec![]);

@@ -75,7 +75,7 @@ fn host_with(folder: impl Fn(&Host) -> PathBuf) -> Option<(Host, Mounted)> {
 
 /// It fails with this status and these words, changes nothing, and works once the reason is gone.
 #[track_caller]
-fn fails_and_recovers(host: &Host, status: i32, words: &[&str], mend: impl Fn()) {
+fn fails_and_recovers(host: &Host, status: i32, words: &[&str], fix: impl Fn()) {
     let pids = || host.wait_running(&["one.com-w:one.com-w"]);
     let files = || {
         let folders = [host.daemon.conf_dir(), host.daemon.logrotate_dir()];
@@ -89,7 +89,7 @@ fn fails_and_recovers(host: &Host, status: i32, words: &[&str], mend: impl Fn())
         assert!(run.stderr.contains(word), "no {word:?} in {}", run.stderr);
     }
     assert_eq!((files(), pids()), (before, running), "{}", run.stderr);
-    mend();
+    fix();
     let run = host.run(&["apply", "--yes"]).ended(0);
     assert!(!run.stderr.contains("never ended"), "{}", run.stderr);
     host.wait_running(&["one.com-w:one.com-w", "one.com-new:one.com-new"]);
@@ -97,7 +97,7 @@ fn fails_and_recovers(host: &Host, status: i32, words: &[&str], mend: impl Fn())
 
 #[test]
 fn a_full_conf_d() {
-    let Some((host, mounted)) = host_with(|host| host.daemon.conf_dir()) else { return };
+    let (host, mounted) = or_skip!(host_with(|host| host.daemon.conf_dir()));
     mounted.fill();
     let folder = host.daemon.conf_dir();
     let words = [
@@ -110,7 +110,7 @@ fn a_full_conf_d() {
 
 #[test]
 fn a_read_only_conf_d() {
-    let Some((host, mounted)) = host_with(|host| host.daemon.conf_dir()) else { return };
+    let (host, mounted) = or_skip!(host_with(|host| host.daemon.conf_dir()));
     mounted.remount("ro");
     let folder = host.daemon.conf_dir();
     let words = [
@@ -123,7 +123,7 @@ fn a_read_only_conf_d() {
 
 #[test]
 fn a_full_state_folder() {
-    let Some((host, mounted)) = host_with(|host| host.path("state")) else { return };
+    let (host, mounted) = or_skip!(host_with(|host| host.path("state")));
     mounted.fill();
     let folder = host.state().join("sites/one.com");
     let words = [

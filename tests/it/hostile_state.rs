@@ -284,8 +284,8 @@ const FOLDERS: [Row; 14] = [
 ];
 
 #[test]
-fn a_state_folder_that_others_can_change_is_refused() {
-    let Some(place) = Place::new() else { return };
+fn changeable_state_folder_is_refused() {
+    let place = or_skip!(Place::new());
     for (name, arrange, words) in FOLDERS {
         place.clear();
         arrange(&place);
@@ -413,9 +413,10 @@ const RECORDS: [Row; 12] = [
     ),
 ];
 
+/// A record that others can have written stops its own site alone.
 #[test]
-fn a_record_that_others_can_have_written_stops_its_own_site_alone() {
-    let Some(place) = Place::new() else { return };
+fn forgeable_record_stops_its_site() {
+    let place = or_skip!(Place::new());
     for (name, arrange, words) in RECORDS {
         place.clear();
         arrange(&place);
@@ -437,8 +438,8 @@ fn a_record_that_others_can_have_written_stops_its_own_site_alone() {
 }
 
 #[test]
-fn the_lock_is_taken_on_a_file_of_our_own_and_no_other() {
-    let Some(place) = Place::new() else { return };
+fn lock_file_must_be_ours() {
+    let place = or_skip!(Place::new());
     let rows: [Row; 3] = [
         (
             "a link",
@@ -473,9 +474,10 @@ fn the_lock_is_taken_on_a_file_of_our_own_and_no_other() {
     }
 }
 
+/// A state folder of our own is used however it is reached.
 #[test]
-fn a_state_folder_of_our_own_is_used_however_it_is_reached() {
-    let Some(place) = Place::new() else { return };
+fn own_state_folder_may_be_linked() {
+    let place = or_skip!(Place::new());
     let rows: [Fine; 6] = [
         ("a folder of root's", |_| {}),
         ("closed to all others", |place| mode(&place.at("state"), 0o700)),
@@ -513,8 +515,8 @@ fn a_state_folder_of_our_own_is_used_however_it_is_reached() {
 }
 
 #[test]
-fn a_folder_that_is_not_of_our_making_keeps_its_mode() {
-    let Some(place) = Place::new() else { return };
+fn existing_folder_keeps_its_mode() {
+    let place = or_skip!(Place::new());
     place.clear();
     std::fs::create_dir(place.scope()).unwrap();
     mode(&place.scope(), 0o755);
@@ -523,14 +525,15 @@ fn a_folder_that_is_not_of_our_making_keeps_its_mode() {
     assert_eq!(now & 0o7777, 0o755);
 }
 
+/// An ordinary user is held to the same as root, but for the own group.
 #[test]
-fn an_ordinary_user_is_held_to_the_same_but_for_the_own_group() {
+fn ordinary_user_may_share_own_group() {
     if !users::is_root() {
         return missing("being root");
     }
     // A user with a group of that name, which nobody else is in.
     let options = Options { user: Some("daemon".to_owned()), ..Options::default() };
-    let Some(host) = Host::start_with(options) else { return };
+    let host = or_skip!(Host::start_with(options));
     let daemon = users::find("daemon").unwrap().unwrap();
     assert!(users::is_private_group(daemon.gid, daemon.uid), "an unusual machine");
     host.deploy("a.com");

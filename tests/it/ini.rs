@@ -132,7 +132,7 @@ fn merged(ini: &ini::Ini) -> Value {
 }
 
 #[test]
-fn every_text_is_read_as_supervisord_reads_it() {
+fn text_is_read_as_supervisord_does() {
     let mut all: Vec<String> = TABLE.iter().map(|&text| text.to_owned()).collect();
     all.extend(generated(&texts(), 6000));
     let questions: Vec<Value> = all.iter().map(|text| json!(text)).collect();
@@ -154,7 +154,7 @@ fn every_text_is_read_as_supervisord_reads_it() {
 }
 
 #[test]
-fn what_we_expand_python_expands_to_the_same() {
+fn expansion_matches_pythons() {
     let piece = prop::sample::select(vec![
         "%",
         "%%",

@@ -78,8 +78,8 @@ impl<'h> Checkout<'h> {
 }
 
 #[test]
-fn its_playbooks_sync_and_restart_with_this_program_and_keep_the_deployments_result() {
-    let Some(host) = Host::start() else { return };
+fn integrated_playbooks_call_this_program() {
+    let host = or_skip!(Host::start());
     host.deploy("a.com").worker("w");
     let checkout = Checkout::new(&host);
     checkout.integrate(&[]).ended(0).says("playbooks/site-deploy.sh calls supervisor-sync now\n");
@@ -101,9 +101,10 @@ fn its_playbooks_sync_and_restart_with_this_program_and_keep_the_deployments_res
     assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("deployed\nafter\n", ""));
 }
 
+/// A server without this program is told, and programs are restarted all the same.
 #[test]
-fn a_server_without_this_program_is_told_and_programs_are_restarted_all_the_same() {
-    let Some(host) = Host::start() else { return };
+fn server_without_program_still_restarts() {
+    let host = or_skip!(Host::start());
     let checkout = Checkout::new(&host);
     checkout.integrate(&[]).ended(0);
     let run = checkout.client("supervisor-sync", Path::new("/none")).run().ended(1);
@@ -114,8 +115,8 @@ fn a_server_without_this_program_is_told_and_programs_are_restarted_all_the_same
 }
 
 #[test]
-fn it_is_done_once_again_after_an_update_and_undone_to_the_byte() {
-    let Some(host) = Host::start() else { return };
+fn integration_undoes_byte_for_byte() {
+    let host = or_skip!(Host::start());
     let checkout = Checkout::new(&host);
     let originals = checkout.texts();
     checkout.integrate(&[]).ended(0);
@@ -135,8 +136,8 @@ fn it_is_done_once_again_after_an_update_and_undone_to_the_byte() {
 }
 
 #[test]
-fn a_checkout_that_is_laid_out_otherwise_is_refused_whole() {
-    let Some(host) = Host::start() else { return };
+fn unknown_layout_is_refused_whole() {
+    let host = or_skip!(Host::start());
     let checkout = Checkout::new(&host);
     checkout.write("site-deploy", &DEPLOYMENT.replace("restart_supervisor_programs", "restart"));
     let before = checkout.texts();

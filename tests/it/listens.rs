@@ -41,7 +41,7 @@ fn assert_served(host: &Host) {
 
 /// It opens its sockets when it starts: what an included file says since is in force for nobody.
 #[test]
-fn a_socket_in_an_included_file_that_came_later_is_not_where_it_listens() {
+fn late_included_socket_is_not_used() {
     let port = free_port();
     for theirs in [
         "[unix_http_server]\nfile=/tmp/no-such-supervisor.sock\n".to_owned(),
@@ -52,7 +52,7 @@ fn a_socket_in_an_included_file_that_came_later_is_not_where_it_listens() {
         "[unix_http_server]\nfile=%(ENV_NOT_YET)s/s.sock\n".to_owned(),
         format!("[inet_http_server]\nport=127.0.0.1:{port}\n"),
     ] {
-        let Some(host) = wanting_host(Options::default()) else { return };
+        let host = or_skip!(wanting_host(Options::default()));
         host.daemon.write_conf("theirs", &theirs);
         if theirs.contains("ENV_NOT_YET") {
             // supervisord refuses it, and is asked.
@@ -65,8 +65,8 @@ fn a_socket_in_an_included_file_that_came_later_is_not_where_it_listens() {
 }
 
 #[test]
-fn a_socket_in_an_included_file_that_was_there_when_it_started_is() {
-    let Some(mut host) = wanting_host(Options::default()) else { return };
+fn early_included_socket_is_used() {
+    let mut host = or_skip!(wanting_host(Options::default()));
     let socket = host.path("theirs.sock").display().to_string();
     let theirs = format!("[unix_http_server]\nfile={socket}\nusername=x\npassword=s3cr3t\n");
     host.daemon.write_conf("theirs", &theirs);
@@ -80,9 +80,9 @@ fn a_socket_in_an_included_file_that_was_there_when_it_started_is() {
 
 /// Whoever listens where an included file says is somebody else.
 #[test]
-fn another_supervisord_at_the_address_of_an_included_file_is_left_alone() {
-    let Some(other) = crate::daemon::Daemon::start() else { return };
-    let Some(host) = wanting_host(Options::default()) else { return };
+fn other_supervisord_is_left_alone() {
+    let other = or_skip!(crate::daemon::Daemon::start());
+    let host = or_skip!(wanting_host(Options::default()));
     let theirs = format!("[unix_http_server]\nfile={}\n", other.socket().display());
     host.daemon.write_conf("theirs", &theirs);
     assert_served(&host);
@@ -90,8 +90,8 @@ fn another_supervisord_at_the_address_of_an_included_file_is_left_alone() {
 }
 
 #[test]
-fn one_that_listens_on_tcp_alone_is_met_there_with_its_password() {
-    let Some(mut host) = wanting_host(Options::default()) else { return };
+fn tcp_listener_is_met_with_password() {
+    let mut host = or_skip!(wanting_host(Options::default()));
     let main = std::fs::read_to_string(host.daemon.main_conf()).unwrap();
     let socket = format!("[unix_http_server]\nfile={}\n", host.daemon.socket().display());
     let port = free_port();
@@ -112,8 +112,8 @@ fn one_that_listens_on_tcp_alone_is_met_there_with_its_password() {
 
 /// Of a hash nobody can send the password; supervisorctl has it in a section of its own.
 #[test]
-fn a_password_that_is_a_hash_is_supervisorctls() {
-    let Some(mut host) = wanting_host(Options::default()) else { return };
+fn hashed_password_comes_from_supervisorctl() {
+    let mut host = or_skip!(wanting_host(Options::default()));
     let main = std::fs::read_to_string(host.daemon.main_conf()).unwrap();
     let socket = format!("file={}\n", host.daemon.socket().display());
     let login = "username=me\npassword={SHA}82ab876d1387bfafe46cc1c8a2ef074eae50cb1d\n";
@@ -130,8 +130,8 @@ fn a_password_that_is_a_hash_is_supervisorctls() {
 }
 
 #[test]
-fn nobody_there_is_told_with_all_that_was_tried() {
-    let Some(mut host) = wanting_host(Options::default()) else { return };
+fn absent_supervisord_lists_what_was_tried() {
+    let mut host = or_skip!(wanting_host(Options::default()));
     let socket = host.daemon.socket();
     host.daemon.write_conf("theirs", "[unix_http_server]\nfile=/tmp/no-such-supervisor.sock\n");
     host.daemon.stop();
@@ -165,8 +165,8 @@ fn has_own_environment() -> bool {
 
 /// The variables are those of supervisord, not ours.
 #[test]
-fn variables_are_expanded_as_supervisord_has_them() {
-    let Some(mut host) = wanting_host(Options::default()) else { return };
+fn variables_expand_as_supervisords() {
+    let mut host = or_skip!(wanting_host(Options::default()));
     let main = std::fs::read_to_string(host.daemon.main_conf()).unwrap();
     let conf_dir = format!("files={}", host.daemon.conf_dir().display());
     let socket = format!("file={}\n", host.daemon.socket().display());
@@ -191,7 +191,7 @@ fn variables_are_expanded_as_supervisord_has_them() {
 
 /// A group whose programs stand behind a variable takes ours in all the same.
 #[test]
-fn a_group_that_takes_a_program_in_through_a_variable_is_refused() {
+fn expanded_group_member_is_refused() {
     for (extra, variable) in
         [("[supervisord]\nenvironment=TAKEN=\"a.com-w\"\n", ""), ("", "a.com-w")]
     {
@@ -199,7 +199,7 @@ fn a_group_that_takes_a_program_in_through_a_variable_is_refused() {
             continue;
         }
         let options = Options { extra: extra.to_owned(), ..Options::default() };
-        let Some(mut host) = wanting_host(options) else { return };
+        let mut host = or_skip!(wanting_host(options));
         if !variable.is_empty() {
             host.daemon.set_environment(&[("TAKEN", variable)]);
             host.daemon.restart();
@@ -222,14 +222,14 @@ fn a_group_that_takes_a_program_in_through_a_variable_is_refused() {
 }
 
 #[test]
-fn a_folder_by_way_of_a_link_or_of_dots_is_the_same_folder() {
+fn folder_behind_link_is_same() {
     let by_dots = "[include]\nfiles=%(here)s/log/../conf.d/*.conf\n";
     let by_link = "[include]\nfiles=%(here)s/link/*.conf\n";
     for (extra, inventory_by_link) in
         [(by_dots, false), (by_link, false), ("", true), (by_dots, true)]
     {
         let options = Options { extra: extra.to_owned(), ..Options::default() };
-        let Some(mut host) = Host::start_with(options) else { return };
+        let mut host = or_skip!(Host::start_with(options));
         symlink("conf.d", host.path("link")).unwrap();
         host.daemon.restart();
         host.deploy("a.com").worker("w");
@@ -252,9 +252,9 @@ fn a_folder_by_way_of_a_link_or_of_dots_is_the_same_folder() {
 
 /// RHEL's supervisord, and that of many images, includes `*.ini` and nothing else.
 #[test]
-fn files_end_as_the_include_has_it() {
+fn file_names_end_like_include() {
     let extra = "[include]\nfiles=%(here)s/conf.d/*.ini\n".to_owned();
-    let Some(host) = wanting_host(Options { extra, ..Options::default() }) else { return };
+    let host = or_skip!(wanting_host(Options { extra, ..Options::default() }));
     assert_served(&host);
     let conf = host.conf("a.com-w").with_extension("ini");
     assert!(conf.exists() && !host.conf("a.com-w").exists());

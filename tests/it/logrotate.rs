@@ -138,9 +138,9 @@ fn running(command: impl FnOnce(&Path) -> String) -> Option<(Daemon, Rotated)> {
 }
 
 #[test]
-fn a_program_that_writes_at_full_speed_loses_no_line() {
+fn full_speed_writer_loses_no_line() {
     let writer = |_: &Path| "seq -f '%08.0f line' 0 90000000".to_owned();
-    let Some((daemon, rotated)) = running(writer) else { return };
+    let (daemon, rotated) = or_skip!(running(writer));
     for _ in 0..3 {
         // Twice in a row: the second compresses what the first has just renamed.
         rotated.rotate();
@@ -162,8 +162,9 @@ fn a_program_that_writes_at_full_speed_loses_no_line() {
     assert_eq!(rotated.files().len(), 7);
 }
 
+/// A line after two quick rotations of a quiet program is not lost.
 #[test]
-fn a_line_after_two_quick_rotations_of_a_quiet_program_is_not_lost() {
+fn quick_rotations_lose_no_line() {
     let input = |root: &Path| root.join("input");
     let follow = |root: &Path| {
         std::fs::write(input(root), "line 0\n").unwrap();
@@ -173,7 +174,7 @@ fn a_line_after_two_quick_rotations_of_a_quiet_program_is_not_lost() {
         let mut file = std::fs::OpenOptions::new().append(true).open(path).unwrap();
         file.write_all(text.as_bytes()).unwrap();
     };
-    let Some((daemon, rotated)) = running(follow) else { return };
+    let (daemon, rotated) = or_skip!(running(follow));
     for number in 1..3 {
         rotated.rotate();
         append(&rotated.log, "so that it is not empty\n");

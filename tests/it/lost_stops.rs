@@ -34,10 +34,10 @@ fn want(host: &Host, program: &str, more: &str) {
 }
 
 #[test]
-fn a_stop_that_was_lost_is_sent_again() {
+fn lost_stop_is_sent_again() {
     for more in ["", ", stopsignal: QUIT", ", stopasgroup: true"] {
         let sleep = "program: w, command: /bin/sleep 1000";
-        let Some(host) = slow_to_execute() else { return };
+        let host = or_skip!(slow_to_execute());
         host.deploy("one.com");
         want(&host, sleep, &format!("{more}, numprocs: {MANY}"));
         host.run(&["apply", "--yes"]).ended(0);
@@ -58,9 +58,10 @@ fn a_stop_that_was_lost_is_sent_again() {
     }
 }
 
+/// A young program that drains has got its signal: nothing is sent again.
 #[test]
-fn a_young_program_that_drains_is_asked_once() {
-    let Some(host) = Host::start() else { return };
+fn young_draining_program_is_asked_once() {
+    let host = or_skip!(Host::start());
     let site = host.deploy("one.com");
     let asked = host.path("starts").join("asked").display().to_string();
     let gate = host.path("gate").display().to_string();
@@ -108,8 +109,9 @@ impl Drop for Asked {
     }
 }
 
+/// Only who would have ended cannot have received a signal.
 #[test]
-fn only_who_would_have_ended_cannot_have_received_a_signal() {
+fn default_handler_proves_signal_lost() {
     let own = i64::from(std::process::id());
     for (text, expected) in [(":", true), ("trap : TERM", false), ("trap '' TERM", false)] {
         let asked = Asked::run(text);

@@ -69,7 +69,7 @@ fn any_case_keeps_every_promise() {
 
 /// With the program itself and a real supervisord, where there is one.
 #[test]
-fn a_few_cases_keep_them_on_a_real_supervisord() {
+fn few_cases_hold_on_real_supervisord() {
     let play = |case: &Case| {
         let Some(real) = Real::new() else { return Ok(()) };
         Play::begin(real)?.case(case)
@@ -83,7 +83,7 @@ fn a_few_cases_keep_them_on_a_real_supervisord() {
 }
 
 #[test]
-fn cases_that_failed_once_do_not_any_more() {
+fn former_failures_stay_fixed() {
     for case in kept_cases() {
         if let Err(what) = play_simulated(&case) {
             panic!("{case:?}\n{what}");

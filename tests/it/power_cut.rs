@@ -177,7 +177,7 @@ fn number(variable: &str, default: u64) -> u64 {
 }
 
 #[test]
-fn a_power_cut_at_any_point_is_put_right_by_the_next_apply() {
+fn next_apply_mends_power_cut() {
     let samples = number("POWER_CUT_SAMPLES", 2);
     let mut draw = Draw(number("POWER_CUT_SEED", 1));
     let mut tried = 0;

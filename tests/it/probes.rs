@@ -18,8 +18,8 @@ fn free_port() -> u16 {
 }
 
 #[test]
-fn an_apply_waits_for_the_answer_and_rolls_back_without_it() {
-    let Some(host) = Host::start() else { return };
+fn apply_waits_for_probe() {
+    let host = or_skip!(Host::start());
     host.deploy("a.com");
     let port = free_port();
     let server = format!("python3 -m http.server --bind 127.0.0.1 --directory / {port}");
@@ -45,8 +45,8 @@ fn an_apply_waits_for_the_answer_and_rolls_back_without_it() {
 }
 
 #[test]
-fn a_closed_port_and_a_failing_command_are_told() {
-    let Some(host) = Host::start() else { return };
+fn closed_port_is_told() {
+    let host = or_skip!(Host::start());
     host.deploy("a.com");
     let port = free_port();
     inventory(
@@ -74,8 +74,8 @@ fn a_closed_port_and_a_failing_command_are_told() {
 }
 
 #[test]
-fn a_group_of_several_is_asked_once() {
-    let Some(host) = Host::start() else { return };
+fn group_is_probed_once() {
+    let host = or_skip!(Host::start());
     host.deploy("a.com");
     let asked = host.path("asked");
     let probe = format!("sh -c 'echo x >> {}'", asked.display());
@@ -93,9 +93,10 @@ fn a_group_of_several_is_asked_once() {
     }
 }
 
+/// A process that starts in a former release is not what was asked for.
 #[test]
-fn a_process_that_starts_in_a_former_release_is_not_what_was_asked_for() {
-    let Some(host) = Host::start() else { return };
+fn former_release_fails_apply() {
+    let host = or_skip!(Host::start());
     let site = host.deploy("a.com");
     std::fs::create_dir(site.path("releases/0")).unwrap();
     // As a runner.sh of another deployment could do it.

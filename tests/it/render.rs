@@ -314,7 +314,7 @@ fn supervisord_reads_back_what_was_meant() {
 }
 
 #[test]
-fn the_groups_and_secrets_that_are_announced_are_those_of_the_files() {
+fn announced_groups_match_files() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut runner = TestRunner::deterministic();
     for _ in 0..300 {

@@ -131,8 +131,8 @@ fn host() -> Option<(Host, Site)> {
 }
 
 #[test]
-fn looking_or_doing_nothing_takes_no_reread_and_a_change_takes_one() {
-    let Some((host, site)) = host() else { return };
+fn only_changes_take_rereads() {
+    let (host, site) = or_skip!(host());
     assert_eq!(plan(&host, &site).1, 0);
     assert_eq!(apply(&host, &site), 0);
     let changed = self::site(&host, &["one", "two", "three"]);
@@ -142,8 +142,8 @@ fn looking_or_doing_nothing_takes_no_reread_and_a_change_takes_one() {
 }
 
 #[test]
-fn status_takes_no_reread_unless_it_is_deep() {
-    let Some((host, site)) = host() else { return };
+fn only_deep_status_takes_reread() {
+    let (host, site) = or_skip!(host());
     File::options().append(true).open(host.conf("a.com-one")).unwrap().set_len(3).unwrap();
     for (deep, expected) in [(false, 0), (true, 1), (true, 1)] {
         let how = (std::time::Duration::ZERO, deep);
@@ -164,7 +164,7 @@ fn any_change_means_a_reread() {
 
 /// Also if what it has said is what an apply was told.
 #[test]
-fn any_change_after_an_apply_means_a_reread() {
+fn change_after_apply_means_reread() {
     let mut count = 0;
     change_after(&mut |host, _| {
         count += 1;
@@ -176,7 +176,7 @@ fn any_change_after_an_apply_means_a_reread() {
 
 /// Makes all kinds of changes, each after `prepare`, and looks whether supervisord is asked to reread.
 fn change_after(prepare: &mut dyn FnMut(&Host, &Site)) {
-    let Some((mut host, site)) = host() else { return };
+    let (mut host, site) = or_skip!(host());
     let one = host.conf("a.com-one");
     let text = fs::read_to_string(&one).unwrap();
     let elsewhere = host.path("elsewhere");
@@ -300,8 +300,8 @@ fn sorted(mut reload: Reload) -> Reload {
 }
 
 #[test]
-fn the_first_look_after_an_apply_takes_no_reread() {
-    let Some(host) = Host::start() else { return };
+fn look_after_apply_takes_no_reread() {
+    let host = or_skip!(Host::start());
     host.deploy("a.com");
     // Somebody else's that is not loaded, and one that runs what is in no file any more.
     host.daemon.write_conf("waits", "[program:waits]\ncommand=sleep 1\nautostart=false\n");
@@ -343,8 +343,8 @@ fn the_first_look_after_an_apply_takes_no_reread() {
 /// Whoever changes something while an apply is at work is seen by the next look, also if it is as it was
 /// when the apply is done.
 #[test]
-fn a_change_during_an_apply_means_a_reread_after_it() {
-    let Some((host, _)) = host() else { return };
+fn change_during_apply_means_reread() {
+    let (host, _) = or_skip!(host());
     let (text, one) = (fs::read_to_string(host.conf("a.com-one")).unwrap(), host.conf("a.com-one"));
     let by_hand = |calls: &[Call]| {
         for call in calls {
@@ -399,9 +399,10 @@ fn a_change_during_an_apply_means_a_reread_after_it() {
     }
 }
 
+/// What may be flapping is watched without a look at all others.
 #[test]
-fn a_process_that_may_be_flapping_is_watched_without_a_look_at_all_others() {
-    let Some(host) = Host::start() else { return };
+fn flapping_process_is_watched_alone() {
+    let host = or_skip!(Host::start());
     host.deploy("a.com");
     let mut site = site(&host, &["one", "two", "three", "four"]);
     let mut crashing = program("loop", "sh -c 'sleep 1.3; exit 1'");
@@ -424,8 +425,8 @@ fn a_process_that_may_be_flapping_is_watched_without_a_look_at_all_others() {
 
 /// The files are as they were, and something else is loaded.
 #[test]
-fn what_was_loaded_from_a_folder_that_was_there_meanwhile_is_seen() {
-    let Some((host, site)) = host() else { return };
+fn load_from_swapped_folder_is_seen() {
+    let (host, site) = or_skip!(host());
     let (folder, away, other) = (host.daemon.conf_dir(), host.path("away"), host.path("other"));
     let text = fs::read_to_string(host.conf("a.com-one")).unwrap();
     fs::rename(&folder, &away).unwrap();
@@ -440,9 +441,10 @@ fn what_was_loaded_from_a_folder_that_was_there_meanwhile_is_seen() {
     assert_eq!(plan.groups.len(), 1, "{plan:?}");
 }
 
+/// A log folder that is gone means a reread as long as it is.
 #[test]
-fn a_log_folder_that_is_gone_means_a_reread_as_long_as_it_is() {
-    let Some((host, site)) = host() else { return };
+fn missing_log_folder_means_rereads() {
+    let (host, site) = or_skip!(host());
     host.daemon.write_conf(
         "foreign",
         "[program:x]\ncommand=true\nautostart=false\nstdout_logfile=/nowhere/x.log\n",
@@ -454,9 +456,10 @@ fn a_log_folder_that_is_gone_means_a_reread_as_long_as_it_is() {
     settle(&host, &site);
 }
 
+/// What cannot be told from outside means a reread each time.
 #[test]
-fn what_cannot_be_told_from_outside_means_a_reread_each_time() {
-    let Some((host, site)) = host() else { return };
+fn opaque_options_mean_rereads() {
+    let (host, site) = or_skip!(host());
     for line in
         ["user=nobody-of-the-files", "stdout_logfile=%(here)s/x/y.log", "stdout_logfile=x/y.log"]
     {
@@ -467,9 +470,10 @@ fn what_cannot_be_told_from_outside_means_a_reread_each_time() {
     }
 }
 
+/// Who keeps no records yet makes no folder for a look.
 #[test]
-fn who_keeps_no_records_yet_makes_no_folder_for_a_look() {
-    let Some(host) = Host::start() else { return };
+fn look_makes_no_state_folder() {
+    let host = or_skip!(Host::start());
     host.deploy("a.com");
     let site = site(&host, &["one"]);
     for _ in 0..2 {
@@ -498,8 +502,8 @@ fn opened(folders: &[PathBuf], work: impl FnOnce()) -> BTreeMap<String, usize> {
 }
 
 #[test]
-fn a_look_reads_each_file_and_the_last_revision_once() {
-    let Some(host) = Host::start() else { return };
+fn look_reads_each_file_once() {
+    let host = or_skip!(Host::start());
     host.deploy("a.com");
     let program =
         |name| format!("      - {{program: {name}, command: sleep 9, autostart: false}}\n");

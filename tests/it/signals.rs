@@ -77,9 +77,9 @@ fn is_connected(pid: u32) -> bool {
 }
 
 #[test]
-fn a_signal_before_anything_is_written_leaves_the_host_as_it_was() {
+fn early_signal_changes_nothing() {
     for kind in [Signal::INT, Signal::TERM] {
-        let Some(draining) = Draining::new() else { return };
+        let draining = or_skip!(Draining::new());
         let before = draining.host.snapshot();
         // A daemon that does not answer holds the apply up before it has begun.
         draining.host.daemon.freeze();
@@ -99,7 +99,7 @@ fn a_signal_before_anything_is_written_leaves_the_host_as_it_was() {
 }
 
 #[test]
-fn a_signal_before_the_update_puts_the_files_back() {
+fn signal_before_update_restores_files() {
     for step in ["journal", "write_supervisor", "write_logrotate", "swap"] {
         let host = simulated::Host::new();
         let site = host.site(vec![program("w", "runs one")]);
@@ -126,9 +126,9 @@ fn a_signal_before_the_update_puts_the_files_back() {
 }
 
 #[test]
-fn a_signal_while_programs_drain_leaves_the_rest_to_the_next_apply() {
+fn signal_during_drain_leaves_rest() {
     for kind in [Signal::INT, Signal::TERM] {
-        let Some(draining) = Draining::new() else { return };
+        let draining = or_skip!(Draining::new());
         let running = draining.apply();
         signal(running.id(), kind);
         running
@@ -170,8 +170,8 @@ impl Drop for Holder {
 }
 
 #[test]
-fn a_signal_ends_the_wait_for_the_lock_of_the_supervisord() {
-    let Some(draining) = Draining::new() else { return };
+fn signal_ends_lock_wait() {
+    let draining = or_skip!(Draining::new());
     for (kind, arguments) in [
         (Signal::INT, &["apply", "--yes"][..]),
         (Signal::TERM, &["stop"]),
@@ -198,8 +198,8 @@ fn a_signal_ends_the_wait_for_the_lock_of_the_supervisord() {
 
 /// One site is done when the other is interrupted: the host is consistent, and that is what counts.
 #[test]
-fn a_signal_while_one_of_two_sites_drains_ends_with_130() {
-    let Some(draining) = Draining::new() else { return };
+fn signal_during_one_drain_ends_130() {
+    let draining = or_skip!(Draining::new());
     let host = &draining.host;
     host.deploy("two.com").worker("quick");
     let inventory = std::fs::read_to_string(host.path("home/deployer.yml")).unwrap();
@@ -224,8 +224,8 @@ fn a_signal_while_one_of_two_sites_drains_ends_with_130() {
 }
 
 #[test]
-fn a_terminal_that_goes_away_does_not_stop_an_apply() {
-    let Some(draining) = Draining::new() else { return };
+fn lost_terminal_stops_no_apply() {
+    let draining = or_skip!(Draining::new());
     let running = draining.apply();
     signal(running.id(), Signal::HUP);
     // It still waits: the signal is dealt with before the gate opens.
@@ -235,8 +235,8 @@ fn a_terminal_that_goes_away_does_not_stop_an_apply() {
 }
 
 #[test]
-fn a_reader_that_goes_away_does_not_stop_an_apply() {
-    let Some(draining) = Draining::new() else { return };
+fn lost_reader_stops_no_apply() {
+    let draining = or_skip!(Draining::new());
     let (mut reader, writer) = std::io::pipe().unwrap();
     std::thread::scope(|scope| {
         let apply = scope.spawn(|| draining.host.command(&["apply", "--yes"]).run_into(writer));

@@ -37,26 +37,26 @@ macro_rules! contract {
 }
 
 contract! {
-    reload_compares_the_files_with_what_runs
+    reload_compares_files_with_groups
     add_answers_before_it_starts_anything
-    autostart_decides_what_an_added_group_does
+    autostart_decides_for_added_groups
     add_takes_what_was_read_last
     a_group_cannot_be_added_twice
-    a_group_cannot_be_removed_while_it_runs
+    running_group_cannot_be_removed
     unknown_names_are_faults
-    an_unwaited_stop_answers_while_the_process_still_stops
+    unwaited_stop_answers_at_once
     what_is_stopped_cannot_be_stopped
     what_runs_cannot_be_started
-    a_crash_at_once_ends_in_fatal
-    a_crash_after_startsecs_is_restarted_without_end
-    an_exit_that_was_expected_stays_an_exit
+    crash_at_once_ends_fatal
+    late_crash_restarts_without_end
+    expected_exit_stays_down
     a_command_that_is_not_there
-    one_fault_does_not_stop_the_batch
+    fault_spares_rest_of_batch
     a_broken_file_changes_nothing
     two_hundred_groups_in_one_batch
-    the_processes_of_a_group_are_stopped_one_by_one
+    group_stops_processes_one_by_one
     odd_names_are_bad_names
-    one_process_is_told_as_it_is_among_all
+    single_info_matches_full_list
 }
 
 /// A group that needs no startsecs to be RUNNING.
@@ -157,7 +157,7 @@ fn difference(added: &[&str], changed: &[&str], removed: &[&str]) -> Reload {
     Reload { added: owned(added), changed: owned(changed), removed: owned(removed) }
 }
 
-fn reload_compares_the_files_with_what_runs(host: &mut impl Host) {
+fn reload_compares_files_with_groups(host: &mut impl Host) {
     assert_eq!(reload(host), Reload::default());
     let idle = |name| GroupConfig::program(name, Behaviour::Runs).each(|p| p.autostart = false);
     host.write(vec![idle("b"), idle("a"), idle("c")]);
@@ -192,7 +192,7 @@ fn add_answers_before_it_starts_anything(host: &mut impl Host) {
     assert_eq!((running.pid, running.start), (starting.pid, starting.start));
 }
 
-fn autostart_decides_what_an_added_group_does(host: &mut impl Host) {
+fn autostart_decides_for_added_groups(host: &mut impl Host) {
     let idle = quick("idle", Behaviour::Runs).each(|process| process.autostart = false);
     run(host, vec![idle, quick("web", Behaviour::Runs)]);
     wait_for(host, "web:web", ProcessState::Running);
@@ -222,7 +222,7 @@ fn a_group_cannot_be_added_twice(host: &mut impl Host) {
     refused(host, add("web"), FaultCode::AlreadyAdded, "web");
 }
 
-fn a_group_cannot_be_removed_while_it_runs(host: &mut impl Host) {
+fn running_group_cannot_be_removed(host: &mut impl Host) {
     run(host, vec![quick("web", Behaviour::Drains(Duration::from_millis(700)))]);
     wait_for(host, "web:web", ProcessState::Running);
     host.wait_until_prepared("web");
@@ -246,7 +246,7 @@ fn unknown_names_are_faults(host: &mut impl Host) {
     }
 }
 
-fn an_unwaited_stop_answers_while_the_process_still_stops(host: &mut impl Host) {
+fn unwaited_stop_answers_at_once(host: &mut impl Host) {
     run(host, vec![quick("web", Behaviour::Drains(Duration::from_millis(900)))]);
     let running = wait_for(host, "web:web", ProcessState::Running);
     host.wait_until_prepared("web");
@@ -273,7 +273,7 @@ fn what_runs_cannot_be_started(host: &mut impl Host) {
     refused(host, start("web"), FaultCode::AlreadyStarted, "web");
 }
 
-fn a_crash_at_once_ends_in_fatal(host: &mut impl Host) {
+fn crash_at_once_ends_fatal(host: &mut impl Host) {
     let crash = Behaviour::Exits { after: Duration::ZERO, status: 1 };
     run(host, vec![GroupConfig::program("web", crash).each(|process| process.startretries = 1)]);
     let (backoff, answers, _) = in_backoff(host, &[start("web:web"), remove("web")]);
@@ -294,7 +294,8 @@ fn a_crash_at_once_ends_in_fatal(host: &mut impl Host) {
     done(host, remove("web"));
 }
 
-fn a_crash_after_startsecs_is_restarted_without_end(host: &mut impl Host) {
+/// A crash after `startsecs` is restarted without end.
+fn late_crash_restarts_without_end(host: &mut impl Host) {
     let crash = Behaviour::Exits { after: Duration::from_millis(300), status: 1 };
     run(host, vec![quick("web", crash).each(|process| process.startretries = 0)]);
     let mut pids = Vec::new();
@@ -309,7 +310,7 @@ fn a_crash_after_startsecs_is_restarted_without_end(host: &mut impl Host) {
     }
 }
 
-fn an_exit_that_was_expected_stays_an_exit(host: &mut impl Host) {
+fn expected_exit_stays_down(host: &mut impl Host) {
     let exit = |status| Behaviour::Exits { after: Duration::from_millis(200), status };
     run(
         host,
@@ -343,7 +344,7 @@ fn a_command_that_is_not_there(host: &mut impl Host) {
     refused(host, start(namespec), FaultCode::NoFile, &fatal.spawnerr);
 }
 
-fn one_fault_does_not_stop_the_batch(host: &mut impl Host) {
+fn fault_spares_rest_of_batch(host: &mut impl Host) {
     host.write(vec![quick("a", Behaviour::Runs), quick("b", Behaviour::Runs)]);
     reload(host);
     let calls = [add("a"), add("nope"), add("b"), add("a"), Call::GetPid];
@@ -388,7 +389,7 @@ fn two_hundred_groups_in_one_batch(host: &mut impl Host) {
     assert_eq!(found, names);
 }
 
-fn the_processes_of_a_group_are_stopped_one_by_one(host: &mut impl Host) {
+fn group_stops_processes_one_by_one(host: &mut impl Host) {
     let quick = |process: &mut ProcessConfig| process.startsecs = Duration::ZERO;
     run(host, vec![GroupConfig::instances("web", 3, &Behaviour::Runs).each(quick)]);
     for namespec in ["web:web_00", "web:web_01", "web:web_02"] {
@@ -421,8 +422,8 @@ fn odd_names_are_bad_names(host: &mut impl Host) {
 /// Of the real one alone: the signal that stops a process is the one it was loaded with, also when
 /// supervisord has read another one since. So a stop that was lost is repeated by the former file.
 #[test]
-fn a_process_is_stopped_by_the_configuration_it_was_loaded_with() {
-    let Some(daemon) = crate::daemon::Daemon::start() else { return };
+fn process_stops_by_loaded_signal() {
+    let daemon = or_skip!(crate::daemon::Daemon::start());
     let asked = daemon.root().join("asked");
     let trap = |signal| format!("trap \"echo {signal} > {}; exit\" {signal}; ", asked.display());
     let (one, other, ready) = (trap("USR1"), trap("INT"), daemon.root().join("ready"));
@@ -456,7 +457,7 @@ fn a_process_is_stopped_by_the_configuration_it_was_loaded_with() {
     assert_eq!(stopped_by(), "INT\n");
 }
 
-fn one_process_is_told_as_it_is_among_all(host: &mut impl Host) {
+fn single_info_matches_full_list(host: &mut impl Host) {
     run(host, vec![quick("a", Behaviour::Runs), quick("b", Behaviour::Runs)]);
     let running = wait_for(host, "b:b", ProcessState::Running);
     let info = |namespec: &str| Call::GetProcessInfo(namespec.to_owned());

@@ -70,9 +70,9 @@ fn finish(host: &Host, running: &[&str]) {
 }
 
 #[test]
-fn an_apply_of_another_program_leaves_the_rest_to_be_finished() {
+fn apply_of_other_program_finishes_nothing() {
     for other in ["other, priority: 5", "other"] {
-        let Some(host) = host(&["gone", "other", "x"]) else { return };
+        let host = or_skip!(host(&["gone", "other", "x"]));
         want(&host, &[other, "x, priority: 7"]);
         assert!(is_killed(&host, WHEN_STOPPED));
         host.daemon.wait_for_state("one.com-x:one.com-x", ProcessState::Stopped);
@@ -86,8 +86,8 @@ fn an_apply_of_another_program_leaves_the_rest_to_be_finished() {
 }
 
 #[test]
-fn an_apply_of_one_program_finishes_that_one() {
-    let Some(host) = host(&["gone", "w", "x"]) else { return };
+fn apply_finishes_its_program() {
+    let host = or_skip!(host(&["gone", "w", "x"]));
     want(&host, &["w, priority: 7", "x, priority: 7"]);
     assert!(is_killed(&host, WHEN_STOPPED));
     let run = host.run(&["apply", "--yes", "--program", "x"]).ended(0);
@@ -100,9 +100,10 @@ fn an_apply_of_one_program_finishes_that_one() {
     finish(&host, &["w", "x"]);
 }
 
+/// What was to be removed goes after an apply of another program.
 #[test]
-fn what_was_to_be_removed_goes_after_an_apply_of_another_program() {
-    let Some(host) = host(&["gone", "other"]) else { return };
+fn pending_removal_survives_other_apply() {
+    let host = or_skip!(host(&["gone", "other"]));
     want(&host, &["other"]);
     assert!(is_killed(&host, BEFORE_STOPS));
     host.run(&["apply", "--yes", "--program", "other"]).ended(0);
@@ -111,9 +112,10 @@ fn what_was_to_be_removed_goes_after_an_apply_of_another_program() {
     finish(&host, &["other"]);
 }
 
+/// What supervisord started from files that are put back is removed.
 #[test]
-fn what_supervisord_started_from_files_that_are_put_back_is_removed() {
-    let Some(mut host) = host(&["w"]) else { return };
+fn group_of_restored_files_is_removed() {
+    let mut host = or_skip!(host(&["w"]));
     // Killed when the files are swapped; a power cut with the journal behind; with another site's
     // apply as the one that puts the files back.
     for (point, others) in [("step:reread", false), ("step:verify", false), ("step:reread", true)] {
@@ -139,8 +141,8 @@ fn what_supervisord_started_from_files_that_are_put_back_is_removed() {
 
 /// Of files that supervisord does not start with, nobody else could put the former ones back.
 #[test]
-fn files_are_put_back_also_while_supervisord_does_not_run() {
-    let Some(mut host) = host(&["w"]) else { return };
+fn files_return_without_supervisord() {
+    let mut host = or_skip!(host(&["w"]));
     let before = std::fs::read_to_string(host.conf("one.com-w")).unwrap();
     want(&host, &["new", "w, priority: 7"]);
     assert!(is_killed(&host, "step:reread"));
@@ -156,9 +158,10 @@ fn files_are_put_back_also_while_supervisord_does_not_run() {
     finish(&host, &["new", "w"]);
 }
 
+/// A group that the site once had and no file defines is removed.
 #[test]
-fn a_group_that_the_site_once_had_and_no_file_defines_is_removed() {
-    let Some(mut host) = host(&["old", "w"]) else { return };
+fn orphaned_group_is_removed() {
+    let mut host = or_skip!(host(&["old", "w"]));
     let text = std::fs::read_to_string(host.conf("one.com-old")).unwrap();
     for priority in 0..3 {
         want(&host, &[&format!("w, priority: {priority}")]);
@@ -180,8 +183,8 @@ fn a_group_that_the_site_once_had_and_no_file_defines_is_removed() {
 }
 
 #[test]
-fn a_stop_after_a_crash_is_respected() {
-    let Some(host) = host(&["aside", "down", "up", "w"]) else { return };
+fn stop_after_crash_is_respected() {
+    let host = or_skip!(host(&["aside", "down", "up", "w"]));
     want(&host, &["aside", "down, priority: 7", "up, priority: 7", "w, priority: 7"]);
     assert!(is_killed(&host, WHEN_STOPPED));
     for program in ["down", "up", "w"] {
@@ -208,9 +211,9 @@ fn a_stop_after_a_crash_is_respected() {
 }
 
 #[test]
-fn what_nobody_ever_started_starts_with_autostart_after_a_crash_too() {
+fn autostart_starts_after_crash() {
     let part = |more: &str| format!("part, numprocs: 2, {more}");
-    let Some(host) = host(&[&part("autostart: false")]) else { return };
+    let host = or_skip!(host(&[&part("autostart: false")]));
     let one =
         supervisor_sync::supervisord::Call::StartProcess("one.com-part:one.com-part_00".into());
     use supervisor_sync::supervisord::Supervisord as _;
@@ -225,9 +228,9 @@ fn what_nobody_ever_started_starts_with_autostart_after_a_crash_too() {
 
 /// Whatever step it was killed at, a rollback goes back to the revision before it.
 #[test]
-fn a_rollback_takes_back_what_was_killed_at_any_step() {
+fn rollback_undoes_any_killed_step() {
     for point in ["step:swap", "step:reread", BEFORE_STOPS, WHEN_STOPPED, "step:verify"] {
-        let Some(host) = host(&["gone", "w"]) else { return };
+        let host = or_skip!(host(&["gone", "w"]));
         let former = host.file_names();
         let conf = std::fs::read_to_string(host.conf("one.com-w")).unwrap();
         want(&host, &["new", "w, priority: 7"]);
@@ -260,9 +263,10 @@ fn note_unheard(host: &Host, pid: u32) -> PathBuf {
     path
 }
 
+/// What nobody heard is told once, also where nothing is to be done.
 #[test]
-fn what_nobody_heard_is_told_once_also_where_nothing_is_to_be_done() {
-    let Some(host) = host(&["w"]) else { return };
+fn unheard_outcome_is_told_once() {
+    let host = or_skip!(host(&["w"]));
     let told = "which went on without its caller, has changed nothing";
     let mut at_work = Command::new("sleep").arg("1000").spawn().unwrap();
     let note = note_unheard(&host, at_work.id());

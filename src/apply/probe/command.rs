@@ -55,7 +55,7 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(20);
 
     #[test]
-    fn the_status_is_the_answer_and_the_last_line_its_reason() {
+    fn last_line_explains_failed_command() {
         assert_eq!(run("true", PATIENCE), Ok(()));
         assert_eq!(run("false", PATIENCE), Err("exits with status 1".to_owned()));
         let said = run("sh -c 'echo one; echo \"two  \" >&2; echo; exit 7'", PATIENCE);
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_writes_without_end_is_ended() {
+    fn endless_output_is_ended() {
         assert_eq!(run("yes", Duration::from_millis(300)), Err("did not end".to_owned()));
     }
 }

@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_http_is_said_to_be_none() {
+    fn other_protocol_is_named_as_such() {
         for bytes in [&b"+PONG\r\n"[..], b"", b"HTTP/1.1"] {
             let reason = asked(bytes).unwrap_err();
             assert_eq!(reason, "does not answer as HTTP", "{bytes:?}");
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_says_nothing_is_given_up() {
+    fn silent_server_is_given_up() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let reason = get(&url, Duration::from_millis(50)).unwrap_err();
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_cut_where_a_browser_would() {
+    fn address_splits_as_in_browsers() {
         for (url, host, target) in [
             ("http://a", "a", "/"),
             ("http://a?x=/y", "a", "/?x=/y"),

@@ -9,9 +9,9 @@ const THREE: &[&str] = &["one.com", "three.com", "two.com"];
 /// Where the last site dies, the first has done that step; where the one in the middle dies, both are
 /// there, one that has and one that has not.
 #[test]
-fn killed_at_each_step_of_one_of_several_sites() {
+fn killed_at_each_step_of_several() {
     for (domains, dies) in [(TWO, "two.com"), (THREE, "three.com")] {
-        let Some(scene) = Scene::of(domains) else { return };
+        let scene = or_skip!(Scene::of(domains));
         for (number, step) in STEPS.into_iter().enumerate() {
             // Once per transaction, told for the first of its sites.
             let point = match step {
@@ -27,15 +27,15 @@ fn killed_at_each_step_of_one_of_several_sites() {
 }
 
 #[test]
-fn killed_after_changes_of_the_disk_by_two_sites() {
-    let Some(scene) = Scene::of(TWO) else { return };
+fn killed_after_disk_changes() {
+    let scene = or_skip!(Scene::of(TWO));
     // Neighbouring changes are of the same kind: every second one meets each kind at both sites.
     assert!(kill_each(&scene, "file", 0, 2) > 15);
 }
 
 #[test]
-fn killed_before_or_after_each_batch_of_three_sites() {
-    let Some(scene) = Scene::of(THREE) else { return };
+fn killed_around_each_batch() {
+    let scene = or_skip!(Scene::of(THREE));
     assert!(kill_each(&scene, "batch-before", 0, 1) > 5);
     assert!(kill_each(&scene, "batch-after", 1, 1) > 5);
 }

@@ -9,8 +9,8 @@ use super::Fleet;
 use crate::site::BINARY;
 
 #[test]
-fn plan_question_and_apply_are_one_connection() {
-    let Some(fleet) = Fleet::start(&["web1", "web2"]) else { return };
+fn plan_to_apply_is_one_connection() {
+    let fleet = or_skip!(Fleet::start(&["web1", "web2"]));
     fleet.write_inventory("");
     // A terminal of its own, on which somebody says yes.
     let mut on_terminal = Command::new("script")
@@ -39,16 +39,16 @@ fn plan_question_and_apply_are_one_connection() {
 }
 
 #[test]
-fn without_ssh_the_way_to_get_it_is_said() {
-    let Some(fleet) = Fleet::start(&["web1"]) else { return };
+fn missing_ssh_names_its_package() {
+    let fleet = or_skip!(Fleet::start(&["web1"]));
     fleet.write_inventory("");
     let run = fleet.command(&["plan"]).env("SUPERVISOR_SYNC_SSH", "/no/such/ssh").run();
     run.ended(1).complains("web1: Error: cannot run /no/such/ssh").complains("openssh-client");
 }
 
 #[test]
-fn a_login_shell_that_runs_nothing_is_quoted() {
-    let Some(mut fleet) = Fleet::start(&["web1"]) else { return };
+fn useless_login_shell_is_quoted() {
+    let mut fleet = or_skip!(Fleet::start(&["web1"]));
     let extra = "ForceCommand echo This account is not available.";
     fleet.machines[0].sshd = crate::sshd::Sshd::start_with(&fleet.keyring, extra);
     fleet.write_inventory("");
@@ -57,8 +57,8 @@ fn a_login_shell_that_runs_nothing_is_quoted() {
 }
 
 #[test]
-fn ssh_config_names_the_user_where_the_inventory_does_not() {
-    let Some(fleet) = Fleet::start(&[]) else { return };
+fn ssh_config_names_missing_user() {
+    let fleet = or_skip!(Fleet::start(&[]));
     let fleet = fleet.with_other("by-config", "host: by-config").with_other("plain", "host: plain");
     // Only what would be done is looked at.
     let asked = fleet.keyring.path("asked");
@@ -114,9 +114,9 @@ impl Drop for Account {
 }
 
 #[test]
-fn a_refusing_sudo_is_quoted_with_the_line_that_changes_its_mind() {
-    let Some(mut fleet) = Fleet::start(&["web1"]) else { return };
-    let Some(account) = Account::make("supsync-test") else { return };
+fn refusing_sudo_gets_sudoers_line() {
+    let mut fleet = or_skip!(Fleet::start(&["web1"]));
+    let account = or_skip!(Account::make("supsync-test"));
     // Somebody's home, and a folder for installed programs of root's that is on the PATH.
     let (home, bin) = (fleet.keyring.path("home-of-a-host"), fleet.keyring.path("bin"));
     for folder in [&home, &bin] {
@@ -157,8 +157,8 @@ fn a_refusing_sudo_is_quoted_with_the_line_that_changes_its_mind() {
 }
 
 #[test]
-fn sudo_on_this_machine_runs_the_same_agent() {
-    let Some(host) = crate::site::Host::start() else { return };
+fn local_sudo_runs_same_agent() {
+    let host = or_skip!(crate::site::Host::start());
     let sudo = Command::new("sudo").args(["-n", "true"]).status();
     if !sudo.is_ok_and(|status| status.success()) {
         crate::python::missing("sudo without a password");

@@ -24,8 +24,8 @@ fn exec(fleet: &Fleet) -> String {
 }
 
 #[test]
-fn a_host_behind_a_command_is_planned_applied_and_looked_at() {
-    let Some(fleet) = Fleet::start(&["web1"]) else { return };
+fn host_is_reached_by_command() {
+    let fleet = or_skip!(Fleet::start(&["web1"]));
     write_inventory(&fleet, &exec(&fleet));
     fleet.run(&["plan", "--exit-code"]).ended(3).says("web1.example-worker");
     fleet.run(&["apply", "--yes"]).ended(0);
@@ -41,8 +41,8 @@ fn a_host_behind_a_command_is_planned_applied_and_looked_at() {
 }
 
 #[test]
-fn a_command_that_runs_nothing_for_us_is_told_with_one_to_try() {
-    let Some(fleet) = Fleet::start(&["web1"]) else { return };
+fn useless_command_is_explained() {
+    let fleet = or_skip!(Fleet::start(&["web1"]));
     for (rest, message, hint) in [
         (
             "connection: exec, exec: [/no/such/podman, exec, -i, web]",
@@ -61,8 +61,8 @@ fn a_command_that_runs_nothing_for_us_is_told_with_one_to_try() {
 }
 
 #[test]
-fn what_the_inventory_says_of_it_must_fit() {
-    let Some(fleet) = Fleet::start(&["web1"]) else { return };
+fn exec_keys_must_fit() {
+    let fleet = or_skip!(Fleet::start(&["web1"]));
     for (rest, message) in [
         ("connection: exec", "`connection: exec` needs the command, as `exec`"),
         ("exec: [podman], port: 22", "`port` is for SSH, and this server is reached by `exec`"),

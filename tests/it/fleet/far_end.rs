@@ -60,8 +60,9 @@ const OTHER: &str =
     r#"{"reply":{"reply":"history","sites":[{"site":"other.example","revisions":[]}]}}"#;
 const TWICE: &str = r#"{"reply":{"reply":"history","sites":[{"site":"web1.example","revisions":[]},{"site":"web1.example","revisions":[]}]}}"#;
 
+/// What is no answer is an error of that host, in bounded time and memory.
 #[test]
-fn what_is_no_answer_is_an_error_of_that_host_in_bounded_time_and_memory() {
+fn nonsense_answer_fails_its_host() {
     let nothing = says(r#"{"reply":{"reply":"plans","sites":[]}}"#);
     let cases: [(&str, String, &[&str], i32, &str); 12] = [
         (
@@ -128,7 +129,7 @@ fn what_is_no_answer_is_an_error_of_that_host_in_bounded_time_and_memory() {
         ),
     ];
     for (what, then, arguments, status, why) in cases {
-        let Some(fleet) = host(&then) else { return };
+        let fleet = or_skip!(host(&then));
         let run = measured(&fleet, arguments);
         assert_eq!(
             run.status,
@@ -143,13 +144,13 @@ fn what_is_no_answer_is_an_error_of_that_host_in_bounded_time_and_memory() {
 }
 
 #[test]
-fn a_long_text_is_cut_and_says_so() {
+fn long_text_is_cut() {
     let flood = "head -c 6000000 /dev/zero | tr '\\0' x";
     let then = format!(
         "printf '{{\"failed\":{{\"kind\":\"refused\",\"causes\":[],\"hints\":[],\"message\":\"'; {flood}; \
          echo '\"}}}}'"
     );
-    let Some(fleet) = host(&then) else { return };
+    let fleet = or_skip!(host(&then));
     for arguments in [&["plan"][..], &["plan", "--json"]] {
         let run = measured(&fleet, arguments).ended(1);
         let said = run.stdout.len() + run.stderr.len();
@@ -160,7 +161,7 @@ fn a_long_text_is_cut_and_says_so() {
 }
 
 #[test]
-fn line_breaks_of_a_host_forge_no_line() {
+fn hosts_line_breaks_forge_nothing() {
     let failed = r#"{"failed":{"kind":"refused","message":"one\nweb1: FAKE LINE","causes":["two\n→ FAKE LINE"],"hints":["three\nweb1: FAKE LINE"]}}"#;
     let process = r#"{"event":{"event":"process","site":"web1.example","name":"x\nweb1: FAKE LINE","change":"started"}}"#;
     let held = r#"{"event":{"event":"lock_held","holder":"x\nweb1: FAKE LINE"}}"#;
@@ -174,7 +175,7 @@ fn line_breaks_of_a_host_forge_no_line() {
     let told = [then, says(WARNING), says(process), says(held), says(failed)].join("\n");
     let cases = [(told, &["apply", "--yes"][..], 1), (says(&history), &["history"], 0)];
     for (then, arguments, status) in cases {
-        let Some(fleet) = host(&then) else { return };
+        let fleet = or_skip!(host(&then));
         let run = fleet.run(arguments).ended(status);
         let said = format!("{}{}", run.stdout, run.stderr);
         assert!(said.contains("FAKE LINE"), "{said}");
@@ -185,13 +186,14 @@ fn line_breaks_of_a_host_forge_no_line() {
     }
 }
 
+/// JSON holds nothing that a terminal obeys, and reads the same.
 #[test]
-fn json_holds_nothing_that_a_terminal_obeys_and_reads_the_same() {
+fn json_commands_no_terminal() {
     let message = "a\u{9b}2J\u{202e}b\u{2028}";
     let failed = format!(
         r#"{{"failed":{{"kind":"refused","message":"{message}","causes":[],"hints":[]}}}}"#
     );
-    let Some(fleet) = host(&says(&failed)) else { return };
+    let fleet = or_skip!(host(&says(&failed)));
     let run = fleet.run(&["plan", "--json"]).ended(1).says(r"a\u009b2J\u202eb\u2028");
     let document: serde_json::Value = serde_json::from_str(run.stdout.trim()).unwrap();
     assert_eq!(document["error"]["message"], message);
@@ -199,7 +201,7 @@ fn json_holds_nothing_that_a_terminal_obeys_and_reads_the_same() {
 
 /// Who changes something may tell of it for hours: what would end a look does not end an apply.
 #[test]
-fn an_apply_may_tell_of_as_much_as_happens() {
+fn apply_may_talk_for_hours() {
     let failed =
         says(r#"{"failed":{"kind":"rolled_back","message":"the end","causes":[],"hints":[]}}"#);
     let Some(fleet) = host(&format!("yes '{ALIVE}' | head -n 100000; {failed}")) else { return };
@@ -208,8 +210,8 @@ fn an_apply_may_tell_of_as_much_as_happens() {
 }
 
 #[test]
-fn ctrl_c_ends_a_look_at_a_host_that_goes_on_talking() {
-    let Some(fleet) = Fleet::start(&[]) else { return };
+fn ctrl_c_ends_talkative_look() {
+    let fleet = or_skip!(Fleet::start(&[]));
     let fleet = fleet.with_other("web1", "host: 127.0.0.1, username: root");
     fleet.write_inventory("");
     let asked = fleet.keyring.path("asked");

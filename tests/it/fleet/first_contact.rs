@@ -24,8 +24,8 @@ fn sent_by(fleet: &Fleet, arguments: &[&str]) -> u64 {
 }
 
 #[test]
-fn the_binary_is_sent_once_and_a_damaged_one_is_replaced() {
-    let Some(fleet) = Fleet::start(&["web1"]) else { return };
+fn binary_is_sent_once() {
+    let fleet = or_skip!(Fleet::start(&["web1"]));
     fleet.write_inventory("");
     let sshd = &fleet.machine("web1").sshd;
     assert!(sent_by(&fleet, &["history"]) > size_of_binary());
@@ -48,9 +48,10 @@ fn the_binary_is_sent_once_and_a_damaged_one_is_replaced() {
     assert_eq!(std::fs::read(cached).unwrap(), std::fs::read(crate::site::BINARY).unwrap());
 }
 
+/// A copy that arrives by halves is never run.
 #[test]
-fn a_copy_that_arrives_by_halves_is_never_run() {
-    let Some(fleet) = Fleet::start(&["web1"]) else { return };
+fn partial_copy_is_never_run() {
+    let fleet = or_skip!(Fleet::start(&["web1"]));
     fleet.write_inventory("");
     fleet.keyring.write_wrapper("head -c 1000000 | ssh -F \"$CONFIG\" \"$@\"");
     fleet.run(&["history"]).ended(1).complains("web1: Error: cannot put supervisor-sync on ");
@@ -62,8 +63,8 @@ fn a_copy_that_arrives_by_halves_is_never_run() {
 }
 
 #[test]
-fn only_the_last_few_releases_are_kept() {
-    let Some(fleet) = Fleet::start(&["web1"]) else { return };
+fn only_last_releases_are_kept() {
+    let fleet = or_skip!(Fleet::start(&["web1"]));
     fleet.write_inventory("");
     let sshd = &fleet.machine("web1").sshd;
     let cache = sshd.home().join(".cache/supervisor-sync");
@@ -82,8 +83,8 @@ fn only_the_last_few_releases_are_kept() {
 }
 
 #[test]
-fn banners_and_chatty_shells_are_passed_over() {
-    let Some(mut fleet) = Fleet::start(&["web1"]) else { return };
+fn banners_are_passed_over() {
+    let mut fleet = or_skip!(Fleet::start(&["web1"]));
     let banner = fleet.keyring.path("banner");
     std::fs::write(&banner, "Authorised use only.\n").unwrap();
     let extra = format!("Banner {}", banner.display());
@@ -97,8 +98,8 @@ fn banners_and_chatty_shells_are_passed_over() {
 /// Neither holds up the command for ever: not a login shell that talks without end, nor one that
 /// says nothing more and stays.
 #[test]
-fn a_shell_that_never_comes_to_the_point_is_given_up() {
-    let Some(fleet) = Fleet::start(&["web1"]) else { return };
+fn endless_shell_is_given_up() {
+    let fleet = or_skip!(Fleet::start(&["web1"]));
     fleet.write_inventory("");
     for endless in ["exec yes", "exec >&-; exec sleep 1000"] {
         fleet.keyring.write_wrapper(&format!("[ \"$1\" = -G ] && exit 0\n{endless}"));
@@ -141,8 +142,8 @@ fn as_another_cpu(fleet: &mut Fleet) -> std::path::PathBuf {
 }
 
 #[test]
-fn another_cpu_needs_an_installed_binary_of_the_same_version() {
-    let Some(mut fleet) = Fleet::start(&["web1"]) else { return };
+fn other_cpu_needs_installed_binary() {
+    let mut fleet = or_skip!(Fleet::start(&["web1"]));
     let bin = as_another_cpu(&mut fleet);
     fleet.write_inventory("");
     let run = fleet.run(&["history"]).ended(1).complains("which is Linux-s390x\n");
@@ -194,9 +195,10 @@ fn hashed(fleet: &Fleet) -> usize {
     std::fs::read_to_string(hashed).map_or(0, |text| text.lines().count())
 }
 
+/// An installed program is hashed again only when it may be another.
 #[test]
-fn an_installed_program_is_hashed_again_only_when_it_may_be_another() {
-    let Some((fleet, installed)) = with_installed() else { return };
+fn unchanged_program_is_hashed_once() {
+    let (fleet, installed) = or_skip!(with_installed());
     assert_eq!(hashed(&fleet), 1);
     assert_eq!(hashed(&fleet), 0);
     assert_eq!(hashed(&fleet), 0);
@@ -266,8 +268,8 @@ impl Drop for Mount {
 
 /// The other folder is the same for all tests: this one has a binary of its own.
 #[test]
-fn a_folder_that_others_can_write_to_or_without_programs_is_not_the_end() {
-    let Some(fleet) = Fleet::start(&["web1"]) else { return };
+fn unusable_folder_leads_to_another() {
+    let fleet = or_skip!(Fleet::start(&["web1"]));
     fleet.write_inventory("");
     let home = fleet.machine("web1").sshd.home();
     let elsewhere = format!("/var/tmp/supervisor-sync-{}", rustix::process::geteuid().as_raw());
@@ -303,16 +305,16 @@ fn a_folder_that_others_can_write_to_or_without_programs_is_not_the_end() {
     std::os::unix::fs::symlink(&moved, &cache).unwrap();
     goes_elsewhere();
 
-    let Some(_mount) = Mount::new(&home, "noexec") else { return };
+    let _mount = or_skip!(Mount::new(&home, "noexec"));
     goes_elsewhere();
 }
 
 #[test]
-fn a_full_disk_is_said_to_be_full() {
-    let Some(fleet) = Fleet::start(&["web1"]) else { return };
+fn full_disk_is_named() {
+    let fleet = or_skip!(Fleet::start(&["web1"]));
     fleet.write_inventory("");
     let home = fleet.machine("web1").sshd.home();
-    let Some(_mount) = Mount::new(&home, "size=1m") else { return };
+    let _mount = or_skip!(Mount::new(&home, "size=1m"));
     let run = fleet.run(&["history"]).ended(1).complains("No space left on device\n");
     run.complains(&format!(" {}@127.0.0.1 df -h\n", current_user()));
 }

@@ -36,8 +36,8 @@ fn finishes_by_itself(fleet: &Fleet) {
 const LOST: &str = "was lost while it was at work";
 
 #[test]
-fn a_killed_ssh_leaves_the_host_to_finish() {
-    let Some((fleet, run)) = draining() else { return };
+fn killed_ssh_lets_host_finish() {
+    let (fleet, run) = or_skip!(draining());
     for ssh in children(run.id()) {
         signal(ssh, Signal::KILL);
     }
@@ -47,8 +47,8 @@ fn a_killed_ssh_leaves_the_host_to_finish() {
 }
 
 #[test]
-fn a_dropped_link_leaves_the_host_to_finish() {
-    let Some((fleet, run)) = draining() else { return };
+fn dropped_link_lets_host_finish() {
+    let (fleet, run) = or_skip!(draining());
     fleet.machine("web1").sshd.drop_sessions();
     run.wait().ended(5).complains(LOST);
     // While it is still at it, nobody else may.
@@ -63,9 +63,10 @@ const WITHOUT_REPLY: &str = "ssh -F \"$CONFIG\" \"$@\" | while IFS= read -r line
 
 const SOUND: &str = "exec ssh -F \"$CONFIG\" \"$@\"";
 
+/// A reply that is lost on the way is told by the next apply, on many hosts too.
 #[test]
-fn a_reply_that_is_lost_on_the_way_is_told_by_the_next_apply_on_many_hosts_too() {
-    let Some(fleet) = Fleet::start(&["web1", "web2"]) else { return };
+fn lost_reply_is_told_next_time() {
+    let fleet = or_skip!(Fleet::start(&["web1", "web2"]));
     fleet.write_inventory("");
     fleet.keyring.write_wrapper(WITHOUT_REPLY);
     let on_web1 = ["apply", "--yes", "--on", "web1"];
@@ -90,8 +91,8 @@ fn a_reply_that_is_lost_on_the_way_is_told_by_the_next_apply_on_many_hosts_too()
 }
 
 #[test]
-fn a_stop_that_nobody_heard_the_end_of_is_told() {
-    let Some(fleet) = Fleet::start(&["web1"]) else { return };
+fn unheard_stop_is_told() {
+    let fleet = or_skip!(Fleet::start(&["web1"]));
     fleet.write_inventory("");
     fleet.run(&["apply", "--yes"]).ended(0);
     fleet.keyring.write_wrapper(WITHOUT_REPLY);
@@ -108,15 +109,15 @@ fn a_stop_that_nobody_heard_the_end_of_is_told() {
 }
 
 #[test]
-fn a_caller_that_is_killed_leaves_the_host_to_finish() {
-    let Some((fleet, run)) = draining() else { return };
+fn killed_caller_lets_host_finish() {
+    let (fleet, run) = or_skip!(draining());
     signal(run.id(), Signal::KILL);
     finishes_by_itself(&fleet);
 }
 
 #[test]
-fn ctrl_c_reaches_the_host_and_the_next_apply_goes_on_from_there() {
-    let Some((fleet, run)) = draining() else { return };
+fn ctrl_c_reaches_host() {
+    let (fleet, run) = or_skip!(draining());
     signal(run.id(), Signal::INT);
     run.wait().ended(130).complains("interrupted");
     let web1 = fleet.machine("web1");

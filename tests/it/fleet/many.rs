@@ -40,8 +40,8 @@ fn limited(fleet: &Fleet, limit: &str, user: Option<&str>, arguments: &[&str]) -
 }
 
 #[test]
-fn logs_of_many_hosts_are_read_a_few_at_a_time() {
-    let Some(fleet) = many("echo asked >> ${CONFIG}.asked\nexit 255") else { return };
+fn logs_are_read_few_at_once() {
+    let fleet = or_skip!(many("echo asked >> ${CONFIG}.asked\nexit 255"));
     let run = limited(&fleet, "--nofile=64", None, &["logs", "--parallel", "8"]).wait().ended(1);
     assert!(!run.stderr.contains("Too many open files"), "{}", run.stderr);
     let asked = std::fs::read_to_string(fleet.keyring.path("config.asked")).unwrap();
@@ -93,8 +93,8 @@ fn answering() -> Option<Fleet> {
 
 /// Nothing but the slowest host is waited for, and what was answered is shown and forgotten.
 #[test]
-fn what_a_host_answers_is_shown_before_the_last_has_answered() {
-    let Some(fleet) = answering() else { return };
+fn answers_are_shown_as_they_come() {
+    let fleet = or_skip!(answering());
     let gate = fleet.keyring.path("gate");
     for verb in ["plan", "status", "history"] {
         let _ = std::fs::remove_file(&gate);
@@ -113,9 +113,10 @@ fn what_a_host_answers_is_shown_before_the_last_has_answered() {
     }
 }
 
+/// Hosts that there is no room to follow are told, and the rest is followed.
 #[test]
-fn hosts_that_there_is_no_room_to_follow_are_told_and_the_rest_is_followed() {
-    let Some(fleet) = many("exec sleep 1000") else { return };
+fn unfollowed_hosts_are_told() {
+    let fleet = or_skip!(many("exec sleep 1000"));
     // root has as many threads as it likes.
     if !rustix::process::geteuid().is_root() {
         return crate::python::missing("the right to become another user");

@@ -89,8 +89,8 @@ fn is_socket(path: &Path) -> bool {
 }
 
 #[test]
-fn the_next_commands_use_the_same_connection() {
-    let Some(hosts) = Persisting::start() else { return };
+fn next_commands_share_connection() {
+    let hosts = or_skip!(Persisting::start());
     assert_eq!(hosts.logins(&["plan"]), 1);
     assert_eq!(hosts.logins(&["apply", "--yes"]), 0);
     assert_eq!(hosts.logins(&["status", "--watch", "0"]), 0);
@@ -102,8 +102,8 @@ fn the_next_commands_use_the_same_connection() {
 }
 
 #[test]
-fn without_the_setting_no_connection_stays_open() {
-    let Some(hosts) = Persisting::start() else { return };
+fn connections_close_by_default() {
+    let hosts = or_skip!(Persisting::start());
     hosts.fleet.write_inventory("");
     assert_eq!(hosts.logins(&["history"]), 1);
     assert_eq!(hosts.logins(&["history"]), 1);
@@ -111,8 +111,8 @@ fn without_the_setting_no_connection_stays_open() {
 }
 
 #[test]
-fn what_ssh_config_says_of_sharing_holds() {
-    let Some(hosts) = Persisting::start() else { return };
+fn ssh_config_decides_on_sharing() {
+    let hosts = or_skip!(Persisting::start());
     let own = hosts.fleet.keyring.path("own");
     let config = hosts.fleet.keyring.path("config");
     let text = std::fs::read_to_string(&config).unwrap();
@@ -128,7 +128,7 @@ fn what_ssh_config_says_of_sharing_holds() {
 
 #[test]
 fn a_stale_socket_is_replaced() {
-    let Some(hosts) = Persisting::start() else { return };
+    let hosts = or_skip!(Persisting::start());
     hosts.run(&["history"]).ended(0);
     let socket = hosts.socket();
     hosts.close();
@@ -139,8 +139,8 @@ fn a_stale_socket_is_replaced() {
 
 /// Somebody listens there and hangs up: the connection that it once was is good for nothing.
 #[test]
-fn a_socket_that_leads_nowhere_is_done_without() {
-    let Some(hosts) = Persisting::start() else { return };
+fn dead_socket_is_done_without() {
+    let hosts = or_skip!(Persisting::start());
     hosts.run(&["history"]).ended(0);
     let socket = hosts.socket();
     hosts.close();
@@ -152,8 +152,8 @@ fn a_socket_that_leads_nowhere_is_done_without() {
 }
 
 #[test]
-fn what_is_no_socket_of_ours_is_neither_used_nor_touched() {
-    let Some(hosts) = Persisting::start() else { return };
+fn foreign_socket_is_not_touched() {
+    let hosts = or_skip!(Persisting::start());
     hosts.run(&["history"]).ended(0);
     let socket = hosts.socket();
     hosts.close();
@@ -174,9 +174,10 @@ fn what_is_no_socket_of_ours_is_neither_used_nor_touched() {
     assert!(is_socket(&socket));
 }
 
+/// Where no folder will do, each connection is its own.
 #[test]
-fn where_no_folder_will_do_each_connection_is_its_own() {
-    let Some(mut hosts) = Persisting::start() else { return };
+fn no_folder_means_own_connections() {
+    let mut hosts = or_skip!(Persisting::start());
     // Open to others, too long a path, and not there.
     make_folder(&hosts.folder());
     std::fs::set_permissions(hosts.folder(), std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -192,8 +193,8 @@ fn where_no_folder_will_do_each_connection_is_its_own() {
 
 /// A host that lets nobody in is asked once: a second try would only count against us there.
 #[test]
-fn a_refused_login_is_not_tried_again() {
-    let Some(hosts) = Persisting::start() else { return };
+fn refused_login_is_not_repeated() {
+    let hosts = or_skip!(Persisting::start());
     let web1 = hosts.fleet.machine("web1");
     std::fs::write(web1.sshd.path("authorized"), "").unwrap();
     hosts.run(&["history"]).ended(1).complains("does not let us log in");

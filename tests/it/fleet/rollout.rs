@@ -5,8 +5,8 @@ use crate::daemon::{PATIENCE, wait_until};
 use crate::sshd::{free_port, keygen};
 
 #[test]
-fn three_hosts_are_planned_applied_and_remembered() {
-    let Some(fleet) = Fleet::start(&["web1", "web2", "web3"]) else { return };
+fn three_hosts_are_applied() {
+    let fleet = or_skip!(Fleet::start(&["web1", "web2", "web3"]));
     fleet.write_inventory("");
     let plan = fleet.run(&["plan", "--exit-code"]).ended(3);
     for machine in &fleet.machines {
@@ -30,8 +30,8 @@ fn three_hosts_are_planned_applied_and_remembered() {
 }
 
 #[test]
-fn each_bad_host_says_why_and_the_others_are_done() {
-    let Some(fleet) = Fleet::start(&["web1", "changed", "unknown", "nokey"]) else { return };
+fn bad_hosts_say_why() {
+    let fleet = or_skip!(Fleet::start(&["web1", "changed", "unknown", "nokey"]));
     let dead = free_port();
     let user = crate::daemon::current_user();
     let fleet = fleet
@@ -79,8 +79,8 @@ fn each_bad_host_says_why_and_the_others_are_done() {
 }
 
 #[test]
-fn a_slow_host_does_not_hold_up_the_others_and_is_waited_for() {
-    let Some(fleet) = Fleet::start(&["slow", "web2"]) else { return };
+fn slow_host_holds_up_nobody() {
+    let fleet = or_skip!(Fleet::start(&["slow", "web2"]));
     fleet.machine("slow").site().drainer("worker");
     fleet.write_inventory("");
     fleet.run(&["apply", "--yes"]).ended(0);
@@ -100,8 +100,8 @@ fn a_slow_host_does_not_hold_up_the_others_and_is_waited_for() {
 }
 
 #[test]
-fn failures_stop_a_rollout_where_they_should() {
-    let Some(fleet) = Fleet::start(&["web1", "web2"]) else { return };
+fn failures_stop_rollout() {
+    let fleet = or_skip!(Fleet::start(&["web1", "web2"]));
     // The first of the inventory fails.
     fleet.machine("web1").site().crasher("worker");
     fleet.write_inventory(", autorestart: false, exitcodes: [0]");
@@ -121,8 +121,8 @@ fn failures_stop_a_rollout_where_they_should() {
 }
 
 #[test]
-fn machines_get_events_and_a_summary_with_the_host_in_each() {
-    let Some(fleet) = Fleet::start(&["web1", "web2"]) else { return };
+fn json_events_name_their_host() {
+    let fleet = or_skip!(Fleet::start(&["web1", "web2"]));
     fleet.write_inventory("");
     let run = fleet.run(&["apply", "--yes", "--json"]).ended(0);
     let documents: Vec<serde_json::Value> =

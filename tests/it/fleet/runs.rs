@@ -4,8 +4,8 @@ use super::{Fleet, site_on};
 use crate::daemon::{PATIENCE, wait_until};
 
 #[test]
-fn a_rollback_leaves_the_host_that_the_run_did_not_change() {
-    let Some(fleet) = Fleet::start(&["web1", "web2"]) else { return };
+fn rollback_skips_unchanged_host() {
+    let fleet = or_skip!(Fleet::start(&["web1", "web2"]));
     let seconds = |name: &str| {
         let machine = fleet.machine(name);
         let text = std::fs::read_to_string(machine.host.conf(&machine.full())).unwrap();
@@ -34,9 +34,10 @@ fn a_rollback_leaves_the_host_that_the_run_did_not_change() {
     assert_eq!(seconds("web1"), "stopwaitsecs=3600");
 }
 
+/// A host that does not answer is told, and taken back when it does.
 #[test]
-fn a_host_that_does_not_answer_is_told_and_taken_back_when_it_does() {
-    let Some(mut fleet) = Fleet::start(&["web1", "web2"]) else { return };
+fn unanswering_host_is_rolled_back_later() {
+    let mut fleet = or_skip!(Fleet::start(&["web1", "web2"]));
     fleet.write_inventory("");
     fleet.run(&["apply", "--yes"]).ended(0);
     fleet.write_inventory(", stopwaitsecs: 6");
@@ -54,8 +55,8 @@ fn a_host_that_does_not_answer_is_told_and_taken_back_when_it_does() {
 }
 
 #[test]
-fn a_site_that_is_done_is_told_from_a_far_host_while_another_drains() {
-    let Some(fleet) = Fleet::start(&["web1"]) else { return };
+fn done_site_is_told_at_once() {
+    let fleet = or_skip!(Fleet::start(&["web1"]));
     let web1 = fleet.machine("web1");
     web1.site().drainer("worker");
     web1.host.deploy("quick.com").worker("worker");

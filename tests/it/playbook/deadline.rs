@@ -38,8 +38,8 @@ fn wait_ended(pid: u32) {
 }
 
 #[test]
-fn a_sync_that_drains_beyond_the_deadline_goes_on_and_the_next_one_says_how_it_ended() {
-    let Some(host) = host() else { return };
+fn late_sync_goes_on() {
+    let host = or_skip!(host());
     let run = in_time(&host, "sync").ended(0);
     assert_eq!(host.process(D).unwrap().state, ProcessState::Stopping);
     let told = "after 1 s this still waits for a.com-d (at most 3";
@@ -69,8 +69,8 @@ fn a_sync_that_drains_beyond_the_deadline_goes_on_and_the_next_one_says_how_it_e
 }
 
 #[test]
-fn a_restart_that_drains_beyond_the_deadline_goes_on() {
-    let Some(host) = host() else { return };
+fn late_restart_goes_on() {
+    let host = or_skip!(host());
     let run = in_time(&host, "restart").ended(0);
     assert!(run.warnings()[0].contains("still waits for a.com-d"), "{}", run.stderr);
     let result = "status: success\nsupervisors_restarted: 0\nstill_waiting_for:\n  - a.com-d\n";
@@ -83,9 +83,10 @@ fn a_restart_that_drains_beyond_the_deadline_goes_on() {
     assert!(next.stdout.contains(" has restarted its programs\n"), "{}", next.stdout);
 }
 
+/// One that goes on and is killed is told as cut off, and completed.
 #[test]
-fn one_that_goes_on_and_is_killed_is_told_as_cut_off_and_completed() {
-    let Some(host) = host() else { return };
+fn killed_late_sync_is_completed() {
+    let host = or_skip!(host());
     in_time(&host, "sync").ended(0);
     signal(at_work(&host, "a.com"), Signal::KILL);
     host.open_gate();
@@ -98,8 +99,8 @@ fn one_that_goes_on_and_is_killed_is_told_as_cut_off_and_completed() {
 
 /// However it lost it: the link may be gone, or the caller killed.
 #[test]
-fn a_sync_whose_caller_was_killed_goes_on_and_the_next_one_says_how_it_ended() {
-    let Some(host) = host() else { return };
+fn orphaned_sync_goes_on() {
+    let host = or_skip!(host());
     let running = host.playbook("sync", "a.com", &changed()).spawn();
     host.daemon.wait_for_state(D, ProcessState::Stopping);
     let pid = at_work(&host, "a.com");

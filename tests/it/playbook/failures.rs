@@ -49,8 +49,8 @@ fn changed() -> String {
 }
 
 #[test]
-fn a_config_that_cannot_be_written_is_named_and_everything_is_as_before() {
-    let Some(host) = host_of_ordinary_user() else { return };
+fn unwritable_config_changes_nothing() {
+    let host = or_skip!(host_of_ordinary_user());
     let before = host.snapshot();
     closed(&host.daemon.conf_dir(), || {
         let run = host.sync("a.com", &changed()).ended(1);
@@ -62,8 +62,8 @@ fn a_config_that_cannot_be_written_is_named_and_everything_is_as_before() {
 }
 
 #[test]
-fn a_logrotate_config_that_cannot_be_written_is_named_and_everything_is_as_before() {
-    let Some(host) = host_of_ordinary_user() else { return };
+fn unwritable_logrotate_config_changes_nothing() {
+    let host = or_skip!(host_of_ordinary_user());
     let before = host.snapshot();
     closed(&host.daemon.logrotate_dir(), || {
         let run = host.sync("a.com", &changed()).ended(1);
@@ -75,8 +75,8 @@ fn a_logrotate_config_that_cannot_be_written_is_named_and_everything_is_as_befor
 }
 
 #[test]
-fn an_orphan_that_cannot_be_removed_is_named_and_everything_is_as_before() {
-    let Some(host) = host_of_ordinary_user() else { return };
+fn unremovable_orphan_changes_nothing() {
+    let host = or_skip!(host_of_ordinary_user());
     let before = host.snapshot();
     closed(&host.daemon.conf_dir(), || {
         let run = host.sync("a.com", "[]").ended(1);
@@ -113,9 +113,10 @@ fn assert_same_content(before: &Snapshot, host: &Host) {
     without_times(before).assert_same(&without_times(&host.snapshot()));
 }
 
+/// A missing folder is a failure to write into it.
 #[test]
-fn a_missing_folder_is_a_failure_to_write_into_it() {
-    let Some(host) = synced_host() else { return };
+fn missing_folder_is_write_failure() {
+    let host = or_skip!(synced_host());
     let aside = host.path("aside");
     std::fs::rename(host.daemon.logrotate_dir(), &aside).unwrap();
     let before = host.snapshot();
@@ -127,8 +128,8 @@ fn a_missing_folder_is_a_failure_to_write_into_it() {
 }
 
 #[test]
-fn a_folder_in_a_files_place_is_refused_and_stays() {
-    let Some(host) = synced_host() else { return };
+fn folder_in_files_place_stays() {
+    let host = or_skip!(synced_host());
     for path in [host.conf("a.com-v"), host.logrotate("a.com-v")] {
         std::fs::create_dir(&path).unwrap();
         std::fs::write(path.join("precious"), "").unwrap();
@@ -167,11 +168,11 @@ impl Drop for ReadOnly {
 }
 
 #[test]
-fn a_read_only_file_system_leaves_everything_as_before() {
+fn read_only_disk_changes_nothing() {
     for read_only in ["conf.d", "logrotate.d"] {
-        let Some(host) = synced_host() else { return };
+        let host = or_skip!(synced_host());
         let before = host.snapshot();
-        let Some(mounted) = ReadOnly::make(host.path(read_only)) else { return };
+        let mounted = or_skip!(ReadOnly::make(host.path(read_only)));
         for array in [changed(), "[]".to_owned()] {
             let run = host.sync("a.com", &array).ended(1);
             let (written, removed) = match read_only {
@@ -191,8 +192,8 @@ fn a_read_only_file_system_leaves_everything_as_before() {
 }
 
 #[test]
-fn a_log_folder_that_was_made_for_it_goes_with_it() {
-    let Some(host) = host_of_ordinary_user() else { return };
+fn failed_sync_removes_its_log_folder() {
+    let host = or_skip!(host_of_ordinary_user());
     let logs = host.path("other/logs");
     closed(&host.daemon.logrotate_dir(), || {
         let mut invocation = host.playbook("sync", "a.com", &changed());
@@ -203,8 +204,8 @@ fn a_log_folder_that_was_made_for_it_goes_with_it() {
 
 /// Code that is missing as well is a warning, and that comes after the error.
 #[test]
-fn the_first_line_is_the_error_whatever_there_is_to_warn_of() {
-    let Some(host) = host_of_ordinary_user() else { return };
+fn error_comes_before_warnings() {
+    let host = or_skip!(host_of_ordinary_user());
     closed(&host.daemon.conf_dir(), || {
         let mut invocation = host.playbook("sync", "a.com", &programs(&["w", "absent"]));
         let run = invocation.env("DEPLOYER_DISTRO", "arch").run().ended(1);
@@ -214,9 +215,10 @@ fn the_first_line_is_the_error_whatever_there_is_to_warn_of() {
     });
 }
 
+/// A reread that fails brings the former bytes back, and supervisord's own words.
 #[test]
-fn a_reread_that_fails_brings_the_former_bytes_back_in_supervisords_own_words() {
-    let Some(host) = synced_host() else { return };
+fn failed_reread_restores_bytes() {
+    let host = or_skip!(synced_host());
     // No program of its own, so supervisord reads it well, until another one comes to hold it
     // against: what stands in [DEFAULT] goes for every program.
     host.daemon.write_conf("00-defaults", "[DEFAULT]\nstartsecs=never\n");
@@ -235,8 +237,8 @@ fn a_reread_that_fails_brings_the_former_bytes_back_in_supervisords_own_words() 
 }
 
 #[test]
-fn a_broken_file_of_somebody_else_is_named_and_nothing_is_touched() {
-    let Some(host) = synced_host() else { return };
+fn foreign_broken_file_is_named() {
+    let host = or_skip!(synced_host());
     for broken in [
         "no section header\n",
         "[program:x]\nnumprocs=2\ncommand=/bin/true\n",
@@ -254,10 +256,10 @@ fn a_broken_file_of_somebody_else_is_named_and_nothing_is_touched() {
     }
 }
 
-/// The broken file is the site's own and about to be replaced: that mends it.
+/// The broken file is the site's own and about to be replaced: that fixes it.
 #[test]
-fn a_broken_file_of_the_site_is_mended() {
-    let Some(host) = synced_host() else { return };
+fn own_broken_file_is_mended() {
+    let host = or_skip!(synced_host());
     for broken in ["no section header\n", "[program:a.com-w]\nautostart=maybe\n", ""] {
         std::fs::write(host.conf("a.com-w"), broken).unwrap();
         host.sync("a.com", &programs(&["w"])).ended(0);
@@ -267,8 +269,8 @@ fn a_broken_file_of_the_site_is_mended() {
 }
 
 #[test]
-fn a_supervisord_that_does_not_run_is_told_with_a_hint() {
-    let Some(mut host) = synced_host() else { return };
+fn dead_supervisord_gets_hint() {
+    let mut host = or_skip!(synced_host());
     host.daemon.stop();
     let before = Host::snapshot_of(&host.daemon.conf_dir());
     let run = host.sync("a.com", &changed()).ended(1);
@@ -285,8 +287,8 @@ fn a_supervisord_that_does_not_run_is_told_with_a_hint() {
 
 /// The script writes before it asks supervisord anything.
 #[test]
-fn who_may_neither_write_nor_ask_supervisord_is_told_of_the_first_file() {
-    let Some(host) = synced_host() else { return };
+fn powerless_user_sees_first_file() {
+    let host = or_skip!(synced_host());
     if current_user() != "root" {
         return missing("being root");
     }
@@ -303,8 +305,8 @@ fn who_may_neither_write_nor_ask_supervisord_is_told_of_the_first_file() {
 }
 
 #[test]
-fn a_user_that_does_not_exist_is_told_before_anything_is_written() {
-    let Some(host) = synced_host() else { return };
+fn unknown_user_stops_before_writing() {
+    let host = or_skip!(synced_host());
     let before = host.snapshot();
     let mut invocation = host.playbook("sync", "a.com", &changed());
     let run = invocation.env("SUPERVISOR_SYNC_USER", "nobody-here").run().ended(1);
@@ -314,8 +316,8 @@ fn a_user_that_does_not_exist_is_told_before_anything_is_written() {
 }
 
 #[test]
-fn a_supervisord_that_does_not_include_the_folder_is_told() {
-    let Some(host) = synced_host() else { return };
+fn unincluded_folder_is_told() {
+    let host = or_skip!(synced_host());
     let elsewhere = host.path("elsewhere");
     std::fs::create_dir(&elsewhere).unwrap();
     let before = host.snapshot();

@@ -34,9 +34,10 @@ fn load(host: &Host, groups: &[&str]) {
     }
 }
 
+/// Without a record the content tells, and what runs as wanted is not restarted.
 #[test]
-fn without_a_record_the_content_tells_and_what_runs_as_wanted_is_not_restarted() {
-    let Some(host) = Host::start() else { return };
+fn content_tells_without_record() {
+    let host = or_skip!(Host::start());
     let site = host.deploy("a.com");
     site.worker("kept");
     site.worker("gone");
@@ -54,9 +55,10 @@ fn without_a_record_the_content_tells_and_what_runs_as_wanted_is_not_restarted()
     assert_eq!(now, modified);
 }
 
+/// What is not certainly the site's own is left and reported.
 #[test]
-fn what_is_not_certainly_the_sites_own_is_left_and_reported() {
-    let Some(host) = Host::start() else { return };
+fn doubtful_files_are_left() {
+    let host = or_skip!(Host::start());
     host.deploy("a.com").worker("w");
     let elsewhere = "[program:a.com-else]\ncommand=/bin/sleep 1000\ndirectory=/tmp\n";
     std::fs::write(host.conf("a.com-else"), elsewhere).unwrap();
@@ -80,8 +82,8 @@ fn what_is_not_certainly_the_sites_own_is_left_and_reported() {
 }
 
 #[test]
-fn a_record_tells_more_than_the_content() {
-    let Some(host) = Host::start() else { return };
+fn record_tells_more_than_content() {
+    let host = or_skip!(Host::start());
     let site = host.deploy("a.com");
     for name in ["w", "v"] {
         site.worker(name);
@@ -117,9 +119,10 @@ fn host_of_workers(names: &[&str]) -> Option<Host> {
     Some(host)
 }
 
+/// What the script added and a sync found right goes with the rest.
 #[test]
-fn what_the_script_added_and_a_sync_found_right_goes_with_the_rest() {
-    let Some(host) = host_of_workers(&["a", "d"]) else { return };
+fn confirmed_script_program_goes() {
+    let host = or_skip!(host_of_workers(&["a", "d"]));
     host.sync("a.com", &programs(&["a"])).ended(0);
     script_adds(&host, "a.com", "d");
     let run = host.sync("a.com", &programs(&["a", "d"])).ended(0);
@@ -130,8 +133,8 @@ fn what_the_script_added_and_a_sync_found_right_goes_with_the_rest() {
 }
 
 #[test]
-fn what_the_script_added_goes_when_it_is_not_wanted() {
-    let Some(host) = host_of_workers(&["a", "d"]) else { return };
+fn unwanted_script_program_goes() {
+    let host = or_skip!(host_of_workers(&["a", "d"]));
     host.sync("a.com", &programs(&["a"])).ended(0);
     let kept = host.wait_running(&["a.com-a:a.com-a"]);
     script_adds(&host, "a.com", "d");
@@ -142,8 +145,8 @@ fn what_the_script_added_goes_when_it_is_not_wanted() {
 }
 
 #[test]
-fn what_is_found_right_is_recorded_once() {
-    let Some(host) = host_of_workers(&["d"]) else { return };
+fn right_files_are_recorded_once() {
+    let host = or_skip!(host_of_workers(&["d"]));
     script_adds(&host, "a.com", "d");
     let revisions = || crate::site::names(&host.state().join("sites/a.com/revisions"));
     for _ in 0..2 {
@@ -160,9 +163,9 @@ fn what_is_found_right_is_recorded_once() {
 
 /// `staging` beside `staging-eu`, with and without records, whichever of them is synced.
 #[test]
-fn a_site_whose_name_begins_like_anothers_leaves_it_alone() {
+fn similar_site_name_is_safe() {
     for recorded in [true, false] {
-        let Some(host) = Host::start() else { return };
+        let host = or_skip!(Host::start());
         for (domain, name) in [("staging", "eu-mail"), ("staging-eu", "worker")] {
             host.deploy(domain).worker(name);
             if recorded {
@@ -198,8 +201,8 @@ fn a_site_whose_name_begins_like_anothers_leaves_it_alone() {
 }
 
 #[test]
-fn two_sites_that_would_write_the_same_file_are_refused() {
-    let Some(host) = Host::start() else { return };
+fn shared_file_of_sites_is_refused() {
+    let host = or_skip!(Host::start());
     host.deploy("staging-eu").worker("worker");
     host.deploy("staging").worker("eu-worker");
     host.sync("staging-eu", &programs(&["worker"])).ended(0);
@@ -215,8 +218,8 @@ fn two_sites_that_would_write_the_same_file_are_refused() {
 
 /// The same without a record: the content tells that it is not the site's.
 #[test]
-fn a_file_of_unknown_origin_is_not_overwritten() {
-    let Some(host) = Host::start() else { return };
+fn foreign_file_is_not_overwritten() {
+    let host = or_skip!(Host::start());
     host.deploy("a.com").worker("w");
     let theirs = "[program:a.com-w]\ncommand=/bin/sleep 1000\ndirectory=/tmp\n";
     std::fs::write(host.conf("a.com-w"), theirs).unwrap();
@@ -229,8 +232,8 @@ fn a_file_of_unknown_origin_is_not_overwritten() {
 }
 
 #[test]
-fn a_program_that_another_file_defines_is_refused() {
-    let Some(host) = Host::start() else { return };
+fn program_defined_elsewhere_is_refused() {
+    let host = or_skip!(Host::start());
     host.deploy("a.com").worker("w");
     for theirs in [
         "[program:a.com-w]\ncommand=/bin/sleep 1000\n",

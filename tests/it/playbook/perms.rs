@@ -13,10 +13,10 @@ use crate::python::missing;
 use crate::site::{BINARY, Host};
 
 #[test]
-fn none_acts_as_an_ordinary_user_with_a_supervisord_of_its_own() {
+fn none_acts_as_ordinary_user() {
     let user = (current_user() == "root").then(|| "nobody".to_owned());
     let options = Options { user, ..Options::default() };
-    let Some(host) = Host::start_with(options) else { return };
+    let host = or_skip!(Host::start_with(options));
     host.deploy("a.com").worker("w");
     // State goes where that user may write, without being told.
     let mut invocation = host.playbook("sync", "a.com", &programs(&["w"]));
@@ -30,7 +30,7 @@ fn none_acts_as_an_ordinary_user_with_a_supervisord_of_its_own() {
 
 #[test]
 fn root_acts_directly() {
-    let Some(host) = Host::start() else { return };
+    let host = or_skip!(Host::start());
     host.deploy("a.com").worker("w");
     let mut invocation = host.playbook("sync", "a.com", &programs(&["w"]));
     invocation.env("DEPLOYER_PERMS", "root").run().ended(0);
@@ -79,9 +79,9 @@ impl Drop for SudoUser {
 }
 
 #[test]
-fn sudo_does_what_root_does_and_a_refusal_prints_the_line_that_allows_it() {
-    let Some(user) = SudoUser::make() else { return };
-    let Some(host) = Host::start() else { return };
+fn sudo_does_what_root_does() {
+    let user = or_skip!(SudoUser::make());
+    let host = or_skip!(Host::start());
     host.deploy("a.com").worker("w");
     // Reachable by that user, who owns nothing but the folder of the result.
     let open = |name: &str| {

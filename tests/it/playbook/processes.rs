@@ -45,8 +45,8 @@ fn wait_says(running: &Running, text: &str) {
 }
 
 #[test]
-fn programs_that_drain_do_so_at_the_same_time_and_are_waited_for() {
-    let Some(host) = host_of_drainers() else { return };
+fn programs_drain_at_same_time() {
+    let host = or_skip!(host_of_drainers());
     let mut running = host.playbook("sync", "a.com", &drainers(r#""stopwaitsecs":60"#)).spawn();
     wait_all_stopping(&host);
     wait_says(&running, "→ Waiting for a.com-d0, a.com-d1, a.com-d2, a.com-d3 to stop");
@@ -64,8 +64,8 @@ fn programs_that_drain_do_so_at_the_same_time_and_are_waited_for() {
 
 /// The state that a kill leaves is completed by the next run, however the first one was killed.
 #[test]
-fn a_run_that_was_killed_while_programs_drain_is_completed_by_the_next() {
-    let Some(host) = host_of_drainers() else { return };
+fn killed_draining_run_is_completed() {
+    let host = or_skip!(host_of_drainers());
     let changed = drainers(r#""stopwaitsecs":60,"autostart":false"#);
     let running = host.playbook("sync", "a.com", &changed).spawn();
     wait_all_stopping(&host);
@@ -87,8 +87,8 @@ fn a_run_that_was_killed_while_programs_drain_is_completed_by_the_next() {
 }
 
 #[test]
-fn a_signal_while_programs_drain_is_an_error_and_the_next_run_completes_it() {
-    let Some(host) = host_of_drainers() else { return };
+fn signal_during_drain_is_an_error() {
+    let host = or_skip!(host_of_drainers());
     let changed = drainers(r#""stopwaitsecs":60"#);
     let running = host.playbook("sync", "a.com", &changed).spawn();
     wait_all_stopping(&host);
@@ -105,8 +105,8 @@ fn a_signal_while_programs_drain_is_an_error_and_the_next_run_completes_it() {
 }
 
 #[test]
-fn a_second_sync_of_a_site_waits_for_the_first_and_says_so() {
-    let Some(host) = host_of_drainers() else { return };
+fn second_sync_waits_for_first() {
+    let host = or_skip!(host_of_drainers());
     let first = host.playbook("sync", "a.com", &drainers(r#""stopwaitsecs":60"#)).spawn();
     wait_all_stopping(&host);
     let again = drainers(r#""stopwaitsecs":61"#);
@@ -123,8 +123,8 @@ fn a_second_sync_of_a_site_waits_for_the_first_and_says_so() {
 }
 
 #[test]
-fn a_site_that_drains_keeps_no_other_site_waiting() {
-    let Some(host) = host_of_drainers() else { return };
+fn draining_site_holds_up_no_other() {
+    let host = or_skip!(host_of_drainers());
     let first = host.playbook("sync", "a.com", &drainers(r#""stopwaitsecs":60"#)).spawn();
     wait_all_stopping(&host);
     host.deploy("b.com").worker("w");
@@ -142,9 +142,10 @@ fn a_site_that_drains_keeps_no_other_site_waiting() {
     host.sync("a.com", &drainers(r#""stopwaitsecs":60"#)).ended(0);
 }
 
+/// What ran keeps running, although it is not started by itself.
 #[test]
-fn what_ran_keeps_running_although_it_is_not_started_by_itself() {
-    let Some(host) = Host::start() else { return };
+fn running_without_autostart_stays_up() {
+    let host = or_skip!(Host::start());
     let site = host.deploy("a.com");
     site.worker("ran");
     site.worker("idle");
@@ -163,8 +164,8 @@ fn what_ran_keeps_running_although_it_is_not_started_by_itself() {
 }
 
 #[test]
-fn what_was_stopped_by_hand_stays_stopped_and_is_reported() {
-    let Some(host) = Host::start() else { return };
+fn stopped_by_hand_is_reported() {
+    let host = or_skip!(Host::start());
     let site = host.deploy("a.com");
     site.worker("whole");
     site.worker("part");
@@ -203,8 +204,8 @@ fn what_was_stopped_by_hand_stays_stopped_and_is_reported() {
 }
 
 #[test]
-fn what_others_have_pending_stays_pending_and_is_reported() {
-    let Some(host) = Host::start() else { return };
+fn foreign_pending_changes_are_reported() {
+    let host = or_skip!(Host::start());
     for domain in ["a.com", "b.com"] {
         host.deploy(domain).worker("w");
         host.sync(domain, &programs(&["w"])).ended(0);
@@ -232,8 +233,8 @@ fn what_others_have_pending_stays_pending_and_is_reported() {
 
 /// The one who read the progress is gone: what was begun is finished all the same.
 #[test]
-fn nobody_who_reads_is_no_reason_to_stop_half_way() {
-    let Some(host) = Host::start() else { return };
+fn lost_reader_stops_nothing() {
+    let host = or_skip!(Host::start());
     host.deploy("a.com").worker("w");
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);

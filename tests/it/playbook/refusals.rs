@@ -17,8 +17,8 @@ fn host_with_worker() -> Option<Host> {
 }
 
 #[test]
-fn the_variables_are_required_in_the_order_of_the_contract() {
-    let Some(host) = host_with_worker() else { return };
+fn variables_are_required_in_order() {
+    let host = or_skip!(host_with_worker());
     let before = host.snapshot();
     let mut invocation = host.playbook("sync", "a.com", &programs(&["w"]));
     let names = [
@@ -41,8 +41,8 @@ fn the_variables_are_required_in_the_order_of_the_contract() {
 }
 
 #[test]
-fn a_bad_domain_or_permission_is_refused_by_name() {
-    let Some(host) = host_with_worker() else { return };
+fn bad_domain_is_named() {
+    let host = or_skip!(host_with_worker());
     let before = host.snapshot();
     let mut invocation = host.playbook("sync", "a.com", &programs(&["w"]));
     for (name, value) in [
@@ -64,8 +64,8 @@ fn a_bad_domain_or_permission_is_refused_by_name() {
 }
 
 #[test]
-fn whatever_is_no_array_of_programs_leaves_the_host_as_it_is() {
-    let Some(host) = host_with_worker() else { return };
+fn malformed_array_changes_nothing() {
+    let host = or_skip!(host_with_worker());
     let before = host.snapshot();
     let deep = "[".repeat(10_000);
     for text in [

@@ -22,8 +22,8 @@ const MANY: [&str; 4] = [
 ];
 
 #[test]
-fn each_process_is_restarted_exactly_once_and_runs_the_new_release() {
-    let Some(host) = Host::start() else { return };
+fn processes_restart_in_new_release() {
+    let host = or_skip!(Host::start());
     let site = host.deploy("a.com");
     for name in ["many", "one", "other"] {
         site.worker(name);
@@ -69,8 +69,8 @@ fn each_process_is_restarted_exactly_once_and_runs_the_new_release() {
 }
 
 #[test]
-fn a_program_that_stays_stopped_by_hand_is_not_counted_as_restarted() {
-    let Some(host) = Host::start() else { return };
+fn manually_stopped_program_is_not_counted() {
+    let host = or_skip!(Host::start());
     let site = host.deploy("a.com");
     for name in ["good", "halted"] {
         site.worker(name);
@@ -85,8 +85,8 @@ fn a_program_that_stays_stopped_by_hand_is_not_counted_as_restarted() {
 }
 
 #[test]
-fn a_program_that_fails_to_restart_is_a_warning_and_the_others_are_restarted() {
-    let Some(host) = Host::start() else { return };
+fn failed_restart_is_a_warning() {
+    let host = or_skip!(Host::start());
     let site = host.deploy("a.com");
     for name in ["good", "broken"] {
         site.worker(name);
@@ -108,7 +108,7 @@ fn a_program_that_fails_to_restart_is_a_warning_and_the_others_are_restarted() {
     assert!(run.stderr.contains("broken has no database"), "its own words: {}", run.stderr);
     assert_eq!(host.starts("a.com-good").len(), 2);
     assert_eq!(host.result().unwrap(), "status: success\nsupervisors_restarted: 1\n");
-    // Deployed again, mended: FATAL or not, it is started.
+    // Deployed again, fixed: FATAL or not, it is started.
     site.worker("broken");
     let run = restart(&host, &programs(&["good", "broken"]));
     assert_eq!(run.stderr, "");
@@ -117,8 +117,8 @@ fn a_program_that_fails_to_restart_is_a_warning_and_the_others_are_restarted() {
 }
 
 #[test]
-fn what_was_stopped_by_hand_stays_stopped_and_is_told() {
-    let Some(host) = Host::start() else { return };
+fn stopped_by_hand_is_told() {
+    let host = or_skip!(Host::start());
     let site = host.deploy("a.com");
     site.worker("w");
     site.worker("many");
@@ -140,8 +140,8 @@ fn what_was_stopped_by_hand_stays_stopped_and_is_told() {
 
 /// A change that supervisord has not taken up yet comes with the restart, which is still one.
 #[test]
-fn a_newer_file_is_taken_up_by_the_one_restart() {
-    let Some(host) = Host::start() else { return };
+fn restart_takes_up_newer_file() {
+    let host = or_skip!(Host::start());
     host.deploy("a.com").worker("w");
     host.sync("a.com", &programs(&["w"])).ended(0);
     host.wait_running(&["a.com-w:a.com-w"]);
@@ -157,8 +157,8 @@ fn a_newer_file_is_taken_up_by_the_one_restart() {
 
 /// Nor does the broken file of somebody else keep programs from being restarted.
 #[test]
-fn a_broken_file_of_somebody_else_is_a_warning() {
-    let Some(host) = Host::start() else { return };
+fn foreign_broken_file_is_a_warning() {
+    let host = or_skip!(Host::start());
     host.deploy("a.com").worker("w");
     host.sync("a.com", &programs(&["w"])).ended(0);
     host.wait_running(&["a.com-w:a.com-w"]);
@@ -169,8 +169,8 @@ fn a_broken_file_of_somebody_else_is_a_warning() {
 }
 
 #[test]
-fn a_supervisord_that_does_not_run_is_a_warning_for_each_program() {
-    let Some(mut host) = Host::start() else { return };
+fn dead_supervisord_is_a_warning() {
+    let mut host = or_skip!(Host::start());
     host.deploy("a.com").worker("w");
     host.daemon.stop();
     let run = restart(&host, &programs(&["w", "v"]));
@@ -187,9 +187,10 @@ fn a_supervisord_that_does_not_run_is_a_warning_for_each_program() {
     assert!(run.stderr.contains("systemctl start supervisor"), "{}", run.stderr);
 }
 
+/// A variable that is wrong keeps nothing else from being restarted.
 #[test]
-fn a_variable_that_is_wrong_is_a_warning_and_keeps_nothing_else_from_being_restarted() {
-    let Some(host) = Host::start() else { return };
+fn wrong_variable_is_a_warning() {
+    let host = or_skip!(Host::start());
     host.deploy("a.com").worker("w");
     host.sync("a.com", &programs(&["w"])).ended(0);
     let mut starts = 1;
@@ -222,8 +223,8 @@ fn a_variable_that_is_wrong_is_a_warning_and_keeps_nothing_else_from_being_resta
 }
 
 #[test]
-fn one_bad_program_is_a_warning_and_the_good_ones_are_restarted() {
-    let Some(host) = Host::start() else { return };
+fn bad_program_is_a_warning() {
+    let host = or_skip!(Host::start());
     let site = host.deploy("a.com");
     for name in ["w", "v"] {
         site.worker(name);
@@ -256,8 +257,8 @@ fn one_bad_program_is_a_warning_and_the_good_ones_are_restarted() {
 }
 
 #[test]
-fn what_was_never_started_is_told_and_not_counted() {
-    let Some(host) = Host::start() else { return };
+fn never_started_program_is_told() {
+    let host = or_skip!(Host::start());
     let site = host.deploy("a.com");
     for name in ["w", "idle"] {
         site.worker(name);
@@ -279,8 +280,8 @@ fn what_was_never_started_is_told_and_not_counted() {
 
 /// A tag that closes nothing would end DeployerPHP's client, and the deployment as failed.
 #[test]
-fn what_a_program_logs_is_no_markup_for_the_client() {
-    let Some(host) = Host::start() else { return };
+fn logged_tags_are_no_markup() {
+    let host = or_skip!(Host::start());
     let site = host.deploy("a.com");
     site.script("w.sh", "#!/bin/sh\necho '<info>no database</error> <fg=red>'; exit 1\n");
     host.sync("a.com", &programs(&["w"])).ended(0);

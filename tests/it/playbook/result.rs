@@ -116,9 +116,10 @@ const REFUSED: [Row; 14] = [
     (|host| host.path("roots/target/result.yml"), "Not a directory"),
 ];
 
+/// What is no file of the caller's is refused before anything is done.
 #[test]
-fn what_is_no_file_of_the_callers_is_refused_before_anything_is_done() {
-    let Some(host) = host() else { return };
+fn foreign_result_file_is_refused() {
+    let host = or_skip!(host());
     for (arrange, words) in REFUSED {
         let path = arrange(&host);
         let before = host.snapshot();
@@ -142,8 +143,8 @@ fn what_is_no_file_of_the_callers_is_refused_before_anything_is_done() {
 }
 
 #[test]
-fn a_folder_that_the_caller_may_not_write_to_is_told_first() {
-    let Some(host) = host() else { return };
+fn unwritable_result_folder_is_told_first() {
+    let host = or_skip!(host());
     mode(&host.path(""), 0o755);
     let before = host.snapshot();
     let mut invocation = host.playbook("sync", "a.com", &programs(&["w"]));
@@ -160,8 +161,8 @@ fn a_folder_that_the_caller_may_not_write_to_is_told_first() {
 }
 
 #[test]
-fn a_new_file_or_one_of_the_callers_holds_the_result() {
-    let Some(host) = host() else { return };
+fn callers_file_holds_result() {
+    let host = or_skip!(host());
     let sync = |path: &Path| {
         let mut invocation = host.playbook("sync", "a.com", &programs(&["w"]));
         invocation.env("DEPLOYER_OUTPUT_FILE", path).env("SUDO_UID", nobody().uid.to_string());
@@ -205,9 +206,10 @@ fn a_new_file_or_one_of_the_callers_holds_the_result() {
     }
 }
 
+/// A link that is put there meanwhile is told when the sync is done.
 #[test]
-fn a_link_that_is_put_there_meanwhile_is_told_when_the_sync_is_done() {
-    let Some(host) = host() else { return };
+fn planted_result_link_is_told() {
+    let host = or_skip!(host());
     let site = host.deployed("a.com");
     let result = host.path("shared/result");
     // The former program puts it there on its way out, which the sync waits for.

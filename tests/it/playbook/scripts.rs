@@ -22,8 +22,8 @@ const ODD: [&str; 14] = [
 ];
 
 #[test]
-fn a_script_of_any_name_that_supervisord_reads_as_meant_is_run() {
-    let Some(host) = Host::start() else { return };
+fn oddly_named_script_runs() {
+    let host = or_skip!(Host::start());
     let site = host.deploy("a.com");
     let folder = site.path("current/.deployer/supervisors/folder");
     std::fs::create_dir(folder).unwrap();
@@ -44,9 +44,10 @@ fn a_script_of_any_name_that_supervisord_reads_as_meant_is_run() {
     assert_eq!(run.stdout, "→ nothing to do: 14 programs are as wanted\n");
 }
 
+/// A name that supervisord or runner.sh would take for another is refused.
 #[test]
-fn a_name_that_supervisord_or_runner_sh_would_take_for_another_is_refused() {
-    let Some(host) = Host::start() else { return };
+fn misreadable_script_name_is_refused() {
+    let host = or_skip!(Host::start());
     for (script, reason) in [
         ("a b.sh", "must not contain a blank: supervisord splits a command there"),
         ("a'b.sh", "must not contain '\'': supervisord splits a command there"),

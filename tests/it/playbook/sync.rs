@@ -33,8 +33,8 @@ fn conf(host: &Host, name: &str, autostart: bool, autorestart: &str, rest: &str)
 }
 
 #[test]
-fn files_are_the_contracts_byte_for_byte_and_the_result_too() {
-    let Some(host) = Host::start() else { return };
+fn files_match_contract_bytes() {
+    let host = or_skip!(Host::start());
     let site = host.deploy("a.com");
     for name in ["queue", "many", "rare"] {
         site.worker(name);
@@ -78,8 +78,8 @@ fn files_are_the_contracts_byte_for_byte_and_the_result_too() {
 }
 
 #[test]
-fn progress_is_a_line_a_step_with_an_arrow() {
-    let Some(host) = Host::start() else { return };
+fn each_step_prints_arrow_line() {
+    let host = or_skip!(Host::start());
     let site = host.deploy("a.com");
     site.worker("w");
     site.worker("v");
@@ -107,8 +107,8 @@ fn progress_is_a_line_a_step_with_an_arrow() {
 }
 
 #[test]
-fn a_second_run_does_nothing_and_writes_nothing() {
-    let Some(host) = Host::start() else { return };
+fn second_run_does_nothing() {
+    let host = or_skip!(Host::start());
     let site = host.deploy("a.com");
     site.worker("w");
     site.worker("v");
@@ -124,8 +124,8 @@ fn a_second_run_does_nothing_and_writes_nothing() {
 }
 
 #[test]
-fn an_empty_array_removes_every_program_of_the_site() {
-    let Some(host) = Host::start() else { return };
+fn empty_array_removes_every_program() {
+    let host = or_skip!(Host::start());
     for domain in ["a.com", "b.com"] {
         let site = host.deploy(domain);
         site.worker("w");
@@ -148,8 +148,8 @@ fn an_empty_array_removes_every_program_of_the_site() {
 }
 
 #[test]
-fn code_that_is_missing_is_a_warning_and_no_more() {
-    let Some(host) = Host::start() else { return };
+fn missing_code_is_only_a_warning() {
+    let host = or_skip!(Host::start());
     let run = host.sync("a.com", &programs(&["w"])).ended(0);
     let site = host.path("sites/a.com").display().to_string();
     let warnings = run.warnings();
@@ -167,8 +167,8 @@ fn code_that_is_missing_is_a_warning_and_no_more() {
 }
 
 #[test]
-fn a_program_that_exits_at_once_does_not_fail_the_sync() {
-    let Some(host) = Host::start() else { return };
+fn exiting_program_fails_no_sync() {
+    let host = or_skip!(Host::start());
     host.deploy("a.com").crasher("w");
     host.sync("a.com", &programs(&["w"])).ended(0);
     assert_eq!(host.result().unwrap(), "status: success\nsupervisors_synced: 1\n");
@@ -176,9 +176,10 @@ fn a_program_that_exits_at_once_does_not_fail_the_sync() {
     assert!(host.conf("a.com-w").exists());
 }
 
+/// What supervisord cannot keep up is a warning, also when it does not change.
 #[test]
-fn a_program_that_supervisord_cannot_keep_up_is_a_warning_also_when_it_does_not_change() {
-    let Some(host) = Host::start() else { return };
+fn fatal_program_is_a_warning() {
+    let host = or_skip!(Host::start());
     let site = host.deploy("a.com");
     site.crasher("w");
     site.worker("v");
@@ -195,7 +196,7 @@ fn a_program_that_supervisord_cannot_keep_up_is_a_warning_also_when_it_does_not_
 
 #[test]
 fn a_missing_log_folder_is_made() {
-    let Some(host) = Host::start() else { return };
+    let host = or_skip!(Host::start());
     host.deploy("a.com").worker("w");
     std::fs::remove_dir(host.daemon.log_dir()).unwrap();
     host.sync("a.com", &programs(&["w"])).ended(0);
@@ -204,8 +205,8 @@ fn a_missing_log_folder_is_made() {
 }
 
 #[test]
-fn a_changed_script_path_restarts_that_program_alone() {
-    let Some(host) = Host::start() else { return };
+fn changed_script_restarts_only_its_program() {
+    let host = or_skip!(Host::start());
     let site = host.deploy("a.com");
     site.worker("w");
     site.worker("v");

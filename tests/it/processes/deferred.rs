@@ -3,12 +3,12 @@
 use super::{applied, host_with, pids, wait_noted, wants};
 
 #[test]
-fn what_is_not_wanted_any_more_stops_all_the_same() {
+fn unwanted_program_stops_despite_deferral() {
     for (policy, arguments) in [
         (", restart: deferred", &["apply", "--yes"][..]),
         ("", &["apply", "--yes", "--no-restart"]),
     ] {
-        let Some(host) = host_with(&["w"]) else { return };
+        let host = or_skip!(host_with(&["w"]));
         let program =
             |name: &str, more: &str| format!("program: {name}, script: w.sh{policy}{more}");
         let apart =
@@ -30,12 +30,12 @@ fn what_is_not_wanted_any_more_stops_all_the_same() {
 }
 
 #[test]
-fn a_deferred_change_is_pending_until_the_next_restart_takes_it_up_once() {
+fn deferred_change_waits_for_restart() {
     for (policy, arguments) in [
         (", restart: deferred", &["apply", "--yes"][..]),
         ("", &["apply", "--yes", "--no-restart"]),
     ] {
-        let Some(host) = host_with(&["w"]) else { return };
+        let host = or_skip!(host_with(&["w"]));
         let program = |name: &str, more: &str| {
             format!("program: {name}, script: w.sh, numprocs: 2{policy}{more}")
         };

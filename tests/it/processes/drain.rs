@@ -20,8 +20,8 @@ fn stop_in_the_background(host: &Host, namespec: &str) {
 }
 
 #[test]
-fn whatever_stops_does_so_at_the_same_time_and_nothing_aborts_the_rest() {
-    let Some(host) = Host::start() else { return };
+fn stops_run_at_same_time() {
+    let host = or_skip!(Host::start());
     host.deploy("a.com");
     let slow = ["d0", "d1", "d2", "d3", "d4", "d5"];
     slow.iter().for_each(|name| worker(&host, name, "sleep 2;"));
@@ -47,12 +47,12 @@ fn whatever_stops_does_so_at_the_same_time_and_nothing_aborts_the_rest() {
 
     // Four change, two leave, and so does one that is stopping already.
     // Under another name: supervisord goes on trying the one that exits until its group is removed.
-    script(&host, "mended", &format!("note start; {IDLE}"));
+    script(&host, "fixed", &format!("note start; {IDLE}"));
     let mut after: Vec<String> =
         slow[..4].iter().map(|name| program(name, ", priority: 7")).collect();
     after.push(program("deaf", ", stopwaitsecs: 2, priority: 7"));
     after.push(program("held", ", priority: 7"));
-    after.push("program: backs-off, script: mended.sh".to_owned());
+    after.push("program: backs-off, script: fixed.sh".to_owned());
     wants(&host, &after.iter().map(String::as_str).collect::<Vec<_>>());
     let run = host.command(&["apply", "--yes"]).spawn();
     let waiting = "→ Waiting for a.com-leaving to stop (at most 36";
@@ -88,8 +88,8 @@ fn whatever_stops_does_so_at_the_same_time_and_nothing_aborts_the_rest() {
 /// supervisord would kill it after `stopwaitsecs`: but it runs with another configuration than
 /// anybody can know of.
 #[test]
-fn one_that_does_not_stop_in_time_is_named_and_the_others_are_done() {
-    let Some(host) = Host::start() else { return };
+fn late_stop_spares_others() {
+    let host = or_skip!(Host::start());
     host.deploy("a.com");
     worker(&host, "w", "");
     let drain = until_gate(&host);

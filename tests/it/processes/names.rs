@@ -17,8 +17,8 @@ fn array(names: &[&str]) -> String {
 }
 
 #[test]
-fn a_restart_that_fails_is_counted_against_its_own_program() {
-    let Some(host) = host_with(&["w", "w_00", "w-2"]) else { return };
+fn failed_restart_counts_for_its_program() {
+    let host = or_skip!(host_with(&["w", "w_00", "w-2"]));
     let names = ["w", "w_00", "w-2"];
     host.sync("a.com", &array(&names)).ended(0);
     wait_noted(&host, &names.map(|name| (name, 1)));
@@ -31,8 +31,8 @@ fn a_restart_that_fails_is_counted_against_its_own_program() {
 }
 
 #[test]
-fn an_apply_of_one_leaves_those_named_alike() {
-    let Some(host) = host_with(&["w"]) else { return };
+fn apply_leaves_similar_names() {
+    let host = or_skip!(host_with(&["w"]));
     let all = ["w", "w_00", "w-2", "w_01"].map(|name| program(name, ""));
     let once = [("w", 1), ("w_00", 1), ("w-2", 1), ("w_01", 1)];
     applied(&host, &all.each_ref().map(String::as_str), &once);
@@ -62,8 +62,8 @@ fn an_apply_of_one_leaves_those_named_alike() {
 
 /// `w_00` is a program of its own: the new `w` takes nobody's place.
 #[test]
-fn what_comes_does_not_wait_for_what_is_only_named_alike() {
-    let Some(host) = host_with(&["w"]) else { return };
+fn newcomer_waits_for_no_namesake() {
+    let host = or_skip!(host_with(&["w"]));
     let gate = format!("while [ ! -e {} ]; do sleep 0.05; done;", host.path("gate").display());
     worker(&host, "slow", &gate);
     applied(&host, &["program: w_00, script: slow.sh"], &[("w_00", 1)]);
@@ -79,8 +79,8 @@ fn what_comes_does_not_wait_for_what_is_only_named_alike() {
 
 /// Nor does one that is not to start come up because one named alike ran.
 #[test]
-fn what_is_not_started_by_itself_is_not_started_for_a_namesake() {
-    let Some(host): Option<Host> = host_with(&["w"]) else { return };
+fn namesake_starts_nothing() {
+    let host: Host = or_skip!(host_with(&["w"]));
     applied(&host, &[&program("w_00", "")], &[("w_00", 1)]);
     wants(&host, &[&program("w", ", autostart: false")]);
     host.run(&["apply", "--yes"]).ended(0);

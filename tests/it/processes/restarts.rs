@@ -28,8 +28,8 @@ fn host_of_all() -> Option<Host> {
 }
 
 #[test]
-fn an_apply_with_restart_starts_each_process_once_in_the_live_release() {
-    let Some(host) = host_of_all() else { return };
+fn apply_restarts_into_live_release() {
+    let host = or_skip!(host_of_all());
     let site = host.deployed("a.com");
     next_release(&site, 2);
     // Two of the four programs change in the same apply.
@@ -47,8 +47,8 @@ fn an_apply_with_restart_starts_each_process_once_in_the_live_release() {
 }
 
 #[test]
-fn a_restart_starts_each_process_once_also_with_a_newer_file() {
-    let Some(host) = host_of_all() else { return };
+fn restart_with_newer_file_starts_once() {
+    let host = or_skip!(host_of_all());
     let site = host.deployed("a.com");
     next_release(&site, 2);
     wants(&host, &inventory(", priority: 7", ", stopwaitsecs: 7").each_ref().map(String::as_str));
@@ -64,8 +64,8 @@ fn a_restart_starts_each_process_once_also_with_a_newer_file() {
 
 /// A restart is of what the host has: what the inventory says beyond that was not applied yet.
 #[test]
-fn a_restart_does_not_mind_what_was_not_applied_yet() {
-    let Some(host) = host_with(&["w"]) else { return };
+fn restart_ignores_unapplied_changes() {
+    let host = or_skip!(host_with(&["w"]));
     let once = [("grows_00", 1), ("grows_01", 1), ("splits_00", 1), ("splits_01", 1)];
     let grows = |number: u32| format!("program: grows, script: w.sh, numprocs: {number}");
     let splits =
@@ -83,8 +83,8 @@ fn a_restart_does_not_mind_what_was_not_applied_yet() {
 }
 
 #[test]
-fn a_process_that_still_runs_the_former_release_is_told() {
-    let Some(host) = host_with(&["w"]) else { return };
+fn former_release_is_told() {
+    let host = or_skip!(host_with(&["w"]));
     let site = host.deployed("a.com");
     // One goes elsewhere by its own choice, one sticks to where it began.
     let elsewhere = host.path("home");
@@ -116,8 +116,8 @@ fn a_process_that_still_runs_the_former_release_is_told() {
 
 /// What failed to start is started, and of one that is started over and over there is one start.
 #[test]
-fn what_does_not_run_although_it_should_is_started_by_a_restart() {
-    let Some(host) = host_with(&["w"]) else { return };
+fn restart_starts_what_should_run() {
+    let host = or_skip!(host_with(&["w"]));
     super::script(&host, "fatal", "exit 1");
     super::script(&host, "backs-off", "exit 1");
     wants(

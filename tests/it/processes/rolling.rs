@@ -41,12 +41,12 @@ fn fewest_up(host: &Host, from: usize) -> usize {
 }
 
 #[test]
-fn a_rolling_restart_leaves_all_but_one_or_a_batch_up() {
+fn rolling_restart_leaves_others_up() {
     for (arguments, fewest) in
         [(&["restart", "--rolling"][..], 3), (&["restart", "--rolling", "--batch", "2"], 2)]
     {
         for how in ["together", "separate"] {
-            let Some(host) = host_of_four(&format!(", instances: {how}")) else { return };
+            let host = or_skip!(host_of_four(&format!(", instances: {how}")));
             let run = host.run(arguments).ended(0);
             wait_noted(&host, &twice(4));
             assert_eq!(fewest_up(&host, 4), fewest, "{how} {:?}", noted(&host));
@@ -79,9 +79,9 @@ fn assert_stopped_at_the_third(
 }
 
 #[test]
-fn the_first_that_is_not_healthy_stops_the_rest_which_is_named() {
+fn unhealthy_process_stops_rolling() {
     for (how, left) in [("together", "a.com-w:a.com-w_03"), ("separate", "a.com-w_03")] {
-        let Some(host) = host_of_four(&format!(", startsecs: 1, instances: {how}")) else { return };
+        let host = or_skip!(host_of_four(&format!(", startsecs: 1, instances: {how}")));
         let before = pids(&host);
         fails_from_the_third_on(&host);
         let run = host.run(&["restart", "--rolling"]).ended(5);
@@ -92,9 +92,9 @@ fn the_first_that_is_not_healthy_stops_the_rest_which_is_named() {
 }
 
 #[test]
-fn an_inventory_that_says_rolling_rolls_a_change_group_by_group() {
+fn changes_roll_group_by_group() {
     let rolling = ", startsecs: 1, instances: separate, restart: rolling";
-    let Some(host) = host_of_four(rolling) else { return };
+    let host = or_skip!(host_of_four(rolling));
     wants(&host, &[&program(&format!("{rolling}, priority: 7"))]);
     host.run(&["plan"])
         .ended(0)
@@ -114,9 +114,10 @@ fn an_inventory_that_says_rolling_rolls_a_change_group_by_group() {
     assert_eq!(std::fs::read_to_string(host.conf("a.com-w")).unwrap(), text);
 }
 
+/// One group of several that changes cannot roll, and the plan says so.
 #[test]
-fn one_group_of_several_that_changes_cannot_roll_and_the_plan_says_so() {
-    let Some(host) = host_of_four(", restart: rolling") else { return };
+fn single_group_cannot_roll() {
+    let host = or_skip!(host_of_four(", restart: rolling"));
     wants(&host, &[&program(", restart: rolling, priority: 7")]);
     let plan = host.run(&["plan"]).ended(0).stdout;
     assert!(plan.contains("warning: a.com-w restarts all at once"), "{plan}");

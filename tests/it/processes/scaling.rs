@@ -13,8 +13,8 @@ fn program(numprocs: u32, more: &str) -> String {
 }
 
 #[test]
-fn four_become_six_and_three_and_nobody_is_restarted() {
-    let Some(host) = host_with(&[]) else { return };
+fn scaling_restarts_nobody() {
+    let host = or_skip!(host_with(&[]));
     worker(&host, "w", "sleep 1;");
     let separate = |number| program(number, ", instances: separate");
     applied(&host, &[&separate(4)], &SIX[..4]);
@@ -64,8 +64,8 @@ fn assert_none_at_once(host: &Host) {
 }
 
 #[test]
-fn together_becomes_separate_and_back_without_two_at_once() {
-    let Some(host) = host_with(&[]) else { return };
+fn regrouping_never_runs_two() {
+    let host = or_skip!(host_with(&[]));
     worker(&host, "w", "sleep 1;");
     applied(&host, &[&program(2, "")], &SIX[..2]);
     for (number, more) in [", instances: separate", ""].into_iter().enumerate() {
@@ -83,8 +83,8 @@ fn together_becomes_separate_and_back_without_two_at_once() {
 
 /// Also on the way back after a failure.
 #[test]
-fn a_failed_regrouping_is_rolled_back_without_two_at_once() {
-    let Some(host) = host_with(&[]) else { return };
+fn failed_regrouping_never_runs_two() {
+    let host = or_skip!(host_with(&[]));
     worker(&host, "w", "sleep 1;");
     applied(&host, &[&program(2, "")], &SIX[..2]);
     super::script(&host, "bad", "exit 1");
@@ -100,8 +100,8 @@ fn a_failed_regrouping_is_rolled_back_without_two_at_once() {
 
 /// And if the old ones never stop, the new ones do not start.
 #[test]
-fn what_does_not_stop_keeps_its_successors_from_starting() {
-    let Some(host) = host_with(&[]) else { return };
+fn stuck_process_holds_back_successors() {
+    let host = or_skip!(host_with(&[]));
     worker(
         &host,
         "w",
@@ -128,9 +128,10 @@ fn what_does_not_stop_keeps_its_successors_from_starting() {
     assert_eq!(host.groups(), ["a.com-w_00", "a.com-w_01"]);
 }
 
+/// What ran without `autostart` runs again in another grouping.
 #[test]
-fn what_ran_without_autostart_runs_again_in_another_grouping() {
-    let Some(host) = host_with(&["w", "idle"]) else { return };
+fn manually_started_runs_after_regrouping() {
+    let host = or_skip!(host_with(&["w", "idle"]));
     let both = |more: &str| {
         ["w", "idle"].map(|name| {
             format!("program: {name}, script: {name}.sh, numprocs: 2, autostart: false{more}")

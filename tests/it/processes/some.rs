@@ -64,8 +64,8 @@ fn roll_back_to(host: &Host, revision: &str) {
 }
 
 #[test]
-fn an_apply_of_one_program_leaves_the_others_and_records_them_all() {
-    let Some(host) = host_with(&["w"]) else { return };
+fn apply_of_one_leaves_others() {
+    let host = or_skip!(host_with(&["w"]));
     let all = ["one", "two", "old"].map(|name| program(name, ""));
     applied(&host, &all.each_ref().map(String::as_str), &ONCE);
     wants_all_changed(&host);
@@ -77,7 +77,7 @@ fn an_apply_of_one_program_leaves_the_others_and_records_them_all() {
 /// The files are as supervisor-sync.sh left them, and nobody has recorded anything.
 #[test]
 fn so_it_does_without_a_record() {
-    let Some(host) = host_with(&["w"]) else { return };
+    let host = or_skip!(host_with(&["w"]));
     let array =
         ["one", "two", "old"].map(|name| format!(r#"{{"program":"{name}","script":"w.sh"}}"#));
     host.sync("a.com", &format!("[{}]", array.join(","))).ended(0);
@@ -89,8 +89,8 @@ fn so_it_does_without_a_record() {
 }
 
 #[test]
-fn a_restart_of_one_program_leaves_the_others_alone() {
-    let Some(host) = host_with(&["w"]) else { return };
+fn restart_of_one_leaves_others() {
+    let host = or_skip!(host_with(&["w"]));
     let all = ["one", "two", "old"].map(|name| program(name, ""));
     applied(&host, &all.each_ref().map(String::as_str), &ONCE);
     let others = of_others(&host);
@@ -104,9 +104,10 @@ fn a_restart_of_one_program_leaves_the_others_alone() {
     assert_eq!(starts(&host), times(&[("one", 3), ("two", 1), ("old", 1)]));
 }
 
+/// What somebody has edited of another program is still told afterwards.
 #[test]
-fn what_somebody_has_edited_of_another_program_is_still_told_afterwards() {
-    let Some(host) = host_with(&["w"]) else { return };
+fn other_programs_edits_stay_told() {
+    let host = or_skip!(host_with(&["w"]));
     let all = ["one", "two", "old"].map(|name| program(name, ""));
     applied(&host, &all.each_ref().map(String::as_str), &ONCE);
     let text = std::fs::read_to_string(host.conf("a.com-two")).unwrap();
@@ -133,8 +134,8 @@ fn what_somebody_has_edited_of_another_program_is_still_told_afterwards() {
 }
 
 #[test]
-fn one_program_with_separate_instances_scales_alone() {
-    let Some(host) = host_with(&["w"]) else { return };
+fn one_separate_program_scales_alone() {
+    let host = or_skip!(host_with(&["w"]));
     let apart =
         |number: u32| program("apart", &format!(", instances: separate, numprocs: {number}"));
     applied(

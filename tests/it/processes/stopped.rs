@@ -64,8 +64,8 @@ fn assert_states(host: &Host, when: &str) {
 }
 
 #[test]
-fn nothing_that_was_stopped_by_hand_is_started_by_any_change() {
-    let Some(host) = host_with_stopped() else { return };
+fn no_change_starts_stopped_process() {
+    let host = or_skip!(host_with_stopped());
     for arguments in [&["apply", "--yes"][..], &["apply", "--yes", "--restart"], &["restart"]] {
         host.run(arguments).ended(0);
         assert_states(&host, &format!("after {arguments:?} without a change"));
@@ -97,8 +97,8 @@ fn nothing_that_was_stopped_by_hand_is_started_by_any_change() {
 }
 
 #[test]
-fn what_is_just_being_stopped_by_hand_stays_stopped_too() {
-    let Some(host) = host_with(&[]) else { return };
+fn stopping_by_hand_stays_stopped() {
+    let host = or_skip!(host_with(&[]));
     super::worker(&host, "w", "sleep 1;");
     applied(&host, &["program: w, script: w.sh, numprocs: 2"], &[("w_00", 1), ("w_01", 1)]);
     let stop = Call::StopProcess("a.com-w:a.com-w_00".to_owned());
@@ -122,20 +122,20 @@ fn start_stopped_starts_them() {
             ("part_02", 2),
         ]
     };
-    let Some(host) = host_with_stopped() else { return };
+    let host = or_skip!(host_with_stopped());
     let run = host.run(&["restart", "--start-stopped"]).ended(0);
     assert!(run.stdout.contains("a.com-auto: "), "{}", run.stdout);
     wait_noted(&host, &of(2, 2));
     host.run(&["status"]).ended(0);
 
-    let Some(host) = host_with_stopped() else { return };
+    let host = or_skip!(host_with_stopped());
     wants_with(&host, ", priority: 7");
     host.run(&["apply", "--yes", "--start-stopped"]).ended(0);
     wait_noted(&host, &of(2, 2));
     host.run(&["status"]).ended(0);
 
     // What does not change is started, and nothing else.
-    let Some(host) = host_with_stopped() else { return };
+    let host = or_skip!(host_with_stopped());
     let run = host.run(&["apply", "--yes", "--start-stopped"]).ended(0);
     assert!(run.stdout.contains("a.com-part: start, it was stopped by hand"), "{}", run.stdout);
     let mut expected = ONCE;

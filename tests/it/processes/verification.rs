@@ -15,8 +15,8 @@ const FAILING: [(&str, &str, &str); 4] = [
 ];
 
 #[test]
-fn whatever_does_not_stay_up_has_the_apply_put_back() {
-    let Some(host) = host_with(&["w"]) else { return };
+fn unstable_program_is_put_back() {
+    let host = or_skip!(host_with(&["w"]));
     applied(&host, &["program: w, script: w.sh"], &[("w", 1)]);
     let former = std::fs::read_to_string(host.conf("a.com-w")).unwrap();
     for (number, (name, then, more)) in FAILING.into_iter().enumerate() {
@@ -43,8 +43,8 @@ fn whatever_does_not_stay_up_has_the_apply_put_back() {
 }
 
 #[test]
-fn what_failed_can_be_left_or_not_be_watched_at_all() {
-    let Some(host) = host_with(&["w"]) else { return };
+fn verification_can_be_relaxed() {
+    let host = or_skip!(host_with(&["w"]));
     script(&host, "bad", "echo no database; exit 1");
     let programs = ["program: w, script: w.sh", "program: bad, script: bad.sh, startsecs: 1"];
     wants(&host, &programs);
@@ -55,7 +55,7 @@ fn what_failed_can_be_left_or_not_be_watched_at_all() {
     host.run(&["status"]).ended(3);
     host.run(&["history"]).ended(0).says("apply");
 
-    let Some(host) = host_with(&["w"]) else { return };
+    let host = or_skip!(host_with(&["w"]));
     script(&host, "bad", "echo no database; exit 1");
     wants(&host, &programs);
     let run = host.run(&["apply", "--yes", "--no-verify"]).ended(0);
@@ -63,9 +63,10 @@ fn what_failed_can_be_left_or_not_be_watched_at_all() {
     assert_eq!(host.groups(), ["a.com-bad", "a.com-w"]);
 }
 
+/// What may end, or changes its pid once, is healthy.
 #[test]
-fn what_may_end_or_change_its_pid_once_is_healthy() {
-    let Some(host) = host_with(&[]) else { return };
+fn expected_exit_is_healthy() {
+    let host = or_skip!(host_with(&[]));
     script(&host, "never", "note start; exit 0");
     script(&host, "unexpected", "note start; exit 0");
     script(&host, "seven", "note start; exit 7");
@@ -91,7 +92,7 @@ fn what_may_end_or_change_its_pid_once_is_healthy() {
 
 #[test]
 fn children_do_not_outlive_their_parent() {
-    let Some(host) = host_with(&[]) else { return };
+    let host = or_skip!(host_with(&[]));
     // A shell that waits for a child of its own, and hands no signal on.
     script(&host, "w", "note start\nsleep 1000 & sleep 1000 & wait");
     let program = |more: &str| format!("program: w, script: w.sh{more}");
@@ -112,8 +113,8 @@ fn is_alive(pid: u32) -> bool {
 }
 
 #[test]
-fn a_restart_that_is_not_healthy_is_told_and_the_others_are_restarted() {
-    let Some(host) = host_with(&["w", "bad"]) else { return };
+fn unhealthy_restart_is_told() {
+    let host = or_skip!(host_with(&["w", "bad"]));
     let programs = ["program: w, script: w.sh", "program: bad, script: bad.sh, startsecs: 1"];
     applied(&host, &programs, &[("w", 1), ("bad", 1)]);
     script(&host, "bad", "echo no database; exit 1");
@@ -131,8 +132,8 @@ fn a_restart_that_is_not_healthy_is_told_and_the_others_are_restarted() {
 
 /// The former code is gone: what ran cannot run again, and that is not passed over.
 #[test]
-fn an_undo_that_cannot_bring_back_what_ran_says_so() {
-    let Some(host): Option<Host> = host_with(&["w"]) else { return };
+fn impossible_undo_says_so() {
+    let host: Host = or_skip!(host_with(&["w"]));
     applied(&host, &["program: w, script: w.sh"], &[("w", 1)]);
     script(&host, "w", "echo gone; exit 1");
     wants(&host, &["program: w, script: w.sh, priority: 7, startsecs: 1"]);
@@ -142,8 +143,8 @@ fn an_undo_that_cannot_bring_back_what_ran_says_so() {
 
 /// That supervisord happens to be trying it once more is no proof that it runs.
 #[test]
-fn an_undo_does_not_take_another_attempt_for_what_ran() {
-    let Some(host): Option<Host> = host_with(&["w"]) else { return };
+fn retry_is_no_proof_of_undo() {
+    let host: Host = or_skip!(host_with(&["w"]));
     applied(&host, &["program: w, script: w.sh, startsecs: 1, startretries: 1000"], &[("w", 1)]);
     script(&host, "w", "echo gone; exit 1");
     wants(&host, &["program: w, script: w.sh, startsecs: 1, startretries: 0, priority: 7"]);
@@ -151,9 +152,10 @@ fn an_undo_does_not_take_another_attempt_for_what_ran() {
     assert!(run.stderr.contains("a.com-w does not run again"), "{}", run.stderr);
 }
 
+/// An undo leaves what was failing before as well as it was.
 #[test]
-fn an_undo_leaves_what_was_failing_before_as_well_as_it_was() {
-    let Some(host): Option<Host> = host_with(&["w"]) else { return };
+fn undo_restores_former_failure() {
+    let host: Host = or_skip!(host_with(&["w"]));
     let failing = "program: w, script: w.sh, startsecs: 1, startretries: 1000";
     script(&host, "w", "exit 1");
     wants(&host, &[failing]);
@@ -165,8 +167,8 @@ fn an_undo_leaves_what_was_failing_before_as_well_as_it_was() {
 }
 
 #[test]
-fn the_log_of_a_failure_begins_with_the_change() {
-    let Some(host) = host_with(&[]) else { return };
+fn failure_log_begins_with_change() {
+    let host = or_skip!(host_with(&[]));
     script(&host, "w", &format!("echo from before; {} {IDLE}", on_term("")));
     applied(&host, &["program: w, script: w.sh"], &[("w", 1)]);
     wait_until(PATIENCE, "it has said so", || {

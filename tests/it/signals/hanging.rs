@@ -26,9 +26,9 @@ fn host() -> Option<Host> {
 }
 
 #[test]
-fn ctrl_c_is_noticed_while_the_daemon_hangs() {
+fn ctrl_c_works_while_daemon_hangs() {
     for arguments in [&["plan"][..], &["status"], &["apply", "--yes"], &["plan", "--json"]] {
-        let Some(host) = host() else { return };
+        let host = or_skip!(host());
         let before = host.snapshot();
         host.daemon.freeze();
         let running = host.command(arguments).spawn();
@@ -48,8 +48,8 @@ fn ctrl_c_is_noticed_while_the_daemon_hangs() {
 
 /// The stop that was sent is the daemon's to finish, and the rest is the next apply's.
 #[test]
-fn ctrl_c_while_the_daemon_hangs_in_the_middle_leaves_the_rest_to_the_next_apply() {
-    let Some(draining) = super::Draining::new() else { return };
+fn ctrl_c_leaves_rest_to_next_apply() {
+    let draining = or_skip!(super::Draining::new());
     let running = draining.apply();
     draining.host.daemon.freeze();
     signal(running.id(), Signal::INT);
@@ -82,9 +82,10 @@ fn state(pid: u32) -> char {
     stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next()).unwrap()
 }
 
+/// A stop and go while connecting does not end it.
 #[test]
-fn a_stop_and_go_while_connecting_does_not_end_it() {
-    let Some(host) = host() else { return };
+fn sigstop_while_connecting_is_survived() {
+    let host = or_skip!(host());
     let socket = host.path("full.sock");
     let listener = UnixListener::bind(&socket).unwrap();
     rustix::net::listen(&listener, 0).unwrap();

@@ -46,7 +46,7 @@ fn costs(count: usize) -> [Cost; 4] {
 }
 
 #[test]
-fn an_apply_of_fifty_sites_costs_rereads_syncs_and_calls_of_one() {
+fn fifty_sites_cost_like_one() {
     let (one, ten, fifty) = (costs(1), costs(10), costs(50));
     println!("{one:?}\n{ten:?}\n{fifty:?}");
     for (all, what) in [(&one, "one"), (&ten, "ten"), (&fifty, "fifty")] {
@@ -63,7 +63,7 @@ fn an_apply_of_fifty_sites_costs_rereads_syncs_and_calls_of_one() {
 
 /// supervisord's answer costs it as much for each process it is asked about.
 #[test]
-fn who_waits_for_one_program_of_two_hundred_does_not_ask_for_all_each_time() {
+fn waiting_for_one_asks_for_one() {
     let host = Host::new();
     applied(&host, &sites(&host, 200, "runs one"));
     let mut changed = sites(&host, 1, "drains-20 two");
@@ -86,7 +86,7 @@ fn who_waits_for_one_program_of_two_hundred_does_not_ask_for_all_each_time() {
 }
 
 #[test]
-fn who_waits_for_all_programs_asks_for_all_at_once() {
+fn waiting_for_all_asks_at_once() {
     let host = Host::new();
     let mut run = Run::of(&host);
     run.apply(&host, &sites(&host, 20, "runs one"));

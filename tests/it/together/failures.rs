@@ -26,7 +26,7 @@ fn three() -> Host {
 }
 
 #[test]
-fn a_site_that_does_not_stay_up_is_put_back_and_the_others_are_committed() {
+fn unstable_site_is_put_back() {
     let host = three();
     let (former, wanted) = (conf(&host, 1), middle(&host, "exits-0-1"));
     let ends = Run::of(&host).apply(&host, &wanted);
@@ -39,7 +39,7 @@ fn a_site_that_does_not_stay_up_is_put_back_and_the_others_are_committed() {
 }
 
 #[test]
-fn with_no_rollback_the_failed_one_stays_for_inspection() {
+fn no_rollback_keeps_failed_site() {
     let host = three();
     let wanted = middle(&host, "exits-0-1");
     let order = Order { rollback: false, ..Order::default() };
@@ -61,7 +61,7 @@ fn with_no_verify_all_are_committed() {
 }
 
 #[test]
-fn a_journal_that_cannot_be_read_is_its_own_sites_trouble() {
+fn unreadable_journal_stops_only_its_site() {
     for text in ["", "{", "{\"version\":999}"] {
         let host = three();
         let path = host.at("state").read_dir().unwrap().next().unwrap().unwrap().path();
@@ -81,8 +81,9 @@ fn a_journal_that_cannot_be_read_is_its_own_sites_trouble() {
     }
 }
 
+/// Who edits a file before the undo keeps it, and only that site is stuck.
 #[test]
-fn a_file_that_somebody_edits_before_the_undo_is_theirs_and_only_its_own_site_is_stuck() {
+fn edit_before_undo_is_kept() {
     let host = three();
     let wanted = middle(&host, "exits-0-1");
     let path = host.at("conf.d/s01.com-w.conf");
@@ -101,7 +102,7 @@ fn a_file_that_somebody_edits_before_the_undo_is_theirs_and_only_its_own_site_is
 
 /// A search puts files back and brings them in again: not over what somebody has written meanwhile.
 #[test]
-fn a_file_that_somebody_edits_before_a_refusal_is_not_written_over_by_the_search() {
+fn edit_before_refusal_is_kept() {
     let host = three();
     let mut wanted = middle(&host, "runs two");
     wanted[2] = site(&host, 2, "unspeakable");
@@ -120,7 +121,7 @@ fn a_file_that_somebody_edits_before_a_refusal_is_not_written_over_by_the_search
 
 /// Every operation on a path of one site fails once, then for good.
 #[test]
-fn a_disk_that_fails_for_one_site_keeps_no_other_from_its_end() {
+fn failing_disk_stops_only_its_site() {
     for failing in [Failing::Once as fn(usize) -> Failing, Failing::From] {
         for n in 1.. {
             let host = three();
@@ -147,7 +148,7 @@ fn applied_or_unchanged(ends: &Ends, context: &str) {
 }
 
 #[test]
-fn a_site_that_drains_for_long_keeps_no_other_waiting() {
+fn draining_site_holds_up_nobody() {
     let host = Host::new();
     let programs =
         |text: &str| vec![with(program("w", text), |program| program.stopwaitsecs = 900)];
@@ -183,7 +184,7 @@ fn a_site_that_drains_for_long_keeps_no_other_waiting() {
 }
 
 #[test]
-fn an_interruption_touches_only_those_that_are_not_done() {
+fn interruption_touches_only_unfinished_sites() {
     let mut host = Host::new();
     let mut former = sites(&host, 3, "runs one");
     former[1] = site(&host, 1, "drains-9 one");
@@ -211,7 +212,7 @@ fn an_interruption_touches_only_those_that_are_not_done() {
 
 /// Restarts of two sites go on side by side, each one process after the other.
 #[test]
-fn rolling_restarts_of_two_sites_go_on_at_the_same_time() {
+fn sites_roll_side_by_side() {
     let host = Host::new();
     let rolling = |domain: &str| {
         std::fs::create_dir_all(host.at(&format!("sites/{domain}/current"))).unwrap();
@@ -241,7 +242,7 @@ fn rolling_restarts_of_two_sites_go_on_at_the_same_time() {
 
 /// Somebody else applies another site while this one drains.
 #[test]
-fn another_apply_takes_nothing_for_interrupted_that_is_under_way() {
+fn running_apply_is_not_recovered() {
     let host = Host::new();
     applied(&host, &[site(&host, 0, "drains-8 one"), site(&host, 1, "runs one")]);
     let (mine, theirs) = (site(&host, 0, "drains-8 two"), [site(&host, 1, "runs two")]);
@@ -274,7 +275,7 @@ fn another_apply_takes_nothing_for_interrupted_that_is_under_way() {
 
 /// An undo has its turn only when nobody is between reading and rereading.
 #[test]
-fn an_undo_waits_for_another_apply_that_is_at_supervisords_files() {
+fn undo_waits_for_busy_files() {
     let host = three();
     let wanted = site(&host, 1, "exits-0-1");
     let state = host.state();

@@ -123,7 +123,7 @@ impl Scenario {
 }
 
 #[test]
-fn each_operation_on_the_disk_fails_with_three_sites() {
+fn each_disk_operation_fails() {
     for failing in [Failing::Once as fn(usize) -> Failing, Failing::From] {
         let mut n = 0;
         loop {
@@ -151,7 +151,7 @@ fn each_operation_on_the_disk_fails_with_three_sites() {
 }
 
 #[test]
-fn each_batch_is_lost_with_three_sites() {
+fn each_batch_of_sites_is_lost() {
     for lost in [Lost::Request, Lost::Answer] {
         for n in 1.. {
             let scenario = Scenario::new();
@@ -172,7 +172,7 @@ fn each_batch_is_lost_with_three_sites() {
 }
 
 #[test]
-fn each_call_answers_a_fault_with_three_sites() {
+fn each_call_answers_a_fault() {
     let codes = [
         FaultCode::CantReread,
         FaultCode::StillRunning,

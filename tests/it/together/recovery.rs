@@ -33,7 +33,7 @@ fn killed(count: usize, phase: JournalPhase) -> (Host, Vec<Site>) {
 }
 
 #[test]
-fn recovering_ten_killed_sites_costs_rereads_and_syncs_of_one() {
+fn ten_recoveries_cost_like_one() {
     for phase in [JournalPhase::Files, JournalPhase::Undo] {
         let cost = |count| {
             let (host, all) = killed(count, phase);
@@ -53,7 +53,7 @@ fn recovering_ten_killed_sites_costs_rereads_and_syncs_of_one() {
 }
 
 #[test]
-fn a_site_that_cannot_be_recovered_keeps_no_other_from_it() {
+fn failed_recovery_spares_others() {
     let (host, all) = killed(4, JournalPhase::Files);
     let mut run = Run::of(&host);
     run.files = FaultyFiles::new(Some(Failing::From(1)), Errno::IO);
@@ -77,7 +77,7 @@ fn a_site_that_cannot_be_recovered_keeps_no_other_from_it() {
 
 /// A disk that says "busy" is not a person who has edited the file.
 #[test]
-fn a_busy_file_is_told_as_busy_and_its_journal_stays() {
+fn busy_file_keeps_its_journal() {
     for phase in [JournalPhase::Files, JournalPhase::Undo] {
         let (host, all) = killed(2, phase);
         let mut warnings = Vec::new();
@@ -101,7 +101,7 @@ fn a_busy_file_is_told_as_busy_and_its_journal_stays() {
 }
 
 #[test]
-fn an_edited_file_stays_and_closes_its_journal() {
+fn edited_file_stays() {
     let (host, all) = killed(2, JournalPhase::Undo);
     let edited = "[program:s01.com-w]\ncommand=runs theirs\n";
     std::fs::write(host.at("conf.d/s01.com-w.conf"), edited).unwrap();
@@ -126,7 +126,7 @@ fn applied_to_all(host: &Host, sites: &[Site]) {
 
 /// Somebody asks it to stop when some of the sites have their new files.
 #[test]
-fn an_interrupted_swap_is_put_back_with_the_syncs_of_one_site() {
+fn swap_interrupted_is_put_back() {
     let mut syncs = Vec::new();
     for count in [2, 10] {
         let host = Host::new();
@@ -155,7 +155,7 @@ fn an_interrupted_swap_is_put_back_with_the_syncs_of_one_site() {
 /// Of a site whose journal could not even be written nothing was changed: what somebody has edited
 /// meanwhile is not its affair.
 #[test]
-fn a_site_without_a_journal_was_not_begun_whatever_became_of_its_files() {
+fn unjournalled_site_was_not_begun() {
     for (only, is_begun) in
         [("s01.com/.journal.files.json", false), (".s01.com-w.conf.supervisor-sync~", true)]
     {
@@ -201,7 +201,7 @@ fn with_fifty_revisions() -> (Host, std::path::PathBuf) {
 
 /// What a new revision leaves no room for is there until the new one is on the disk.
 #[test]
-fn an_old_revision_goes_only_when_the_new_one_is_on_the_disk() {
+fn old_revision_outlives_failed_record() {
     let was_tried = (1..40).any(|n| {
         let (host, folder) = with_fifty_revisions();
         let mut run = Run::of(&host);

@@ -41,8 +41,9 @@ fn rereads_and_syncs(bad: &[usize], command: &str) -> (usize, usize) {
     cost
 }
 
+/// A site that is refused without a name is found in halves.
 #[test]
-fn a_site_that_is_refused_without_a_name_is_found_in_halves() {
+fn unnamed_bad_site_is_searched() {
     let most = 2 * COUNT.ilog2() as usize + 3;
     for bad in [0, 1, 13, 16, 31] {
         let rereads = with_bad(&[bad], "unspeakable");
@@ -52,7 +53,7 @@ fn a_site_that_is_refused_without_a_name_is_found_in_halves() {
 }
 
 #[test]
-fn a_site_that_is_refused_by_name_costs_one_reread_more() {
+fn named_bad_site_costs_one_reread() {
     for bad in [&[0][..], &[31], &[3, 4], &[0, 15, 31]] {
         let (rereads, syncs) = rereads_and_syncs(bad, "broken");
         assert_eq!(rereads, 2 + bad.len(), "{bad:?}");
@@ -63,7 +64,7 @@ fn a_site_that_is_refused_by_name_costs_one_reread_more() {
 
 /// Supervisord refuses a file whose log folder is missing, too.
 #[test]
-fn a_refused_site_takes_no_folder_away_that_others_need() {
+fn refused_site_keeps_shared_folders() {
     for command in ["broken", "unspeakable"] {
         let host = Host::new();
         let mut wanted = sites(&host, 4, "runs one");
@@ -75,7 +76,7 @@ fn a_refused_site_takes_no_folder_away_that_others_need() {
 }
 
 #[test]
-fn two_bad_sites_are_found_wherever_they_are() {
+fn two_bad_sites_are_found() {
     for bad in [[0, 1], [0, 31], [15, 16], [30, 31]] {
         let rereads = with_bad(&bad, "unspeakable");
         println!("{bad:?}: {rereads}");
@@ -84,7 +85,7 @@ fn two_bad_sites_are_found_wherever_they_are() {
 }
 
 #[test]
-fn where_all_sites_are_refused_all_former_files_are_back() {
+fn all_refused_restores_all_files() {
     let all: Vec<usize> = (0..COUNT).collect();
     let rereads = with_bad(&all, "unspeakable");
     println!("all: {rereads}");
@@ -93,7 +94,7 @@ fn where_all_sites_are_refused_all_former_files_are_back() {
 
 /// A foreign file that supervisord refuses appears, and the search cannot help it.
 #[test]
-fn a_foreign_broken_file_that_appears_in_between_refuses_all_of_them_and_stays() {
+fn foreign_broken_file_refuses_all() {
     for unspeakable in [false, true] {
         let host = Host::new();
         applied(&host, &sites(&host, 4, "runs one"));
@@ -126,7 +127,7 @@ fn a_foreign_broken_file_that_appears_in_between_refuses_all_of_them_and_stays()
 /// In the midst of the search nothing answers any more. Whatever supervisord has read and not
 /// forgotten is told, and the next apply makes it good.
 #[test]
-fn a_daemon_that_is_lost_in_the_search_leaves_former_files_and_says_what_it_may_remember() {
+fn lost_daemon_leaves_former_files() {
     for n in 4..14 {
         for lost in [Lost::Request, Lost::Answer] {
             for for_good in [false, true] {

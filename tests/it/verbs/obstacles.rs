@@ -32,8 +32,8 @@ fn refused_untouched(host: &Host, expected: &[&str]) {
 }
 
 #[test]
-fn a_dangling_link_is_replaced_by_the_file() {
-    let Some(host) = wanting_host() else { return };
+fn dangling_link_is_replaced() {
+    let host = or_skip!(wanting_host());
     symlink(host.path("nowhere"), host.conf("a.com-w")).unwrap();
     symlink(host.path("nowhere-else"), host.logrotate("a.com-w")).unwrap();
     host.run(&["plan"]).ended(0).says(" (a symbolic link now)");
@@ -45,9 +45,10 @@ fn a_dangling_link_is_replaced_by_the_file() {
     host.wait_running(&["a.com-w:a.com-w"]);
 }
 
+/// What the link led to is kept.
 #[test]
-fn a_link_to_the_sites_own_file_is_replaced_and_what_it_led_to_is_kept() {
-    let Some(host) = wanting_host() else { return };
+fn link_to_own_file_is_replaced() {
+    let host = or_skip!(wanting_host());
     host.run(&["apply", "--yes"]).ended(0);
     let kept = host.path("kept.conf");
     std::fs::rename(host.conf("a.com-w"), &kept).unwrap();
@@ -63,7 +64,7 @@ fn a_link_to_the_sites_own_file_is_replaced_and_what_it_led_to_is_kept() {
 /// A link of the site that is rolled back is a link again.
 #[test]
 fn a_rollback_puts_a_link_back() {
-    let Some(host) = wanting_host() else { return };
+    let host = or_skip!(wanting_host());
     host.run(&["apply", "--yes"]).ended(0);
     let kept = host.path("kept.conf");
     std::fs::rename(host.conf("a.com-w"), &kept).unwrap();
@@ -76,8 +77,8 @@ fn a_rollback_puts_a_link_back() {
 }
 
 #[test]
-fn a_folder_or_a_pipe_in_a_files_place_is_refused() {
-    let Some(host) = wanting_host() else { return };
+fn folder_in_files_place_is_refused() {
+    let host = or_skip!(wanting_host());
     let conf = host.conf("a.com-w");
     std::fs::create_dir(&conf).unwrap();
     refused_untouched(&host, &[&format!("{} is a folder", conf.display()), "mv "]);
@@ -89,8 +90,8 @@ fn a_folder_or_a_pipe_in_a_files_place_is_refused() {
 }
 
 #[test]
-fn a_program_of_that_name_in_another_file_is_refused() {
-    let Some(host) = wanting_host() else { return };
+fn program_of_another_file_is_refused() {
+    let host = or_skip!(wanting_host());
     host.daemon.write_conf("theirs", "[program:a.com-w]\ncommand=/bin/sleep 1000\n");
     let theirs = host.conf("theirs").display().to_string();
     refused_untouched(&host, &["a.com-w is already defined in", &theirs]);
@@ -99,8 +100,8 @@ fn a_program_of_that_name_in_another_file_is_refused() {
 /// A program of a `[group:]` is no group of its own for supervisord: an apply would change nothing that
 /// runs, and say that it had.
 #[test]
-fn a_program_that_somebody_elses_group_takes_in_is_refused() {
-    let Some(host) = applied_host() else { return };
+fn grouped_program_is_refused() {
+    let host = or_skip!(applied_host());
     host.daemon.write_conf("foo", "[program:foo]\ncommand=/bin/sleep 1000\n");
     host.daemon.write_conf("theirs", "[group:all]\nprograms=foo, a.com-w\n");
     let theirs = host.conf("theirs").display().to_string();
@@ -133,8 +134,8 @@ fn a_program_that_somebody_elses_group_takes_in_is_refused() {
 
 /// What the text of a file does not tell, supervisord does.
 #[test]
-fn an_apply_does_not_succeed_with_a_program_that_supervisord_makes_no_group_of() {
-    let Some(mut host) = Host::start() else { return };
+fn apply_needs_group_in_supervisord() {
+    let mut host = or_skip!(Host::start());
     host.daemon.set_environment(&[("TAKEN", "a.com-w")]);
     host.daemon.restart();
     host.deploy("a.com").worker("w");
@@ -164,7 +165,7 @@ fn an_apply_does_not_succeed_with_a_program_that_supervisord_makes_no_group_of()
 
 /// The main file and every kind of section whose name is a group's count like any other.
 #[test]
-fn a_group_of_that_name_in_the_main_file_is_refused_and_left_alone() {
+fn group_in_main_file_is_refused() {
     let sleeps = "command=/bin/sleep 1000\nautostart=true\n";
     for section in [
         format!("[program:a.com-w]\n{sleeps}"),
@@ -173,7 +174,7 @@ fn a_group_of_that_name_in_the_main_file_is_refused_and_left_alone() {
         format!("[fcgi-program:a.com-w]\n{sleeps}socket=unix://%(here)s/fcgi.sock\n"),
     ] {
         let options = Options { extra: section.clone(), ..Options::default() };
-        let Some(host) = Host::start_with(options) else { return };
+        let host = or_skip!(Host::start_with(options));
         host.deploy("a.com").worker("w");
         wants(&host, &["program: w, script: w.sh"]);
         let process = if section.contains("programs=") { "a.com-w:x" } else { "a.com-w:a.com-w" };
@@ -190,8 +191,8 @@ fn a_group_of_that_name_in_the_main_file_is_refused_and_left_alone() {
 
 /// A program of the site that is a group of the main file by now goes without that group.
 #[test]
-fn what_the_main_file_has_meanwhile_is_not_removed_with_the_sites_own() {
-    let Some(host) = applied_host() else { return };
+fn group_in_main_file_is_kept() {
+    let host = or_skip!(applied_host());
     let main = std::fs::read_to_string(host.daemon.main_conf()).unwrap();
     let theirs = "[eventlistener:a.com-w]\ncommand=/bin/sleep 1000\nevents=TICK_3600\n";
     std::fs::remove_file(host.conf("a.com-w")).unwrap();
@@ -204,15 +205,15 @@ fn what_the_main_file_has_meanwhile_is_not_removed_with_the_sites_own() {
 }
 
 #[test]
-fn a_user_that_does_not_exist_is_refused() {
-    let Some(host) = wanting_host() else { return };
+fn unknown_user_is_refused() {
+    let host = or_skip!(wanting_host());
     wants(&host, &["program: w, script: w.sh, user: nobody-here"]);
     refused_untouched(&host, &["user nobody-here does not exist (wanted by w)", "useradd"]);
 }
 
 #[test]
-fn a_user_may_be_an_id_as_supervisord_has_it() {
-    let Some(host) = wanting_host() else { return };
+fn user_may_be_numeric_id() {
+    let host = or_skip!(wanting_host());
     wants(&host, &["program: w, script: w.sh, user: 54321"]);
     refused_untouched(&host, &["user 54321 does not exist (wanted by w)", "getent passwd"]);
     let id = users::current_uid();
@@ -223,8 +224,8 @@ fn a_user_may_be_an_id_as_supervisord_has_it() {
 }
 
 #[test]
-fn a_foreign_file_is_replaced_only_if_asked() {
-    let Some(host) = wanting_host() else { return };
+fn foreign_file_needs_permission() {
+    let host = or_skip!(wanting_host());
     let theirs = "[program:a.com-w]\ncommand=/bin/sleep 1000\ndirectory=/tmp\n";
     std::fs::write(host.conf("a.com-w"), theirs).unwrap();
     refused_untouched(&host, &["runs in /tmp", "--allow foreign-file"]);
@@ -235,8 +236,8 @@ fn a_foreign_file_is_replaced_only_if_asked() {
 
 /// What others keep from everybody's eyes stays so in each output that shows their file, or quotes it.
 #[test]
-fn values_of_somebody_elses_environment_are_never_shown() {
-    let Some(host) = wanting_host() else { return };
+fn foreign_environment_is_never_shown() {
+    let host = or_skip!(wanting_host());
     let theirs = "[program:a.com-w]\ncommand=/bin/sleep 1000\ndirectory=/tmp\n\
                   environment=A=\"s3cr3t-one\",\n  B=s3cr3t-two\n";
     let shows = |verb: &[&str]| {
@@ -274,8 +275,8 @@ fn values_of_somebody_elses_environment_are_never_shown() {
 }
 
 #[test]
-fn a_missing_log_folder_is_shown_and_made() {
-    let Some(host) = wanting_host() else { return };
+fn missing_log_folder_is_made() {
+    let host = or_skip!(wanting_host());
     let logs = host.path("deep/er/log");
     let text = std::fs::read_to_string(host.path("home/deployer.yml")).unwrap();
     let old = format!("log_dir: {}", host.daemon.log_dir().display());
@@ -291,8 +292,8 @@ fn a_missing_log_folder_is_shown_and_made() {
 }
 
 #[test]
-fn a_command_that_does_not_exist_is_refused_and_one_that_is_no_script_runs() {
-    let Some(host) = wanting_host() else { return };
+fn missing_command_is_refused() {
+    let host = or_skip!(wanting_host());
     wants(&host, &["program: c, command: /no/such/command --x"]);
     refused_untouched(&host, &["/no/such/command does not exist (wanted by c)"]);
     wants(&host, &["program: c, command: sleep 1000, directory: /tmp"]);
@@ -315,11 +316,11 @@ fn logrotate_complains(host: &Host) -> String {
 }
 
 #[test]
-fn a_file_of_another_user_becomes_roots_and_an_undo_gives_it_back() {
+fn root_takes_over_users_file() {
     if !users::is_root() {
         return;
     }
-    let Some(host) = applied_host() else { return };
+    let host = or_skip!(applied_host());
     host.deployed("a.com").crasher("bad");
     let nobody = users::find("nobody").unwrap().unwrap();
     let files = [host.logrotate("a.com-w"), host.conf("a.com-w")];

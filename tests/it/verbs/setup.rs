@@ -119,8 +119,8 @@ impl Machine {
 }
 
 #[test]
-fn a_new_server_gets_what_is_missing_and_the_second_run_does_nothing() {
-    let Some(mut machine) = Machine::start() else { return };
+fn new_server_gets_what_is_missing() {
+    let mut machine = or_skip!(Machine::start());
     let log = machine.without_log_folder();
     machine.touch("held");
     machine.host.daemon.stop();
@@ -156,7 +156,7 @@ fn a_new_server_gets_what_is_missing_and_the_second_run_does_nothing() {
 
 #[test]
 fn through_sudo_it_is_the_same() {
-    let Some(machine) = Machine::ready() else { return };
+    let machine = or_skip!(Machine::ready());
     let log = machine.without_log_folder();
     // Were it the real one, the scripts would not be on its PATH.
     machine.tool("sudo", "shift 2\nexec \"$@\"");
@@ -210,7 +210,7 @@ fn through_ssh_it_is_the_same() {
 
 #[test]
 fn this_machine_is_as_dpkg_says() {
-    let Some(machine) = Machine::ready() else { return };
+    let machine = or_skip!(Machine::ready());
     let real = PathBuf::from("/usr/bin/dpkg-query");
     let said = |package: &str| {
         let output = Command::new(&real).args(["-W", "-f=${Status}", package]).output();
@@ -227,8 +227,8 @@ fn this_machine_is_as_dpkg_says() {
 }
 
 #[test]
-fn without_systemd_a_supervisord_that_is_down_is_a_failure_with_its_command() {
-    let Some(mut machine) = Machine::ready() else { return };
+fn missing_systemd_names_start_command() {
+    let mut machine = or_skip!(Machine::ready());
     machine.tool("systemctl", "echo 'System has not been booted with systemd' >&2; exit 1");
     machine.run(&["setup"]).ended(0).says("systemd does not run here");
     machine.host.daemon.stop();
@@ -243,8 +243,8 @@ fn without_systemd_a_supervisord_that_is_down_is_a_failure_with_its_command() {
 }
 
 #[test]
-fn another_system_is_told_what_it_lacks() {
-    let Some(mut machine) = Machine::start() else { return };
+fn other_system_is_told_missing_parts() {
+    let mut machine = or_skip!(Machine::start());
     machine.host.daemon.stop();
     for tool in ["apt-get", "dpkg-query", "systemctl"] {
         std::fs::remove_file(machine.bin().join(tool)).unwrap();
@@ -258,7 +258,7 @@ fn another_system_is_told_what_it_lacks() {
 
 #[test]
 fn machines_are_told_in_documents() {
-    let Some(machine) = Machine::ready() else { return };
+    let machine = or_skip!(Machine::ready());
     let log = machine.without_log_folder();
     let run = machine.run(&["setup", "--json"]).ended(0);
     let documents: Vec<serde_json::Value> =

@@ -71,8 +71,8 @@ fn has_logrotate() -> bool {
 }
 
 #[test]
-fn the_last_lines_of_each_program_say_where_they_are_from() {
-    let Some(host) = Host::start() else { return };
+fn last_lines_name_their_source() {
+    let host = or_skip!(Host::start());
     host.deploy("a.com");
     let lines = ["program: one, command: sleep 1", "program: two, command: sleep 1"];
     inventory(&host, "hardened", &lines);
@@ -97,8 +97,8 @@ fn the_last_lines_of_each_program_say_where_they_are_from() {
 }
 
 #[test]
-fn root_shows_nobody_a_file_that_a_users_link_leads_to() {
-    let Some(host) = Host::start() else { return };
+fn root_follows_no_users_link() {
+    let host = or_skip!(Host::start());
     if !users::is_root() {
         return;
     }
@@ -119,8 +119,8 @@ fn root_shows_nobody_a_file_that_a_users_link_leads_to() {
 }
 
 #[test]
-fn no_line_is_lost_or_repeated_while_a_hardened_log_is_rotated() {
-    let Some(host) = Host::start() else { return };
+fn hardened_rotation_repeats_no_line() {
+    let host = or_skip!(Host::start());
     if !has_logrotate() {
         return;
     }
@@ -147,8 +147,8 @@ fn no_line_is_lost_or_repeated_while_a_hardened_log_is_rotated() {
 }
 
 #[test]
-fn a_classic_log_is_followed_through_copytruncate_without_a_repeated_line() {
-    let Some(host) = Host::start() else { return };
+fn copytruncate_repeats_no_line() {
+    let host = or_skip!(Host::start());
     if !has_logrotate() {
         return;
     }
@@ -204,8 +204,8 @@ fn numbers_on_disk(host: &Host, full: &str) -> Vec<u64> {
 }
 
 #[test]
-fn following_ends_by_itself_when_nobody_reads_any_more() {
-    let Some(host) = Host::start() else { return };
+fn following_ends_with_its_reader() {
+    let host = or_skip!(Host::start());
     host.deploy("a.com");
     inventory(&host, "hardened", &["program: quiet, command: sleep 1"]);
     std::fs::write(host.log("a.com-quiet"), "the only line\n").unwrap();
@@ -250,7 +250,7 @@ fn agent(folder: &std::path::Path, lines: u32, follow: bool) -> Child {
 }
 
 #[test]
-fn an_agent_waits_for_a_caller_that_reads_slowly_and_loses_no_line() {
+fn slow_reader_loses_no_line() {
     let folder = tempfile::tempdir().unwrap();
     let log: String = (0..20_000).map(|number| format!("{number}\n")).collect();
     std::fs::write(folder.path().join("a.com-w.log"), log).unwrap();
@@ -279,7 +279,7 @@ fn an_agent_waits_for_a_caller_that_reads_slowly_and_loses_no_line() {
 }
 
 #[test]
-fn an_agent_that_follows_ends_when_its_caller_goes_away() {
+fn following_agent_ends_with_caller() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a.com-w.log"), "the only line\n").unwrap();
     let mut agent = agent(folder.path(), 1, true);

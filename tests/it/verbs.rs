@@ -6,15 +6,20 @@ mod apply;
 mod asked;
 mod by_hand;
 mod common_file;
+mod control;
 mod history;
 mod left;
+mod logs;
 mod names;
 mod obstacles;
 mod passed;
 mod plan;
+mod runner;
 mod scaling;
 mod secrets;
+mod setup;
 mod several;
+mod status;
 
 use crate::site::{Host, Run};
 

@@ -8,8 +8,8 @@ use super::{applied_host, document, site, wants};
 use crate::site::Host;
 
 #[test]
-fn a_plan_shows_what_an_apply_would_do_and_changes_nothing() {
-    let Some(host) = Host::start() else { return };
+fn plan_changes_nothing() {
+    let host = or_skip!(Host::start());
     host.deploy("a.com").worker("w");
     wants(&host, &["program: w, script: w.sh, numprocs: 2"]);
     let before = host.snapshot();
@@ -33,8 +33,8 @@ fn a_plan_shows_what_an_apply_would_do_and_changes_nothing() {
 }
 
 #[test]
-fn after_an_apply_the_plan_is_empty() {
-    let Some(host) = applied_host() else { return };
+fn apply_leaves_empty_plan() {
+    let host = or_skip!(applied_host());
     let before = host.snapshot();
     let run = host.run(&["plan", "--exit-code"]).ended(0);
     assert_eq!(run.stdout, "Site a.com\n  nothing to do: 1 program is as wanted\n");
@@ -51,8 +51,8 @@ fn after_an_apply_the_plan_is_empty() {
 }
 
 #[test]
-fn a_plan_that_an_apply_would_refuse_says_so() {
-    let Some(host) = Host::start() else { return };
+fn plan_tells_coming_refusal() {
+    let host = or_skip!(Host::start());
     wants(&host, &["program: w, script: w.sh"]);
     let before = host.snapshot();
     for arguments in [&["plan"][..], &["plan", "--exit-code"]] {
@@ -67,8 +67,8 @@ fn a_plan_that_an_apply_would_refuse_says_so() {
 }
 
 #[test]
-fn a_check_tells_every_problem_and_touches_no_host() {
-    let Some(mut host) = Host::start() else { return };
+fn check_touches_no_host() {
+    let mut host = or_skip!(Host::start());
     host.daemon.stop();
     wants(&host, &["program: w, script: w.sh"]);
     let run = host.run(&["check"]).ended(0);
@@ -85,8 +85,8 @@ fn a_check_tells_every_problem_and_touches_no_host() {
 }
 
 #[test]
-fn a_selection_of_nothing_is_an_error_and_not_an_empty_success() {
-    let Some(host) = applied_host() else { return };
+fn empty_selection_is_an_error() {
+    let host = or_skip!(applied_host());
     for arguments in [
         &["plan", "--site", "b.com"][..],
         &["apply", "--yes", "--site", "b.com"],
@@ -100,8 +100,8 @@ fn a_selection_of_nothing_is_an_error_and_not_an_empty_success() {
 }
 
 #[test]
-fn another_machine_or_a_supervisord_that_is_down_is_told_with_a_hint() {
-    let Some(mut host) = applied_host() else { return };
+fn unusable_host_is_explained() {
+    let mut host = or_skip!(applied_host());
     host.daemon.stop();
     for arguments in [&["plan"][..], &["apply", "--yes"], &["apply"]] {
         let run = host.run(arguments).ended(1);
@@ -122,8 +122,8 @@ fn another_machine_or_a_supervisord_that_is_down_is_told_with_a_hint() {
 }
 
 #[test]
-fn runner_writes_what_a_deployment_would_and_once() {
-    let Some(host) = Host::start() else { return };
+fn runner_writes_what_deployment_would() {
+    let host = or_skip!(Host::start());
     host.inventory(&site("a.com", &["program: w, script: w.sh"]));
     let run = host.run(&["runner"]).ended(1);
     assert!(run.stderr.contains("Hint: deploy the site first"), "{}", run.stderr);
@@ -148,8 +148,8 @@ fn runner_writes_what_a_deployment_would_and_once() {
 
 /// DeployerPHP writes a runner.sh with each deployment, and what its scripts know is in it.
 #[test]
-fn runner_replaces_nobody_elses_unasked_and_keeps_php_and_branch() {
-    let Some(host) = Host::start() else { return };
+fn runner_replaces_foreign_file_if_asked() {
+    let host = or_skip!(Host::start());
     host.inventory(&site("a.com", &["program: w, script: w.sh"]));
     let deployed = host.deploy("a.com");
     deployed.worker("w");
@@ -194,9 +194,9 @@ fn runner_replaces_nobody_elses_unasked_and_keeps_php_and_branch() {
 
 /// Its folder is the site user's, who can put a link there to have root read what only root may.
 #[test]
-fn root_reads_no_runner_through_a_link_of_somebody_else() {
+fn root_reads_runner_through_no_link() {
     use std::os::unix::fs::{lchown, symlink};
-    let Some(host) = Host::start() else { return };
+    let host = or_skip!(Host::start());
     if !users::is_root() {
         return crate::python::missing("being root");
     }

@@ -8,8 +8,8 @@ use crate::site::{Host, names};
 use supervisor_sync::supervisord::{Call, FaultCode, ProcessState, Supervisord as _};
 
 #[test]
-fn it_is_done_when_every_program_is_up_and_then_there_is_nothing_to_do() {
-    let Some(host) = applied_host() else { return };
+fn apply_ends_when_all_run() {
+    let host = or_skip!(applied_host());
     let process = host.process("a.com-w:a.com-w").unwrap();
     assert_eq!(process.state, ProcessState::Running, "it is waited for");
     let text = std::fs::read_to_string(host.conf("a.com-w")).unwrap();
@@ -24,8 +24,8 @@ fn it_is_done_when_every_program_is_up_and_then_there_is_nothing_to_do() {
 }
 
 #[test]
-fn without_a_terminal_and_without_yes_nothing_is_done() {
-    let Some(host) = Host::start() else { return };
+fn without_terminal_yes_is_needed() {
+    let host = or_skip!(Host::start());
     host.deploy("a.com").worker("w");
     wants(&host, &["program: w, script: w.sh"]);
     let before = host.snapshot();
@@ -43,9 +43,10 @@ fn broken_change(host: &Host) {
     wants(host, &["program: w, script: broken.sh", "program: v, script: v.sh"]);
 }
 
+/// A change that does not come up is rolled back, and the end of its log is shown.
 #[test]
-fn a_change_that_does_not_come_up_is_rolled_back_with_the_end_of_its_log() {
-    let Some(host) = applied_host() else { return };
+fn failed_change_rolls_back_with_log() {
+    let host = or_skip!(applied_host());
     let (conf, logrotate) = (host.conf("a.com-w"), host.logrotate("a.com-w"));
     let files = || [&conf, &logrotate].map(|path| std::fs::read_to_string(path).unwrap());
     let (before, names_before) = (files(), host.file_names());
@@ -73,8 +74,8 @@ fn a_change_that_does_not_come_up_is_rolled_back_with_the_end_of_its_log() {
 }
 
 #[test]
-fn a_rollback_is_told_to_machines_too() {
-    let Some(host) = applied_host() else { return };
+fn rollback_is_in_json() {
+    let host = or_skip!(applied_host());
     broken_change(&host);
     let run = host.run(&["apply", "--yes", "--json"]).ended(4);
     let applied = document(&run, "applied");
@@ -86,8 +87,8 @@ fn a_rollback_is_told_to_machines_too() {
 }
 
 #[test]
-fn a_failed_apply_is_kept_for_inspection_if_asked() {
-    let Some(host) = applied_host() else { return };
+fn failed_apply_can_be_kept() {
+    let host = or_skip!(applied_host());
     broken_change(&host);
     let run = host.run(&["apply", "--yes", "--no-rollback"]).ended(5);
     assert!(run.stderr.contains("broken has no database"), "{}", run.stderr);
@@ -102,8 +103,8 @@ fn a_failed_apply_is_kept_for_inspection_if_asked() {
 }
 
 #[test]
-fn a_new_site_that_does_not_come_up_leaves_no_trace() {
-    let Some(host) = Host::start() else { return };
+fn failed_new_site_leaves_no_trace() {
+    let host = or_skip!(Host::start());
     host.deploy("a.com").crasher("w");
     wants(&host, &["program: w, script: w.sh"]);
     host.run(&["apply", "--yes"]).ended(4);
@@ -112,9 +113,10 @@ fn a_new_site_that_does_not_come_up_leaves_no_trace() {
     assert_eq!(names(&host.state().join("sites/a.com/revisions")), [""; 0]);
 }
 
+/// A program that keeps exiting after it has started is not healthy.
 #[test]
-fn a_program_that_keeps_exiting_after_it_has_started_is_not_healthy() {
-    let Some(host) = Host::start() else { return };
+fn exiting_program_is_unhealthy() {
+    let host = or_skip!(Host::start());
     let site_a = host.deploy("a.com");
     // supervisord takes an exit after startsecs=0 for a success, and starts it again for ever.
     site_a.crasher("w");
@@ -126,8 +128,8 @@ fn a_program_that_keeps_exiting_after_it_has_started_is_not_healthy() {
 }
 
 #[test]
-fn a_broken_site_does_not_keep_a_fine_one_from_being_done() {
-    let Some(host) = Host::start() else { return };
+fn broken_site_spares_others() {
+    let host = or_skip!(Host::start());
     host.deploy("a.com").crasher("w");
     host.deploy("b.com").worker("w");
     let sites = [
@@ -144,8 +146,8 @@ fn a_broken_site_does_not_keep_a_fine_one_from_being_done() {
 
 /// A site whose plan is refused does not either, and the status says that one is not done.
 #[test]
-fn a_refused_site_does_not_keep_a_fine_one_from_being_done() {
-    let Some(host) = Host::start() else { return };
+fn refused_site_spares_others() {
+    let host = or_skip!(Host::start());
     host.deploy("b.com").worker("w");
     let sites = [
         site("a.com", &["program: w, script: w.sh"]),
@@ -159,8 +161,8 @@ fn a_refused_site_does_not_keep_a_fine_one_from_being_done() {
 }
 
 #[test]
-fn a_second_apply_while_one_drains_is_refused_or_waits() {
-    let Some(host) = Host::start() else { return };
+fn second_apply_waits_or_is_refused() {
+    let host = or_skip!(Host::start());
     let site_a = host.deploy("a.com");
     site_a.drainer("w");
     site_a.worker("v");
@@ -185,9 +187,10 @@ fn a_second_apply_while_one_drains_is_refused_or_waits() {
     assert_eq!(host.starts("a.com-w").len(), 2);
 }
 
+/// A restart is one start of each process, changed or not.
 #[test]
-fn a_restart_is_one_start_of_each_process_changed_or_not() {
-    let Some(host) = Host::start() else { return };
+fn restart_starts_each_process_once() {
+    let host = or_skip!(Host::start());
     let site_a = host.deploy("a.com");
     site_a.worker("same");
     site_a.worker("changes");
@@ -201,7 +204,7 @@ fn a_restart_is_one_start_of_each_process_changed_or_not() {
 
 #[test]
 fn separate_instances_scale_without_a_restart() {
-    let Some(host) = Host::start() else { return };
+    let host = or_skip!(Host::start());
     host.deploy("a.com").worker("w");
     let program =
         |number: u32| format!("program: w, script: w.sh, instances: separate, numprocs: {number}");
@@ -225,8 +228,8 @@ fn separate_instances_scale_without_a_restart() {
 
 /// DeployerPHP's own keys are passed over, and what the inventory does not manage is left alone.
 #[test]
-fn a_site_without_supervisors_is_left_alone_and_an_empty_list_removes() {
-    let Some(host) = applied_host() else { return };
+fn site_without_supervisors_is_left_alone() {
+    let host = or_skip!(applied_host());
     host.inventory("  - {domain: a.com, server: here, phpVersion: \"8.4\", crons: []}\n");
     let run = host.run(&["apply", "--yes"]);
     assert_ne!(run.status, 0, "nothing is selected: {run:?}");

@@ -15,8 +15,8 @@ fn running(host: &Host) -> Vec<String> {
 }
 
 #[test]
-fn one_becomes_three_and_one_again() {
-    let Some(host) = Host::start() else { return };
+fn one_becomes_three_then_one() {
+    let host = or_skip!(Host::start());
     host.deploy("a.com").worker("w");
     let three = ["a.com-w_00", "a.com-w_01", "a.com-w_02"];
     for (numprocs, expected) in
@@ -29,9 +29,10 @@ fn one_becomes_three_and_one_again() {
     }
 }
 
+/// What ran without `autostart` runs again under its new names.
 #[test]
-fn what_ran_without_autostart_runs_again_under_its_new_names() {
-    let Some(host) = Host::start() else { return };
+fn manually_started_runs_under_new_names() {
+    let host = or_skip!(Host::start());
     host.deploy("a.com").worker("w");
     let by_hand = ", autostart: false";
     wants(&host, &[&program(1, by_hand)]);
@@ -47,8 +48,8 @@ fn what_ran_without_autostart_runs_again_under_its_new_names() {
 
 /// From one group to a group for each process, and back: what ran runs, once.
 #[test]
-fn together_becomes_separate_and_back() {
-    let Some(host) = Host::start() else { return };
+fn together_becomes_separate_then_together() {
+    let host = or_skip!(Host::start());
     host.deploy("a.com").worker("w");
     for (number, more) in ["", ", instances: separate", ""].into_iter().enumerate() {
         wants(&host, &[&program(2, more)]);
@@ -59,8 +60,8 @@ fn together_becomes_separate_and_back() {
 }
 
 #[test]
-fn a_failed_scaling_is_rolled_back_to_the_former_names() {
-    let Some(host) = Host::start() else { return };
+fn failed_scaling_restores_names() {
+    let host = or_skip!(Host::start());
     let site = host.deploy("a.com");
     site.worker("w");
     wants(&host, &[&program(2, "")]);

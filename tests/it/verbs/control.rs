@@ -14,8 +14,8 @@ fn programs(lines: &[&str]) -> String {
 }
 
 #[test]
-fn what_is_stopped_stays_so_through_an_apply_until_it_is_started() {
-    let Some(host) = Host::start() else { return };
+fn stopped_stays_down_until_started() {
+    let host = or_skip!(Host::start());
     let site = host.deploy("a.com");
     site.worker("one");
     site.worker("two");
@@ -47,8 +47,8 @@ fn what_is_stopped_stays_so_through_an_apply_until_it_is_started() {
 }
 
 #[test]
-fn a_start_of_some_leaves_the_others_of_the_group_running() {
-    let Some(host) = Host::start() else { return };
+fn partial_start_leaves_others_running() {
+    let host = or_skip!(Host::start());
     let site = host.deploy("a.com");
     site.worker("w");
     let program = "program: w, script: w.sh, numprocs: 3";
@@ -65,9 +65,10 @@ fn a_start_of_some_leaves_the_others_of_the_group_running() {
     host.wait_running(&["a.com-w:a.com-w_01"]);
 }
 
+/// A start is of what the files say, whatever the inventory says by now.
 #[test]
-fn a_start_is_of_what_the_files_say_whatever_the_inventory_says_by_now() {
-    let Some(host) = Host::start() else { return };
+fn start_uses_files_not_inventory() {
+    let host = or_skip!(Host::start());
     let site = host.deploy("a.com");
     site.worker("w");
     let program = "program: w, script: w.sh";
@@ -91,9 +92,10 @@ fn a_start_is_of_what_the_files_say_whatever_the_inventory_says_by_now() {
     host.run(&["start"]).ended(0).complains("a.com-w:a.com-w_03: healthy");
 }
 
+/// All stop at the same time, and meanwhile nobody else may act.
 #[test]
-fn all_stop_at_the_same_time_and_meanwhile_nobody_else_may() {
-    let Some(host) = Host::start() else { return };
+fn programs_stop_at_same_time() {
+    let host = or_skip!(Host::start());
     let site = host.deploy("a.com");
     let names = ["one", "two", "three"];
     names.iter().for_each(|name| site.drainer(name));
@@ -114,8 +116,8 @@ fn all_stop_at_the_same_time_and_meanwhile_nobody_else_may() {
 }
 
 #[test]
-fn a_start_that_is_not_healthy_says_why_and_one_that_was_never_applied_is_refused() {
-    let Some(host) = Host::start() else { return };
+fn unhealthy_start_says_why() {
+    let host = or_skip!(Host::start());
     let site = host.deploy("a.com");
     site.crasher("bad");
     site.worker("good");
@@ -139,9 +141,10 @@ fn a_start_that_is_not_healthy_says_why_and_one_that_was_never_applied_is_refuse
     host.run(&["stop", "--program", "nosuch"]).ended(1).complains("no program `nosuch`");
 }
 
+/// What keeps exiting is stopped all the same, whether or not it runs at that moment.
 #[test]
-fn what_keeps_exiting_is_stopped_all_the_same() {
-    let Some(host) = Host::start() else { return };
+fn exiting_program_can_be_stopped() {
+    let host = or_skip!(Host::start());
     let site = host.deploy("a.com");
     site.script("loop.sh", "#!/bin/sh\nsleep 0.1\nexit 1\n");
     host.inventory(&programs(&["program: loop, script: loop.sh, startsecs: 0"]));

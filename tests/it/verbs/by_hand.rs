@@ -49,8 +49,8 @@ fn pids(host: &Host) -> BTreeMap<String, i64> {
 }
 
 #[test]
-fn files_by_hand_are_there_to_the_byte_and_what_they_say_runs() {
-    let Some(host) = applied() else { return };
+fn configs_are_byte_identical_and_run() {
+    let host = or_skip!(applied());
     assert_eq!(
         (text(&host, "group.conf"), text(&host, "member.conf")),
         (GROUP.into(), MEMBER.into())
@@ -64,8 +64,8 @@ fn files_by_hand_are_there_to_the_byte_and_what_they_say_runs() {
 }
 
 #[test]
-fn a_change_restarts_its_group_and_a_rollback_brings_the_bytes_back() {
-    let Some(host) = applied() else { return };
+fn changed_config_restarts_and_rolls_back() {
+    let host = or_skip!(applied());
     let before = pids(&host);
     put(&host, "group.conf", &GROUP.replace("why", "another comment"));
     host.run(&["apply", "--yes"]).ended(0);
@@ -87,8 +87,8 @@ fn a_change_restarts_its_group_and_a_rollback_brings_the_bytes_back() {
 }
 
 #[test]
-fn a_file_that_goes_takes_its_groups_with_it_and_no_other() {
-    let Some(host) = applied() else { return };
+fn removed_config_stops_only_its_groups() {
+    let host = or_skip!(applied());
     let listener = pids(&host)["l:l"];
     put(&host, "group.conf", "[eventlistener:l]\ncommand=/bin/cat\nevents=TICK_3600\n");
     std::fs::remove_file(host.path("home/supervisor/member.conf")).unwrap();
@@ -101,8 +101,8 @@ fn a_file_that_goes_takes_its_groups_with_it_and_no_other() {
 }
 
 #[test]
-fn a_group_is_started_and_stopped_by_its_name() {
-    let Some(host) = applied() else { return };
+fn group_of_configs_obeys_its_name() {
+    let host = or_skip!(applied());
     host.run(&["stop", "--program", "g"]).ended(0);
     let stopped = pids(&host);
     assert!(stopped["g:a"] == 0 && stopped["l:l"] > 0);
@@ -119,8 +119,8 @@ fn a_group_is_started_and_stopped_by_its_name() {
 }
 
 #[test]
-fn what_does_not_stay_up_is_rolled_back_to_the_former_bytes() {
-    let Some(host) = applied() else { return };
+fn failing_config_is_rolled_back_byte_identical() {
+    let host = or_skip!(applied());
     let before = pids(&host);
     put(
         &host,
@@ -134,8 +134,8 @@ fn what_does_not_stay_up_is_rolled_back_to_the_former_bytes() {
 }
 
 #[test]
-fn what_is_anothers_or_illegal_is_refused_and_nothing_is_written() {
-    let Some(host) = Host::start() else { return };
+fn foreign_or_illegal_configs_are_refused() {
+    let host = or_skip!(Host::start());
     host.daemon.write_conf("theirs", "[program:a]\ncommand=/bin/cat\nautostart=false\n");
     put(&host, "group.conf", GROUP);
     put(&host, "member.conf", MEMBER);
@@ -160,8 +160,8 @@ fn what_is_anothers_or_illegal_is_refused_and_nothing_is_written() {
 }
 
 #[test]
-fn logs_and_secrets_of_a_file_by_hand_are_handled_as_others() {
-    let Some(host) = Host::start() else { return };
+fn configs_have_logs_and_hidden_secrets() {
+    let host = or_skip!(Host::start());
     let log = host.path("elsewhere/out.log");
     let config = format!(
         "[program:web]\ncommand=/bin/sh -c 'echo hello; exec sleep 100'\nstdout_logfile={}\n\

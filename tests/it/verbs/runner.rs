@@ -81,7 +81,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
-fn a_script_runs_in_the_real_release_with_the_six_variables() {
+fn script_gets_release_with_variables() {
     for shell in shells() {
         let site = SiteFolder::new();
         let script = site.path("a/.deployer/supervisors/tell.sh");
@@ -118,7 +118,7 @@ fn add_ways_out(site: &SiteFolder) {
 }
 
 #[test]
-fn whatever_is_no_file_of_the_release_is_refused() {
+fn only_release_files_run() {
     for shell in shells() {
         let site = SiteFolder::new();
         add_ways_out(&site);
@@ -166,7 +166,7 @@ fn whatever_is_no_file_of_the_release_is_refused() {
 }
 
 #[test]
-fn odd_names_and_symlinks_within_the_release_run() {
+fn odd_script_names_run() {
     for shell in shells() {
         let site = SiteFolder::new();
         symlink("../.deployer/supervisors/tell.sh", site.path("a/folder/link.sh")).unwrap();
@@ -190,7 +190,7 @@ fn odd_names_and_symlinks_within_the_release_run() {
 }
 
 #[test]
-fn a_deployment_in_between_never_mixes_two_releases() {
+fn deployment_never_mixes_releases() {
     let site = SiteFolder::new();
     let stop = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {

@@ -53,9 +53,10 @@ fn does_not_say(run: &Run, text: &str) {
 }
 
 /// DeployerPHP's client drops the key with the last program.
+/// With `--yes` alone it is only told that `--prune` removes it.
 #[test]
-fn a_site_whose_last_program_went_is_removed_after_the_question_and_not_with_yes() {
-    let Some(host) = host_that_b_left() else { return };
+fn emptied_site_is_removed_after_question() {
+    let host = or_skip!(host_that_b_left());
     let dropped = |others: &str| {
         let sites = format!("{others}  - {{domain: b.com, server: here}}\n");
         host.inventory_with(&format!("name: one\n{IMPATIENT}"), &sites);
@@ -69,7 +70,7 @@ fn a_site_whose_last_program_went_is_removed_after_the_question_and_not_with_yes
     host.run(&["plan", "--exit-code"]).ended(0).says(told);
     host.run(&["plan", "--exit-code", "--prune"]).ended(3).says(told);
     let agree = |question: &str, text: &str, status: i32| {
-        let Some((running, keyboard)) = asked_on_terminal(&host, "apply", question) else { return };
+        let (running, keyboard) = or_skip!(asked_on_terminal(&host, "apply", question));
         answer(running, keyboard, text).ended(status);
     };
     agree("Apply this, and remove b.com? [y/N] ", "n\n", 1);
@@ -88,9 +89,9 @@ fn a_site_whose_last_program_went_is_removed_after_the_question_and_not_with_yes
 
 /// Who says `--prune` has said it: `--yes` then does what the plan shows.
 #[test]
-fn prune_removes_a_site_without_its_key_with_yes_too() {
+fn prune_with_yes_removes_site() {
     for prune in ["--prune", "--prune=b.com"] {
-        let Some(host) = host_that_b_left() else { return };
+        let host = or_skip!(host_that_b_left());
         let sites = site("a.com", &WORKER) + "  - {domain: b.com, server: here}\n";
         host.inventory_with(&format!("name: one\n{IMPATIENT}"), &sites);
         host.run(&["plan", "--exit-code", prune]).ended(3);
@@ -103,8 +104,8 @@ fn prune_removes_a_site_without_its_key_with_yes_too() {
 }
 
 #[test]
-fn plan_and_status_show_a_deleted_site_and_change_nothing() {
-    let Some(host) = host_that_b_left() else { return };
+fn deleted_site_is_only_shown() {
+    let host = or_skip!(host_that_b_left());
     let before = host.snapshot();
     let told = format!("not in the inventory: b.com, 1 process, applied by {} on 20", host.user);
     for arguments in [&["plan", "--exit-code"][..], &["status"], &["apply"]] {
@@ -129,17 +130,17 @@ fn plan_and_status_show_a_deleted_site_and_change_nothing() {
 }
 
 #[test]
-fn prune_removes_it_after_a_question_that_names_it() {
-    let Some(host) = host_that_b_left() else { return };
+fn prune_asks_before_removing() {
+    let host = or_skip!(host_that_b_left());
     let before = host.snapshot();
     let a = of_a(&host);
     host.run(&["apply", "--prune"]).ended(2).complains("no terminal to ask on");
     before.assert_same(&host.snapshot());
     let ask = || asked_on_terminal(&host, "apply --prune", "Apply this, and remove b.com? [y/N] ");
-    let Some((running, keyboard)) = ask() else { return };
+    let (running, keyboard) = or_skip!(ask());
     answer(running, keyboard, "n\n").ended(1);
     before.assert_same(&host.snapshot());
-    let Some((running, keyboard)) = ask() else { return };
+    let (running, keyboard) = or_skip!(ask());
     let run = answer(running, keyboard, "y\n").ended(0);
     assert!(run.stdout.contains("Site b.com: removed"), "{}", run.stdout);
     assert_eq!(host.groups(), ["a.com-w"]);
@@ -152,8 +153,8 @@ fn prune_removes_it_after_a_question_that_names_it() {
 }
 
 #[test]
-fn a_rollback_brings_a_pruned_site_back() {
-    let Some(host) = host_that_b_left() else { return };
+fn rollback_brings_pruned_site_back() {
+    let host = or_skip!(host_that_b_left());
     let conf = std::fs::read_to_string(host.conf("b.com-w")).unwrap();
     let run = host.run(&["apply", "--prune", "--yes"]).ended(0);
     assert!(run.stdout.contains("b.com-w: stop"), "it is shown all the same: {}", run.stdout);
@@ -168,8 +169,8 @@ fn a_rollback_brings_a_pruned_site_back() {
 }
 
 #[test]
-fn a_rollback_of_the_prune_brings_the_site_back_without_the_inventory() {
-    let Some(host) = host_that_b_left() else { return };
+fn prune_rolls_back_without_inventory() {
+    let host = or_skip!(host_that_b_left());
     let conf = std::fs::read_to_string(host.conf("b.com-w")).unwrap();
     let a = of_a(&host);
     host.run(&["apply", "--prune", "--yes", "-m", "prune"]).ended(0);
@@ -188,9 +189,10 @@ fn a_rollback_of_the_prune_brings_the_site_back_without_the_inventory() {
     does_not_say(&host.run(&["history"]).ended(0), "b.com");
 }
 
+/// A site of another inventory goes by its name alone.
 #[test]
-fn a_site_of_another_inventory_goes_by_its_name_alone() {
-    let Some(host) = host_that_b_left() else { return };
+fn foreign_site_goes_by_name_alone() {
+    let host = or_skip!(host_that_b_left());
     inventory(&host, "two", &["b.com"]);
     host.run(&["apply", "--yes", "--restart"]).ended(0);
     host.wait_running(&["b.com-w:b.com-w"]);
@@ -201,17 +203,15 @@ fn a_site_of_another_inventory_goes_by_its_name_alone() {
     host.run(&["apply", "--prune", "--yes"]).ended(0);
     before.assert_same(&host.snapshot());
     let question = "Apply this, and remove a.com from the inventory one? [y/N] ";
-    let Some((running, keyboard)) = asked_on_terminal(&host, "apply --prune=a.com", question)
-    else {
-        return;
-    };
+    let (running, keyboard) = or_skip!(asked_on_terminal(&host, "apply --prune=a.com", question));
     answer(running, keyboard, "y\n").ended(0);
     assert_eq!(host.groups(), ["b.com-w"]);
 }
 
+/// An inventory without a site asks, whatever is said.
 #[test]
-fn an_inventory_without_a_site_asks_whatever_is_said() {
-    let Some(host) = host_that_b_left() else { return };
+fn empty_inventory_always_asks() {
+    let host = or_skip!(host_that_b_left());
     inventory(&host, "one", &[]);
     let before = host.snapshot();
     host.run(&["plan", "--exit-code"]).ended(0).says("not in the inventory: a.com");
@@ -221,18 +221,17 @@ fn an_inventory_without_a_site_asks_whatever_is_said() {
     assert!(run.stderr.contains("the inventory has no site"), "{}", run.stderr);
     before.assert_same(&host.snapshot());
     let question = "Apply this, and remove a.com, b.com? [y/N] ";
-    let Some((running, keyboard)) = asked_on_terminal(&host, "apply --prune", question) else {
-        return;
-    };
+    let (running, keyboard) = or_skip!(asked_on_terminal(&host, "apply --prune", question));
     answer(running, keyboard, "y\n").ended(0);
     assert!(host.groups().is_empty());
     assert!(host.file_names().is_empty());
     host.run(&["plan"]).ended(1).complains("no site with `supervisors`");
 }
 
+/// A record that names no inventory goes by the name of its site alone.
 #[test]
-fn a_record_that_names_no_inventory_goes_by_its_name_alone() {
-    let Some(host) = host_that_b_left() else { return };
+fn nameless_record_goes_by_name_alone() {
+    let host = or_skip!(host_that_b_left());
     host.deploy("p.com").worker("w");
     host.sync("p.com", r#"[{"program": "w", "script": "w.sh"}]"#).ended(0);
     host.wait_running(&["p.com-w:p.com-w"]);
@@ -254,8 +253,8 @@ fn a_record_that_names_no_inventory_goes_by_its_name_alone() {
 }
 
 #[test]
-fn a_damaged_record_is_told_and_stops_nobody() {
-    let Some(host) = host_that_b_left() else { return };
+fn damaged_record_stops_nobody() {
+    let host = or_skip!(host_that_b_left());
     let path = revision(&host, "b.com", 1);
     std::fs::write(&path, "{").unwrap();
     let told = format!("Warning: {} is damaged", path.display());
@@ -269,8 +268,8 @@ fn a_damaged_record_is_told_and_stops_nobody() {
 
 /// The very first apply of a site has left no revision, only a journal and what it did.
 #[test]
-fn a_site_whose_first_apply_was_killed_can_be_pruned_too() {
-    let Some(host) = host_that_b_left() else { return };
+fn never_finished_site_can_be_pruned() {
+    let host = or_skip!(host_that_b_left());
     host.deploy("k.com").worker("w");
     let patient = "defaults: {health: {stable_for: 600}}\nname: one";
     host.inventory_with(patient, &(site("a.com", &WORKER) + &site("k.com", &WORKER)));
@@ -289,8 +288,8 @@ fn a_site_whose_first_apply_was_killed_can_be_pruned_too() {
 }
 
 #[test]
-fn a_server_without_a_site_may_have_had_one_and_is_looked_at() {
-    let Some(host) = host_that_b_left() else { return };
+fn siteless_server_is_looked_at() {
+    let host = or_skip!(host_that_b_left());
     let path = host.path("home/deployer.yml");
     let spare =
         "servers:\n  - {name: spare, host: localhost, connection: local, privilege: none}\n";
@@ -312,7 +311,7 @@ fn a_server_without_a_site_may_have_had_one_and_is_looked_at() {
 
 #[test]
 fn what_prune_cannot_mean_is_refused() {
-    let Some(host) = host_that_b_left() else { return };
+    let host = or_skip!(host_that_b_left());
     let before = host.snapshot();
     for verb in ["plan", "apply"] {
         let run = host.run(&[verb, "--prune", "--site", "a.com"]).ended(2);
@@ -329,8 +328,8 @@ fn what_prune_cannot_mean_is_refused() {
 
 /// Logs are somebody's, unless it is said that they go.
 #[test]
-fn logs_of_a_removed_site_stay_and_go_if_that_is_asked_for() {
-    let Some(host) = host_that_b_left() else { return };
+fn logs_outlive_removed_site() {
+    let host = or_skip!(host_that_b_left());
     let logs = host.daemon.log_dir();
     let write = |name: &str| std::fs::write(logs.join(name), "x").unwrap();
     let rotated = ["b.com-w.log.1", "b.com-w.log.2.gz", "b.com-w.log-20260101"];
@@ -362,8 +361,8 @@ fn logs_of_a_removed_site_stay_and_go_if_that_is_asked_for() {
 
 /// A program that is removed, an empty list, and what fails.
 #[test]
-fn logs_of_removed_programs_stay_and_go_if_that_is_asked_for() {
-    let Some(host) = Host::start() else { return };
+fn logs_outlive_removed_programs() {
+    let host = or_skip!(Host::start());
     let deployed = host.deploy("a.com");
     ["v", "w"].into_iter().for_each(|name| deployed.worker(name));
     deployed.crasher("broken");

@@ -44,18 +44,18 @@ pub(super) fn answer(running: Running, mut keyboard: ChildStdin, text: &str) -> 
 
 #[test]
 fn only_a_yes_applies() {
-    let Some(host) = Host::start() else { return };
+    let host = or_skip!(Host::start());
     host.deploy("a.com").worker("w");
     wants(&host, &["program: w, script: w.sh"]);
     let before = host.snapshot();
     for no in ["n\n", "\n", "yess\n"] {
-        let Some((running, keyboard)) = apply_on_terminal(&host) else { return };
+        let (running, keyboard) = or_skip!(apply_on_terminal(&host));
         assert!(running.stdout().contains("+ a.com-w: start, it is new"), "{}", running.stdout());
         // What follows in a script must not take it for applied.
         answer(running, keyboard, no).ended(1);
         before.assert_same(&host.snapshot());
     }
-    let Some((running, keyboard)) = apply_on_terminal(&host) else { return };
+    let (running, keyboard) = or_skip!(apply_on_terminal(&host));
     let run = answer(running, keyboard, "y\n").ended(0);
     assert!(run.stdout.contains("Site a.com: applied as revision 1"), "{}", run.stdout);
     host.wait_running(&["a.com-w:a.com-w"]);
@@ -63,11 +63,11 @@ fn only_a_yes_applies() {
 
 #[test]
 fn one_ctrl_c_ends_the_question() {
-    let Some(host) = Host::start() else { return };
+    let host = or_skip!(Host::start());
     host.deploy("a.com").worker("w");
     wants(&host, &["program: w, script: w.sh"]);
     let before = host.snapshot();
-    let Some((mut running, mut keyboard)) = apply_on_terminal(&host) else { return };
+    let (mut running, mut keyboard) = or_skip!(apply_on_terminal(&host));
     keyboard.write_all(b"\x03").unwrap();
     wait_until(PATIENCE, "it has ended without another key", || running.has_ended());
     let run = running.wait().ended(130);
@@ -75,14 +75,15 @@ fn one_ctrl_c_ends_the_question() {
     before.assert_same(&host.snapshot());
 }
 
+/// A host that changed since its plan was shown is refused.
 #[test]
-fn a_host_that_changed_since_its_plan_was_shown_is_refused() {
-    let Some(host) = Host::start() else { return };
+fn stale_plan_is_refused() {
+    let host = or_skip!(Host::start());
     host.deploy("a.com").worker("w");
     wants(&host, &["program: w, script: w.sh"]);
     host.run(&["apply", "--yes"]).ended(0);
     wants(&host, &["program: w, script: w.sh, stopwaitsecs: 7"]);
-    let Some((running, keyboard)) = apply_on_terminal(&host) else { return };
+    let (running, keyboard) = or_skip!(apply_on_terminal(&host));
     // A colleague edits the very file meanwhile.
     let path = host.conf("a.com-w");
     let text = std::fs::read_to_string(&path).unwrap() + "priority=7\n";

@@ -13,9 +13,10 @@ fn pid(host: &Host, group: &str) -> i64 {
 
 const CELERY: &str = "program: w, script: w.sh, as: celery";
 
+/// A program keeps the name and the file that it is given.
 #[test]
-fn a_program_keeps_the_name_and_the_file_that_it_is_given() {
-    let Some(host) = Host::start() else { return };
+fn program_keeps_given_name() {
+    let host = or_skip!(Host::start());
     host.deploy("a.com").worker("w");
     wants(&host, &[&format!("{CELERY}, file: workers.conf")]);
     host.run(&["apply", "--yes"]).ended(0);
@@ -43,8 +44,8 @@ fn a_program_keeps_the_name_and_the_file_that_it_is_given() {
 }
 
 #[test]
-fn another_name_is_another_group_and_the_old_one_goes_first() {
-    let Some(host) = Host::start() else { return };
+fn new_name_is_new_group() {
+    let host = or_skip!(Host::start());
     host.deploy("a.com").worker("w");
     wants(&host, &[CELERY]);
     host.run(&["apply", "--yes"]).ended(0);
@@ -65,7 +66,7 @@ fn another_name_is_another_group_and_the_old_one_goes_first() {
 
 #[test]
 fn another_file_restarts_nothing() {
-    let Some(host) = Host::start() else { return };
+    let host = or_skip!(Host::start());
     let site = host.deploy("a.com");
     site.worker("w");
     site.worker("x");
@@ -89,8 +90,8 @@ fn another_file_restarts_nothing() {
 }
 
 #[test]
-fn an_apply_of_one_program_leaves_the_others_of_its_file() {
-    let Some(host) = Host::start() else { return };
+fn apply_leaves_others_in_file() {
+    let host = or_skip!(Host::start());
     let site = host.deploy("a.com");
     site.worker("w");
     site.worker("x");
@@ -118,8 +119,8 @@ fn an_apply_of_one_program_leaves_the_others_of_its_file() {
 }
 
 #[test]
-fn separate_instances_are_called_after_the_given_name() {
-    let Some(host) = Host::start() else { return };
+fn separate_instances_take_given_name() {
+    let host = or_skip!(Host::start());
     host.deploy("a.com").worker("w");
     let separate = |n: u32| format!("{CELERY}, instances: separate, numprocs: {n}");
     wants(&host, &[&separate(2)]);
@@ -136,9 +137,10 @@ fn separate_instances_are_called_after_the_given_name() {
     assert!(pid(&host, "celery") > 0);
 }
 
+/// A name or a file of somebody else is refused, and nothing is written.
 #[test]
-fn a_name_or_a_file_of_somebody_else_is_refused_and_nothing_is_written() {
-    let Some(host) = Host::start() else { return };
+fn foreign_name_is_refused() {
+    let host = or_skip!(Host::start());
     host.deploy("a.com").worker("w");
     host.deploy("b.com").worker("w");
     let of = |domain: &str, program: &str| {
@@ -162,8 +164,8 @@ fn a_name_or_a_file_of_somebody_else_is_refused_and_nothing_is_written() {
 }
 
 #[test]
-fn programs_of_a_site_with_one_file_may_have_another() {
-    let Some(host) = Host::start() else { return };
+fn one_program_may_leave_common_file() {
+    let host = or_skip!(Host::start());
     let site = host.deploy("a.com");
     site.worker("w");
     site.worker("x");

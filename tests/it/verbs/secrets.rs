@@ -32,8 +32,8 @@ fn deploy(host: &Host) -> Deployed<'_> {
 }
 
 #[test]
-fn a_program_reads_the_values_as_they_were_written() {
-    let Some(host) = Host::start() else { return };
+fn program_reads_values_as_written() {
+    let host = or_skip!(Host::start());
     let site = deploy(&host);
     let values = [
         ("PLAIN", "x"),
@@ -61,8 +61,8 @@ fn a_program_reads_the_values_as_they_were_written() {
 
 /// What this supervisord would cut or garble is refused by the inventory, without showing it.
 #[test]
-fn a_value_that_supervisord_cannot_read_is_refused_before_anything_is_written() {
-    let Some(host) = Host::start() else { return };
+fn unreadable_value_is_refused() {
+    let host = or_skip!(Host::start());
     deploy(&host);
     let before_conf = Host::snapshot_of(&host.daemon.conf_dir());
     for value in ["s3cr3t 'a' \"b\"", "'s3cr3t'", "s3cr3t\nline", "s3cr3t \u{1b}", "\"s3cr3t\""] {
@@ -74,9 +74,10 @@ fn a_value_that_supervisord_cannot_read_is_refused_before_anything_is_written() 
     assert_eq!(Host::snapshot_of(&host.daemon.conf_dir()), before_conf);
 }
 
+/// Secrets are in no output, and in no file that others may read.
 #[test]
-fn secrets_are_in_no_output_and_in_no_file_that_others_may_read() {
-    let Some(host) = Host::start() else { return };
+fn secrets_stay_out_of_output() {
+    let host = or_skip!(Host::start());
     let site = deploy(&host);
     let mut said = Vec::new();
     let mut run = |arguments: &[&str], status: i32| {
@@ -115,8 +116,8 @@ fn secrets_are_in_no_output_and_in_no_file_that_others_may_read() {
 }
 
 #[test]
-fn files_that_hold_secrets_are_their_owners_alone() {
-    let Some(host) = Host::start() else { return };
+fn secret_files_are_owners_alone() {
+    let host = or_skip!(Host::start());
     deploy(&host);
     wants(&host, &[("KEY", SECRET)], "");
     host.run(&["apply", "--yes"]).ended(0);
@@ -182,8 +183,8 @@ fn a_slip_shows_no_secret() {
 }
 
 #[test]
-fn a_password_in_a_command_or_a_probe_is_in_no_output_and_what_changes_is_told() {
-    let Some(host) = Host::start() else { return };
+fn password_in_command_stays_hidden() {
+    let host = or_skip!(Host::start());
     deploy(&host);
     let port = crate::sshd::free_port();
     let wants = |secret: &str| {

@@ -11,8 +11,8 @@ fn config(host: &Host, full: &str) -> String {
 }
 
 #[test]
-fn supervisord_takes_every_option_and_calls_processes_as_it_is_told() {
-    let Some(host) = Host::start() else { return };
+fn supervisord_takes_every_option() {
+    let host = or_skip!(Host::start());
     host.deploy("a.com").worker("w");
     wants(
         &host,
@@ -33,9 +33,10 @@ fn supervisord_takes_every_option_and_calls_processes_as_it_is_told() {
     assert!(!host.logrotate("a.com-w").exists());
 }
 
+/// What only the host can refuse is refused before anything is written.
 #[test]
-fn an_expansion_that_only_the_host_can_refuse_is_refused_before_anything_is_written() {
-    let Some(host) = Host::start() else { return };
+fn unknown_host_expansion_is_refused() {
+    let host = or_skip!(Host::start());
     host.deploy("a.com").worker("w");
     let command = |text: &str| format!("program: w, expansions: true, command: \"{text}\"");
     wants(&host, &[&command("/bin/sleep 100%(ENV_NO_SUCH_VARIABLE)s")]);
@@ -49,8 +50,8 @@ fn an_expansion_that_only_the_host_can_refuse_is_refused_before_anything_is_writ
 }
 
 #[test]
-fn logs_of_its_own_are_made_followed_rotated_and_left() {
-    let Some(host) = Host::start() else { return };
+fn own_log_paths_work() {
+    let host = or_skip!(Host::start());
     host.deploy("a.com");
     let (out, err) = (host.path("elsewhere/w.out"), host.path("elsewhere/w.err"));
     wants(
@@ -79,9 +80,10 @@ fn logs_of_its_own_are_made_followed_rotated_and_left() {
     assert!(out.exists(), "what lies elsewhere is somebody's");
 }
 
+/// `plain` is to supervisord what a file by hand is: taking it over restarts nothing.
 #[test]
-fn plain_is_to_supervisord_what_a_file_by_hand_is() {
-    let Some(host) = Host::start() else { return };
+fn plain_matches_file_by_hand() {
+    let host = or_skip!(Host::start());
     host.daemon
         .write_conf("celery", "; by hand\n[program:celery]\npriority=5\ncommand=/bin/sleep 100\n");
     let mut client = host.daemon.client();
@@ -99,9 +101,10 @@ fn plain_is_to_supervisord_what_a_file_by_hand_is() {
     host.run(&["plan", "--exit-code"]).ended(0);
 }
 
+/// Variables of a file reach the process and nobody else.
 #[test]
-fn variables_of_a_file_reach_the_process_and_nobody_else() {
-    let Some(host) = Host::start() else { return };
+fn file_variables_reach_only_process() {
+    let host = or_skip!(Host::start());
     host.deploy("a.com");
     std::fs::write(host.path("home/w.env"), "TOKEN=hunter2\n").unwrap();
     let out = host.path("log/out");

@@ -29,8 +29,8 @@ fn program<'v>(document: &'v Value, name: &str) -> &'v Value {
 }
 
 #[test]
-fn what_is_as_wanted_takes_a_line_each_and_status_0() {
-    let Some(host) = Host::start() else { return };
+fn healthy_programs_take_one_line() {
+    let host = or_skip!(Host::start());
     let site = host.deploy("a.com");
     site.worker("w");
     site.worker("many");
@@ -58,9 +58,10 @@ fn what_is_as_wanted_takes_a_line_each_and_status_0() {
     assert_eq!(json["sites"][0]["status"]["programs"].as_array().unwrap().len(), 1);
 }
 
+/// Files that were edited or removed by hand are told from what was not applied.
 #[test]
-fn files_that_were_edited_or_removed_by_hand_are_told_from_what_was_not_applied() {
-    let Some(host) = Host::start() else { return };
+fn edited_is_told_from_unapplied() {
+    let host = or_skip!(Host::start());
     let site = host.deploy("a.com");
     site.worker("w");
     let all = ["edited", "removed", "later", "left"]
@@ -98,8 +99,8 @@ fn files_that_were_edited_or_removed_by_hand_are_told_from_what_was_not_applied(
 }
 
 #[test]
-fn a_program_stopped_by_hand_or_given_up_comes_first() {
-    let Some(host) = Host::start() else { return };
+fn failed_program_comes_first() {
+    let host = or_skip!(Host::start());
     let site = host.deploy("a.com");
     site.worker("fine");
     site.worker("stopped");
@@ -121,9 +122,10 @@ fn a_program_stopped_by_hand_or_given_up_comes_first() {
     host.run(&["status", "--program", "fine"]).ended(0);
 }
 
+/// After `startsecs` supervisord takes each start for a good one.
 #[test]
-fn a_crash_loop_after_startsecs_is_seen_to_flap() {
-    let Some(host) = Host::start() else { return };
+fn crash_loop_is_seen_flapping() {
+    let host = or_skip!(Host::start());
     let site = host.deploy("a.com");
     // supervisord takes it for started each time.
     let note = host.path("starts").join("a.com-loop");
@@ -141,8 +143,8 @@ fn a_crash_loop_after_startsecs_is_seen_to_flap() {
 }
 
 #[test]
-fn a_worker_of_a_former_release_is_drift_and_a_restart_ends_it() {
-    let Some(host) = Host::start() else { return };
+fn former_release_drifts_until_restart() {
+    let host = or_skip!(Host::start());
     let site = host.deploy("a.com");
     site.worker("w");
     host.inventory(&programs(&["program: w, script: w.sh"]));
@@ -163,8 +165,8 @@ fn a_worker_of_a_former_release_is_drift_and_a_restart_ends_it() {
 }
 
 #[test]
-fn a_broken_file_of_somebody_else_is_a_problem() {
-    let Some(host) = Host::start() else { return };
+fn foreign_broken_file_is_a_problem() {
+    let host = or_skip!(Host::start());
     let site = host.deploy("a.com");
     site.worker("w");
     host.inventory(&programs(&["program: w, script: w.sh"]));
@@ -178,8 +180,8 @@ fn a_broken_file_of_somebody_else_is_a_problem() {
 }
 
 #[test]
-fn five_hundred_programs_fit_on_a_screen_and_problems_are_not_lost_among_them() {
-    let Some(host) = Host::start() else { return };
+fn many_programs_fit_one_screen() {
+    let host = or_skip!(Host::start());
     host.deploy("a.com").worker("w");
     let all: Vec<String> = (0..500)
         .map(|n| format!("program: p{n:03}, command: sleep 1000, autostart: false"))
@@ -201,8 +203,8 @@ fn five_hundred_programs_fit_on_a_screen_and_problems_are_not_lost_among_them() 
 }
 
 #[test]
-fn a_host_without_supervisord_is_an_error_and_no_drift() {
-    let Some(mut host) = Host::start() else { return };
+fn missing_supervisord_is_an_error() {
+    let mut host = or_skip!(Host::start());
     host.inventory(&programs(&["program: w, command: sleep 1"]));
     host.daemon.stop();
     host.run(&["status"]).ended(1).complains("no supervisord listens");

@@ -32,8 +32,8 @@ fn configs(host: &Host) -> Vec<String> {
 }
 
 #[test]
-fn going_to_one_file_and_back_restarts_nothing() {
-    let Some(host) = applied("per-program") else { return };
+fn common_file_restarts_nothing() {
+    let host = or_skip!(applied("per-program"));
     let before = pids(&host);
     assert_eq!(configs(&host), ["a.com-v.conf", "a.com-w.conf"]);
     wants(&host, "per-site", &BOTH);
@@ -49,8 +49,8 @@ fn going_to_one_file_and_back_restarts_nothing() {
 }
 
 #[test]
-fn one_program_of_the_file_changes_and_the_other_is_left() {
-    let Some(host) = applied("per-site") else { return };
+fn one_program_of_file_changes() {
+    let host = or_skip!(applied("per-site"));
     let before = pids(&host);
     let changed =
         ["program: v, script: v.sh, stopwaitsecs: 7", "program: w, script: w.sh, stopwaitsecs: 8"];
@@ -69,8 +69,8 @@ fn one_program_of_the_file_changes_and_the_other_is_left() {
 }
 
 #[test]
-fn a_program_that_leaves_the_file_stops_and_the_other_runs_on() {
-    let Some(host) = applied("per-site") else { return };
+fn removed_program_leaves_common_file() {
+    let host = or_skip!(applied("per-site"));
     let before = pids(&host);
     wants(&host, "per-site", &BOTH[1..]);
     host.run(&["apply", "--yes"]).ended(0);
@@ -82,9 +82,10 @@ fn a_program_that_leaves_the_file_stops_and_the_other_runs_on() {
     assert_eq!(host.groups(), [""; 0]);
 }
 
+/// One program goes over before the other.
 #[test]
-fn one_program_goes_over_before_the_other() {
-    let Some(host) = applied("per-program") else { return };
+fn programs_change_files_separately() {
+    let host = or_skip!(applied("per-program"));
     let before = pids(&host);
     wants(&host, "per-site", &BOTH);
     host.run(&["apply", "--yes", "--program", "w"]).ended(0);
@@ -99,8 +100,8 @@ fn one_program_goes_over_before_the_other() {
 }
 
 #[test]
-fn an_edit_is_told_of_the_program_it_is_about() {
-    let Some(host) = applied("per-site") else { return };
+fn edit_names_its_program() {
+    let host = or_skip!(applied("per-site"));
     let text = std::fs::read_to_string(host.conf("a.com")).unwrap();
     let (head, tail) = text.split_once("[program:a.com-w]").unwrap();
     let edited =
@@ -118,8 +119,8 @@ fn an_edit_is_told_of_the_program_it_is_about() {
 }
 
 #[test]
-fn a_file_of_that_name_that_is_somebody_elses_is_refused() {
-    let Some(host) = Host::start() else { return };
+fn foreign_common_file_is_refused() {
+    let host = or_skip!(Host::start());
     host.deploy("a.com").worker("w");
     host.daemon.write_conf("a.com", "[program:theirs]\ncommand=/bin/sleep 1000\n");
     wants(&host, "per-site", &BOTH[1..]);

@@ -56,9 +56,10 @@ fn interrupt_while_it_waits(host: &Host, arguments: &[&str]) {
     run.wait().ended(130);
 }
 
+/// A rollback takes back a run where the run changed something.
 #[test]
-fn a_rollback_takes_back_a_run_where_it_changed_something() {
-    let Some(host) = host_of_two_sites() else { return };
+fn rollback_skips_unchanged_sites() {
+    let host = or_skip!(host_of_two_sites());
     let seconds = |seconds: u32| {
         let text = std::fs::read_to_string(host.conf("b.com-w")).unwrap();
         assert!(text.contains(&format!("stopwaitsecs={seconds}\n")), "{text}");
@@ -94,9 +95,10 @@ fn a_rollback_takes_back_a_run_where_it_changed_something() {
     );
 }
 
+/// A run that others came after is refused there, and the others go on.
 #[test]
-fn a_run_that_others_came_after_is_refused_there_and_the_others_go_on() {
-    let Some(host) = Host::start() else { return };
+fn superseded_run_is_refused_per_site() {
+    let host = or_skip!(Host::start());
     for domain in ["a.com", "b.com"] {
         host.deploy(domain).worker("w");
     }
@@ -127,8 +129,8 @@ fn a_run_that_others_came_after_is_refused_there_and_the_others_go_on() {
 }
 
 #[test]
-fn a_history_tells_of_runs_that_failed_restarted_or_were_killed() {
-    let Some(host) = applied_host() else { return };
+fn history_tells_failed_runs() {
+    let host = or_skip!(applied_host());
     host.run(&["restart", "-m", "new code"]).ended(0);
     host.deployed("a.com").crasher("bad");
     wants(&host, &["program: w, script: w.sh", "program: bad, script: bad.sh, autorestart: false"]);
@@ -148,9 +150,10 @@ fn a_history_tells_of_runs_that_failed_restarted_or_were_killed() {
     assert_eq!(document(&json, "history")["sites"][0]["outcomes"][0]["end"], "restarted");
 }
 
+/// A killed run is told as interrupted, also when it was finished since.
 #[test]
-fn a_killed_run_is_told_as_interrupted_also_when_it_was_finished_since() {
-    let Some(host) = applied_host() else { return };
+fn killed_run_reads_as_interrupted() {
+    let host = or_skip!(applied_host());
     host.deployed("a.com").drainer("w");
     host.run(&["restart"]).ended(0);
     wants(&host, &["program: w, script: w.sh, stopwaitsecs: 600"]);
@@ -186,8 +189,8 @@ fn a_killed_run_is_told_as_interrupted_also_when_it_was_finished_since() {
 }
 
 #[test]
-fn a_rollback_takes_back_the_run_that_was_interrupted() {
-    let Some(host) = applied_host() else { return };
+fn rollback_takes_back_interrupted_run() {
+    let host = or_skip!(applied_host());
     host.deployed("a.com").drainer("w");
     host.run(&["restart"]).ended(0);
     let former = std::fs::read_to_string(host.conf("a.com-w")).unwrap();
@@ -212,8 +215,8 @@ fn a_rollback_takes_back_the_run_that_was_interrupted() {
 }
 
 #[test]
-fn a_run_that_leads_nowhere_back_says_what_it_was() {
-    let Some(host) = host_of_two_revisions() else { return };
+fn irreversible_run_explains_itself() {
+    let host = or_skip!(host_of_two_revisions());
     host.run(&["restart"]).ended(0);
     host.run(&["rollback", "--yes"]).ended(0);
     let text = host.run(&["history"]).ended(0).stdout;
@@ -230,9 +233,10 @@ fn a_run_that_leads_nowhere_back_says_what_it_was() {
     host.run(&["rollback", "--yes", "--site", "a.com", "--to", "2"]).ended(0);
 }
 
+/// Control characters of a message are harmless, too.
 #[test]
-fn a_diff_of_a_revision_masks_secrets_and_control_characters_of_a_message_are_harmless() {
-    let Some(host) = applied_host() else { return };
+fn revision_diff_masks_secrets() {
+    let host = or_skip!(applied_host());
     wants(&host, &["program: w, script: w.sh, stopwaitsecs: 7, environment: {TOKEN: hunter2}"]);
     host.run(&["apply", "--yes", "-m", "why\u{1b}[2J\nnot"]).ended(0);
     let run = host.run(&["history", "--diff", "2"]).ended(0);
@@ -254,8 +258,8 @@ fn stop_seconds(host: &Host) -> String {
 }
 
 #[test]
-fn a_rollback_goes_to_the_former_revision_and_forward_again() {
-    let Some(host) = host_of_two_revisions() else { return };
+fn rollback_goes_back_then_forward() {
+    let host = or_skip!(host_of_two_revisions());
     assert_eq!(stop_seconds(&host), "stopwaitsecs=7");
     host.run(&["rollback", "--yes"]).ended(0).says("applied as revision 3\n");
     assert_eq!(stop_seconds(&host), "stopwaitsecs=3600");
@@ -285,8 +289,8 @@ fn a_rollback_goes_to_the_former_revision_and_forward_again() {
 }
 
 #[test]
-fn a_revision_says_which_run_it_is_of_and_why() {
-    let Some(host) = host_of_two_revisions() else { return };
+fn revision_names_its_run() {
+    let host = or_skip!(host_of_two_revisions());
     wants(&host, &["program: w, script: w.sh, stopwaitsecs: 8"]);
     let inventory = std::fs::read_to_string(host.path("home/deployer.yml")).unwrap();
     std::fs::write(host.path("home/deployer.yml"), format!("name: shop\n{inventory}")).unwrap();
@@ -308,8 +312,8 @@ fn a_revision_says_which_run_it_is_of_and_why() {
 }
 
 #[test]
-fn a_rollback_asks_too_and_one_to_what_is_there_does_nothing() {
-    let Some(host) = host_of_two_revisions() else { return };
+fn rollback_asks_first() {
+    let host = or_skip!(host_of_two_revisions());
     let before = host.snapshot();
     host.run(&["rollback"]).ended(2).says("stopwaitsecs=3600");
     host.run(&["rollback", "--yes", "--to", "2"]).ended(0).says("nothing to do");
@@ -319,8 +323,8 @@ fn a_rollback_asks_too_and_one_to_what_is_there_does_nothing() {
 }
 
 #[test]
-fn the_first_revision_has_none_before_it() {
-    let Some(host) = applied_host() else { return };
+fn first_revision_has_no_predecessor() {
+    let host = or_skip!(applied_host());
     let before = host.snapshot();
     let run = host.run(&["rollback", "--yes"]).ended(1);
     assert!(run.stderr.contains("has no revision before"), "{}", run.stderr);
@@ -331,8 +335,8 @@ fn the_first_revision_has_none_before_it() {
 }
 
 #[test]
-fn a_record_of_a_newer_version_or_a_damaged_one_is_refused() {
-    let Some(host) = applied_host() else { return };
+fn newer_or_damaged_record_is_refused() {
+    let host = or_skip!(applied_host());
     let record = host.state().join("sites/a.com/revisions/00000001.json");
     let text = std::fs::read_to_string(&record).unwrap();
     for (broken, expected) in [
@@ -358,8 +362,8 @@ fn a_record_of_a_newer_version_or_a_damaged_one_is_refused() {
 
 /// Verbs that only look say with their status, as `apply` does, that some sites have no answer.
 #[test]
-fn a_site_without_an_answer_does_not_pass_for_all_or_for_none() {
-    let Some(host) = applied_host() else { return };
+fn unanswered_sites_get_own_status() {
+    let host = or_skip!(applied_host());
     host.deploy("b.com").worker("w");
     let program = ["program: w, script: w.sh"];
     host.inventory(&[super::site("a.com", &program), super::site("b.com", &program)].concat());
@@ -375,8 +379,8 @@ fn a_site_without_an_answer_does_not_pass_for_all_or_for_none() {
 }
 
 #[test]
-fn a_site_without_a_folder_does_not_keep_another_from_its_runner() {
-    let Some(host) = Host::start() else { return };
+fn missing_folder_spares_other_runners() {
+    let host = or_skip!(Host::start());
     host.deploy("a.com");
     let program = ["program: w, script: w.sh"];
     host.inventory(&[super::site("a.com", &program), super::site("b.com", &program)].concat());
@@ -386,8 +390,8 @@ fn a_site_without_a_folder_does_not_keep_another_from_its_runner() {
 }
 
 #[test]
-fn a_rollback_that_was_interrupted_is_completed_by_the_same_command() {
-    let Some(host) = applied_host() else { return };
+fn interrupted_rollback_completes_on_repeat() {
+    let host = or_skip!(applied_host());
     host.deployed("a.com").drainer("w");
     wants(&host, &["program: w, script: w.sh, stopwaitsecs: 600"]);
     host.run(&["apply", "--yes", "-m", "second"]).ended(0);
