@@ -1,7 +1,6 @@
 //! Reads supervisord and the files it includes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use crate::supervisord::{
     ProcessInfo, Reload, Supervisord, defaults,
 };
 use crate::system::files::{Entry, Files};
-use crate::system::users;
+use crate::system::{process, users};
 
 /// When supervisord is asked to read its files anew.
 #[derive(Debug, Clone, Copy)]
@@ -220,7 +219,7 @@ fn ask(
             (Call::GetPid, Ok(Answer::Number(pid))) => {
                 daemon.pid = Some(pid);
                 daemon.reads_private_files =
-                    uid_of(pid).is_none_or(|uid| uid == 0 || uid == users::current_uid());
+                    process::owner(pid).is_none_or(|uid| uid == 0 || uid == users::current_uid());
             }
             (Call::GetPid, Err(_)) => {}
             (Call::ReloadConfig, Ok(Answer::Reload(reload))) => daemon.reread = Ok(reload),
@@ -273,10 +272,6 @@ pub fn fault_error(fault: Fault) -> CommandError {
 
 fn unexpected(call: &Call, answer: &Answer) -> CommandError {
     CommandError::refused(format!("supervisord answered {call:?} with {answer:?}"))
-}
-
-fn uid_of(pid: i64) -> Option<u32> {
-    std::fs::metadata(format!("/proc/{pid}")).ok().map(|metadata| metadata.uid())
 }
 
 /// What a file of supervisord's defines.

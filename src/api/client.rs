@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::{
-    AppliedSite, ApplyRequest, ChosenSite, Goal, InventoryOnHost, Left, LogsRequest, PlannedSite,
-    Reply, Request, SiteDiff, SiteHistory, SiteStatusReply, Target, UnreadableLog,
+    AppliedSite, ApplyRequest, ChosenSite, Goal, Includes, InventoryOnHost, Left, LogsRequest,
+    PlannedSite, Reply, Request, SiteDiff, SiteHistory, SiteStatusReply, Target, UnreadableLog,
 };
 use crate::error::CommandError;
 use crate::event::Event;
-use crate::inventory::{AbsolutePath, Domain, Site, UserName};
+use crate::inventory::{AbsolutePath, Domain, Paths, Site, UserName};
 use crate::plan::PlanOptions;
 use crate::setup::Report as SetupReport;
 
@@ -119,6 +119,14 @@ impl dyn Target + '_ {
     ) -> Result<Vec<SiteDiff>, CommandError> {
         match self.look(Request::RevisionDiff { sites, number })? {
             Reply::RevisionDiffs { sites } => Ok(sites),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// What the supervisord of these paths includes, and what it runs.
+    pub fn includes(&mut self, paths: Paths) -> Result<Includes, CommandError> {
+        match self.look(Request::Includes { paths: Box::new(paths) })? {
+            Reply::Includes { includes } => Ok(*includes),
             _ => Err(unexpected()),
         }
     }

@@ -6,6 +6,7 @@
 
 mod answered;
 mod client;
+mod includes;
 mod reply;
 mod request;
 pub mod wire;
@@ -16,6 +17,7 @@ use crate::event::Event;
 pub use crate::records::run::{Commit, RunId, RunInventory};
 pub use crate::records::{Origin, Run, RunEnd, RunOutcome, Settled, SettledHow};
 pub use client::Applied;
+pub use includes::{IncludedFile, Includes, LoadedProcess, RecordedSite, RunningDaemon};
 pub use reply::{
     AppliedSite, Left, LeftSite, PlannedSite, Reply, RevisionSummary, SiteDiff, SiteHistory,
     SiteStatusReply, UnreadableLog, Writer,

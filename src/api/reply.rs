@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Origin, Run, RunId, RunOutcome, answered};
+use super::{Includes, Origin, Run, RunId, RunOutcome, answered};
 use crate::apply::{ApplyError, SiteReport};
 use crate::error::CommandError;
 use crate::event::SiteEnd;
@@ -51,6 +51,11 @@ pub enum Reply {
     RevisionDiffs {
         /// Each site, in the order asked.
         sites: Vec<SiteDiff>,
+    },
+    /// To [`Request::Includes`](super::Request::Includes): the files, and what runs.
+    Includes {
+        /// All of it.
+        includes: Box<Includes>,
     },
     /// To [`Request::ReadRunner`](super::Request::ReadRunner): the file as it is.
     Runner {

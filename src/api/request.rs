@@ -52,6 +52,11 @@ pub enum Request {
         /// The revision's number, the same for every site.
         number: u64,
     },
+    /// What does a supervisord include, and what does it run? Changes nothing.
+    Includes {
+        /// Which one.
+        paths: Box<Paths>,
+    },
     /// What is a site's runner.sh now? Changes nothing.
     ReadRunner {
         /// Where the site has it.
@@ -81,6 +86,7 @@ impl Request {
             | Self::History { .. }
             | Self::Left(_)
             | Self::RevisionDiff { .. }
+            | Self::Includes { .. }
             | Self::ReadRunner { .. }
             | Self::Status { .. }
             | Self::Logs(_) => false,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Engine, history, left, logs, runner};
+use super::{Engine, history, includes, left, logs, runner};
 use crate::api::{AppliedSite, ChosenSite, PlannedSite, Reply, Request, SiteStatusReply, Target};
 use crate::apply::{ApplyError, Doors, FailedAt};
 use crate::desired::DaemonFacts;
@@ -222,6 +222,12 @@ impl Target for LocalHost {
             Request::RevisionDiff { sites, number } => {
                 let sites = history::diffs(&sites, number, &self.state_base);
                 Ok(Reply::RevisionDiffs { sites })
+            }
+            Request::Includes { paths } => {
+                let interrupt = self.interrupt.clone();
+                let stop: ShouldStop = Arc::new(move || interrupt.is_news());
+                let includes = includes::look(&paths, &self.state_base, &stop)?;
+                Ok(Reply::Includes { includes: Box::new(includes) })
             }
             Request::ReadRunner { path } => {
                 runner::read(path.as_path()).map(|script| Reply::Runner { script })

@@ -3,6 +3,7 @@
 mod control;
 mod engine;
 mod history;
+mod includes;
 mod left;
 mod local;
 mod locks;

@@ -1,5 +1,6 @@
 //! What `/proc` tells of a process, the signals it is sent, and where a symbolic link leads.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -8,6 +9,11 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 /// else's. The kernel adds ` (deleted)` to a folder that is not there any more.
 pub fn working_folder(pid: i64) -> Option<PathBuf> {
     std::fs::read_link(format!("/proc/{pid}/cwd")).ok()
+}
+
+/// The user whose process it is, by id; `None` where it is gone.
+pub fn owner(pid: i64) -> Option<u32> {
+    std::fs::metadata(format!("/proc/{pid}")).ok().map(|metadata| metadata.uid())
 }
 
 /// When a process was started, in ticks since the machine was: with its pid, that is one process for

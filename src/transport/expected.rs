@@ -26,6 +26,7 @@ enum ReplyKind {
     History,
     Left,
     RevisionDiffs,
+    Includes,
     Runner,
     RunnerWritten,
     Setup,
@@ -43,6 +44,7 @@ impl Expected {
             Request::History { sites, .. } => (ReplyKind::History, domains(sites)),
             Request::Left(_) => (ReplyKind::Left, Vec::new()),
             Request::RevisionDiff { sites, .. } => (ReplyKind::RevisionDiffs, domains(sites)),
+            Request::Includes { .. } => (ReplyKind::Includes, Vec::new()),
             Request::ReadRunner { .. } => (ReplyKind::Runner, Vec::new()),
             Request::WriteRunner { .. } => (ReplyKind::RunnerWritten, Vec::new()),
             Request::Setup { .. } => (ReplyKind::Setup, Vec::new()),
@@ -103,6 +105,7 @@ fn answered(reply: &Reply) -> (ReplyKind, Vec<&Domain>) {
         Reply::RevisionDiffs { sites } => {
             (ReplyKind::RevisionDiffs, sites.iter().map(|site| &site.site).collect())
         }
+        Reply::Includes { .. } => (ReplyKind::Includes, Vec::new()),
         Reply::Runner { .. } => (ReplyKind::Runner, Vec::new()),
         Reply::RunnerWritten { .. } => (ReplyKind::RunnerWritten, Vec::new()),
         Reply::Setup { .. } => (ReplyKind::Setup, Vec::new()),

@@ -36,7 +36,7 @@ fn site(domain: &str, programs: &[&str]) -> String {
 }
 
 /// The inventory of `a.com` with these programs.
-fn wants(host: &Host, programs: &[&str]) {
+pub(crate) fn wants(host: &Host, programs: &[&str]) {
     host.inventory_with(IMPATIENT, &site("a.com", programs));
 }
 
