@@ -18,6 +18,7 @@
 pub mod actual;
 pub mod api;
 pub mod apply;
+mod check;
 pub mod cli;
 pub mod desired;
 pub mod error;
@@ -25,6 +26,7 @@ pub mod event;
 mod fleet;
 pub mod host;
 pub mod inventory;
+mod lint;
 pub mod plan;
 pub mod playbook;
 pub mod records;

@@ -5,7 +5,6 @@
 
 mod command;
 mod http;
-mod words;
 
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};

@@ -4,6 +4,7 @@ mod agent;
 mod apply;
 mod check;
 mod control;
+mod explain;
 mod fleet;
 mod generate;
 mod history;
@@ -54,8 +55,10 @@ struct GlobalArguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Check the inventory alone: every problem, no host touched
-    Check,
+    /// Check the inventory alone: every problem, and what hurts; no host touched
+    Check(check::CheckArguments),
+    /// Explain a check that warns, or list them all
+    Explain(explain::ExplainArguments),
     /// Show what an apply would do, host by host
     Plan(plan::PlanArguments),
     /// Make the hosts match the inventory
@@ -111,7 +114,8 @@ pub fn run() -> u8 {
             return if error.use_stderr() { ErrorKind::Usage.exit_status() } else { 0 };
         }
     };
-    let mode = if cli.shared.json { Mode::Json } else { Mode::Text };
+    let as_json = matches!(&cli.verb, Verb::Check(arguments) if arguments.is_json());
+    let mode = if cli.shared.json || as_json { Mode::Json } else { Mode::Text };
     let mut screen = Screen::new(mode);
     match verb(cli, &mut screen) {
         Ok(status) => status,
@@ -128,7 +132,8 @@ fn verb(cli: Cli, screen: &mut Screen) -> Result<u8, CommandError> {
     let fleet = Fleet { ssh: fleet::ssh_settings(), interrupt };
     let context = Context { shared: cli.shared, fleet, inventory: OnceLock::new() };
     match cli.verb {
-        Verb::Check => check::run(&context, screen),
+        Verb::Check(arguments) => check::run(&context, &arguments, screen),
+        Verb::Explain(arguments) => explain::run(&arguments, screen),
         Verb::Plan(arguments) => plan::run(&context, &arguments, screen),
         Verb::Apply(arguments) => apply::run(&context, &arguments, screen),
         Verb::Status(arguments) => status::run(&context, &arguments, screen),

@@ -13,6 +13,7 @@ mod group;
 mod logrotate;
 mod render;
 
+pub(crate) use render::section_options;
 pub use render::{RenderError, render};
 
 /// What a host's supervisord has to say about how a site's files should be.

@@ -137,13 +137,8 @@ fn logrotate_file(
 }
 
 fn supervisor_file(site: &Site, program: &Program, full: &FullName) -> DesiredFile {
+    let options = section_options(site, program, full);
     let sections = Site::groups_of(program, full).into_iter().map(|name| {
-        let mut options = match site.format {
-            Format::Classic | Format::Hardened => classic_options(site, program, full),
-            Format::Plain => plain_options(site, program),
-        };
-        options.extend(rotation_options(site, program));
-        options.extend(further_options(program, site.format));
         let lines = options.iter().map(|(key, value)| format!("{key}={value}\n"));
         format!("[{}]\n{}", GroupHeader::program(&name), lines.collect::<String>())
     });
@@ -154,6 +149,21 @@ fn supervisor_file(site: &Site, program: &Program, full: &FullName) -> DesiredFi
         programs: [program.name.to_string()].into(),
         verbatim: false,
     }
+}
+
+/// What each section of a program says, `full` being its full name, as it is written to supervisord's file.
+pub(crate) fn section_options(
+    site: &Site,
+    program: &Program,
+    full: &FullName,
+) -> Vec<(&'static str, String)> {
+    let mut options = match site.format {
+        Format::Classic | Format::Hardened => classic_options(site, program, full),
+        Format::Plain => plain_options(site, program),
+    };
+    options.extend(rotation_options(site, program));
+    options.extend(further_options(program, site.format));
+    options
 }
 
 /// A value so that supervisord reads what it says; what is supervisord's own to expand stays.

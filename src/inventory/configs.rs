@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::config_file::{ConfigFile, header, list};
 use super::expansions::known;
 use super::fields::{Fields, Reader};
-use super::file::{Node, Span};
+use super::file::Node;
 use super::findings::Finding;
 use super::keys::{Key, Kind};
 use super::name::ConfigName;
+use super::places::ConfigPlace;
 use super::program::MOST_PROCESSES;
 use super::program_keys;
 use super::suggest::shown;
@@ -46,9 +47,12 @@ static GROUP: [Key; 2] = [
 ];
 
 /// The files that the patterns of a site name, each with the place of its pattern.
-pub(super) fn read(reader: &mut Reader<'_, '_>, fields: &Fields<'_>) -> Vec<(Span, ConfigFile)> {
+pub(super) fn read(
+    reader: &mut Reader<'_, '_>,
+    fields: &Fields<'_>,
+) -> Vec<(ConfigPlace, ConfigFile)> {
     let Some(node) = fields.get("configs") else { return Vec::new() };
-    let mut files: Vec<(Span, ConfigFile)> = Vec::new();
+    let mut files: Vec<(ConfigPlace, ConfigFile)> = Vec::new();
     for pattern in reader.list(node, "configs").unwrap_or_default() {
         let Some(text) = reader.text(pattern, "configs") else { continue };
         let paths = match reader.beside.matching(text) {
@@ -72,7 +76,7 @@ pub(super) fn read(reader: &mut Reader<'_, '_>, fields: &Fields<'_>) -> Vec<(Spa
                     Finding::new(pattern.at, message).help("each keeps its name on the server"),
                 );
             } else {
-                files.push((pattern.at, file));
+                files.push((ConfigPlace { at: pattern.at, path }, file));
             }
         }
     }
@@ -95,11 +99,11 @@ fn read_file(reader: &mut Reader<'_, '_>, node: &Node, path: &str) -> Option<Con
 }
 
 /// Everything that is wrong with what the files say, each with its line.
-fn check(reader: &mut Reader<'_, '_>, files: &[(Span, ConfigFile)]) {
+fn check(reader: &mut Reader<'_, '_>, files: &[(ConfigPlace, ConfigFile)]) {
     let mut names: BTreeMap<String, String> = BTreeMap::new();
     let mut programs: BTreeSet<String> = BTreeSet::new();
     let mut parsed = Vec::new();
-    for (at, file) in files {
+    for (ConfigPlace { at, .. }, file) in files {
         match ini::parse(&file.text) {
             Ok(ini) => parsed.push((*at, file, ini.sections)),
             Err(error) => {

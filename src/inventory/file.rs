@@ -20,8 +20,8 @@ const MOST_EVENTS: usize = 2_000_000;
 const MOST_REPEATED: usize = 200_000;
 
 /// A part of the text, in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Span {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) struct Span {
     pub(super) start: usize,
     pub(super) end: usize,
 }

@@ -9,6 +9,7 @@
 //! set in layers), `naming` (what things are called on a host), `host` (a server), `site_entry` (a site) and `clashes` (what only the whole shows). Problems go through
 //! `findings` and `source`, which masks `secrets`, to `problem`.
 
+mod allowed;
 mod beside;
 mod clashes;
 pub(crate) mod config_file;
@@ -26,7 +27,7 @@ pub mod name;
 pub(crate) mod naming;
 mod options;
 mod passed;
-mod passwords;
+mod places;
 pub mod problem;
 pub mod program;
 mod program_keys;
@@ -46,13 +47,16 @@ mod suggest;
 mod tests;
 pub mod value;
 
+pub use crate::system::passwords::without_passwords;
+pub(crate) use allowed::Allowed;
 pub use beside::{Beside, Nothing};
 pub use config_file::ConfigFile;
+pub(crate) use file::Span;
 pub use host::{Connection, Host, Privilege};
 pub(crate) use keys::Given;
 pub use load::{Folder, Loaded, load};
 pub use name::{ConfigName, Domain, FullName, HostName, NameError, ProgramName, UserName};
-pub use passwords::without_passwords;
+pub(crate) use places::{Located, Places, ProgramPlaces, SitePlaces};
 pub use problem::{Place, Problem, Problems};
 pub use program::{
     Autorestart, Health, Instances, LogFrequency, Logs, Probe, Program, RestartPolicy, Rotation,
@@ -60,6 +64,7 @@ pub use program::{
 };
 pub(crate) use program_keys::{PROGRAM as PROGRAM_KEYS, supervisords as supervisord_options};
 pub use programs::Programs;
+pub(crate) use resolve::read_located;
 pub use resolve::{Inventory, PlacedSite, read, read_beside};
 pub use schema::schema;
 pub use selector::{SelectedHost, SelectedSite, Selection, Selector, no_sites};

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::allowed::{self, Allowed};
 use super::fields::{At, Fields, Reader};
 use super::file::{Node, Span, Value};
 use super::findings::Finding;
@@ -25,6 +26,10 @@ pub(super) struct Options {
     directory: Option<Directory>,
     user: Option<UserName>,
     environment: BTreeMap<EnvironmentName, EnvironmentValue>,
+    /// The places of those variables that stand in the inventory itself.
+    pub(super) variables: BTreeMap<EnvironmentName, Span>,
+    /// The checks that are silenced.
+    pub(super) allowed: Vec<Allowed>,
     pub(super) logs: LogOptions,
     health: HealthOptions,
 }
@@ -45,13 +50,17 @@ impl Options {
         let mut variables = get("environment_file")
             .and_then(|n| beside::environment_file(reader, n))
             .unwrap_or_default();
-        variables.extend(get("environment").map(|n| environment(reader, n)).unwrap_or_default());
+        let typed = get("environment").map(|n| environment(reader, n)).unwrap_or_default();
+        let places = typed.iter().map(|(name, variable)| (name.clone(), variable.at)).collect();
+        variables.extend(typed.into_iter().map(|(name, variable)| (name, variable.value)));
         Self {
             plain,
             directory: get("directory")
                 .and_then(|n| reader.parse(n, "directory", Directory::parse)),
             user: get("user").and_then(|n| reader.user(n, "user")),
             environment: variables,
+            variables: places,
+            allowed: allowed::read(reader, fields),
             logs: get("logs").map(|n| LogOptions::read(reader, n)).unwrap_or_default(),
             health: get("health").map(|n| HealthOptions::read(reader, n)).unwrap_or_default(),
         }
@@ -61,6 +70,11 @@ impl Options {
     pub(super) fn over(self, base: &Self) -> Self {
         let mut plain = base.plain.clone();
         plain.extend(self.plain);
+        let mut variables = base.variables.clone();
+        variables.retain(|name, _| !self.environment.contains_key(name));
+        variables.extend(self.variables);
+        let mut allowed = base.allowed.clone();
+        allowed.extend(self.allowed);
         let mut environment = base.environment.clone();
         environment.extend(self.environment);
         Self {
@@ -68,6 +82,8 @@ impl Options {
             directory: self.directory.or_else(|| base.directory.clone()),
             user: self.user.or_else(|| base.user.clone()),
             environment,
+            variables,
+            allowed,
             logs: self.logs.over(&base.logs),
             health: self.health.over(&base.health),
         }
@@ -95,6 +111,11 @@ impl Options {
     /// Where an option was set.
     pub(super) fn place(&self, name: &str) -> Option<Span> {
         self.plain.get(name).map(|set| set.at)
+    }
+
+    /// Where each option of a plain kind was set.
+    pub(super) fn places(&self) -> impl Iterator<Item = (&'static str, Span)> {
+        self.plain.iter().map(|(name, set)| (*name, set.at))
     }
 
     fn word(&self, name: &str) -> Option<&str> {
@@ -167,7 +188,7 @@ impl Options {
 fn environment(
     reader: &mut Reader<'_, '_>,
     node: &Node,
-) -> BTreeMap<EnvironmentName, EnvironmentValue> {
+) -> BTreeMap<EnvironmentName, At<EnvironmentValue>> {
     let mut environment = BTreeMap::new();
     let entries = match &node.value {
         Value::Map(entries) => entries.as_slice(),
@@ -200,7 +221,7 @@ fn environment(
         };
         match EnvironmentValue::parse(text) {
             Ok(value) => {
-                environment.insert(name, value);
+                environment.insert(name, At { value, at: key.at });
             }
             Err(error) => {
                 reader.push(Finding::new(value.at, format!("the value of `{name}` {error}")));

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::ops::Range;
 
-use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet, Title};
 use serde::Serialize;
 
+use super::suggest::plain;
 use crate::error::CommandError;
+use crate::system::passwords::without_passwords;
 
 /// One thing to correct in the inventory, with the place where it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -102,11 +104,20 @@ impl Problems {
 impl Problem {
     /// The message, its line and help; then a note for each related place.
     fn render(&self, renderer: &Renderer) -> String {
-        let error = Level::ERROR
-            .primary_title(self.message.as_str())
+        self.render_as(Level::ERROR.primary_title(self.message.as_str()), renderer)
+    }
+
+    /// The same as a warning of the check with this name.
+    pub(crate) fn warning(&self, check: &str, coloured: bool) -> String {
+        let renderer = if coloured { Renderer::styled() } else { Renderer::plain() };
+        self.render_as(Level::WARNING.primary_title(self.message.as_str()).id(check), &renderer)
+    }
+
+    fn render_as(&self, title: Title<'_>, renderer: &Renderer) -> String {
+        let report = title
             .element(self.place.snippet(AnnotationKind::Primary, self.place.label.as_deref()))
             .elements(self.help.iter().map(|help| Level::HELP.message(help.as_str())));
-        let mut text = self.with_place(&self.place, &renderer.render(&[error]));
+        let mut text = self.with_place(&self.place, &renderer.render(&[report]));
         for place in &self.related {
             let title = place.label.as_deref().unwrap_or("see also");
             let note = Group::with_title(Level::NOTE.secondary_title(title))
@@ -127,6 +138,16 @@ impl Problem {
 }
 
 impl Place {
+    /// A whole line of a text that is no inventory; what looks like a password is not shown.
+    pub(crate) fn of_line(line: u32, text: &str) -> Self {
+        let text = without_passwords(text.trim_end());
+        let text = shown_line(&text);
+        let begin = text.len() - text.trim_start().len();
+        let column = u32::try_from(begin + 1).unwrap_or(u32::MAX);
+        let caret = begin..text.len();
+        Self { line, column, text, label: None, caret }
+    }
+
     fn snippet<'a>(
         &'a self,
         kind: AnnotationKind,
@@ -135,6 +156,16 @@ impl Place {
         Snippet::source(self.text.as_str())
             .line_start(self.line as usize)
             .annotation(kind.span(self.caret.clone()).label(label))
+    }
+}
+
+/// A line as far as it is worth showing, without control characters.
+fn shown_line(text: &str) -> String {
+    const LONGEST: usize = 200;
+    let text = plain(&text.replace('\t', " "));
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
     }
 }
 

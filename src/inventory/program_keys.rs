@@ -2,14 +2,14 @@
 
 use super::keys::{Key, Keys, Kind};
 use super::program::{Autorestart, Instances, MOST_PROCESSES, RestartPolicy};
-use super::{health, logs, passed};
+use super::{allowed, health, logs, passed};
 
 /// The largest number supervisord can hold without doubt: what fits a C int.
 const LARGEST: u32 = i32::MAX as u32;
 
 /// The keys; what belongs to one program alone comes first. Those
 /// of supervisord are written to its file in this order.
-pub(super) static KEYS: [Key; 27] = [
+pub(super) static KEYS: [Key; 28] = [
     Key::new(
         "program",
         Kind::Text,
@@ -201,6 +201,13 @@ pub(super) static KEYS: [Key; 27] = [
         "When it counts as healthy after an apply.",
     )
     .default("see below"),
+    Key::new(
+        "lint",
+        Kind::Map(&allowed::KEYS),
+        "{allow: [user-root]}",
+        "Which checks of `check` say nothing about it. Those that `defaults` name count as well.",
+    )
+    .default("none"),
 ];
 
 /// supervisord's own options, in the order in which they are written: those that have a key of the

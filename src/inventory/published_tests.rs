@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::keys::{Key, Keys};
 use super::{Beside, read_beside};
-use super::{health, host, logs, passed, program_keys, schema, settings, site_entry};
+use super::{allowed, health, host, logs, passed, program_keys, schema, settings, site_entry};
 
 fn in_docs(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)
@@ -27,7 +27,7 @@ fn table(of: &str, keys: &[Key]) -> String {
 }
 
 /// The guide's tables by their names. Two keys that stand for another are told beside that.
-fn tables() -> [(&'static str, String); 10] {
+fn tables() -> [(&'static str, String); 11] {
     let but = |keys: &Keys, name: &str| -> Vec<Key> {
         keys.known.iter().filter(|key| key.name != name).copied().collect()
     };
@@ -44,6 +44,7 @@ fn tables() -> [(&'static str, String); 10] {
         ("probe", table("key of `probe`", health::PROBE.known)),
         ("settings", table("key", &settings::KEYS)),
         ("paths", table("key of `paths`", settings::PATHS.known)),
+        ("lint", table("key of `lint`", allowed::KEYS.known)),
     ]
 }
 
@@ -115,6 +116,7 @@ fn with(map: &str, key: &str, value: &str) -> String {
             "servers: [{{name: web1, host: h}}]\nsites: [{{domain: e.com, server: web1, {line}}}]\n"
         ),
         ("`fleet`", _) => format!("fleet: {{{line}}}\n"),
+        ("`lint`", _) => format!("lint: {{{line}}}\n"),
         ("`paths`", _) => format!("paths: {{{line}}}\n"),
         _ => format!("{line}\n"),
     }
@@ -150,6 +152,7 @@ fn each_key_takes_its_example() {
         &host::FLEET,
         &program_keys::PROGRAM,
         &settings::PATHS,
+        &allowed::KEYS,
         &logs::KEYS,
         &passed::OPTIONS,
         &health::KEYS,

@@ -13,6 +13,7 @@ use super::host::{self, Host};
 use super::keys::{Key, Keys, Kind, joined};
 use super::load::LARGEST_BYTES;
 use super::name::{HostName, NameError, at_most, no_control, not_empty};
+use super::places::{Located, Places, SitePlaces};
 use super::problem::Problems;
 use super::program_keys;
 use super::settings::{self, Settings};
@@ -74,7 +75,7 @@ static OWN: [Key; 4] = [
 /// The keys of the top level.
 pub(super) static TOP: Keys = Keys {
     of: "the inventory",
-    known: &joined::<4, 5, 9>(OWN, settings::KEYS),
+    known: &joined::<4, 6, 10>(OWN, settings::KEYS),
     instead: &[("hosts", "servers"), ("domains", "sites")],
     shared: true,
 };
@@ -109,6 +110,7 @@ fn all_keys() -> Vec<&'static str> {
         &program_keys::PROGRAM,
         &settings::PATHS,
         &super::logs::KEYS,
+        &super::allowed::KEYS,
         &super::passed::OPTIONS,
         &super::health::KEYS,
         &super::health::PROBE,
@@ -124,8 +126,16 @@ pub fn read(name: &str, text: &str) -> Result<Inventory, Problems> {
 
 /// [`read`] with the files beside it that it names.
 pub fn read_beside(name: &str, text: &str, beside: &dyn Beside) -> Result<Inventory, Problems> {
-    let keys = all_keys();
-    let mut source = Source::new(name, text, &keys);
+    read_located(name, text, beside).map(|located| located.inventory)
+}
+
+/// The same with the places of what it says.
+pub(crate) fn read_located<'t>(
+    name: &'t str,
+    text: &'t str,
+    beside: &dyn Beside,
+) -> Result<Located<'t>, Problems> {
+    let mut source = Source::new(name, text, all_keys());
     let root = match checked_size(text).and_then(|()| file::parse(text)) {
         Ok(root) => root,
         Err(error) => return Err(no_yaml(error, &source)),
@@ -133,11 +143,12 @@ pub fn read_beside(name: &str, text: &str, beside: &dyn Beside) -> Result<Invent
     source.hide_secrets(&root);
     let mut reader = Reader { source: &source, beside, findings: Findings::default() };
     repeated_keys(&mut reader, &root);
-    let inventory = inventory(&mut reader, &root);
-    if reader.findings.is_empty() {
-        Ok(inventory)
+    let (inventory, sites) = inventory(&mut reader, &root);
+    let findings = reader.findings;
+    if findings.is_empty() {
+        Ok(Located { inventory, places: Places { source, sites } })
     } else {
-        Err(reader.findings.into_problems(&source))
+        Err(findings.into_problems(&source))
     }
 }
 
@@ -185,12 +196,12 @@ fn repeated_keys(reader: &mut Reader<'_, '_>, node: &Node) {
     }
 }
 
-fn inventory(reader: &mut Reader<'_, '_>, root: &Node) -> Inventory {
+fn inventory(reader: &mut Reader<'_, '_>, root: &Node) -> (Inventory, Vec<SitePlaces>) {
     let mut inventory = Inventory::default();
     if matches!(root.value, Value::Null) {
-        return inventory;
+        return (inventory, Vec::new());
     }
-    let Some(fields) = reader.fields(root, &TOP) else { return inventory };
+    let Some(fields) = reader.fields(root, &TOP) else { return (inventory, Vec::new()) };
     let name = fields.get("name");
     inventory.name = name.and_then(|node| reader.parse(node, "name", checked_name));
     let settings = Settings::read(reader, &fields, &Settings::default());
@@ -207,8 +218,9 @@ fn inventory(reader: &mut Reader<'_, '_>, root: &Node) -> Inventory {
         sites.extend(site_entry::read(reader, node, &settings, &mut names, left_alone));
     }
     clashes::check(reader, &sites);
-    inventory.sites = sites.into_iter().map(|site| site.placed).collect();
-    inventory
+    let places;
+    (inventory.sites, places) = sites.into_iter().map(|site| (site.placed, site.places)).unzip();
+    (inventory, places)
 }
 
 /// The inventory's name: one line that people can read.

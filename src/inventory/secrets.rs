@@ -3,8 +3,8 @@
 //! values of known keys only, and of those not what looks like a password.
 
 use super::file::{Node, Span, Value};
-use super::passwords::passwords;
 use super::suggest::{near_miss, nearest};
+use crate::system::passwords::passwords;
 
 /// How far above a line its `environment` is looked for.
 const MOST_LINES_ABOVE: usize = 10_000;

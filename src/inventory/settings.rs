@@ -1,5 +1,6 @@
 //! What can be set for all sites and again for one: program defaults, file format, user, paths.
 
+use super::allowed::{self, Allowed};
 use super::fields::{Fields, Reader};
 use super::file::Node;
 use super::findings::Finding;
@@ -56,7 +57,7 @@ pub(super) static PATHS: Keys = Keys {
 };
 
 /// What can stand at the top level, and again at a site.
-pub(super) const KEYS: [Key; 5] = [
+pub(super) const KEYS: [Key; 6] = [
     Key::new(
         "defaults",
         Kind::Map(&program_keys::DEFAULTS),
@@ -91,6 +92,13 @@ pub(super) const KEYS: [Key; 5] = [
     .default("`deployer`"),
     Key::new("paths", Kind::Map(&PATHS), "{sites: /srv/www}", "Where things are on the server.")
         .default("see below"),
+    Key::new(
+        "lint",
+        Kind::Map(&allowed::KEYS),
+        "{allow: [user-root]}",
+        "Which checks of `check` say nothing here.",
+    )
+    .default("none"),
 ];
 
 /// One layer of settings: the top level or a site.
@@ -101,6 +109,8 @@ pub(super) struct Settings {
     config_files: Option<ConfigFiles>,
     user: Option<UserName>,
     paths: PathSettings,
+    /// The checks that are silenced for programs and files by hand.
+    pub(super) allowed: Vec<Allowed>,
 }
 
 #[derive(Clone, Default)]
@@ -130,7 +140,10 @@ impl Settings {
             Some(node) => PathSettings::read(reader, node, &base.paths),
             None => base.paths.clone(),
         };
+        let mut allowed = base.allowed.clone();
+        allowed.extend(allowed::read(reader, fields));
         let settings = Self {
+            allowed,
             defaults,
             format: format.or(base.format),
             config_files: config_files.or(base.config_files),

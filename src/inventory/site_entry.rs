@@ -8,6 +8,7 @@ use super::findings::Finding;
 use super::keys::{Key, Keys, Kind, joined};
 use super::name::{ConfigName, Domain, FullName, HostName, ProgramName};
 use super::options::Options;
+use super::places::{ProgramPlaces, SitePlaces};
 use super::program::{Program, Run};
 use super::program_keys;
 use super::resolve::{Names, PlacedSite, unique};
@@ -48,7 +49,7 @@ static OWN: [Key; 5] = [
 /// The keys of a site.
 pub(super) static KEYS: Keys = Keys {
     of: "a site",
-    known: &joined::<5, 5, 10>(OWN, settings::KEYS),
+    known: &joined::<5, 6, 11>(OWN, settings::KEYS),
     instead: &[("programs", "supervisors"), ("workers", "supervisors"), ("name", "domain")],
     shared: true,
 };
@@ -60,6 +61,7 @@ pub(super) struct SiteEntry {
     pub(super) program_spans: Vec<NameSpans>,
     /// What names each file of `configs`, in the order of `placed.site.configs`.
     pub(super) config_spans: Vec<Span>,
+    pub(super) places: SitePlaces,
 }
 
 /// The places of what names a program.
@@ -96,8 +98,19 @@ pub(super) fn read<'n>(
     let domain = domain.and_then(|node| reader.parse(node, "domain", Domain::parse));
     let programs = managed
         .map(|(key, supervisors)| programs(reader, key, supervisors, &settings, domain.as_ref()));
-    let (program_spans, programs) = programs.unwrap_or_default().into_iter().unzip();
-    let (config_spans, configs) = configs::read(reader, &fields).into_iter().unzip();
+    let mut places = SitePlaces { allowed: settings.allowed.clone(), ..SitePlaces::default() };
+    let (mut program_spans, mut checked) = (Vec::new(), Vec::new());
+    for (spans, program, place) in programs.unwrap_or_default() {
+        program_spans.push(spans);
+        checked.push(program);
+        places.programs.push(place);
+    }
+    let (mut config_spans, mut configs) = (Vec::new(), Vec::new());
+    for (place, config) in configs::read(reader, &fields) {
+        config_spans.push(place.at);
+        configs.push(config);
+        places.configs.push(place);
+    }
     let site = Site {
         domain: domain?,
         user: settings.user()?,
@@ -106,10 +119,11 @@ pub(super) fn read<'n>(
         config_suffix: Default::default(),
         configs,
         paths: settings.paths(),
-        programs,
+        programs: checked,
     };
     let line = reader.source.line_of(fields.at);
-    Some(SiteEntry { placed: PlacedSite { site, hosts, line }, program_spans, config_spans })
+    let placed = PlacedSite { site, hosts, line };
+    Some(SiteEntry { placed, program_spans, config_spans, places })
 }
 
 /// The servers of a site: `server: a` or `servers: [a, b]`.
@@ -168,7 +182,7 @@ fn programs(
     node: &Node,
     settings: &Settings,
     domain: Option<&Domain>,
-) -> Vec<(NameSpans, Program)> {
+) -> Vec<(NameSpans, Program, ProgramPlaces)> {
     if matches!(node.value, Value::Null) {
         let message = "`supervisors` is empty: that could mean \"remove all\" or \"leave alone\"";
         reader.push(
@@ -189,7 +203,9 @@ fn programs(
         let program = program(reader, &fields, settings, domain);
         let full_name = fields.get("as").or(name).map_or(fields.at, |node| node.at);
         let file = fields.get("file").map_or(full_name, |node| node.at);
-        programs.extend(program.map(|program| (NameSpans { full_name, file }, program)));
+        programs.extend(
+            program.map(|(program, places)| (NameSpans { full_name, file }, program, places)),
+        );
     }
     programs
 }
@@ -199,7 +215,7 @@ fn program(
     fields: &Fields<'_>,
     settings: &Settings,
     domain: Option<&Domain>,
-) -> Option<Program> {
+) -> Option<(Program, ProgramPlaces)> {
     let node = reader.required(fields, "program", "a program", "queue-worker");
     let name = node.and_then(|node| reader.parse(node, "program", ProgramName::parse));
     let full_name = fields.get("as").map(|node| reader.parse(node, "as", FullName::parse));
@@ -215,11 +231,12 @@ fn program(
     options.check(reader);
     let line = reader.source.line_of(fields.at);
     let places = options.clone();
+    let located = ProgramPlaces::new(fields, &options, &settings.allowed);
     let program = options.into_program(name?, run?, settings.format(), line);
     expansions::check(reader, fields, &places, (&program, settings.format()));
     let full_name = full_name.map_or(Some(None), |given| given.map(Some))?;
     let file = file.map_or(Some(None), |given| given.map(Some))?;
-    Some(Program { full_name, file, ..program })
+    Some((Program { full_name, file, ..program }, located))
 }
 
 fn run(reader: &mut Reader<'_, '_>, fields: &Fields<'_>) -> Option<Run> {

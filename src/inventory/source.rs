@@ -22,11 +22,11 @@ pub(super) struct Source<'t> {
     /// The values of `environment`, sorted; `None` while there is no tree to take them from.
     secrets: Option<Vec<Span>>,
     /// The keys whose values are no secrets.
-    keys: &'t [&'t str],
+    keys: Vec<&'static str>,
 }
 
 impl<'t> Source<'t> {
-    pub(super) fn new(name: &'t str, text: &'t str, keys: &'t [&'t str]) -> Self {
+    pub(super) fn new(name: &'t str, text: &'t str, keys: Vec<&'static str>) -> Self {
         let lines = std::iter::once(0)
             .chain(
                 text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(index, _)| index + 1),
@@ -37,7 +37,7 @@ impl<'t> Source<'t> {
 
     /// Notes the secrets of the tree; from here on only they are masked.
     pub(super) fn hide_secrets(&mut self, root: &Node) {
-        self.secrets = Some(secrets::of(root, self.text, self.keys));
+        self.secrets = Some(secrets::of(root, self.text, &self.keys));
     }
 
     /// The text of a scalar exactly as typed.
@@ -145,7 +145,7 @@ impl<'t> Source<'t> {
     /// What to mask in a line of a file that is no YAML.
     fn unparsed_mask(&self, index: usize, line: Span) -> Option<Span> {
         let above = (0..index).rev().map(|above| self.slice(self.line(above)));
-        let offset = secrets::in_unparsed_line(self.slice(line), above, self.keys)?;
+        let offset = secrets::in_unparsed_line(self.slice(line), above, &self.keys)?;
         Some(Span { start: line.start + offset, end: line.end })
     }
 

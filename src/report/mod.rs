@@ -1,10 +1,12 @@
 //! What people and machines see: text on a terminal or in a log, JSON lines for machines. A file for each
 //! document, with what people read of it and what machines do.
 
+mod annotations;
 mod applying;
 mod check;
 mod colour;
 pub(crate) mod describe;
+mod explain;
 mod history;
 mod integrate;
 mod json;
@@ -25,9 +27,11 @@ mod status;
 mod status_text;
 mod taking_back;
 
+pub(crate) use annotations::Here;
 pub(crate) use applying::Applying;
-pub(crate) use check::{show_checked, show_problems};
+pub(crate) use check::{CheckFormat, Checked, show_problems};
 pub use colour::Colour;
+pub(crate) use explain::{show_checks, show_page};
 pub(crate) use history::{Histories, HostHistory, show_revision_diffs};
 pub(crate) use integrate::show_integrated;
 pub(crate) use live::Live;

@@ -11,7 +11,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use super::{
-    applying, check, history, integrate, plan, runner, screen, setup, site_end, status, taking_back,
+    applying, check, explain, history, integrate, plan, runner, screen, setup, site_end, status,
+    taking_back,
 };
 use crate::event::{Event, LogLine};
 use crate::inventory::Problems;
@@ -33,13 +34,14 @@ struct DocumentKind {
 }
 
 /// All kinds of documents, in the order of the guide.
-fn kinds() -> [DocumentKind; 16] {
+fn kinds() -> [DocumentKind; 17] {
     fn of<T: JsonSchema>(kind: &'static str, host: Host) -> DocumentKind {
         DocumentKind { kind, host, content: T::json_schema }
     }
     [
-        of::<check::Checked>("check", Host::None),
+        of::<check::Checked<'_>>("check", Host::None),
         of::<Problems>("problems", Host::None),
+        of::<explain::Explained>("explanation", Host::None),
         of::<plan::PlanDocument<'_>>("plan", Host::Named),
         of::<status::StatusDocument<'_>>("status", Host::Named),
         of::<Event>("event", Host::Named),

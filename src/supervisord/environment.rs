@@ -40,6 +40,11 @@ impl Environment {
         Self { process: OnceCell::from(variables), ..Self::default() }
     }
 
+    /// The variables of an `environment=`, as it stands; none where supervisord refuses it.
+    pub fn variables_of(value: &str) -> Vec<(String, String)> {
+        pairs(value).unwrap_or_default().into_iter().collect()
+    }
+
     /// Adds what `[supervisord] environment=` says, which must be expanded. Before 4.2.2 supervisord refuses a
     /// name that only this has, so there it does no harm.
     pub(super) fn add(&mut self, value: &str) {

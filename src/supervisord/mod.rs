@@ -26,6 +26,7 @@ pub mod merged;
 pub mod process;
 mod running;
 mod section;
+pub mod words;
 mod xmlrpc;
 
 pub use blame::{Blame, Culprit, blame};

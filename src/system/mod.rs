@@ -10,6 +10,7 @@ pub mod guarded;
 pub mod handover;
 pub mod interrupt;
 pub mod machine;
+pub mod passwords;
 pub mod process;
 pub mod result_file;
 pub mod sanitize;

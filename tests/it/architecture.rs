@@ -11,8 +11,10 @@ use std::path::{Path, PathBuf};
 const LONGEST_FILE: usize = 400;
 
 /// Modules without a disk, a clock, an environment, a process or output. A folder or a file.
-const PURE: [&str; 13] = [
+const PURE: [&str; 15] = [
     "inventory",
+    "lint",
+    "check",
     "desired",
     "plan",
     "status",

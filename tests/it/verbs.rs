@@ -9,6 +9,7 @@ mod common_file;
 mod control;
 mod history;
 mod left;
+mod lint;
 mod logs;
 mod names;
 mod obstacles;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::words;
+use crate::supervisord::words;
 use crate::system::child::{Bounds, Capture, Ended};
 
 /// How much of the end of its output is kept, in bytes.

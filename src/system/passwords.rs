@@ -46,7 +46,7 @@ pub fn without_passwords(text: &str) -> Cow<'_, str> {
 }
 
 /// Their places, in order and disjoint.
-pub(super) fn passwords(text: &str) -> Vec<Range<usize>> {
+pub fn passwords(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     for (at, _) in text.match_indices("://") {
         found.extend(of_login(text, at + 3));
@@ -159,7 +159,8 @@ fn one_word(text: &str) -> usize {
     text.len()
 }
 
-fn is_secret(name: &str) -> bool {
+/// Whether a name is one of a password, a token or a key.
+pub fn is_secret(name: &str) -> bool {
     let name = name.trim_start_matches('-').to_ascii_lowercase();
     let name = name.trim_end_matches(|c: char| c.is_ascii_digit());
     let joined: String = name.chars().filter(|c| !matches!(c, '-' | '_' | '.')).collect();

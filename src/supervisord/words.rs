@@ -1,7 +1,7 @@
 //! A command line cut into words as supervisord cuts `command=`: Python's `shlex.split`. Pure.
 
 /// The words. The error is shlex's own.
-pub(super) fn split(text: &str) -> Result<Vec<String>, &'static str> {
+pub fn split(text: &str) -> Result<Vec<String>, &'static str> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut characters = text.chars();
