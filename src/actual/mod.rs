@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use crate::desired::FileKind;
 use crate::error::CommandError;
 use crate::inventory::{Domain, UserName};
-use crate::records::{Interrupted, NotedReread, Origin, Revision};
+use crate::records::{Interrupted, NotedReread, Origin, Revision, TakenOver};
 use crate::supervisord::{Blame, Fault, ProcessInfo, Reload};
 use crate::system::files::Entry;
 
@@ -155,8 +155,13 @@ pub struct DefinedProgram {
 pub struct ActualSite {
     /// The last revision that was recorded.
     pub record: Option<Revision>,
+    /// Where that is what a killed apply led to, and nobody has recorded yet: the files of the last
+    /// revision that was.
+    pub unwritten: Option<BTreeSet<PathBuf>>,
     /// Every group that the site ever had, as far as revisions and journals tell.
     pub former_groups: BTreeSet<String>,
+    /// What it has taken over; read only where it is to be given back.
+    pub taken_over: Option<TakenOver>,
     /// An apply of this site that never finished.
     pub interrupted: Interrupted,
     /// How a run of it ended whose caller had gone.
@@ -200,6 +205,30 @@ impl ActualSite {
     fn is_put_back(&self, file: &Path) -> bool {
         let undone = self.interrupted.undone_first.iter();
         undone.flat_map(|(_, journal)| &journal.files).any(|changed| changed.path == *file)
+    }
+
+    /// Whether a revision that was written has this file.
+    pub(crate) fn is_in_written_revision(&self, file: &Path) -> bool {
+        match &self.unwritten {
+            Some(written) => written.contains(file),
+            None => self.is_recorded(file),
+        }
+    }
+
+    /// What was at a path before any apply that was killed and is to be finished; `None` where none has
+    /// touched it.
+    pub(crate) fn before_interruption(&self, file: &Path) -> Option<Entry> {
+        let mut before = None;
+        let mut next = self.interrupted.finished.as_ref();
+        while let Some(journal) = next {
+            // The oldest of them says what was there first. One that has let go of the file, as a release
+            // does, has left there what is somebody's.
+            let takes = journal.target.as_ref().is_some_and(|to| to.files.contains_key(file));
+            let changed = journal.files.iter().find(|changed| takes && changed.path == *file);
+            before = changed.map(|changed| changed.before.clone().into()).or(before);
+            next = journal.former.as_deref();
+        }
+        before
     }
 
     fn is_recorded(&self, file: &Path) -> bool {

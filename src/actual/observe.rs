@@ -11,6 +11,7 @@ use crate::desired::{DesiredSite, FileKind};
 use crate::error::CommandError;
 use crate::inventory::{Domain, Programs, Site, naming};
 use crate::records::{Revision, StateDir};
+use crate::supervisord::say_the_same;
 use crate::system::files::{Entry, Files};
 use crate::system::users;
 
@@ -41,7 +42,9 @@ pub fn site(
         actual.interrupted.finished.as_ref().and_then(|journal| journal.target.as_ref())
     {
         // Its files are in place: they are the site's own although nobody recorded them yet.
-        actual.record = Some(target.clone());
+        let last = actual.record.replace(target.clone());
+        actual.unwritten =
+            Some(last.map(|last| last.files.into_keys().collect()).unwrap_or_default());
     }
     let neighbours = Neighbours::read(files, state, site, desired, daemon, &actual.former_groups)?;
     actual.claimed_groups.clone_from(&neighbours.groups);
@@ -296,8 +299,8 @@ fn owner_by_content(
 }
 
 /// A file at a wanted path that no record knows may still be replaced: when it is what we would
-/// write, when its content says it is the site's, or when it is a logrotate config that rotates
-/// nothing but the program's own log.
+/// write or says the same to supervisord, when its content says it is the site's, or when it is a
+/// logrotate config that rotates nothing but the program's own log. What it was is kept as revision 0.
 fn is_same_or_plainly_ours(
     site: &Site,
     desired: &DesiredSite,
@@ -315,8 +318,13 @@ fn is_same_or_plainly_ours(
     }
     let text = String::from_utf8_lossy(bytes);
     match kind {
-        FileKind::Supervisor => ownership::candidate(site, naming::file_name(path), kind)
-            .is_some_and(|stem| ownership::supervisor_file_is_of(site, stem, &text) == Owner::Own),
+        FileKind::Supervisor => {
+            let stem = ownership::candidate(site, naming::file_name(path), kind);
+            say_the_same(&text, &String::from_utf8_lossy(&file.bytes))
+                || stem.is_some_and(|stem| {
+                    ownership::supervisor_file_is_of(site, stem, &text) == Owner::Own
+                })
+        }
         FileKind::Logrotate => {
             let mut groups = desired.groups.values();
             groups.any(|group| {

@@ -189,7 +189,7 @@ pub struct SiteDiff {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RevisionSummary {
-    /// Counted from 1 for each site, without gaps.
+    /// Counted from 1 for each site, without gaps; 0 is what stood at its paths before.
     pub number: u64,
     /// Who, when, by which command.
     pub origin: Origin,

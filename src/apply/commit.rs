@@ -47,6 +47,17 @@ impl Transaction<'_, '_> {
         let (doors, site) = (&*self.doors, &self.sites[index]);
         let groups = site.journal.as_ref().map(Journal::group_names).unwrap_or_default();
         let (origin, still_loaded) = (self.origin.clone(), site.plan.still_loaded.clone());
+        if site.plan.releases {
+            return doors.state.write_release(doors.files, &site.record, origin);
+        }
+        if !site.plan.taken_over.is_empty() {
+            // On the disk before the revision is: it is all that is left of what was there.
+            let (state, domain) = (doors.state, site.domain());
+            state.take_over(doors.files, domain, &origin, &site.plan.taken_over)?;
+            doors.files.sync(&[&state.site_folder(domain)]).map_err(|source| {
+                CommandError::refused("cannot bring revision 0 to the disk").caused_by(&source)
+            })?;
+        }
         doors.state.write_revision(doors.files, &site.record, origin, groups, still_loaded)
     }
 
@@ -115,6 +126,10 @@ impl Transaction<'_, '_> {
         for WrittenRevision { index, revision } in written {
             let site = &sites[*index];
             doors.state.remove_too_old(doors.files, site.domain(), revision);
+            if site.plan.releases {
+                // One that stays is not believed: the revision says that the site starts anew.
+                let _ = doors.state.forget_taken_over(doors.files, site.domain());
+            }
             match site.left_unfinished(revision.number) {
                 Some(rest) => left.push((*index, revision.number, rest)),
                 None => {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::{ApplyError, FailedAt};
-use crate::desired::{DesiredFile, FileKind};
+use crate::desired::{DesiredFile, FileKind, Former};
 use crate::error::CommandError;
 use crate::plan::{FileChange, SitePlan};
 use crate::records::Journal;
@@ -23,7 +23,17 @@ pub(super) fn content_before(change: &FileChange) -> PathContent {
 
 /// What will be there. A mode that is closed enough is kept, since it was somebody's choice.
 pub(super) fn content_after(change: &FileChange) -> PathContent {
-    let Some(DesiredFile { bytes, secret, .. }) = &change.after else { return PathContent::Absent };
+    let Some(DesiredFile { bytes, secret, former, .. }) = &change.after else {
+        return PathContent::Absent;
+    };
+    match former {
+        Some(Former::Link { target }) => return PathContent::Link(target.clone()),
+        Some(Former::File { mode, owner }) => {
+            let (mode, owner) = (*mode, *owner);
+            return PathContent::File(FileContent { bytes: bytes.as_slice().into(), mode, owner });
+        }
+        None => {}
+    }
     let (widest, wanted) = if *secret { (0o700, 0o600) } else { (0o755, 0o644) };
     let mode = match &change.before {
         Entry::File(file) if file.mode & !widest == 0 => file.mode,
@@ -51,11 +61,14 @@ pub(super) fn stage(
 ) -> Result<(), ApplyError> {
     for file in &journal.files {
         let of_kind = plan.files.get(&file.path).is_some_and(|change| change.kind == kind);
-        if let (true, PathContent::File(content)) = (of_kind, &file.after) {
-            files
-                .stage(&staged_path(&file.path), content)
-                .map_err(|source| cannot("write", &file.path, &source, FailedAt::Write))?;
-        }
+        let staged = staged_path(&file.path);
+        let written = match &file.after {
+            _ if !of_kind => Ok(()),
+            PathContent::File(content) => files.stage(&staged, content),
+            PathContent::Link(target) => files.stage_link(&staged, target),
+            PathContent::Absent => Ok(()),
+        };
+        written.map_err(|source| cannot("write", &file.path, &source, FailedAt::Write))?;
     }
     Ok(())
 }

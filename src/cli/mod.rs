@@ -12,6 +12,7 @@ mod integrate;
 mod logs;
 mod plan;
 mod playbook;
+mod release;
 mod restart;
 mod rollback;
 mod run;
@@ -75,6 +76,8 @@ enum Verb {
     History(history::HistoryArguments),
     /// Take back a run on every site and host it changed, or a site to a former revision
     Rollback(rollback::RollbackArguments),
+    /// Give a site's files back to whoever had them, and forget the site; its programs run on
+    Release(release::ReleaseArguments),
     /// Restart programs, each process exactly once
     Restart(restart::RestartArguments),
     /// Install and start what a server needs, and say what is left to a person
@@ -142,6 +145,7 @@ fn verb(cli: Cli, screen: &mut Screen) -> Result<u8, CommandError> {
         Verb::Logs(arguments) => logs::run(&context, &arguments, screen),
         Verb::History(arguments) => history::run(&context, &arguments, screen),
         Verb::Rollback(arguments) => rollback::run(&context, &arguments, screen),
+        Verb::Release(arguments) => release::run(&context, &arguments, screen),
         Verb::Restart(arguments) => restart::run(&context, &arguments, screen),
         Verb::Setup(arguments) => setup::run(&context, &arguments, screen),
         Verb::Runner(arguments) => runner::run(&context, &arguments, screen),

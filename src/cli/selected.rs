@@ -144,8 +144,8 @@ impl Context {
         screen: &mut Screen,
     ) -> Result<u8, CommandError> {
         let shows_plans = order.ask || work.iter().any(HostWork::prunes);
-        let (allowed, interrupt) = (&order.options.overrides, &self.fleet.interrupt);
-        let mut applying = Applying::new(work, shows_plans, allowed, interrupt, screen);
+        let (options, interrupt) = (&order.options, &self.fleet.interrupt);
+        let mut applying = Applying::new(work, shows_plans, options, interrupt, screen);
         let ends = fleet::run(&self.fleet, work, order, &mut applying)?;
         applying.summarise();
         Ok(ends.exit_status())

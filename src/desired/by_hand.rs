@@ -25,6 +25,7 @@ pub(super) fn render(site: &Site, daemon: &DaemonFacts) -> Result<DesiredSite, R
             secret: config.is_secret(),
             programs: of_file.map(|group| group.name.clone()).collect(),
             verbatim: true,
+            former: None,
         };
         files.insert(site.config_by_hand(&config.name), file);
     }

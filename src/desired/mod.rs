@@ -52,6 +52,25 @@ pub struct DesiredFile {
     pub programs: BTreeSet<String>,
     /// Whether somebody wrote it by hand: then it is there as a whole or not at all.
     pub verbatim: bool,
+    /// How it was there before the site took it over, if it is to be so again.
+    pub former: Option<Former>,
+}
+
+/// How a file was there before a site took it over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Former {
+    /// A file of its own.
+    File {
+        /// Permission bits (0o7777).
+        mode: u32,
+        /// User and group.
+        owner: Option<(u32, u32)>,
+    },
+    /// A symbolic link.
+    Link {
+        /// What it says.
+        target: PathBuf,
+    },
 }
 
 /// The two kinds of files.

@@ -133,6 +133,7 @@ fn logrotate_file(
         secret: false,
         programs: [program.name.to_string()].into(),
         verbatim: false,
+        former: None,
     })
 }
 
@@ -148,6 +149,7 @@ fn supervisor_file(site: &Site, program: &Program, full: &FullName) -> DesiredFi
         secret: !program.environment.is_empty(),
         programs: [program.name.to_string()].into(),
         verbatim: false,
+        former: None,
     }
 }
 

@@ -31,7 +31,7 @@ pub(crate) struct Order {
     pub(crate) apply: ApplyOptions,
     /// The run it is.
     pub(crate) run: Run,
-    /// Whether the plan is shown and proposal to first.
+    /// Whether the plan is shown and agreed to first.
     pub(crate) ask: bool,
     /// Seconds to wait for another apply on a host.
     pub(crate) lock_wait: u64,
@@ -51,7 +51,7 @@ pub(crate) trait Observer {
     /// of them.
     fn pages(&self) -> Pages<Self::Page>;
 
-    /// These plans of a host are among those that are proposal to, and these of its sites are removed. Of
+    /// These plans of a host are among those that are agreed to, and these of its sites are removed. Of
     /// several hosts no plan is given: they are not kept.
     fn planned(&mut self, host: &str, plans: Vec<PlannedSite>, removed: &[Site]);
 
@@ -187,7 +187,7 @@ struct PlannedHost<P> {
 
 /// What comes of a plan.
 enum Next<P> {
-    /// It is shown, and applied if that is proposal to.
+    /// It is shown, and applied if that is agreed to.
     Apply {
         /// The door it came through, if it is kept open.
         target: Option<Box<dyn Target>>,
@@ -201,7 +201,7 @@ enum Next<P> {
 }
 
 /// Plans every host, shows the plans and has somebody agree once. A host whose plan has nothing to do, is
-/// refused or failed is told at once, and not gone to again: nobody has proposal to anything there.
+/// refused or failed is told at once, and not gone to again: nobody has agreed to anything there.
 fn plan_and_agree<'w, O: Observer>(
     fleet: &Fleet,
     work: &'w [HostWork],

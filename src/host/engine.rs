@@ -79,8 +79,8 @@ impl Engine<'_> {
         origin: &Origin,
     ) -> Vec<AppliedSite> {
         match request.plan.intent {
-            Intent::Apply { .. } | Intent::Restart => self.change(sites, request, origin),
             Intent::Start | Intent::Stop => self.control(sites, request, origin),
+            _ => self.change(sites, request, origin),
         }
     }
 

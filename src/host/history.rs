@@ -85,7 +85,7 @@ fn with_state<'s, T>(
     all
 }
 
-/// The revisions of a site, ascending.
+/// The revisions of a site, ascending; 0 is what it has taken over.
 pub(super) fn revisions(
     state: &StateDir,
     files: &dyn Files,
@@ -93,7 +93,19 @@ pub(super) fn revisions(
 ) -> Result<Vec<RevisionSummary>, CommandError> {
     let mut summaries = Vec::new();
     let mut before: Option<Revision> = None;
-    for number in state.whole_revision_numbers(files, site)? {
+    let numbers = state.whole_revision_numbers(files, site)?;
+    // Written before the first revision, it is none by itself.
+    let taken = if numbers.is_empty() { None } else { state.taken_over(files, site)? };
+    if let Some(taken) = taken {
+        summaries.push(RevisionSummary {
+            number: 0,
+            programs: 0,
+            files: taken.files.len(),
+            origin: taken.origin,
+            changed: true,
+        });
+    }
+    for number in numbers {
         let Some(revision) = state.revision(files, site, number)? else { continue };
         let programs: BTreeSet<&String> =
             revision.groups.values().map(|group| &group.program).collect();
@@ -111,12 +123,12 @@ pub(super) fn revisions(
 
 fn diff(state: &StateDir, site: &Domain, number: u64) -> Result<String, CommandError> {
     let numbers = state.whole_revision_numbers(&Disk, site)?;
-    let Some(revision) = state.revision(&Disk, site, number)? else {
-        return Err(no_revision(site, number));
-    };
+    let zero = state.taken_over(&Disk, site)?.map(|taken| taken.as_revision());
+    let revision = if number == 0 { zero.clone() } else { state.revision(&Disk, site, number)? };
+    let Some(revision) = revision else { return Err(no_revision(site, number)) };
     let before = match numbers.iter().rev().find(|before| **before < number) {
         Some(before) => state.revision(&Disk, site, *before)?,
-        None => None,
+        None => zero.filter(|_| number > 0),
     };
     let former = before
         .as_ref()

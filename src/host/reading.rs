@@ -11,11 +11,12 @@ use crate::actual::daemon::{self, ConfigFiles, Reread};
 use crate::actual::{ActualDaemon, observe};
 use crate::api::{ChosenSite, Goal, RunId};
 use crate::apply::Accepted;
-use crate::desired::{DesiredSite, render};
+use crate::desired::{DesiredFile, DesiredSite, FileKind, render};
 use crate::error::CommandError;
 use crate::event::Event;
-use crate::inventory::{Domain, Site};
-use crate::plan::{PlanOptions, PlanView, Planned, SitePlan, Situation, plan_site};
+use crate::inventory::config_file::ConfigFile;
+use crate::inventory::{ConfigName, Domain, Site, naming};
+use crate::plan::{Intent, PlanOptions, PlanView, Planned, SitePlan, Situation, plan_site};
 use crate::records::Interrupted;
 use crate::supervisord::include;
 use crate::system::{Entry, machine};
@@ -156,10 +157,7 @@ impl Engine<'_> {
     ) -> Result<WantedSite<'s>, CommandError> {
         let site = &chosen.site;
         let desired = match goal {
-            Goal::Inventory => render(site, &self.facts).map_err(|source| {
-                CommandError::refused(format!("cannot render site {}", site.domain))
-                    .caused_by(&source)
-            })?,
+            Goal::Inventory => self.rendered(site)?,
             Goal::Revision(number) => self.revision(site, number)?,
             Goal::Before(run) => self.revision(site, self.before(site, run)?)?,
         };
@@ -167,10 +165,41 @@ impl Engine<'_> {
     }
 
     fn revision(&self, site: &Site, number: u64) -> Result<DesiredSite, CommandError> {
+        if number == 0 {
+            return self.before_taken_over(site);
+        }
         let revision = self.doors.state.revision(self.doors.files, &site.domain, number)?;
         revision
             .map(|revision| revision.as_desired())
             .ok_or_else(|| history::no_revision(&site.domain, number))
+    }
+
+    /// The site as it was before it took files over, with the groups that those made.
+    fn before_taken_over(&self, site: &Site) -> Result<DesiredSite, CommandError> {
+        let taken = self.doors.state.taken_over(self.doors.files, &site.domain)?;
+        let taken = taken.ok_or_else(|| history::no_revision(&site.domain, 0))?;
+        let mut configs = Vec::new();
+        for (path, file) in &taken.files {
+            let name = ConfigName::parse(naming::file_name(path));
+            if let (FileKind::Supervisor, Ok(name)) = (file.kind, name) {
+                let text = String::from_utf8_lossy(file.bytes()).into_owned();
+                configs.push(ConfigFile { name, text });
+            }
+        }
+        let before = Site { programs: Vec::new(), configs, ..site.clone() };
+        let mut desired = self.rendered(&before)?;
+        for (path, file) in &taken.files {
+            let programs = desired.files.remove(path).map(|file| file.programs);
+            let programs = programs.unwrap_or_default();
+            desired.files.insert(path.clone(), DesiredFile { programs, ..file.as_desired() });
+        }
+        Ok(desired)
+    }
+
+    fn rendered(&self, site: &Site) -> Result<DesiredSite, CommandError> {
+        render(site, &self.facts).map_err(|source| {
+            CommandError::refused(format!("cannot render site {}", site.domain)).caused_by(&source)
+        })
     }
 
     /// The revision that taking `run` back leads to. What leads nowhere was told when it was looked
@@ -204,10 +233,22 @@ impl Engine<'_> {
     ) -> Result<Planned, CommandError> {
         let WantedSite { chosen: ChosenSite { site, programs }, desired } = wanted;
         let (files, state) = (self.doors.files, self.doors.state);
-        let actual = observe::site(files, state, (site, programs), desired, daemon)?;
+        let mut actual = observe::site(files, state, (site, programs), desired, daemon)?;
+        if options.intent == Intent::Release {
+            if actual.interrupted.finished.is_some() {
+                return Err(unfinished(&site.domain));
+            }
+            actual.taken_over = state.taken_over(files, &site.domain)?;
+        }
         let situation = Situation { site, programs, desired, daemon, actual: &actual };
         Ok(plan_site(&situation, options))
     }
+}
+
+/// Half of a site cannot be given back.
+fn unfinished(site: &Domain) -> CommandError {
+    CommandError::refused(format!("an apply of site {site} never ended"))
+        .hint(format!("finish it first: supervisor-sync apply --site {site}"))
 }
 
 /// A plan as it is shown; nobody elsewhere can guess values from its fingerprint.

@@ -34,8 +34,14 @@ struct InEffect(Vec<(RunId, u64)>);
 impl InEffect {
     fn of(revisions: &[RevisionSummary]) -> Self {
         let mut stack: Vec<(RunId, u64)> = Vec::new();
-        for revision in revisions {
+        for (place, revision) in revisions.iter().enumerate() {
             let run = revision.origin.run();
+            // Revision 0 is what was there before the site only if its very first run took it over.
+            let next = revisions.get(place + 1);
+            let began = next.is_some_and(|next| next.number == 1 && next.origin.run().id == run.id);
+            if revision.number == 0 && !began {
+                continue;
+            }
             match (&run.takes_back, stack.as_slice()) {
                 (Some(back), [.., _, (top, _)]) if top == back => {
                     stack.pop();

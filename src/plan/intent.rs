@@ -20,6 +20,9 @@ pub enum Intent {
     Start,
     /// What runs stops, and stays so.
     Stop,
+    /// Files that were taken over are as they were before, and the site is nobody's any more; what runs
+    /// goes on.
+    Release,
 }
 
 /// What an apply does to processes that run.

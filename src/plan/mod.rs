@@ -12,6 +12,7 @@ mod mask;
 mod narrow;
 mod planner;
 mod refusal;
+mod release;
 mod remarks;
 mod sections;
 mod view;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::desired::{DesiredFile, DesiredGroup, FileKind};
 use crate::inventory::{Domain, Signal};
+use crate::records::TakenFile;
 use crate::system::files::Entry;
 
 pub use intent::{Intent, PlanOptions, Running};
@@ -79,6 +81,10 @@ pub struct SitePlan {
     pub unchanged: Vec<String>,
     /// Whether files are as wanted that no revision has: an apply records them as the site's.
     pub unrecorded: bool,
+    /// What stands at paths of the site that no revision has: kept as revision 0 before it is the site's.
+    pub taken_over: BTreeMap<PathBuf, TakenFile>,
+    /// Whether the site is forgotten when all else is done.
+    pub releases: bool,
     /// An interrupted apply of this site that this one undoes or finishes, in words.
     pub interrupted: Option<String>,
     /// Who is at work on this site while it is planned. What they have not done yet is planned here too.
@@ -113,6 +119,8 @@ impl SitePlan {
             own: BTreeSet::new(),
             unchanged: Vec::new(),
             unrecorded: false,
+            taken_over: BTreeMap::new(),
+            releases: false,
             interrupted: None,
             under_way: None,
             notes: Vec::new(),
@@ -123,7 +131,7 @@ impl SitePlan {
 
     /// Whether an apply has nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.leaves_host_as_it_is() && !self.unrecorded
+        self.leaves_host_as_it_is() && !self.unrecorded && !self.releases
     }
 
     /// Whether an apply has nothing to do but, perhaps, to record what is there.

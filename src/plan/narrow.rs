@@ -58,7 +58,9 @@ fn there(situation: &Situation<'_>) -> BTreeMap<PathBuf, DesiredFile> {
         let secret = secret.unwrap_or(false);
         let verbatim = recorded.is_some_and(|file| file.verbatim);
         let (bytes, programs) = (bytes.to_vec(), BTreeSet::new());
-        there.insert(path.clone(), DesiredFile { kind, bytes, secret, programs, verbatim });
+        let former = None;
+        let file = DesiredFile { kind, bytes, secret, programs, verbatim, former };
+        there.insert(path.clone(), file);
     }
     there
 }
@@ -131,6 +133,7 @@ fn file(
         secret: wanted.is_some_and(|file| file.secret) || recorded.is_some_and(|file| file.secret),
         programs: programs.cloned().collect(),
         verbatim: false,
+        former: None,
     })
 }
 

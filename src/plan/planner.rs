@@ -1,20 +1,23 @@
 //! (how it should be, how it is, what is asked for) -> plan. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use super::control::{Control, plan_control};
 use super::elsewhere;
 use super::group::GroupContext;
 use super::logs;
 use super::narrow::{as_applied, is_of_some, narrowed, to_record};
+use super::release::release;
 use super::remarks::{
-    ailing, interrupted, left_unfinished, not_rolling, notes, refusals, warnings,
+    ailing, interrupted, left_unfinished, not_rolling, notes, refusals, taken_from_others, warnings,
 };
 use super::sections::Sections;
 use super::{FileChange, GroupAction, Intent, PlanOptions, SitePlan};
 use crate::actual::{ActualDaemon, ActualSite, Unheard};
-use crate::desired::{DesiredSite, FileKind};
+use crate::desired::{DesiredSite, FileKind, Former};
 use crate::inventory::{Programs, Site};
+use crate::records::TakenFile;
 use crate::system::files::{Entry, FileContent};
 
 /// One site as it was read, and what is wanted of it.
@@ -61,6 +64,7 @@ pub fn plan_site(situation: &Situation<'_>, options: &PlanOptions) -> Planned {
             let plan = plan(&Situation { desired: &record, ..*situation }, options);
             Planned { plan, record: Some(record) }
         }
+        Intent::Release => release(situation),
         Intent::Start => controlled(situation, Control::Start),
         Intent::Stop => controlled(situation, Control::Stop),
     }
@@ -83,6 +87,7 @@ fn plan(situation: &Situation<'_>, options: &PlanOptions) -> SitePlan {
         plan.folders = actual.missing_log_folders.clone();
         // Of an apply of some programs the record keeps the others as they were.
         plan.unrecorded = programs.is_all() && !actual.unrecorded.is_empty();
+        plan.taken_over = taken_over(desired, actual, &plan.files);
     }
     let sections = Sections::read(&plan, actual);
     plan.folders_stay = sections.log_below(&plan.folders);
@@ -110,6 +115,7 @@ fn plan(situation: &Situation<'_>, options: &PlanOptions) -> SitePlan {
     plan.warnings.extend(more);
     plan.refusals = refusals(desired, daemon, actual, options, &plan);
     plan.notes = notes(actual);
+    plan.notes.extend(taken_from_others(&plan, actual));
     match actual.unheard.clone() {
         Some(Unheard::Well(text)) => plan.notes.push(text),
         Some(Unheard::Badly(text)) => plan.warnings.push(text),
@@ -166,20 +172,49 @@ fn add_group(plan: &mut SitePlan, context: &GroupContext<'_>) {
     }
 }
 
+/// What stands at paths of the site that the last revision does not have, as it was before any apply of
+/// the site: one that was killed has put its own there.
+fn taken_over(
+    desired: &DesiredSite,
+    actual: &ActualSite,
+    changes: &BTreeMap<PathBuf, FileChange>,
+) -> BTreeMap<PathBuf, TakenFile> {
+    let mut taken = BTreeMap::new();
+    for path in desired.files.keys().chain(changes.keys()) {
+        if actual.is_in_written_revision(path) {
+            continue;
+        }
+        let found = actual.files.get(path).unwrap_or(&Entry::Absent);
+        let before = actual.before_interruption(path);
+        let kind = actual.kinds.get(path).copied().unwrap_or(FileKind::Supervisor);
+        if let Some(file) = TakenFile::of(kind, before.as_ref().unwrap_or(found)) {
+            taken.insert(path.clone(), file);
+        }
+    }
+    taken
+}
+
 fn file_changes(
     desired: &DesiredSite,
     daemon: &ActualDaemon,
     actual: &ActualSite,
-) -> BTreeMap<std::path::PathBuf, FileChange> {
+) -> BTreeMap<PathBuf, FileChange> {
     let mut changes = BTreeMap::new();
     for (path, file) in &desired.files {
         let before = actual.files.get(path).cloned().unwrap_or(Entry::Absent);
         let is_anothers = is_anothers(&before, file.kind, daemon, actual);
         let as_wanted = match &before {
-            Entry::File(FileContent { bytes, mode, owner: _ }) => {
-                **bytes == *file.bytes && is_closed_enough(*mode, file.secret) && !is_anothers
+            Entry::File(FileContent { bytes, mode, owner }) => {
+                let as_it_should = match &file.former {
+                    None => is_closed_enough(*mode, file.secret) && !is_anothers,
+                    Some(former) => *former == Former::File { mode: *mode, owner: *owner },
+                };
+                **bytes == *file.bytes && as_it_should
             }
-            _ => false,
+            Entry::Link { target, .. } => {
+                file.former == Some(Former::Link { target: target.clone() })
+            }
+            Entry::Absent | Entry::Other(_) => false,
         };
         if !as_wanted {
             let (kind, after) = (file.kind, Some(file.clone()));

@@ -136,6 +136,16 @@ impl Refusal {
         }
     }
 
+    /// The wanted file that it keeps from being written.
+    pub(super) fn path(&self) -> Option<&PathBuf> {
+        match self {
+            Self::ClaimedBySite { path, .. }
+            | Self::ForeignFile { path, .. }
+            | Self::NotAFile { path, .. } => Some(path),
+            _ => None,
+        }
+    }
+
     /// One line: what and where.
     pub fn message(&self) -> String {
         match self {

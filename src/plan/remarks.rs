@@ -2,7 +2,7 @@
 //! what is left alone. Pure.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{GroupAction, PlanOptions, Refusal, SitePlan};
 use crate::actual::{ActualDaemon, ActualSite};
@@ -80,7 +80,7 @@ fn of_files(daemon: &ActualDaemon, actual: &ActualSite, plan: &SitePlan) -> Vec<
 
 /// A configuration that is broken before we touch it is refused, unless one of the files that we
 /// are about to replace or remove may be what breaks it.
-fn broken_config(daemon: &ActualDaemon, plan: &SitePlan) -> Option<Refusal> {
+pub(super) fn broken_config(daemon: &ActualDaemon, plan: &SitePlan) -> Option<Refusal> {
     let fault = daemon.reread.as_ref().err()?;
     let culprits = daemon.blame.as_ref().map_or(&[][..], Blame::culprits);
     // An apply looks again after it has put those back.
@@ -285,6 +285,23 @@ pub(super) fn not_rolling<'p>(
             "{group} restarts all at once: supervisord takes a changed group out and in as a whole \
              (with `instances: separate` its processes go one at a time)"
         )
+    })
+}
+
+/// What is said of files that others wrote and that become the site's.
+pub(super) fn taken_from_others(plan: &SitePlan, actual: &ActualSite) -> Option<String> {
+    let refused: BTreeSet<&PathBuf> = plan.refusals.iter().filter_map(Refusal::path).collect();
+    let mut paths = plan.taken_over.keys();
+    let first = paths.find(|path| !actual.owned.contains(*path) && !refused.contains(path))?;
+    let more =
+        paths.filter(|path| !actual.owned.contains(*path) && !refused.contains(path)).count();
+    let first = first.display();
+    Some(match more {
+        0 => format!("{first} was there before: it becomes the site's, and is kept as revision 0"),
+        more => format!(
+            "{first} and {more} more were there before: they become the site's, and are kept as \
+             revision 0"
+        ),
     })
 }
 

@@ -1,6 +1,6 @@
 //! The options of the site's programs as its files have them, for telling what changes. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::{SitePlan, StopSignal, StopSignals};
@@ -8,7 +8,7 @@ use crate::actual::ActualSite;
 use crate::desired::FileKind;
 use crate::inventory::config_file::{header, list};
 use crate::inventory::{Signal, naming};
-use crate::supervisord::{GroupKind, defaults, ini};
+use crate::supervisord::{GroupKind, defaults, ini, meaning};
 
 /// What is asked of a program whose file stays as it is. A host with thousands of programs changes few
 /// of them at a time.
@@ -22,7 +22,8 @@ pub(super) fn logs(options: &BTreeMap<String, String>) -> impl Iterator<Item = &
     LOGS.iter().filter_map(|option| options.get(*option)).map(Path::new)
 }
 
-/// The `[program:NAME]` sections of the site's files, parsed once: NAME -> option -> value.
+/// The `[program:NAME]` sections of the site's files, parsed once: NAME -> option -> what it says, as
+/// [`meaning`] has it: another spelling restarts nothing.
 pub(super) struct Sections {
     /// Of the files as they are; of those that stay so, only what [`ALWAYS_ASKED`] names.
     pub(super) before: BTreeMap<String, BTreeMap<String, String>>,
@@ -41,29 +42,32 @@ impl Sections {
     }
 
     pub(super) fn read(plan: &SitePlan, actual: &ActualSite) -> Self {
-        let owned = actual.files.iter().filter(|(path, _)| actual.owned.contains(*path));
+        let wanted = plan.files.values().filter_map(|change| change.after.as_ref());
+        let after = wanted.filter(|file| file.kind == FileKind::Supervisor);
+        let after: Vec<Named> = after.flat_map(|file| sections(&file.bytes, &|_| true)).collect();
+        let wanted: BTreeSet<String> = after.iter().map(|one| one.name.clone()).collect();
+        // Also what somebody else wrote and this one replaces: it is taken over, and goes on to run. Of
+        // that only what is wanted: the rest is still theirs.
+        let replaced = |path: &PathBuf| plan.files.get(path).is_some_and(|it| it.after.is_some());
+        let found =
+            actual.files.iter().filter(|(path, _)| actual.owned.contains(*path) || replaced(path));
         let mut before: Vec<Named> = Vec::new();
         let mut program = BTreeMap::new();
-        for (path, entry) in owned {
+        for (path, entry) in found {
             let stem = naming::configured_by(naming::file_name(path));
             let by_name = stem.and_then(|stem| naming::program_by_name(&plan.domain, stem));
             let changes = plan.files.contains_key(path);
-            let mut sections = sections(entry.bytes().unwrap_or_default());
-            if !changes {
-                for options in
-                    sections.iter_mut().filter(|one| !one.is_group).map(|one| &mut one.options)
-                {
-                    options.retain(|key, _| ALWAYS_ASKED.contains(&key.as_str()));
-                }
+            let bytes = entry.bytes().unwrap_or_default();
+            let mut sections =
+                sections(bytes, &|key| changes || ALWAYS_ASKED.contains(&key) || key == "programs");
+            if !actual.owned.contains(path) {
+                sections.retain(|one| wanted.contains(&one.name));
             }
             if let Some(name) = by_name {
                 program.extend(sections.iter().map(|one| (one.name.clone(), name.to_owned())));
             }
             before.extend(sections);
         }
-        let wanted = plan.files.values().filter_map(|change| change.after.as_ref());
-        let after = wanted.filter(|file| file.kind == FileKind::Supervisor);
-        let after = after.flat_map(|file| sections(&file.bytes)).collect();
         Self { before: by_group(before), program, after: by_group(after) }
     }
 }
@@ -101,14 +105,16 @@ struct Named {
     options: BTreeMap<String, String>,
 }
 
-fn sections(bytes: &[u8]) -> Vec<Named> {
+/// The sections of a file with those of their options that are asked for.
+fn sections(bytes: &[u8], is_asked: &dyn Fn(&str) -> bool) -> Vec<Named> {
     let parsed = ini::parse(&String::from_utf8_lossy(bytes)).map(|parsed| parsed.sections);
     let mut sections = Vec::new();
     for section in parsed.unwrap_or_default() {
         let Some((kind, name)) = header(&section.name) else { continue };
         let (name, is_group) = (name.to_owned(), kind == GroupKind::Group);
-        let options = section.entries.into_iter().map(|entry| (entry.key, entry.value)).collect();
-        sections.push(Named { name, is_group, options });
+        let entries = section.entries.into_iter().filter(|entry| is_asked(&entry.key));
+        let options = entries.map(|entry| (entry.key, entry.value)).collect();
+        sections.push(Named { name, is_group, options: meaning(kind, &options) });
     }
     sections
 }

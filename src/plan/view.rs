@@ -45,6 +45,9 @@ pub struct PlanView {
     pub notes: Vec<String>,
     /// What a person should see to.
     pub warnings: Vec<String>,
+    /// Whether the site is given back: its files are nobody's any more, and what runs goes on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub releases: bool,
     /// Why an apply will not start.
     pub refusals: Vec<Refusal>,
 }
@@ -142,6 +145,9 @@ impl PlanView {
             own: _,
             unchanged,
             unrecorded: _,
+            // Told as a note.
+            taken_over: _,
+            releases,
             interrupted,
             // Told as a warning; by the time of the apply they are done.
             under_way: _,
@@ -153,7 +159,8 @@ impl PlanView {
         by_hand.retain(|group| stopped.contains_key(group) && !ran.contains_key(group));
         let mut view = Self {
             site: domain.clone(),
-            empty: plan.leaves_host_as_it_is(),
+            empty: plan.leaves_host_as_it_is() && !releases,
+            releases: *releases,
             fingerprint: String::new(),
             interrupted: interrupted.clone(),
             folders: folders.clone(),
@@ -231,8 +238,9 @@ fn fingerprint(view: &PlanView, files: &BTreeMap<PathBuf, FileChange>, key: &[u8
             (before.bytes().map(digest), after.as_ref().map(|file| digest(&file.bytes)))
         })
         .collect();
-    let PlanView { site, interrupted, folders, logs, groups, refusals, .. } = view;
-    let what = (site, interrupted, (folders, logs), &view.files, groups, refusals, bytes);
+    let PlanView { site, interrupted, folders, logs, groups, refusals, releases, .. } = view;
+    let whole = (site, interrupted, releases);
+    let what = (whole, (folders, logs), &view.files, groups, refusals, bytes);
     let text = serde_json::to_vec(&what).unwrap_or_default();
     let keyed = Sha256::new().chain_update(Sha256::digest(key)).chain_update(text).finalize();
     hex(&keyed)[..16].to_owned()
@@ -250,6 +258,7 @@ mod tests {
             secret: true,
             programs: Default::default(),
             verbatim: false,
+            former: None,
         };
         let (kind, after) = (FileKind::Supervisor, Some(file));
         FileChange { kind, before: Entry::Absent, after, is_anothers: false }

@@ -10,6 +10,7 @@
 //! {state_dir}/etc-supervisor-conf.d/sites/{domain}/journal.{phase}.json
 //! {state_dir}/etc-supervisor-conf.d/sites/{domain}/revisions/00000001.json
 //! {state_dir}/etc-supervisor-conf.d/sites/{domain}/runs/20261124-223512-4f3a.json
+//! {state_dir}/etc-supervisor-conf.d/sites/{domain}/taken-over.json
 //! {state_dir}/etc-supervisor-conf.d/sites/{domain}/untold.json
 //! ```
 //!
@@ -28,6 +29,7 @@ pub mod outcome;
 pub mod reread;
 pub mod revision;
 pub mod run;
+mod taken_over;
 mod untold;
 
 use std::io::{self, BufReader};
@@ -49,6 +51,7 @@ pub use outcome::{RunEnd, RunOutcome, Settled, SettledHow};
 pub use reread::NotedReread;
 pub use revision::{NewRevision, Revision};
 pub use run::{Run, RunId};
+pub use taken_over::{TakenFile, TakenOver};
 pub use untold::Untold;
 
 /// Who does something, when and why: for locks, journals and revisions.
@@ -163,7 +166,8 @@ impl StateDir {
         Ok(names.iter().filter_map(|name| Domain::parse(name).ok()).collect())
     }
 
-    fn site_folder(&self, site: &Domain) -> PathBuf {
+    /// Where all that is known of a site is.
+    pub(crate) fn site_folder(&self, site: &Domain) -> PathBuf {
         self.root.join("sites").join(site.as_str())
     }
 

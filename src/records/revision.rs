@@ -84,7 +84,7 @@ impl Revision {
     pub fn new(number: u64, desired: &DesiredSite, origin: Origin) -> Self {
         let files = desired.files.iter().map(|(path, file)| {
             let content = file.bytes.as_slice().into();
-            let DesiredFile { kind, secret, programs, verbatim, bytes: _ } = file;
+            let DesiredFile { kind, secret, programs, verbatim, bytes: _, former: _ } = file;
             let (kind, secret, programs) = (*kind, *secret, programs.clone());
             (path.clone(), RecordedFile { kind, secret, content, programs, verbatim: *verbatim })
         });
@@ -116,7 +116,10 @@ impl Revision {
             let bytes = file.content.to_vec();
             let RecordedFile { kind, secret, programs, verbatim, content: _ } = file;
             let (kind, secret, programs) = (*kind, *secret, programs.clone());
-            (path.clone(), DesiredFile { kind, secret, bytes, programs, verbatim: *verbatim })
+            (
+                path.clone(),
+                DesiredFile { kind, secret, bytes, programs, verbatim: *verbatim, former: None },
+            )
         });
         DesiredSite {
             domain: self.site.clone(),
@@ -228,15 +231,37 @@ impl StateDir {
         groups: BTreeSet<String>,
         still_loaded: BTreeMap<String, u32>,
     ) -> Result<NewRevision, CommandError> {
-        let site = &desired.domain;
-        let (numbers, last) = self.whole_revisions(files, site)?;
-        let number = numbers.last().map_or(1, |last| last + 1);
-        let path = self.revision_path(site, number);
-        let mut revision = Revision::new(number, desired, origin);
+        let (numbers, last) = self.whole_revisions(files, &desired.domain)?;
+        let mut revision = Revision::new(0, desired, origin);
         revision.former_groups = groups;
         revision.still_loaded = still_loaded;
         revision.former_groups.extend(last.iter().flat_map(Revision::group_names));
         revision.former_groups.retain(|group| !desired.groups.contains_key(group));
+        self.append(files, numbers, revision)
+    }
+
+    /// Writes the revision of a site that was released: nothing is its own any more, not even a group by
+    /// its name. The caller syncs as for any other.
+    pub(crate) fn write_release(
+        &self,
+        files: &dyn Files,
+        nothing: &DesiredSite,
+        origin: Origin,
+    ) -> Result<NewRevision, CommandError> {
+        let (numbers, _) = self.whole_revisions(files, &nothing.domain)?;
+        self.append(files, numbers, Revision::new(0, nothing, origin))
+    }
+
+    /// Writes a revision behind those with these numbers.
+    fn append(
+        &self,
+        files: &dyn Files,
+        numbers: Vec<u64>,
+        mut revision: Revision,
+    ) -> Result<NewRevision, CommandError> {
+        let number = numbers.last().map_or(1, |last| last + 1);
+        revision.number = number;
+        let path = self.revision_path(&revision.site, number);
         let content = private(&revision)?;
         replace(files, &path, &content).map_err(|source| cannot("write", &path, &source))?;
         let too_many = (numbers.len() + 1).saturating_sub(KEPT);

@@ -15,7 +15,7 @@ use crate::event::Event;
 use crate::fleet::rollout::NotReached;
 use crate::fleet::{Agreement, HostWork, Leavers, Observer, Pages, not_reached};
 use crate::inventory::{Domain, Site};
-use crate::plan::{Override, PlanView};
+use crate::plan::{PlanOptions, PlanView};
 use crate::system::{Interrupt, sanitized};
 
 /// How many different failures the summary shows, and how many lines of a program's log.
@@ -54,11 +54,11 @@ pub(super) struct Summary<'a> {
 }
 
 impl<'s> Applying<'s> {
-    /// `allowed` is what the command line says with `--allow`.
+    /// `shows_plans` says whether somebody is to see them first.
     pub(crate) fn new(
         work: &'s [HostWork],
         shows_plans: bool,
-        allowed: &[Override],
+        options: &PlanOptions,
         interrupt: &'s Interrupt,
         screen: &'s mut Screen,
     ) -> Self {
@@ -71,7 +71,7 @@ impl<'s> Applying<'s> {
             of_several_sites: of_several.map(|work| work.name().to_owned()).collect(),
             live: if several { Live::new(screen.mode(), work.len()) } else { None },
             screen,
-            ends: SiteEnds::new(allowed),
+            ends: SiteEnds::of(options),
             interrupt,
             done: 0,
             failures: Vec::new(),
@@ -234,9 +234,10 @@ impl Observer for Applying<'_> {
 
     fn agree(&mut self, what: &Agreement<'_>) -> Result<(), CommandError> {
         let pruned = left::question(&what.leavers);
+        let what_is_done = if self.ends.releases() { "Give this back" } else { "Apply this" };
         let question = match what.hosts {
-            1 => format!("Apply this{pruned}?"),
-            hosts => format!("Apply this on {hosts} hosts{pruned}?"),
+            1 => format!("{what_is_done}{pruned}?"),
+            hosts => format!("{what_is_done} on {hosts} hosts{pruned}?"),
         };
         let answer = self.screen.confirm(&question, self.interrupt);
         if self.interrupt.is_raised() {

@@ -48,6 +48,9 @@ struct SiteView<'w> {
     /// What was recorded.
     #[serde(skip_serializing_if = "Option::is_none")]
     revision: Option<u64>,
+    /// How many files of others became the site's in it; revision 0 is what they were.
+    #[serde(skip_serializing_if = "is_zero")]
+    taken_over: usize,
     /// Whether that is the newest revision there.
     present: bool,
     /// Why, if it failed.
@@ -181,7 +184,9 @@ fn runs<'w>(work: &'w HostWork, history: &SiteHistory) -> Vec<(Run, SiteView<'w>
     let present = revisions.last().map(|one| one.number);
     let mut recorded = BTreeSet::new();
     let mut runs = Vec::new();
-    for revision in revisions {
+    let zero = revisions.iter().find(|one| one.number == 0);
+    let taken = zero.map(|zero| (zero.origin.run().id, zero.files));
+    for revision in revisions.iter().filter(|one| one.number > 0) {
         let run = revision.origin.run();
         recorded.insert(run.id);
         let failed = history.outcomes.iter().find(|outcome| outcome.run.id == run.id);
@@ -196,6 +201,7 @@ fn runs<'w>(work: &'w HostWork, history: &SiteHistory) -> Vec<(Run, SiteView<'w>
             site: site.clone(),
             outcome,
             revision: number,
+            taken_over: taken.filter(|(by, _)| *by == run.id).map_or(0, |(_, files)| files),
             present: present == number,
             cause: failed.and_then(|failed| failed.cause.clone()),
             settled: None,
@@ -209,6 +215,7 @@ fn runs<'w>(work: &'w HostWork, history: &SiteHistory) -> Vec<(Run, SiteView<'w>
             site: site.clone(),
             outcome: SiteOutcome::Otherwise(ended.end),
             revision: None,
+            taken_over: 0,
             present: false,
             cause: ended.cause.clone(),
             settled: ended.settled,
@@ -217,6 +224,10 @@ fn runs<'w>(work: &'w HostWork, history: &SiteHistory) -> Vec<(Run, SiteView<'w>
         runs.push((ended.run.clone(), view));
     }
     runs
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 fn text(view: &RunView<'_>) -> String {
@@ -263,7 +274,12 @@ fn words(site: &SiteView<'_>) -> String {
         SiteOutcome::TakenBack => "taken back",
         SiteOutcome::Otherwise(end) => end_in_words(end),
     };
-    for part in [ended, if site.present { "present" } else { "" }] {
+    let taken = match site.taken_over {
+        0 => String::new(),
+        1 => "1 file taken over (revision 0)".to_owned(),
+        files => format!("{files} files taken over (revision 0)"),
+    };
+    for part in [taken.as_str(), ended, if site.present { "present" } else { "" }] {
         if !part.is_empty() {
             let separator = if text.is_empty() { "" } else { ", " };
             let _ = write!(text, "{separator}{part}");

@@ -19,6 +19,7 @@ mod plan;
 mod plan_text;
 #[cfg(test)]
 mod published_tests;
+mod release;
 mod runner;
 mod screen;
 mod setup;
@@ -38,6 +39,7 @@ pub(crate) use live::Live;
 pub(crate) use logs::LogOutput;
 pub(crate) use paragraph::paragraph;
 pub(crate) use plan::{HostPage, Plans};
+pub(crate) use release::show_released;
 pub(crate) use runner::{Runners, WrittenRunner};
 pub(crate) use screen::{Mode, Page, Screen};
 pub(crate) use setup::show_setup;

@@ -100,6 +100,9 @@ impl PlanView {
             parts.push(counted(self.unchanged, "program unchanged", "programs unchanged"));
         }
         parts.extend(stopped);
+        if self.releases {
+            parts.push("the site is given back".to_owned());
+        }
         match (parts.is_empty(), self.refusals.is_empty()) {
             (true, true) => "an interrupted apply is cleaned up".to_owned(),
             (true, false) => "an apply would not start".to_owned(),

@@ -10,13 +10,15 @@ use crate::apply::{Outcome, ProgramTrouble};
 use crate::error::{CommandError, ErrorKind};
 use crate::event::SiteEnd;
 use crate::inventory::{Domain, Site};
-use crate::plan::Override;
+use crate::plan::{Intent, PlanOptions};
 
 /// Tells how sites ended, each once.
 #[derive(Debug, Default)]
 pub(super) struct SiteEnds {
     /// What was allowed, as it is typed: a command that goes on with it needs it, too.
     allowed: String,
+    /// Whether sites are given back.
+    releases: bool,
     /// The sites that are removed, by host.
     removed: BTreeSet<(String, Domain)>,
     /// What was told before the host had ended.
@@ -31,10 +33,16 @@ pub(super) struct AppliedDocument<'a> {
 }
 
 impl SiteEnds {
-    /// `allowed` is what the command line says with `--allow`.
-    pub(super) fn new(allowed: &[Override]) -> Self {
-        let allowed = allowed.iter().map(|one| format!(" --allow {}", one.as_str())).collect();
-        Self { allowed, ..Self::default() }
+    /// How the sites of such an order end.
+    pub(super) fn of(options: &PlanOptions) -> Self {
+        let allowed = options.overrides.iter().map(|one| format!(" --allow {}", one.as_str()));
+        let releases = options.intent == Intent::Release;
+        Self { allowed: allowed.collect(), releases, ..Self::default() }
+    }
+
+    /// Whether sites are given back to whoever had their files.
+    pub(super) fn releases(&self) -> bool {
+        self.releases
     }
 
     /// These sites are removed from a host, which is what is said of them when that is done.
@@ -95,6 +103,7 @@ impl SiteEnds {
                 ended(error.kind).to_owned()
             }
             (None, Some(_)) if is_removed => "removed".to_owned(),
+            (None, Some(_)) if self.releases => "given back".to_owned(),
             (None, Some(revision)) => format!("applied as revision {revision}"),
             (None, None) => "done".to_owned(),
         };

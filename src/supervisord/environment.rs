@@ -78,7 +78,7 @@ fn own() -> Variables {
 
 /// `KEY=val,KEY2="val 2"` as supervisord reads it (`datatypes.py`, `dict_of_key_value_pairs`); `None`
 /// where it refuses it.
-fn pairs(value: &str) -> Option<Variables> {
+pub(super) fn pairs(value: &str) -> Option<Variables> {
     let tokens = tokens(value)?;
     let mut pairs = BTreeMap::new();
     for pair in tokens.chunks(4) {

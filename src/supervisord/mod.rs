@@ -22,6 +22,7 @@ pub mod include;
 pub mod ini;
 mod listener;
 mod locate;
+mod meaning;
 pub mod merged;
 pub mod process;
 mod running;
@@ -35,6 +36,7 @@ pub use config::{ConfigError, MainConfig};
 pub use environment::Environment;
 pub use fault::{Fault, FaultCode};
 pub use listener::{Listener, Login, UnusableListener, UnusableReason, WayIn};
+pub use meaning::{meaning, say_the_same};
 pub use process::{ProcessInfo, ProcessState, display_name};
 pub use section::{GroupHeader, GroupKind};
 

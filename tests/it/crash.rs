@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a check that fails fails the test")]
 
 mod several;
+mod takeover;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,7 +23,7 @@ use supervisor_sync::desired::DaemonFacts;
 use supervisor_sync::event::{Event, Step};
 use supervisor_sync::host::Engine;
 use supervisor_sync::inventory::{self, Site};
-use supervisor_sync::plan::PlanOptions;
+use supervisor_sync::plan::{Intent, PlanOptions};
 use supervisor_sync::records::{Origin, StateDir};
 use supervisor_sync::supervisord::{
     Answer, Call, CallError, Client, Fault, MainConfig, ProcessState, Supervisord,
@@ -38,6 +39,9 @@ use crate::site::{Host, Run};
 const POINT: &str = "SUPERVISOR_SYNC_TEST_DIES_AT";
 /// The inventory it applies.
 const INVENTORY: &str = "SUPERVISOR_SYNC_TEST_INVENTORY";
+
+/// Set where it gives its sites back instead.
+const RELEASES: &str = "SUPERVISOR_SYNC_TEST_RELEASES";
 
 /// The steps of an apply that succeeds, in their order: each is a point to die at.
 const STEPS: [&str; 9] = [
@@ -81,7 +85,12 @@ fn child() {
         dies_after: (kind == "batch-after").then(number),
         count: 0,
     };
-    let applied = apply(&sites, &files, &mut daemon, &mut |event| {
+    let plan = match std::env::var(RELEASES) {
+        Ok(_) => PlanOptions::of(Intent::Release),
+        Err(_) => PlanOptions::default(),
+    };
+    let request = ApplyRequest { plan, ..request(&sites) };
+    let applied = apply_as(&sites[0], &request, &files, &mut daemon, &mut |event| {
         let Event::Step { step: now, site } = event else { return };
         if step_name(&now) == step && (of.is_empty() || site.as_str() == of) {
             die();
@@ -109,9 +118,19 @@ pub(crate) fn apply(
     daemon: &mut dyn Supervisord,
     on: &mut dyn FnMut(Event),
 ) -> Vec<AppliedSite> {
-    with_engine(&sites[0], files, daemon, on, |engine| {
-        let request = request(sites);
-        engine.apply(&request.sites.iter().collect::<Vec<_>>(), &request, &origin_of(&request))
+    apply_as(&sites[0], &request(sites), files, daemon, on)
+}
+
+/// The same for any request about sites of the supervisord of this one.
+fn apply_as(
+    site: &Site,
+    request: &ApplyRequest,
+    files: &dyn Files,
+    daemon: &mut dyn Supervisord,
+    on: &mut dyn FnMut(Event),
+) -> Vec<AppliedSite> {
+    with_engine(site, files, daemon, on, |engine| {
+        engine.apply(&request.sites.iter().collect::<Vec<_>>(), request, &origin_of(request))
     })
 }
 
@@ -298,8 +317,14 @@ fn is_look(call: &Call) -> bool {
 /// Applies the inventory of a host in a process that dies at this point; false if it came to its
 /// end.
 pub(crate) fn is_killed(host: &Host, point: &str) -> bool {
+    is_killed_with(host, point, &[])
+}
+
+/// The same with these variables.
+fn is_killed_with(host: &Host, point: &str, variables: &[(&str, &str)]) -> bool {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "crash::child", "--nocapture"])
+        .envs(variables.iter().copied())
         .env(POINT, point)
         .env(INVENTORY, host.path("home/deployer.yml"))
         .stdin(Stdio::null())

@@ -33,6 +33,7 @@ mod integrate;
 mod listens;
 mod logrotate;
 mod lost_stops;
+mod meaning;
 mod model;
 mod playbook;
 mod power_cut;

@@ -21,6 +21,7 @@ mod secrets;
 mod setup;
 mod several;
 mod status;
+mod takeover;
 
 use crate::site::{Host, Run};
 

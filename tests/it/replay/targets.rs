@@ -204,6 +204,7 @@ fn replacing(before: &[u8], after: &[u8]) -> SitePlan {
             secret: true,
             programs: Default::default(),
             verbatim: false,
+            former: None,
         }),
         is_anothers: false,
     };

@@ -94,8 +94,7 @@ fn plain_matches_file_by_hand() {
         "format: plain\ndefaults: {health: {stable_for: 0}}",
         &site("a.com", &["program: w, as: celery, command: /bin/sleep 100, priority: 5"]),
     );
-    host.run(&["apply", "--yes"]).ended(1);
-    host.run(&["apply", "--yes", "--allow", "foreign-file"]).ended(0);
+    host.run(&["apply", "--yes"]).ended(0);
     assert_eq!(config(&host, "celery"), "[program:celery]\ncommand=/bin/sleep 100\npriority=5\n");
     assert_eq!(host.daemon.processes()[0].pid, pid, "nothing of it has changed");
     host.run(&["plan", "--exit-code"]).ended(0);

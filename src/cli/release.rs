@@ -1,0 +1,41 @@
+//! `release`: gives the files of a site back, and forgets it.
+
+use clap::Args;
+
+use super::Context;
+use super::apply::HowArguments;
+use super::selected::SelectionArguments;
+use crate::api::Goal;
+use crate::error::CommandError;
+use crate::inventory::Domain;
+use crate::plan::{Intent, PlanOptions};
+use crate::report::{Screen, show_released};
+
+#[derive(Debug, Args)]
+pub(super) struct ReleaseArguments {
+    /// The site
+    #[arg(value_name = "SITE", value_parser = Domain::parse)]
+    site: Domain,
+    /// Only on these hosts: names or @tags (comma separated, `*` for any text)
+    #[arg(long = "on", value_name = "HOST")]
+    hosts: Vec<String>,
+    #[command(flatten)]
+    how: HowArguments,
+}
+
+pub(super) fn run(
+    context: &Context,
+    arguments: &ReleaseArguments,
+    screen: &mut Screen,
+) -> Result<u8, CommandError> {
+    let ReleaseArguments { site, hosts, how } = arguments;
+    let selection = SelectionArguments { sites: vec![site.to_string()], hosts: hosts.clone() };
+    let work = context.selected(&selection, screen)?;
+    let run = context.begin_run("release", &how.message);
+    let options = PlanOptions::of(Intent::Release);
+    let ended = context.carry_out(&work, &how.order(Goal::Inventory, options, run), screen)?;
+    if ended == 0 {
+        show_released(site, screen);
+    }
+    Ok(ended)
+}

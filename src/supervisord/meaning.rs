@@ -1,0 +1,270 @@
+//! What the options of a section say to supervisord, however they are written: `autostart=yes`,
+//! `autostart = true` and no `autostart` at all are one and the same. Pure.
+//!
+//! Only what is certain is taken for the same. A value that is not of its option's type, or that is
+//! not of the options known here, says what stands there, to the letter.
+
+use std::collections::BTreeMap;
+
+use super::environment::pairs;
+use super::{GroupHeader, GroupKind, defaults, ini};
+
+/// How supervisord reads an option (`_processes_from_section` of its `options.py`), with what it takes
+/// where the option is not given.
+enum Type {
+    Boolean(bool),
+    Autorestart,
+    Number(i64),
+    /// A number of bytes, with `KB`, `MB` or `GB` behind it.
+    Bytes(u64),
+    Signal,
+    ExitStatuses,
+    Environment,
+    Log,
+    Names,
+    /// As `stopasgroup`, where it is not given.
+    KillAsGroup,
+    Text(&'static str),
+}
+
+const MB: u64 = 1024 * 1024;
+
+fn type_of(kind: GroupKind, option: &str) -> Option<Type> {
+    let of_group = kind == GroupKind::Group;
+    Some(match option {
+        "programs" if of_group => Type::Names,
+        "priority" => Type::Number(match kind {
+            GroupKind::EventListener => -1,
+            _ => i64::from(defaults::PRIORITY),
+        }),
+        _ if of_group => return None,
+        "autostart" => Type::Boolean(defaults::AUTOSTART),
+        "stopasgroup" => Type::Boolean(defaults::STOPASGROUP),
+        "killasgroup" => Type::KillAsGroup,
+        "redirect_stderr"
+        | "stdout_syslog"
+        | "stderr_syslog"
+        | "stdout_events_enabled"
+        | "stderr_events_enabled" => Type::Boolean(false),
+        "autorestart" => Type::Autorestart,
+        "numprocs" => Type::Number(defaults::NUMPROCS.into()),
+        "numprocs_start" => Type::Number(0),
+        "startsecs" => Type::Number(defaults::STARTSECS.into()),
+        "startretries" => Type::Number(defaults::STARTRETRIES.into()),
+        "stopwaitsecs" => Type::Number(defaults::STOPWAITSECS.into()),
+        "stdout_logfile_backups" | "stderr_logfile_backups" => Type::Number(10),
+        "stdout_logfile_maxbytes" | "stderr_logfile_maxbytes" => Type::Bytes(50 * MB),
+        "stdout_capture_maxbytes" | "stderr_capture_maxbytes" => Type::Bytes(0),
+        "stopsignal" => Type::Signal,
+        "exitcodes" => Type::ExitStatuses,
+        "environment" => Type::Environment,
+        "stdout_logfile" | "stderr_logfile" => Type::Log,
+        "process_name" => Type::Text("%(program_name)s"),
+        _ => return None,
+    })
+}
+
+/// The options of a section of this kind in one form for each meaning; what supervisord takes anyway is
+/// left out.
+pub fn meaning(kind: GroupKind, options: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let mut meaning = BTreeMap::new();
+    for (option, text) in options {
+        let said = match type_of(kind, option) {
+            Some(known) => said(&known, text, options),
+            None => Some(text.clone()),
+        };
+        meaning.extend(said.map(|said| (option.clone(), said)));
+    }
+    meaning
+}
+
+/// Whether two files say the same to supervisord, section by section. One that it cannot read, that has a
+/// section twice or one that makes no group says what nothing else says.
+pub fn say_the_same(one: &str, other: &str) -> bool {
+    let one = sections(one);
+    one.is_some() && one == sections(other)
+}
+
+type SectionMeanings = BTreeMap<String, BTreeMap<String, String>>;
+
+fn sections(text: &str) -> Option<SectionMeanings> {
+    let mut sections = BTreeMap::new();
+    for section in ini::parse(text).ok()?.sections {
+        let header = GroupHeader::parse(&section.name)?;
+        let mut options = BTreeMap::new();
+        for entry in &section.entries {
+            // The last of several counts; 4.x refuses them, or not, by its version of Python.
+            if options.insert(entry.key.clone(), entry.value.clone()).is_some() {
+                return None;
+            }
+        }
+        let is_repeated = sections.insert(header.to_string(), meaning(header.kind, &options));
+        if is_repeated.is_some() {
+            return None;
+        }
+    }
+    Some(sections)
+}
+
+/// One value in its one form; `None` for the default.
+fn said(known: &Type, text: &str, options: &BTreeMap<String, String>) -> Option<String> {
+    let text = text.trim();
+    let (value, default) = match known {
+        Type::Boolean(default) => (boolean(text), default.to_string()),
+        Type::KillAsGroup => {
+            let as_group = options.get("stopasgroup").map(|text| ini::is_true(text));
+            (boolean(text), as_group.unwrap_or(defaults::STOPASGROUP).to_string())
+        }
+        Type::Autorestart => {
+            let unexpected = text.eq_ignore_ascii_case("unexpected");
+            let value = if unexpected { Some("unexpected".to_owned()) } else { boolean(text) };
+            (value, defaults::AUTORESTART.to_owned())
+        }
+        Type::Number(default) => {
+            (text.parse::<i64>().ok().map(|number| number.to_string()), default.to_string())
+        }
+        Type::Bytes(default) => (bytes(text).map(|n| n.to_string()), default.to_string()),
+        Type::Signal => {
+            let name = text.to_ascii_uppercase();
+            let name = name.strip_prefix("SIG").unwrap_or(&name).to_owned();
+            (Some(name), defaults::STOPSIGNAL.to_owned())
+        }
+        Type::ExitStatuses => {
+            let statuses: Option<Vec<String>> = text
+                .split(',')
+                .map(|one| Some(one.trim().parse::<u8>().ok()?.to_string()))
+                .collect();
+            let default = defaults::EXITCODES.map(|status| status.to_string()).join(",");
+            (statuses.map(|statuses| statuses.join(",")), default)
+        }
+        // 4.4 reads a backslash within double quotes as those before do not.
+        Type::Environment => match text.contains('\\') {
+            true => (None, String::new()),
+            false => (pairs(text).map(|pairs| format!("{pairs:?}")), "{}".to_owned()),
+        },
+        Type::Log => {
+            let word = text.to_ascii_lowercase();
+            let value = match word.as_str() {
+                "none" | "off" => Some("none".to_owned()),
+                "auto" => Some("auto".to_owned()),
+                _ => None,
+            };
+            (value, "auto".to_owned())
+        }
+        Type::Names => {
+            let names: Vec<&str> = text.split(',').map(str::trim).collect();
+            (Some(names.join(",")), String::new())
+        }
+        Type::Text(default) => (Some(text.to_owned()), (*default).to_owned()),
+    };
+    // What is not of its type says what stands there: no other text means that.
+    let value = value.unwrap_or_else(|| text.to_owned());
+    (value != default).then_some(value)
+}
+
+fn boolean(text: &str) -> Option<String> {
+    let no = ["false", "no", "off", "0"].iter().any(|no| text.eq_ignore_ascii_case(no));
+    (no || ini::is_true(text)).then(|| (!no).to_string())
+}
+
+fn bytes(text: &str) -> Option<u64> {
+    let text = text.to_ascii_lowercase();
+    let units = [("kb", 1024), ("mb", MB), ("gb", 1024 * MB)];
+    let (digits, unit) = units
+        .iter()
+        .find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?, *bytes)))
+        .unwrap_or((&text, 1));
+    digits.trim().parse::<u64>().ok()?.checked_mul(unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(text: &str) -> BTreeMap<String, String> {
+        let parsed = ini::parse(&format!("[program:x]\n{text}\n")).unwrap();
+        let entries = parsed.sections.into_iter().flat_map(|section| section.entries);
+        entries.map(|entry| (entry.key, entry.value)).collect()
+    }
+
+    fn are_same(one: &str, other: &str) -> bool {
+        let of = |text| meaning(GroupKind::Program, &options(text));
+        of(one) == of(other)
+    }
+
+    /// What is written otherwise and says the same.
+    #[test]
+    fn spelling_changes_no_meaning() {
+        for (one, other) in [
+            ("autostart=yes", ""),
+            ("autostart = TRUE", "autostart=on"),
+            ("autorestart=1", "autorestart=true"),
+            ("stopsignal=SIGquit", "stopsignal=QUIT"),
+            ("exitcodes=0, 2", "exitcodes=0,2"),
+            ("stdout_logfile_maxbytes=50MB", ""),
+            ("stdout_logfile_maxbytes=1KB", "stdout_logfile_maxbytes=1024"),
+            ("stderr_logfile=NONE", "stderr_logfile=off"),
+            ("stderr_logfile=AUTO", ""),
+            ("stopasgroup=true\nkillasgroup=true", "stopasgroup=yes"),
+            ("environment=A=1,B=\"two\"", "environment=B='two',A='1'"),
+            ("numprocs=01", "numprocs=1"),
+            ("process_name=%(program_name)s", ""),
+        ] {
+            assert!(are_same(one, other), "{one} | {other}");
+        }
+    }
+
+    #[test]
+    fn other_values_change_meaning() {
+        for (one, other) in [
+            ("autostart=no", ""),
+            ("autorestart=false", "autorestart=unexpected"),
+            ("autostart=maybe", ""),
+            ("autostart=maybe", "autostart=perhaps"),
+            ("startsecs=0", ""),
+            ("command=a", "command=b"),
+            ("command=a  b", "command=a b"),
+            ("exitcodes=2,0", "exitcodes=0,2"),
+            ("stdout_logfile=/a", "stdout_logfile=/A"),
+            ("stopasgroup=true\nkillasgroup=false", "stopasgroup=true"),
+            ("killasgroup=true", ""),
+            ("environment=A=1", "environment=A=2"),
+            ("environment=A=\"\\\\x\"", "environment=A='\\\\x'"),
+            ("environment=A", "environment="),
+            ("priority=-1", ""),
+        ] {
+            assert!(!are_same(one, other), "{one} | {other}");
+        }
+    }
+
+    /// Comments and order are no difference; sections and names are.
+    #[test]
+    fn files_say_same_by_section() {
+        let one =
+            "; by hand\n[program:a]\ncommand=x ; why\nautostart=yes\n[program:b]\ncommand=y\n";
+        let other = "[program:b]\ncommand = y\n\n[program:a]\ncommand=x\n";
+        assert!(say_the_same(one, other));
+        for different in [
+            "[program:a]\ncommand=x\n",
+            "[program:a]\ncommand=x\n[program:c]\ncommand=y\n",
+            "[program:a]\ncommand=x\n[eventlistener:b]\ncommand=y\n",
+            "[program:a]\ncommand=x\n[program:b]\ncommand=y\n[supervisord]\n",
+            "[program:a]\ncommand=x\n[program:b]\ncommand=y\n[program:b]\ncommand=y\n",
+            "[program:a]\ncommand=x\n[program:b]\ncommand=y\ncommand=y\n",
+            "",
+        ] {
+            assert!(!say_the_same(one, different), "{different}");
+        }
+        assert!(!say_the_same("nonsense", "nonsense"), "what cannot be read");
+    }
+
+    /// Listeners and groups have defaults and types of their own.
+    #[test]
+    fn defaults_depend_on_kind() {
+        let of = |kind, text: &str| meaning(kind, &options(text));
+        assert_eq!(of(GroupKind::EventListener, "priority=-1"), BTreeMap::new());
+        assert_eq!(of(GroupKind::Group, "priority=999"), BTreeMap::new());
+        assert_eq!(of(GroupKind::Group, "programs=a, b"), of(GroupKind::Group, "programs=a,b"));
+        assert_ne!(of(GroupKind::Group, "programs=a,b"), of(GroupKind::Group, "programs=b,a"));
+    }
+}
