@@ -10,7 +10,7 @@
 //! 6. [`supervisord`]: the daemon, over XML-RPC. [`system`]: files, users, clock. [`records`]: what
 //!    outlives the process.
 //! 7. [`api`]: what can be asked of a machine; `transport`: the same work as another user or on another
-//!    machine, over a pipe; `fleet`: many machines at once.
+//!    machine, over a pipe;  `fleet`: many machines at once; `import`: from what runs to an inventory.
 //! 8. [`report`]: what people and machines see of it. [`status`]: what is wanted beside what runs.
 //!
 //! [`setup`] makes a server ready for all that. [`host`] wires 2 to 6 for one machine; [`playbook`] and [`cli`] are its two front doors.
@@ -25,6 +25,7 @@ pub mod error;
 pub mod event;
 mod fleet;
 pub mod host;
+pub mod import;
 pub mod inventory;
 mod lint;
 pub mod plan;

@@ -6,7 +6,6 @@
 
 mod answered;
 mod client;
-mod code;
 mod includes;
 mod reply;
 mod request;
@@ -18,7 +17,6 @@ use crate::event::Event;
 pub use crate::records::run::{Commit, RunId, RunInventory};
 pub use crate::records::{Origin, Run, RunEnd, RunOutcome, Settled, SettledHow};
 pub use client::Applied;
-pub use code::{CodeFound, CodeNeed};
 pub use includes::{IncludedFile, Includes, LoadedProcess, RecordedSite, RunningDaemon};
 pub use reply::{
     AppliedSite, Left, LeftSite, PlannedSite, Reply, RevisionSummary, SiteDiff, SiteHistory,

@@ -16,17 +16,17 @@ use crate::supervisord::ini::{self, Section};
 use crate::supervisord::{Environment, GroupKind};
 
 /// A subject with the place that it comes from.
-pub(super) struct Entry<'i> {
+struct Entry<'i> {
     /// The site's place in the inventory.
-    pub(super) site: usize,
-    pub(super) subject: Subject,
-    pub(super) origin: Origin<'i>,
-    pub(super) allowed: &'i [Allowed],
+    site: usize,
+    subject: Subject,
+    origin: Origin<'i>,
+    allowed: &'i [Allowed],
     known: Known,
 }
 
 /// What says it.
-pub(super) enum Origin<'i> {
+enum Origin<'i> {
     Program(&'i Program, &'i ProgramPlaces),
     Config { path: &'i str, text: &'i str, section: Section },
 }
@@ -49,7 +49,7 @@ pub(crate) fn of_inventory(located: &Located<'_>, beside: &dyn Beside) -> Vec<Li
         if silence.takes(entry.allowed, &finding) {
             continue;
         }
-        lints.push(located_at(places, entry, &entry.subject, finding));
+        lints.push(located_at(places, entry, finding));
     }
     for allowed in silence.unused() {
         let message = format!("`{}` finds nothing that this could silence", allowed.check);
@@ -80,8 +80,7 @@ fn look(inventory: &Inventory, entries: &[Entry<'_>]) -> Vec<(usize, Finding)> {
     found
 }
 
-/// All that an inventory runs.
-pub(super) fn entries<'i>(
+fn entries<'i>(
     inventory: &'i Inventory,
     places: &'i [SitePlaces],
     beside: &dyn Beside,
@@ -179,16 +178,11 @@ fn of_config(config: &ConfigFile) -> Vec<(Subject, Section)> {
 }
 
 /// A finding at its place.
-pub(super) fn located_at(
-    places: &Places<'_>,
-    entry: &Entry<'_>,
-    subject: &Subject,
-    finding: Finding,
-) -> Lint {
+fn located_at(places: &Places<'_>, entry: &Entry<'_>, finding: Finding) -> Lint {
     let Finding { check, message, at, fix } = finding;
     let message = without_passwords(&message).into_owned();
     let help = vec![fix];
-    let script = subject.script.as_ref();
+    let script = entry.subject.script.as_ref();
     let problem = match (&entry.origin, &at, script) {
         (_, Part::ScriptLine(line), Some(Script { path, text, .. })) => Problem {
             file: beside(places.file(), path),
@@ -233,7 +227,6 @@ fn part_of(program: &Program, places: &ProgramPlaces, part: &Part) -> crate::inv
 /// The path of a file beside the inventory, as the inventory's own was given.
 fn beside(inventory: &str, path: &str) -> String {
     match inventory.rsplit_once('/') {
-        _ if path.starts_with('/') => path.to_owned(),
         Some((folder, _)) => format!("{folder}/{path}"),
         None => path.to_owned(),
     }

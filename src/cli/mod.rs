@@ -8,6 +8,7 @@ mod explain;
 mod fleet;
 mod generate;
 mod history;
+mod import;
 mod integrate;
 mod logs;
 mod plan;
@@ -82,6 +83,8 @@ enum Verb {
     Restart(restart::RestartArguments),
     /// Install and start what a server needs, and say what is left to a person
     Setup(setup::SetupArguments),
+    /// Bring what a server's supervisord runs into the inventory, without a restart
+    Import(import::ImportArguments),
     /// Write a site's runner.sh
     Runner(runner::RunnerArguments),
     /// The environment contract of DeployerPHP's supervisor-sync.sh
@@ -148,6 +151,7 @@ fn verb(cli: Cli, screen: &mut Screen) -> Result<u8, CommandError> {
         Verb::Release(arguments) => release::run(&context, &arguments, screen),
         Verb::Restart(arguments) => restart::run(&context, &arguments, screen),
         Verb::Setup(arguments) => setup::run(&context, &arguments, screen),
+        Verb::Import(arguments) => import::run(&context, &arguments, screen),
         Verb::Runner(arguments) => runner::run(&context, &arguments, screen),
         Verb::Playbook { playbook } => Ok(playbook::run(&context, playbook)),
         Verb::Integrate { tool } => integrate::run(&tool, screen),

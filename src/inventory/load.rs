@@ -35,7 +35,7 @@ impl Loaded {
 
     /// What lies beside it.
     pub fn folder(&self) -> Folder {
-        Folder(self.path.parent().map(Path::to_owned).unwrap_or_default())
+        Folder::of(&self.path)
     }
 
     /// The file wherever one stands: absolute, links resolved.
@@ -48,6 +48,18 @@ impl Loaded {
 /// The folder of an inventory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Folder(PathBuf);
+
+impl Folder {
+    /// That of the inventory at this path, which need not be there.
+    pub fn of(inventory: &Path) -> Self {
+        Self(inventory.parent().map(Path::to_owned).unwrap_or_default())
+    }
+
+    /// A path that counts from it.
+    pub fn join(&self, path: &str) -> PathBuf {
+        self.0.join(path)
+    }
+}
 
 impl Beside for Folder {
     fn read(&self, path: &str) -> Result<Vec<u8>, String> {
@@ -95,6 +107,23 @@ pub fn load(explicit: Option<&Path>) -> Result<Loaded, CommandError> {
     };
     let text = read_text(&path)?;
     Ok(Loaded { path, text })
+}
+
+/// Where an inventory is, or would be: as [`load`] looks for it, else [`FILE_NAME`] in the current folder.
+/// And what is there.
+pub fn load_or_place(explicit: Option<&Path>) -> Result<(PathBuf, Option<Loaded>), CommandError> {
+    #[expect(clippy::disallowed_methods, reason = "this is where the inventory is chosen")]
+    let variable = std::env::var_os(VARIABLE);
+    let folder = std::env::current_dir().map_err(|error| {
+        CommandError::refused("cannot tell the current folder").caused_by(&error)
+    })?;
+    let path = chosen(explicit, variable).or_else(|| found(&folder).ok());
+    let path = path.unwrap_or_else(|| PathBuf::from(FILE_NAME));
+    if path.symlink_metadata().is_err() {
+        return Ok((path, None));
+    }
+    let text = read_text(&path)?;
+    Ok((path.clone(), Some(Loaded { path, text })))
 }
 
 /// The file somebody named. An empty variable counts as not set, as shells have no other way to

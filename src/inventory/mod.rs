@@ -54,7 +54,7 @@ pub use config_file::ConfigFile;
 pub(crate) use file::Span;
 pub use host::{Connection, Host, Privilege};
 pub(crate) use keys::Given;
-pub use load::{Folder, Loaded, load};
+pub use load::{Folder, Loaded, load, load_or_place};
 pub use name::{ConfigName, Domain, FullName, HostName, NameError, ProgramName, UserName};
 pub(crate) use places::{Located, Places, ProgramPlaces, SitePlaces};
 pub use problem::{Place, Problem, Problems};

@@ -6,9 +6,9 @@ use std::ops::Range;
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet, Title};
 use serde::Serialize;
 
+use super::suggest::plain;
 use crate::error::CommandError;
 use crate::system::passwords::without_passwords;
-use crate::system::sanitized;
 
 /// One thing to correct in the inventory, with the place where it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -65,6 +65,11 @@ impl Problems {
     /// only.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.problems.iter()
+    }
+
+    /// The message of the first, in one line.
+    pub(crate) fn first_message(&self) -> Option<String> {
+        self.problems.first().map(|problem| problem.message.clone())
     }
 
     /// How many there are, described or not.
@@ -162,7 +167,7 @@ impl Place {
 /// A line as far as it is worth showing, without control characters.
 fn shown_line(text: &str) -> String {
     const LONGEST: usize = 200;
-    let text = sanitized(&text.replace('\t', " "));
+    let text = plain(&text.replace('\t', " "));
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,

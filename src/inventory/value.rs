@@ -91,7 +91,12 @@ checked_text!(
 checked_text!(
     /// Where a program runs: a path, or `none` for wherever supervisord was started.
     Directory,
-    |text| if text == "none" { Ok(()) } else { ConfigPath::parse(text).map(|_| ()) }
+    |text| match text.strip_suffix('/') {
+        _ if text == "none" => Ok(()),
+        // supervisord keeps it, and so takes a path without it for another one.
+        Some(path) if !path.is_empty() => ConfigPath::parse(path).map(|_| ()),
+        _ => ConfigPath::parse(text).map(|_| ()),
+    }
 );
 
 impl Directory {

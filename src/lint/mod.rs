@@ -17,7 +17,9 @@ mod users;
 
 use serde::Serialize;
 
-pub(crate) use subject::{OnHost, Script, Subject};
+#[cfg(test)]
+pub(crate) use subject::OnHost;
+pub(crate) use subject::{Script, Subject};
 
 /// The tables, in the order in which checks are listed.
 const TABLES: [&[Check]; 7] = [

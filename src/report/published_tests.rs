@@ -11,8 +11,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use super::{
-    applying, check, explain, history, integrate, plan, runner, screen, setup, site_end, status,
-    taking_back,
+    applying, check, explain, history, import, integrate, plan, runner, screen, setup, site_end,
+    status, taking_back,
 };
 use crate::event::{Event, LogLine};
 use crate::inventory::Problems;
@@ -40,7 +40,6 @@ fn kinds() -> [DocumentKind; 18] {
     }
     [
         of::<check::Checked<'_>>("check", Host::None),
-        of::<crate::check::HostLints>("host_check", Host::Named),
         of::<Problems>("problems", Host::None),
         of::<explain::Explained>("explanation", Host::None),
         of::<plan::PlanDocument<'_>>("plan", Host::Named),
@@ -55,6 +54,7 @@ fn kinds() -> [DocumentKind; 18] {
         of::<taking_back::TakenBack<'_>>("rollback", Host::None),
         of::<runner::RunnerDocument<'_>>("runner", Host::Named),
         of::<setup::SetupDocument<'_>>("setup", Host::Named),
+        of::<import::ImportDocument<'_>>("import", Host::None),
         of::<integrate::Integrated<'_>>("integrate", Host::None),
         of::<screen::Failure<'_>>("error", Host::NamedIfAny),
     ]

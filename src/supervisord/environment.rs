@@ -78,7 +78,7 @@ fn own() -> Variables {
 
 /// `KEY=val,KEY2="val 2"` as supervisord reads it (`datatypes.py`, `dict_of_key_value_pairs`); `None`
 /// where it refuses it.
-pub(super) fn pairs(value: &str) -> Option<Variables> {
+pub fn pairs(value: &str) -> Option<Variables> {
     let tokens = tokens(value)?;
     let mut pairs = BTreeMap::new();
     for pair in tokens.chunks(4) {
@@ -89,6 +89,26 @@ pub(super) fn pairs(value: &str) -> Option<Variables> {
         pairs.insert(name.clone(), value.trim_matches(['\'', '"']).to_owned());
     }
     Some(pairs)
+}
+
+/// Whether all of 4.x read these variables the same, before `%` is expanded as well as after: 4.4 knows
+/// escapes within double quotes, those before do not; and what a `%` outside of quotes expands to is read
+/// word by word.
+pub fn is_read_alike(value: &str) -> bool {
+    let mut open = None;
+    let mut characters = value.chars().peekable();
+    while let Some(c) = characters.next() {
+        match (open, c) {
+            (None, '%' | '\\') => return false,
+            (Some('"'), '\\') if matches!(characters.peek(), None | Some('\\' | '"')) => {
+                return false;
+            }
+            (None, '\'' | '"') => open = Some(c),
+            (Some(quote), c) if c == quote => open = None,
+            _ => {}
+        }
+    }
+    true
 }
 
 /// Python's `shlex.shlex(value)`, not POSIX, with `/.+-():` among the characters of a word; `None` if a

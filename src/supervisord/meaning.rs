@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::environment::pairs;
+use super::environment::{is_read_alike, pairs};
 use super::{GroupHeader, GroupKind, defaults, ini};
 
 /// How supervisord reads an option (`_processes_from_section` of its `options.py`), with what it takes
@@ -64,16 +64,35 @@ fn type_of(kind: GroupKind, option: &str) -> Option<Type> {
     })
 }
 
-/// The options of a section of this kind in one form for each meaning; what supervisord takes anyway is
-/// left out.
+/// Options of `[supervisord]` that people write into a program, where supervisord passes over them.
+pub const PASSED_OVER: [&str; 2] = ["minfds", "minprocs"];
+
+/// The options of a section of this kind in one form for each meaning; what supervisord takes anyway, or
+/// passes over, is left out.
 pub fn meaning(kind: GroupKind, options: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let mut meaning = BTreeMap::new();
     for (option, text) in options {
+        if kind != GroupKind::Group && PASSED_OVER.contains(&option.as_str()) {
+            continue;
+        }
         let said = match type_of(kind, option) {
             Some(known) => said(&known, text, options),
             None => Some(text.clone()),
         };
         meaning.extend(said.map(|said| (option.clone(), said)));
+    }
+    for stream in ["stdout", "stderr"] {
+        // The former word for it: to syslog, and to no file.
+        let (log, syslog) = (format!("{stream}_logfile"), format!("{stream}_syslog"));
+        let is_syslog = options.get(&log).is_some_and(|text| text.eq_ignore_ascii_case("syslog"));
+        if kind != GroupKind::Group && is_syslog {
+            meaning.insert(log, "none".to_owned());
+            meaning.insert(syslog, true.to_string());
+        }
+    }
+    if options.get("redirect_stderr").is_some_and(|text| ini::is_true(text)) {
+        // Whatever it says, there is none.
+        meaning.remove("stderr_logfile");
     }
     meaning
 }
@@ -124,11 +143,7 @@ fn said(known: &Type, text: &str, options: &BTreeMap<String, String>) -> Option<
             (text.parse::<i64>().ok().map(|number| number.to_string()), default.to_string())
         }
         Type::Bytes(default) => (bytes(text).map(|n| n.to_string()), default.to_string()),
-        Type::Signal => {
-            let name = text.to_ascii_uppercase();
-            let name = name.strip_prefix("SIG").unwrap_or(&name).to_owned();
-            (Some(name), defaults::STOPSIGNAL.to_owned())
-        }
+        Type::Signal => (Some(signal_name(text)), defaults::STOPSIGNAL.to_owned()),
         Type::ExitStatuses => {
             let statuses: Option<Vec<String>> = text
                 .split(',')
@@ -137,10 +152,9 @@ fn said(known: &Type, text: &str, options: &BTreeMap<String, String>) -> Option<
             let default = defaults::EXITCODES.map(|status| status.to_string()).join(",");
             (statuses.map(|statuses| statuses.join(",")), default)
         }
-        // 4.4 reads a backslash within double quotes as those before do not.
-        Type::Environment => match text.contains('\\') {
-            true => (None, String::new()),
-            false => (pairs(text).map(|pairs| format!("{pairs:?}")), "{}".to_owned()),
+        Type::Environment => match is_read_alike(text) {
+            false => (None, String::new()),
+            true => (pairs(text).map(|pairs| format!("{pairs:?}")), "{}".to_owned()),
         },
         Type::Log => {
             let word = text.to_ascii_lowercase();
@@ -161,6 +175,25 @@ fn said(known: &Type, text: &str, options: &BTreeMap<String, String>) -> Option<
     let value = value.unwrap_or_else(|| text.to_owned());
     (value != default).then_some(value)
 }
+
+/// A signal's name in capitals and without `SIG`, also of one that is said by its number.
+pub fn signal_name(text: &str) -> String {
+    let name = text.trim().to_ascii_uppercase();
+    let name = name.strip_prefix("SIG").unwrap_or(&name);
+    let by_number = SIGNALS.iter().find(|(number, _)| *number == name);
+    by_number.map_or(name, |(_, name)| *name).to_owned()
+}
+
+/// Signals by the numbers that they have on every Linux, of those that mostly stop programs.
+const SIGNALS: [(&str, &str); 7] = [
+    ("1", "HUP"),
+    ("2", "INT"),
+    ("3", "QUIT"),
+    ("9", "KILL"),
+    ("10", "USR1"),
+    ("12", "USR2"),
+    ("15", "TERM"),
+];
 
 fn boolean(text: &str) -> Option<String> {
     let no = ["false", "no", "off", "0"].iter().any(|no| text.eq_ignore_ascii_case(no));
@@ -209,6 +242,11 @@ mod tests {
             ("environment=A=1,B=\"two\"", "environment=B='two',A='1'"),
             ("numprocs=01", "numprocs=1"),
             ("process_name=%(program_name)s", ""),
+            ("stopsignal=9", "stopsignal=KILL"),
+            ("minfds=1024", ""),
+            ("redirect_stderr=on\nstderr_logfile=/x", "redirect_stderr=true"),
+            ("stdout_logfile=syslog", "stdout_logfile=NONE\nstdout_syslog=true"),
+            ("environment=A=\"^a\\d$\"", "environment=A='^a\\d$'"),
         ] {
             assert!(are_same(one, other), "{one} | {other}");
         }
@@ -231,6 +269,10 @@ mod tests {
             ("environment=A=1", "environment=A=2"),
             ("environment=A=\"\\\\x\"", "environment=A='\\\\x'"),
             ("environment=A", "environment="),
+            ("environment=A=%(ENV_B)s", "environment=A=%(ENV_C)s"),
+            ("environment=A=%(ENV_B)s", "environment=A='%(ENV_B)s'"),
+            ("no_such=1", ""),
+            ("redirect_stderr=no\nstderr_logfile=/x", "redirect_stderr=no"),
             ("priority=-1", ""),
         ] {
             assert!(!are_same(one, other), "{one} | {other}");

@@ -110,7 +110,6 @@ fn every_document_kind_is_printed() {
     inventory(&host, "numprocs: 1");
     print(&["check"], 0);
     print(&["explain"], 0);
-    print(&["check", "--on", "here"], 0);
     print(&["plan"], 0);
     print(&["apply", "--yes"], 0);
     inventory(&host, "numprocs: 2");
@@ -124,6 +123,7 @@ fn every_document_kind_is_printed() {
     print(&["runner", "--branch", "main", "--php", "8.4"], 0);
     print(&["integrate", "deployer-php", playbooks.parent().unwrap().to_str().unwrap()], 0);
     print(&["setup"], 1);
+    print(&["import", "--yes"], 0);
     add_one_that_is_gone(&host);
     print(&["apply", "--yes"], 6);
     let published: BTreeSet<String> = PUBLISHED.kinds().map(|(kind, _)| kind.to_owned()).collect();

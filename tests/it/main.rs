@@ -27,6 +27,7 @@ mod faults;
 mod fleet;
 mod full_disk;
 mod hostile_state;
+mod imports;
 mod includes;
 mod ini;
 mod integrate;

@@ -36,6 +36,7 @@ replay! {
     journal: ["files.json", "groups.json", "undo.json"];
     revision: ["empty.json", "revision.json"];
     config: ["debian.conf", "tcp.conf"];
+    import: ["crlf.conf", "entries.conf", "listener.conf"];
 }
 
 fn replay(name: &str, target: fn(&[u8]) -> bool, accepted: &[&str]) {

@@ -10,7 +10,6 @@ mod control;
 mod history;
 mod left;
 mod lint;
-mod lint_hosts;
 mod logs;
 mod names;
 mod obstacles;
@@ -53,7 +52,7 @@ fn applied_host() -> Option<Host> {
 }
 
 /// The JSON documents of a run: one a line, each with its version and kind.
-fn documents(run: &Run) -> Vec<serde_json::Value> {
+pub(crate) fn documents(run: &Run) -> Vec<serde_json::Value> {
     let documents: Vec<serde_json::Value> =
         run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     for (document, line) in documents.iter().zip(run.stdout.lines()) {
@@ -67,7 +66,7 @@ fn documents(run: &Run) -> Vec<serde_json::Value> {
 
 /// The document of this kind; there is one.
 #[track_caller]
-fn document(run: &Run, kind: &str) -> serde_json::Value {
+pub(crate) fn document(run: &Run, kind: &str) -> serde_json::Value {
     let mut found = documents(run);
     found.retain(|document| document["kind"] == kind);
     assert_eq!(found.len(), 1, "{kind}: {}", run.stdout);

@@ -21,6 +21,7 @@ use supervisor_sync::actual::{ActualDaemon, ActualSite};
 use supervisor_sync::api::Reply;
 use supervisor_sync::api::wire::{self, AgentMessage};
 use supervisor_sync::desired::{DaemonFacts, DesiredFile, DesiredSite, FileKind, render};
+use supervisor_sync::import::{Trial, try_file};
 use supervisor_sync::inventory::{
     self, Domain, Format, Paths, Program, Programs, Run, Site, UserName,
 };
@@ -29,7 +30,7 @@ use supervisor_sync::playbook::PlaybookEnvironment;
 use supervisor_sync::records::StateDir;
 use supervisor_sync::report::Colour;
 use supervisor_sync::supervisord::{
-    Call, CallError, Client, MainConfig, Reload, Supervisord as _, ini,
+    Call, CallError, Client, MainConfig, Reload, Supervisord as _, ini, say_the_same,
 };
 use supervisor_sync::system::Disk;
 use supervisor_sync::system::files::{Entry, FileContent};
@@ -39,7 +40,7 @@ use supervisor_sync::system::sanitized_lines;
 pub(crate) type Target = (&'static str, fn(&[u8]) -> bool);
 
 /// All of them.
-pub(crate) const TARGETS: [Target; 9] = [
+pub(crate) const TARGETS: [Target; 10] = [
     ("inventory", inventory),
     ("playbook", playbook),
     ("ini", ini),
@@ -49,7 +50,28 @@ pub(crate) const TARGETS: [Target; 9] = [
     ("journal", journal),
     ("revision", revision),
     ("config", config),
+    ("import", import),
 ];
+
+/// A config file of somebody's: what comes of it says the same, to the byte where that was asked for.
+pub(crate) fn import(bytes: &[u8]) -> bool {
+    for normalise in [true, false] {
+        match try_file("x.conf", bytes, normalise) {
+            Some(Trial::AsItIs(copied)) => assert_eq!(copied, bytes),
+            Some(Trial::Entries(written)) if normalise => {
+                let text = std::str::from_utf8(&written).unwrap();
+                assert!(say_the_same(&String::from_utf8_lossy(bytes), text), "{text}");
+            }
+            Some(Trial::Entries(written)) => assert_eq!(written, bytes),
+            Some(Trial::NotTaken { reason }) => {
+                assert!(reason.len() <= 16 * bytes.len() + SOME, "{} bytes", reason.len());
+                return false;
+            }
+            None => panic!("nothing is told of it"),
+        }
+    }
+    true
+}
 
 /// What an output may have beyond a multiple of its input.
 const SOME: usize = 64 * 1024;

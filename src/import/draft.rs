@@ -1,0 +1,394 @@
+//! What is to come into the inventory: files as they were found, sorted into sites, each as entries or as
+//! it is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::deployment;
+use super::entry::{Entry, Unsayable};
+use crate::inventory::config_file::{header, list};
+use crate::inventory::{ConfigName, Domain, ProgramName};
+use crate::supervisord::GroupKind;
+use crate::supervisord::ini::{self, Section};
+
+/// A config file as it was found.
+#[derive(Clone)]
+pub(crate) struct Found {
+    pub(crate) path: PathBuf,
+    pub(crate) bytes: Vec<u8>,
+    /// Why it cannot be taken, whatever it says.
+    pub(crate) obstacle: Option<String>,
+}
+
+/// What does not come into the inventory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NotTaken {
+    pub(crate) path: PathBuf,
+    /// Where in the file, if it is about a place.
+    pub(crate) line: Option<u32>,
+    pub(crate) reason: String,
+    /// How many programs it has.
+    pub(crate) programs: usize,
+}
+
+/// How a file comes into the inventory.
+#[derive(Clone)]
+pub(crate) enum Way {
+    /// Each of its programs as an entry.
+    Keys(Vec<ProgramDraft>),
+    /// The file itself, and why.
+    Verbatim { line: Option<u32>, reason: String },
+}
+
+/// A program of a file that comes in as entries.
+#[derive(Clone)]
+pub(crate) struct ProgramDraft {
+    /// Its name in supervisord.
+    pub(crate) full_name: String,
+    pub(crate) entry: Entry,
+}
+
+/// A file that comes into the inventory.
+#[derive(Clone)]
+pub(crate) struct FileDraft {
+    pub(crate) path: PathBuf,
+    pub(crate) name: ConfigName,
+    pub(crate) bytes: Vec<u8>,
+    /// The names of its sections.
+    pub(crate) sections: Vec<String>,
+    /// How many of them make processes.
+    pub(crate) programs: usize,
+    /// Lines that are comments.
+    pub(crate) comments: usize,
+    pub(crate) way: Way,
+    /// Files with the same number belong together: a group takes in programs of the others.
+    pub(crate) together: usize,
+}
+
+/// A site of the inventory to be.
+#[derive(Clone)]
+pub(crate) struct SiteDraft {
+    pub(crate) domain: Domain,
+    /// What it would be called if that could be had.
+    pub(crate) wanted: Domain,
+    /// Where its name is from, in words that follow it.
+    pub(crate) named_after: &'static str,
+    /// Where its files are on the host.
+    pub(crate) folder: PathBuf,
+    pub(crate) files: Vec<FileDraft>,
+}
+
+/// All of it.
+#[derive(Clone, Default)]
+pub(crate) struct Draft {
+    pub(crate) sites: Vec<SiteDraft>,
+    pub(crate) not_taken: Vec<NotTaken>,
+}
+
+/// What decides about names.
+pub(crate) struct Naming<'a> {
+    /// Whatever belongs to no deployment is of this site, named after the server.
+    pub(crate) rest: &'a Domain,
+    /// Everything is of this site.
+    pub(crate) only: Option<&'a Domain>,
+    /// These cannot be had any more.
+    pub(crate) taken: &'a BTreeSet<String>,
+}
+
+/// Whether a program of a file comes in as an entry only where that gives the very bytes of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Text {
+    Stays,
+    MayChange,
+}
+
+impl Draft {
+    /// Sorts what was found.
+    pub(crate) fn of(found: Vec<Found>, naming: &Naming<'_>) -> Self {
+        let mut draft = Self::default();
+        let mut read = Vec::new();
+        for file in found {
+            match read_file(&file) {
+                Ok(sections) => read.push((file, sections)),
+                Err((line, reason)) => draft.leave(&file.path, line, reason, &file.bytes),
+            }
+        }
+        let read = draft.without_repeated(read);
+        let read = draft.with_whole_groups(read);
+        let taken_in = taken_in(&read);
+        for (together, files) in joined(read) {
+            let site = draft.site_of(&files, naming);
+            for (file, sections) in files {
+                let Some(name) = config_name(&file.path) else { continue };
+                let file = file_draft(file, name, (&sections, together), &taken_in);
+                if let Some(site) = draft.sites.get_mut(site) {
+                    site.files.push(file);
+                }
+            }
+        }
+        draft
+    }
+
+    fn leave(&mut self, path: &Path, line: Option<u32>, reason: String, bytes: &[u8]) {
+        let text = String::from_utf8_lossy(bytes);
+        let programs = text.lines().filter(|line| makes_processes(line.trim())).count();
+        self.not_taken.push(NotTaken { path: path.to_owned(), line, reason, programs });
+    }
+
+    /// Leaves files that define what another file defines, too: supervisord merges the two.
+    fn without_repeated(&mut self, read: Vec<Read>) -> Vec<Read> {
+        let mut files: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+        for (file, sections) in &read {
+            for section in sections {
+                files.entry(section.name.clone()).or_default().push(file.path.clone());
+            }
+        }
+        let mut kept = Vec::new();
+        for (file, sections) in read {
+            let repeated = sections.iter().find(|section| files[&section.name].len() > 1);
+            let Some(section) = repeated else {
+                kept.push((file, sections));
+                continue;
+            };
+            let other = files[&section.name].iter().find(|path| **path != file.path);
+            let where_else =
+                other.map_or("in this file".to_owned(), |path| format!("in {}", path.display()));
+            let reason = format!(
+                "[{}] appears twice, also {where_else}, and supervisord makes one of the two",
+                section.name
+            );
+            self.leave(&file.path, Some(section.line), reason, &file.bytes);
+        }
+        kept
+    }
+
+    /// Leaves files of groups that take in programs of which we have no file.
+    fn with_whole_groups(&mut self, mut read: Vec<Read>) -> Vec<Read> {
+        loop {
+            let programs: BTreeSet<String> = read
+                .iter()
+                .flat_map(|(_, sections)| sections)
+                .filter_map(|section| header(&section.name))
+                .filter(|(kind, _)| *kind != GroupKind::Group)
+                .map(|(_, name)| name.to_owned())
+                .collect();
+            let incomplete = read.iter().position(|(_, sections)| {
+                sections.iter().any(|section| missing_member(section, &programs).is_some())
+            });
+            let Some(at) = incomplete else { return read };
+            let (file, sections) = read.remove(at);
+            let member = sections
+                .iter()
+                .find_map(|section| Some((section.line, missing_member(section, &programs)?)));
+            let (line, member) = member.unwrap_or_default();
+            let reason = format!("it takes in the program `{member}`, which is not in these files");
+            self.leave(&file.path, Some(line), reason, &file.bytes);
+        }
+    }
+
+    /// The site that files which belong together are of; it is made if there is none.
+    fn site_of(&mut self, files: &[Read], naming: &Naming<'_>) -> usize {
+        let path = files.first().map(|(file, _)| file.path.clone()).unwrap_or_default();
+        let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+        let programs = files.iter().flat_map(|(_, sections)| sections);
+        let deployments: BTreeSet<Domain> = programs.filter_map(deployment::of_section).collect();
+        let mut deployments = deployments.into_iter();
+        let (domain, named_after) = match (naming.only, deployments.next(), deployments.next()) {
+            (Some(only), ..) => (only.clone(), "as --site says"),
+            (None, Some(one), None) => (one, "after the folder its programs run in"),
+            _ => (naming.rest.clone(), "after the server"),
+        };
+        let known = self.sites.iter().position(|site| {
+            site.folder == folder && site.named_after == named_after && site.wanted == domain
+        });
+        known.unwrap_or_else(|| {
+            let (wanted, domain) = (domain.clone(), self.free_name(domain, naming.taken));
+            self.sites.push(SiteDraft { domain, wanted, named_after, folder, files: Vec::new() });
+            self.sites.len() - 1
+        })
+    }
+
+    /// A domain, or `domain-2` and so on where it cannot be had.
+    fn free_name(&self, domain: Domain, taken: &BTreeSet<String>) -> Domain {
+        let is_free = |name: &Domain| {
+            !taken.contains(name.as_str()) && self.sites.iter().all(|site| site.domain != *name)
+        };
+        let numbered = (2..100).filter_map(|n| Domain::parse(&format!("{domain}-{n}")).ok());
+        let mut names = std::iter::once(domain.clone()).chain(numbered);
+        names.find(is_free).unwrap_or(domain)
+    }
+
+    /// The files that come in, each with its site.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&SiteDraft, &FileDraft)> {
+        self.sites.iter().flat_map(|site| site.files.iter().map(move |file| (site, file)))
+    }
+
+    /// Takes a file in another way than so far: as it is if it came in as entries, else not at all.
+    /// Whether there was another way.
+    pub(crate) fn demote(&mut self, path: &Path, line: Option<u32>, reason: &str) -> bool {
+        let mut gone = Vec::new();
+        for site in &mut self.sites {
+            let Some(file) = site.files.iter_mut().find(|file| file.path == path) else { continue };
+            if matches!(file.way, Way::Keys(_)) {
+                file.way = Way::Verbatim { line, reason: reason.to_owned() };
+                return true;
+            }
+            let together = file.together;
+            let all = std::mem::take(&mut site.files);
+            let (leave, stay) = all.into_iter().partition(|file| file.together == together);
+            site.files = stay;
+            gone = leave;
+        }
+        let is_known = !gone.is_empty();
+        for file in gone {
+            let (line, reason) = match file.path == path {
+                true => (line, reason.to_owned()),
+                false => (
+                    None,
+                    format!("its programs belong together with {}: {reason}", path.display()),
+                ),
+            };
+            let programs = file.programs;
+            self.not_taken.push(NotTaken { path: file.path, line, reason, programs });
+        }
+        self.sites.retain(|site| !site.files.is_empty());
+        is_known
+    }
+}
+
+type Read = (Found, Vec<Section>);
+
+/// The sections of a file that can be taken as it is; else where, and why not.
+fn read_file(file: &Found) -> Result<Vec<Section>, (Option<u32>, String)> {
+    if let Some(obstacle) = &file.obstacle {
+        return Err((None, obstacle.clone()));
+    }
+    if config_name(&file.path).is_none() {
+        let only =
+            "its name must end in .conf or .ini, and have letters, digits and any of . - _ + @ =";
+        return Err((None, only.to_owned()));
+    }
+    let text =
+        std::str::from_utf8(&file.bytes).map_err(|_| (None, "it is not UTF-8 text".to_owned()))?;
+    let sections = ini::parse(text).map_err(|error| (Some(error.line), error.reason))?.sections;
+    if sections.is_empty() {
+        return Err((None, "there is no section in it".to_owned()));
+    }
+    match sections.iter().find(|section| header(&section.name).is_none()) {
+        None => Ok(sections),
+        Some(other) => {
+            let reason = format!("[{}] is about the whole of supervisord, not a site", other.name);
+            Err((Some(other.line), reason))
+        }
+    }
+}
+
+fn config_name(path: &Path) -> Option<ConfigName> {
+    ConfigName::parse(path.file_name()?.to_str()?).ok()
+}
+
+fn makes_processes(section: &str) -> bool {
+    ["[program:", "[fcgi-program:", "[eventlistener:"].iter().any(|kind| section.starts_with(kind))
+}
+
+fn missing_member(section: &Section, programs: &BTreeSet<String>) -> Option<String> {
+    let (GroupKind::Group, _) = header(&section.name)? else { return None };
+    let members = list(section.get("programs").unwrap_or_default());
+    members.into_iter().find(|member| !programs.contains(member))
+}
+
+/// The files that belong together, by a number of their own.
+fn joined(read: Vec<Read>) -> Vec<(usize, Vec<Read>)> {
+    let mut number: Vec<usize> = (0..read.len()).collect();
+    for (at, (_, sections)) in read.iter().enumerate() {
+        for section in sections {
+            let Some((GroupKind::Group, _)) = header(&section.name) else { continue };
+            for member in list(section.get("programs").unwrap_or_default()) {
+                let other = read.iter().position(|(_, sections)| defines(sections, &member));
+                let Some(other) = other else { continue };
+                let (from, to) = (number[other], number[at]);
+                for one in &mut number {
+                    if *one == from {
+                        *one = to;
+                    }
+                }
+            }
+        }
+    }
+    let mut together: BTreeMap<usize, Vec<Read>> = BTreeMap::new();
+    for (read, number) in read.into_iter().zip(number) {
+        together.entry(number).or_default().push(read);
+    }
+    together.into_iter().collect()
+}
+
+fn defines(sections: &[Section], name: &str) -> bool {
+    let mut headers = sections.iter().filter_map(|section| header(&section.name));
+    headers.any(|(kind, other)| kind != GroupKind::Group && other == name)
+}
+
+/// The programs that groups take in, each with its group.
+fn taken_in(read: &[Read]) -> BTreeMap<String, String> {
+    let mut taken = BTreeMap::new();
+    for section in read.iter().flat_map(|(_, sections)| sections) {
+        let Some((GroupKind::Group, group)) = header(&section.name) else { continue };
+        for member in list(section.get("programs").unwrap_or_default()) {
+            taken.insert(member, group.to_owned());
+        }
+    }
+    taken
+}
+
+fn file_draft(
+    file: Found,
+    name: ConfigName,
+    (sections, together): (&[Section], usize),
+    taken_in: &BTreeMap<String, String>,
+) -> FileDraft {
+    let headers: Vec<(GroupKind, &str)> =
+        sections.iter().filter_map(|section| header(&section.name)).collect();
+    let text = String::from_utf8_lossy(&file.bytes);
+    let is_comment = |line: &&str| line.trim_start().starts_with([';', '#']) || line.contains(" ;");
+    FileDraft {
+        comments: text.lines().filter(is_comment).count(),
+        programs: headers.iter().filter(|(kind, _)| *kind != GroupKind::Group).count(),
+        sections: headers.iter().map(|(_, name)| (*name).to_owned()).collect(),
+        way: way(sections, taken_in),
+        path: file.path,
+        bytes: file.bytes,
+        name,
+        together,
+    }
+}
+
+/// As entries, if there are words for each of its sections.
+fn way(sections: &[Section], taken_in: &BTreeMap<String, String>) -> Way {
+    let mut programs = Vec::new();
+    for section in sections {
+        let verbatim = |line: u32, reason: String| Way::Verbatim { line: Some(line), reason };
+        match header(&section.name) {
+            Some((GroupKind::Program, name)) if taken_in.contains_key(name) => {
+                let group = &taken_in[name];
+                let reason = format!("[group:{group}] takes in the program `{name}`");
+                return verbatim(section.line, reason);
+            }
+            Some((GroupKind::Program, name)) => match Entry::of(section) {
+                Ok(entry) => programs.push(ProgramDraft { full_name: name.to_owned(), entry }),
+                Err(Unsayable { line, reason }) => return verbatim(line, reason),
+            },
+            _ => {
+                let reason = format!("[{}] has no key in the inventory", section.name);
+                return verbatim(section.line, reason);
+            }
+        }
+    }
+    Way::Keys(programs)
+}
+
+/// The name of a program within its site.
+pub(crate) fn program_name(domain: &Domain, full_name: &str) -> String {
+    let own = full_name.strip_prefix(domain.as_str()).and_then(|rest| rest.strip_prefix('-'));
+    let own = own.filter(|rest| ProgramName::parse(rest).is_ok());
+    let is_fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    own.unwrap_or(full_name).chars().map(|c| if is_fine(c) { c } else { '-' }).collect()
+}
