@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::{
-    AppliedSite, ApplyRequest, ChosenSite, Goal, Includes, InventoryOnHost, Left, LogsRequest,
-    PlannedSite, Reply, Request, SiteDiff, SiteHistory, SiteStatusReply, Target, UnreadableLog,
+    AppliedSite, ApplyRequest, ChosenSite, CodeFound, CodeNeed, Goal, Includes, InventoryOnHost,
+    Left, LogsRequest, PlannedSite, Reply, Request, SiteDiff, SiteHistory, SiteStatusReply, Target,
+    UnreadableLog,
 };
 use crate::error::CommandError;
 use crate::event::Event;
@@ -127,6 +128,15 @@ impl dyn Target + '_ {
     pub fn includes(&mut self, paths: Paths) -> Result<Includes, CommandError> {
         match self.look(Request::Includes { paths: Box::new(paths) })? {
             Reply::Includes { includes } => Ok(*includes),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Whether there is what programs need to start, in their order.
+    pub fn code(&mut self, needs: Vec<CodeNeed>) -> Result<Vec<CodeFound>, CommandError> {
+        let asked = needs.len();
+        match self.look(Request::Code { needs })? {
+            Reply::Code { found } if found.len() == asked => Ok(found),
             _ => Err(unexpected()),
         }
     }

@@ -6,6 +6,7 @@
 
 mod answered;
 mod client;
+mod code;
 mod includes;
 mod reply;
 mod request;
@@ -17,6 +18,7 @@ use crate::event::Event;
 pub use crate::records::run::{Commit, RunId, RunInventory};
 pub use crate::records::{Origin, Run, RunEnd, RunOutcome, Settled, SettledHow};
 pub use client::Applied;
+pub use code::{CodeFound, CodeNeed};
 pub use includes::{IncludedFile, Includes, LoadedProcess, RecordedSite, RunningDaemon};
 pub use reply::{
     AppliedSite, Left, LeftSite, PlannedSite, Reply, RevisionSummary, SiteDiff, SiteHistory,

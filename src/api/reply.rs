@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Includes, Origin, Run, RunId, RunOutcome, answered};
+use super::{CodeFound, Includes, Origin, Run, RunId, RunOutcome, answered};
 use crate::apply::{ApplyError, SiteReport};
 use crate::error::CommandError;
 use crate::event::SiteEnd;
@@ -56,6 +56,11 @@ pub enum Reply {
     Includes {
         /// All of it.
         includes: Box<Includes>,
+    },
+    /// To [`Request::Code`](super::Request::Code), in the order asked.
+    Code {
+        /// What there is of each.
+        found: Vec<CodeFound>,
     },
     /// To [`Request::ReadRunner`](super::Request::ReadRunner): the file as it is.
     Runner {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Run, RunId};
+use super::{CodeNeed, Run, RunId};
 use crate::apply::ApplyOptions;
 use crate::inventory::{AbsolutePath, Domain, Paths, Programs, Site, UserName};
 use crate::plan::PlanOptions;
@@ -57,6 +57,11 @@ pub enum Request {
         /// Which one.
         paths: Box<Paths>,
     },
+    /// Is there what programs need to start? Changes nothing.
+    Code {
+        /// What they need.
+        needs: Vec<CodeNeed>,
+    },
     /// What is a site's runner.sh now? Changes nothing.
     ReadRunner {
         /// Where the site has it.
@@ -87,6 +92,7 @@ impl Request {
             | Self::Left(_)
             | Self::RevisionDiff { .. }
             | Self::Includes { .. }
+            | Self::Code { .. }
             | Self::ReadRunner { .. }
             | Self::Status { .. }
             | Self::Logs(_) => false,

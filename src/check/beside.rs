@@ -24,7 +24,7 @@ pub(super) fn script_of(site: &Site, program: &Program, beside: &dyn Beside) -> 
     let (path, is_argument) = match &program.run {
         Run::Script(script) => (format!(".deployer/supervisors/{script}"), false),
         Run::Command(command) => match script_in(command.as_str()) {
-            Some(found) if program.directory.is_none() => found,
+            Some(found) if program.directory.is_none() && is_of_release(&found.0) => found,
             Some(_) => return Found::Unknown,
             None => return Found::None,
         },
@@ -41,8 +41,12 @@ pub(super) fn script_of(site: &Site, program: &Program, beside: &dyn Beside) -> 
     Found::Unknown
 }
 
-/// The script that a command line names by a path of the release, and whether the command names the shell, too.
-fn script_in(command: &str) -> Option<(String, bool)> {
+fn is_of_release(path: &str) -> bool {
+    !path.starts_with(['/', '%', '~']) && !path.contains("..")
+}
+
+/// The script that a command line may name by a path, and whether it names the shell, too.
+pub(super) fn script_in(command: &str) -> Option<(String, bool)> {
     let words = words::split(command).ok()?;
     let (first, others) = words.split_first()?;
     let name = first.rsplit('/').next().unwrap_or_default();
@@ -52,10 +56,9 @@ fn script_in(command: &str) -> Option<(String, bool)> {
         true => others.first().filter(|word| !word.starts_with('-'))?,
         false => first,
     };
-    let is_relative = !script.starts_with(['/', '%', '~']) && !script.contains("..");
-    let is_script = script.ends_with(".sh") || (!is_shell && script.starts_with("./"));
+    let is_script = is_shell || script.ends_with(".sh") || script.starts_with(['/', '.']);
     let path = script.trim_start_matches("./").to_owned();
-    (is_relative && is_script).then_some((path, is_shell))
+    is_script.then_some((path, is_shell))
 }
 
 #[cfg(test)]
@@ -69,8 +72,8 @@ mod tests {
             ("./worker", Some(("worker", false))),
             ("bash bin/worker.sh", Some(("bin/worker.sh", true))),
             ("sh -c worker.sh", None),
-            ("/srv/worker.sh", None),
-            ("../worker.sh", None),
+            ("/srv/worker", Some(("/srv/worker", false))),
+            ("bash -e worker.sh", None),
             ("php worker.php", None),
             ("worker", None),
         ] {

@@ -16,17 +16,17 @@ use crate::supervisord::ini::{self, Section};
 use crate::supervisord::{Environment, GroupKind};
 
 /// A subject with the place that it comes from.
-struct Entry<'i> {
+pub(super) struct Entry<'i> {
     /// The site's place in the inventory.
-    site: usize,
-    subject: Subject,
-    origin: Origin<'i>,
-    allowed: &'i [Allowed],
+    pub(super) site: usize,
+    pub(super) subject: Subject,
+    pub(super) origin: Origin<'i>,
+    pub(super) allowed: &'i [Allowed],
     known: Known,
 }
 
 /// What says it.
-enum Origin<'i> {
+pub(super) enum Origin<'i> {
     Program(&'i Program, &'i ProgramPlaces),
     Config { path: &'i str, text: &'i str, section: Section },
 }
@@ -49,7 +49,7 @@ pub(crate) fn of_inventory(located: &Located<'_>, beside: &dyn Beside) -> Vec<Li
         if silence.takes(entry.allowed, &finding) {
             continue;
         }
-        lints.push(located_at(places, entry, finding));
+        lints.push(located_at(places, entry, &entry.subject, finding));
     }
     for allowed in silence.unused() {
         let message = format!("`{}` finds nothing that this could silence", allowed.check);
@@ -80,7 +80,8 @@ fn look(inventory: &Inventory, entries: &[Entry<'_>]) -> Vec<(usize, Finding)> {
     found
 }
 
-fn entries<'i>(
+/// All that an inventory runs.
+pub(super) fn entries<'i>(
     inventory: &'i Inventory,
     places: &'i [SitePlaces],
     beside: &dyn Beside,
@@ -178,11 +179,16 @@ fn of_config(config: &ConfigFile) -> Vec<(Subject, Section)> {
 }
 
 /// A finding at its place.
-fn located_at(places: &Places<'_>, entry: &Entry<'_>, finding: Finding) -> Lint {
+pub(super) fn located_at(
+    places: &Places<'_>,
+    entry: &Entry<'_>,
+    subject: &Subject,
+    finding: Finding,
+) -> Lint {
     let Finding { check, message, at, fix } = finding;
     let message = without_passwords(&message).into_owned();
     let help = vec![fix];
-    let script = entry.subject.script.as_ref();
+    let script = subject.script.as_ref();
     let problem = match (&entry.origin, &at, script) {
         (_, Part::ScriptLine(line), Some(Script { path, text, .. })) => Problem {
             file: beside(places.file(), path),
@@ -227,6 +233,7 @@ fn part_of(program: &Program, places: &ProgramPlaces, part: &Part) -> crate::inv
 /// The path of a file beside the inventory, as the inventory's own was given.
 fn beside(inventory: &str, path: &str) -> String {
     match inventory.rsplit_once('/') {
+        _ if path.starts_with('/') => path.to_owned(),
         Some((folder, _)) => format!("{folder}/{path}"),
         None => path.to_owned(),
     }

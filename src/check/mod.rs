@@ -2,12 +2,14 @@
 //! which text a finding stands. Pure.
 
 mod beside;
+mod host;
 mod inventory;
 mod silence;
 mod text;
 
 use serde::Serialize;
 
+pub(crate) use host::{HostLints, OnDaemon, Unreadable, is_same};
 pub(crate) use inventory::of_inventory;
 
 use crate::inventory::Problem;

@@ -1,21 +1,30 @@
-//! `check`: the inventory alone, for what is wrong and for what hurts.
+//! `check`: the inventory alone, for what is wrong and for what hurts; with `--on`, what hosts include as well.
 
 use clap::Args;
 
 use super::Context;
-use crate::check;
+use super::fleet::ParallelArguments;
+use crate::api::Target;
+use crate::check::{self, HostLints, OnDaemon};
 use crate::error::CommandError;
-use crate::inventory::{self, Inventory};
-use crate::report::{CheckFormat, Checked, Here, Screen};
+use crate::fleet::HostWork;
+use crate::inventory::{self, Inventory, Located, Paths, Selector};
+use crate::report::{CheckFormat, CheckOutput, Checked, Here, Screen};
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArguments {
+    /// Also look at what supervisord includes on these hosts, whoever wrote it: names or @tags (comma
+    /// separated, `*` for any text)
+    #[arg(long = "on", value_name = "HOST")]
+    hosts: Vec<String>,
     /// Fail if there are warnings: exit status 1
     #[arg(long)]
     strict: bool,
     /// How to print what is found: as workflow commands of GitHub, or as SARIF 2.1.0; `json` is `--json`
     #[arg(long, value_enum, default_value_t, conflicts_with = "json")]
     format: CheckFormat,
+    #[command(flatten)]
+    parallel: ParallelArguments,
 }
 
 impl CheckArguments {
@@ -41,13 +50,48 @@ pub(super) fn run(
     let Inventory { hosts, sites, .. } = &located.inventory;
     let programs = sites.iter().map(|placed| placed.site.program_names().count()).sum();
     let checked = Checked::new((hosts.len(), sites.len(), programs), &lints);
-    arguments.format.show(&name, &checked, &here, screen);
-    match lints.len() {
-        count if arguments.strict && count > 0 => {
-            Err(CommandError::refused(format!("{name} has {}", Checked::counted(count))).hint(
-                "`--strict` has warnings fail; `lint: {allow: [NAME]}` silences one that is wanted",
-            ))
-        }
-        _ => Ok(0),
+    let mut output = CheckOutput::new(arguments.format, &name, &checked, &here, screen);
+    if !arguments.hosts.is_empty() {
+        let selector = Selector::new(&[], &arguments.hosts, &[])?;
+        let work = HostWork::of(selector.select(&located.inventory)?);
+        context.fleet.on_each_in_turn(
+            &work,
+            arguments.parallel.rules(),
+            &|work, host| ask(&located, work, host),
+            &mut |work, answer| output.add(work.name(), answer),
+        );
     }
+    match output.end() {
+        (count, 0) if arguments.strict && count > 0 => {
+            let message = format!("`--strict` refuses {}", Checked::counted(count));
+            let hint = "`lint: {allow: [NAME]}` in the inventory silences one that is wanted";
+            Err(CommandError::refused(message).hint(hint))
+        }
+        (_, status) => Ok(status),
+    }
+}
+
+/// Looks at each supervisord of a host that the inventory knows of.
+fn ask(
+    located: &Located<'_>,
+    work: &HostWork,
+    host: &mut dyn Target,
+) -> Result<Vec<HostLints>, CommandError> {
+    let mut daemons: Vec<&Paths> = Vec::new();
+    for paths in work.sites.iter().map(|site| &site.paths) {
+        if !daemons.iter().any(|known| check::is_same(known, paths)) {
+            daemons.push(paths);
+        }
+    }
+    if daemons.is_empty() {
+        daemons.push(&located.inventory.paths);
+    }
+    let mut lints = Vec::new();
+    for paths in daemons {
+        let includes = host.includes(paths.clone())?;
+        let daemon = OnDaemon::new(located, (&work.host.name, paths), &includes);
+        let found = host.code(daemon.needs())?;
+        lints.push(daemon.lints(found));
+    }
+    Ok(lints)
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Engine, history, includes, left, logs, runner};
+use super::{Engine, code, history, includes, left, logs, runner};
 use crate::api::{AppliedSite, ChosenSite, PlannedSite, Reply, Request, SiteStatusReply, Target};
 use crate::apply::{ApplyError, Doors, FailedAt};
 use crate::desired::DaemonFacts;
@@ -229,6 +229,7 @@ impl Target for LocalHost {
                 let includes = includes::look(&paths, &self.state_base, &stop)?;
                 Ok(Reply::Includes { includes: Box::new(includes) })
             }
+            Request::Code { needs } => Ok(Reply::Code { found: code::look(&needs) }),
             Request::ReadRunner { path } => {
                 runner::read(path.as_path()).map(|script| Reply::Runner { script })
             }

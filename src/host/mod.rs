@@ -1,5 +1,6 @@
 //! This machine: what is asked of it is done with its real parts.
 
+mod code;
 mod control;
 mod engine;
 mod history;

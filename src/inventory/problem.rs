@@ -6,9 +6,9 @@ use std::ops::Range;
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet, Title};
 use serde::Serialize;
 
-use super::suggest::plain;
 use crate::error::CommandError;
 use crate::system::passwords::without_passwords;
+use crate::system::sanitized;
 
 /// One thing to correct in the inventory, with the place where it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -167,7 +167,7 @@ impl Place {
 /// A line as far as it is worth showing, without control characters.
 fn shown_line(text: &str) -> String {
     const LONGEST: usize = 200;
-    let text = plain(&text.replace('\t', " "));
+    let text = sanitized(&text.replace('\t', " "));
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,

@@ -17,9 +17,7 @@ mod users;
 
 use serde::Serialize;
 
-#[cfg(test)]
-pub(crate) use subject::OnHost;
-pub(crate) use subject::{Script, Subject};
+pub(crate) use subject::{OnHost, Script, Subject};
 
 /// The tables, in the order in which checks are listed.
 const TABLES: [&[Check]; 7] = [

@@ -26,7 +26,9 @@ const PLAIN_SECRET: Check = Check {
 
 fn plain_secret(subject: &Subject) -> Vec<Finding> {
     let mut found = Vec::new();
-    for (name, value) in &subject.variables {
+    // On a host they stand where supervisord reads them; whether anybody else can is the file's mode.
+    let in_repository = subject.variables.iter().filter(|_| subject.host.is_none());
+    for (name, value) in in_repository {
         if is_key(name) && is_literal(value) {
             // Not with the program's name: of `defaults` it is told once.
             let message = format!("the value of `{name}` is a secret in plain text");

@@ -75,8 +75,9 @@ fn shell_without_exec(subject: &Subject) -> Vec<Finding> {
     }
     let Some(last) = commands.last() else { return Vec::new() };
     let is_function = is_defined(subject, last.name());
-    // The end of a loop or of a condition: what ran last is not known.
-    let is_plain = last.before.is_empty() && !last.name().is_empty();
+    // The end of a loop or of a condition: what ran last is not known. Of what goes to the background
+    // another check speaks.
+    let is_plain = last.before.is_empty() && !last.name().is_empty() && last.end != End::Background;
     if !is_plain || is_function || BUILTINS.contains(&last.name()) {
         return Vec::new();
     }
@@ -232,6 +233,7 @@ mod tests {
             "sh worker.sh",
             "sh -c",
             "sh -c 'echo x'",
+            "sh -c 'php worker.php &'",
         ] {
             assert_eq!(found(command), "", "{command}");
         }

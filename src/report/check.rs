@@ -5,8 +5,10 @@ use serde::Serialize;
 use super::annotations::{Annotation, Here, Level};
 use super::{Colour, annotations};
 use super::{Mode, Screen};
-use crate::check::Lint;
-use crate::inventory::Problems;
+use crate::check::{HostLints, Lint, Unreadable};
+use crate::error::CommandError;
+use crate::fleet::LookOutcome;
+use crate::inventory::{Problem, Problems};
 
 /// How what `check` finds is printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -55,28 +57,16 @@ impl<'a> Checked<'a> {
 }
 
 impl CheckFormat {
-    /// Says that the inventory is fine, but for what it warns of. `name` is the inventory's.
-    pub(crate) fn show(self, name: &str, checked: &Checked<'_>, here: &Here, screen: &mut Screen) {
-        match self {
-            Self::Text | Self::Json => show_checked(name, checked, screen),
-            Self::Github | Self::Sarif => {
-                self.annotate(&annotations::of_lints(checked.lints), here, screen)
-            }
-        }
-    }
-
-    /// Says what is wrong with it, all of it.
+    /// Says what is wrong with an inventory, all of it.
     pub(crate) fn show_problems(self, problems: &Problems, here: &Here, screen: &mut Screen) {
-        match self {
-            Self::Text | Self::Json => show_problems(problems, screen),
-            Self::Github | Self::Sarif => {
-                let errors: Vec<Annotation<'_>> = problems
-                    .iter()
-                    .map(|problem| Annotation::new(Level::Error, None, problem))
-                    .collect();
-                self.annotate(&errors, here, screen);
-            }
+        if matches!(self, Self::Text | Self::Json) {
+            return show_problems(problems, screen);
         }
+        let mut errors = Vec::new();
+        for problem in problems.iter() {
+            errors.push(Annotation::new(Level::Error, None, problem));
+        }
+        self.annotate(&errors, here, screen);
     }
 
     fn annotate(self, annotations: &[Annotation<'_>], here: &Here, screen: &mut Screen) {
@@ -87,16 +77,98 @@ impl CheckFormat {
     }
 }
 
+/// Shows what `check` finds, first in the inventory, then on each host.
+pub(crate) struct CheckOutput<'a> {
+    format: CheckFormat,
+    here: &'a Here,
+    screen: &'a mut Screen,
+    answers: LookOutcome,
+    /// How many warnings there are.
+    count: usize,
+    /// All of them, for formats that are one document.
+    lints: Vec<Lint>,
+}
+
+impl<'a> CheckOutput<'a> {
+    /// Of an inventory of this name.
+    pub(crate) fn new(
+        format: CheckFormat,
+        name: &str,
+        checked: &Checked<'_>,
+        here: &'a Here,
+        screen: &'a mut Screen,
+    ) -> Self {
+        let mut lints = Vec::new();
+        match format {
+            CheckFormat::Text | CheckFormat::Json => show_checked(name, checked, screen),
+            CheckFormat::Github | CheckFormat::Sarif => lints.extend_from_slice(checked.lints),
+        }
+        let count = checked.lints.len();
+        Self { format, here, screen, answers: LookOutcome::default(), count, lints }
+    }
+
+    /// What each supervisord of a host has, or why it does not say.
+    pub(crate) fn add(&mut self, host: &str, answer: Result<Vec<HostLints>, CommandError>) {
+        let daemons = match answer {
+            Ok(daemons) => daemons,
+            Err(error) => return self.screen.unanswered(host, &error, &mut self.answers),
+        };
+        self.answers.count();
+        for found in daemons {
+            self.count += found.lints.len();
+            match self.format {
+                CheckFormat::Text | CheckFormat::Json => show_host(host, &found, self.screen),
+                CheckFormat::Github | CheckFormat::Sarif => {
+                    self.lints.extend(found.lints.into_iter().map(|lint| of_host(host, lint)));
+                }
+            }
+        }
+    }
+
+    /// How many warnings there were, and the exit status as far as hosts have it.
+    pub(crate) fn end(self) -> (usize, u8) {
+        if matches!(self.format, CheckFormat::Github | CheckFormat::Sarif) {
+            self.format.annotate(&annotations::of_lints(&self.lints), self.here, self.screen);
+        }
+        (self.count, self.answers.exit_status())
+    }
+}
+
+/// The same with the host's name, where a line has no other place for it.
+fn of_host(host: &str, lint: Lint) -> Lint {
+    let Lint { check, problem } = lint;
+    let message = format!("on {host}: {}", problem.message);
+    Lint { check, problem: Problem { message, ..problem } }
+}
+
+fn show_host(host: &str, found: &HostLints, screen: &mut Screen) {
+    screen.document("host_check", Some(host), found);
+    show_lints(&found.lints, screen);
+    for Unreadable { path, reason } in &found.unreadable {
+        screen.complain(&format!("{host}: cannot look at {}: {reason}", path.display()));
+    }
+    let HostLints { files, programs, lints, .. } = found;
+    let count = match lints.len() {
+        0 => "no warning".to_owned(),
+        count => Checked::counted(count),
+    };
+    screen.print(&format!("Host {host}: {files} file(s), {programs} program(s), {count}\n"));
+}
+
+fn show_lints(lints: &[Lint], screen: &mut Screen) {
+    let coloured = screen.colour() == Colour::Ansi;
+    for Lint { check, problem } in lints {
+        screen.complain_painted(&problem.warning(check, coloured));
+    }
+}
+
 fn show_checked(name: &str, checked: &Checked<'_>, screen: &mut Screen) {
     screen.document("check", None, checked);
     if checked.lints.is_empty() {
         screen.print(&format!("The inventory is fine: {}\n", checked.text()));
         return;
     }
-    let coloured = screen.colour() == Colour::Ansi;
-    for Lint { check, problem } in checked.lints {
-        screen.complain_painted(&problem.warning(check, coloured));
-    }
+    show_lints(checked.lints, screen);
     let count = Checked::counted(checked.lints.len());
     let first = checked.lints.first().map_or("", |lint| lint.check);
     screen.print(&format!(

@@ -31,7 +31,7 @@ mod taking_back;
 
 pub(crate) use annotations::Here;
 pub(crate) use applying::Applying;
-pub(crate) use check::{CheckFormat, Checked, show_problems};
+pub(crate) use check::{CheckFormat, CheckOutput, Checked, show_problems};
 pub use colour::Colour;
 pub(crate) use explain::{show_checks, show_page};
 pub(crate) use history::{Histories, HostHistory, show_revision_diffs};

@@ -34,12 +34,13 @@ struct DocumentKind {
 }
 
 /// All kinds of documents, in the order of the guide.
-fn kinds() -> [DocumentKind; 18] {
+fn kinds() -> [DocumentKind; 19] {
     fn of<T: JsonSchema>(kind: &'static str, host: Host) -> DocumentKind {
         DocumentKind { kind, host, content: T::json_schema }
     }
     [
         of::<check::Checked<'_>>("check", Host::None),
+        of::<crate::check::HostLints>("host_check", Host::Named),
         of::<Problems>("problems", Host::None),
         of::<explain::Explained>("explanation", Host::None),
         of::<plan::PlanDocument<'_>>("plan", Host::Named),

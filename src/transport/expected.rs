@@ -27,6 +27,7 @@ enum ReplyKind {
     Left,
     RevisionDiffs,
     Includes,
+    Code,
     Runner,
     RunnerWritten,
     Setup,
@@ -45,6 +46,7 @@ impl Expected {
             Request::Left(_) => (ReplyKind::Left, Vec::new()),
             Request::RevisionDiff { sites, .. } => (ReplyKind::RevisionDiffs, domains(sites)),
             Request::Includes { .. } => (ReplyKind::Includes, Vec::new()),
+            Request::Code { .. } => (ReplyKind::Code, Vec::new()),
             Request::ReadRunner { .. } => (ReplyKind::Runner, Vec::new()),
             Request::WriteRunner { .. } => (ReplyKind::RunnerWritten, Vec::new()),
             Request::Setup { .. } => (ReplyKind::Setup, Vec::new()),
@@ -106,6 +108,7 @@ fn answered(reply: &Reply) -> (ReplyKind, Vec<&Domain>) {
             (ReplyKind::RevisionDiffs, sites.iter().map(|site| &site.site).collect())
         }
         Reply::Includes { .. } => (ReplyKind::Includes, Vec::new()),
+        Reply::Code { .. } => (ReplyKind::Code, Vec::new()),
         Reply::Runner { .. } => (ReplyKind::Runner, Vec::new()),
         Reply::RunnerWritten { .. } => (ReplyKind::RunnerWritten, Vec::new()),
         Reply::Setup { .. } => (ReplyKind::Setup, Vec::new()),

@@ -110,6 +110,7 @@ fn every_document_kind_is_printed() {
     inventory(&host, "numprocs: 1");
     print(&["check"], 0);
     print(&["explain"], 0);
+    print(&["check", "--on", "here"], 0);
     print(&["plan"], 0);
     print(&["apply", "--yes"], 0);
     inventory(&host, "numprocs: 2");

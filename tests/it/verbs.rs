@@ -10,6 +10,7 @@ mod control;
 mod history;
 mod left;
 mod lint;
+mod lint_hosts;
 mod logs;
 mod names;
 mod obstacles;

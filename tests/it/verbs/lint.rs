@@ -125,7 +125,7 @@ fn warnings_are_told_with_their_line_and_fail_nothing() {
 fn strict_has_warnings_fail() {
     let warned = folder(&[ROOT]);
     let strict = run(warned.path(), &["check", "--strict", "--inventory", "deployer.yml"]).ended(1);
-    assert!(strict.stderr.contains("Error: deployer.yml has a warning\n"), "{}", strict.stderr);
+    assert!(strict.stderr.contains("Error: `--strict` refuses a warning\n"), "{}", strict.stderr);
     assert!(strict.stderr.contains("warning[user-root]"), "{}", strict.stderr);
     let fine = folder(&["program: w, command: php w.php"]);
     run(fine.path(), &["check", "--strict"]).ended(0);
