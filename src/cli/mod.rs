@@ -18,6 +18,7 @@ mod restart;
 mod rollback;
 mod run;
 mod runner;
+mod sandbox;
 mod selected;
 mod setup;
 mod status;
@@ -85,6 +86,8 @@ enum Verb {
     Setup(setup::SetupArguments),
     /// Bring what a server's supervisord runs into the inventory, without a restart
     Import(import::ImportArguments),
+    /// Run the programs on this machine under a supervisord of their own, until Ctrl-C
+    Sandbox(sandbox::SandboxArguments),
     /// Write a site's runner.sh
     Runner(runner::RunnerArguments),
     /// The environment contract of DeployerPHP's supervisor-sync.sh
@@ -152,6 +155,7 @@ fn verb(cli: Cli, screen: &mut Screen) -> Result<u8, CommandError> {
         Verb::Restart(arguments) => restart::run(&context, &arguments, screen),
         Verb::Setup(arguments) => setup::run(&context, &arguments, screen),
         Verb::Import(arguments) => import::run(&context, &arguments, screen),
+        Verb::Sandbox(arguments) => sandbox::run(&context, &arguments, screen),
         Verb::Runner(arguments) => runner::run(&context, &arguments, screen),
         Verb::Playbook { playbook } => Ok(playbook::run(&context, playbook)),
         Verb::Integrate { tool } => integrate::run(&tool, screen),

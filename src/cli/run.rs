@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const LONGEST_MESSAGE: usize = 500;
 
 /// What a run is for.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct MessageArguments {
     /// Why this is done, for `history`: at most 500 characters; several lines become one
     #[arg(long, short, value_name = "TEXT", value_parser = message)]

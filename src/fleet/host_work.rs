@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use super::left::Leaving;
 use crate::api::ChosenSite;
 use crate::error::{CommandError, ErrorKind};
-use crate::inventory::{Domain, Host, Programs, SelectedHost, Selection, Site};
+use crate::inventory::{
+    Connection, Domain, Host, HostName, Privilege, Programs, SelectedHost, Selection, Site,
+};
 
 /// A host with the sites that are selected on it.
 #[derive(Debug, Clone)]
@@ -40,6 +42,24 @@ impl HostWork {
             programs,
             leaving: None,
         }
+    }
+
+    /// Sites on this machine, as whoever we are.
+    pub(crate) fn here(name: HostName, sites: Vec<Site>, programs: Programs) -> Self {
+        let host = Host {
+            name,
+            address: "localhost".to_owned(),
+            connection: Connection::Local,
+            exec: Vec::new(),
+            port: None,
+            username: None,
+            private_key_path: None,
+            privilege: Some(Privilege::None),
+            persist: 0,
+            tags: Vec::new(),
+            line: 0,
+        };
+        Self { host, sites, programs, leaving: None }
     }
 
     /// The host's name in the inventory.

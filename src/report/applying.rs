@@ -26,6 +26,8 @@ const LOG_LINES_SHOWN: usize = 3;
 #[derive(Debug)]
 pub(crate) struct Applying<'s> {
     several: bool,
+    /// Whether a plan that nobody has seen is told in a line: nobody wants to see a fleet's.
+    sums_plans_up: bool,
     /// Each host with its address, in the inventory's order.
     hosts: Vec<(&'s str, &'s str)>,
     /// The plans that were shown before, by host and site; `None` if nobody wanted to see any.
@@ -66,6 +68,7 @@ impl<'s> Applying<'s> {
         let several = work.len() > 1;
         Self {
             several,
+            sums_plans_up: several,
             hosts: work.iter().map(|work| (work.name(), work.host.address.as_str())).collect(),
             shown: shows_plans.then(BTreeMap::new),
             of_several_sites: of_several.map(|work| work.name().to_owned()).collect(),
@@ -77,6 +80,11 @@ impl<'s> Applying<'s> {
             failures: Vec::new(),
             not_reached: Vec::new(),
         }
+    }
+
+    /// The plan of a single host is told in a line, too.
+    pub(crate) fn with_plans_summed_up(self) -> Self {
+        Self { sums_plans_up: true, ..self }
     }
 
     /// Prints above the lines of the hosts at work, if there are any.
@@ -93,8 +101,7 @@ impl<'s> Applying<'s> {
     fn print_event(&mut self, host: &str, event: &Event, said: &[EventLine]) {
         match event {
             Event::Planned(plan) if self.was_shown(host, plan) => {}
-            // Nobody wanted to see a fleet's plans.
-            Event::Planned(plan) if self.several && self.screen.mode() == Mode::Text => {
+            Event::Planned(plan) if self.sums_plans_up && self.screen.mode() == Mode::Text => {
                 let (site, summary) = (&plan.site, plan.summary());
                 self.screen.complain(&format!("{host}: → Site {site}: {summary}"));
                 // What a person should know is told all the same: of some of it the host forgets it then.

@@ -17,6 +17,7 @@ mod obstacles;
 mod passed;
 mod plan;
 mod runner;
+mod sandbox;
 mod scaling;
 mod secrets;
 mod setup;
