@@ -31,7 +31,7 @@ pub(super) struct ApplyArguments {
 pub(super) struct HowArguments {
     /// Do not ask
     #[arg(long, short)]
-    yes: bool,
+    pub(super) yes: bool,
     /// Do not watch what was started
     #[arg(long)]
     no_verify: bool,

@@ -1,9 +1,12 @@
 //! The command line: one verb a file.
 
+mod add;
 mod agent;
 mod apply;
+mod asking;
 mod check;
 mod control;
+mod edit;
 mod explain;
 mod fleet;
 mod generate;
@@ -14,12 +17,15 @@ mod logs;
 mod plan;
 mod playbook;
 mod release;
+mod remove;
 mod restart;
 mod rollback;
 mod run;
 mod runner;
 mod sandbox;
+mod scale;
 mod selected;
+mod set;
 mod setup;
 mod status;
 
@@ -68,6 +74,14 @@ enum Verb {
     Apply(apply::ApplyArguments),
     /// Show what is wanted beside what runs
     Status(status::StatusArguments),
+    /// Add a program to the inventory, and apply it
+    Add(add::AddArguments),
+    /// Remove a program from the inventory and from its servers
+    Remove(remove::RemoveArguments),
+    /// Change keys of a program in the inventory, and apply them
+    Set(set::SetArguments),
+    /// Change how many processes a program has, in the inventory and on its servers
+    Scale(scale::ScaleArguments),
     /// Start programs that do not run, and watch them
     Start(control::StartArguments),
     /// Stop programs; an apply leaves them stopped
@@ -146,6 +160,10 @@ fn verb(cli: Cli, screen: &mut Screen) -> Result<u8, CommandError> {
         Verb::Plan(arguments) => plan::run(&context, &arguments, screen),
         Verb::Apply(arguments) => apply::run(&context, &arguments, screen),
         Verb::Status(arguments) => status::run(&context, &arguments, screen),
+        Verb::Add(arguments) => add::run(&context, &arguments, screen),
+        Verb::Remove(arguments) => remove::run(&context, &arguments, screen),
+        Verb::Set(arguments) => set::run(&context, &arguments, screen),
+        Verb::Scale(arguments) => scale::run(&context, &arguments, screen),
         Verb::Start(arguments) => control::start(&context, &arguments, screen),
         Verb::Stop(arguments) => control::stop(&context, &arguments, screen),
         Verb::Logs(arguments) => logs::run(&context, &arguments, screen),

@@ -6,7 +6,7 @@ use super::Context;
 use crate::api::RunInventory;
 use crate::error::CommandError;
 use crate::fleet::{self, Emptied, HostWork, Order, Prune, selected_with_leavers};
-use crate::inventory::{self, Domain, Inventory, Selector};
+use crate::inventory::{self, Domain, Inventory, Loaded, Selector};
 use crate::report::{Applying, Screen, show_problems};
 
 /// Which sites on which hosts.
@@ -77,12 +77,15 @@ impl Context {
             show_problems(&problems, screen);
             problems.refusal()
         })?;
-        // One command reads one inventory.
-        let _ = self.inventory.set(RunInventory {
-            name: inventory.name.clone(),
-            path: loaded.absolute().display().to_string(),
-        });
+        self.follow(&loaded, &inventory);
         Ok(inventory)
+    }
+
+    /// Notes that this is the inventory of this run. One command reads one inventory.
+    pub(super) fn follow(&self, loaded: &Loaded, inventory: &Inventory) {
+        let name = inventory.name.clone();
+        let path = loaded.absolute().display().to_string();
+        let _ = self.inventory.set(RunInventory { name, path });
     }
 
     /// The hosts and sites that are selected; at least one site.

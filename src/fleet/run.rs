@@ -69,6 +69,9 @@ pub(crate) trait Observer {
     /// Whether what was shown is to be done: an error is anything but a yes.
     fn agree(&mut self, what: &Agreement<'_>) -> Result<(), CommandError>;
 
+    /// The first host is about to be changed: an error keeps every host as it is.
+    fn before_changes(&mut self) -> Result<(), CommandError>;
+
     /// A host is begun with.
     fn begun(&mut self, host: &str);
 
@@ -117,6 +120,9 @@ pub(crate) fn run(
         true => plan_and_agree(fleet, work, order, &mut ends, observer)?,
         false => work.iter().map(HostToApply::new).collect(),
     };
+    if !hosts.is_empty() {
+        observer.before_changes()?;
+    }
     let names: Vec<&str> = hosts.iter().map(|host| host.work.name()).collect();
     let rules = Rules { failed: ends.failed_hosts(), ..order.rules };
     let apply = |host: HostToApply<'_>, events: &mut dyn FnMut(Event)| {

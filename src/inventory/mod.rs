@@ -14,6 +14,7 @@ mod beside;
 mod clashes;
 pub(crate) mod config_file;
 mod configs;
+pub(crate) mod edit;
 mod expansions;
 mod fields;
 mod file;

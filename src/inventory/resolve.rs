@@ -101,7 +101,7 @@ const PASSED_OVER: [&str; 16] = [
 ];
 
 /// The keys whose values can be shown when the file is no YAML.
-fn all_keys() -> Vec<&'static str> {
+pub(super) fn all_keys() -> Vec<&'static str> {
     let maps = [
         &TOP,
         &site_entry::KEYS,

@@ -238,7 +238,7 @@ fn parts(option: &str, values: &[String]) -> Result<Vec<String>, CommandError> {
     Ok(parts)
 }
 
-fn unknown<'n>(
+pub(super) fn unknown<'n>(
     what: &str,
     pattern: &str,
     names: impl IntoIterator<Item = &'n str>,

@@ -100,6 +100,36 @@ impl<'t> Source<'t> {
         }
     }
 
+    /// Every line as a whole, masked and without control characters.
+    pub(super) fn masked_lines(&self) -> Vec<String> {
+        (0..self.lines.len()).map(|index| self.masked_line(index)).collect()
+    }
+
+    fn masked_line(&self, index: usize) -> String {
+        let line = self.line(index);
+        let text = self.slice(line);
+        let mut masks = self.masks(index, line);
+        if text.trim_start().starts_with('#') {
+            // A comment may be prose, or a setting that was there before.
+            let setting = text.contains([':', '=']).then(|| self.unparsed_mask(index, line));
+            masks.extend(setting.flatten());
+        } else {
+            masks.extend(self.comment(line, &(line.start..line.start)));
+        }
+        masks.sort_by_key(|mask| mask.start);
+        let (mut shown, mut from) = (String::new(), line.start);
+        for mask in masks.into_iter().filter(|mask| mask.start < mask.end) {
+            let start = mask.start.max(from);
+            if start < mask.end.min(line.end) {
+                shown.push_str(self.slice(Span { start: from, end: start }));
+                shown.push_str(MASK);
+                from = mask.end.min(line.end);
+            }
+        }
+        shown.push_str(self.slice(Span { start: from, end: line.end }));
+        shown.chars().map(printable).collect()
+    }
+
     /// The window of `line` around `mark`, with the mark's place in it.
     fn shown(
         &self,

@@ -23,7 +23,6 @@ const FAILURES_SHOWN: usize = 10;
 const LOG_LINES_SHOWN: usize = 3;
 
 /// What people and machines are told while it goes on and when it is over.
-#[derive(Debug)]
 pub(crate) struct Applying<'s> {
     several: bool,
     /// Whether a plan that nobody has seen is told in a line: nobody wants to see a fleet's.
@@ -43,7 +42,13 @@ pub(crate) struct Applying<'s> {
     /// Each host that failed, with its reason as the summary has it.
     failures: Vec<(String, String)>,
     not_reached: Vec<(String, NotReached)>,
+    /// What is to be typed in place of a yes.
+    typed: Option<&'s str>,
+    before_changes: Option<BeforeChanges<'s>>,
 }
+
+/// What is done once somebody has agreed, before the first host changes; where it fails, none does.
+pub(crate) type BeforeChanges<'s> = &'s mut (dyn FnMut() -> Result<(), CommandError> + 's);
 
 /// How a command that changes several hosts ended, as the last of its documents.
 #[derive(Serialize)]
@@ -79,12 +84,26 @@ impl<'s> Applying<'s> {
             done: 0,
             failures: Vec::new(),
             not_reached: Vec::new(),
+            typed: None,
+            before_changes: None,
         }
     }
 
     /// The plan of a single host is told in a line, too.
     pub(crate) fn with_plans_summed_up(self) -> Self {
         Self { sums_plans_up: true, ..self }
+    }
+
+    /// The same, and this comes before the first host changes.
+    pub(crate) fn before_changes(mut self, before: BeforeChanges<'s>) -> Self {
+        self.before_changes = Some(before);
+        self
+    }
+
+    /// The same, but a yes is not enough: this name is to be typed.
+    pub(crate) fn agreed_by_typing(mut self, name: &'s str) -> Self {
+        self.typed = Some(name);
+        self
     }
 
     /// Prints above the lines of the hosts at work, if there are any.
@@ -246,16 +265,29 @@ impl Observer for Applying<'_> {
             1 => format!("{what_is_done}{pruned}?"),
             hosts => format!("{what_is_done} on {hosts} hosts{pruned}?"),
         };
-        let answer = self.screen.confirm(&question, self.interrupt);
+        let answer = match self.typed {
+            Some(name) => {
+                let question = format!("{question} Type the name `{name}` to remove it: ");
+                self.screen.ask(&question, self.interrupt).map(|typed| typed == name)
+            }
+            None => self.screen.confirm(&question, self.interrupt),
+        };
         if self.interrupt.is_raised() {
             return Err(CommandError::new(ErrorKind::Interrupted, "not applied: interrupted"));
         }
         match answer {
             Some(true) => Ok(()),
-            Some(false) => Err(CommandError::refused("not applied: you answered no")),
+            Some(false) => Err(CommandError::refused(match self.typed {
+                Some(name) => format!("not applied: `{name}` was not typed"),
+                None => "not applied: you answered no".to_owned(),
+            })),
             None => Err(CommandError::new(ErrorKind::Usage, "there is no terminal to ask on")
                 .hint("look at the plan, then say so: the same command with --yes")),
         }
+    }
+
+    fn before_changes(&mut self) -> Result<(), CommandError> {
+        self.before_changes.as_mut().map_or(Ok(()), |before| before())
     }
 
     fn begun(&mut self, host: &str) {

@@ -11,8 +11,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use super::{
-    applying, check, explain, history, import, integrate, plan, runner, screen, setup, site_end,
-    status, taking_back,
+    applying, check, edit, explain, history, import, integrate, plan, runner, screen, setup,
+    site_end, status, taking_back,
 };
 use crate::event::{Event, LogLine};
 use crate::inventory::Problems;
@@ -34,7 +34,7 @@ struct DocumentKind {
 }
 
 /// All kinds of documents, in the order of the guide.
-fn kinds() -> [DocumentKind; 19] {
+fn kinds() -> [DocumentKind; 20] {
     fn of<T: JsonSchema>(kind: &'static str, host: Host) -> DocumentKind {
         DocumentKind { kind, host, content: T::json_schema }
     }
@@ -57,6 +57,7 @@ fn kinds() -> [DocumentKind; 19] {
         of::<setup::SetupDocument<'_>>("setup", Host::Named),
         of::<import::ImportDocument<'_>>("import", Host::None),
         of::<integrate::Integrated<'_>>("integrate", Host::None),
+        of::<edit::EditDocument<'_>>("edit", Host::None),
         of::<screen::Failure<'_>>("error", Host::NamedIfAny),
     ]
 }

@@ -1,7 +1,7 @@
 //! Where output goes: results to stdout, progress and errors to stderr, or JSON lines to stdout.
 
 use std::collections::BTreeSet;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
@@ -12,7 +12,7 @@ use crate::apply::ProgramTrouble;
 use crate::error::CommandError;
 use crate::event::Event;
 use crate::fleet::LookOutcome;
-use crate::system::{Interrupt, sanitized, sanitized_lines};
+use crate::system::{sanitized, sanitized_lines};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
@@ -249,38 +249,6 @@ impl Screen {
         for line in &trouble.log {
             self.complain(&format!("    | {}", sanitized(line)));
         }
-    }
-
-    /// Asks a question on the terminal, until it is answered or `interrupt` is raised; `None` when there is
-    /// no one to ask.
-    pub(crate) fn confirm(&mut self, question: &str, interrupt: &Interrupt) -> Option<bool> {
-        let stdin = std::io::stdin();
-        if self.mode == Mode::Json || !stdin.is_terminal() {
-            return None;
-        }
-        let _ = write!(std::io::stderr(), "{question} [y/N] ");
-        // Reading at once would go on after a signal, until somebody presses a key.
-        while !is_readable(&stdin) {
-            if interrupt.is_raised() {
-                let _ = writeln!(std::io::stderr());
-                return Some(false);
-            }
-        }
-        let mut answer = String::new();
-        stdin.read_line(&mut answer).ok()?;
-        Some(matches!(answer.trim(), "y" | "Y" | "yes"))
-    }
-}
-
-/// Waits a moment for an answer, or for its end. A signal ends the wait; the wait is short because
-/// one may come just before it.
-fn is_readable(stdin: &std::io::Stdin) -> bool {
-    let mut asked = [PollFd::new(stdin, PollFlags::IN)];
-    let moment = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
-    match poll(&mut asked, Some(&moment)) {
-        Ok(answered) => answered > 0,
-        // What cannot be waited for is read, which says why.
-        Err(error) => error != rustix::io::Errno::INTR,
     }
 }
 

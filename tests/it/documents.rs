@@ -124,6 +124,7 @@ fn every_document_kind_is_printed() {
     print(&["runner", "--branch", "main", "--php", "8.4"], 0);
     print(&["integrate", "deployer-php", playbooks.parent().unwrap().to_str().unwrap()], 0);
     print(&["setup"], 1);
+    print(&["scale", "a.com", "w", "2", "--inventory-only"], 0);
     print(&["import", "--yes"], 0);
     add_one_that_is_gone(&host);
     print(&["apply", "--yes"], 6);

@@ -7,6 +7,7 @@ mod asked;
 mod by_hand;
 mod common_file;
 mod control;
+mod edit;
 mod history;
 mod left;
 mod lint;

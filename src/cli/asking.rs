@@ -1,0 +1,145 @@
+//! What an edit of the inventory still has to be told: asked on a terminal, with the command that says it
+//! all at once.
+
+use super::Context;
+use super::edit::refused;
+use crate::error::{CommandError, ErrorKind};
+use crate::inventory::edit::{Assignment, names};
+use crate::inventory::{Beside, Loaded, without_passwords};
+use crate::report::Screen;
+use crate::system::shell;
+
+/// Asks for what the command line leaves out.
+pub(super) struct Asking<'a> {
+    context: &'a Context,
+    screen: &'a mut Screen,
+    /// How the command is to be typed, for who cannot be asked.
+    usage: &'static str,
+    /// The sites with their programs.
+    sites: Vec<(String, Vec<String>)>,
+    /// The command so far, and whether anything of it was asked for.
+    said: Vec<String>,
+    was_asked: bool,
+}
+
+impl<'a> Asking<'a> {
+    /// For a verb that is typed like `usage`.
+    pub(super) fn new(
+        context: &'a Context,
+        loaded: &Loaded,
+        usage: &'static str,
+        screen: &'a mut Screen,
+    ) -> Result<Self, CommandError> {
+        let sites = names(&loaded.name(), &loaded.text, &loaded.folder());
+        let sites = sites.map_err(|error| refused(error, screen))?;
+        let verb = usage.split(' ').next().unwrap_or_default();
+        let said = vec!["supervisor-sync".to_owned(), verb.to_owned()];
+        Ok(Self { context, screen, usage, sites, said, was_asked: false })
+    }
+
+    /// The site; the only one need not be asked for.
+    pub(super) fn site(&mut self, given: Option<&String>) -> Result<String, CommandError> {
+        let sites: Vec<String> = self.sites.iter().map(|(domain, _)| domain.clone()).collect();
+        let site = match (given, &sites[..]) {
+            (Some(given), _) => given.clone(),
+            (None, [only]) if self.screen.can_ask() => only.clone(),
+            (None, _) => self.ask("site", &sites, None)?,
+        };
+        self.was_asked |= given.is_none();
+        Ok(self.say(site))
+    }
+
+    /// A program of the site.
+    pub(super) fn program(
+        &mut self,
+        site: &str,
+        given: Option<&String>,
+    ) -> Result<String, CommandError> {
+        let programs = self.sites.iter().find(|(domain, _)| domain == site);
+        let programs = programs.map(|(_, programs)| programs.clone()).unwrap_or_default();
+        self.word("program", &programs, None, given)
+    }
+
+    /// Something else, which may be one of `choices`.
+    pub(super) fn word(
+        &mut self,
+        what: &str,
+        choices: &[String],
+        others: Option<&str>,
+        given: Option<&String>,
+    ) -> Result<String, CommandError> {
+        let word = match given {
+            Some(given) => given.clone(),
+            None => self.ask(what, choices, others)?,
+        };
+        Ok(self.say(word))
+    }
+
+    /// Whether it is run as a script or as a command, and which.
+    pub(super) fn script_or_command(
+        &mut self,
+        loaded: &Loaded,
+    ) -> Result<(&'static str, String), CommandError> {
+        let scripts = scripts_beside(loaded);
+        let answer = self.ask("script or command line", &scripts, Some("a command line"))?;
+        let is_script =
+            scripts.contains(&answer) || (answer.ends_with(".sh") && !answer.contains(['/', ' ']));
+        let key = if is_script { "script" } else { "command" };
+        self.say(format!("--{key}"));
+        Ok((key, self.say(answer)))
+    }
+
+    fn ask(
+        &mut self,
+        what: &str,
+        choices: &[String],
+        others: Option<&str>,
+    ) -> Result<String, CommandError> {
+        self.was_asked = true;
+        let interrupt = &self.context.fleet.interrupt;
+        self.screen.choose(what, choices, others, self.usage, interrupt)
+    }
+
+    /// One word more of the command.
+    pub(super) fn say(&mut self, word: String) -> String {
+        self.said.push(word.clone());
+        word
+    }
+
+    /// Says how to type it without questions, if there were any.
+    pub(super) fn end(self) {
+        if self.was_asked {
+            let words = self.said.iter().map(|word| shell::word(&shown(word)));
+            let command = words.collect::<Vec<_>>().join(" ");
+            self.screen.complain(&format!("Without questions: {command}"));
+        }
+    }
+}
+
+/// A word of a command line without secrets.
+fn shown(word: &str) -> String {
+    match word.split_once('=') {
+        Some((key, _)) if key.starts_with("environment") => format!("{key}=***"),
+        _ => without_passwords(word).into_owned(),
+    }
+}
+
+/// The worker scripts of the repository that the inventory is in; DeployerPHP keeps one beside them.
+fn scripts_beside(loaded: &Loaded) -> Vec<String> {
+    let folder = loaded.folder();
+    let found =
+        [".deployer/supervisors/*", "supervisors/*"].map(|pattern| folder.matching(pattern));
+    let paths = found.into_iter().flatten().flatten();
+    paths.filter_map(|path| Some(path.rsplit_once('/')?.1.to_owned())).collect()
+}
+
+/// What is typed as `KEY=VALUE`.
+pub(super) fn assignments(given: &[String]) -> Result<Vec<Assignment>, CommandError> {
+    let parsed = given.iter().map(|text| Assignment::parse(text));
+    parsed.collect::<Result<_, _>>().map_err(wrong)
+}
+
+/// A wrong `KEY=VALUE`.
+pub(super) fn wrong(reason: String) -> CommandError {
+    CommandError::new(ErrorKind::Usage, reason)
+}

@@ -1,0 +1,49 @@
+//! `set`: keys of a program in the inventory.
+
+use clap::Args;
+
+use super::Context;
+use super::asking::{Asking, assignments, wrong};
+use super::edit::{Asked, SyncArguments};
+use crate::error::CommandError;
+use crate::inventory::edit::{Assignment, Change, Edit};
+use crate::report::Screen;
+
+#[derive(Debug, Args)]
+pub(super) struct SetArguments {
+    /// The site's domain
+    site: Option<String>,
+    /// The program's name within the site
+    program: Option<String>,
+    /// A key and its value, e.g. stopwaitsecs=120 or environment.APP_ENV=production; `KEY=` removes the key
+    #[arg(value_name = "KEY=VALUE")]
+    keys: Vec<String>,
+    /// Remove this key
+    #[arg(long, value_name = "KEY")]
+    unset: Vec<String>,
+    #[command(flatten)]
+    sync: SyncArguments,
+}
+
+pub(super) fn run(
+    context: &Context,
+    arguments: &SetArguments,
+    screen: &mut Screen,
+) -> Result<u8, CommandError> {
+    let loaded = context.to_edit()?;
+    let mut asking = Asking::new(context, &loaded, "set SITE PROGRAM KEY=VALUE", screen)?;
+    let site = asking.site(arguments.site.as_ref())?;
+    let program = asking.program(&site, arguments.program.as_ref())?;
+    let mut given = arguments.keys.clone();
+    if given.is_empty() && arguments.unset.is_empty() {
+        given.push(asking.word("KEY=VALUE", &[], None, None)?);
+    }
+    let mut keys = assignments(&given)?;
+    for key in &arguments.unset {
+        keys.push(Assignment::unset(key).map_err(wrong)?);
+    }
+    asking.end();
+    let edit = Edit { site, program, change: Change::Set(keys) };
+    let asked = Asked { loaded, edit, command: "set", by_name: false };
+    context.edit(&asked, &arguments.sync, screen)
+}

@@ -1,0 +1,90 @@
+//! Questions on the terminal.
+
+use std::io::{IsTerminal, Write};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::{Mode, Screen};
+use crate::error::{CommandError, ErrorKind};
+use crate::system::{Interrupt, sanitized};
+
+impl Screen {
+    /// Whether there is somebody to ask.
+    pub(crate) fn can_ask(&self) -> bool {
+        self.mode() == Mode::Text && std::io::stdin().is_terminal()
+    }
+
+    /// Asks whether, until it is answered or `interrupt` is raised; `None` when there is no one to ask.
+    pub(crate) fn confirm(&mut self, question: &str, interrupt: &Interrupt) -> Option<bool> {
+        let answer = self.ask(&format!("{question} [y/N] "), interrupt)?;
+        Some(matches!(answer.as_str(), "y" | "Y" | "yes"))
+    }
+
+    /// Asks a question, until it is answered or `interrupt` is raised, which answers nothing; `None` when
+    /// there is no one to ask.
+    pub(crate) fn ask(&mut self, question: &str, interrupt: &Interrupt) -> Option<String> {
+        if !self.can_ask() {
+            return None;
+        }
+        let stdin = std::io::stdin();
+        let _ = write!(std::io::stderr(), "{question}");
+        // Reading at once would go on after a signal, until somebody presses a key.
+        while !is_readable(&stdin) {
+            if interrupt.is_raised() {
+                let _ = writeln!(std::io::stderr());
+                return Some(String::new());
+            }
+        }
+        let mut answer = String::new();
+        stdin.read_line(&mut answer).ok()?;
+        Some(answer.trim().to_owned())
+    }
+
+    /// Has somebody name one of `choices`, by its number or by its name, or, where `others` says what,
+    /// something else. `without` is the command that needs no answer.
+    pub(crate) fn choose(
+        &mut self,
+        what: &str,
+        choices: &[String],
+        others: Option<&str>,
+        without: &str,
+        interrupt: &Interrupt,
+    ) -> Result<String, CommandError> {
+        if self.can_ask() {
+            for (number, choice) in (1..).zip(choices) {
+                self.complain(&format!("  {number}  {}", sanitized(choice)));
+            }
+        }
+        let or = others.map_or(String::new(), |others| format!(", or {others}"));
+        let question = match choices {
+            [] => format!("{what}: "),
+            _ => format!("{what} (1 to {}{or}): ", choices.len()),
+        };
+        let answer = self.ask(&question, interrupt);
+        if interrupt.is_raised() {
+            return Err(CommandError::new(ErrorKind::Interrupted, "interrupted"));
+        }
+        let answer = answer.ok_or_else(|| {
+            CommandError::new(ErrorKind::Usage, format!("the {what} is missing"))
+                .hint(format!("say it: supervisor-sync {without}"))
+        })?;
+        let number = answer.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+        match number.and_then(|index| choices.get(index)) {
+            Some(choice) => Ok(choice.clone()),
+            None if answer.is_empty() => Err(CommandError::refused(format!("no {what} was named"))),
+            None => Ok(answer),
+        }
+    }
+}
+
+/// Waits a moment for an answer, or for its end. A signal ends the wait; the wait is short because
+/// one may come just before it.
+fn is_readable(stdin: &std::io::Stdin) -> bool {
+    let mut asked = [PollFd::new(stdin, PollFlags::IN)];
+    let moment = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+    match poll(&mut asked, Some(&moment)) {
+        Ok(answered) => answered > 0,
+        // What cannot be waited for is read, which says why.
+        Err(error) => error != rustix::io::Errno::INTR,
+    }
+}
