@@ -29,9 +29,13 @@ fn plain_secret(subject: &Subject) -> Vec<Finding> {
     // On a host they stand where supervisord reads them; whether anybody else can is the file's mode.
     let in_repository = subject.variables.iter().filter(|_| subject.host.is_none());
     for (name, value) in in_repository {
-        if is_key(name) && is_literal(value) {
+        let has_login = passwords(value).into_iter().any(|range| {
+            value.get(range).is_some_and(|secret| is_literal(secret) && !secret.starts_with('{'))
+        });
+        if (is_key(name) && is_literal(value)) || has_login {
             // Not with the program's name: of `defaults` it is told once.
-            let message = format!("the value of `{name}` is a secret in plain text");
+            let what = if is_key(name) { "is a secret" } else { "has a password" };
+            let message = format!("the value of `{name}` {what} in plain text");
             found.push(PLAIN_SECRET.finds(Part::Variable(name.clone()), message));
         }
     }
@@ -95,6 +99,10 @@ mod tests {
             let said = said("plain-secret", with(name, "hunter2"));
             assert_eq!(said, [format!("the value of `{name}` is a secret in plain text")]);
         }
+        assert_eq!(
+            said("plain-secret", with("DATABASE_URL", "postgres://shop:hunter2@db/shop")),
+            ["the value of `DATABASE_URL` has a password in plain text"]
+        );
         let command = subject("command=php x --password=hunter2");
         assert_eq!(
             said("plain-secret", command),
@@ -117,6 +125,9 @@ mod tests {
             ("CACHE_KEY", "app"),
             ("JWT_PUBLIC_KEY", "x"),
             ("APP_ENV", "production"),
+            ("DATABASE_URL", "postgres://db/shop"),
+            ("DATABASE_URL", "postgres://shop:$DB_PASSWORD@db/shop"),
+            ("REDIS_URL", "redis://127.0.0.1:6379/0"),
         ] {
             assert!(said("plain-secret", with(name, value)).is_empty(), "{name}={value}");
         }

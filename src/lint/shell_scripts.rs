@@ -80,7 +80,10 @@ fn background_process(subject: &Subject) -> Vec<Finding> {
     let minds = shell.iter().any(waits);
     let in_script = subject.script.is_some();
     let at = |line: u32| if in_script { Part::ScriptLine(line) } else { Part::Option("command") };
-    if let Some(one) = shell.iter().find(|one| one.end == End::Background && !minds) {
+    // What a loop starts again and again is on purpose, and short.
+    let outside_loops = outside_loops(shell);
+    let left = outside_loops.into_iter().find(|one| one.end == End::Background && !minds);
+    if let Some(one) = left {
         let what = Some(one.name()).filter(|name| !name.is_empty()).unwrap_or("a part of it");
         let message = format!(
             "`{}` leaves `{}` in the background, where supervisord does not see it",
@@ -97,8 +100,22 @@ fn background_process(subject: &Subject) -> Vec<Finding> {
     Vec::new()
 }
 
+/// The commands that are in no loop.
+fn outside_loops(commands: &[Command]) -> Vec<&Command> {
+    let mut depth = 0_usize;
+    let mut outside = Vec::new();
+    for one in commands {
+        let count = |word: &str| one.before.iter().filter(|before| **before == word).count();
+        depth = (depth + count("do")).saturating_sub(count("done"));
+        if depth == 0 {
+            outside.push(one);
+        }
+    }
+    outside
+}
+
 /// Options that make daemons of some programs and mean something else, or nothing, in others.
-const DAEMON_OPTIONS: [(&str, &[&str]); 12] = [
+const DAEMON_OPTIONS: [(&str, &[&str]); 14] = [
     ("celery", &["multi", "--detach"]),
     ("gunicorn", &["-D"]),
     ("unicorn", &["-D"]),
@@ -111,6 +128,8 @@ const DAEMON_OPTIONS: [(&str, &[&str]); 12] = [
     ("docker-compose", &["-d"]),
     ("start.php", &["-d"]),
     ("pm2", &["start", "restart"]),
+    ("postfix", &["start"]),
+    ("apachectl", &["start"]),
 ];
 
 /// The word by which a command becomes a daemon.
@@ -287,6 +306,7 @@ mod tests {
             "#!/bin/sh\nnohup php worker.php > log 2>&1 &\n",
             "#!/bin/sh\nphp a.php &\nexec php b.php\n",
             "#!/bin/bash\ncelery multi start w1 -A p\n",
+            "#!/bin/sh\nfor f in a b; do echo $f; done\nphp x & exec php y\n",
         ] {
             assert_ne!(of_script("background-process", script), "", "{script}");
         }
@@ -294,6 +314,7 @@ mod tests {
             "#!/bin/sh\nphp a.php &\nphp b.php &\nwait -n\n",
             "#!/bin/sh\ntrap 'kill $!' TERM\nphp a.php &\n",
             "#!/bin/sh\ncd /x && exec php x 2>&1\n",
+            "#!/bin/sh\nwhile true; do php artisan schedule:run & sleep 60; done\n",
             "#!/bin/sh\nexec php x >&2\n",
             "#!/bin/sh\nexec php x &> log\n",
             "#!/bin/sh\nexec curl 'http://x/?a=1&b=2'\n",
@@ -319,6 +340,7 @@ mod tests {
             "pm2 start app.js",
             "service nginx start",
             "systemctl start nginx",
+            "/usr/sbin/postfix -c /etc/postfix start",
             "sh -c 'cd /x && exec gunicorn app --daemon'",
         ] {
             assert_ne!(of_command("background-process", command), "", "{command}");
@@ -330,6 +352,7 @@ mod tests {
             "php -d memory_limit=1G worker.php",
             "pm2 start app.js --no-daemon",
             "pm2-runtime start app.js",
+            "postfix start-fg",
             "rsync --daemon --no-detach",
             "nginx -g 'daemon off;'",
             "node server.js -d",

@@ -21,7 +21,7 @@ const USER_ROOT: Check = Check {
 };
 
 /// Programs that are started as root and go on as somebody else, or have to be root.
-const GIVE_IT_UP: [&str; 34] = [
+const GIVE_IT_UP: [&str; 42] = [
     "apache2",
     "apache2ctl",
     "apachectl",
@@ -56,6 +56,14 @@ const GIVE_IT_UP: [&str; 34] = [
     "wpa_supplicant",
     "openvpn",
     "supercronic",
+    "mysqld",
+    "mysqld_safe",
+    "mariadbd",
+    "mariadbd-safe",
+    "samba",
+    "nmbd",
+    "winbindd",
+    "xrdp-sesman",
 ];
 
 /// Programs that run another one as somebody else.
