@@ -4,7 +4,66 @@ use super::shell::{Command, End};
 use super::subject::{base, is_shell, value_of, without_prefix};
 use super::{Check, Finding, Look, Needs, Part, Sample, Subject};
 
-pub(super) const CHECKS: &[Check] = &[MISSING_SHEBANG, CRLF_SHEBANG, BACKGROUND_PROCESS, BUSY_LOOP];
+pub(super) const CHECKS: &[Check] =
+    &[SHELL_SYNTAX, MISSING_SHEBANG, CRLF_SHEBANG, BACKGROUND_PROCESS, BUSY_LOOP];
+
+const SHELL_SYNTAX: Check = Check {
+    name: "shell-syntax",
+    summary: "a command is written for a shell, and supervisord has none",
+    fix: "put it into a script, or write `sh -c '… exec …'`",
+    why: "supervisord cuts a command into words and runs the first with the others. `&&`, `|`, `>` and `$NAME` are words \
+          like any other to it: the program is given them as arguments, and `cd` is no program. Variables are \
+          `%(ENV_NAME)s` there, the working folder is `directory`, and output goes where `logs` says.",
+    wrong: Sample::Program("{program: worker, command: cd app && php worker.php}"),
+    right: Sample::Program("{program: worker, command: \"sh -c 'cd app && exec php worker.php'\"}"),
+    needs: Needs::Nothing,
+    look: Look::Each(shell_syntax),
+};
+
+fn shell_syntax(subject: &Subject) -> Vec<Finding> {
+    let bare = bare_words(subject.option("command").unwrap_or_default());
+    let is_operator = |word: &str| {
+        matches!(
+            word,
+            "&&" | "||" | "|" | ";" | "&" | ">" | ">>" | "<" | "2>" | "2>>" | "2>&1" | "&>"
+        ) || word.starts_with(">/")
+            || word.starts_with(">>/")
+            || word.starts_with("2>/")
+    };
+    let is_variable = |word: &str| {
+        let name = word.strip_prefix('$').unwrap_or_default();
+        let name = name.strip_prefix('{').and_then(|name| name.strip_suffix('}')).unwrap_or(name);
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')
+    };
+    let builtin = bare.first().filter(|word| matches!(**word, "cd" | "source" | "." | "export"));
+    let found = builtin.or_else(|| bare.iter().find(|word| is_operator(word) || is_variable(word)));
+    let Some(word) = found else { return Vec::new() };
+    let message =
+        format!("`{word}` in the command of `{}` is for a shell, which there is not", subject.name);
+    vec![SHELL_SYNTAX.finds(Part::Option("command"), message)]
+}
+
+/// The words of a command that have no quote in or around them.
+fn bare_words(command: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    let (mut begin, mut quote, mut was_quoted) = (0, None, false);
+    for (at, c) in command.char_indices().chain([(command.len(), ' ')]) {
+        match quote {
+            Some(open) if c == open => quote = None,
+            Some(_) => {}
+            None if matches!(c, '\'' | '"' | '\\') => {
+                was_quoted = true;
+                quote = Some(c).filter(|c| *c != '\\');
+            }
+            None if c.is_whitespace() => {
+                words.extend(command.get(begin..at).filter(|word| !word.is_empty() && !was_quoted));
+                (begin, was_quoted) = (at + c.len_utf8(), false);
+            }
+            None => {}
+        }
+    }
+    words
+}
 
 const MISSING_SHEBANG: Check = Check {
     name: "missing-shebang",
@@ -275,6 +334,36 @@ mod tests {
 
     fn of_command(check: &str, command: &str) -> String {
         said(check, subject(&format!("command={command}"))).join("")
+    }
+
+    #[test]
+    fn command_for_a_shell_is_found() {
+        for command in [
+            "cd /app && php worker.php",
+            "php worker.php >> /var/log/x 2>&1",
+            "php worker.php >/dev/null",
+            "cat x | php worker.php",
+            "php worker.php $QUEUE",
+            "php worker.php --queue ${QUEUE}",
+            "source venv/bin/activate",
+            "php worker.php &",
+        ] {
+            assert_ne!(of_command("shell-syntax", command), "", "{command}");
+        }
+        for silent in [
+            "sh -c 'cd /app && exec php worker.php'",
+            "bash -lc \"a | b > c\"",
+            "su - www -c \"cd /app && php worker.php\"",
+            "curl http://x/?a=1&b=2",
+            "awk -F '|' x",
+            "php -r 'echo $ARGV && 1;'",
+            "php worker.php --queue=%(ENV_QUEUE)s",
+            "php worker.php --price=5$",
+            "grep ^[a-z]$ x",
+            "",
+        ] {
+            assert_eq!(of_command("shell-syntax", silent), "", "{silent}");
+        }
     }
 
     #[test]
