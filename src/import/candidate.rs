@@ -21,6 +21,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) host: &'a HostName,
     /// The folder of configs that needs not be said.
     pub(crate) conf_dir: &'a Path,
+    /// supervisord's main file, if the inventory does not say which it is.
+    pub(crate) main: Option<&'a str>,
     /// The file for values that look like secrets, by its path from the inventory's folder.
     pub(crate) secrets: Option<&'a str>,
     /// What lies beside it already.
@@ -198,9 +200,13 @@ fn site_text(
     let mut text = format!("  # named {}\n", site.named_after);
     text += &format!("  - domain: {}\n", yaml::quoted(site.domain.as_str()));
     text += &format!("    server: {}\n", yaml::quoted(setting.host.as_str()));
+    let mut paths = Vec::new();
     if site.folder != setting.conf_dir {
-        let folder = site.folder.display().to_string();
-        text += &format!("    paths: {{conf_dir: {}}}\n", yaml::quoted(&folder));
+        paths.push(format!("conf_dir: {}", yaml::quoted(&site.folder.display().to_string())));
+    }
+    paths.extend(setting.main.map(|main| format!("supervisord: {}", yaml::quoted(main))));
+    if !paths.is_empty() {
+        text += &format!("    paths: {{{}}}\n", paths.join(", "));
     }
     let mut names = Names::of_configs(site);
     let mut programs = String::new();

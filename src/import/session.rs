@@ -222,12 +222,26 @@ impl Wish<'_> {
         )
     }
 
+    /// supervisord's main file, where an inventory is there that says another.
+    fn main_beside(&self) -> Option<&str> {
+        let (_, inventory) = self.before?;
+        match &self.paths.supervisord {
+            SupervisordAddress::Config(main)
+                if inventory.paths.supervisord != self.paths.supervisord =>
+            {
+                Some(main.as_str())
+            }
+            _ => None,
+        }
+    }
+
     fn setting<'s>(&'s self, head: &'s str) -> Setting<'s> {
         Setting {
             before: head,
             name: &self.name,
             host: &self.host.name,
             conf_dir: self.paths.conf_dir.as_path(),
+            main: self.main_beside(),
             secrets: self.secrets.as_deref(),
             beside: self.beside,
         }

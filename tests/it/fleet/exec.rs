@@ -40,6 +40,38 @@ fn host_is_reached_by_command() {
     assert!(cache.is_dir(), "the binary was taken over the same pipe");
 }
 
+/// What a far supervisord runs comes into the inventory here, and its plan is asked for over the same pipe.
+#[test]
+fn far_programs_are_imported() {
+    let fleet = or_skip!(Fleet::start(&["web1"]));
+    let host = &fleet.machine("web1").host;
+    host.daemon.write_conf("sleeper", "[program:sleeper]\nautostart=yes\ncommand=sleep 1000\n");
+    host.daemon.supervisorctl(&["update"]);
+    let pid = host.wait_running(&["sleeper:sleeper"]);
+    let (conf_dir, main) = (host.daemon.conf_dir(), host.daemon.main_conf());
+    let text = format!(
+        "servers:\n  - {{name: web1, {}}}\npaths: {{conf_dir: {}, supervisord: {}, log_dir: {}, \
+         logrotate_dir: {}, state_dir: {}}}\n",
+        exec(&fleet),
+        conf_dir.display(),
+        main.display(),
+        host.daemon.log_dir().display(),
+        host.daemon.logrotate_dir().display(),
+        host.path("state").display()
+    );
+    std::fs::write(fleet.keyring.path("deployer.yml"), text).unwrap();
+    fleet
+        .run(&["import", "--on", "web1", "--yes", "--normalise"])
+        .ended(0)
+        .says("1 as keys and options");
+    let text = std::fs::read_to_string(fleet.keyring.path("deployer.yml")).unwrap();
+    assert!(text.contains("- domain: web1\n") && text.contains("autostart: true\n"), "{text}");
+    fleet.run(&["apply", "--yes"]).ended(0);
+    assert_eq!(host.wait_running(&["sleeper:sleeper"]), pid);
+    let runs = std::fs::read_to_string(fleet.keyring.path("home/runs")).unwrap();
+    assert_eq!(runs.lines().count(), 2, "one connection for each command");
+}
+
 #[test]
 fn useless_command_is_explained() {
     let fleet = or_skip!(Fleet::start(&["web1"]));

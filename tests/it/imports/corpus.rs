@@ -136,6 +136,10 @@ fn name(file: &Value) -> String {
     path.file_name().unwrap().to_str().unwrap().to_owned()
 }
 
+fn site(file: &Value) -> &str {
+    file["site"].as_str().unwrap()
+}
+
 fn names_of(told: &Value, which: &dyn Fn(&Value) -> bool) -> BTreeSet<String> {
     told["files"].as_array().unwrap().iter().filter(|file| which(file)).map(name).collect()
 }
@@ -206,4 +210,12 @@ fn corpus_comes_in_as_entries() {
     for secret in ["s3cr3t", "t0p,s3cret", "abc,def=1"] {
         assert!(!text.contains(secret), "{text}");
     }
+    // And back: every byte is as it was, and everything runs on.
+    let before = pids(&host);
+    let sites: BTreeSet<&str> = told["files"].as_array().unwrap().iter().map(site).collect();
+    for site in sites {
+        host.run(&["release", site, "--yes"]).ended(0);
+    }
+    assert_eq!(pids(&host), before);
+    assert_eq!(texts(&host), corpus(host.daemon.root(), &host.user));
 }

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use supervisor_sync::system::users;
+
 use super::corpus::{pids, running, texts};
+use crate::python::missing;
 use crate::site::Host;
 use crate::verbs::document;
 
@@ -218,4 +221,45 @@ fn nothing_is_written_over() {
     let before = pids(&host);
     host.run(&["apply", "--yes"]).ended(0);
     assert_eq!(pids(&host), before);
+}
+
+/// Where there is no inventory, a new one says which supervisord it is of.
+#[test]
+fn new_inventory_finds_its_supervisord() {
+    let host = or_skip!(host_with(&[("celery.conf", CELERY)]));
+    if !users::is_root() {
+        return missing("being root");
+    }
+    std::fs::remove_file(host.path("home/deployer.yml")).unwrap();
+    let main = host.daemon.main_conf();
+    let arguments = ["import", "--yes", "--site", "shop", "--supervisord", main.to_str().unwrap()];
+    host.run(&arguments).ended(0).says("deployer.yml (new):\n");
+    let text = inventory(&host);
+    let paths = format!(
+        "paths:\n  conf_dir: {}\n  supervisord: {}\nsites:\n",
+        host.daemon.conf_dir().display(),
+        main.display()
+    );
+    assert!(text.contains(&paths), "{text}");
+    let plan = document(&host.run(&["plan", "--json"]).ended(0), "plan");
+    assert_eq!(plan["sites"][0]["plan"]["unchanged"], 1, "{plan}");
+    assert_eq!(plan["sites"][0]["plan"]["refusals"], serde_json::json!([]), "{plan}");
+}
+
+/// An inventory of another supervisord has the new site's at the site.
+#[test]
+fn other_supervisord_stands_at_the_site() {
+    let host = or_skip!(host_with(&[("celery.conf", CELERY)]));
+    let (main, conf_dir) = (host.daemon.main_conf(), host.daemon.conf_dir());
+    let text = inventory(&host).replace(&format!("  supervisord: {}\n", main.display()), "");
+    std::fs::write(host.path("home/deployer.yml"), text).unwrap();
+    let other = host.path("other.conf");
+    std::fs::copy(&main, &other).unwrap();
+    let before = pids(&host);
+    host.run(&["import", "--yes", "--supervisord", other.to_str().unwrap()]).ended(0);
+    let text = inventory(&host);
+    assert!(text.contains(&format!("    paths: {{supervisord: {}}}\n", other.display())), "{text}");
+    host.run(&["apply", "--yes"]).ended(0);
+    assert_eq!(pids(&host), before);
+    assert!(conf_dir.join("celery.conf").exists());
 }
