@@ -13,7 +13,7 @@
 //!    machine, over a pipe;  `fleet`: many machines at once; `import`: from what runs to an inventory.
 //! 8. [`report`]: what people and machines see of it. [`status`]: what is wanted beside what runs.
 //!
-//! [`setup`] makes a server ready for all that; `sandbox` is a supervisord for a while on a desk. [`host`] wires 2 to 6 for one machine; [`playbook`] and [`cli`] are its two front doors.
+//! `starter` is what a repository begins with. [`setup`] makes a server ready for all that; `sandbox` is a supervisord for a while on a desk. [`host`] wires 2 to 6 for one machine; [`playbook`] and [`cli`] are its two front doors.
 
 pub mod actual;
 pub mod api;
@@ -35,6 +35,7 @@ pub mod report;
 pub mod runner;
 mod sandbox;
 pub mod setup;
+mod starter;
 pub mod status;
 pub mod supervisord;
 pub mod system;

@@ -12,6 +12,7 @@ mod fleet;
 mod generate;
 mod history;
 mod import;
+mod init;
 mod integrate;
 mod logs;
 mod plan;
@@ -23,6 +24,7 @@ mod rollback;
 mod run;
 mod runner;
 mod sandbox;
+mod scaffold;
 mod scale;
 mod selected;
 mod set;
@@ -74,6 +76,10 @@ enum Verb {
     Apply(apply::ApplyArguments),
     /// Show what is wanted beside what runs
     Status(status::StatusArguments),
+    /// Write a first inventory that works, for what is in this folder
+    Init(init::InitArguments),
+    /// Write a worker script to begin with, or list the kinds there are
+    Scaffold(scaffold::ScaffoldArguments),
     /// Add a program to the inventory, and apply it
     Add(add::AddArguments),
     /// Remove a program from the inventory and from its servers
@@ -160,6 +166,8 @@ fn verb(cli: Cli, screen: &mut Screen) -> Result<u8, CommandError> {
         Verb::Plan(arguments) => plan::run(&context, &arguments, screen),
         Verb::Apply(arguments) => apply::run(&context, &arguments, screen),
         Verb::Status(arguments) => status::run(&context, &arguments, screen),
+        Verb::Init(arguments) => init::run(&context, &arguments, screen),
+        Verb::Scaffold(arguments) => scaffold::run(&arguments, screen),
         Verb::Add(arguments) => add::run(&context, &arguments, screen),
         Verb::Remove(arguments) => remove::run(&context, &arguments, screen),
         Verb::Set(arguments) => set::run(&context, &arguments, screen),

@@ -149,7 +149,8 @@ fn found_among<'f>(
             "no inventory: there is no {FILE_NAME} in {} or a folder above it",
             folder.display()
         ))
-        .hint(format!("name one: --inventory FILE, or set {VARIABLE}"));
+        .hint(format!("name one: --inventory FILE, or set {VARIABLE}"))
+        .hint("begin one: supervisor-sync init");
         let newer = Path::new(".deployer").join("inventory.yml");
         if folder.join(&newer).is_file() {
             return error.hint(format!("DeployerPHP's own: --inventory {}", newer.display()));
@@ -215,11 +216,11 @@ mod tests {
         let found = || found_among(std::iter::once(root.path()), root.path());
         let error = found().unwrap_err();
         assert!(error.message.starts_with("no inventory: there is no deployer.yml in /"));
-        assert_eq!(error.hints.len(), 1);
+        assert_eq!(error.hints.len(), 2);
         std::fs::DirBuilder::new().create(root.path().join(".deployer")).unwrap();
         file(root.path(), ".deployer/inventory.yml", b"");
         let error = found().unwrap_err();
-        assert_eq!(error.hints[1], "DeployerPHP's own: --inventory .deployer/inventory.yml");
+        assert_eq!(error.hints[2], "DeployerPHP's own: --inventory .deployer/inventory.yml");
     }
 
     #[test]

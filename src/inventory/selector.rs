@@ -132,7 +132,7 @@ impl Selector {
             .collect();
         if hosts.is_empty() {
             return Err(CommandError::refused("the inventory has no servers")
-                .hint("add one: supervisor-sync add server"));
+                .hint("list one below `servers`, as in: - {name: web1, host: 203.0.113.10}"));
         }
         Ok(Selection { hosts })
     }

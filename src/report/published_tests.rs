@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{
     applying, check, edit, explain, history, import, integrate, plan, runner, screen, setup,
-    site_end, status, taking_back,
+    site_end, starter, status, taking_back,
 };
 use crate::event::{Event, LogLine};
 use crate::inventory::Problems;
@@ -34,7 +34,7 @@ struct DocumentKind {
 }
 
 /// All kinds of documents, in the order of the guide.
-fn kinds() -> [DocumentKind; 20] {
+fn kinds() -> [DocumentKind; 23] {
     fn of<T: JsonSchema>(kind: &'static str, host: Host) -> DocumentKind {
         DocumentKind { kind, host, content: T::json_schema }
     }
@@ -57,6 +57,9 @@ fn kinds() -> [DocumentKind; 20] {
         of::<setup::SetupDocument<'_>>("setup", Host::Named),
         of::<import::ImportDocument<'_>>("import", Host::None),
         of::<integrate::Integrated<'_>>("integrate", Host::None),
+        of::<starter::FirstInventoryDocument<'_>>("init", Host::None),
+        of::<starter::ScriptKinds>("scaffolds", Host::None),
+        of::<starter::ScriptDocument<'_>>("scaffold", Host::None),
         of::<edit::EditDocument<'_>>("edit", Host::None),
         of::<screen::Failure<'_>>("error", Host::NamedIfAny),
     ]

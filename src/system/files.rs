@@ -306,6 +306,21 @@ pub fn replace(files: &dyn Files, path: &Path, content: &FileContent) -> io::Res
     written
 }
 
+/// Writes a new file; `false` if something is there already, which stays as it is.
+pub fn create(path: &Path, bytes: &[u8], mode: u32) -> io::Result<bool> {
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = match options.write(true).create_new(true).mode(mode).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+        opened => opened?,
+    };
+    if let Err(error) = file.write_all(bytes) {
+        // The first error is the one to tell.
+        let _ = Disk.remove(path);
+        return Err(error);
+    }
+    Ok(true)
+}
+
 /// Where the new bytes of `path` wait for the swap: in the same folder, because a rename cannot
 /// leave its file system; with a leading dot, because Python's glob (supervisord) passes over
 /// those; ending in `~`, because logrotate reads dotfiles but not those (its `tabooext`).

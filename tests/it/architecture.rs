@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 const LONGEST_FILE: usize = 400;
 
 /// Modules without a disk, a clock, an environment, a process or output. A folder or a file.
-const PURE: [&str; 16] = [
+const PURE: [&str; 17] = [
     "inventory",
     "lint",
     "check",
@@ -19,6 +19,7 @@ const PURE: [&str; 16] = [
     "plan",
     "status",
     "import",
+    "starter",
     "actual/ownership.rs",
     "host/way_back.rs",
     "api",

@@ -126,6 +126,9 @@ fn every_document_kind_is_printed() {
     print(&["setup"], 1);
     print(&["scale", "a.com", "w", "2", "--inventory-only"], 0);
     print(&["import", "--yes"], 0);
+    print(&["init", "--here", "--inventory", "first.yml"], 0);
+    print(&["scaffold"], 0);
+    print(&["scaffold", "loop"], 0);
     add_one_that_is_gone(&host);
     print(&["apply", "--yes"], 6);
     let published: BTreeSet<String> = PUBLISHED.kinds().map(|(kind, _)| kind.to_owned()).collect();
