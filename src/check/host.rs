@@ -17,6 +17,7 @@ use crate::inventory::{
 use crate::lint::{self, Finding, OnHost, Part, Script, Subject};
 use crate::supervisord::merged::Merged;
 use crate::supervisord::{Environment, GroupHeader, GroupKind, ini, words};
+use crate::system::passwords::without_passwords;
 use crate::system::sanitized;
 
 /// Where supervisord looks for commands if it has no `PATH`.
@@ -266,7 +267,7 @@ impl<'a> OnDaemon<'a> {
         let problem = Problem {
             file: sanitized(&file),
             place,
-            message: sanitized(&message),
+            message: without_passwords(&message).into_owned(),
             help: vec![fix],
             related: Vec::new(),
         };

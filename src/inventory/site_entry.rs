@@ -121,8 +121,7 @@ pub(super) fn read<'n>(
         paths: settings.paths(),
         programs: checked,
     };
-    let line = reader.source.line_of(fields.at);
-    let placed = PlacedSite { site, hosts, line };
+    let placed = PlacedSite { site, hosts, line: reader.source.line_of(fields.at) };
     Some(SiteEntry { placed, program_spans, config_spans, places })
 }
 

@@ -17,6 +17,8 @@ mod users;
 
 use serde::Serialize;
 
+use crate::system::sanitized;
+
 pub(crate) use subject::{OnHost, Script, Subject};
 
 /// The tables, in the order in which checks are listed.
@@ -195,13 +197,23 @@ fn look(subjects: &[Subject]) -> Vec<(usize, Finding)> {
 impl Check {
     /// A finding with the check's own fix.
     fn finds(&self, at: Part, message: impl Into<String>) -> Finding {
-        let (message, fix) = (message.into(), self.fix.to_owned());
+        let (message, fix) = (one_line(&message.into()), self.fix.to_owned());
         Finding { check: self.name, message, at, fix }
     }
 
     /// The same with another fix.
     fn finds_with(&self, at: Part, message: impl Into<String>, fix: impl Into<String>) -> Finding {
         Finding { fix: fix.into(), ..self.finds(at, message) }
+    }
+}
+
+/// A message as a line that people read: names and words of files are in it.
+fn one_line(text: &str) -> String {
+    const LONGEST: usize = 300;
+    let text = sanitized(text);
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text,
     }
 }
 
@@ -225,9 +237,40 @@ fn said(check: &str, subject: Subject) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use proptest::prelude::*;
 
     use super::*;
+    use crate::supervisord::GroupKind;
+
+    proptest! {
+        /// Whatever a command or a script says, a check ends, and says what stands where it can.
+        #[test]
+        fn any_text_is_looked_at(
+            command in "[ -~äé\\n]{0,80}|([a-z$>&|;'\"\\\\(){}<` =:-]{0,8}( |&&|\n)){0,8}",
+            script in "(#!/bin/sh\n)?([ -~\n]{0,120}|((while true; do|done|<<E|&|exec|'|\"|\\$\\() ?\n?){0,12})",
+            numprocs in 0_u32..4,
+        ) {
+            let options = BTreeMap::from([
+                ("command".to_owned(), command),
+                ("numprocs".to_owned(), numprocs.to_string()),
+                ("stdout_logfile".to_owned(), "/l".to_owned()),
+            ]);
+            let lines = u32::try_from(script.split('\n').count()).unwrap();
+            let script = Script { path: "w.sh".to_owned(), text: script, is_argument: false };
+            let subject = Subject::new(GroupKind::Program, "w", options);
+            for script in [None, Some(script)] {
+                let subject = Subject { script, ..subject.clone() };
+                for (_, finding) in look(&[subject]) {
+                    if let Part::ScriptLine(line) = finding.at {
+                        prop_assert!((1..=lines).contains(&line), "{finding:?}");
+                    }
+                    prop_assert!(!finding.message.contains(char::is_control), "{finding:?}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn names_are_kebab_case_and_unique() {

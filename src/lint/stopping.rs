@@ -292,6 +292,7 @@ mod tests {
         }
         for (command, stopwaitsecs) in [
             ("php artisan queue:work --timeout=120", "stopwaitsecs=130"),
+            ("php artisan queue:work --timeout=120", "stopwaitsecs=120"),
             ("php artisan queue:work --timeout=0", ""),
             ("php artisan queue:work --max-time=3600", "stopwaitsecs=61"),
             ("php artisan horizon", ""),

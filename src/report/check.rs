@@ -10,6 +10,9 @@ use crate::error::CommandError;
 use crate::fleet::LookOutcome;
 use crate::inventory::{Problem, Problems};
 
+/// Beyond this many warnings the rest is counted only for people: nobody reads them.
+const MOST_SHOWN: usize = 300;
+
 /// How what `check` finds is printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum CheckFormat {
@@ -157,8 +160,11 @@ fn show_host(host: &str, found: &HostLints, screen: &mut Screen) {
 
 fn show_lints(lints: &[Lint], screen: &mut Screen) {
     let coloured = screen.colour() == Colour::Ansi;
-    for Lint { check, problem } in lints {
+    for Lint { check, problem } in lints.iter().take(MOST_SHOWN) {
         screen.complain_painted(&problem.warning(check, coloured));
+    }
+    if let Some(more @ 1..) = lints.len().checked_sub(MOST_SHOWN) {
+        screen.complain(&format!("… and {more} more\n"));
     }
 }
 

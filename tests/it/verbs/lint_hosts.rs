@@ -75,6 +75,26 @@ fn files_of_others_are_looked_at_and_left_alone() {
     assert!(!found.to_string().contains("hunter2"), "{found}");
 }
 
+/// supervisord passes over such a file without a word, and so its programs are gone at the next reread.
+#[test]
+fn file_that_a_user_may_not_read_is_named() {
+    if crate::daemon::current_user() != "root" {
+        return crate::python::missing("being root");
+    }
+    let options = crate::daemon::Options { user: Some("daemon".to_owned()), ..Default::default() };
+    let host = or_skip!(Host::start_with(options));
+    host.daemon.write_conf("f", "[program:f]\ncommand=no-such-command\nautostart=false\n");
+    host.daemon.write_conf("private", "[program:p]\ncommand=no-such-command\n");
+    let private = std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(host.conf("private"), private).unwrap();
+    wants(&host, &[]);
+    let found = document(&host.run(&["check", "--on", "here", "--json"]).ended(0), "host_check");
+    assert_eq!(found_in(&found), ["missing-command f.conf:2"]);
+    let [unreadable] = &found["unreadable"].as_array().unwrap()[..] else { panic!("{found}") };
+    assert!(unreadable["path"].as_str().unwrap().ends_with("private.conf"), "{unreadable}");
+    assert!(unreadable["reason"].as_str().unwrap().contains("Permission denied"), "{unreadable}");
+}
+
 #[test]
 fn program_without_a_user_runs_as_supervisord_does() {
     let host = or_skip!(Host::start());
