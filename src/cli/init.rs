@@ -73,7 +73,7 @@ pub(super) fn run(
         problems.refusal()
     })?;
     write_new(&path, &text)?;
-    let schema_path = folder.join(SCHEMA);
+    let schema_path = path.with_file_name(SCHEMA);
     let has_schema = create(&schema_path, format!("{:#}\n", schema()).as_bytes(), 0o644)
         .map_err(|source| cannot_write(&schema_path).caused_by_io(&source, &schema_path))?;
     let schema_path = has_schema.then_some(schema_path.as_path());

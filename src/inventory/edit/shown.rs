@@ -52,7 +52,7 @@ pub(crate) fn diff(before: &str, after: &str) -> Vec<(Sign, String)> {
     diff
 }
 
-fn masked_lines(text: &str) -> Vec<String> {
+pub(super) fn masked_lines(text: &str) -> Vec<String> {
     let mut source = Source::new("", text, all_keys());
     if let Ok(root) = file::parse(text) {
         source.hide_secrets(&root);

@@ -132,6 +132,20 @@ fn removal_wants_the_name_typed() {
     assert_eq!((programs(&host).as_str(), host.groups().len()), (" []", 0));
 }
 
+/// Whoever has saved the file in the meantime wins.
+#[test]
+fn file_that_changed_meanwhile_is_left_alone() {
+    let host = or_skip!(applied_host());
+    let question = "Apply this? [y/N] ";
+    let (running, keyboard) = or_skip!(asked_on_terminal(&host, "scale a.com w 2", question));
+    let theirs = text(&host) + "# theirs\n";
+    std::fs::write(inventory(&host), &theirs).unwrap();
+    let run = answer(running, keyboard, "y\n").ended(1);
+    assert!(run.stdout.contains("it has changed since it was read"), "{}", run.stdout);
+    assert_eq!(text(&host), theirs);
+    host.wait_running(&["a.com-w:a.com-w"]);
+}
+
 /// What is left out is asked for; the command that needs no answers is told.
 #[test]
 fn missing_parts_are_asked_for() {

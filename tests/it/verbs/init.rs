@@ -27,7 +27,9 @@ fn adapt(host: &Host) {
 fn first_inventory_is_planned_and_applied_on_a_bare_server() {
     let host = or_skip!(Host::start());
     let run = host.run(&["init", "--here", "--site", "shop.example.com"]).ended(0);
-    run.says("deployer.yml is written").says("Next: look at it, then: supervisor-sync plan");
+    run.says("deployer.yml is written\n")
+        .says("\ndeployer.schema.json is written")
+        .says("Next: look at it, then: supervisor-sync plan");
     let schema = std::fs::read_to_string(host.path("home/deployer.schema.json")).unwrap();
     serde_json::from_str::<serde_json::Value>(&schema).unwrap();
     let written = std::fs::read_to_string(host.path("home/deployer.yml")).unwrap();
