@@ -96,6 +96,23 @@ fn failed_edit_leaves_the_inventory_as_it_was() {
     assert!(text(&host).contains("script: broken.sh"), "as on the server");
 }
 
+/// One server has the edit and one has not: the file says what the first is like, and an apply goes on.
+#[test]
+fn edit_that_one_server_has_is_kept() {
+    let host = or_skip!(applied_host());
+    let both = text(&host)
+        .replacen("servers:\n", "servers:\n  - {name: gone, exec: [\"false\"]}\n", 1)
+        .replacen("server: here", "servers: [here, gone]", 1);
+    std::fs::write(inventory(&host), &both).unwrap();
+    let run = host.run(&["scale", "a.com", "w", "2", "--yes"]).ended(6);
+    run.says("deployer.yml is written");
+    assert_eq!(text(&host), both.replace("script: w.sh", "script: w.sh, numprocs: 2"));
+    host.wait_running(&["a.com-w:a.com-w_00", "a.com-w:a.com-w_01"]);
+    // Where no server can be reached nothing is left to be ahead of.
+    host.run(&["scale", "a.com", "w", "3", "--on", "gone", "--yes"]).ended(1);
+    assert!(text(&host).contains("numprocs: 2"), "{}", text(&host));
+}
+
 #[test]
 fn without_a_yes_nothing_is_written() {
     let host = or_skip!(applied_host());
