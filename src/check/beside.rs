@@ -24,7 +24,7 @@ pub(super) fn script_of(site: &Site, program: &Program, beside: &dyn Beside) -> 
     let (path, is_argument) = match &program.run {
         Run::Script(script) => (format!(".deployer/supervisors/{script}"), false),
         Run::Command(command) => match script_in(command.as_str()) {
-            Some(found) if program.directory.is_none() && is_of_release(&found.0) => found,
+            Some(found) if is_of_release(&found.0) => found,
             Some(_) => return Found::Unknown,
             None => return Found::None,
         },

@@ -239,6 +239,36 @@ fn no_value_of_a_secret_is_shown() {
     }
 }
 
+/// What `scaffold` writes is what the checks ask for, also where no format helps it.
+#[test]
+fn scaffolded_scripts_have_no_finding() {
+    let folder = tempfile::tempdir().unwrap();
+    let listed = run(folder.path(), &["scaffold"]).ended(0).stdout;
+    let kinds: Vec<&str> =
+        listed.lines().filter_map(|line| line.split_once("  ")).map(|(kind, _)| kind).collect();
+    assert!(kinds.len() > 3, "{listed}");
+    let mut programs = String::new();
+    for kind in kinds {
+        run(folder.path(), &["scaffold", kind, kind]).ended(0);
+        let script = format!("sh .deployer/supervisors/{kind}.sh");
+        programs +=
+            &format!("      - {{program: {kind}, command: {script}, directory: /srv/app}}\n");
+    }
+    let text = format!(
+        "servers: [{{name: web1, host: h}}]\nformat: classic\nsites:\n  - domain: a.com\n    server: web1\n    \
+         supervisors:\n{programs}"
+    );
+    let path = folder.path().join("deployer.yml");
+    std::fs::write(&path, &text).unwrap();
+    let fine = run(folder.path(), &["check", "--strict"]).ended(0);
+    assert!(fine.stdout.starts_with("The inventory is fine: "), "{}", fine.stdout);
+    // The scripts were looked at: one that hurts is found.
+    let loops = folder.path().join(".deployer/supervisors/loop.sh");
+    std::fs::write(loops, "#!/bin/sh\nwhile true; do date; done\n").unwrap();
+    let found = run(folder.path(), &["check", "--strict"]).ended(1);
+    assert!(found.stderr.contains("warning[busy-loop]"), "{}", found.stderr);
+}
+
 #[test]
 fn explain_has_a_page_for_each_check() {
     let folder = tempfile::tempdir().unwrap();
