@@ -20,6 +20,10 @@ pub struct Includes {
     pub files: Vec<IncludedFile>,
     /// The patterns of `[include] files`, absolute.
     pub patterns: Vec<String>,
+    /// Files in the folders of the patterns that are called as configs are (`.conf`, `.ini`), and that no
+    /// pattern matches.
+    #[serde(default)]
+    pub not_read: Vec<PathBuf>,
     /// What `%(host_node_name)s` stands for.
     pub node: String,
     /// What `%(ENV_X)s` stands for, for each X that one of the files names, and `PATH`, by which

@@ -8,6 +8,8 @@ use super::selected::ProgramArguments;
 use crate::api::{SiteStatusReply, Target};
 use crate::error::CommandError;
 use crate::fleet::{Emptied, HostWork, Leavers, Prune, check_something, leavers_of};
+use crate::import::Unmanaged;
+use crate::inventory::{Paths, Site};
 use crate::report::Detail;
 use crate::report::{HostStatus, Screen, Statuses};
 
@@ -25,6 +27,9 @@ pub(super) struct StatusArguments {
     /// there are many
     #[arg(long)]
     deep: bool,
+    /// List what supervisord has that no inventory has: programs, those that run twice, files that nobody reads
+    #[arg(long)]
+    unmanaged: bool,
     #[command(flatten)]
     parallel: ParallelArguments,
 }
@@ -47,8 +52,13 @@ pub(super) fn run(
         (work.as_slice(), arguments.parallel.rules()),
         &|work, host| {
             let (sites, leavers) = ask(host, work, arguments)?;
-            let host = work.name();
-            let status = HostStatus { host, sites: &sites, leavers: &leavers, several, detail };
+            let unmanaged = match arguments.unmanaged {
+                true => Some(unmanaged(host, work)?),
+                false => None,
+            };
+            let unmanaged = unmanaged.as_ref();
+            let (host, sites) = (work.name(), &sites);
+            let status = HostStatus { host, sites, leavers: &leavers, unmanaged, several, detail };
             Ok((status.page(Screen::aside(mode, colour)), leavers))
         },
         (waits, |leavers: &[&Leavers]| check_something(&work, leavers)),
@@ -68,4 +78,36 @@ fn ask(
     }
     let &StatusArguments { watch, deep, .. } = arguments;
     Ok((host.status(work.chosen(), watch, deep)?, leavers))
+}
+
+/// What the supervisords of a host have that no inventory has. Only where that is asked for: it reads every
+/// file once more.
+fn unmanaged(host: &mut dyn Target, work: &HostWork) -> Result<Unmanaged, CommandError> {
+    let mut instances: Vec<Paths> = match &work.leaving {
+        Some(leaving) => leaving.inventory.instances.clone(),
+        None => Vec::new(),
+    };
+    instances.extend(work.sites.iter().map(|site| site.paths.clone()));
+    if !work.sites.is_empty() {
+        // Where no site is, nobody says that there is a supervisord.
+        instances.retain(|paths| work.sites.iter().any(|site| is_of_one(&site.paths, paths)));
+    }
+    let mut known: Vec<Paths> = Vec::new();
+    let wanted = work.sites.iter().flat_map(Site::group_names).collect();
+    let mut unmanaged = Unmanaged::default();
+    for paths in instances {
+        if known.iter().all(|other| !is_of_one(other, &paths)) {
+            unmanaged.add(&host.includes(paths.clone())?, &wanted);
+            known.push(paths);
+        }
+    }
+    Ok(unmanaged)
+}
+
+/// Whether two inventories' paths lead to the same records of the same supervisord.
+fn is_of_one(one: &Paths, other: &Paths) -> bool {
+    let of = |paths: &Paths| {
+        (paths.supervisord.clone(), paths.conf_dir.clone(), paths.state_dir.clone())
+    };
+    of(one) == of(other)
 }

@@ -8,7 +8,7 @@ use super::reading::included;
 use crate::actual::daemon::{daemon_error, fault_error};
 use crate::api::{IncludedFile, Includes, LoadedProcess, RecordedSite, RunningDaemon};
 use crate::error::CommandError;
-use crate::inventory::{Domain, Paths, SupervisordAddress};
+use crate::inventory::{ConfigSuffix, Domain, Paths, SupervisordAddress};
 use crate::records::StateDir;
 use crate::supervisord::{Answer, Call, Client, MainConfig, ShouldStop, Supervisord as _};
 use crate::system::files::{Entry, FileContent};
@@ -40,6 +40,7 @@ pub(super) fn look(
     let (files, named) = included(&|| config.included_files(), conf_dir).map_err(|source| {
         CommandError::refused("cannot list the files supervisord includes").caused_by(&source)
     })?;
+    let not_read = not_read(&config, &files, &named);
     let main = file(config.path.clone(), Disk.read(&config.path));
     let mut texts = Vec::new();
     for path in files {
@@ -55,11 +56,35 @@ pub(super) fn look(
         main,
         files: texts,
         patterns: config.include_patterns,
+        not_read,
         node: machine::name(),
         environment,
         records,
         unreadable,
     })
+}
+
+/// Configs beside those that are included, which nobody reads.
+fn not_read(
+    config: &MainConfig,
+    files: &[PathBuf],
+    named: &BTreeMap<PathBuf, PathBuf>,
+) -> Vec<PathBuf> {
+    let folders = config.include_patterns.iter().filter_map(|pattern| Path::new(pattern).parent());
+    let folders: BTreeSet<&Path> =
+        folders.filter(|folder| !folder.to_string_lossy().contains(['*', '?', '['])).collect();
+    let mut beside = Vec::new();
+    for folder in folders {
+        for name in Disk.names(folder).unwrap_or_default() {
+            let path = folder.join(&name);
+            let is_read = files.contains(&path) || named.values().any(|known| *known == path);
+            let is_config = ConfigSuffix::strip(&name).is_some() && !name.starts_with('.');
+            if is_config && !is_read && path != config.path {
+                beside.push(path);
+            }
+        }
+    }
+    beside
 }
 
 fn file(path: PathBuf, entry: std::io::Result<Entry>) -> IncludedFile {

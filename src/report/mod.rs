@@ -32,6 +32,7 @@ mod starter;
 mod status;
 mod status_text;
 mod taking_back;
+mod unmanaged;
 
 pub(crate) use annotations::Here;
 pub(crate) use applying::Applying;

@@ -7,6 +7,7 @@ use super::{Page, Screen, left};
 use crate::api::{Left, SiteStatusReply};
 use crate::error::CommandError;
 use crate::fleet::{HostWork, Leavers, LookOutcome};
+use crate::import::Unmanaged;
 
 /// How the programs of a host are, beside how they should be.
 #[derive(Serialize)]
@@ -16,6 +17,9 @@ pub(super) struct StatusDocument<'a> {
     /// Sites that left the inventory, where it was asked about a host as a whole.
     #[serde(skip_serializing_if = "Option::is_none")]
     left: Option<&'a Left>,
+    /// What supervisord has that no inventory has, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unmanaged: Option<&'a Unmanaged>,
 }
 
 /// What a host has answered.
@@ -24,6 +28,8 @@ pub(crate) struct HostStatus<'a> {
     pub(crate) sites: &'a [SiteStatusReply],
     /// What has left it.
     pub(crate) leavers: &'a Leavers,
+    /// What no inventory has; `None` if nobody asked.
+    pub(crate) unmanaged: Option<&'a Unmanaged>,
     /// Whether there are other hosts.
     pub(crate) several: bool,
     /// How much is shown of a site.
@@ -39,15 +45,16 @@ pub(crate) struct StatusPage {
 impl HostStatus<'_> {
     /// `aside` is what the page is written on.
     pub(crate) fn page(&self, mut aside: Screen) -> StatusPage {
-        let Self { host, sites, leavers, several, detail } = *self;
+        let Self { host, sites, leavers, unmanaged, several, detail } = *self;
         let mut answers = LookOutcome::default();
         aside.document(
             "status",
             Some(host),
-            &StatusDocument { sites, left: leavers.left.as_ref() },
+            &StatusDocument { sites, left: leavers.left.as_ref(), unmanaged },
         );
         let left = left::text(leavers);
-        if several && !(sites.is_empty() && left.is_empty()) {
+        let others = unmanaged.map(super::unmanaged::text).unwrap_or_default();
+        if several && !(sites.is_empty() && left.is_empty() && others.is_empty()) {
             aside.print(&format!("Host {host}\n"));
         }
         for site in sites {
@@ -65,6 +72,7 @@ impl HostStatus<'_> {
             answers.count();
         }
         aside.print(&left);
+        aside.print(&others);
         StatusPage { page: aside.into_page(), answers }
     }
 }

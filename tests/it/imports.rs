@@ -7,3 +7,4 @@ mod corpus;
 mod files;
 mod hosts;
 mod property;
+mod unmanaged;
