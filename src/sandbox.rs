@@ -88,26 +88,17 @@ impl Sandbox {
     /// The site as it runs here: as the current user, in its own folder if that is there and else in
     /// `repository`, with its logs in the sandbox.
     pub(crate) fn site(&self, site: &Site, repository: &Path) -> Result<Site, CommandError> {
-        let unusable = |path: &Path, reason: &NameError| {
-            CommandError::refused(format!("the folder {} {reason}", path.display()))
-                .hint("a sandbox can only run in folders that supervisord's files can name")
-        };
-        let own = |part: &str| {
-            let path = self.folder.join(part);
-            AbsolutePath::parse(&path.to_string_lossy()).map_err(|reason| unusable(&path, &reason))
-        };
-        let repository_name = repository.to_string_lossy();
-        let here =
-            Directory::parse(&repository_name).map_err(|reason| unusable(repository, &reason))?;
+        let here = Directory::parse(&repository.to_string_lossy())
+            .map_err(|reason| unusable(repository, &reason))?;
         let user = UserName::parse(&users::current()).ok();
         let mut site = Site {
             paths: Paths {
-                sites: own("sites")?,
-                conf_dir: own("conf.d")?,
-                logrotate_dir: own("logrotate.d")?,
-                log_dir: own("log")?,
-                supervisord: SupervisordAddress::Config(own("supervisord.conf")?),
-                state_dir: Some(own("state")?),
+                sites: self.own("sites")?,
+                conf_dir: self.own("conf.d")?,
+                logrotate_dir: self.own("logrotate.d")?,
+                log_dir: self.own("log")?,
+                supervisord: SupervisordAddress::Config(self.own("supervisord.conf")?),
+                state_dir: Some(self.own("state")?),
             },
             configs: Vec::new(),
             ..site.clone()
@@ -133,6 +124,12 @@ impl Sandbox {
             site.user = user;
         }
         Ok(site)
+    }
+
+    /// A path in its folder, as an inventory would have it.
+    fn own(&self, part: &str) -> Result<AbsolutePath, CommandError> {
+        let path = self.folder.join(part);
+        AbsolutePath::parse(&path.to_string_lossy()).map_err(|reason| unusable(&path, &reason))
     }
 
     /// Stops all that runs in it and removes it.
@@ -180,6 +177,11 @@ impl Drop for Sandbox {
     }
 }
 
+fn unusable(path: &Path, reason: &NameError) -> CommandError {
+    CommandError::refused(format!("the folder {} {reason}", path.display()))
+        .hint("a sandbox can only run in folders that supervisord's files can name")
+}
+
 fn main_file(folder: &Path) -> PathBuf {
     folder.join("supervisord.conf")
 }
@@ -212,23 +214,29 @@ fn lock(path: &Path, inventory: &Path) -> Result<File, CommandError> {
         Err(std::fs::TryLockError::Error(source)) => return Err(cannot("lock", path, &source)),
     };
     // Who ends removes the file first: one that is locked and not there any more keeps nobody out.
-    let is_there = |file: &File| Some(file.metadata().ok()?.ino() == path.metadata().ok()?.ino());
-    if is_locked && is_there(&file) == Some(true) {
+    if is_locked && is_at(path, &file) {
         return Ok(file);
     }
     let what = format!("a sandbox of {} runs already", inventory.display());
     Err(CommandError::refused(what).hint("end it with Ctrl-C where it runs"))
 }
 
+/// Whether a file is the one at a path.
+fn is_at(path: &Path, file: &File) -> bool {
+    match (file.metadata(), path.metadata()) {
+        (Ok(open), Ok(there)) => open.ino() == there.ino(),
+        _ => false,
+    }
+}
+
 /// Ends the supervisord of a sandbox that was killed: nobody else answers on its socket.
 fn end_leftover(folder: &Path, clock: &SystemClock) {
     let mut client = Client::unix(folder.join("supervisor.sock"));
-    let deadline = clock.now() + END_PATIENCE;
-    while let Some(pid) = pid_of(&mut client) {
-        if clock.now() >= deadline {
-            process::send(pid, "KILL", false);
-        }
-        process::send(pid, "TERM", false);
+    let Some(pid) = pid_of(&mut client) else { return };
+    let (start, deadline) = (process::started(pid), clock.now() + END_PATIENCE);
+    // It answers nothing any more while it stops what runs.
+    while u32::try_from(pid).is_ok_and(|pid| process::goes_on(pid, start)) {
+        process::send(pid, if clock.now() < deadline { "TERM" } else { "KILL" }, false);
         clock.wait(LOOK_EVERY);
     }
 }

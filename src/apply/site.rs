@@ -222,6 +222,7 @@ impl SiteApply {
             }
             Stage::Stopped => self.stop_what_came_up(look),
             Stage::Glancing => {
+                // Nothing is waited for without `verify`; what is down by now is told all the same.
                 let troubles = watch::failed_already(&self.batch.watched, look, &logs);
                 self.report.troubles.extend(troubles);
                 self.stage = Stage::Watching(Watch::begin(&Watched::new(), look.now));

@@ -70,7 +70,7 @@ fn plan_tells_coming_refusal() {
 fn check_touches_no_host() {
     let mut host = or_skip!(Host::start());
     host.daemon.stop();
-    wants(&host, &["program: w, script: w.sh"]);
+    wants(&host, &["program: w, script: w.sh, user: nobody"]);
     let run = host.run(&["check"]).ended(0);
     assert_eq!(run.stdout, "The inventory is fine: 1 host(s), 1 site(s), 1 program(s)\n");
     let json = host.run(&["check", "--json"]).ended(0);
