@@ -11,7 +11,7 @@ use crate::inventory::{
     self, AbsolutePath, Beside, Domain, Folder, Host, Inventory, Loaded, Paths, Selector,
     SupervisordAddress,
 };
-use crate::report::{Screen, ShownImport, show_problems};
+use crate::report::{Mode, Screen, ShownImport, show_problems};
 use crate::system::files::{Entry, FileContent, Files, replace};
 use crate::system::{Disk, machine};
 
@@ -86,7 +86,9 @@ pub(super) fn run(
     };
     let shown = ShownImport::new(&name, &place.path, place.before.is_none(), &imported);
     shown.print(screen);
-    if imported.draft.sites.is_empty() {
+    // A machine that says no --yes is shown what it would be.
+    let is_shown_alone = screen.mode() == Mode::Json && !arguments.yes;
+    if imported.draft.sites.is_empty() || is_shown_alone {
         return Ok(shown.end(false, screen));
     }
     let writes = writes(&place, &folder, &imported)?;

@@ -37,6 +37,8 @@ fn import_asks_before_it_writes() {
     let before = (inventory(&host), host.snapshot());
     let said = host.run(&["import"]).ended(2).says("command: celery -A shop worker\n");
     assert!(said.stderr.contains("--yes"), "{}", said.stderr);
+    let told = document(&host.run(&["import", "--json"]).ended(0), "import");
+    assert_eq!((&told["written"], &told["planned"]), (&false.into(), &true.into()));
     assert_eq!(inventory(&host), before.0);
     before.1.assert_same(&host.snapshot());
 }
