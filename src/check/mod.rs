@@ -26,11 +26,10 @@ pub(crate) struct Lint {
 
 /// In the order of files and lines, each once: what `defaults` say is met again for each program.
 fn sorted(mut lints: Vec<Lint>) -> Vec<Lint> {
-    let key = |lint: &Lint| {
+    lints.sort_by_cached_key(|lint| {
         let Problem { file, place, message, .. } = &lint.problem;
         (file.clone(), place.line, place.column, lint.check, message.clone())
-    };
-    lints.sort_by_cached_key(key);
+    });
     lints.dedup_by(|one, other| one == other);
     lints
 }

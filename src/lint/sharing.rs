@@ -161,10 +161,8 @@ fn fixed_port(subject: &Subject) -> Vec<Finding> {
         return Vec::new();
     }
     let commands = subject.all_commands();
-    let shares = |words: &[String]| {
-        words.iter().any(|word| word.contains("reuse-port") || word.contains("reuseport"))
-    };
-    if commands.iter().any(|(_, words)| shares(words)) {
+    let mut words = commands.iter().flat_map(|(_, words)| *words);
+    if words.any(|word| word.contains("reuse-port") || word.contains("reuseport")) {
         return Vec::new();
     }
     let mut found = Vec::new();

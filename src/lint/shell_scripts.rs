@@ -22,25 +22,23 @@ const SHELL_SYNTAX: Check = Check {
 
 fn shell_syntax(subject: &Subject) -> Vec<Finding> {
     let bare = bare_words(subject.option("command").unwrap_or_default());
-    let is_operator = |word: &str| {
-        matches!(
-            word,
-            "&&" | "||" | "|" | ";" | "&" | ">" | ">>" | "<" | "2>" | "2>>" | "2>&1" | "&>"
-        ) || word.starts_with(">/")
-            || word.starts_with(">>/")
-            || word.starts_with("2>/")
-    };
-    let is_variable = |word: &str| {
-        let name = word.strip_prefix('$').unwrap_or_default();
-        let name = name.strip_prefix('{').and_then(|name| name.strip_suffix('}')).unwrap_or(name);
-        !name.is_empty() && name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')
-    };
     let builtin = bare.first().filter(|word| matches!(**word, "cd" | "source" | "." | "export"));
     let found = builtin.or_else(|| bare.iter().find(|word| is_operator(word) || is_variable(word)));
     let Some(word) = found else { return Vec::new() };
     let message =
         format!("`{word}` in the command of `{}` is for a shell, which there is not", subject.name);
     vec![SHELL_SYNTAX.finds(Part::Option("command"), message)]
+}
+
+fn is_operator(word: &str) -> bool {
+    matches!(word, "&&" | "||" | "|" | ";" | "&" | ">" | ">>" | "<" | "2>" | "2>>" | "2>&1" | "&>")
+        || [">/", ">>/", "2>/"].iter().any(|redirection| word.starts_with(redirection))
+}
+
+fn is_variable(word: &str) -> bool {
+    let name = word.strip_prefix('$').unwrap_or_default();
+    let name = name.strip_prefix('{').and_then(|name| name.strip_suffix('}')).unwrap_or(name);
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')
 }
 
 /// The words of a command that have no quote in or around them.
@@ -135,8 +133,7 @@ const BACKGROUND_PROCESS: Check = Check {
 
 fn background_process(subject: &Subject) -> Vec<Finding> {
     let shell = subject.shell().unwrap_or_default();
-    let waits = |one: &Command| matches!(one.name(), "wait" | "trap" | "fg");
-    let minds = shell.iter().any(waits);
+    let minds = shell.iter().any(|one| matches!(one.name(), "wait" | "trap" | "fg"));
     let in_script = subject.script.is_some();
     let at = |line: u32| if in_script { Part::ScriptLine(line) } else { Part::Option("command") };
     // What a loop starts again and again is on purpose, and short.
@@ -199,11 +196,7 @@ fn daemonizes(words: &[String]) -> Option<String> {
     if is_shell(first) {
         return None;
     }
-    let stays = |word: &String| {
-        ["--no-daemon", "--nodaemon", "--no-daemonize", "--no-detach", "--foreground", "--no-fork"]
-            .contains(&word.as_str())
-    };
-    if command.iter().any(stays) {
+    if command.iter().any(|word| STAYS.contains(&word.as_str())) {
         return None;
     }
     if matches!(first, "service" | "systemctl" | "invoke-rc.d") {
@@ -221,18 +214,23 @@ fn daemonizes(words: &[String]) -> Option<String> {
     if command.iter().any(|word| base(word) == "artisan") {
         return None;
     }
-    let off = |value: &str| matches!(value, "no" | "off" | "false" | "0");
     let option = command.iter().find(|word| {
         let name = word.split('=').next().unwrap_or_default();
         matches!(name, "--daemon" | "--daemonize" | "--detach" | "--background")
     })?;
     let name = option.split('=').next().unwrap_or_default();
     // `rsync --daemon` needs another option to stay, which was looked for above.
-    match value_of(command, &[name]).is_some_and(off) {
+    match value_of(command, &[name])
+        .is_some_and(|said| matches!(said, "no" | "off" | "false" | "0"))
+    {
         true => None,
         false => Some(option.clone()),
     }
 }
+
+/// What keeps a program in the foreground that would leave it.
+const STAYS: [&str; 6] =
+    ["--no-daemon", "--nodaemon", "--no-daemonize", "--no-detach", "--foreground", "--no-fork"];
 
 const BUSY_LOOP: Check = Check {
     name: "busy-loop",
@@ -279,12 +277,7 @@ fn busy_loop(subject: &Subject) -> Vec<Finding> {
             continue;
         }
         let body = body(commands.get(place + 1..).unwrap_or_default());
-        let waits = |one: &&Command| {
-            let words = without_prefix(&one.words);
-            let name = words.first().map(|word| base(word)).unwrap_or_default();
-            WAITS.contains(&name) || one.words.iter().any(|word| word.contains("sleep"))
-        };
-        if body.is_empty() || body.iter().any(waits) {
+        if body.is_empty() || body.iter().any(|one| waits(one)) {
             continue;
         }
         let at = match &subject.script {
@@ -295,6 +288,13 @@ fn busy_loop(subject: &Subject) -> Vec<Finding> {
         return vec![BUSY_LOOP.finds(at, message)];
     }
     Vec::new()
+}
+
+/// Whether a command of a loop takes its time.
+fn waits(one: &Command) -> bool {
+    let words = without_prefix(&one.words);
+    let name = words.first().map(|word| base(word)).unwrap_or_default();
+    WAITS.contains(&name) || one.words.iter().any(|word| word.contains("sleep"))
 }
 
 fn is_endless(one: &Command) -> bool {

@@ -1,6 +1,6 @@
 //! Checks of how programs start and stop.
 
-use super::shell::{Command, End};
+use super::shell::End;
 use super::subject::{base, is_shell, value_of, without_prefix};
 use super::{Check, Finding, Look, Needs, Part, Sample, Subject};
 use crate::supervisord::defaults;
@@ -66,11 +66,11 @@ fn shell_without_exec(subject: &Subject) -> Vec<Finding> {
         return Vec::new();
     }
     // Whoever traps signals passes them on; an `exec` anywhere is taken for the right one.
-    let takes_over = |one: &Command| match one.name() {
+    let takes_over = commands.iter().any(|one| match one.name() {
         "exec" => one.words.len() > 1,
         name => matches!(name, "trap" | "wait"),
-    };
-    if commands.iter().any(takes_over) {
+    });
+    if takes_over {
         return Vec::new();
     }
     let Some(last) = commands.last() else { return Vec::new() };

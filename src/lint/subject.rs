@@ -167,8 +167,9 @@ impl Script {
 fn inline(words: &[String]) -> Option<(&str, &str)> {
     let words = without_prefix(words);
     let shell = base(words.first()?);
-    let is_option = |word: &String| word.starts_with('-') && !word.starts_with("--");
-    let options = words.iter().skip(1).take_while(|word| is_option(word)).count();
+    let behind = words.iter().skip(1);
+    let options =
+        behind.take_while(|word| word.starts_with('-') && !word.starts_with("--")).count();
     let has_c = words.iter().skip(1).take(options).any(|word| word.ends_with('c'));
     let text = words.get(1 + options)?;
     (is_shell(shell) && has_c).then_some((shell, text.as_str()))

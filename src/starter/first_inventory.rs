@@ -133,8 +133,8 @@ impl Server {
             }
             _ => (address, None),
         };
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-        if host.is_empty() || host.starts_with('-') || !host.chars().all(is_plain) {
+        let is_plain = host.chars().all(|c| c.is_ascii_alphanumeric() || ".-_".contains(c));
+        if host.is_empty() || host.starts_with('-') || !is_plain {
             return Err("it must be USER@HOST, as in root@203.0.113.10".to_owned());
         }
         let username = UserName::parse(username).map_err(|error| format!("the user {error}"))?;

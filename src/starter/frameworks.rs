@@ -45,16 +45,17 @@ fn proposal(program: &str, command: &str, keys: &[&'static str], seen: &str) -> 
 /// The worker scripts, each run by the shell that its first line names.
 fn scripts(folder: &dyn Beside) -> Vec<Proposal> {
     let paths = folder.matching(&format!("{FOLDER}/*.sh")).unwrap_or_default();
-    let script = |path: &String| {
-        let name = path.rsplit_once('/')?.1;
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        let program = name.strip_suffix(".sh")?.replace('.', "-");
-        let first = text(folder, path)?.lines().next().unwrap_or_default().to_owned();
-        let shell = if first.ends_with("bash") { "bash" } else { "sh" };
-        let command = format!("{shell} {FOLDER}/{name}");
-        name.chars().all(is_plain).then(|| proposal(&program, &command, &[], path))
-    };
-    paths.iter().filter_map(script).collect()
+    paths.iter().filter_map(|path| script(folder, path)).collect()
+}
+
+fn script(folder: &dyn Beside, path: &str) -> Option<Proposal> {
+    let name = path.rsplit_once('/')?.1;
+    let program = name.strip_suffix(".sh")?.replace('.', "-");
+    let first = text(folder, path)?.lines().next().unwrap_or_default().to_owned();
+    let shell = if first.ends_with("bash") { "bash" } else { "sh" };
+    let command = format!("{shell} {FOLDER}/{name}");
+    let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    is_plain.then(|| proposal(&program, &command, &[], path))
 }
 
 fn php(folder: &dyn Beside) -> Option<Proposal> {
@@ -111,17 +112,20 @@ fn node(folder: &dyn Beside) -> Option<Proposal> {
     let names = ["worker", "queue", "consumer"];
     let (name, script) =
         names.into_iter().find_map(|name| Some((name, package["scripts"].get(name)?.as_str()?)))?;
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || " ./_-:=".contains(c);
-    let is_node = script.starts_with("node ") && script.chars().all(is_plain);
+    let is_plain = script.chars().all(|c| c.is_ascii_alphanumeric() || " ./_-:=".contains(c));
+    let is_node = script.starts_with("node ") && is_plain;
     let command = if is_node { script.to_owned() } else { format!("npm run --silent {name}") };
     Some(proposal(name, &command, &[], &format!("the script `{name}` in package.json")))
 }
 
+fn is_in_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/')
+}
+
 /// Whether a line names a package: as a word of its own, and not as a part of another name.
 fn names_package(text: &str, package: &str) -> bool {
-    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
     let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
-    lines.flat_map(|line| line.split(|c| !is_name(c))).any(|word| word == package)
+    lines.flat_map(|line| line.split(|c| !is_in_name(c))).any(|word| word == package)
 }
 
 #[cfg(test)]

@@ -32,9 +32,8 @@ impl Data {
                 Self::List(items.iter().map(|item| Self::of(item, text)).collect())
             }
             Value::Map(entries) => {
-                let entry =
-                    |(key, value): &(Node, Node)| (Self::of(key, text), Self::of(value, text));
-                Self::Map(entries.iter().map(entry).collect())
+                let entries = entries.iter();
+                Self::Map(entries.map(|(k, v)| (Self::of(k, text), Self::of(v, text))).collect())
             }
         }
     }

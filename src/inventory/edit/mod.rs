@@ -214,8 +214,8 @@ impl<'n> Place<'n> {
         domain: &'n str,
     ) -> Result<Self, CommandError> {
         let sites = entry(root, "sites").map(|(_, sites)| sites.children()).unwrap_or_default();
-        let named = |site: &&Node| text_of(site, "domain") == Some(domain);
-        let Some(site) = sites.iter().copied().find(named) else {
+        let mut all = sites.iter().copied();
+        let Some(site) = all.find(|site| text_of(site, "domain") == Some(domain)) else {
             let domains = sites.iter().filter_map(|site| text_of(site, "domain"));
             let error = unknown("site", domain, domains);
             return Err(
