@@ -61,7 +61,7 @@ impl Engine<'_> {
         }
         // Once all are planned: what concerns none of them is noted once, with the first.
         if let Ok(daemon) = &daemon {
-            note_others(plans.iter_mut().flatten(), daemon);
+            self.note_rest(sites, &mut plans, daemon);
         }
         let mut planned = Vec::new();
         for (chosen, plan) in sites.iter().zip(plans) {

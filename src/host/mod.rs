@@ -13,6 +13,7 @@ mod noting;
 mod reading;
 mod runner;
 mod status;
+mod unmanaged;
 mod untold;
 mod way_back;
 

@@ -29,10 +29,10 @@ impl Engine<'_> {
         (watch, deep): (Duration, bool),
     ) -> Vec<SiteStatusReply> {
         let read = self.glance(deep).and_then(|daemon| self.watch(daemon, sites, watch));
-        let mut statuses = Vec::new();
+        let (mut statuses, mut own) = (Vec::new(), BTreeSet::new());
         for chosen in sites {
             let status = match &read {
-                Ok((daemon, looks)) => self.status_of(chosen, daemon, looks),
+                Ok((daemon, looks)) => self.status_of(chosen, daemon, looks, &mut own),
                 Err(error) => Err(error.clone()),
             };
             statuses.push(SiteStatusReply { site: chosen.site.domain.clone(), status });
@@ -41,6 +41,12 @@ impl Engine<'_> {
         let mut told = BTreeSet::new();
         for status in statuses.iter_mut().filter_map(|one| one.status.as_mut().ok()) {
             status.notes.retain(|note| told.insert(note.clone()));
+        }
+        let all_are_known = statuses.iter().all(|one| one.status.is_ok());
+        if let (true, Ok((daemon, _))) = (all_are_known, &read)
+            && let Some(Ok(first)) = statuses.first_mut().map(|one| one.status.as_mut())
+        {
+            first.notes.extend(self.unmanaged(sites, own, daemon));
         }
         statuses
     }
@@ -105,11 +111,13 @@ impl Engine<'_> {
         Ok(())
     }
 
+    /// How one site is; the groups that are its own are added to `own`.
     fn status_of(
         &self,
         chosen: &ChosenSite,
         daemon: &ActualDaemon,
         looks: &RestartWatch,
+        own: &mut BTreeSet<String>,
     ) -> Result<SiteStatus, CommandError> {
         let ChosenSite { site, programs } = chosen;
         // Of some programs, too, it is told what an apply of the whole site would do.
@@ -119,6 +127,7 @@ impl Engine<'_> {
         let actual = observe::site(self.doors.files, state, (site, whole), desired, daemon)?;
         let situation = Situation { site, programs: whole, desired, daemon, actual: &actual };
         let plan = plan_site(&situation, &PlanOptions::default()).plan;
+        own.extend(plan.own.iter().cloned());
         Ok(assemble(&Readings {
             programs,
             desired,

@@ -143,7 +143,10 @@ impl<'s> Applying<'s> {
         let Some(shown) = self.shown.as_ref().filter(|_| self.screen.mode() == Mode::Text) else {
             return false;
         };
-        self.several || shown.get(&(host.to_owned(), plan.site.clone())) == Some(plan)
+        // What is noted beside a plan is looked for once, and is no part of what is done.
+        let is_same =
+            |shown: &PlanView| PlanView { notes: plan.notes.clone(), ..shown.clone() } == *plan;
+        self.several || shown.get(&(host.to_owned(), plan.site.clone())).is_some_and(is_same)
     }
 
     fn print_end(&mut self, host: &str, applied: &Result<Vec<AppliedSite>, CommandError>) {

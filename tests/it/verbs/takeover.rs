@@ -179,3 +179,28 @@ fn link_comes_back_as_link() {
     assert_eq!(std::fs::read_link(host.conf("celery")).unwrap(), target);
     assert_eq!((text(&host).as_str(), pid(&host)), (BY_HAND, first));
 }
+
+/// What is nobody's is counted, by plan and status alike, and its names are not shown.
+#[test]
+fn strangers_are_counted_not_named() {
+    let host = or_skip!(before());
+    let counted = "1 group of this supervisord is in no inventory";
+    wants(&host, &[MAIL]);
+    host.run(&["plan"]).ended(0).says(counted);
+    let applied = host.run(&["apply", "--yes"]).ended(0);
+    assert_eq!(applied.stdout.matches("a.com-mail: start").count(), 1, "{}", applied.stdout);
+    let status = host.run(&["status"]).ended(0).says(counted);
+    assert!(!status.stdout.contains("celery"), "{}", status.stdout);
+    host.run(&["status", "--unmanaged"]).ended(0).says("celery");
+    wants(&host, &[MAIL, CELERY]);
+    let plan = host.run(&["plan"]).ended(0);
+    assert!(!plan.stdout.contains("in no inventory"), "{}", plan.stdout);
+    // Another inventory has it: that it is not in this one is nobody's business.
+    host.run(&["apply", "--yes"]).ended(0);
+    let other =
+        "  - {domain: b.com, server: here, supervisors: [{program: w, command: /bin/sleep 9}]}\n";
+    host.deploy("b.com");
+    host.inventory(other);
+    let plan = host.run(&["plan"]).ended(0);
+    assert!(!plan.stdout.contains("in no inventory"), "{}", plan.stdout);
+}
