@@ -228,7 +228,23 @@ pub(super) fn with_item(
     if before.is_some() && is_blank_line(text, above) {
         lines.insert(0, String::new());
     }
-    Some(with_lines_below(text, end_of(last, text)?, &lines))
+    let end = behind_comments(text, end_of(last, text)?, column(text, dash));
+    Some(with_lines_below(text, end, &lines))
+}
+
+/// The end of the comments right below a place that stand further in than its item's dash: they are the
+/// item's own.
+fn behind_comments(text: &str, end: usize, dash: usize) -> usize {
+    let mut last = end;
+    loop {
+        let next = next_line(text, last);
+        let line = slice(text, next, line_end(text, next));
+        let sign = line.trim_start();
+        if !sign.starts_with('#') || line.len() - sign.len() <= dash {
+            return last;
+        }
+        last = next;
+    }
 }
 
 fn with_first_item(

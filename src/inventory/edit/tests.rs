@@ -297,6 +297,17 @@ fn programs_come_and_go_in_each_style() {
             "sites: [{domain: a.com, server: s, supervisors: [\n  {program: w, script: w.sh}, # w\n]}]\n",
             "sites: [{domain: a.com, server: s, supervisors: [\n  {program: w, script: w.sh}, # w\n  {program: mail, script: mail.sh, numprocs: 2},\n]}]\n",
         ),
+        // What is said below the last one, further in than its dash, is said of it.
+        (
+            &new,
+            "sites:\n- domain: a.com\n  server: s\n  supervisors:\n  - program: w\n    script: w.sh\n    # numprocs: 2\n    # user: x\n  # of the list\n  user: www\n",
+            "sites:\n- domain: a.com\n  server: s\n  supervisors:\n  - program: w\n    script: w.sh\n    # numprocs: 2\n    # user: x\n  - program: mail\n    script: mail.sh\n    numprocs: 2\n  # of the list\n  user: www\n",
+        ),
+        (
+            &new,
+            "sites:\n- domain: a.com\n  server: s\n  supervisors:\n  - program: w\n    script: w.sh\n    # the end",
+            "sites:\n- domain: a.com\n  server: s\n  supervisors:\n  - program: w\n    script: w.sh\n    # the end\n  - program: mail\n    script: mail.sh\n    numprocs: 2",
+        ),
         // Where there is none yet: as the other lists are written.
         (
             &new,
