@@ -109,7 +109,7 @@ pub fn load(explicit: Option<&Path>) -> Result<Loaded, CommandError> {
     Ok(Loaded { path, text })
 }
 
-/// Where an inventory is, or would be: as [`load`] looks for it, else [`FILE_NAME`] in the current folder.
+/// Where an inventory is, or would be: as [`load`] looks for it, else `deployer.yml` in the current folder.
 /// And what is there.
 pub fn load_or_place(explicit: Option<&Path>) -> Result<(PathBuf, Option<Loaded>), CommandError> {
     #[expect(clippy::disallowed_methods, reason = "this is where the inventory is chosen")]
