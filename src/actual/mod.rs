@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use crate::desired::FileKind;
 use crate::error::CommandError;
 use crate::inventory::{Domain, UserName};
-use crate::records::{Interrupted, NotedReread, Origin, Revision, TakenOver};
+use crate::records::{Interrupted, NotedReread, Origin, Revision, TakenFile, TakenOver};
 use crate::supervisord::{Blame, Fault, ProcessInfo, Reload};
 use crate::system::files::Entry;
 
@@ -215,20 +215,13 @@ impl ActualSite {
         }
     }
 
-    /// What was at a path before any apply that was killed and is to be finished; `None` where none has
-    /// touched it.
-    pub(crate) fn before_interruption(&self, file: &Path) -> Option<Entry> {
-        let mut before = None;
-        let mut next = self.interrupted.finished.as_ref();
-        while let Some(journal) = next {
-            // The oldest of them says what was there first. One that has let go of the file, as a release
-            // does, has left there what is somebody's.
-            let takes = journal.target.as_ref().is_some_and(|to| to.files.contains_key(file));
-            let changed = journal.files.iter().find(|changed| takes && changed.path == *file);
-            before = changed.map(|changed| changed.before.clone().into()).or(before);
-            next = journal.former.as_deref();
-        }
-        before
+    /// What was at a path before an apply that was killed and is to be finished, and had it as the site's
+    /// own; `None` where there is none.
+    pub(crate) fn before_interruption(&self, file: &Path) -> Option<Option<&TakenFile>> {
+        let journal = self.interrupted.finished.as_ref()?;
+        // One that has let go of the file, as a release does, has left there what is somebody's.
+        let takes = journal.target.as_ref().is_some_and(|to| to.files.contains_key(file));
+        takes.then(|| journal.taken_over.get(file))
     }
 
     fn is_recorded(&self, file: &Path) -> bool {

@@ -245,6 +245,10 @@ impl<'t, 'd> Transaction<'t, 'd> {
             _ if self.options.record => Some(Revision::new(0, record, origin.clone())),
             former => former.as_ref().and_then(|former| former.target.clone()),
         };
+        journal.taken_over = match &former {
+            Some(former) if !self.options.record => former.taken_over.clone(),
+            _ => plan.taken_over.clone(),
+        };
         if let Some(former) = former {
             // An apply that records nothing leaves the groups of the former one to be finished.
             for (group, seconds) in &former.groups {

@@ -184,12 +184,14 @@ fn taken_over(
         if actual.is_in_written_revision(path) {
             continue;
         }
-        let found = actual.files.get(path).unwrap_or(&Entry::Absent);
-        let before = actual.before_interruption(path);
-        let kind = actual.kinds.get(path).copied().unwrap_or(FileKind::Supervisor);
-        if let Some(file) = TakenFile::of(kind, before.as_ref().unwrap_or(found)) {
-            taken.insert(path.clone(), file);
-        }
+        let file = match actual.before_interruption(path) {
+            Some(before) => before.cloned(),
+            None => {
+                let kind = actual.kinds.get(path).copied().unwrap_or(FileKind::Supervisor);
+                TakenFile::of(kind, actual.files.get(path).unwrap_or(&Entry::Absent))
+            }
+        };
+        taken.extend(file.map(|file| (path.clone(), file)));
     }
     taken
 }

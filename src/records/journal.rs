@@ -8,7 +8,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Interrupted, Origin, Record, Revision, StateDir, cannot, is_plain, private};
+use super::{
+    Interrupted, Origin, Record, Revision, StateDir, TakenFile, cannot, is_plain, private,
+};
 use crate::error::CommandError;
 use crate::inventory::Domain;
 use crate::system::files::{Entry, FileContent, Files, replace, staged_path};
@@ -66,6 +68,10 @@ pub struct Journal {
     /// The groups it changes, with the seconds their processes may take to stop: one that neither
     /// a file nor a record tells of any more is still the site's.
     pub groups: BTreeMap<String, u32>,
+    /// What it takes over from others, as it was there before any apply of the site: also what a killed
+    /// apply that it finishes had found.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub taken_over: BTreeMap<PathBuf, TakenFile>,
     /// The revision it leads to; `None` when it only undoes, or only restarts.
     pub target: Option<Revision>,
     /// The journal in [`JournalPhase::Groups`] that this apply found, and that is back in its place
@@ -120,6 +126,7 @@ impl Journal {
             stopped: BTreeMap::new(),
             idle: BTreeMap::new(),
             groups: BTreeMap::new(),
+            taken_over: BTreeMap::new(),
             target: None,
             former: None,
         }
@@ -137,6 +144,7 @@ impl Journal {
             stopped: self.stopped.clone(),
             idle: self.idle.clone(),
             groups: self.groups.clone(),
+            taken_over: former.map(|former| former.taken_over.clone()).unwrap_or_default(),
             target: former.and_then(|former| former.target.clone()),
             ..Self::new(self.site.clone(), former.unwrap_or(self).origin.clone())
         })
