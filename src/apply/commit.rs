@@ -10,6 +10,9 @@ use crate::event::Step;
 use crate::inventory::Domain;
 use crate::records::{Journal, JournalPhase, NewRevision, Revision};
 
+/// What is missing where an apply is done and its record is not.
+const NO_REVISION: &str = "the revision is not recorded";
+
 /// A site whose revision is written and not synced yet.
 struct WrittenRevision {
     index: usize,
@@ -50,14 +53,6 @@ impl Transaction<'_, '_> {
         if site.plan.releases {
             return doors.state.write_release(doors.files, &site.record, origin);
         }
-        if !site.plan.taken_over.is_empty() {
-            // On the disk before the revision is: it is all that is left of what was there.
-            let (state, domain) = (doors.state, site.domain());
-            state.take_over(doors.files, domain, &origin, &site.plan.taken_over)?;
-            doors.files.sync(&[&state.site_folder(domain)]).map_err(|source| {
-                CommandError::refused("cannot bring revision 0 to the disk").caused_by(&source)
-            })?;
-        }
         doors.state.write_revision(doors.files, &site.record, origin, groups, still_loaded)
     }
 
@@ -76,15 +71,46 @@ impl Transaction<'_, '_> {
         }
     }
 
+    /// Keeps what sites take over, with one sync for all of them, and returns those whose revision may be
+    /// written: before, what was there must be on the disk, as nothing else is left of it.
+    fn keep_taken_over(&mut self, indices: &[usize]) -> Vec<usize> {
+        let (mut ready, mut kept) = (Vec::new(), Vec::new());
+        for index in indices {
+            let (doors, site) = (&*self.doors, &self.sites[*index]);
+            let taken = &site.plan.taken_over;
+            if taken.is_empty() {
+                ready.push(*index);
+                continue;
+            }
+            match doors.state.take_over(doors.files, site.domain(), self.origin, taken) {
+                Ok(()) => kept.push(*index),
+                Err(error) => self.sites[*index].end(not_recorded(error, NO_REVISION)),
+            }
+        }
+        let doors = &*self.doors;
+        let folders: Vec<PathBuf> =
+            kept.iter().map(|index| doors.state.site_folder(self.sites[*index].domain())).collect();
+        match files::sync(doors.files, folders.iter().map(PathBuf::as_path).collect()) {
+            Ok(()) => ready.extend(kept),
+            Err(source) => {
+                let error = CommandError::refused("cannot bring revision 0 to the disk");
+                let outcome = not_recorded(error.caused_by(&source), NO_REVISION);
+                for index in kept {
+                    self.sites[index].end(outcome.clone());
+                }
+            }
+        }
+        ready.sort_unstable();
+        ready
+    }
+
     /// Writes the revisions. Only when they are on the disk may journals and old revisions go.
     fn record(&mut self, indices: &[usize]) {
         let mut written = Vec::new();
-        for index in indices {
-            match self.write_revision(*index) {
-                Ok(revision) => written.push(WrittenRevision { index: *index, revision }),
-                Err(error) => {
-                    self.sites[*index].end(not_recorded(error, "the revision is not recorded"));
-                }
+        for index in self.keep_taken_over(indices) {
+            match self.write_revision(index) {
+                Ok(revision) => written.push(WrittenRevision { index, revision }),
+                Err(error) => self.sites[index].end(not_recorded(error, NO_REVISION)),
             }
         }
         let doors = &*self.doors;
@@ -96,8 +122,7 @@ impl Transaction<'_, '_> {
             Ok(()) => self.close_journals(&written),
             Err(source) => {
                 let error = CommandError::refused("cannot bring the revision to the disk");
-                let outcome =
-                    not_recorded(error.caused_by(&source), "the revision is not recorded");
+                let outcome = not_recorded(error.caused_by(&source), NO_REVISION);
                 for one in written {
                     self.sites[one.index].end(outcome.clone());
                 }
