@@ -320,7 +320,7 @@ fn is_same_or_plainly_ours(
     match kind {
         FileKind::Supervisor => {
             let stem = ownership::candidate(site, naming::file_name(path), kind);
-            say_the_same(&text, &String::from_utf8_lossy(&file.bytes))
+            say_the_same(bytes, &file.bytes)
                 || stem.is_some_and(|stem| {
                     ownership::supervisor_file_is_of(site, stem, &text) == Owner::Own
                 })

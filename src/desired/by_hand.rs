@@ -98,11 +98,7 @@ fn exit_statuses(member: &Member) -> Vec<u8> {
 }
 
 fn truth(member: &Member, name: &str) -> Option<bool> {
-    match member.options.get(name)?.trim().to_ascii_lowercase().as_str() {
-        "yes" | "true" | "on" | "1" => Some(true),
-        "no" | "false" | "off" | "0" => Some(false),
-        _ => None,
-    }
+    ini::boolean(member.options.get(name)?.trim())
 }
 
 /// The names of a section's processes, with every value expanded on the way: supervisord refuses the whole

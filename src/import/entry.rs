@@ -160,11 +160,11 @@ impl Entry {
             Takes::Signal => yaml::quoted(&signal_name(text)),
             Takes::Plain => yaml::quoted_unless_number(text.trim()),
             Takes::Quoted => format!("\"{}\"", digits(text)?),
-            Takes::Boolean | Takes::OptionBoolean => boolean(text)?.to_owned(),
+            Takes::Boolean | Takes::OptionBoolean => boolean(text)?,
             Takes::Autorestart if text.eq_ignore_ascii_case("unexpected") => {
                 "unexpected".to_owned()
             }
-            Takes::Autorestart => boolean(text)?.to_owned(),
+            Takes::Autorestart => boolean(text)?,
             Takes::Number | Takes::OptionNumber => number(text)?.to_string(),
             Takes::Statuses => statuses(text)?,
             Takes::OptionBytes => yaml::quoted_unless_number(&text.trim().to_ascii_uppercase()),
@@ -263,12 +263,9 @@ fn log_target(text: &str, value: String) -> String {
     }
 }
 
-fn boolean(text: &str) -> Result<&'static str, String> {
-    match text.to_ascii_lowercase().as_str() {
-        "yes" | "true" | "on" | "1" => Ok("true"),
-        "no" | "false" | "off" | "0" => Ok("false"),
-        _ => Err("is neither true nor false".to_owned()),
-    }
+fn boolean(text: &str) -> Result<String, String> {
+    let said = ini::boolean(text).ok_or("is neither true nor false")?;
+    Ok(said.to_string())
 }
 
 fn number(text: &str) -> Result<i64, String> {

@@ -1,15 +1,13 @@
 //! Finds the way of each file by trying: what the inventory would say is loaded, rendered, and held against
 //! the file.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::candidate::{Candidate, Setting, first_problem};
 use super::draft::{Draft, FileDraft, SiteDraft, Text, Way};
 use crate::desired::{DaemonFacts, FileKind, render};
-use crate::inventory::config_file::header;
 use crate::inventory::naming;
-use crate::supervisord::{ini, meaning, say_the_same};
+use crate::supervisord::{meanings, say_the_same};
 
 /// Takes each file as entries where those say exactly what it says, else as it is, else not.
 pub(crate) fn settle(
@@ -66,10 +64,7 @@ fn objection(
         };
         let is_same = match text {
             Text::Stays => written.bytes == file.bytes,
-            Text::MayChange => {
-                let written = String::from_utf8_lossy(&written.bytes);
-                say_the_same(&String::from_utf8_lossy(&file.bytes), &written)
-            }
+            Text::MayChange => say_the_same(&file.bytes, &written.bytes),
         };
         if !is_same {
             return Some((None, difference(&file.bytes, &written.bytes, text)));
@@ -95,7 +90,8 @@ fn difference(file: &[u8], written: &[u8], text: Text) -> String {
     if text == Text::Stays {
         return "entries would change its text, which --normalise allows".to_owned();
     }
-    let (file, written) = (sections(file), sections(written));
+    let (file, written) =
+        (meanings(file).unwrap_or_default(), meanings(written).unwrap_or_default());
     for (section, options) in &file {
         let Some(others) = written.get(section) else { continue };
         let mut names = options.keys().chain(others.keys());
@@ -104,16 +100,4 @@ fn difference(file: &[u8], written: &[u8], text: Text) -> String {
         }
     }
     "entries would not say the same".to_owned()
-}
-
-fn sections(bytes: &[u8]) -> BTreeMap<String, BTreeMap<String, String>> {
-    let parsed = ini::parse(&String::from_utf8_lossy(bytes)).map(|parsed| parsed.sections);
-    let mut sections = BTreeMap::new();
-    for section in parsed.unwrap_or_default() {
-        let Some((kind, _)) = header(&section.name) else { continue };
-        let name = section.name.clone();
-        let options = section.entries.into_iter().map(|entry| (entry.key, entry.value)).collect();
-        sections.insert(name, meaning(kind, &options));
-    }
-    sections
 }

@@ -219,8 +219,8 @@ fn check_together(
             "with several processes `process_name` must contain `%(process_num)`".to_owned(),
         );
     }
-    if section.get("stopasgroup").and_then(boolean) == Some(true)
-        && section.get("killasgroup").and_then(boolean) == Some(false)
+    if section.get("stopasgroup").and_then(ini::boolean) == Some(true)
+        && section.get("killasgroup").and_then(ini::boolean) == Some(false)
     {
         refuse(
             line_of(section, "killasgroup"),
@@ -228,7 +228,7 @@ fn check_together(
         );
     }
     if kind == GroupKind::EventListener
-        && section.get("redirect_stderr").and_then(boolean) == Some(true)
+        && section.get("redirect_stderr").and_then(ini::boolean) == Some(true)
     {
         refuse(
             line_of(section, "redirect_stderr"),
@@ -254,21 +254,14 @@ fn line_of(section: &Section, key: &str) -> u32 {
     entry.map_or(section.line, |entry| entry.line)
 }
 
-fn boolean(text: &str) -> Option<bool> {
-    match text.to_ascii_lowercase().as_str() {
-        "yes" | "true" | "on" | "1" => Some(true),
-        "no" | "false" | "off" | "0" => Some(false),
-        _ => None,
-    }
-}
-
 /// Why supervisord does not take a value, by its own types (`datatypes.py`).
 fn illegal(kind: &Kind, text: &str) -> Option<String> {
     let must = |what: &str| Some(format!("must be {what}"));
     match kind {
-        Kind::Boolean if boolean(text).is_none() => must("true or false"),
+        Kind::Boolean if ini::boolean(text).is_none() => must("true or false"),
         Kind::BooleanOr(words)
-            if boolean(text).is_none() && !words.contains(&text.to_ascii_lowercase().as_str()) =>
+            if ini::boolean(text).is_none()
+                && !words.contains(&text.to_ascii_lowercase().as_str()) =>
         {
             must("true, false or unexpected")
         }

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use super::shell::{self, Command};
-use crate::supervisord::{GroupKind, defaults, words};
+use crate::supervisord::{GroupKind, defaults, ini, words};
 
 /// A program, FastCGI program or event listener.
 #[derive(Debug, Clone)]
@@ -87,11 +87,7 @@ impl Subject {
 
     /// Yes or no, as supervisord reads it.
     pub(super) fn truth(&self, name: &str) -> Option<bool> {
-        match self.option(name)?.to_ascii_lowercase().as_str() {
-            "yes" | "true" | "on" | "1" => Some(true),
-            "no" | "false" | "off" | "0" => Some(false),
-            _ => None,
-        }
+        ini::boolean(self.option(name)?)
     }
 
     /// A number.

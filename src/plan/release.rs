@@ -55,9 +55,7 @@ pub(super) fn release(situation: &Situation<'_>) -> Planned {
 
 /// What becomes of programs whose file comes back with other words than those that they run by.
 fn runs_otherwise(path: &Path, recorded: &[u8], file: &TakenFile) -> Option<String> {
-    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    let is_same =
-        file.kind == FileKind::Logrotate || say_the_same(&text(recorded), &text(file.bytes()));
+    let is_same = file.kind == FileKind::Logrotate || say_the_same(recorded, file.bytes());
     (!is_same).then(|| {
         format!(
             "{} comes back with other options than its programs run with: supervisorctl update takes \

@@ -87,10 +87,7 @@ impl Sections {
 
 /// What these options say, by supervisord's own defaults where they say nothing.
 fn stop_signal(options: &BTreeMap<String, String>) -> StopSignal {
-    let name = options.get("stopsignal").map(|name| name.trim().to_ascii_uppercase());
-    let name = name.as_deref().unwrap_or(defaults::STOPSIGNAL);
-    let name = name.strip_prefix("SIG").unwrap_or(name);
-    let signal = Signal::ALL.into_iter().find(|signal| signal.as_str() == name);
+    let signal = options.get("stopsignal").and_then(|name| Signal::parse(name));
     let as_group = options.get("stopasgroup");
     StopSignal {
         signal: signal.unwrap_or(Signal::Term),

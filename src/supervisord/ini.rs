@@ -325,9 +325,18 @@ impl Conversion {
     }
 }
 
+/// A value of yes or no, as supervisord reads it (`datatypes.py`, `boolean`); `None` where it refuses it.
+pub fn boolean(value: &str) -> Option<bool> {
+    match value.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" | "1" => Some(true),
+        "false" | "no" | "off" | "0" => Some(false),
+        _ => None,
+    }
+}
+
 /// Whether a value of yes or no is a yes; supervisord refuses what is neither.
 pub fn is_true(value: &str) -> bool {
-    ["true", "yes", "on", "1"].iter().any(|yes| value.trim().eq_ignore_ascii_case(yes))
+    boolean(value.trim()) == Some(true)
 }
 
 /// The value of `environment=` for these variables, before [`escape_percent`].

@@ -99,16 +99,15 @@ pub fn meaning(kind: GroupKind, options: &BTreeMap<String, String>) -> BTreeMap<
 
 /// Whether two files say the same to supervisord, section by section. One that it cannot read, that has a
 /// section twice or one that makes no group says what nothing else says.
-pub fn say_the_same(one: &str, other: &str) -> bool {
-    let one = sections(one);
-    one.is_some() && one == sections(other)
+pub fn say_the_same(one: impl AsRef<[u8]>, other: impl AsRef<[u8]>) -> bool {
+    let one = meanings(one);
+    one.is_some() && one == meanings(other)
 }
 
-type SectionMeanings = BTreeMap<String, BTreeMap<String, String>>;
-
-fn sections(text: &str) -> Option<SectionMeanings> {
+/// What each section of a file says, by its header; `None` for a file that says what nothing else says.
+pub fn meanings(file: impl AsRef<[u8]>) -> Option<BTreeMap<String, BTreeMap<String, String>>> {
     let mut sections = BTreeMap::new();
-    for section in ini::parse(text).ok()?.sections {
+    for section in ini::parse(&String::from_utf8_lossy(file.as_ref())).ok()?.sections {
         let header = GroupHeader::parse(&section.name)?;
         let mut options = BTreeMap::new();
         for entry in &section.entries {
@@ -128,15 +127,16 @@ fn sections(text: &str) -> Option<SectionMeanings> {
 /// One value in its one form; `None` for the default.
 fn said(known: &Type, text: &str, options: &BTreeMap<String, String>) -> Option<String> {
     let text = text.trim();
+    let boolean = ini::boolean(text).map(|yes| yes.to_string());
     let (value, default) = match known {
-        Type::Boolean(default) => (boolean(text), default.to_string()),
+        Type::Boolean(default) => (boolean, default.to_string()),
         Type::KillAsGroup => {
             let as_group = options.get("stopasgroup").map(|text| ini::is_true(text));
-            (boolean(text), as_group.unwrap_or(defaults::STOPASGROUP).to_string())
+            (boolean, as_group.unwrap_or(defaults::STOPASGROUP).to_string())
         }
         Type::Autorestart => {
             let unexpected = text.eq_ignore_ascii_case("unexpected");
-            let value = if unexpected { Some("unexpected".to_owned()) } else { boolean(text) };
+            let value = if unexpected { Some("unexpected".to_owned()) } else { boolean };
             (value, defaults::AUTORESTART.to_owned())
         }
         Type::Number(default) => {
@@ -194,11 +194,6 @@ const SIGNALS: [(&str, &str); 7] = [
     ("12", "USR2"),
     ("15", "TERM"),
 ];
-
-fn boolean(text: &str) -> Option<String> {
-    let no = ["false", "no", "off", "0"].iter().any(|no| text.eq_ignore_ascii_case(no));
-    (no || ini::is_true(text)).then(|| (!no).to_string())
-}
 
 fn bytes(text: &str) -> Option<u64> {
     let text = text.to_ascii_lowercase();

@@ -36,7 +36,7 @@ pub use config::{ConfigError, MainConfig};
 pub use environment::{Environment, is_read_alike, pairs as environment_pairs};
 pub use fault::{Fault, FaultCode};
 pub use listener::{Listener, Login, UnusableListener, UnusableReason, WayIn};
-pub use meaning::{PASSED_OVER, meaning, say_the_same, signal_name};
+pub use meaning::{PASSED_OVER, meaning, meanings, say_the_same, signal_name};
 pub use process::{ProcessInfo, ProcessState, display_name};
 pub use section::{GroupHeader, GroupKind};
 
