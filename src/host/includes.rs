@@ -4,13 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use super::local::main_config;
 use super::reading::included;
 use crate::actual::daemon::{daemon_error, fault_error};
 use crate::api::{IncludedFile, Includes, LoadedProcess, RecordedSite, RunningDaemon};
 use crate::error::CommandError;
-use crate::inventory::{ConfigSuffix, Domain, Paths, SupervisordAddress};
+use crate::inventory::{ConfigSuffix, Domain, Paths};
 use crate::records::StateDir;
-use crate::supervisord::{Answer, Call, Client, MainConfig, ShouldStop, Supervisord as _};
+use crate::supervisord::{
+    Answer, Call, Client, Environment, MainConfig, ShouldStop, Supervisord as _,
+};
 use crate::system::files::{Entry, FileContent};
 use crate::system::{Disk, Files as _, machine, process, users};
 
@@ -21,21 +24,7 @@ pub(super) fn look(
     base: &Path,
     stop: &ShouldStop,
 ) -> Result<Includes, CommandError> {
-    let explicit = match &paths.supervisord {
-        SupervisordAddress::Discover => None,
-        SupervisordAddress::Config(path) => Some(path.as_path()),
-    };
-    let mut read = BTreeMap::new();
-    let config = MainConfig::load_from(explicit, &mut |path| {
-        let entry = Disk.read(path).ok()?;
-        let text = entry.bytes().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-        read.insert(path.to_owned(), entry);
-        text
-    })
-    .map_err(|error| {
-        let failed = CommandError::refused("cannot find supervisord").caused_by(&error);
-        error.hint().into_iter().fold(failed, CommandError::hint)
-    })?;
+    let (config, mut read) = main_config(paths)?;
     let conf_dir = paths.conf_dir.as_path();
     let (files, named) = included(&|| config.included_files(), conf_dir).map_err(|source| {
         CommandError::refused("cannot list the files supervisord includes").caused_by(&source)
@@ -120,21 +109,14 @@ fn environment<'f>(
     config: &MainConfig,
     files: impl Iterator<Item = &'f IncludedFile>,
 ) -> BTreeMap<String, String> {
-    const EXPANSION: &str = "%(ENV_";
     let mut names = BTreeSet::from(["PATH".to_owned()]);
     for file in files {
-        let text = String::from_utf8_lossy(&file.bytes);
-        for (at, _) in text.match_indices(EXPANSION) {
-            let name = text.get(at + EXPANSION.len()..).and_then(|rest| rest.split_once(')'));
-            names.extend(name.map(|(name, _)| name.to_owned()));
-        }
+        names.extend(Environment::named_in(&file.bytes));
     }
-    let value = |name: &String| config.environment.expansion(&format!("ENV_{name}"));
     let mut values = BTreeMap::new();
     for name in names {
-        if let Some(value) = value(&name) {
-            values.insert(name, value);
-        }
+        let value = config.environment.expansion(&format!("ENV_{name}"));
+        values.extend(value.map(|value| (name, value)));
     }
     values
 }

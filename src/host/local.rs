@@ -11,11 +11,11 @@ use crate::apply::{ApplyError, Doors, FailedAt};
 use crate::desired::DaemonFacts;
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
-use crate::inventory::{ConfigSuffix, Domain, Site, SupervisordAddress};
+use crate::inventory::{ConfigSuffix, Domain, Paths, Site, SupervisordAddress};
 use crate::records::{Origin, Run, StateDir};
 use crate::setup;
 use crate::supervisord::{Client, MainConfig, ShouldStop, Supervisord, include};
-use crate::system::{Clock, Disk, Files as _, Interrupt, SystemClock, machine, users};
+use crate::system::{Clock, Disk, Entry, Files as _, Interrupt, SystemClock, machine, users};
 
 /// This machine: each request is done in this process, by whoever runs it.
 pub struct LocalHost {
@@ -39,6 +39,12 @@ impl LocalHost {
         let state = absolute_folder("XDG_STATE_HOME")
             .or_else(|| absolute_folder("HOME").map(|home| home.join(".local/state")));
         state.unwrap_or_else(|| PathBuf::from("/var/tmp")).join("supervisor-sync")
+    }
+
+    /// Whether a call of supervisord is to be given up.
+    fn stop(&self) -> ShouldStop {
+        let interrupt = self.interrupt.clone();
+        Arc::new(move || interrupt.is_news())
     }
 
     fn origin(&self, run: &Run) -> Origin {
@@ -67,18 +73,10 @@ impl LocalHost {
             let error = CommandError::new(ErrorKind::Interrupted, "interrupted before it began");
             return Err(ApplyError::new(FailedAt::Interrupted, error));
         }
-        let mut read = BTreeMap::new();
-        // What it includes is kept, so that the first look at the sites need not read it once more.
-        let config = MainConfig::load_from(config_path(first), &mut |path| {
-            let entry = Disk.read(path).ok()?;
-            let text = entry.bytes().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-            read.insert(path.to_owned(), entry);
-            text
-        });
-        let config = config.map_err(no_daemon)?;
-        let interrupt = self.interrupt.clone();
-        let stop: ShouldStop = Arc::new(move || interrupt.is_news());
-        let client = Client::connect(&config, Some(&stop)).map_err(no_daemon)?;
+        let (config, read) = main_config(&first.paths).map_err(ApplyError::at_reread)?;
+        let stop = self.stop();
+        let client = Client::connect(&config, Some(&stop))
+            .map_err(|error| ApplyError::at_reread(no_daemon(&error)))?;
         let mut client = client.with_stop(stop);
         let state = StateDir::new(&first.paths, &self.state_base);
         state.check().map_err(|error| ApplyError::new(FailedAt::State, error))?;
@@ -157,7 +155,7 @@ impl LocalHost {
         let mut instances: Vec<Vec<&ChosenSite>> = Vec::new();
         for chosen in sites {
             let state = StateDir::new(&chosen.site.paths, &self.state_base);
-            let key = (state, config_path(&chosen.site));
+            let key = (state, config_path(&chosen.site.paths));
             match keys.iter().position(|known| *known == key) {
                 Some(place) => instances[place].push(chosen),
                 None => {
@@ -224,9 +222,7 @@ impl Target for LocalHost {
                 Ok(Reply::RevisionDiffs { sites })
             }
             Request::Includes { paths } => {
-                let interrupt = self.interrupt.clone();
-                let stop: ShouldStop = Arc::new(move || interrupt.is_news());
-                let includes = includes::look(&paths, &self.state_base, &stop)?;
+                let includes = includes::look(&paths, &self.state_base, &self.stop())?;
                 Ok(Reply::Includes { includes: Box::new(includes) })
             }
             Request::Code { needs } => Ok(Reply::Code { found: code::look(&needs) }),
@@ -264,17 +260,29 @@ fn with_suffix(chosen: &ChosenSite, config_suffix: ConfigSuffix) -> ChosenSite {
     ChosenSite { site: Site { config_suffix, ..site }, programs }
 }
 
-fn config_path(site: &Site) -> Option<&Path> {
-    match &site.paths.supervisord {
+/// What the main file of supervisord says, with all that was read for it: whoever looks at what it includes
+/// need not read that once more.
+pub(super) fn main_config(
+    paths: &Paths,
+) -> Result<(MainConfig, BTreeMap<PathBuf, Entry>), CommandError> {
+    let mut read = BTreeMap::new();
+    let config = MainConfig::load_from(config_path(paths), &mut |path| {
+        let entry = Disk.read(path).ok()?;
+        let text = entry.bytes().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        read.insert(path.to_owned(), entry);
+        text
+    });
+    Ok((config.map_err(|error| no_daemon(&error))?, read))
+}
+
+fn config_path(paths: &Paths) -> Option<&Path> {
+    match &paths.supervisord {
         SupervisordAddress::Discover => None,
         SupervisordAddress::Config(path) => Some(path.as_path()),
     }
 }
 
-fn no_daemon(error: crate::supervisord::ConfigError) -> ApplyError {
-    let failed = CommandError::refused("cannot find supervisord").caused_by(&error);
-    ApplyError::at_reread(match error.hint() {
-        Some(hint) => failed.hint(hint),
-        None => failed,
-    })
+fn no_daemon(error: &crate::supervisord::ConfigError) -> CommandError {
+    let failed = CommandError::refused("cannot find supervisord").caused_by(error);
+    error.hint().into_iter().fold(failed, CommandError::hint)
 }

@@ -270,24 +270,12 @@ fn facts(includes: &Includes) -> DaemonFacts {
 
 /// A supervisord that has every variable that a file names.
 pub(super) fn any_daemon(bytes: &[u8]) -> DaemonFacts {
-    let names = variables_in(bytes);
+    let names = Environment::named_in(bytes);
     DaemonFacts {
         pidfile: None,
         environment: Environment::given(names.iter().map(|name| (name.as_str(), "0"))),
         node: Some("host".to_owned()),
     }
-}
-
-/// The variables of supervisord's environment that a file names.
-fn variables_in(bytes: &[u8]) -> BTreeSet<String> {
-    const EXPANSION: &str = "%(ENV_";
-    let text = String::from_utf8_lossy(bytes);
-    let mut names = BTreeSet::new();
-    for (at, _) in text.match_indices(EXPANSION) {
-        let name = text.get(at + EXPANSION.len()..).and_then(|rest| rest.split_once(')'));
-        names.extend(name.map(|(name, _)| name.to_owned()));
-    }
-    names
 }
 
 impl Imported {

@@ -2,7 +2,7 @@
 //! `[supervisord] environment=` adds to it.
 
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -49,6 +49,18 @@ impl Environment {
     /// name that only this has, so there it does no harm.
     pub(super) fn add(&mut self, value: &str) {
         self.added.extend(pairs(value).unwrap_or_default());
+    }
+
+    /// The variables that a file names: X of each `%(ENV_X)s`.
+    pub fn named_in(file: &[u8]) -> BTreeSet<String> {
+        const EXPANSION: &str = "%(ENV_";
+        let text = String::from_utf8_lossy(file);
+        let mut names = BTreeSet::new();
+        for (at, _) in text.match_indices(EXPANSION) {
+            let name = text.get(at + EXPANSION.len()..).and_then(|rest| rest.split_once(')'));
+            names.extend(name.map(|(name, _)| name.to_owned()));
+        }
+        names
     }
 
     /// What an expansion of this name gives: `ENV_X`, or `host_node_name` is not among them.
