@@ -29,6 +29,6 @@ pub(super) fn manual(screen: &mut Screen) -> Result<u8, CommandError> {
 
 /// The JSON Schema of the inventory.
 pub(super) fn schema(screen: &mut Screen) -> Result<u8, CommandError> {
-    screen.print(&format!("{:#}\n", inventory::schema()));
+    screen.print(&inventory::schema_text());
     Ok(0)
 }

@@ -11,14 +11,12 @@ use crate::inventory::{
     self, AbsolutePath, Beside, Domain, Folder, Host, Inventory, Loaded, Paths, Selector,
     SupervisordAddress,
 };
-use crate::report::{Mode, Screen, ShownImport, show_problems};
+use crate::report::{Mode, Screen, ShownImport, agreed, show_problems};
 use crate::system::files::{Entry, FileContent, Files, replace};
 use crate::system::{Disk, machine};
 
 /// Where entries go that have to be put into an inventory by hand.
 const BY_HAND: &str = "import.yml";
-/// What an editor checks an inventory by.
-const SCHEMA: &str = "deployer.schema.json";
 
 #[derive(Debug, Args)]
 pub(super) struct ImportArguments {
@@ -196,9 +194,9 @@ fn writes(
     let bytes = text.clone().into();
     match &place.before {
         None => {
-            let schema = folder.join(SCHEMA);
+            let schema = folder.join(inventory::SCHEMA_FILE);
             if schema.symlink_metadata().is_err() {
-                let bytes = format!("{:#}\n", inventory::schema()).into();
+                let bytes = inventory::schema_text().into();
                 writes.push((schema, FileContent { bytes, mode: 0o644, owner: None }));
             }
             writes.push((place.path.clone(), FileContent { bytes, mode, owner: None }));
@@ -257,14 +255,7 @@ fn agree(
         more => format!(" and {more} files beside it"),
     };
     let question = format!("Write {}{more}?", place.path.display());
-    let answer = screen.confirm(&question, &context.fleet.interrupt);
-    if context.fleet.interrupt.is_raised() {
-        return Err(CommandError::new(ErrorKind::Interrupted, "not written: interrupted"));
-    }
-    match answer {
-        Some(true) => Ok(()),
-        Some(false) => Err(CommandError::refused("not written: you answered no")),
-        None => Err(CommandError::new(ErrorKind::Usage, "there is no terminal to ask on")
-            .hint("look at it, then say so: the same command with --yes")),
-    }
+    let interrupt = &context.fleet.interrupt;
+    let answer = screen.confirm(&question, interrupt);
+    agreed(answer, ("not written", "you answered no", "it"), interrupt)
 }

@@ -6,15 +6,14 @@ use clap::Args;
 
 use super::Context;
 use crate::error::{CommandError, ErrorKind};
-use crate::inventory::{AbsolutePath, Domain, Folder, UserName, read, schema};
+use crate::inventory::{AbsolutePath, Domain, Folder, SCHEMA_FILE, UserName, read, schema_text};
 use crate::report::{Screen, show_first_inventory, show_problems};
 use crate::starter::{FirstInventory, Server, proposals};
 use crate::system::files::create;
 use crate::system::users;
 
-/// The files that it writes.
+/// What it writes.
 const INVENTORY: &str = "deployer.yml";
-const SCHEMA: &str = "deployer.schema.json";
 
 /// Who runs programs if nothing else is said: a user of every Debian and Ubuntu.
 const USER: &str = "www-data";
@@ -73,8 +72,8 @@ pub(super) fn run(
         problems.refusal()
     })?;
     write_new(&path, &text)?;
-    let schema_path = path.with_file_name(SCHEMA);
-    let has_schema = create(&schema_path, format!("{:#}\n", schema()).as_bytes(), 0o644)
+    let schema_path = path.with_file_name(SCHEMA_FILE);
+    let has_schema = create(&schema_path, schema_text().as_bytes(), 0o644)
         .map_err(|source| cannot_write(&schema_path).caused_by_io(&source, &schema_path))?;
     let schema_path = has_schema.then_some(schema_path.as_path());
     show_first_inventory(&path, schema_path, &first.programs, screen);

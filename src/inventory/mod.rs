@@ -67,7 +67,7 @@ pub(crate) use program_keys::{PROGRAM as PROGRAM_KEYS, supervisords as superviso
 pub use programs::Programs;
 pub(crate) use resolve::read_located;
 pub use resolve::{Inventory, PlacedSite, read, read_beside};
-pub use schema::schema;
+pub use schema::{SCHEMA_FILE, schema, schema_text};
 pub use selector::{SelectedHost, SelectedSite, Selection, Selector, no_sites};
 pub use site::{ConfigFiles, ConfigSuffix, Format, Paths, Site, SupervisordAddress};
 pub use value::{

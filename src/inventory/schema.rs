@@ -10,6 +10,14 @@ use super::keys::{Key, Keys, Kind};
 use super::program::Signal;
 use super::resolve::TOP;
 
+/// Where an editor finds it: beside the inventory, whose first line says so.
+pub const SCHEMA_FILE: &str = "deployer.schema.json";
+
+/// The schema as a file.
+pub fn schema_text() -> String {
+    format!("{:#}\n", schema())
+}
+
 /// The schema (draft 2020-12).
 pub fn schema() -> Value {
     let mut maps = BTreeMap::new();

@@ -7,10 +7,11 @@ use serde::Serialize;
 use super::describe::{EventLine, describe, describe_failure, describe_one_of_several};
 use super::names::{folded, named};
 use super::plan::{HostPage, show_pages};
+use super::questions::agreed;
 use super::site_end::SiteEnds;
 use super::{Live, Mode, Screen, left, paragraph};
 use crate::api::{AppliedSite, PlannedSite};
-use crate::error::{CommandError, ErrorKind};
+use crate::error::CommandError;
 use crate::event::Event;
 use crate::fleet::rollout::NotReached;
 use crate::fleet::{Agreement, HostWork, Leavers, Observer, Pages, not_reached};
@@ -275,18 +276,11 @@ impl Observer for Applying<'_> {
             }
             None => self.screen.confirm(&question, self.interrupt),
         };
-        if self.interrupt.is_raised() {
-            return Err(CommandError::new(ErrorKind::Interrupted, "not applied: interrupted"));
-        }
-        match answer {
-            Some(true) => Ok(()),
-            Some(false) => Err(CommandError::refused(match self.typed {
-                Some(name) => format!("not applied: `{name}` was not typed"),
-                None => "not applied: you answered no".to_owned(),
-            })),
-            None => Err(CommandError::new(ErrorKind::Usage, "there is no terminal to ask on")
-                .hint("look at the plan, then say so: the same command with --yes")),
-        }
+        let no = match self.typed {
+            Some(name) => format!("`{name}` was not typed"),
+            None => "you answered no".to_owned(),
+        };
+        agreed(answer, ("not applied", &no, "the plan"), self.interrupt)
     }
 
     fn before_changes(&mut self) -> Result<(), CommandError> {

@@ -47,6 +47,7 @@ pub(crate) use live::Live;
 pub(crate) use logs::LogOutput;
 pub(crate) use paragraph::paragraph;
 pub(crate) use plan::{HostPage, Plans};
+pub(crate) use questions::agreed;
 pub(crate) use release::show_released;
 pub(crate) use runner::{Runners, WrittenRunner};
 pub(crate) use sandbox::{show_draining, show_left_out};

@@ -77,6 +77,24 @@ impl Screen {
     }
 }
 
+/// Goes on where the answer is yes. Else the error says what is `not_done`, which answer that was (`no`),
+/// or how to say yes to `what` where there is nobody to ask.
+pub(crate) fn agreed(
+    answer: Option<bool>,
+    (not_done, no, what): (&str, &str, &str),
+    interrupt: &Interrupt,
+) -> Result<(), CommandError> {
+    if interrupt.is_raised() {
+        return Err(CommandError::new(ErrorKind::Interrupted, format!("{not_done}: interrupted")));
+    }
+    match answer {
+        Some(true) => Ok(()),
+        Some(false) => Err(CommandError::refused(format!("{not_done}: {no}"))),
+        None => Err(CommandError::new(ErrorKind::Usage, "there is no terminal to ask on")
+            .hint(format!("look at {what}, then say so: the same command with --yes"))),
+    }
+}
+
 /// Waits a moment for an answer, or for its end. A signal ends the wait; the wait is short because
 /// one may come just before it.
 fn is_readable(stdin: &std::io::Stdin) -> bool {
