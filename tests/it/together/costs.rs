@@ -61,6 +61,28 @@ fn fifty_sites_cost_like_one() {
     }
 }
 
+/// What is there already and on no record is kept as revision 0: one more sync, for however many sites.
+#[test]
+fn taking_over_fifty_syncs_as_for_one() {
+    for count in [1, 50] {
+        let host = Host::new();
+        let wanted = sites(&host, count, "runs one");
+        applied(&host, &wanted);
+        std::fs::remove_dir_all(host.state().root()).unwrap();
+        let mut run = Run::of(&host);
+        let ends = run.apply(&host, &wanted);
+        let applied = ends.values().filter(|end| {
+            matches!(end, supervisor_sync::apply::Outcome::Applied { revision: Some(1) })
+        });
+        assert_eq!(applied.count(), count);
+        for site in &wanted {
+            let taken = host.state().taken_over(&supervisor_sync::system::Disk, &site.domain);
+            assert_eq!(taken.unwrap().unwrap().files.len(), 2, "{}", site.domain);
+        }
+        assert_eq!(run.files.syncs.get(), 4, "{count} sites");
+    }
+}
+
 /// supervisord's answer costs it as much for each process it is asked about.
 #[test]
 fn waiting_for_one_asks_for_one() {
