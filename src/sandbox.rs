@@ -110,7 +110,7 @@ impl Sandbox {
             }
             if let Run::Script(script) = &program.run {
                 // Without the runner.sh of a server: what it sets is the deployment's.
-                let command = format!("bash .deployer/supervisors/{script}");
+                let command = format!("bash {}", script.in_release());
                 program.run = CommandLine::parse(&command).map(Run::Command).map_err(|reason| {
                     CommandError::refused(format!("the script {script} {reason}"))
                 })?;

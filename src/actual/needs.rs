@@ -100,7 +100,7 @@ impl Needs<'_> {
                     need(self.site.runner(), true);
                     // runner.sh makes the script executable by itself.
                     let current = self.site.current();
-                    need(format!("{current}/.deployer/supervisors/{script}"), false);
+                    need(format!("{current}/{}", script.in_release()), false);
                 }
                 Run::Command(command) => {
                     let first = command.as_str().split_whitespace().next().unwrap_or_default();

@@ -5,7 +5,7 @@
 //! is the site's, and its record says so. Only for a file without a record its content decides.
 
 use crate::desired::FileKind;
-use crate::inventory::{Site, naming};
+use crate::inventory::{SCRIPT_FOLDER, Site, naming};
 use crate::supervisord::GroupHeader;
 use crate::supervisord::ini::{self, Section};
 
@@ -111,7 +111,7 @@ pub fn is_classic_pair(site: &Site, stem: &str, config: &str, rotation: &str) ->
     let mut keys: Vec<&str> = section.entries.iter().map(|entry| entry.key.as_str()).collect();
     keys.retain(|key| *key != "process_name");
     keys.sort_unstable();
-    let command = format!("{} .deployer/supervisors/", site.runner());
+    let command = format!("{} {SCRIPT_FOLDER}/", site.runner());
     let log = site.log_file(stem);
     keys == CLASSIC
         && section.get("command").is_some_and(|given| given.starts_with(&command))

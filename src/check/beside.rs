@@ -22,7 +22,7 @@ pub(super) enum Found {
 /// site's name; where it lies in a site's own repository they are beside it.
 pub(super) fn script_of(site: &Site, program: &Program, beside: &dyn Beside) -> Found {
     let (path, is_argument) = match &program.run {
-        Run::Script(script) => (format!(".deployer/supervisors/{script}"), false),
+        Run::Script(script) => (script.in_release(), false),
         Run::Command(command) => match script_in(command.as_str()) {
             Some(found) if is_of_release(&found.0) => found,
             Some(_) => return Found::Unknown,

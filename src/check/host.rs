@@ -16,7 +16,7 @@ use crate::inventory::{
 };
 use crate::lint::{self, Finding, OnHost, Part, Script, Subject};
 use crate::supervisord::merged::Merged;
-use crate::supervisord::{Environment, GroupHeader, GroupKind, ini, words};
+use crate::supervisord::{GroupHeader, GroupKind, ini, words};
 use crate::system::passwords::without_passwords;
 use crate::system::sanitized;
 
@@ -119,14 +119,9 @@ impl<'a> OnDaemon<'a> {
             let options = self.merged.settings(section);
             let options: BTreeMap<String, String> =
                 options.map(|(_, one)| (one.key.clone(), one.value.clone())).collect();
-            let variables =
-                options.get("environment").map(|value| Environment::variables_of(value));
             let is_own =
                 section.headers.iter().all(|header| own.contains(self.merged.file(*header)));
-            let subject = Subject {
-                variables: variables.unwrap_or_default(),
-                ..Subject::new(header.kind, header.name, options)
-            };
+            let subject = Subject::of_section(header.kind, header.name, options);
             self.included.push((subject, section.name.clone(), is_own));
         }
     }
@@ -146,9 +141,7 @@ impl<'a> OnDaemon<'a> {
         let Origin::Program(program, _) = entry.origin else { return None };
         let site = &self.located.inventory.sites.get(entry.site)?.site;
         match &program.run {
-            Run::Script(script) => {
-                Some(format!("{}/.deployer/supervisors/{script}", site.current()))
-            }
+            Run::Script(script) => Some(format!("{}/{}", site.current(), script.in_release())),
             Run::Command(_) => None,
         }
     }

@@ -12,8 +12,8 @@ use crate::inventory::{
     ProgramPlaces, Run, Site, SitePlaces, config_file, without_passwords,
 };
 use crate::lint::{self, Finding, Part, Script, Subject};
+use crate::supervisord::GroupKind;
 use crate::supervisord::ini::{self, Section};
-use crate::supervisord::{Environment, GroupKind};
 
 /// A subject with the place that it comes from.
 pub(super) struct Entry<'i> {
@@ -168,12 +168,7 @@ fn of_config(config: &ConfigFile) -> Vec<(Subject, Section)> {
         }
         let options = section.entries.iter();
         let options = options.map(|entry| (entry.key.clone(), entry.value.clone())).collect();
-        let variables = section.get("environment").map(Environment::variables_of);
-        let subject = Subject {
-            variables: variables.unwrap_or_default(),
-            ..Subject::new(kind, name, options)
-        };
-        subjects.push((subject, section));
+        subjects.push((Subject::of_section(kind, name, options), section));
     }
     subjects
 }

@@ -5,7 +5,7 @@ use super::Context;
 use super::edit::refused;
 use crate::error::{CommandError, ErrorKind};
 use crate::inventory::edit::{Assignment, names};
-use crate::inventory::{Beside, Loaded, without_passwords};
+use crate::inventory::{Beside, Loaded, SCRIPT_FOLDER, without_passwords};
 use crate::report::Screen;
 use crate::system::shell;
 
@@ -127,8 +127,7 @@ fn shown(word: &str) -> String {
 /// The worker scripts of the repository that the inventory is in; DeployerPHP keeps one beside them.
 fn scripts_beside(loaded: &Loaded) -> Vec<String> {
     let folder = loaded.folder();
-    let found =
-        [".deployer/supervisors/*", "supervisors/*"].map(|pattern| folder.matching(pattern));
+    let found = [SCRIPT_FOLDER, "supervisors"].map(|of| folder.matching(&format!("{of}/*")));
     let paths = found.into_iter().flatten().flatten();
     paths.filter_map(|path| Some(path.rsplit_once('/')?.1.to_owned())).collect()
 }

@@ -5,9 +5,9 @@ use std::path::Path;
 use clap::Args;
 
 use crate::error::CommandError;
-use crate::inventory::ProgramName;
+use crate::inventory::{ProgramName, SCRIPT_FOLDER};
 use crate::report::{Screen, show_script, show_script_kinds};
-use crate::starter::{FOLDER, ScriptKind};
+use crate::starter::ScriptKind;
 use crate::system::files::{Disk, Files, create};
 
 #[derive(Debug, Args)]
@@ -25,7 +25,7 @@ pub(super) fn run(arguments: &ScaffoldArguments, screen: &mut Screen) -> Result<
         return Ok(0);
     };
     let program = arguments.program.as_ref().map_or(kind.program(), |program| program.as_str());
-    let folder = Path::new(FOLDER);
+    let folder = Path::new(SCRIPT_FOLDER);
     let path = folder.join(format!("{program}.sh"));
     let refused = || CommandError::refused(format!("cannot write {}", path.display()));
     std::path::absolute(folder)

@@ -188,7 +188,7 @@ fn command(site: &Site, program: &Program) -> String {
     match &program.run {
         // What is ours has nothing to expand.
         Run::Script(script) => {
-            ini::escape_percent(&format!("{} .deployer/supervisors/{script}", site.runner()))
+            ini::escape_percent(&format!("{} {}", site.runner(), script.in_release()))
         }
         Run::Command(command) => written(program, command.as_str()),
     }

@@ -72,5 +72,5 @@ pub use selector::{SelectedHost, SelectedSite, Selection, Selector, no_sites};
 pub use site::{ConfigFiles, ConfigSuffix, Format, Paths, Site, SupervisordAddress};
 pub use value::{
     AbsolutePath, CommandLine, ConfigPath, Directory, EnvironmentName, EnvironmentValue, LogTarget,
-    ScriptPath,
+    SCRIPT_FOLDER, ScriptPath,
 };

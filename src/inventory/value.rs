@@ -9,6 +9,9 @@ use super::name::{
 
 shown!(AbsolutePath, CommandLine, ConfigPath, Directory, EnvironmentName, LogTarget, ScriptPath);
 
+/// Where worker scripts are in a release and in its repository.
+pub const SCRIPT_FOLDER: &str = ".deployer/supervisors";
+
 checked_text!(
     /// A worker script below the release's `.deployer/supervisors/`. It is a part of `command=`, which
     /// supervisord splits at blanks, quotes and backslashes; nothing else is special there.
@@ -35,6 +38,13 @@ checked_text!(
         at_most(text, 1024)
     }
 );
+
+impl ScriptPath {
+    /// Where it is, counting from the release.
+    pub fn in_release(&self) -> String {
+        format!("{SCRIPT_FOLDER}/{self}")
+    }
+}
 
 checked_text!(
     /// An absolute path for both kinds of file: no blank, quote, `%`, glob character or `..`.

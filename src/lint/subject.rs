@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use super::shell::{self, Command};
-use crate::supervisord::{GroupKind, defaults, ini, words};
+use crate::supervisord::{Environment, GroupKind, defaults, ini, words};
 
 /// A program, FastCGI program or event listener.
 #[derive(Debug, Clone)]
@@ -78,6 +78,16 @@ impl Subject {
             host: None,
             commands: OnceCell::new(),
         }
+    }
+
+    /// One of a file, whose variables are those that its own `environment` has.
+    pub(crate) fn of_section(
+        kind: GroupKind,
+        name: &str,
+        options: BTreeMap<String, String>,
+    ) -> Self {
+        let variables = options.get("environment").map(|value| Environment::variables_of(value));
+        Self { variables: variables.unwrap_or_default(), ..Self::new(kind, name, options) }
     }
 
     /// What it says of an option.

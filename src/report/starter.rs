@@ -5,7 +5,8 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::Screen;
-use crate::starter::{FOLDER, Proposal, ScriptKind};
+use crate::inventory::SCRIPT_FOLDER;
+use crate::starter::{Proposal, ScriptKind};
 
 /// A first inventory was written.
 #[derive(Serialize)]
@@ -86,7 +87,7 @@ pub(crate) fn show_script(path: &Path, program: &str, screen: &mut Screen) {
     screen.document("scaffold", None, &ScriptDocument { path, program });
     screen.print(&format!(
         "{} is written\nNext: look at it, then: supervisor-sync add SITE {program} --script {program}.sh\n\
-         Where a site has no runner.sh: supervisor-sync add SITE {program} --command 'sh {FOLDER}/{program}.sh' \
+         Where a site has no runner.sh: supervisor-sync add SITE {program} --command 'sh {SCRIPT_FOLDER}/{program}.sh' \
          --set directory=PATH\n",
         path.display()
     ));

@@ -2,8 +2,7 @@
 
 use serde_json::Value;
 
-use super::scripts::FOLDER;
-use crate::inventory::Beside;
+use crate::inventory::{Beside, SCRIPT_FOLDER};
 
 /// A program that a repository probably runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +43,7 @@ fn proposal(program: &str, command: &str, keys: &[&'static str], seen: &str) -> 
 
 /// The worker scripts, each run by the shell that its first line names.
 fn scripts(folder: &dyn Beside) -> Vec<Proposal> {
-    let paths = folder.matching(&format!("{FOLDER}/*.sh")).unwrap_or_default();
+    let paths = folder.matching(&format!("{SCRIPT_FOLDER}/*.sh")).unwrap_or_default();
     paths.iter().filter_map(|path| script(folder, path)).collect()
 }
 
@@ -53,7 +52,7 @@ fn script(folder: &dyn Beside, path: &str) -> Option<Proposal> {
     let program = name.strip_suffix(".sh")?.replace('.', "-");
     let first = text(folder, path)?.lines().next().unwrap_or_default().to_owned();
     let shell = if first.ends_with("bash") { "bash" } else { "sh" };
-    let command = format!("{shell} {FOLDER}/{name}");
+    let command = format!("{shell} {SCRIPT_FOLDER}/{name}");
     let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
     is_plain.then(|| proposal(&program, &command, &[], path))
 }

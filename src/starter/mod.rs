@@ -6,4 +6,4 @@ mod scripts;
 
 pub(crate) use first_inventory::{FirstInventory, Server};
 pub(crate) use frameworks::{Proposal, proposals};
-pub(crate) use scripts::{FOLDER, ScriptKind};
+pub(crate) use scripts::ScriptKind;

@@ -1,8 +1,5 @@
 //! Worker scripts to begin with.
 
-/// Where a repository has its worker scripts.
-pub(crate) const FOLDER: &str = ".deployer/supervisors";
-
 /// A kind of worker that there is a script for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum ScriptKind {
