@@ -155,9 +155,6 @@ pub struct DefinedProgram {
 pub struct ActualSite {
     /// The last revision that was recorded.
     pub record: Option<Revision>,
-    /// Where that is what a killed apply led to, and nobody has recorded yet: the files of the last
-    /// revision that was.
-    pub unwritten: Option<BTreeSet<PathBuf>>,
     /// Every group that the site ever had, as far as revisions and journals tell.
     pub former_groups: BTreeSet<String>,
     /// What it has taken over; read only where it is to be given back.
@@ -207,14 +204,6 @@ impl ActualSite {
         undone.flat_map(|(_, journal)| &journal.files).any(|changed| changed.path == *file)
     }
 
-    /// Whether a revision that was written has this file.
-    pub(crate) fn is_in_written_revision(&self, file: &Path) -> bool {
-        match &self.unwritten {
-            Some(written) => written.contains(file),
-            None => self.is_recorded(file),
-        }
-    }
-
     /// What was at a path before an apply that was killed and is to be finished, and had it as the site's
     /// own; `None` where there is none.
     pub(crate) fn before_interruption(&self, file: &Path) -> Option<Option<&TakenFile>> {
@@ -224,7 +213,8 @@ impl ActualSite {
         takes.then(|| journal.taken_over.get(file))
     }
 
-    fn is_recorded(&self, file: &Path) -> bool {
+    /// Whether the last revision has this file, or that which a killed apply led to.
+    pub(crate) fn is_recorded(&self, file: &Path) -> bool {
         self.record.as_ref().is_some_and(|record| record.files.contains_key(file))
     }
 

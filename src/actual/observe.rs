@@ -42,9 +42,7 @@ pub fn site(
         actual.interrupted.finished.as_ref().and_then(|journal| journal.target.as_ref())
     {
         // Its files are in place: they are the site's own although nobody recorded them yet.
-        let last = actual.record.replace(target.clone());
-        actual.unwritten =
-            Some(last.map(|last| last.files.into_keys().collect()).unwrap_or_default());
+        actual.record = Some(target.clone());
     }
     let neighbours = Neighbours::read(files, state, site, desired, daemon, &actual.former_groups)?;
     actual.claimed_groups.clone_from(&neighbours.groups);

@@ -181,11 +181,9 @@ fn taken_over(
 ) -> BTreeMap<PathBuf, TakenFile> {
     let mut taken = BTreeMap::new();
     for path in desired.files.keys().chain(changes.keys()) {
-        if actual.is_in_written_revision(path) {
-            continue;
-        }
         let file = match actual.before_interruption(path) {
             Some(before) => before.cloned(),
+            None if actual.is_recorded(path) => None,
             None => {
                 let kind = actual.kinds.get(path).copied().unwrap_or(FileKind::Supervisor);
                 TakenFile::of(kind, actual.files.get(path).unwrap_or(&Entry::Absent))
