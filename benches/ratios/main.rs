@@ -165,7 +165,7 @@ fn rolling() {
     inventory.write(1, "numprocs: 8, health: {stable_for: 1}");
     inventory.ours(&["apply", "--yes"]);
     inventory.ready(8);
-    let ours = inventory.ours(&["restart", "--rolling"]);
+    let ours = inventory.ours(&["restart", "--yes", "--rolling"]);
     inventory.ready(8);
     let theirs = timed(|| {
         for number in 0..8 {

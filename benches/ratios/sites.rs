@@ -199,6 +199,6 @@ pub(crate) fn sites() {
         let sites = Sites::new(count);
         sites.write(1, true);
         let first = sites.ours(&["apply", "--yes"]);
-        println!("{count:5} | {:>11} | {:>9}", ms(first), ms(sites.ours(&["restart"])));
+        println!("{count:5} | {:>11} | {:>9}", ms(first), ms(sites.ours(&["restart", "--yes"])));
     }
 }

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::agree::AgreeArguments;
 use super::fleet::RolloutArguments;
 use super::run::MessageArguments;
 use super::selected::{ProgramArguments, PruneArguments};
@@ -29,9 +30,8 @@ pub(super) struct ApplyArguments {
 /// How an apply goes about it.
 #[derive(Debug, Args)]
 pub(super) struct HowArguments {
-    /// Do not ask
-    #[arg(long, short)]
-    pub(super) yes: bool,
+    #[command(flatten)]
+    pub(super) agree: AgreeArguments,
     /// Do not watch what was started
     #[arg(long)]
     no_verify: bool,
@@ -56,7 +56,7 @@ impl HowArguments {
             options,
             apply,
             run,
-            ask: !self.yes,
+            ask: !self.agree.yes,
             lock_wait: self.lock_wait,
             rules: self.rollout.rules(),
         }
@@ -69,7 +69,7 @@ pub(super) fn run(
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
     let prune = arguments.prune.prune();
-    let is_asked = !arguments.how.yes;
+    let is_asked = !arguments.how.agree.yes;
     let emptied = if is_asked { Emptied::Goes } else { Emptied::Stays };
     let selector = arguments.selection.selector()?;
     let mut work = context.selected_with_leavers(&selector, &prune, emptied, screen)?;
@@ -83,5 +83,5 @@ pub(super) fn run(
     let options = arguments.what.options();
     let run = context.begin_run("apply", &arguments.how.message);
     let order = arguments.how.order(Goal::Inventory, options, run);
-    context.carry_out(&work, &order, screen)
+    context.carry_out(&work, &order, arguments.how.agree, screen)
 }

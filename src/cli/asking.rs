@@ -5,8 +5,8 @@ use super::Context;
 use super::edit::refused;
 use crate::error::{CommandError, ErrorKind};
 use crate::inventory::edit::{Assignment, names};
-use crate::inventory::{Beside, Loaded, SCRIPT_FOLDER, without_passwords};
-use crate::report::Screen;
+use crate::inventory::{Beside, Loaded, SCRIPT_FOLDER};
+use crate::report::{Screen, shown};
 use crate::system::shell;
 
 /// Asks for what the command line leaves out.
@@ -113,14 +113,6 @@ impl<'a> Asking<'a> {
             let command = words.collect::<Vec<_>>().join(" ");
             self.screen.complain(&format!("Without questions: {command}"));
         }
-    }
-}
-
-/// A word of a command line without secrets.
-fn shown(word: &str) -> String {
-    match word.split_once('=') {
-        Some((key, _)) if key.starts_with("environment") => format!("{key}=***"),
-        _ => without_passwords(word).into_owned(),
     }
 }
 

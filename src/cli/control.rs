@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::Context;
+use super::agree::AgreeArguments;
 use super::fleet::{ParallelArguments, RolloutArguments};
 use super::selected::ProgramArguments;
 use crate::api::{Goal, Run};
@@ -17,6 +18,8 @@ use crate::report::Screen;
 pub(super) struct StartArguments {
     #[command(flatten)]
     selection: ProgramArguments,
+    #[command(flatten)]
+    agree: AgreeArguments,
     /// Do not watch what was started
     #[arg(long)]
     no_verify: bool,
@@ -31,6 +34,8 @@ pub(super) struct StartArguments {
 pub(super) struct StopArguments {
     #[command(flatten)]
     selection: ProgramArguments,
+    #[command(flatten)]
+    agree: AgreeArguments,
     /// Seconds to wait for an apply on the same host
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     lock_wait: u64,
@@ -43,10 +48,11 @@ pub(super) fn start(
     arguments: &StartArguments,
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
-    let StartArguments { selection, no_verify, lock_wait, rollout } = arguments;
+    let StartArguments { selection, agree, no_verify, lock_wait, rollout } = arguments;
     let work = context.selected_programs(selection, screen)?;
-    let order = order(Intent::Start, !no_verify, *lock_wait, rollout.rules());
-    context.carry_out(&work, &order, screen)
+    let ask = agree.asks(selection, &work);
+    let order = Order { ask, ..order(Intent::Start, !no_verify, *lock_wait, rollout.rules()) };
+    context.carry_out(&work, &order, *agree, screen)
 }
 
 /// Nothing on the disk says that they are stopped: supervisord itself starts them again when it is
@@ -56,15 +62,17 @@ pub(super) fn stop(
     arguments: &StopArguments,
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
-    let StopArguments { selection, lock_wait, parallel } = arguments;
+    let StopArguments { selection, agree, lock_wait, parallel } = arguments;
     let work = context.selected_programs(selection, screen)?;
-    let order = order(Intent::Stop, false, *lock_wait, parallel.rules());
-    let status = context.carry_out(&work, &order, screen)?;
-    if status == 0 {
-        screen.print(
-            "What is stopped counts as stopped by hand: an apply leaves it so. Start it again: \
-             supervisor-sync start\n",
-        );
+    let ask = agree.asks(selection, &work);
+    let order = Order { ask, ..order(Intent::Stop, false, *lock_wait, parallel.rules()) };
+    let status = context.carry_out(&work, &order, *agree, screen)?;
+    if status == 0 && !agree.dry_run {
+        let again = screen.typed().again_as("stop", "start");
+        screen.print(&format!(
+            "What is stopped counts as stopped by hand: an apply leaves it so. Start it again: {again}
+"
+        ));
     }
     Ok(status)
 }

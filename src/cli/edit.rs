@@ -74,11 +74,16 @@ impl Context {
         };
         view.show_diff(screen);
         let mut file = InventoryFile::new(loaded, &edited.text);
-        let ended = match arguments.inventory_only {
-            true => file.write().map(|()| 0),
-            false => self.sync(asked, &edited, &mut file, arguments, screen),
+        let is_dry = arguments.how.agree.dry_run;
+        let ended = match (arguments.inventory_only, is_dry) {
+            (true, true) => Ok(0),
+            (true, false) => file.write().map(|()| 0),
+            (false, _) => self.sync(asked, &edited, &mut file, arguments, screen),
         };
-        let ended = ended.and_then(|status| file.settle(status).map(|()| status));
+        let ended = match is_dry {
+            true => ended,
+            false => ended.and_then(|status| file.settle(status).map(|()| status)),
+        };
         view.show_outcome(file.outcome, screen);
         ended
     }
@@ -100,10 +105,13 @@ impl Context {
             commit.dirty |= file.differs();
         }
         let order = how.order(Goal::Inventory, WhatArguments::options(what), run);
+        if how.agree.dry_run {
+            return self.carry_out(&work, &order, how.agree, screen);
+        }
         let interrupt: &Interrupt = &self.fleet.interrupt;
         let mut write = || file.write();
-        let mut applying = Applying::new(&work, order.ask, &order.options, interrupt, screen)
-            .before_changes(&mut write);
+        let mut applying =
+            Applying::new(&work, &order, interrupt, screen).before_changes(&mut write);
         if asked.by_name {
             applying = applying.agreed_by_typing(&asked.edit.program);
         }

@@ -11,7 +11,7 @@ use crate::inventory::{
     self, AbsolutePath, Beside, Domain, Folder, Host, Inventory, Loaded, Paths, Selector,
     SupervisordAddress,
 };
-use crate::report::{Mode, Screen, ShownImport, agreed, show_problems};
+use crate::report::{Mode, Screen, ShownImport, show_problems};
 use crate::system::files::{Entry, FileContent, Files, replace};
 use crate::system::{Disk, machine};
 
@@ -257,5 +257,5 @@ fn agree(
     let question = format!("Write {}{more}?", place.path.display());
     let interrupt = &context.fleet.interrupt;
     let answer = screen.confirm(&question, interrupt);
-    agreed(answer, ("not written", "you answered no", "it"), interrupt)
+    screen.agreed(answer, ("not written", "you answered no", "it"), interrupt)
 }

@@ -2,6 +2,7 @@
 
 mod add;
 mod agent;
+mod agree;
 mod apply;
 mod asking;
 mod check;
@@ -39,7 +40,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::api::RunInventory;
 use crate::error::{CommandError, ErrorKind};
 use crate::fleet::Fleet;
-use crate::report::{Mode, Screen};
+use crate::report::{Mode, Screen, Typed};
 use crate::system::Interrupt;
 
 /// Makes the programs under supervisord match an inventory: planned, applied as one transaction,
@@ -145,7 +146,7 @@ pub fn run() -> u8 {
     };
     let as_json = matches!(&cli.verb, Verb::Check(arguments) if arguments.is_json());
     let mode = if cli.shared.json || as_json { Mode::Json } else { Mode::Text };
-    let mut screen = Screen::new(mode);
+    let mut screen = Screen::new(mode, Typed::here());
     match verb(cli, &mut screen) {
         Ok(status) => status,
         Err(error) => {

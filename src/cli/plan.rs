@@ -7,9 +7,9 @@ use super::fleet::ParallelArguments;
 use super::selected::{ProgramArguments, PruneArguments};
 use crate::api::Goal;
 use crate::error::CommandError;
-use crate::fleet::{Emptied, Leavers, Prune, check_named, check_something, plans_of};
+use crate::fleet::Emptied;
 use crate::plan::{Override, PlanOptions, Running};
-use crate::report::{HostPage, Plans, Screen};
+use crate::report::Screen;
 
 #[derive(Debug, Args)]
 pub(super) struct PlanArguments {
@@ -72,22 +72,6 @@ pub(super) fn run(
     let selector = arguments.selection.selector()?;
     let work = context.selected_with_leavers(&selector, &prune, Emptied::Goes, screen)?;
     let options = arguments.what.options();
-    let (mode, colour) = (screen.mode(), screen.colour());
-    let mut plans = Plans::default();
-    // Where it may turn out that there is nothing to show, nothing is before each host has answered.
-    let waits = work.iter().all(|work| work.sites.is_empty()) || matches!(prune, Prune::Named(_));
-    context.fleet.on_each_checked(
-        (work.as_slice(), arguments.parallel.rules()),
-        &|work, host| {
-            let planned = plans_of(host, work, Goal::Inventory, options.clone())?;
-            let page = HostPage::of(work.name(), &planned, Screen::aside(mode, colour));
-            Ok((page, planned.leavers))
-        },
-        (waits, |leavers: &[&Leavers]| {
-            check_something(&work, leavers)?;
-            check_named(&work, leavers.iter().copied())
-        }),
-        &mut |work, answer| plans.add(work, answer, screen),
-    )?;
-    Ok(plans.end(work.len() > 1, arguments.exit_code, screen))
+    let (what, rules) = ((Goal::Inventory, &options), arguments.parallel.rules());
+    context.show_plans(&work, what, rules, arguments.exit_code, screen)
 }

@@ -33,8 +33,9 @@ pub(super) fn run(
     let work = context.selected(&selection, screen)?;
     let run = context.begin_run("release", &how.message);
     let options = PlanOptions::of(Intent::Release);
-    let ended = context.carry_out(&work, &how.order(Goal::Inventory, options, run), screen)?;
-    if ended == 0 {
+    let order = how.order(Goal::Inventory, options, run);
+    let ended = context.carry_out(&work, &order, how.agree, screen)?;
+    if ended == 0 && !how.agree.dry_run {
         show_released(site, screen);
     }
     Ok(ended)

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::Context;
+use super::agree::AgreeArguments;
 use super::fleet::ParallelArguments;
 use super::run::MessageArguments;
 use super::selected::ProgramArguments;
@@ -17,6 +18,8 @@ use crate::report::Screen;
 pub(super) struct RestartArguments {
     #[command(flatten)]
     selection: ProgramArguments,
+    #[command(flatten)]
+    agree: AgreeArguments,
     /// One process at a time, each healthy before the next; stop at the first that is not
     #[arg(long)]
     rolling: bool,
@@ -52,9 +55,9 @@ pub(super) fn run(
         // There is nothing to go back to: the configuration is the one it has.
         apply: ApplyOptions { verify: true, rollback: false, record: false },
         run: context.begin_run("restart", &arguments.message),
-        ask: false,
+        ask: arguments.agree.asks(&arguments.selection, &work),
         lock_wait: arguments.lock_wait,
         rules: arguments.parallel.rules(),
     };
-    context.carry_out(&work, &order, screen)
+    context.carry_out(&work, &order, arguments.agree, screen)
 }

@@ -66,7 +66,7 @@ fn to_revision(
     only_site(work, &|site| format!("rollback --site {site} --to {number}"))?;
     let run = context.begin_run(&format!("rollback to {number}"), &arguments.how.message);
     let order = arguments.how.order(Goal::Revision(number), options(), run);
-    context.carry_out(work, &order, screen)
+    context.carry_out(work, &order, arguments.how.agree, screen)
 }
 
 fn take_back(
@@ -89,7 +89,7 @@ fn take_back(
     let run = context.begin_run(&format!("rollback of {}", back.id), &arguments.how.message);
     let run = Run { takes_back: Some(back.id), ..run };
     let order = arguments.how.order(Goal::Before(back.id), options(), run);
-    let ended = context.carry_out(&work, &order, screen)?;
+    let ended = context.carry_out(&work, &order, arguments.how.agree, screen)?;
     Ok(match answers.are_complete() {
         false if ended == 0 => ErrorKind::Partial.exit_status(),
         _ => ended,

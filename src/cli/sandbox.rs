@@ -64,8 +64,7 @@ fn follow(
         rules,
     };
     let interrupt = &context.fleet.interrupt;
-    let mut applying =
-        Applying::new(here, false, &order.options, interrupt, screen).with_plans_summed_up();
+    let mut applying = Applying::new(here, &order, interrupt, screen).with_plans_summed_up();
     let started = fleet::run(&context.fleet, here, &order, &mut applying)?.exit_status();
     let mut output = LogOutput::new(here, true, screen);
     context.fleet.on_each_with_progress(

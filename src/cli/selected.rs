@@ -5,9 +5,9 @@ use clap::Args;
 use super::Context;
 use crate::api::RunInventory;
 use crate::error::CommandError;
-use crate::fleet::{self, Emptied, HostWork, Order, Prune, selected_with_leavers};
+use crate::fleet::{Emptied, HostWork, Prune, selected_with_leavers};
 use crate::inventory::{self, Domain, Inventory, Loaded, Selector};
-use crate::report::{Applying, Screen, show_problems};
+use crate::report::{Screen, show_problems};
 
 /// Which sites on which hosts.
 #[derive(Debug, Args)]
@@ -63,6 +63,11 @@ impl SelectionArguments {
 }
 
 impl ProgramArguments {
+    /// Whether it is about whatever programs there are.
+    pub(super) fn names_no_program(&self) -> bool {
+        self.programs.is_empty()
+    }
+
     pub(super) fn selector(&self) -> Result<Selector, CommandError> {
         Selector::new(&self.selection.sites, &self.selection.hosts, &self.programs)
     }
@@ -137,20 +142,5 @@ impl Context {
     ) -> Result<Vec<HostWork>, CommandError> {
         let inventory = self.inventory(screen)?;
         selected_with_leavers(&inventory, self.inventory.get(), selector, prune, emptied)
-    }
-
-    /// Does it on each host, and tells how each site ended.
-    pub(super) fn carry_out(
-        &self,
-        work: &[HostWork],
-        order: &Order,
-        screen: &mut Screen,
-    ) -> Result<u8, CommandError> {
-        let shows_plans = order.ask || work.iter().any(HostWork::prunes);
-        let (options, interrupt) = (&order.options, &self.fleet.interrupt);
-        let mut applying = Applying::new(work, shows_plans, options, interrupt, screen);
-        let ends = fleet::run(&self.fleet, work, order, &mut applying)?;
-        applying.summarise();
-        Ok(ends.exit_status())
     }
 }

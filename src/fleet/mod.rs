@@ -4,6 +4,7 @@
 //! whatever changes hosts: plan them all, have somebody agree, apply in batches. What people see of it is
 //! an [`Observer`]'s business, and how it ended in all is [`outcome`]'s.
 
+mod agreement;
 mod asking;
 mod host_work;
 mod left;
@@ -12,6 +13,7 @@ pub(crate) mod rollout;
 mod run;
 mod taking_back;
 
+pub(crate) use agreement::{Agreement, Amount};
 pub(crate) use asking::{Fleet, not_reached, own_path};
 pub(crate) use host_work::{HostWork, only_site};
 #[cfg(test)]
@@ -21,7 +23,7 @@ pub(crate) use left::{
     selected_with_leavers,
 };
 pub(crate) use outcome::LookOutcome;
-pub(crate) use run::{Agreement, HostPlans, Observer, Order, Pages, plans_of, run};
+pub(crate) use run::{HostPlans, Observer, Order, Pages, plans_of, run};
 pub(crate) use taking_back::{
     NothingLeft, RollbackWay, SiteRollback, chosen, going, history_of, ways,
 };

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::agreement::{Agreement, Amount};
 use super::asking::{Fleet, allow_many_files, not_reached};
 use super::host_work::HostWork;
 use super::left::{self, Leavers};
@@ -86,15 +87,6 @@ pub(crate) trait Observer {
 
     /// A host was not begun with, and will not be.
     fn not_reached(&mut self, host: &str, why: NotReached);
-}
-
-/// What somebody is asked to agree to.
-#[derive(Debug)]
-pub(crate) struct Agreement<'a> {
-    /// On how many hosts.
-    pub(crate) hosts: usize,
-    /// What leaves them.
-    pub(crate) leavers: Vec<&'a Leavers>,
 }
 
 /// The plans of a host.
@@ -199,6 +191,7 @@ enum Next<P> {
         target: Option<Box<dyn Target>>,
         page: P,
         fingerprints: BTreeMap<Domain, String>,
+        amount: Amount,
         /// The plans themselves, of a single host.
         plans: Vec<PlannedSite>,
     },
@@ -254,12 +247,12 @@ fn plan_and_agree<'w, O: Observer>(
     if fleet.interrupt.is_raised() {
         return Err(not_reached(NotReached::Interrupted));
     }
-    let Proposal { hosts, pages } = proposal;
+    let Proposal { hosts, pages, amount } = proposal;
     if !hosts.is_empty() {
         observer.show(pages);
         if order.ask {
             let leavers = hosts.iter().map(|host| &host.leavers).collect();
-            observer.agree(&Agreement { hosts: hosts.len(), leavers })?;
+            observer.agree(&Agreement { amount, leavers })?;
         }
     }
     Ok(hosts)
@@ -279,7 +272,8 @@ fn plan_host<P>(
     }
     let (target, page) = (Some(target), page(work, &plans));
     let HostPlans { sites: plans, leavers } = plans;
-    let next = Next::Apply { target, page, fingerprints: fingerprints(&plans), plans };
+    let (fingerprints, amount) = (fingerprints(&plans), Amount::of(work, &plans));
+    let next = Next::Apply { target, page, fingerprints, amount, plans };
     Ok(PlannedHost { leavers, next })
 }
 
@@ -287,11 +281,12 @@ fn plan_host<P>(
 struct Proposal<'w, P> {
     hosts: Vec<HostToApply<'w>>,
     pages: Vec<(&'w str, P)>,
+    amount: Amount,
 }
 
 impl<P> Default for Proposal<'_, P> {
     fn default() -> Self {
-        Self { hosts: Vec::new(), pages: Vec::new() }
+        Self { hosts: Vec::new(), pages: Vec::new(), amount: Amount::default() }
     }
 }
 
@@ -314,8 +309,9 @@ impl<'w, P: Send> Proposal<'w, P> {
             }
         };
         match next {
-            Next::Apply { target, page, fingerprints, plans } => {
+            Next::Apply { target, page, fingerprints, amount, plans } => {
                 observer.planned(name, plans, &leavers.pruned);
+                self.amount.add(amount);
                 self.pages.push((name, page));
                 self.hosts.push(HostToApply { work, target, leavers, shown: Some(fingerprints) });
             }

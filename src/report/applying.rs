@@ -7,16 +7,16 @@ use serde::Serialize;
 use super::describe::{EventLine, describe, describe_failure, describe_one_of_several};
 use super::names::{folded, named};
 use super::plan::{HostPage, show_pages};
-use super::questions::agreed;
+use super::questions::asked_for;
 use super::site_end::SiteEnds;
 use super::{Live, Mode, Screen, left, paragraph};
 use crate::api::{AppliedSite, PlannedSite};
 use crate::error::CommandError;
 use crate::event::Event;
 use crate::fleet::rollout::NotReached;
-use crate::fleet::{Agreement, HostWork, Leavers, Observer, Pages, not_reached};
+use crate::fleet::{Agreement, HostWork, Leavers, Observer, Order, Pages, not_reached};
 use crate::inventory::{Domain, Site};
-use crate::plan::{PlanOptions, PlanView};
+use crate::plan::{Intent, PlanView};
 use crate::system::{Interrupt, sanitized};
 
 /// How many different failures the summary shows, and how many lines of a program's log.
@@ -25,6 +25,7 @@ const LOG_LINES_SHOWN: usize = 3;
 
 /// What people and machines are told while it goes on and when it is over.
 pub(crate) struct Applying<'s> {
+    order: &'s Order,
     several: bool,
     /// Whether a plan that nobody has seen is told in a line: nobody wants to see a fleet's.
     sums_plans_up: bool,
@@ -62,17 +63,19 @@ pub(super) struct Summary<'a> {
 }
 
 impl<'s> Applying<'s> {
-    /// `shows_plans` says whether somebody is to see them first.
+    /// Of what this order does on these hosts.
     pub(crate) fn new(
         work: &'s [HostWork],
-        shows_plans: bool,
-        options: &PlanOptions,
+        order: &'s Order,
         interrupt: &'s Interrupt,
         screen: &'s mut Screen,
     ) -> Self {
         let of_several = work.iter().filter(|work| work.sites.len() > 1);
         let several = work.len() > 1;
+        // What is removed is always shown.
+        let shows_plans = order.ask || work.iter().any(HostWork::prunes);
         Self {
+            order,
             several,
             sums_plans_up: several,
             hosts: work.iter().map(|work| (work.name(), work.host.address.as_str())).collect(),
@@ -80,7 +83,7 @@ impl<'s> Applying<'s> {
             of_several_sites: of_several.map(|work| work.name().to_owned()).collect(),
             live: if several { Live::new(screen.mode(), work.len()) } else { None },
             screen,
-            ends: SiteEnds::of(options),
+            ends: SiteEnds::of(&order.options),
             interrupt,
             done: 0,
             failures: Vec::new(),
@@ -264,11 +267,9 @@ impl Observer for Applying<'_> {
 
     fn agree(&mut self, what: &Agreement<'_>) -> Result<(), CommandError> {
         let pruned = left::question(&what.leavers);
-        let what_is_done = if self.ends.releases() { "Give this back" } else { "Apply this" };
-        let question = match what.hosts {
-            1 => format!("{what_is_done}{pruned}?"),
-            hosts => format!("{what_is_done} on {hosts} hosts{pruned}?"),
-        };
+        let question = format!("{}{pruned}?", asked_for(self.order, &what.amount));
+        let is_apply = matches!(self.order.options.intent, Intent::Apply { .. });
+        let not_done = if is_apply { "not applied" } else { "not done" };
         let answer = match self.typed {
             Some(name) => {
                 let question = format!("{question} Type the name `{name}` to remove it: ");
@@ -280,7 +281,7 @@ impl Observer for Applying<'_> {
             Some(name) => format!("`{name}` was not typed"),
             None => "you answered no".to_owned(),
         };
-        agreed(answer, ("not applied", &no, "the plan"), self.interrupt)
+        self.screen.agreed(answer, (not_done, &no, "the plan"), self.interrupt)
     }
 
     fn before_changes(&mut self) -> Result<(), CommandError> {

@@ -17,6 +17,12 @@ pub(crate) fn named(hosts: &[&str]) -> String {
     }
 }
 
+/// `1 program`, `2 programs`.
+pub(crate) fn counted(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
+}
+
 /// Texts of hosts, each kept once with the hosts that have it, in the order in which it first came.
 #[derive(Default)]
 pub(crate) struct Folded<'h> {

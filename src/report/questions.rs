@@ -4,8 +4,12 @@ use std::io::{IsTerminal, Write};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::names::counted;
 use super::{Mode, Screen};
+use crate::api::Goal;
 use crate::error::{CommandError, ErrorKind};
+use crate::fleet::{Amount, Order};
+use crate::plan::Intent;
 use crate::system::{Interrupt, sanitized};
 
 impl Screen {
@@ -38,6 +42,30 @@ impl Screen {
         let mut answer = String::new();
         stdin.read_line(&mut answer).ok()?;
         Some(answer.trim().to_owned())
+    }
+
+    /// Goes on where the answer is yes. Else the error says what is `not_done`, which answer that was (`no`),
+    /// or how to say yes to `what` where there is nobody to ask.
+    pub(crate) fn agreed(
+        &self,
+        answer: Option<bool>,
+        (not_done, no, what): (&str, &str, &str),
+        interrupt: &Interrupt,
+    ) -> Result<(), CommandError> {
+        if interrupt.is_raised() {
+            let message = format!("{not_done}: interrupted");
+            return Err(CommandError::new(ErrorKind::Interrupted, message));
+        }
+        match answer {
+            Some(true) => Ok(()),
+            Some(false) => Err(CommandError::refused(format!("{not_done}: {no}"))),
+            None => {
+                let again = self.typed().again_with("--yes");
+                let message = format!("{not_done}: there is no terminal to ask on");
+                Err(CommandError::new(ErrorKind::Usage, message)
+                    .hint(format!("look at {what}, then say so: {again}")))
+            }
+        }
     }
 
     /// Has somebody name one of `choices`, by its number or by its name, or, where `others` says what,
@@ -77,21 +105,33 @@ impl Screen {
     }
 }
 
-/// Goes on where the answer is yes. Else the error says what is `not_done`, which answer that was (`no`),
-/// or how to say yes to `what` where there is nobody to ask.
-pub(crate) fn agreed(
-    answer: Option<bool>,
-    (not_done, no, what): (&str, &str, &str),
-    interrupt: &Interrupt,
-) -> Result<(), CommandError> {
-    if interrupt.is_raised() {
-        return Err(CommandError::new(ErrorKind::Interrupted, format!("{not_done}: interrupted")));
-    }
-    match answer {
-        Some(true) => Ok(()),
-        Some(false) => Err(CommandError::refused(format!("{not_done}: {no}"))),
-        None => Err(CommandError::new(ErrorKind::Usage, "there is no terminal to ask on")
-            .hint(format!("look at {what}, then say so: the same command with --yes"))),
+/// What is to be done, as a question has it: `Restart 12 programs of 3 sites on 3 hosts`.
+pub(super) fn asked_for(order: &Order, amount: &Amount) -> String {
+    let Amount { programs, sites, hosts } = amount;
+    let on_hosts = match hosts.len() {
+        0 | 1 => String::new(),
+        several => format!(" on {several} hosts"),
+    };
+    let of_programs = |verb: &str| {
+        let of_sites = match sites.first() {
+            Some(site) if sites.len() == 1 => site.to_string(),
+            _ => counted(sites.len(), "site"),
+        };
+        let place = match hosts.first() {
+            Some(host) if hosts.len() == 1 => format!(" on {host}"),
+            _ => on_hosts.clone(),
+        };
+        format!("{verb} {} of {of_sites}{place}", counted(*programs, "program"))
+    };
+    match (order.options.intent, order.goal) {
+        (Intent::Restart, _) => of_programs("Restart"),
+        (Intent::Start, _) => of_programs("Start"),
+        (Intent::Stop, _) => of_programs("Stop"),
+        (Intent::Release, _) => format!("Give this back{on_hosts}"),
+        (Intent::Apply { .. }, Goal::Inventory) => format!("Apply this{on_hosts}"),
+        (Intent::Apply { .. }, Goal::Revision(_) | Goal::Before(_)) => {
+            format!("Roll this back{on_hosts}")
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 
 use super::describe::{EventLine, describe, describe_error};
-use super::{Colour, json, paragraph};
+use super::{Colour, Typed, json, paragraph};
 use crate::apply::ProgramTrouble;
 use crate::error::CommandError;
 use crate::event::Event;
@@ -34,6 +34,8 @@ pub(crate) struct Screen {
     /// The errors that people have been told: fifty sites of a supervisord that does not run say no
     /// more than one.
     errors: BTreeSet<String>,
+    /// What was typed, for hints that repeat it.
+    typed: Typed,
     /// Where it goes in place of the streams.
     page: Option<Page>,
 }
@@ -85,16 +87,17 @@ fn document(
 
 impl Screen {
     /// Colours as `NO_COLOR`, `CLICOLOR_FORCE` and the terminal have it.
-    pub(crate) fn new(mode: Mode) -> Self {
+    pub(crate) fn new(mode: Mode, typed: Typed) -> Self {
         let choice = anstream::AutoStream::choice(&std::io::stdout());
         let plain = choice == anstream::ColorChoice::Never;
         let colour = if plain { Colour::Plain } else { Colour::Ansi };
-        Self { mode, colour, errors: BTreeSet::new(), page: None }
+        Self { mode, colour, errors: BTreeSet::new(), typed, page: None }
     }
 
     /// One that shows nothing: what is written to it is a page for a screen of this kind.
     pub(crate) fn aside(mode: Mode, colour: Colour) -> Self {
-        Self { mode, colour, errors: BTreeSet::new(), page: Some(Page::default()) }
+        let (errors, typed) = (BTreeSet::new(), Typed::default());
+        Self { mode, colour, errors, typed, page: Some(Page::default()) }
     }
 
     /// What was written [aside](Self::aside).
@@ -123,6 +126,11 @@ impl Screen {
     /// For whom it is.
     pub(crate) fn mode(&self) -> Mode {
         self.mode
+    }
+
+    /// What was typed.
+    pub(crate) fn typed(&self) -> &Typed {
+        &self.typed
     }
 
     /// Whether text carries colour.

@@ -40,11 +40,6 @@ impl SiteEnds {
         Self { allowed: allowed.collect(), releases, ..Self::default() }
     }
 
-    /// Whether sites are given back to whoever had their files.
-    pub(super) fn releases(&self) -> bool {
-        self.releases
-    }
-
     /// These sites are removed from a host, which is what is said of them when that is done.
     pub(super) fn removes(&mut self, host: &str, sites: &[Site]) {
         self.removed.extend(sites.iter().map(|site| (host.to_owned(), site.domain.clone())));

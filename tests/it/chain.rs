@@ -123,10 +123,10 @@ impl Link {
             &["apply", "--yes", "--no-rollback"],
             &["apply", "--yes", "--start-stopped"],
             &["rollback", "--yes"],
-            &["restart"],
-            &["restart", "--rolling"],
-            &["stop"],
-            &["start"],
+            &["restart", "--yes"],
+            &["restart", "--yes", "--rolling"],
+            &["stop", "--yes"],
+            &["start", "--yes"],
         ];
         let arguments = dice.one_of(&VERBS);
         let narrow = arguments[0] != "rollback" && dice.below(3) == 0;

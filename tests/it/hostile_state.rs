@@ -290,7 +290,8 @@ fn changeable_state_folder_is_refused() {
         place.clear();
         arrange(&place);
         let before = place.outside();
-        for arguments in [&["plan"][..], &["status"], &["history"], &["apply", "--yes"], &["stop"]]
+        for arguments in
+            [&["plan"][..], &["status"], &["history"], &["apply", "--yes"], &["stop", "--yes"]]
         {
             let run = place.host.run(arguments);
             let told = format!("{name}: {arguments:?}: {}{}", run.stdout, run.stderr);

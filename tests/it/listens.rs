@@ -258,7 +258,7 @@ fn file_names_end_like_include() {
     assert_served(&host);
     let conf = host.conf("a.com-w").with_extension("ini");
     assert!(conf.exists() && !host.conf("a.com-w").exists());
-    host.run(&["restart", "--site", "a.com"]).ended(0);
+    host.run(&["restart", "--yes", "--site", "a.com"]).ended(0);
     wants(&host, "w, stopwaitsecs: 7");
     host.run(&["apply", "--yes"]).ended(0);
     host.run(&["rollback", "--yes"]).ended(0);

@@ -71,7 +71,7 @@ fn young_draining_program_is_asked_once() {
     want(&host, "program: w, script: w.sh, autorestart: false", "");
     host.run(&["apply", "--yes", "--no-verify"]).ended(0);
     wait_until(PATIENCE, "it handles TERM", || std::path::Path::new(&asked).exists());
-    let running = host.command(&["stop"]).spawn();
+    let running = host.command(&["stop", "--yes"]).spawn();
     let process = || host.process("one.com-w:one.com-w").unwrap();
     wait_until(PATIENCE, "it drains for long", || {
         let process = process();

@@ -174,8 +174,8 @@ fn signal_ends_lock_wait() {
     let draining = or_skip!(Draining::new());
     for (kind, arguments) in [
         (Signal::INT, &["apply", "--yes"][..]),
-        (Signal::TERM, &["stop"]),
-        (Signal::INT, &["start"]),
+        (Signal::TERM, &["stop", "--yes"]),
+        (Signal::INT, &["start", "--yes"]),
     ] {
         let before = draining.host.snapshot();
         let holder = Holder::of(&draining.host.state().join("lock"));

@@ -18,6 +18,7 @@ mod names;
 mod obstacles;
 mod passed;
 mod plan;
+mod questions;
 mod runner;
 mod sandbox;
 mod scaffold;

@@ -96,7 +96,7 @@ fn unheard_stop_is_told() {
     fleet.write_inventory("");
     fleet.run(&["apply", "--yes"]).ended(0);
     fleet.keyring.write_wrapper(WITHOUT_REPLY);
-    fleet.run(&["stop"]).ended(5).complains(LOST);
+    fleet.run(&["stop", "--yes"]).ended(5).complains(LOST);
     fleet.keyring.write_wrapper(SOUND);
     let told = "which went on without its caller, has ended";
     wait_until(PATIENCE, "it is noted that nobody has heard it", || {

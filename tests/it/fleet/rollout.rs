@@ -1,5 +1,7 @@
 //! Many hosts: each has a line and an outcome, and a bad one stops the others only if it should.
 
+use supervisor_sync::supervisord::ProcessState;
+
 use super::Fleet;
 use crate::daemon::{PATIENCE, wait_until};
 use crate::sshd::{free_port, keygen};
@@ -135,4 +137,20 @@ fn json_events_name_their_host() {
     let summary = documents.last().unwrap();
     assert_eq!(summary["kind"], "summary");
     assert_eq!((&summary["hosts"], &summary["done"]), (&2.into(), &2.into()));
+}
+
+/// One named program on several hosts is asked about, too.
+#[test]
+fn several_hosts_are_asked_about() {
+    let fleet = or_skip!(Fleet::start(&["web1", "web2"]));
+    fleet.write_inventory("");
+    fleet.run(&["apply", "--yes"]).ended(0);
+    let run = fleet.run(&["stop", "--program", "worker"]).ended(2);
+    run.complains("supervisor-sync stop --program worker --yes");
+    fleet.run(&["stop", "--program", "worker", "--on", "web1"]).ended(0);
+    for name in ["web1", "web2"] {
+        let machine = fleet.machine(name);
+        let process = machine.host.process(&format!("{0}:{0}", machine.full())).unwrap();
+        assert_eq!(process.state == ProcessState::Stopped, name == "web1", "{name}");
+    }
 }

@@ -47,11 +47,8 @@ impl Real {
             Verb::Stop => ("stop", &[]),
             Verb::Rollback | Verb::RollbackTo(_) => ("rollback", &[]),
         };
-        let mut arguments = vec![verb.to_owned(), "--json".to_owned()];
+        let mut arguments = vec![verb.to_owned(), "--json".to_owned(), "--yes".to_owned()];
         arguments.extend(more.iter().map(|one| (*one).to_owned()));
-        if matches!(verb, "apply" | "rollback") {
-            arguments.push("--yes".to_owned());
-        }
         if let Verb::RollbackTo(number) = asked.verb {
             let revisions = history(self, &asked.sites).remove(0).revisions.unwrap();
             let at = usize::from(number).checked_rem(revisions.len())?;

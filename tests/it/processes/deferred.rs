@@ -69,7 +69,7 @@ fn deferred_change_waits_for_restart() {
         host.run(arguments).ended(0);
         assert_eq!(pids(&host), before);
 
-        host.run(&["restart"]).ended(0);
+        host.run(&["restart", "--yes"]).ended(0);
         wait_noted(&host, &once.map(|(name, _)| (name, 2)));
         for (process, pid) in pids(&host) {
             let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();

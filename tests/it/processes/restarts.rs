@@ -54,7 +54,7 @@ fn restart_with_newer_file_starts_once() {
     wants(&host, &inventory(", priority: 7", ", stopwaitsecs: 7").each_ref().map(String::as_str));
     host.run(&["apply", "--yes", "--no-restart"]).ended(0);
     assert_eq!(starts(&host), times(&BEFORE));
-    host.run(&["restart"]).ended(0);
+    host.run(&["restart", "--yes"]).ended(0);
     wait_noted(&host, &twice());
     for (process, pid) in pids(&host) {
         assert_eq!(working_folder(pid), site.path("releases/2"), "{process}");
@@ -77,7 +77,7 @@ fn restart_ignores_unapplied_changes() {
     host.run(&["apply", "--yes", "--no-restart"]).ended(0);
     // Not applied.
     wants(&host, &[&grows(3), &splits("separate"), "program: new, script: w.sh"]);
-    let run = host.run(&["restart"]);
+    let run = host.run(&["restart", "--yes"]);
     assert_eq!(run.status, 0, "{run:?}");
     wait_noted(&host, &once.map(|(name, _)| (name, 2)));
 }
@@ -99,7 +99,7 @@ fn former_release_is_told() {
     applied(&host, &programs, &[("w", 1), ("elsewhere", 1), ("sticks", 1)]);
     next_release(&site, 2);
     host.run(&["status"]).ended(3).says("a.com-w runs in ").says("a.com-sticks runs in ");
-    let run = host.run(&["restart"]).ended(5);
+    let run = host.run(&["restart", "--yes"]).ended(5);
     let told = format!(
         "a.com-sticks runs in {}, but the live release is {}",
         site.path("releases/1").display(),
@@ -134,7 +134,7 @@ fn restart_starts_what_should_run() {
     host.daemon.wait_for_state("a.com-backs-off:a.com-backs-off", Backoff);
     super::worker(&host, "fatal", "");
     super::worker(&host, "backs-off", "");
-    host.run(&["restart"]).ended(0);
+    host.run(&["restart", "--yes"]).ended(0);
     let noted = noted(&host);
     let starts_of = |name: &str| {
         noted.iter().filter(|n| n.process == name && n.event == super::Event::Start).count()

@@ -42,9 +42,10 @@ fn fewest_up(host: &Host, from: usize) -> usize {
 
 #[test]
 fn rolling_restart_leaves_others_up() {
-    for (arguments, fewest) in
-        [(&["restart", "--rolling"][..], 3), (&["restart", "--rolling", "--batch", "2"], 2)]
-    {
+    for (arguments, fewest) in [
+        (&["restart", "-y", "--rolling"][..], 3),
+        (&["restart", "-y", "--rolling", "--batch", "2"], 2),
+    ] {
         for how in ["together", "separate"] {
             let host = or_skip!(host_of_four(&format!(", instances: {how}")));
             let run = host.run(arguments).ended(0);
@@ -84,7 +85,7 @@ fn unhealthy_process_stops_rolling() {
         let host = or_skip!(host_of_four(&format!(", startsecs: 1, instances: {how}")));
         let before = pids(&host);
         fails_from_the_third_on(&host);
-        let run = host.run(&["restart", "--rolling"]).ended(5);
+        let run = host.run(&["restart", "--yes", "--rolling"]).ended(5);
         assert_stopped_at_the_third(&host, &run, &before);
         let told = format!("not restarted, still as before: {left}");
         assert!(run.stderr.contains(&told), "{told}: {}", run.stderr);

@@ -66,7 +66,9 @@ fn assert_states(host: &Host, when: &str) {
 #[test]
 fn no_change_starts_stopped_process() {
     let host = or_skip!(host_with_stopped());
-    for arguments in [&["apply", "--yes"][..], &["apply", "--yes", "--restart"], &["restart"]] {
+    for arguments in
+        [&["apply", "--yes"][..], &["apply", "--yes", "--restart"], &["restart", "--yes"]]
+    {
         host.run(arguments).ended(0);
         assert_states(&host, &format!("after {arguments:?} without a change"));
     }
@@ -89,7 +91,7 @@ fn no_change_starts_stopped_process() {
     }
     assert_eq!(starts.get("never"), None);
     // And with the change pending for what is stopped, a restart does not start it either.
-    host.run(&["restart"]).ended(0);
+    host.run(&["restart", "--yes"]).ended(0);
     assert_states(&host, "after a restart");
     host.run(&["status", "--deep"])
         .ended(3)
@@ -104,7 +106,7 @@ fn stopping_by_hand_stays_stopped() {
     let stop = Call::StopProcess("a.com-w:a.com-w_00".to_owned());
     host.daemon.client().call(stop).unwrap().unwrap();
     host.daemon.wait_for_state("a.com-w:a.com-w_00", ProcessState::Stopping);
-    let run = host.run(&["restart"]).ended(0);
+    let run = host.run(&["restart", "--yes"]).ended(0);
     assert!(run.stdout.contains("a.com-w:a.com-w_00 stays stopped"), "{}", run.stdout);
     wait_noted(&host, &[("w_00", 1), ("w_01", 2)]);
     host.daemon.wait_for_state("a.com-w:a.com-w_00", ProcessState::Stopped);
@@ -123,7 +125,7 @@ fn start_stopped_starts_them() {
         ]
     };
     let host = or_skip!(host_with_stopped());
-    let run = host.run(&["restart", "--start-stopped"]).ended(0);
+    let run = host.run(&["restart", "--yes", "--start-stopped"]).ended(0);
     assert!(run.stdout.contains("a.com-auto: "), "{}", run.stdout);
     wait_noted(&host, &of(2, 2));
     host.run(&["status"]).ended(0);

@@ -122,7 +122,7 @@ fn unhealthy_restart_is_told() {
         assert!(run.stderr.contains("  a.com-bad is FATAL"), "{}", run.stderr);
         assert!(run.stderr.contains("    | no database\n"), "{}", run.stderr);
     };
-    told(&host.run(&["restart"]).ended(5));
+    told(&host.run(&["restart", "--yes"]).ended(5));
     assert_eq!(starts(&host), times(&[("w", 2), ("bad", 1)]));
     // An apply that only restarts has nothing to go back to but says the same.
     let run: Run = host.run(&["apply", "--yes", "--restart"]);

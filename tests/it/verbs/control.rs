@@ -40,9 +40,9 @@ fn stopped_stays_down_until_started() {
         .says("a.com-two has a file that is newer than what runs");
 
     // Its start takes the change up.
-    host.run(&["start"]).ended(0).complains("a.com-two:a.com-two_01: healthy");
+    host.run(&["start", "--yes"]).ended(0).complains("a.com-two:a.com-two_01: healthy");
     host.run(&["status"]).ended(0);
-    host.run(&["start"]).ended(0).says("nothing to do");
+    host.run(&["start", "--yes"]).ended(0).says("nothing to do");
     assert_eq!(host.wait_running(&["a.com-one:a.com-one"]), one, "it was restarted");
 }
 
@@ -60,7 +60,7 @@ fn partial_start_leaves_others_running() {
     // A newer file does not restart what runs.
     let text = std::fs::read_to_string(host.conf("a.com-w")).unwrap();
     host.daemon.write_conf("a.com-w", &text.replace("stopwaitsecs=3600", "stopwaitsecs=60"));
-    host.run(&["start"]).ended(0).complains("Warning: a.com-w has a newer file");
+    host.run(&["start", "--yes"]).ended(0).complains("Warning: a.com-w has a newer file");
     assert_eq!(host.wait_running(&others), pids);
     host.wait_running(&["a.com-w:a.com-w_01"]);
 }
@@ -74,22 +74,22 @@ fn start_uses_files_not_inventory() {
     let program = "program: w, script: w.sh";
     host.inventory(&programs(&[program]));
     host.run(&["apply", "--yes"]).ended(0);
-    host.run(&["stop"]).ended(0);
+    host.run(&["stop", "--yes"]).ended(0);
     host.inventory(&programs(&[&format!("{program}, numprocs: 3")]));
-    host.run(&["start"]).ended(0).complains("a.com-w: healthy");
+    host.run(&["start", "--yes"]).ended(0).complains("a.com-w: healthy");
 
     // A newer file with the number it had, and one that somebody has edited to another number.
-    host.run(&["stop"]).ended(0);
+    host.run(&["stop", "--yes"]).ended(0);
     let text = std::fs::read_to_string(host.conf("a.com-w")).unwrap();
     host.daemon.write_conf("a.com-w", &text.replace("stopwaitsecs=3600", "stopwaitsecs=60"));
-    host.run(&["start"]).ended(0).complains("a.com-w: healthy");
+    host.run(&["start", "--yes"]).ended(0).complains("a.com-w: healthy");
     let two = "numprocs=2\nprocess_name=%(program_name)s_%(process_num)02d";
     host.daemon.write_conf("a.com-w", &text.replace("numprocs=1", two));
-    host.run(&["restart"]).ended(0).complains("a.com-w:a.com-w_01: healthy");
-    host.run(&["stop"]).ended(0);
+    host.run(&["restart", "--yes"]).ended(0).complains("a.com-w:a.com-w_01: healthy");
+    host.run(&["stop", "--yes"]).ended(0);
     let four = two.replace('2', "4").replace("04d", "02d");
     host.daemon.write_conf("a.com-w", &text.replace("numprocs=1", &four));
-    host.run(&["start"]).ended(0).complains("a.com-w:a.com-w_03: healthy");
+    host.run(&["start", "--yes"]).ended(0).complains("a.com-w:a.com-w_03: healthy");
 }
 
 /// All stop at the same time, and meanwhile nobody else may act.
@@ -103,11 +103,11 @@ fn programs_stop_at_same_time() {
     host.inventory(&programs(&lines.iter().map(String::as_str).collect::<Vec<_>>()));
     host.run(&["apply", "--yes"]).ended(0);
     names.iter().for_each(|name| host.wait_starts(&format!("a.com-{name}"), 1));
-    let stop = host.command(&["stop"]).spawn();
+    let stop = host.command(&["stop", "--yes"]).spawn();
     for name in names {
         host.daemon.wait_for_state(&format!("a.com-{name}:a.com-{name}"), ProcessState::Stopping);
     }
-    host.run(&["start"]).ended(7).complains("`stop` of user");
+    host.run(&["start", "--yes"]).ended(7).complains("`stop` of user");
     wait_until(PATIENCE, "it says what it waits for", || {
         stop.stderr().contains("Waiting for a.com-one, a.com-three, a.com-two to stop")
     });
@@ -128,7 +128,7 @@ fn unhealthy_start_says_why() {
     ]));
     host.run(&["apply", "--yes"]).ended(0);
     host.run(&["stop", "--program", "good"]).ended(0);
-    let run = host.run(&["start"]).ended(5);
+    let run = host.run(&["start", "--yes"]).ended(5);
     assert!(run.stderr.contains("a.com-bad not healthy"), "{}", run.stderr);
     assert!(run.stderr.contains("| bad has no database"), "{}", run.stderr);
     assert!(run.stderr.contains("a.com-good: healthy"), "{}", run.stderr);
@@ -151,8 +151,8 @@ fn exiting_program_can_be_stopped() {
     host.run(&["apply", "--yes", "--no-verify"]).ended(0);
     for _ in 0..5 {
         host.daemon.wait_for_state("a.com-loop:a.com-loop", ProcessState::Running);
-        host.run(&["stop"]).ended(0);
+        host.run(&["stop", "--yes"]).ended(0);
         assert_eq!(host.process("a.com-loop:a.com-loop").unwrap().state, ProcessState::Stopped);
-        host.run(&["start", "--no-verify"]).ended(0);
+        host.run(&["start", "--yes", "--no-verify"]).ended(0);
     }
 }

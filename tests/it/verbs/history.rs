@@ -131,7 +131,7 @@ fn superseded_run_is_refused_per_site() {
 #[test]
 fn history_tells_failed_runs() {
     let host = or_skip!(applied_host());
-    host.run(&["restart", "-m", "new code"]).ended(0);
+    host.run(&["restart", "--yes", "-m", "new code"]).ended(0);
     host.deployed("a.com").crasher("bad");
     wants(&host, &["program: w, script: w.sh", "program: bad, script: bad.sh, autorestart: false"]);
     host.run(&["apply", "--yes"]).ended(4);
@@ -155,7 +155,7 @@ fn history_tells_failed_runs() {
 fn killed_run_reads_as_interrupted() {
     let host = or_skip!(applied_host());
     host.deployed("a.com").drainer("w");
-    host.run(&["restart"]).ended(0);
+    host.run(&["restart", "--yes"]).ended(0);
     wants(&host, &["program: w, script: w.sh, stopwaitsecs: 600"]);
     let mut run = host.command(&["apply", "--yes", "-m", "killed"]).spawn();
     crate::daemon::wait_until(crate::daemon::PATIENCE, "it waits", || {
@@ -192,7 +192,7 @@ fn killed_run_reads_as_interrupted() {
 fn rollback_takes_back_interrupted_run() {
     let host = or_skip!(applied_host());
     host.deployed("a.com").drainer("w");
-    host.run(&["restart"]).ended(0);
+    host.run(&["restart", "--yes"]).ended(0);
     let former = std::fs::read_to_string(host.conf("a.com-w")).unwrap();
     wants(&host, &["program: w, script: w.sh, stopwaitsecs: 600"]);
     interrupt_while_it_waits(&host, &["apply", "--yes", "-m", "stopped"]);
@@ -217,7 +217,7 @@ fn rollback_takes_back_interrupted_run() {
 #[test]
 fn irreversible_run_explains_itself() {
     let host = or_skip!(host_of_two_revisions());
-    host.run(&["restart"]).ended(0);
+    host.run(&["restart", "--yes"]).ended(0);
     host.run(&["rollback", "--yes"]).ended(0);
     let text = host.run(&["history"]).ended(0).stdout;
     let ids: Vec<String> = blocks(&text).iter().map(|(run, _)| run[..20].to_owned()).collect();

@@ -120,7 +120,7 @@ fn grouped_program_is_refused() {
         wants(&host, &["program: v, script: v.sh"]);
         refused_untouched(&host, &[&said, &hint]);
         let before = host.snapshot().processes;
-        host.run(&["stop", "--site", "a.com"]).complains("it is not this site's");
+        host.run(&["stop", "--yes", "--site", "a.com"]).complains("it is not this site's");
         assert_eq!(host.snapshot().processes, before);
     }
     // As the hint has it.
@@ -183,7 +183,7 @@ fn group_in_main_file_is_refused() {
         refused_untouched(&host, &[&format!("a.com-w is already defined in {main}")]);
         let before = host.snapshot().processes;
         for verb in ["start", "stop", "restart"] {
-            host.run(&[verb, "--site", "a.com"]);
+            host.run(&[verb, "--yes", "--site", "a.com"]);
             assert_eq!(host.snapshot().processes, before, "{verb} {section}");
         }
     }
@@ -266,9 +266,7 @@ fn foreign_environment_is_never_shown() {
         wants(&host, &["program: w, script: w.sh, stopwaitsecs: 7"]);
         let said = shows(&["apply", "--yes"]);
         assert!(said.contains("broken") && said.contains("theirs.conf"), "{said}");
-        for verb in
-            [&["plan"][..], &["--json", "plan"], &["status"], &["restart", "--site", "a.com"]]
-        {
+        for verb in [&["plan"][..], &["--json", "plan"], &["status"], &["restart", "--yes"]] {
             shows(verb);
         }
     }

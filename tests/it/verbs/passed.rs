@@ -28,7 +28,7 @@ fn supervisord_takes_every_option() {
     names.sort();
     assert_eq!(names, ["p-7", "p-8"]);
     host.run(&["plan", "--exit-code"]).ended(0);
-    host.run(&["restart", "--rolling"]).ended(0);
+    host.run(&["restart", "--yes", "--rolling"]).ended(0);
     host.run(&["status"]).ended(0);
     assert!(!host.logrotate("a.com-w").exists());
 }

@@ -72,7 +72,7 @@ fn loop_and_exec_end_when_told_to() {
     host.run(&["apply", "--yes"]).ended(0);
     let sleeps = [format!("sleep {pause}"), format!("sleep 8{}", std::process::id())];
     wait_until(PATIENCE, "both are at work", || sleeps.iter().all(|sleep| runs(sleep)));
-    host.run(&["stop"]).ended(0);
+    host.run(&["stop", "--yes"]).ended(0);
     for program in ["a.com-loop:a.com-loop", "a.com-worker:a.com-worker"] {
         assert_eq!(host.process(program).unwrap().state, ProcessState::Stopped);
     }

@@ -160,7 +160,7 @@ fn former_release_drifts_until_restart() {
     symlink("releases/2", site.path("current")).unwrap();
     let former = site.path("releases/1").canonicalize().unwrap();
     host.run(&["status"]).ended(3).says(&format!("a.com-w runs in {}", former.display()));
-    host.run(&["restart"]).ended(0);
+    host.run(&["restart", "--yes"]).ended(0);
     host.run(&["status"]).ended(0);
 }
 

@@ -1,0 +1,82 @@
+//! `--yes` and `--dry-run`: whether somebody is asked before hosts change, and whether they do.
+
+use clap::Args;
+
+use super::Context;
+use super::selected::ProgramArguments;
+use crate::api::Goal;
+use crate::error::CommandError;
+use crate::fleet::rollout::Rules;
+use crate::fleet::{self, HostWork, Leavers, Order, check_named, check_something, plans_of};
+use crate::plan::PlanOptions;
+use crate::report::{Applying, HostPage, Plans, Screen};
+
+/// Whether somebody agrees first.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct AgreeArguments {
+    /// Do not ask
+    #[arg(long, short)]
+    pub(super) yes: bool,
+    /// Show what would be done, as `plan` does, and do nothing
+    #[arg(long, short = 'n')]
+    pub(super) dry_run: bool,
+}
+
+impl AgreeArguments {
+    /// Whether a verb asks that does to programs what somebody names: one program on one host is what was
+    /// typed, and more may be more than somebody thought of.
+    pub(super) fn asks(self, named: &ProgramArguments, work: &[HostWork]) -> bool {
+        !self.yes && (named.names_no_program() || work.len() > 1)
+    }
+}
+
+impl Context {
+    /// Does it on each host, and tells how each site ended; or shows what would be done.
+    pub(super) fn carry_out(
+        &self,
+        work: &[HostWork],
+        order: &Order,
+        agree: AgreeArguments,
+        screen: &mut Screen,
+    ) -> Result<u8, CommandError> {
+        if agree.dry_run {
+            let rules = Rules::all(order.rules.parallel);
+            return self.show_plans(work, (order.goal, &order.options), rules, false, screen);
+        }
+        let mut applying = Applying::new(work, order, &self.fleet.interrupt, screen);
+        let ends = fleet::run(&self.fleet, work, order, &mut applying)?;
+        applying.summarise();
+        Ok(ends.exit_status())
+    }
+
+    /// Shows what would be done on each host. `tells_changes` has the exit status say whether that is
+    /// anything.
+    pub(super) fn show_plans(
+        &self,
+        work: &[HostWork],
+        (goal, options): (Goal, &PlanOptions),
+        rules: Rules,
+        tells_changes: bool,
+        screen: &mut Screen,
+    ) -> Result<u8, CommandError> {
+        let (mode, colour) = (screen.mode(), screen.colour());
+        let mut plans = Plans::default();
+        // Where it may turn out that there is nothing to show, nothing is before each host has answered.
+        let waits =
+            work.iter().all(|work| work.sites.is_empty()) || work.iter().any(HostWork::prunes);
+        self.fleet.on_each_checked(
+            (work, rules),
+            &|work, host| {
+                let planned = plans_of(host, work, goal, options.clone())?;
+                let page = HostPage::of(work.name(), &planned, Screen::aside(mode, colour));
+                Ok((page, planned.leavers))
+            },
+            (waits, |leavers: &[&Leavers]| {
+                check_something(work, leavers)?;
+                check_named(work, leavers.iter().copied())
+            }),
+            &mut |work, answer| plans.add(work, answer, screen),
+        )?;
+        Ok(plans.end(work.len() > 1, tells_changes, screen))
+    }
+}
