@@ -34,6 +34,7 @@ fn mode(path: &Path) -> u32 {
 #[test]
 fn import_asks_before_it_writes() {
     let host = or_skip!(host_with(&[("celery.conf", CELERY)]));
+    host.wait_running(&["celery:celery"]);
     let before = (inventory(&host), host.snapshot());
     let said = host.run(&["import"]).ended(2).says("command: celery -A shop worker\n");
     assert!(said.stderr.contains("--yes"), "{}", said.stderr);
