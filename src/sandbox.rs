@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use crate::error::CommandError;
 use crate::inventory::{
-    AbsolutePath, CommandLine, Directory, Logs, NameError, Paths, Rotation, Run, Site,
+    AbsolutePath, CommandLine, Directory, Logs, NameError, Paths, ProgramUser, Rotation, Run, Site,
     SupervisordAddress, UserName,
 };
 use crate::supervisord::{Answer, Call, Client, Supervisord as _};
@@ -105,7 +105,8 @@ impl Sandbox {
         };
         for program in &mut site.programs {
             let folder = program.directory.as_ref().and_then(Directory::path);
-            if !folder.is_some_and(|folder| Path::new(folder).is_dir()) {
+            if !folder.map(Path::new).is_some_and(|folder| folder.is_absolute() && folder.is_dir())
+            {
                 program.directory = Some(here.clone());
             }
             if let Run::Script(script) = &program.run {
@@ -116,7 +117,7 @@ impl Sandbox {
                 })?;
                 program.directory = Some(here.clone());
             }
-            program.user.clone_from(&user);
+            program.user = user.as_ref().and_then(|user| ProgramUser::parse(user.as_str()).ok());
             program.stopwaitsecs = program.stopwaitsecs.min(LONGEST_STOP);
             program.logs = Logs { rotation: Some(Rotation::None), ..Logs::default() };
         }

@@ -79,6 +79,7 @@ pub(super) fn read_files(
     let mut daemon = ActualDaemon {
         include_patterns: config.patterns.clone(),
         included: config.included.clone(),
+        environment: config.environment.clone(),
         ..ActualDaemon::default()
     };
     let mut refers = Outside::default();

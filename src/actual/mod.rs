@@ -19,7 +19,7 @@ use crate::desired::FileKind;
 use crate::error::CommandError;
 use crate::inventory::{Domain, UserName};
 use crate::records::{Interrupted, NotedReread, Origin, Revision, TakenFile, TakenOver};
-use crate::supervisord::{Blame, Fault, ProcessInfo, Reload};
+use crate::supervisord::{Blame, Environment, Fault, ProcessInfo, ReadBy, Reload};
 use crate::system::files::Entry;
 
 pub use definitions::Definitions;
@@ -31,6 +31,8 @@ pub use unheard::Unheard;
 pub struct ActualDaemon {
     /// Its version, e.g. `4.2.5`.
     pub version: String,
+    /// What `%(ENV_X)s` stands for in its files.
+    pub environment: Environment,
     /// Whether it can read a file that only its writer may read.
     pub reads_private_files: bool,
     /// What its reread said before anything was changed, now or when it was last asked.
@@ -76,6 +78,7 @@ impl Default for ActualDaemon {
     fn default() -> Self {
         Self {
             version: String::new(),
+            environment: Environment::default(),
             reads_private_files: true,
             reread: Ok(Reload::default()),
             blame: None,
@@ -99,6 +102,11 @@ impl Default for ActualDaemon {
 }
 
 impl ActualDaemon {
+    /// How it reads files.
+    pub(crate) fn read_by(&self) -> ReadBy<'_> {
+        ReadBy { version: &self.version, environment: Some(&self.environment) }
+    }
+
     /// What an apply of this site that never ended has left.
     pub(crate) fn interrupted(&self, site: &Domain) -> Result<Interrupted, CommandError> {
         self.journals.get(site).cloned().unwrap_or_else(|| Ok(Interrupted::default()))

@@ -70,17 +70,17 @@ impl Needs<'_> {
     }
 
     fn look_for_users(&self, actual: &mut ActualSite) -> Result<(), CommandError> {
-        let mut wanted_by: BTreeMap<&UserName, Vec<String>> = BTreeMap::new();
+        let mut wanted_by: BTreeMap<UserName, Vec<String>> = BTreeMap::new();
         for program in self.meant() {
             let Some(user) = self.site.user_of(program) else { continue };
             wanted_by.entry(user).or_default().push(program.name.to_string());
         }
         for (user, programs) in wanted_by {
-            let known = self.shared.is_user(user).map_err(|error| {
+            let known = self.shared.is_user(&user).map_err(|error| {
                 CommandError::refused(format!("cannot look up user {user}")).caused_by(&error)
             })?;
             if !known {
-                actual.missing_users.insert(user.clone(), programs);
+                actual.missing_users.insert(user, programs);
             }
         }
         Ok(())

@@ -120,7 +120,8 @@ fn read_files(
             // Nothing is wanted of the site any more: whatever its content says is the site's goes.
             Some(_) | None => owner_by_content(site, actual, kind, &path, &entry),
         };
-        sort_in(site, desired, neighbours, actual, Found { kind, path, entry, owner });
+        let found = Found { kind, path, entry, owner };
+        sort_in(site, desired, (neighbours, daemon), actual, found);
     }
     Ok(())
 }
@@ -234,7 +235,7 @@ struct Found {
 fn sort_in(
     site: &Site,
     desired: &DesiredSite,
-    neighbours: &Neighbours,
+    (neighbours, daemon): (&Neighbours, &ActualDaemon),
     actual: &mut ActualSite,
     Found { kind, path, entry, owner }: Found,
 ) {
@@ -256,7 +257,7 @@ fn sort_in(
             actual.owned.insert(path.clone());
         }
         (Owner::Foreign { reason }, entry) if wanted => {
-            if !is_same_or_plainly_ours(site, desired, kind, &path, entry) {
+            if !is_same_or_plainly_ours(site, desired, daemon, (kind, &path), entry) {
                 actual.in_the_way.insert(path.clone(), reason);
             }
         }
@@ -302,8 +303,8 @@ fn owner_by_content(
 fn is_same_or_plainly_ours(
     site: &Site,
     desired: &DesiredSite,
-    kind: FileKind,
-    path: &Path,
+    daemon: &ActualDaemon,
+    (kind, path): (FileKind, &Path),
     entry: &Entry,
 ) -> bool {
     let Some(bytes) = entry.bytes() else {
@@ -318,7 +319,7 @@ fn is_same_or_plainly_ours(
     match kind {
         FileKind::Supervisor => {
             let stem = ownership::candidate(site, naming::file_name(path), kind);
-            say_the_same(bytes, &file.bytes)
+            say_the_same(bytes, &file.bytes, &daemon.read_by())
                 || stem.is_some_and(|stem| {
                     ownership::supervisor_file_is_of(site, stem, &text) == Owner::Own
                 })

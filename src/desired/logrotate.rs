@@ -34,11 +34,17 @@ pub(super) fn text(
     };
     lines.extend(reopen.unwrap_or_else(|| vec!["copytruncate".to_owned()]));
     let lines: String = lines.iter().map(|line| format!("    {line}\n")).collect();
-    let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+    let files: Vec<String> = files.iter().map(|file| in_header(file)).collect();
     let mut text = format!("{} {{\n{lines}}}\n", files.join(" "));
     // Thousands of them may be held for as long as an apply takes.
     text.shrink_to_fit();
     text
+}
+
+/// A path at the head of a block, where a blank ends it unless it is in quotes.
+fn in_header(file: &Path) -> String {
+    let path = file.display().to_string();
+    if path.contains(' ') { format!("\"{path}\"") } else { path }
 }
 
 /// `create` and a script that has supervisord open its logs anew, which it does on USR2 for all of

@@ -140,7 +140,9 @@ fn logrotate_file(
 fn supervisor_file(site: &Site, program: &Program, full: &FullName) -> DesiredFile {
     let options = section_options(site, program, full);
     let sections = Site::groups_of(program, full).into_iter().map(|name| {
-        let lines = options.iter().map(|(key, value)| format!("{key}={value}\n"));
+        // A line that begins with a blank goes on with the value before it.
+        let lines =
+            options.iter().map(|(key, value)| format!("{key}={}\n", value.replace('\n', "\n  ")));
         format!("[{}]\n{}", GroupHeader::program(&name), lines.collect::<String>())
     });
     DesiredFile {
@@ -203,7 +205,7 @@ fn classic_options(site: &Site, program: &Program, full: &FullName) -> Vec<(&'st
     };
     options.extend(directory.map(|directory| ("directory", directory)));
     options.extend([
-        ("user", program.user.as_ref().unwrap_or(&site.user).to_string()),
+        ("user", program.user.as_ref().map_or_else(|| site.user.to_string(), ToString::to_string)),
         ("autostart", program.autostart.to_string()),
         ("autorestart", program.autorestart.as_str().to_owned()),
         ("stopwaitsecs", program.stopwaitsecs.to_string()),
@@ -338,7 +340,7 @@ mod tests {
     use super::*;
     use crate::inventory::{
         Autorestart, CommandLine, Directory, Domain, EnvironmentName, EnvironmentValue, Instances,
-        Paths, ProgramName, ScriptPath, UserName,
+        Paths, ProgramName, ProgramUser, ScriptPath, UserName,
     };
 
     const CLASSIC: &str = "\
@@ -387,7 +389,7 @@ stderr_logfile=/var/log/supervisor/example.com-queue-worker.log
         Program {
             run: Run::Command(CommandLine::parse(command).unwrap()),
             directory: Some(Directory::parse("/srv/app").unwrap()),
-            user: Some(UserName::parse("www-data").unwrap()),
+            user: Some(ProgramUser::parse("www-data").unwrap()),
             autostart: false,
             autorestart: Autorestart::Unexpected,
             stopwaitsecs: 7,

@@ -8,8 +8,8 @@ use super::deployment;
 use super::entry::{Entry, Unsayable};
 use crate::inventory::config_file::{header, list};
 use crate::inventory::{ConfigName, Domain, ProgramName};
-use crate::supervisord::GroupKind;
 use crate::supervisord::ini::{self, Section};
+use crate::supervisord::{GroupKind, ReadBy};
 
 /// A config file as it was found.
 #[derive(Clone)]
@@ -65,6 +65,18 @@ pub(crate) struct FileDraft {
     pub(crate) together: usize,
 }
 
+impl FileDraft {
+    /// Lines with options that supervisord passes over, and that no entry says.
+    pub(crate) fn passed_over(&self) -> impl Iterator<Item = (u32, &str)> {
+        let programs = match &self.way {
+            Way::Keys(programs) => programs.as_slice(),
+            Way::Verbatim { .. } => &[],
+        };
+        let lines = programs.iter().flat_map(|program| &program.entry.passed_over);
+        lines.map(|(line, option)| (*line, option.as_str()))
+    }
+}
+
 /// A site of the inventory to be.
 #[derive(Clone)]
 pub(crate) struct SiteDraft {
@@ -104,7 +116,7 @@ pub(crate) enum Text {
 
 impl Draft {
     /// Sorts what was found.
-    pub(crate) fn of(found: Vec<Found>, naming: &Naming<'_>) -> Self {
+    pub(crate) fn of(found: Vec<Found>, naming: &Naming<'_>, read_by: &ReadBy<'_>) -> Self {
         let mut draft = Self::default();
         let mut read = Vec::new();
         for file in found {
@@ -120,7 +132,8 @@ impl Draft {
             let site = draft.site_of(&files, naming);
             for (file, sections) in files {
                 let Some(name) = config_name(&file.path) else { continue };
-                let file = file_draft(file, name, (&sections, together), &taken_in);
+                let way = way(&sections, &taken_in, read_by);
+                let file = file_draft(file, name, (&sections, together), way);
                 if let Some(site) = draft.sites.get_mut(site) {
                     site.files.push(file);
                 }
@@ -343,7 +356,7 @@ fn file_draft(
     file: Found,
     name: ConfigName,
     (sections, together): (&[Section], usize),
-    taken_in: &BTreeMap<String, String>,
+    way: Way,
 ) -> FileDraft {
     let headers: Vec<(GroupKind, &str)> =
         sections.iter().filter_map(|section| header(&section.name)).collect();
@@ -353,7 +366,7 @@ fn file_draft(
         comments: text.lines().filter(is_comment).count(),
         programs: headers.iter().filter(|(kind, _)| *kind != GroupKind::Group).count(),
         sections: headers.iter().map(|(_, name)| (*name).to_owned()).collect(),
-        way: way(sections, taken_in),
+        way,
         path: file.path,
         bytes: file.bytes,
         name,
@@ -362,7 +375,7 @@ fn file_draft(
 }
 
 /// As entries, if there are words for each of its sections.
-fn way(sections: &[Section], taken_in: &BTreeMap<String, String>) -> Way {
+fn way(sections: &[Section], taken_in: &BTreeMap<String, String>, read_by: &ReadBy<'_>) -> Way {
     let mut programs = Vec::new();
     for section in sections {
         let verbatim = |line: u32, reason: String| Way::Verbatim { line: Some(line), reason };
@@ -372,7 +385,7 @@ fn way(sections: &[Section], taken_in: &BTreeMap<String, String>) -> Way {
                 let reason = format!("[group:{group}] takes in the program `{name}`");
                 return verbatim(section.line, reason);
             }
-            Some((GroupKind::Program, name)) => match Entry::of(section) {
+            Some((GroupKind::Program, name)) => match Entry::of(section, read_by) {
                 Ok(entry) => programs.push(ProgramDraft { full_name: name.to_owned(), entry }),
                 Err(Unsayable { line, reason }) => return verbatim(line, reason),
             },

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::yaml;
 use crate::inventory::without_passwords;
 use crate::supervisord::ini::{self, Section};
-use crate::supervisord::{PASSED_OVER, environment_pairs, is_read_alike, signal_name};
+use crate::supervisord::{GroupKind, ReadBy, signal_name};
 use crate::system::passwords::is_secret;
 
 /// Why a section has no words in the inventory, and where.
@@ -29,16 +29,18 @@ pub(crate) struct Entry {
     options: Vec<(String, String)>,
     /// `environment`: names and values.
     pub(crate) environment: BTreeMap<String, String>,
+    /// Lines with options that supervisord passes over, which are not said.
+    pub(crate) passed_over: Vec<(u32, String)>,
 }
 
 /// How supervisord's process name is made where nobody says how, and there are several.
 const NUMBERED: &str = "%(program_name)s_%(process_num)02d";
 
 /// supervisord's options in the order of an entry, each with what it takes. Those of `options` have no key.
-const OPTIONS: [(&str, Takes); 34] = [
+const OPTIONS: [(&str, Takes); 32] = [
     ("command", Takes::Text),
     ("directory", Takes::Text),
-    ("user", Takes::Plain),
+    ("user", Takes::User),
     ("autostart", Takes::Boolean),
     ("autorestart", Takes::Autorestart),
     ("stopwaitsecs", Takes::Number),
@@ -68,16 +70,14 @@ const OPTIONS: [(&str, Takes); 34] = [
     ("stderr_events_enabled", Takes::OptionBoolean),
     ("stderr_syslog", Takes::OptionBoolean),
     ("serverurl", Takes::OptionText),
-    // What supervisord reads of other sections, and of a program passes over.
-    ("events", Takes::Nothing),
-    ("programs", Takes::Nothing),
 ];
 
 #[derive(Clone, Copy)]
 enum Takes {
     /// May hold expansions.
     Text,
-    Plain,
+    /// In the same way; a number is an id.
+    User,
     Signal,
     Quoted,
     Boolean,
@@ -90,22 +90,20 @@ enum Takes {
     OptionNumber,
     OptionBoolean,
     OptionBytes,
-    Nothing,
 }
 
 impl Entry {
     /// The words for a section.
-    pub(crate) fn of(section: &Section) -> Result<Self, Unsayable> {
+    pub(crate) fn of(section: &Section, read_by: &ReadBy<'_>) -> Result<Self, Unsayable> {
         let mut said: BTreeMap<&str, (&str, u32)> = BTreeMap::new();
+        let mut passed_over = Vec::new();
         for entry in &section.entries {
-            if PASSED_OVER.contains(&entry.key.as_str()) {
+            if read_by.passes_over(GroupKind::Program, &entry.key) {
+                passed_over.push((entry.line, entry.key.clone()));
                 continue;
             }
             let unsayable = |reason: String| Err(Unsayable { line: entry.line, reason });
-            let known = OPTIONS
-                .iter()
-                .any(|(name, takes)| *name == entry.key && !matches!(takes, Takes::Nothing));
-            if !known {
+            if !OPTIONS.iter().any(|(name, _)| *name == entry.key) {
                 return unsayable(format!("`{}` is no option of a program", entry.key));
             }
             if said.insert(&entry.key, (&entry.value, entry.line)).is_some() {
@@ -130,10 +128,11 @@ impl Entry {
             logs: Vec::new(),
             options: Vec::new(),
             environment: BTreeMap::new(),
+            passed_over,
         };
         for (name, takes) in OPTIONS {
             let Some((text, line)) = said.get(name).copied() else { continue };
-            let added = entry.add(name, takes, text, expands);
+            let added = entry.add((name, takes), text, expands, read_by);
             added.map_err(|reason| Unsayable { line, reason: format!("`{name}` {reason}") })?;
         }
         entry.add_sizes_of_devices(&said);
@@ -145,20 +144,21 @@ impl Entry {
 
     fn add(
         &mut self,
-        name: &'static str,
-        takes: Takes,
+        (name, takes): (&'static str, Takes),
         text: &str,
         expands: bool,
+        read_by: &ReadBy<'_>,
     ) -> Result<(), String> {
         let value = match takes {
             Takes::Text | Takes::OptionText | Takes::Log(_) => yaml::quoted(&meant(text, expands)?),
+            Takes::User if text.contains("%(") => yaml::quoted(&meant(text, expands)?),
             Takes::Environment => {
-                self.environment = environment(text, expands)?;
+                self.environment = environment(text, expands, read_by)?;
                 return Ok(());
             }
             _ if text.contains('%') => return Err("has an expansion that has no key".to_owned()),
             Takes::Signal => yaml::quoted(&signal_name(text)),
-            Takes::Plain => yaml::quoted_unless_number(text.trim()),
+            Takes::User => yaml::quoted_unless_number(text.trim()),
             Takes::Quoted => format!("\"{}\"", digits(text)?),
             Takes::Boolean | Takes::OptionBoolean => boolean(text)?,
             Takes::Autorestart if text.eq_ignore_ascii_case("unexpected") => {
@@ -168,9 +168,9 @@ impl Entry {
             Takes::Number | Takes::OptionNumber => number(text)?.to_string(),
             Takes::Statuses => statuses(text)?,
             Takes::OptionBytes => yaml::quoted_unless_number(&text.trim().to_ascii_uppercase()),
-            Takes::Nothing => return Ok(()),
         };
         match takes {
+            _ if is_beyond_key(name, text) => self.options.push((name.to_owned(), value)),
             Takes::Log(key) => self.logs.push((key, log_target(text, value))),
             Takes::OptionText | Takes::OptionNumber | Takes::OptionBoolean | Takes::OptionBytes => {
                 self.options.push((name.to_owned(), value))
@@ -239,11 +239,23 @@ pub(crate) fn looks_secret(name: &str, value: &str) -> bool {
     is_secret(name) || without_passwords(value) != value
 }
 
+/// Whether an option says what its key does not take, and `options` do.
+fn is_beyond_key(option: &str, text: &str) -> bool {
+    const WORDS: [&str; 4] = ["none", "off", "auto", "syslog"];
+    let is_relative = !text.starts_with(['/', '%']);
+    match option {
+        "command" => text.contains('\n'),
+        "stopwaitsecs" => text.trim().parse() == Ok(0),
+        "directory" => is_relative,
+        "stdout_logfile" | "stderr_logfile" => {
+            is_relative && !WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
+        }
+        _ => false,
+    }
+}
+
 /// A text as the inventory has it: with `expansions` as it stands, else a `%` means itself.
 fn meant(text: &str, expands: bool) -> Result<String, String> {
-    if text.contains('\n') {
-        return Err("has several lines".to_owned());
-    }
     if expands {
         return Ok(text.to_owned());
     }
@@ -285,12 +297,15 @@ fn statuses(text: &str) -> Result<String, String> {
 }
 
 /// The variables of `environment=`, where each release of supervisord reads the same.
-fn environment(text: &str, expands: bool) -> Result<BTreeMap<String, String>, String> {
-    if !is_read_alike(text) {
-        let what = "has an expansion outside of quotes, or a backslash that releases of supervisord read differently";
-        return Err(what.to_owned());
-    }
-    let pairs = environment_pairs(text).ok_or("cannot be read")?;
+fn environment(
+    text: &str,
+    expands: bool,
+    read_by: &ReadBy<'_>,
+) -> Result<BTreeMap<String, String>, String> {
+    let pairs = read_by.variables(text).ok_or(
+        "has an expansion outside of quotes that is more than a word, a backslash that releases of supervisord \
+         read differently, or is none",
+    )?;
     let mut environment = BTreeMap::new();
     for (name, value) in pairs {
         if value.contains('\n') {

@@ -13,7 +13,7 @@ use crate::desired::DaemonFacts;
 use crate::error::CommandError;
 use crate::inventory::config_file::header;
 use crate::inventory::{AbsolutePath, Beside, Domain, Host, Inventory, Paths, SupervisordAddress};
-use crate::supervisord::{Environment, ini};
+use crate::supervisord::{Environment, ReadBy, ini};
 
 /// What is imported, and into what.
 pub(crate) struct Wish<'a> {
@@ -69,20 +69,34 @@ impl Wish<'_> {
             known.extend(self.recorded(host, &includes, &folder)?);
         }
         let found = self.found(&includes, &known);
-        let (mut draft, facts) = (self.draft(found)?, facts(&includes));
+        let facts = facts(&includes);
+        let read_by = ReadBy {
+            version: includes.daemon.as_ref().map_or("", |daemon| &daemon.version),
+            environment: Some(&facts.environment),
+        };
+        let mut draft = self.draft(found, &read_by)?;
         draft.not_taken.extend(self.in_main_file(&includes));
         let head = self.head();
         let setting = self.setting(&head);
-        settle(&mut draft, &setting, (self.text, &facts));
+        settle(&mut draft, &setting, self.text, (&facts, &read_by));
         let candidate = prove(host, &mut draft, &setting, self.text)?;
         draft.not_taken.sort_by(|a, b| (&a.path, a.line).cmp(&(&b.path, b.line)));
         Ok(Imported { candidate, draft, known, is_planned: true, text: self.text })
     }
 
-    /// Imports files that nobody was asked about.
+    /// Imports files that no host was asked about.
     pub(crate) fn import_files(
+        self,
+        texts: Vec<(PathBuf, Vec<u8>)>,
+    ) -> Result<Imported, CommandError> {
+        self.import_texts(texts, &ReadBy::default())
+    }
+
+    /// The same for a supervisord that reads them so.
+    pub(super) fn import_texts(
         mut self,
         texts: Vec<(PathBuf, Vec<u8>)>,
+        read_by: &ReadBy<'_>,
     ) -> Result<Imported, CommandError> {
         // Where they will lie on the server is for its paths to say.
         let folder = self.paths.conf_dir.as_path().to_owned();
@@ -95,10 +109,10 @@ impl Wish<'_> {
         }
         self.files.clear();
         let facts = any_daemon(&all);
-        let mut draft = self.draft(found)?;
+        let mut draft = self.draft(found, read_by)?;
         let head = self.head();
         let setting = self.setting(&head);
-        settle(&mut draft, &setting, (self.text, &facts));
+        settle(&mut draft, &setting, self.text, (&facts, read_by));
         let candidate = Candidate::of(&draft, &setting).map_err(|problems| refused(&problems))?;
         let known = BTreeSet::new();
         Ok(Imported { candidate, draft, known, is_planned: false, text: self.text })
@@ -184,7 +198,7 @@ impl Wish<'_> {
         left
     }
 
-    fn draft(&self, found: Vec<Found>) -> Result<Draft, CommandError> {
+    fn draft(&self, found: Vec<Found>, read_by: &ReadBy<'_>) -> Result<Draft, CommandError> {
         let mut taken = BTreeSet::new();
         if let Some((_, inventory)) = self.before {
             taken.extend(inventory.sites.iter().map(|placed| placed.site.domain.to_string()));
@@ -195,7 +209,7 @@ impl Wish<'_> {
             None => of_host(self.host.name.as_str())?,
         };
         let naming = Naming { rest: &rest, only: self.site.as_ref(), taken: &taken };
-        Ok(Draft::of(found, &naming))
+        Ok(Draft::of(found, &naming, read_by))
     }
 
     /// What a new inventory begins with.

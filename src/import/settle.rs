@@ -7,19 +7,20 @@ use super::candidate::{Candidate, Setting, first_problem};
 use super::draft::{Draft, FileDraft, SiteDraft, Text, Way};
 use crate::desired::{DaemonFacts, FileKind, render};
 use crate::inventory::naming;
-use crate::supervisord::{meanings, say_the_same};
+use crate::supervisord::{ReadBy, meanings, say_the_same};
 
 /// Takes each file as entries where those say exactly what it says, else as it is, else not.
 pub(crate) fn settle(
     draft: &mut Draft,
     setting: &Setting<'_>,
-    (text, facts): (Text, &DaemonFacts),
+    text: Text,
+    (facts, read_by): (&DaemonFacts, &ReadBy<'_>),
 ) {
     let paths: Vec<PathBuf> = draft.files().map(|(_, file)| file.path.clone()).collect();
     for path in paths {
         // At most twice: what is not said by entries is taken as it is, or not at all.
         while let Some(alone) = alone(draft, &path) {
-            match objection(&alone, setting, (text, facts)) {
+            match objection(&alone, setting, text, (facts, read_by)) {
                 None => break,
                 Some((line, reason)) => {
                     draft.demote(&path, line, &reason);
@@ -42,7 +43,8 @@ fn alone(draft: &Draft, path: &std::path::Path) -> Option<Draft> {
 fn objection(
     draft: &Draft,
     setting: &Setting<'_>,
-    (text, facts): (Text, &DaemonFacts),
+    text: Text,
+    (facts, read_by): (&DaemonFacts, &ReadBy<'_>),
 ) -> Option<(Option<u32>, String)> {
     let candidate = match Candidate::of(draft, setting) {
         Ok(candidate) => candidate,
@@ -64,10 +66,10 @@ fn objection(
         };
         let is_same = match text {
             Text::Stays => written.bytes == file.bytes,
-            Text::MayChange => say_the_same(&file.bytes, &written.bytes),
+            Text::MayChange => say_the_same(&file.bytes, &written.bytes, read_by),
         };
         if !is_same {
-            return Some((None, difference(&file.bytes, &written.bytes, text)));
+            return Some((None, difference(&file.bytes, &written.bytes, text, read_by)));
         }
     }
     None
@@ -86,12 +88,12 @@ fn placed(message: &str) -> (Option<u32>, String) {
 }
 
 /// What entries would say otherwise than the file does.
-fn difference(file: &[u8], written: &[u8], text: Text) -> String {
+fn difference(file: &[u8], written: &[u8], text: Text, read_by: &ReadBy<'_>) -> String {
     if text == Text::Stays {
         return "entries would change its text, which --normalise allows".to_owned();
     }
-    let (file, written) =
-        (meanings(file).unwrap_or_default(), meanings(written).unwrap_or_default());
+    let of = |bytes| meanings(bytes, read_by).unwrap_or_default();
+    let (file, written) = (of(file), of(written));
     for (section, options) in &file {
         let Some(others) = written.get(section) else { continue };
         let mut names = options.keys().chain(others.keys());

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::draft::{Text, Way};
 use super::session::Wish;
 use crate::inventory::{self, Nothing, Paths};
+use crate::supervisord::ReadBy;
 
 /// How a text would come into an inventory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,9 +21,9 @@ pub enum Trial {
     },
 }
 
-/// Tries a file of this name and text; with `normalise` its text may change where its meaning does not.
+/// Tries a file of this name and text, for a supervisord that reads it so; with `normalise` its text may change where its meaning does not.
 /// `None` where even that cannot be told.
-pub fn try_file(name: &str, bytes: &[u8], normalise: bool) -> Option<Trial> {
+pub fn try_file(name: &str, bytes: &[u8], normalise: bool, read_by: &ReadBy<'_>) -> Option<Trial> {
     let server = "{name: web1, host: localhost, connection: local}";
     let text = format!("servers:\n  - {server}\n");
     let host = inventory::read("server", &text).ok()?.hosts.into_iter().next()?;
@@ -38,7 +39,7 @@ pub fn try_file(name: &str, bytes: &[u8], normalise: bool) -> Option<Trial> {
         server: server.to_owned(),
         paths: Paths::default(),
     };
-    let imported = wish.import_files(vec![(PathBuf::from(name), bytes.to_vec())]).ok()?;
+    let imported = wish.import_texts(vec![(PathBuf::from(name), bytes.to_vec())], read_by).ok()?;
     if let Some(left) = imported.draft.not_taken.first() {
         return Some(Trial::NotTaken { reason: left.reason.clone() });
     }

@@ -17,7 +17,7 @@ use super::suggest::shown;
 use crate::supervisord::GroupKind;
 use crate::supervisord::ini::{self, Section};
 
-const LARGEST: u32 = i32::MAX as u32;
+const LARGEST: i64 = i32::MAX as i64;
 
 /// What an `[eventlistener:x]` can say beside what a program can.
 static LISTENER: [Key; 3] = [

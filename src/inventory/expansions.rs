@@ -9,6 +9,7 @@ use super::options::Options;
 use super::program::{Instances, Program, Rotation, Run};
 use super::program_keys;
 use super::site::Format;
+use super::value::{Directory, ProgramUser};
 use crate::supervisord::ini::{self, ExpandError};
 
 /// A value of a program that supervisord expands.
@@ -39,6 +40,9 @@ impl Program {
         }
         if let Some(directory) = &self.directory {
             values.push(Expanded::plain("directory", directory.as_str()));
+        }
+        if let Some(user) = &self.user {
+            values.push(Expanded::plain("user", user.as_str()));
         }
         for target in [&self.logs.path, &self.logs.stderr].into_iter().flatten() {
             values.push(Expanded::plain("logs", target.as_str()));
@@ -156,11 +160,17 @@ fn check_logs(
         reader
             .push(Finding::new(places.of("logs"), text).help("write `expansions: true` beside it"));
     }
-    if !program.expansions && program.directory.as_ref().is_some_and(|d| d.as_str().contains('%')) {
-        let text = "`directory` contains a `%`, which means itself without `expansions`";
-        reader.push(
-            Finding::new(places.of("directory"), text).help("write `expansions: true` beside it"),
-        );
+    let texts = [
+        ("directory", program.directory.as_ref().map(Directory::as_str)),
+        ("user", program.user.as_ref().map(ProgramUser::as_str)),
+    ];
+    for (key, text) in texts {
+        if !program.expansions && text.is_some_and(|text| text.contains('%')) {
+            let text = format!("`{key}` contains a `%`, which means itself without `expansions`");
+            reader.push(
+                Finding::new(places.of(key), text).help("write `expansions: true` beside it"),
+            );
+        }
     }
     if logs.stderr.is_some() && program.supervisord.boolean("redirect_stderr") == Some(true) {
         let text =
@@ -179,7 +189,9 @@ fn check_logs(
         }
     }
     let mut unknown = targets.filter(|target| {
-        program.expansions && ini::expand(target.as_str(), &known_of_process).is_err()
+        let is_relative = target.is_path() && !target.is_absolute();
+        is_relative
+            || program.expansions && ini::expand(target.as_str(), &known_of_process).is_err()
     });
     if logs.rotation(format) == Rotation::Logrotate && unknown.next().is_some() {
         let text = "logrotate cannot rotate a log whose path only supervisord knows";

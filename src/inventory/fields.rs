@@ -9,7 +9,7 @@ use super::beside::Beside;
 use super::file::{Node, Span, Value};
 use super::findings::{Finding, Findings};
 use super::keys::{Given, Keys};
-use super::name::{NameError, UserName};
+use super::name::NameError;
 use super::source::Source;
 use super::suggest::{near_miss, nearest, shown};
 
@@ -193,13 +193,18 @@ impl Reader<'_, '_> {
     }
 
     /// A user by name or by id, as supervisord takes both: an id is a whole number in YAML.
-    pub(super) fn user(&mut self, node: &Node, what: &str) -> Option<UserName> {
+    pub(super) fn user<T>(
+        &mut self,
+        node: &Node,
+        what: &str,
+        parse: fn(&str) -> Result<T, NameError>,
+    ) -> Option<T> {
         let typed = self.source.slice(node.defined);
         let is_id =
             matches!(node.value, Value::Number) && typed.bytes().all(|byte| byte.is_ascii_digit());
-        match UserName::parse(typed) {
+        match parse(typed) {
             Ok(id) if is_id => Some(id),
-            _ => self.parse(node, what, UserName::parse),
+            _ => self.parse(node, what, parse),
         }
     }
 

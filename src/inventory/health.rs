@@ -19,7 +19,7 @@ pub(super) static KEYS: Keys = Keys {
     known: &[
         Key::new(
             "stable_for",
-            Kind::Whole { least: 0, most: LONGEST },
+            Kind::Whole { least: 0, most: LONGEST as i64 },
             "10",
             "Seconds it must run on without a restart.",
         )
@@ -53,7 +53,7 @@ pub(super) static PROBE: Keys = Keys {
         Key::new("exec", Kind::Text, "php artisan up", "A command; exit status 0 is healthy."),
         Key::new(
             "timeout",
-            Kind::Whole { least: 1, most: LONGEST },
+            Kind::Whole { least: 1, most: LONGEST as i64 },
             "5",
             "Seconds until the probe counts as failed.",
         )
@@ -108,7 +108,7 @@ fn probe(reader: &mut Reader<'_, '_>, node: &Node) -> Option<Probe> {
         Some(Probe::Tcp { address: address?, timeout: timeout? })
     });
     let exec = fields.get("exec").map(|n| {
-        let command = reader.parse(n, "exec", CommandLine::parse);
+        let command = reader.parse(n, "exec", CommandLine::for_key);
         Some(Probe::Exec { command: command?, timeout: timeout? })
     });
     match (http, tcp, exec) {

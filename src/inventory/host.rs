@@ -136,7 +136,7 @@ pub(super) static FLEET: Keys = Keys {
     of: "`fleet`",
     known: &[Key::new(
         "persist",
-        Kind::Whole { least: 0, most: LONGEST_PERSIST },
+        Kind::Whole { least: 0, most: LONGEST_PERSIST as i64 },
         "60",
         "For how many seconds an SSH connection stays open for the next command, at most 86400; 0 \
          for none. See [a fleet over SSH](fleet.md#one-handshake-for-several-commands).",

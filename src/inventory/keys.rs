@@ -31,7 +31,7 @@ pub(crate) enum Kind {
     /// One of a few words, of which two are `true` and `false`.
     BooleanOr(&'static [&'static str]),
     /// A whole number from the least to the most, both included.
-    Whole { least: u32, most: u32 },
+    Whole { least: i64, most: i64 },
     /// A whole number up to this one, or one of a few words.
     WholeOr(u32, &'static [&'static str]),
     /// One of a few words.
@@ -199,7 +199,7 @@ impl Kind {
                         ..wrong
                     })
                 }
-                _ => whole(given, 0, *most),
+                _ => whole(given, 0, (*most).into()),
             },
             Self::Word(words) => word(given, words),
             Self::Signal => signal(given),
@@ -248,14 +248,14 @@ fn boolean_or(
     }
 }
 
-fn whole(given: &Given<'_>, least: u32, most: u32) -> Result<String, Wrong> {
+fn whole(given: &Given<'_>, least: i64, most: i64) -> Result<String, Wrong> {
     let typed = match given {
         Given::Number(typed) | Given::Text(typed, _) => *typed,
         _ => "",
     };
     let number = typed.parse::<i64>().ok();
     if let (Given::Number(_), Some(number)) = (given, number)
-        && (i64::from(least)..=i64::from(most)).contains(&number)
+        && (least..=most).contains(&number)
     {
         return Ok(number.to_string());
     }
@@ -284,8 +284,9 @@ fn signal(given: &Given<'_>) -> Result<String, Wrong> {
     match Signal::parse(text_of(given)) {
         Some(signal) => Ok(signal.as_str().to_owned()),
         None => {
-            let names = Signal::ALL.map(Signal::as_str).join(", ");
-            Err(Wrong::new(format!("must be one of {names}")))
+            let near = nearest(text_of(given), Signal::ALL.map(Signal::as_str));
+            let help = "a signal's name, such as TERM, INT, QUIT, USR1 or WINCH".to_owned();
+            Err(Wrong { near, ..Wrong::new("must be the name of a signal").help(help) })
         }
     }
 }
@@ -307,7 +308,7 @@ fn exit_statuses(given: &Given<'_>) -> Result<String, Wrong> {
 }
 
 fn exit_status(given: &Given<'_>) -> Result<String, Wrong> {
-    whole(given, 0, u32::from(u8::MAX))
+    whole(given, 0, u8::MAX.into())
 }
 
 fn octal(given: &Given<'_>) -> Result<String, Wrong> {

@@ -67,8 +67,8 @@ pub(super) static KEYS: Keys = Keys {
 /// One layer of `logs`.
 #[derive(Clone, Default)]
 pub(super) struct LogOptions {
-    path: Option<LogTarget>,
-    stderr: Option<LogTarget>,
+    pub(super) path: Option<LogTarget>,
+    pub(super) stderr: Option<LogTarget>,
     rotation: Option<Rotation>,
     rotate: Option<u32>,
     maxage: Option<u32>,
@@ -84,8 +84,10 @@ impl LogOptions {
         let count = rotate.as_ref().and_then(|text| text.parse().ok());
         let word = rotate.as_deref().and_then(Rotation::from_word);
         Self {
-            path: fields.get("path").and_then(|n| reader.parse(n, "path", LogTarget::parse)),
-            stderr: fields.get("stderr").and_then(|n| reader.parse(n, "stderr", LogTarget::parse)),
+            path: fields.get("path").and_then(|n| reader.parse(n, "path", LogTarget::for_key)),
+            stderr: fields
+                .get("stderr")
+                .and_then(|n| reader.parse(n, "stderr", LogTarget::for_key)),
             // Only logrotate is told how many.
             rotation: word.or(count.map(|_: u32| Rotation::Logrotate)),
             rotate: count,

@@ -71,6 +71,6 @@ pub use schema::{SCHEMA_FILE, schema, schema_text};
 pub use selector::{SelectedHost, SelectedSite, Selection, Selector, no_sites};
 pub use site::{ConfigFiles, ConfigSuffix, Format, Paths, Site, SupervisordAddress};
 pub use value::{
-    AbsolutePath, CommandLine, ConfigPath, Directory, EnvironmentName, EnvironmentValue, LogTarget,
-    SCRIPT_FOLDER, ScriptPath,
+    AbsolutePath, CommandLine, Directory, EnvironmentName, EnvironmentValue, LogTarget,
+    ProgramUser, SCRIPT_FOLDER, ScriptPath,
 };

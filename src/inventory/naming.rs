@@ -147,6 +147,10 @@ fn paths(
     if !target.is_path() || target.is_device() {
         return Vec::new();
     }
+    // Where a relative one is only supervisord knows.
+    if !target.is_absolute() {
+        return Vec::new();
+    }
     if !program.expansions {
         return vec![PathBuf::from(target.as_str())];
     }

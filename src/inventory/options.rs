@@ -10,11 +10,13 @@ use super::file::{Node, Span, Value};
 use super::findings::Finding;
 use super::health::HealthOptions;
 use super::logs::LogOptions;
-use super::name::{ProgramName, UserName};
+use super::name::ProgramName;
 use super::program::{Autorestart, Instances, Program, RestartPolicy, Run};
 use super::program_keys::supervisords;
 use super::site::Format;
-use super::value::{Directory, EnvironmentName, EnvironmentValue};
+use super::value::{
+    CommandLine, Directory, EnvironmentName, EnvironmentValue, LogTarget, ProgramUser,
+};
 use super::{beside, passed};
 use crate::supervisord::defaults;
 
@@ -23,8 +25,10 @@ use crate::supervisord::defaults;
 pub(super) struct Options {
     /// Those of a plain kind, in the spelling of their kind.
     plain: BTreeMap<&'static str, At<String>>,
+    /// A command that `options` have, with its place.
+    pub(super) command: Option<At<CommandLine>>,
     directory: Option<Directory>,
-    user: Option<UserName>,
+    user: Option<ProgramUser>,
     environment: BTreeMap<EnvironmentName, EnvironmentValue>,
     /// The places of those variables that stand in the inventory itself.
     pub(super) variables: BTreeMap<EnvironmentName, Span>,
@@ -42,11 +46,16 @@ impl Options {
             plain.extend(reader.value(fields, name).map(|value| (name, At { value, at })));
         }
         let get = |key| fields.get(key);
+        let mut beyond = BeyondKeys::default();
         if let Some(passed) = get("options").and_then(|n| reader.fields(n, &passed::OPTIONS)) {
+            beyond = BeyondKeys::read(reader, fields, &passed);
             for (name, at) in passed.set() {
                 plain.extend(reader.value(&passed, name).map(|value| (name, At { value, at })));
             }
         }
+        let mut logs = get("logs").map(|n| LogOptions::read(reader, n)).unwrap_or_default();
+        logs.path = logs.path.or(beyond.stdout);
+        logs.stderr = logs.stderr.or(beyond.stderr);
         let mut variables = get("environment_file")
             .and_then(|n| beside::environment_file(reader, n))
             .unwrap_or_default();
@@ -55,13 +64,15 @@ impl Options {
         variables.extend(typed.into_iter().map(|(name, variable)| (name, variable.value)));
         Self {
             plain,
+            command: beyond.command,
             directory: get("directory")
-                .and_then(|n| reader.parse(n, "directory", Directory::parse)),
-            user: get("user").and_then(|n| reader.user(n, "user")),
+                .and_then(|n| reader.parse(n, "directory", Directory::for_key))
+                .or(beyond.directory),
+            user: get("user").and_then(|n| reader.user(n, "user", ProgramUser::parse)),
             environment: variables,
             variables: places,
             allowed: allowed::read(reader, fields),
-            logs: get("logs").map(|n| LogOptions::read(reader, n)).unwrap_or_default(),
+            logs,
             health: get("health").map(|n| HealthOptions::read(reader, n)).unwrap_or_default(),
         }
     }
@@ -79,6 +90,7 @@ impl Options {
         environment.extend(self.environment);
         Self {
             plain,
+            command: self.command.or_else(|| base.command.clone()),
             directory: self.directory.or_else(|| base.directory.clone()),
             user: self.user.or_else(|| base.user.clone()),
             environment,
@@ -180,6 +192,52 @@ impl Options {
             file: None,
             name: base.name,
             run: base.run,
+        }
+    }
+}
+
+/// What `options` have that a key of the program could not say.
+#[derive(Default)]
+struct BeyondKeys {
+    command: Option<At<CommandLine>>,
+    directory: Option<Directory>,
+    stdout: Option<LogTarget>,
+    stderr: Option<LogTarget>,
+}
+
+impl BeyondKeys {
+    /// Reads those of `passed`; one that stands beside its key in `fields` is refused.
+    fn read(reader: &mut Reader<'_, '_>, fields: &Fields<'_>, passed: &Fields<'_>) -> Self {
+        let pairs = ["command", "stopwaitsecs", "directory"].map(|key| (key, key));
+        for (key, option) in pairs.into_iter().chain([("script", "command")]) {
+            if let (Some(own), Some(other)) = (fields.get(key), passed.get(option)) {
+                let finding =
+                    Finding::new(other.at, format!("`{option}` does not go with the key `{key}`"));
+                reader.push(finding.see(own.at, "the key is here").help("remove one of the two"));
+            }
+        }
+        let mut log = |name: &str| {
+            let node = passed.get(name)?;
+            reader.parse(node, name, LogTarget::for_options)
+        };
+        let (stdout, stderr) = (log("stdout_logfile"), log("stderr_logfile"));
+        if let (Some(node), Some(stop)) =
+            (passed.get("stopwaitsecs"), reader.value(passed, "stopwaitsecs"))
+            && stop != "0"
+        {
+            let text = "`stopwaitsecs` has a key of its own that can say this";
+            reader.push(Finding::new(node.at, text).help("move it out of `options`"));
+        }
+        Self {
+            command: passed.get("command").and_then(|node| {
+                let value = reader.parse(node, "command", CommandLine::for_options)?;
+                Some(At { value, at: node.at })
+            }),
+            directory: passed
+                .get("directory")
+                .and_then(|node| reader.parse(node, "directory", Directory::for_options)),
+            stdout,
+            stderr,
         }
     }
 }

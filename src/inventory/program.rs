@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::keys::words;
-use super::name::{ConfigName, FullName, ProgramName, UserName};
+use super::name::{ConfigName, FullName, ProgramName};
 use super::site::Format;
 use super::value::{
-    CommandLine, Directory, EnvironmentName, EnvironmentValue, LogTarget, ScriptPath,
+    CommandLine, Directory, EnvironmentName, EnvironmentValue, LogTarget, ProgramUser, ScriptPath,
 };
 
 /// The most processes one program may have. supervisord itself knows no limit and would try; its
@@ -34,12 +34,12 @@ pub struct Program {
     /// `directory=`; the site's `current` if not set.
     pub directory: Option<Directory>,
     /// `user=`; the site's user if not set.
-    pub user: Option<UserName>,
+    pub user: Option<ProgramUser>,
     /// `autostart=`. Default true.
     pub autostart: bool,
     /// Whether supervisord starts a process again that has exited: `autorestart=`. Default true.
     pub autorestart: Autorestart,
-    /// `stopwaitsecs=`, seconds from the stop signal to SIGKILL. Default 3600, at least 1.
+    /// `stopwaitsecs=`, seconds from the stop signal to SIGKILL. Default 3600.
     pub stopwaitsecs: u32,
     /// `numprocs=`. Default 1, at most [`MOST_PROCESSES`].
     pub numprocs: u32,
@@ -177,39 +177,65 @@ impl Autorestart {
     }
 }
 
-/// `stopsignal=`: a signal's short name as supervisord accepts it (`TERM`, `HUP`, `INT`, `QUIT`,
-/// `KILL`, `USR1`, `USR2`; its documentation, `[program:x]`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-#[expect(missing_docs, reason = "the signals' own names")]
-pub enum Signal {
-    Term,
-    Hup,
-    Int,
-    Quit,
-    Kill,
-    Usr1,
-    Usr2,
+/// Signals with their short names.
+macro_rules! signals {
+    ($($name:literal => $signal:ident,)+) => {
+        /// `stopsignal=`: a signal by its short name, of those that supervisord has on every Linux: it takes
+        /// whatever Python's `signal` knows.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+        #[expect(missing_docs, reason = "the signals' own names")]
+        pub enum Signal {
+            $(#[serde(rename = $name)] $signal,)+
+        }
+
+        impl Signal {
+            /// Every signal that is accepted.
+            pub const ALL: [Self; [$($name),+].len()] = [$(Self::$signal),+];
+
+            /// The short name, as supervisord writes it.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$signal => $name,)+
+                }
+            }
+        }
+    };
+}
+
+signals! {
+    "TERM" => Term,
+    "HUP" => Hup,
+    "INT" => Int,
+    "QUIT" => Quit,
+    "KILL" => Kill,
+    "USR1" => Usr1,
+    "USR2" => Usr2,
+    "ABRT" => Abrt,
+    "ALRM" => Alrm,
+    "BUS" => Bus,
+    "CHLD" => Chld,
+    "CONT" => Cont,
+    "FPE" => Fpe,
+    "ILL" => Ill,
+    "IO" => Io,
+    "PIPE" => Pipe,
+    "PROF" => Prof,
+    "PWR" => Pwr,
+    "SEGV" => Segv,
+    "STOP" => Stop,
+    "SYS" => Sys,
+    "TRAP" => Trap,
+    "TSTP" => Tstp,
+    "TTIN" => Ttin,
+    "TTOU" => Ttou,
+    "URG" => Urg,
+    "VTALRM" => Vtalrm,
+    "WINCH" => Winch,
+    "XCPU" => Xcpu,
+    "XFSZ" => Xfsz,
 }
 
 impl Signal {
-    /// Every signal that is accepted.
-    pub const ALL: [Self; 7] =
-        [Self::Term, Self::Hup, Self::Int, Self::Quit, Self::Kill, Self::Usr1, Self::Usr2];
-
-    /// The short name, as supervisord writes it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Term => "TERM",
-            Self::Hup => "HUP",
-            Self::Int => "INT",
-            Self::Quit => "QUIT",
-            Self::Kill => "KILL",
-            Self::Usr1 => "USR1",
-            Self::Usr2 => "USR2",
-        }
-    }
-
     /// Reads `TERM` or `SIGTERM`, in any case.
     pub fn parse(text: &str) -> Option<Self> {
         let upper = text.to_ascii_uppercase();

@@ -5,7 +5,7 @@ use super::program::{Autorestart, Instances, MOST_PROCESSES, RestartPolicy};
 use super::{allowed, health, logs, passed};
 
 /// The largest number supervisord can hold without doubt: what fits a C int.
-const LARGEST: u32 = i32::MAX as u32;
+const LARGEST: i64 = i32::MAX as i64;
 
 /// The keys; what belongs to one program alone comes first. Those
 /// of supervisord are written to its file in this order.
@@ -65,7 +65,7 @@ pub(super) static KEYS: [Key; 28] = [
     .default("`3600`"),
     Key::new(
         "numprocs",
-        Kind::Whole { least: 1, most: MOST_PROCESSES },
+        Kind::Whole { least: 1, most: MOST_PROCESSES as i64 },
         "4",
         "How many processes, 1 to 1000.",
     )
@@ -104,7 +104,7 @@ pub(super) static KEYS: [Key; 28] = [
         "stopsignal",
         Kind::Signal,
         "QUIT",
-        "`TERM`, `HUP`, `INT`, `QUIT`, `KILL`, `USR1` or `USR2`.",
+        "What it is stopped with: `TERM`, `INT`, `QUIT`, `USR1`, `WINCH` or any other signal by its name.",
     )
     .default("supervisord's (`TERM`)")
     .supervisords(),
@@ -135,9 +135,9 @@ pub(super) static KEYS: [Key; 28] = [
     .supervisords(),
     Key::new(
         "priority",
-        Kind::Whole { least: 0, most: LARGEST },
+        Kind::Whole { least: -LARGEST, most: LARGEST },
         "10",
-        "Order of start and stop; low ones start first.",
+        "Order of start and stop; low ones start first. It may be negative.",
     )
     .default("supervisord's (999)")
     .supervisords(),

@@ -92,6 +92,7 @@ fn with(map: &str, key: &str, value: &str) -> String {
         ("a program", "program") => program(&format!("{{{line}, script: w.sh}}")),
         ("a program", "script" | "command") => program(&format!("{{program: w, {line}}}")),
         ("a program", _) => program(&format!("{{program: w, script: w.sh, {line}}}")),
+        ("`options`", "command") => program(&format!("{{program: w, options: {{{line}}}}}")),
         ("`options`", _) => program(&format!(
             "{{program: w, script: w.sh, logs: {{rotate: supervisord}}, options: {{{line}}}}}"
         )),

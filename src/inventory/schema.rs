@@ -64,7 +64,12 @@ fn map(keys: &Keys) -> Map<String, Value> {
 fn rules(keys: &Keys) -> Map<String, Value> {
     let rules = match keys.of {
         "a program" => {
-            json!({"required": ["program"], "oneOf": each_required(&["script", "command"])})
+            let mut runs = each_required(&["script", "command"]);
+            if let Value::Array(runs) = &mut runs {
+                let options = json!({"options": {"required": ["command"]}});
+                runs.push(json!({"required": ["options"], "properties": options}));
+            }
+            json!({"required": ["program"], "oneOf": runs})
         }
         "a server" => json!({
             "required": ["name"],

@@ -135,7 +135,7 @@ impl Settings {
         defaults.check(reader);
         let format = reader.word(fields, "format", Format::from_word);
         let config_files = reader.word(fields, "config_files", ConfigFiles::from_word);
-        let user = fields.get("user").and_then(|n| reader.user(n, "user"));
+        let user = fields.get("user").and_then(|n| reader.user(n, "user", UserName::parse));
         let paths = match fields.get("paths") {
             Some(node) => PathSettings::read(reader, node, &base.paths),
             None => base.paths.clone(),

@@ -33,8 +33,12 @@ pub struct Site {
 
 impl Site {
     /// Whom one of its programs runs as; in `plain` nobody but the program says so.
-    pub(crate) fn user_of<'s>(&'s self, program: &'s Program) -> Option<&'s UserName> {
-        program.user.as_ref().or((self.format != Format::Plain).then_some(&self.user))
+    /// `None` where only supervisord knows.
+    pub(crate) fn user_of(&self, program: &Program) -> Option<UserName> {
+        match &program.user {
+            Some(user) => user.name(),
+            None => (self.format != Format::Plain).then(|| self.user.clone()),
+        }
     }
 
     /// The folder of its releases: `{sites}/{domain}`.

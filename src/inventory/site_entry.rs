@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::fields::{Fields, Reader};
+use super::fields::{At, Fields, Reader};
 use super::file::{Node, Span, Value};
 use super::findings::Finding;
 use super::keys::{Key, Keys, Kind, joined};
@@ -225,8 +225,8 @@ fn program(
         let message = format!("the name `{{domain}}-{{program}}` {error}");
         reader.push(Finding::new(node.at, message));
     }
-    let run = run(reader, fields);
     let options = Options::read(reader, fields).over(&settings.defaults);
+    let run = run(reader, fields, options.command.as_ref());
     options.check(reader);
     let line = reader.source.line_of(fields.at);
     let places = options.clone();
@@ -238,16 +238,24 @@ fn program(
     Some((Program { full_name, file, ..program }, located))
 }
 
-fn run(reader: &mut Reader<'_, '_>, fields: &Fields<'_>) -> Option<Run> {
+/// What a program runs: by its keys, else by the command that `options` have.
+fn run(
+    reader: &mut Reader<'_, '_>,
+    fields: &Fields<'_>,
+    in_options: Option<&At<CommandLine>>,
+) -> Option<Run> {
     match (fields.get("script"), fields.get("command")) {
         (Some(script), None) => reader.parse(script, "script", ScriptPath::parse).map(Run::Script),
         (None, Some(command)) => {
-            reader.parse(command, "command", CommandLine::parse).map(Run::Command)
+            reader.parse(command, "command", CommandLine::for_key).map(Run::Command)
         }
         (Some(script), Some(command)) => {
             let message = "a program has `script` or `command`, not both";
             reader.push(Finding::new(command.at, message).see(script.at, "`script` is here"));
             None
+        }
+        (None, None) if in_options.is_some() => {
+            in_options.map(|command| Run::Command(command.value.clone()))
         }
         (None, None) if fields.meant(&["script", "command"]) => None,
         (None, None) => {

@@ -987,6 +987,35 @@ fn passed_options_are_type_checked() {
     assert_eq!((set.get("serverurl"), set.get("process_name")), (Some("AUTO"), Some("one")));
 }
 
+/// What a key refuses stands in `options`, what it takes does not, and nothing stands in both.
+#[test]
+fn options_say_what_keys_do_not() {
+    for (wrong, problem) in [
+        ("directory: app", "`directory` must be an absolute path"),
+        ("stopwaitsecs: 0", "`stopwaitsecs` must be a whole number from 1"),
+        ("logs: {path: app.log}", "`path` must be an absolute path"),
+        ("user: \"%(ENV_X)s\"", "`user` contains a `%`"),
+        ("options: {directory: /srv}", "`directory` has a key of its own that can say this"),
+        ("options: {stopwaitsecs: 5}", "`stopwaitsecs` has a key of its own that can say this"),
+        ("options: {stdout_logfile: NONE}", "`stdout_logfile` has a key of its own"),
+        ("directory: /srv, options: {directory: app}", "does not go with the key `directory`"),
+        ("options: {command: \"a\\nb\"}", "does not go with the key `script`"),
+        ("options: {stdout_logfile: a.log}", "logrotate cannot rotate a log"),
+        ("stopsignal: WINC", "`stopsignal` must be the name of a signal"),
+    ] {
+        let found = messages(&with_program(wrong));
+        assert!(found.contains(problem), "{wrong}: {found}");
+    }
+    let said = program(
+        "options: {stopwaitsecs: 0, directory: app, stdout_logfile: ~/a b.log}, logs: {rotate: supervisord}, \
+         priority: -5, stopsignal: sigwinch, user: \"%(ENV_X)s\", expansions: true",
+    );
+    assert_eq!((said.stopwaitsecs, said.directory.unwrap().as_str()), (0, "app"));
+    assert_eq!(said.logs.path.unwrap().as_str(), "~/a b.log");
+    assert_eq!(said.supervisord.get("priority"), Some("-5"));
+    assert_eq!(said.supervisord.get("stopsignal"), Some("WINCH"));
+}
+
 #[test]
 fn unknown_expansion_is_refused() {
     let with = |expansions: bool, more: &str| {

@@ -26,7 +26,7 @@ pub(super) fn plan_control(
     actual: &ActualSite,
 ) -> SitePlan {
     let mut plan = SitePlan::without_changes(desired.domain.clone());
-    let sections = Sections::read(&plan, actual);
+    let sections = Sections::read(&plan, actual, &daemon.read_by());
     // Groups of the last apply that the inventory has no more (fewer separate instances) are still
     // the program's, and stop with it.
     let recorded = actual.record.iter().flat_map(|record| &record.groups);

@@ -89,7 +89,7 @@ fn plan(situation: &Situation<'_>, options: &PlanOptions) -> SitePlan {
         plan.unrecorded = programs.is_all() && !actual.unrecorded.is_empty();
         plan.taken_over = taken_over(desired, actual, &plan.files);
     }
-    let sections = Sections::read(&plan, actual);
+    let sections = Sections::read(&plan, actual, &daemon.read_by());
     plan.folders_stay = sections.log_below(&plan.folders);
     let own = OwnGroups::find(desired, daemon, actual, &sections);
     for group in &own.names {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::planner::Planned;
 use super::{FileChange, SitePlan, Situation};
+use crate::actual::ActualDaemon;
 use crate::desired::{DesiredSite, FileKind};
 use crate::records::TakenFile;
 use crate::supervisord::say_the_same;
@@ -39,7 +40,7 @@ pub(super) fn release(situation: &Situation<'_>) -> Planned {
         if TakenFile::of(file.kind, &before).as_ref() == Some(file) {
             continue;
         }
-        plan.warnings.extend(runs_otherwise(path, &recorded.content, file));
+        plan.warnings.extend(runs_otherwise(path, &recorded.content, file, daemon));
         let (kind, after) = (file.kind, Some(file.as_desired()));
         plan.files.insert(path.clone(), FileChange { kind, before, after, is_anothers: false });
     }
@@ -54,8 +55,14 @@ pub(super) fn release(situation: &Situation<'_>) -> Planned {
 }
 
 /// What becomes of programs whose file comes back with other words than those that they run by.
-fn runs_otherwise(path: &Path, recorded: &[u8], file: &TakenFile) -> Option<String> {
-    let is_same = file.kind == FileKind::Logrotate || say_the_same(recorded, file.bytes());
+fn runs_otherwise(
+    path: &Path,
+    recorded: &[u8],
+    file: &TakenFile,
+    daemon: &ActualDaemon,
+) -> Option<String> {
+    let is_same =
+        file.kind == FileKind::Logrotate || say_the_same(recorded, file.bytes(), &daemon.read_by());
     (!is_same).then(|| {
         format!(
             "{} comes back with other options than its programs run with: supervisorctl update takes \

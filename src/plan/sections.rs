@@ -8,7 +8,7 @@ use crate::actual::ActualSite;
 use crate::desired::FileKind;
 use crate::inventory::config_file::{header, list};
 use crate::inventory::{Signal, naming};
-use crate::supervisord::{GroupKind, defaults, ini, meaning};
+use crate::supervisord::{GroupKind, ReadBy, defaults, ini, meaning};
 
 /// What is asked of a program whose file stays as it is. A host with thousands of programs changes few
 /// of them at a time.
@@ -41,10 +41,11 @@ impl Sections {
         logs.any(|log| folders.iter().any(|folder| log.starts_with(folder)))
     }
 
-    pub(super) fn read(plan: &SitePlan, actual: &ActualSite) -> Self {
+    pub(super) fn read(plan: &SitePlan, actual: &ActualSite, read_by: &ReadBy<'_>) -> Self {
         let wanted = plan.files.values().filter_map(|change| change.after.as_ref());
         let after = wanted.filter(|file| file.kind == FileKind::Supervisor);
-        let after: Vec<Named> = after.flat_map(|file| sections(&file.bytes, &|_| true)).collect();
+        let after: Vec<Named> =
+            after.flat_map(|file| sections(&file.bytes, &|_| true, read_by)).collect();
         let wanted: BTreeSet<String> = after.iter().map(|one| one.name.clone()).collect();
         // Also what somebody else wrote and this one replaces: it is taken over, and goes on to run. Of
         // that only what is wanted: the rest is still theirs.
@@ -58,8 +59,8 @@ impl Sections {
             let by_name = stem.and_then(|stem| naming::program_by_name(&plan.domain, stem));
             let changes = plan.files.contains_key(path);
             let bytes = entry.bytes().unwrap_or_default();
-            let mut sections =
-                sections(bytes, &|key| changes || ALWAYS_ASKED.contains(&key) || key == "programs");
+            let is_asked = |key: &str| changes || ALWAYS_ASKED.contains(&key) || key == "programs";
+            let mut sections = sections(bytes, &is_asked, read_by);
             if !actual.owned.contains(path) {
                 sections.retain(|one| wanted.contains(&one.name));
             }
@@ -103,7 +104,7 @@ struct Named {
 }
 
 /// The sections of a file with those of their options that are asked for.
-fn sections(bytes: &[u8], is_asked: &dyn Fn(&str) -> bool) -> Vec<Named> {
+fn sections(bytes: &[u8], is_asked: &dyn Fn(&str) -> bool, read_by: &ReadBy<'_>) -> Vec<Named> {
     let parsed = ini::parse(&String::from_utf8_lossy(bytes)).map(|parsed| parsed.sections);
     let mut sections = Vec::new();
     for section in parsed.unwrap_or_default() {
@@ -111,7 +112,7 @@ fn sections(bytes: &[u8], is_asked: &dyn Fn(&str) -> bool) -> Vec<Named> {
         let (name, is_group) = (name.to_owned(), kind == GroupKind::Group);
         let entries = section.entries.into_iter().filter(|entry| is_asked(&entry.key));
         let options = entries.map(|entry| (entry.key, entry.value)).collect();
-        sections.push(Named { name, is_group, options: meaning(kind, &options) });
+        sections.push(Named { name, is_group, options: meaning(kind, &options, read_by) });
     }
     sections
 }

@@ -53,6 +53,9 @@ struct ImportedFile<'a> {
     /// The line of the file that the reason is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<u32>,
+    /// Options in it that supervisord passes over, which the entries do not have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    passed_over: Vec<&'a str>,
 }
 
 /// A config file of the server that does not come in.
@@ -99,6 +102,7 @@ impl<'a> ShownImport<'a> {
         text += &self.as_they_are();
         if self.imported.text == Text::MayChange {
             text += &self.comments();
+            text += &self.passed_over();
         }
         if !draft.not_taken.is_empty() {
             text += "Not taken:\n";
@@ -138,6 +142,20 @@ impl<'a> ShownImport<'a> {
                 }
                 let lines = if file.comments == 1 { "line" } else { "lines" };
                 let _ = writeln!(text, "  {}: {} {lines}", file.path.display(), file.comments);
+            }
+        }
+        text
+    }
+
+    /// What no entry says, because supervisord does not read it.
+    fn passed_over(&self) -> String {
+        let mut text = String::new();
+        for (_, file) in self.imported.draft.files() {
+            for (line, option) in file.passed_over() {
+                if text.is_empty() {
+                    text += "Options that supervisord passes over, gone after the next apply:\n";
+                }
+                let _ = writeln!(text, "  {}, line {line}: {option}", file.path.display());
             }
         }
         text
@@ -206,7 +224,9 @@ impl<'a> ShownImport<'a> {
             };
             let site = site.domain.as_str();
             let programs = file.programs;
-            found.push(ImportedFile { path: &file.path, site, programs, copy, reason, line });
+            let passed_over = file.passed_over().map(|(_, option)| option).collect();
+            let path = &file.path;
+            found.push(ImportedFile { path, site, programs, copy, reason, line, passed_over });
         }
         let mut not_taken = Vec::new();
         for NotTaken { path, line, reason, programs } in &draft.not_taken {

@@ -107,13 +107,13 @@ pub(super) fn look_at_site(site: &Site, machine: &mut dyn Machine, files: &dyn F
         folders.into_iter().map(|path| path.as_path().to_owned()).collect();
     missing_folders.retain(|path| problem_with_folder(files, path).is_some());
     let programs = site.programs.iter();
-    let users: BTreeSet<&UserName> =
+    let users: BTreeSet<UserName> =
         programs.clone().filter_map(|program| site.user_of(program)).collect();
     let mut missing_users = Vec::new();
     for user in users {
         // A user that cannot be looked up is for the apply to complain about.
-        if machine.has_user(user).is_ok_and(|there| !there) {
-            missing_users.push(user.clone());
+        if machine.has_user(&user).is_ok_and(|there| !there) {
+            missing_users.push(user);
         }
     }
     let runs_scripts = programs.clone().any(|program| matches!(program.run, Run::Script(_)));

@@ -90,7 +90,7 @@ fn own() -> Variables {
 
 /// `KEY=val,KEY2="val 2"` as supervisord reads it (`datatypes.py`, `dict_of_key_value_pairs`); `None`
 /// where it refuses it.
-pub fn pairs(value: &str) -> Option<Variables> {
+pub(super) fn pairs(value: &str) -> Option<Variables> {
     let tokens = tokens(value)?;
     let mut pairs = BTreeMap::new();
     for pair in tokens.chunks(4) {
@@ -106,7 +106,7 @@ pub fn pairs(value: &str) -> Option<Variables> {
 /// Whether all of 4.x read these variables the same, before `%` is expanded as well as after: 4.4 knows
 /// escapes within double quotes, those before do not; and what a `%` outside of quotes expands to is read
 /// word by word.
-pub fn is_read_alike(value: &str) -> bool {
+pub(super) fn is_read_alike(value: &str) -> bool {
     let mut open = None;
     let mut characters = value.chars().peekable();
     while let Some(c) = characters.next() {
@@ -121,6 +121,57 @@ pub fn is_read_alike(value: &str) -> bool {
         }
     }
     true
+}
+
+/// The variables of a value with `%(NAME)s` outside of quotes, as if each were in quotes: that is the same where
+/// what it stands for is one word. `None` where it is not, or where anything else is read differently.
+pub(super) fn unquoted(
+    value: &str,
+    expansion: &dyn Fn(&str) -> Option<String>,
+) -> Option<Variables> {
+    // A word in place of each, so that what is around it is split as it will be.
+    const WORD: &str = "expansion_";
+    if value.contains(WORD) {
+        return None;
+    }
+    let mut expansions = Vec::new();
+    let mut text = String::new();
+    let mut open = None;
+    let mut rest = value;
+    while let Some(c) = rest.chars().next() {
+        if let (None, Some((name, after))) =
+            (open, rest.strip_prefix("%(").and_then(|rest| rest.split_once(")s")))
+        {
+            let word = expansion(name)?;
+            if word.is_empty() || !word.chars().all(is_of_word) {
+                return None;
+            }
+            text += &format!("{WORD}{}_", expansions.len());
+            expansions.push(format!("%({name})s"));
+            rest = after;
+            continue;
+        }
+        match (open, c) {
+            (None, '\'' | '"') => open = Some(c),
+            (Some(quote), c) if c == quote => open = None,
+            _ => {}
+        }
+        text.push(c);
+        rest = &rest[c.len_utf8()..];
+    }
+    if !is_read_alike(&text) {
+        return None;
+    }
+    let mut variables = pairs(&text)?;
+    if variables.keys().any(|name| name.contains(WORD)) {
+        return None;
+    }
+    for value in variables.values_mut() {
+        for (number, said) in expansions.iter().enumerate() {
+            *value = value.replace(&format!("{WORD}{number}_"), said);
+        }
+    }
+    Some(variables)
 }
 
 /// Python's `shlex.shlex(value)`, not POSIX, with `/.+-():` among the characters of a word; `None` if a

@@ -6,8 +6,44 @@
 
 use std::collections::BTreeMap;
 
-use super::environment::{is_read_alike, pairs};
+use super::environment::{Environment, is_read_alike, pairs, unquoted};
 use super::{GroupHeader, GroupKind, defaults, ini};
+
+/// What of a supervisord decides how it reads a file. What is not known makes nothing the same.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ReadBy<'d> {
+    /// Its release, e.g. `4.2.5`; empty where that is not known.
+    pub version: &'d str,
+    /// What `%(ENV_X)s` stands for.
+    pub environment: Option<&'d Environment>,
+}
+
+impl ReadBy<'_> {
+    /// Whether it certainly passes over an option of a section of this kind. Of a program the releases that
+    /// are known here read the same; what a later one makes of an unknown word nobody can tell.
+    pub fn passes_over(&self, kind: GroupKind, option: &str) -> bool {
+        let mut numbers = self.version.split('.').map(str::parse::<u32>);
+        let is_known = matches!((numbers.next(), numbers.next()), (Some(Ok(4)), Some(Ok(0..=4))));
+        match kind {
+            GroupKind::Group => false,
+            GroupKind::Program if is_known => {
+                type_of(kind, option).is_none() && !PLAIN.contains(&option)
+            }
+            _ => PASSED_OVER.contains(&option),
+        }
+    }
+
+    /// The variables of an `environment=` by their names, each with its value before `%` is expanded; `None`
+    /// where releases of supervisord read it differently, or what an expansion outside of quotes gives is more
+    /// than one word.
+    pub fn variables(&self, text: &str) -> Option<BTreeMap<String, String>> {
+        if is_read_alike(text) {
+            return pairs(text);
+        }
+        let environment = self.environment?;
+        unquoted(text, &|name| environment.expansion(name))
+    }
+}
 
 /// How supervisord reads an option (`_processes_from_section` of its `options.py`), with what it takes
 /// where the option is not given.
@@ -65,18 +101,25 @@ fn type_of(kind: GroupKind, option: &str) -> Option<Type> {
 }
 
 /// Options of `[supervisord]` that people write into a program, where supervisord passes over them.
-pub const PASSED_OVER: [&str; 2] = ["minfds", "minprocs"];
+const PASSED_OVER: [&str; 2] = ["minfds", "minprocs"];
+
+/// Options of a program whose value says what stands there.
+const PLAIN: [&str; 5] = ["command", "directory", "user", "umask", "serverurl"];
 
 /// The options of a section of this kind in one form for each meaning; what supervisord takes anyway, or
 /// passes over, is left out.
-pub fn meaning(kind: GroupKind, options: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+pub fn meaning(
+    kind: GroupKind,
+    options: &BTreeMap<String, String>,
+    read_by: &ReadBy<'_>,
+) -> BTreeMap<String, String> {
     let mut meaning = BTreeMap::new();
     for (option, text) in options {
-        if kind != GroupKind::Group && PASSED_OVER.contains(&option.as_str()) {
+        if read_by.passes_over(kind, option) {
             continue;
         }
         let said = match type_of(kind, option) {
-            Some(known) => said(&known, text, options),
+            Some(known) => said(&known, text, options, read_by),
             None => Some(text.clone()),
         };
         meaning.extend(said.map(|said| (option.clone(), said)));
@@ -99,13 +142,16 @@ pub fn meaning(kind: GroupKind, options: &BTreeMap<String, String>) -> BTreeMap<
 
 /// Whether two files say the same to supervisord, section by section. One that it cannot read, that has a
 /// section twice or one that makes no group says what nothing else says.
-pub fn say_the_same(one: impl AsRef<[u8]>, other: impl AsRef<[u8]>) -> bool {
-    let one = meanings(one);
-    one.is_some() && one == meanings(other)
+pub fn say_the_same(one: impl AsRef<[u8]>, other: impl AsRef<[u8]>, read_by: &ReadBy<'_>) -> bool {
+    let one = meanings(one, read_by);
+    one.is_some() && one == meanings(other, read_by)
 }
 
 /// What each section of a file says, by its header; `None` for a file that says what nothing else says.
-pub fn meanings(file: impl AsRef<[u8]>) -> Option<BTreeMap<String, BTreeMap<String, String>>> {
+pub fn meanings(
+    file: impl AsRef<[u8]>,
+    read_by: &ReadBy<'_>,
+) -> Option<BTreeMap<String, BTreeMap<String, String>>> {
     let mut sections = BTreeMap::new();
     for section in ini::parse(&String::from_utf8_lossy(file.as_ref())).ok()?.sections {
         let header = GroupHeader::parse(&section.name)?;
@@ -116,7 +162,8 @@ pub fn meanings(file: impl AsRef<[u8]>) -> Option<BTreeMap<String, BTreeMap<Stri
                 return None;
             }
         }
-        let is_repeated = sections.insert(header.to_string(), meaning(header.kind, &options));
+        let is_repeated =
+            sections.insert(header.to_string(), meaning(header.kind, &options, read_by));
         if is_repeated.is_some() {
             return None;
         }
@@ -125,7 +172,12 @@ pub fn meanings(file: impl AsRef<[u8]>) -> Option<BTreeMap<String, BTreeMap<Stri
 }
 
 /// One value in its one form; `None` for the default.
-fn said(known: &Type, text: &str, options: &BTreeMap<String, String>) -> Option<String> {
+fn said(
+    known: &Type,
+    text: &str,
+    options: &BTreeMap<String, String>,
+    read_by: &ReadBy<'_>,
+) -> Option<String> {
     let text = text.trim();
     let boolean = ini::boolean(text).map(|yes| yes.to_string());
     let (value, default) = match known {
@@ -152,9 +204,9 @@ fn said(known: &Type, text: &str, options: &BTreeMap<String, String>) -> Option<
             let default = defaults::EXITCODES.map(|status| status.to_string()).join(",");
             (statuses.map(|statuses| statuses.join(",")), default)
         }
-        Type::Environment => match is_read_alike(text) {
-            false => (None, String::new()),
-            true => (pairs(text).map(|pairs| format!("{pairs:?}")), "{}".to_owned()),
+        Type::Environment => match read_by.variables(text) {
+            None => (None, String::new()),
+            Some(pairs) => (Some(format!("{pairs:?}")), "{}".to_owned()),
         },
         Type::Log => {
             let word = text.to_ascii_lowercase();
@@ -216,7 +268,7 @@ mod tests {
     }
 
     fn are_same(one: &str, other: &str) -> bool {
-        let of = |text| meaning(GroupKind::Program, &options(text));
+        let of = |text| meaning(GroupKind::Program, &options(text), &ReadBy::default());
         of(one) == of(other)
     }
 
@@ -280,6 +332,7 @@ mod tests {
         let one =
             "; by hand\n[program:a]\ncommand=x ; why\nautostart=yes\n[program:b]\ncommand=y\n";
         let other = "[program:b]\ncommand = y\n\n[program:a]\ncommand=x\n";
+        let say_the_same = |one, other| say_the_same(one, other, &ReadBy::default());
         assert!(say_the_same(one, other));
         for different in [
             "[program:a]\ncommand=x\n",
@@ -295,10 +348,44 @@ mod tests {
         assert!(!say_the_same("nonsense", "nonsense"), "what cannot be read");
     }
 
+    /// What only a known release passes over, and what only its environment tells.
+    #[test]
+    fn what_is_known_of_daemon_counts() {
+        let environment = Environment::given([("B", "/srv/app"), ("C", "two words"), ("D", "")]);
+        let known = ReadBy { version: "4.2.5", environment: Some(&environment) };
+        let are_same = |one, other, read_by: &ReadBy<'_>| {
+            let of = |text| meaning(GroupKind::Program, &options(text), read_by);
+            of(one) == of(other)
+        };
+        for (one, other) in [
+            ("no_such=1", ""),
+            ("events=TICK_5", ""),
+            ("environment=A=%(ENV_B)s,X=1", "environment=A='%(ENV_B)s',X='1'"),
+            ("environment=A=%(ENV_B)s/x", "environment=A=\"%(ENV_B)s/x\""),
+        ] {
+            assert!(are_same(one, other, &known), "{one} | {other}");
+            for unknown in [ReadBy::default(), ReadBy { version: "4.5.0", environment: None }] {
+                assert!(!are_same(one, other, &unknown), "{one} | {other}");
+            }
+        }
+        for (one, other) in [
+            ("environment=A=%(ENV_C)s", "environment=A='%(ENV_C)s'"),
+            ("environment=A=%(ENV_D)s", "environment=A='%(ENV_D)s'"),
+            ("environment=A=%(ENV_E)s", "environment=A='%(ENV_E)s'"),
+            ("environment=A=%(process_num)d", "environment=A='%(process_num)d'"),
+            ("environment=%(ENV_B)s=1", "environment='%(ENV_B)s'=1"),
+            ("environment=A=%(ENV_B)s", "environment=A='/srv/app'"),
+            ("umask=022", ""),
+            ("autostrat=1\nautostart=false", "autostrat=1"),
+        ] {
+            assert!(!are_same(one, other, &known), "{one} | {other}");
+        }
+    }
+
     /// Listeners and groups have defaults and types of their own.
     #[test]
     fn defaults_depend_on_kind() {
-        let of = |kind, text: &str| meaning(kind, &options(text));
+        let of = |kind, text: &str| meaning(kind, &options(text), &ReadBy::default());
         assert_eq!(of(GroupKind::EventListener, "priority=-1"), BTreeMap::new());
         assert_eq!(of(GroupKind::Group, "priority=999"), BTreeMap::new());
         assert_eq!(of(GroupKind::Group, "programs=a, b"), of(GroupKind::Group, "programs=a,b"));

@@ -33,10 +33,10 @@ mod xmlrpc;
 pub use blame::{Blame, Culprit, blame};
 pub use client::{Client, DEFAULT_DEADLINE, ShouldStop};
 pub use config::{ConfigError, MainConfig};
-pub use environment::{Environment, is_read_alike, pairs as environment_pairs};
+pub use environment::Environment;
 pub use fault::{Fault, FaultCode};
 pub use listener::{Listener, Login, UnusableListener, UnusableReason, WayIn};
-pub use meaning::{PASSED_OVER, meaning, meanings, say_the_same, signal_name};
+pub use meaning::{ReadBy, meaning, meanings, say_the_same, signal_name};
 pub use process::{ProcessInfo, ProcessState, display_name};
 pub use section::{GroupHeader, GroupKind};
 

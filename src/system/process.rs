@@ -77,6 +77,8 @@ pub fn send(pid: i64, signal: &str, to_group: bool) {
     let _ = if to_group { kill_process_group(pid, signal) } else { kill_process(pid, signal) };
 }
 
+/// Of those that end a process which does not expect them: of any other (`WINCH`, `STOP`) nobody can tell what
+/// has become of it.
 fn by_name(signal: &str) -> Option<Signal> {
     Some(match signal {
         "TERM" => Signal::TERM,
@@ -86,6 +88,21 @@ fn by_name(signal: &str) -> Option<Signal> {
         "KILL" => Signal::KILL,
         "USR1" => Signal::USR1,
         "USR2" => Signal::USR2,
+        "ABRT" => Signal::ABORT,
+        "ALRM" => Signal::ALARM,
+        "BUS" => Signal::BUS,
+        "FPE" => Signal::FPE,
+        "ILL" => Signal::ILL,
+        "IO" => Signal::IO,
+        "PIPE" => Signal::PIPE,
+        "PROF" => Signal::PROF,
+        "PWR" => Signal::POWER,
+        "SEGV" => Signal::SEGV,
+        "SYS" => Signal::SYS,
+        "TRAP" => Signal::TRAP,
+        "VTALRM" => Signal::VTALARM,
+        "XCPU" => Signal::XCPU,
+        "XFSZ" => Signal::XFSZ,
         _ => return None,
     })
 }

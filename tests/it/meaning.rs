@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use supervisor_sync::supervisord::{GroupKind, ini, meaning};
+use supervisor_sync::supervisord::{Environment, GroupKind, ReadBy, ini, meaning};
 
 use crate::daemon::{Daemon, reread};
 
 /// Legal in every release of 4.x; what runs by them stays down or sleeps.
-const PAIRS: [(&str, &str); 26] = [
+const PAIRS: [(&str, &str); 31] = [
     ("autostart=yes", ""),
     ("autostart=TRUE", "autostart=on"),
     ("autostart=no", "autostart=0"),
@@ -37,7 +37,15 @@ const PAIRS: [(&str, &str); 26] = [
     ("startsecs=1\nstartretries=3\nstopwaitsecs=10", ""),
     ("umask=022", "umask=022"),
     ("redirect_stderr=false", ""),
+    ("autostrat=false", ""),
+    ("events=TICK_5\nautostart=no", "autostart=no"),
+    ("environment=A=%(ENV_SSYNC_WORD)s,X=1", "environment=A='%(ENV_SSYNC_WORD)s',X='1'"),
+    ("environment=A=%(ENV_SSYNC_WORD)s/b", "environment=A=\"%(ENV_SSYNC_WORD)s/b\""),
+    ("environment=A=%(ENV_SSYNC_WORDS)s", "environment=A='%(ENV_SSYNC_WORDS)s'"),
 ];
+
+/// What supervisord has in its environment.
+const VARIABLES: [(&str, &str); 2] = [("SSYNC_WORD", "/srv/app"), ("SSYNC_WORDS", "a,B=b")];
 
 /// Of every pair each program has one.
 fn text(of: impl Fn(&(&'static str, &'static str)) -> &'static str) -> String {
@@ -49,13 +57,19 @@ fn text(of: impl Fn(&(&'static str, &'static str)) -> &'static str) -> String {
 fn means(options: &str) -> BTreeMap<String, String> {
     let parsed = ini::parse(&format!("[program:x]\n{options}\n")).unwrap();
     let entries = parsed.sections.into_iter().flat_map(|section| section.entries);
-    meaning(GroupKind::Program, &entries.map(|entry| (entry.key, entry.value)).collect())
+    let environment = Environment::given(VARIABLES);
+    let read_by = ReadBy { version: "4.2.5", environment: Some(&environment) };
+    let options = entries.map(|entry| (entry.key, entry.value)).collect();
+    meaning(GroupKind::Program, &options, &read_by)
 }
 
 /// A difference that supervisord does not see may be told; one that it sees must be.
 #[test]
 fn supervisord_finds_same_differences() {
-    let daemon = or_skip!(Daemon::start());
+    let mut daemon = or_skip!(Daemon::start());
+    daemon.stop();
+    daemon.set_environment(&VARIABLES);
+    daemon.start_again();
     daemon.write_conf("p.conf", &text(|pair| pair.0));
     daemon.supervisorctl(&["update"]);
     daemon.write_conf("p.conf", &text(|pair| pair.1));

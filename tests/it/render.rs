@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use supervisor_sync::desired::{DaemonFacts, DesiredSite, FileKind, render};
 use supervisor_sync::inventory::{
     AbsolutePath, Autorestart, CommandLine, Directory, Domain, EnvironmentName, EnvironmentValue,
-    Format, Instances, Paths, Program, ProgramName, Run, ScriptPath, Signal, Site, UserName,
+    Format, Instances, Paths, Program, ProgramName, ProgramUser, Run, ScriptPath, Signal, Site,
+    UserName,
 };
 
 use supervisor_sync::supervisord::defaults;
@@ -22,7 +23,7 @@ use crate::python;
 
 /// Reads a main config as `supervisord -c` does, and tells what its programs are.
 const REALIZE: &str = r"
-import io, json, sys
+import io, json, signal, sys
 from supervisor.options import ServerOptions
 FIELDS = '''command directory uid autostart startsecs startretries stopwaitsecs stopasgroup
     killasgroup exitcodes priority umask environment redirect_stderr stdout_logfile stderr_logfile
@@ -36,7 +37,7 @@ for line in sys.stdin:
         for group in options.process_group_configs:
             for process in group.process_configs:
                 told = {field: getattr(process, field) for field in FIELDS}
-                told['stopsignal'] = int(process.stopsignal)
+                told['stopsignal'] = signal.Signals(int(process.stopsignal)).name[3:]
                 told['autorestart'] = process.autorestart.__name__ \
                     if isinstance(process.autorestart, type) else process.autorestart
                 groups.setdefault(group.name, {})[process.name] = told
@@ -90,6 +91,10 @@ fn nasty() -> impl Strategy<Value = String> {
     ]
 }
 
+fn several_lines() -> impl Strategy<Value = String> {
+    prop::collection::vec(nasty(), 2..4).prop_map(|lines| lines.join("\n"))
+}
+
 fn checked<T: std::fmt::Debug, E>(
     texts: impl Strategy<Value = String>,
     parse: fn(&str) -> Result<T, E>,
@@ -101,6 +106,7 @@ fn run() -> impl Strategy<Value = Run> {
     prop_oneof![
         checked("[a-z@,+._/-]{1,20}", ScriptPath::parse).prop_map(Run::Script),
         checked(nasty(), CommandLine::parse).prop_map(Run::Command),
+        checked(several_lines(), CommandLine::parse).prop_map(Run::Command),
     ]
 }
 
@@ -120,10 +126,10 @@ fn plain_program() -> impl Strategy<Value = Program> {
     let instances = prop::sample::select(vec![Instances::Together, Instances::Separate]);
     (
         (checked("[A-Za-z0-9_-]{1,12}", ProgramName::parse), run()),
-        prop::option::of(checked("/[a-z@,+._:=/-]{0,20}", Directory::parse)),
-        prop::option::of(user.prop_map(|name| UserName::parse(name).unwrap())),
+        prop::option::of(checked("[/~]?[a-z@,+._:=/ -]{0,20}", Directory::parse)),
+        prop::option::of(user.prop_map(|name| ProgramUser::parse(name).unwrap())),
         (any::<bool>(), autorestart),
-        1..9999_u32,
+        0..9999_u32,
         (prop_oneof![4 => 1..5_u32, 1 => 99..103_u32], instances),
     )
         .prop_map(
@@ -147,7 +153,7 @@ fn plain_program() -> impl Strategy<Value = Program> {
 /// A program with any of the others set.
 fn program() -> impl Strategy<Value = Program> {
     use prop::option::of;
-    let numbers = (of(0..99_u32), of(0..99_u32), of(0..9999_u32), of(0..0o777_u32));
+    let numbers = (of(0..99_u32), of(0..99_u32), of(-999..9999_i32), of(0..0o777_u32));
     let signal = of(prop::sample::select(Signal::ALL.to_vec()));
     let as_group = (of(any::<bool>()), of(any::<bool>()));
     let exitcodes = of(prop::collection::vec(any::<u8>(), 1..4));
@@ -164,7 +170,7 @@ fn program() -> impl Strategy<Value = Program> {
                 ("stopasgroup", stopasgroup.map(|asked: bool| asked.to_string())),
                 ("killasgroup", killasgroup.map(|asked: bool| asked.to_string())),
                 ("exitcodes", exitcodes.map(|codes| statuses(codes).join(","))),
-                ("priority", priority.map(number)),
+                ("priority", priority.map(|number| number.to_string())),
                 ("umask", umask.map(|bits| format!("{bits:03o}"))),
             ] {
                 value.into_iter().for_each(|value| program.supervisord.set(name, value));
@@ -241,7 +247,7 @@ fn process(site: &Site, program: &Program, full: &str) -> Value {
     json!({
         "command": command,
         "directory": program.directory.as_ref().map_or(format!("{root}/current"), |d| d.to_string()),
-        "uid": match program.user.as_ref().unwrap_or(&site.user).as_str() {
+        "uid": match program.user.as_ref().map_or(site.user.as_str(), |user| user.as_str()) {
             "root" => 0,
             "daemon" => 1,
             _ => 65534,
@@ -255,19 +261,11 @@ fn process(site: &Site, program: &Program, full: &str) -> Value {
         "startsecs": set.number("startsecs").unwrap_or(defaults::STARTSECS),
         "startretries": set.number("startretries").unwrap_or(defaults::STARTRETRIES),
         "stopwaitsecs": program.stopwaitsecs,
-        "stopsignal": match set.get("stopsignal").map_or(Signal::Term, signal) {
-            Signal::Term => 15,
-            Signal::Hup => 1,
-            Signal::Int => 2,
-            Signal::Quit => 3,
-            Signal::Kill => 9,
-            Signal::Usr1 => 10,
-            Signal::Usr2 => 12,
-        },
+        "stopsignal": set.get("stopsignal").map_or(Signal::Term, signal).as_str(),
         "stopasgroup": stopasgroup.unwrap_or(hardened && killasgroup),
         "killasgroup": killasgroup,
         "exitcodes": set.exit_statuses().unwrap_or(defaults::EXITCODES.to_vec()),
-        "priority": set.number("priority").unwrap_or(defaults::PRIORITY),
+        "priority": set.get("priority").map_or(defaults::PRIORITY.into(), |n| n.parse::<i64>().unwrap()),
         "umask": set.get("umask").map(|bits| u32::from_str_radix(bits, 8).unwrap()),
         "environment": environment,
         "redirect_stderr": hardened,

@@ -1,6 +1,7 @@
 //! Files that no server was asked about, and texts that nobody would write.
 
 use supervisor_sync::import::{Trial, try_file};
+use supervisor_sync::supervisord::ReadBy;
 
 use crate::site::{Invocation, Run};
 
@@ -44,7 +45,7 @@ fn address_becomes_the_server() {
 /// Whatever a file is, it has an answer.
 #[test]
 fn hostile_files_are_answered() {
-    let not_taken = |bytes: &[u8]| match try_file("x.conf", bytes, true) {
+    let not_taken = |bytes: &[u8]| match try_file("x.conf", bytes, true, &ReadBy::default()) {
         Some(Trial::NotTaken { reason }) => reason,
         other => panic!("{other:?}"),
     };
@@ -67,15 +68,15 @@ fn hostile_files_are_answered() {
         assert!(said.contains(reason), "{said}: {}", bytes.escape_ascii());
     }
     assert!(matches!(
-        try_file("x.conf", b"[program:a]\r\ncommand=x\r\n", true),
+        try_file("x.conf", b"[program:a]\r\ncommand=x\r\n", true, &ReadBy::default()),
         Some(Trial::Entries(_))
     ));
     assert!(matches!(
-        try_file("../x.conf", b"[program:a]\ncommand=x\n", true),
+        try_file("../x.conf", b"[program:a]\ncommand=x\n", true, &ReadBy::default()),
         Some(Trial::Entries(_))
     ));
     assert!(matches!(
-        try_file(".x.conf", b"[program:a]\ncommand=x\n", true),
+        try_file(".x.conf", b"[program:a]\ncommand=x\n", true, &ReadBy::default()),
         Some(Trial::NotTaken { .. })
     ));
 }

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use supervisor_sync::supervisord::ProcessState;
 use supervisor_sync::system::users;
 
 use super::corpus::{pids, running, texts};
+use crate::daemon::{PATIENCE, wait_until};
 use crate::python::missing;
 use crate::site::Host;
 use crate::verbs::document;
@@ -19,6 +21,10 @@ fn host_with(files: &[(&str, &str)]) -> Option<Host> {
     let files: BTreeMap<String, String> =
         files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
     let host = running(&files)?;
+    wait_until(PATIENCE, "nothing starts any more", || {
+        let processes = host.daemon.processes();
+        processes.iter().all(|process| process.state != ProcessState::Starting)
+    });
     host.inventory("");
     Some(host)
 }

@@ -5,6 +5,7 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use supervisor_sync::import::{Trial, try_file};
+use supervisor_sync::supervisord::{Environment, ReadBy};
 
 use crate::python;
 
@@ -23,7 +24,7 @@ def seen(value):
 for line in sys.stdin:
     options = ServerOptions()
     options.here = '/etc/supervisor/conf.d'
-    options.environ_expansions = {'ENV_HOME': '/root', 'ENV_A': 'a,b'}
+    options.environ_expansions = {'ENV_HOME': '/root', 'ENV_A': 'a,b', 'ENV_USER': 'daemon'}
     parser = UnhosedConfigParser()
     parser.expansions = options.environ_expansions
     try:
@@ -67,6 +68,8 @@ fn value(option: &'static str) -> BoxedStrategy<String> {
             "/tmp/%%(program_name)s",
             "/tmp/a b.log",
             "x.log",
+            "~/x.log",
+            "logs/%(program_name)s",
         ])
         .boxed(),
         "stdout_logfile_maxbytes" | "stderr_capture_maxbytes" => {
@@ -78,6 +81,9 @@ fn value(option: &'static str) -> BoxedStrategy<String> {
             "A=\"x;y\"",
             "A='%(ENV_HOME)s'",
             "A=%(ENV_HOME)s",
+            "A=%(ENV_A)s",
+            "A=%(ENV_HOME)s/x,B=\"%(ENV_HOME)s\"",
+            "C=%(process_num)d",
             "A=\"%%\"",
             "A=\"a,b\"\n  ,B=2",
             "A=\"it's\"",
@@ -105,10 +111,12 @@ fn value(option: &'static str) -> BoxedStrategy<String> {
             "cat - x",
             "true",
             "cat #x",
+            "cat\n  'a\n  b'\n  ; why\n  -n",
         ])
         .boxed(),
         "directory" => {
-            from(&["/tmp", "/tmp/", "tmp", "%(here)s", "/tmp/%%", "~/x", "/t//x"]).boxed()
+            from(&["/tmp", "/tmp/", "tmp", "%(here)s", "/tmp/%%", "~/x", "/t//x", "a b", "/a b"])
+                .boxed()
         }
         "process_name" => from(&[
             "%(program_name)s",
@@ -119,7 +127,7 @@ fn value(option: &'static str) -> BoxedStrategy<String> {
         ])
         .boxed(),
         "serverurl" => from(&["AUTO", "auto", "http://127.0.0.1:9001", "unix:///tmp/s"]).boxed(),
-        "user" => from(&["root", "0", "daemon"]).boxed(),
+        "user" => from(&["root", "0", "daemon", "%(ENV_USER)s"]).boxed(),
         _ => from(&["0", "1", "2", "10", "007", "-1", " 5"]).boxed(),
     }
 }
@@ -188,13 +196,15 @@ fn normalised_file_says_the_same() {
         questions.push(json!(text));
         texts.push(text);
     }
+    let environment = Environment::given([("HOME", "/root"), ("A", "a,b")]);
+    let read_by = ReadBy { version: "4.2.5", environment: Some(&environment) };
     for python in python::interpreters() {
         let before = python::ask(&python, READ, &questions);
         let valid: Vec<(&String, &Value)> =
             texts.iter().zip(&before).filter(|(_, told)| told.is_array()).collect();
         let mut entries = Vec::new();
         for (text, told) in &valid {
-            match try_file("x.conf", text.as_bytes(), true) {
+            match try_file("x.conf", text.as_bytes(), true, &read_by) {
                 Some(Trial::Entries(written)) => {
                     let written = String::from_utf8(written).expect("a text");
                     entries.push((*text, *told, written));
@@ -223,7 +233,7 @@ fn text_stays_unless_it_may_change() {
     let mut runner = TestRunner::deterministic();
     for _ in 0..300 {
         let text = config().new_tree(&mut runner).expect("a file").current();
-        match try_file("x.conf", text.as_bytes(), false) {
+        match try_file("x.conf", text.as_bytes(), false, &ReadBy::default()) {
             Some(Trial::Entries(bytes) | Trial::AsItIs(bytes)) => {
                 assert_eq!(bytes, text.as_bytes())
             }

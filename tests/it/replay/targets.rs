@@ -30,7 +30,7 @@ use supervisor_sync::playbook::PlaybookEnvironment;
 use supervisor_sync::records::StateDir;
 use supervisor_sync::report::Colour;
 use supervisor_sync::supervisord::{
-    Call, CallError, Client, MainConfig, Reload, Supervisord as _, ini, say_the_same,
+    Call, CallError, Client, MainConfig, ReadBy, Reload, Supervisord as _, ini, say_the_same,
 };
 use supervisor_sync::system::Disk;
 use supervisor_sync::system::files::{Entry, FileContent};
@@ -56,11 +56,11 @@ pub(crate) const TARGETS: [Target; 10] = [
 /// A config file of somebody's: what comes of it says the same, to the byte where that was asked for.
 pub(crate) fn import(bytes: &[u8]) -> bool {
     for normalise in [true, false] {
-        match try_file("x.conf", bytes, normalise) {
+        match try_file("x.conf", bytes, normalise, &ReadBy::default()) {
             Some(Trial::AsItIs(copied)) => assert_eq!(copied, bytes),
             Some(Trial::Entries(written)) if normalise => {
                 let text = std::str::from_utf8(&written).unwrap();
-                assert!(say_the_same(bytes, text), "{text}");
+                assert!(say_the_same(bytes, text, &ReadBy::default()), "{text}");
             }
             Some(Trial::Entries(written)) => assert_eq!(written, bytes),
             Some(Trial::NotTaken { reason }) => {
