@@ -76,7 +76,8 @@ impl AbsolutePath {
 /// A path in supervisord's file: absolute, and perhaps with `%(NAME)s` in it, which only a program with
 /// `expansions` may have.
 fn config_path(text: &str) -> Result<(), NameError> {
-    if !text.starts_with('/') && !(text.contains("%(") && text.starts_with('%')) {
+    let is_absolute = text.starts_with('/') || text.contains("%(") && text.starts_with('%');
+    if !is_absolute {
         not_empty(text)?;
         return Err(NameError::new("must be an absolute path"));
     }
