@@ -135,14 +135,14 @@ impl CommandError {
 }
 
 impl fmt::Display for CommandError {
-    /// `message: cause: cause` and then a line for each hint. Callers put `Error: ` before it.
+    /// `message: cause: cause` and then a line for each hint. Callers put `error: ` before it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
         for cause in &self.causes {
             write!(f, ": {cause}")?;
         }
         for hint in &self.hints {
-            write!(f, "\nHint: {hint}")?;
+            write!(f, "\nhint: {hint}")?;
         }
         Ok(())
     }
@@ -197,7 +197,7 @@ mod tests {
             .hint("free some space: df -h /etc");
         assert_eq!(
             error.to_string(),
-            "cannot write /etc/x: No space left on device\nHint: free some space: df -h /etc"
+            "cannot write /etc/x: No space left on device\nhint: free some space: df -h /etc"
         );
     }
 }

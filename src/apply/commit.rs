@@ -225,8 +225,8 @@ mod tests {
         assert_eq!(
             text,
             "cannot write /s/revisions/2.json\n\
-             Hint: files and programs are as wanted, but the revision is not recorded\n\
-             Hint: fix that, then run it again: supervisor-sync apply --site a.com"
+             hint: files and programs are as wanted, but the revision is not recorded\n\
+             hint: fix that, then run it again: supervisor-sync apply --site a.com"
         );
     }
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::Context;
-use super::selected::ProgramArguments;
+use super::selected::NamedArguments;
 use crate::api::Goal;
 use crate::error::CommandError;
 use crate::fleet::rollout::Rules;
@@ -25,7 +25,7 @@ pub(super) struct AgreeArguments {
 impl AgreeArguments {
     /// Whether a verb asks that does to programs what somebody names: one program on one host is what was
     /// typed, and more may be more than somebody thought of.
-    pub(super) fn asks(self, named: &ProgramArguments, work: &[HostWork]) -> bool {
+    pub(super) fn asks(self, named: &NamedArguments, work: &[HostWork]) -> bool {
         !self.yes && (named.names_no_program() || work.len() > 1)
     }
 }
@@ -59,7 +59,7 @@ impl Context {
         tells_changes: bool,
         screen: &mut Screen,
     ) -> Result<u8, CommandError> {
-        let (mode, colour) = (screen.mode(), screen.colour());
+        let asides = screen.asides();
         let mut plans = Plans::default();
         // Where it may turn out that there is nothing to show, nothing is before each host has answered.
         let waits =
@@ -68,7 +68,7 @@ impl Context {
             (work, rules),
             &|work, host| {
                 let planned = plans_of(host, work, goal, options.clone())?;
-                let page = HostPage::of(work.name(), &planned, Screen::aside(mode, colour));
+                let page = HostPage::of(work.name(), &planned, asides());
                 Ok((page, planned.leavers))
             },
             (waits, |leavers: &[&Leavers]| {

@@ -4,7 +4,7 @@
 use super::Context;
 use super::edit::refused;
 use crate::error::{CommandError, ErrorKind};
-use crate::inventory::edit::{Assignment, names};
+use crate::inventory::edit::{Assignment, ProgramName, names, program_names};
 use crate::inventory::{Beside, Loaded, SCRIPT_FOLDER};
 use crate::report::{Screen, shown};
 use crate::system::shell;
@@ -17,6 +17,8 @@ pub(super) struct Asking<'a> {
     usage: &'static str,
     /// The sites with their programs.
     sites: Vec<(String, Vec<String>)>,
+    /// The programs as they are printed.
+    programs: Vec<ProgramName>,
     /// The command so far, and whether anything of it was asked for.
     said: Vec<String>,
     was_asked: bool,
@@ -30,11 +32,42 @@ impl<'a> Asking<'a> {
         usage: &'static str,
         screen: &'a mut Screen,
     ) -> Result<Self, CommandError> {
-        let sites = names(&loaded.name(), &loaded.text, &loaded.folder());
-        let sites = sites.map_err(|error| refused(error, screen))?;
+        let (name, text, folder) = (loaded.name(), &loaded.text, loaded.folder());
+        let sites = names(&name, text, &folder).map_err(|error| refused(error, screen))?;
+        let programs = program_names(&name, text, &folder);
+        let programs = programs.map_err(|error| refused(error, screen))?;
         let verb = usage.split(' ').next().unwrap_or_default();
         let said = vec!["supervisor-sync".to_owned(), verb.to_owned()];
-        Ok(Self { context, screen, usage, sites, said, was_asked: false })
+        Ok(Self { context, screen, usage, sites, programs, said, was_asked: false })
+    }
+
+    /// What was typed, with a name of a program as it is printed (or short, where no other site has it) in
+    /// place of its site and program.
+    pub(super) fn in_full(&self, typed: &[&String]) -> Result<Vec<String>, CommandError> {
+        let typed: Vec<String> = typed.iter().map(|word| (*word).clone()).collect();
+        let Some((first, rest)) = typed.split_first() else { return Ok(typed) };
+        if self.sites.iter().any(|(domain, _)| domain == first) {
+            return Ok(typed);
+        }
+        let by = |is: &dyn Fn(&ProgramName) -> bool| -> Vec<&ProgramName> {
+            self.programs.iter().filter(|program| is(program)).collect()
+        };
+        let mut found = by(&|program| program.full == *first);
+        if found.is_empty() {
+            found = by(&|program| program.program == *first);
+        }
+        match found[..] {
+            [] => Ok(typed),
+            [only] => {
+                let named = [only.site.clone(), only.program.clone()];
+                Ok(named.into_iter().chain(rest.iter().cloned()).collect())
+            }
+            [..] => {
+                let full: Vec<&str> = found.iter().map(|program| program.full.as_str()).collect();
+                let message = format!("`{first}` is a program of {} sites", full.len());
+                Err(CommandError::refused(message).hint(format!("name one: {}", full.join(", "))))
+            }
+        }
     }
 
     /// The site; the only one need not be asked for.

@@ -5,7 +5,7 @@ use clap::Args;
 use super::Context;
 use super::agree::AgreeArguments;
 use super::fleet::{ParallelArguments, RolloutArguments};
-use super::selected::ProgramArguments;
+use super::selected::NamedArguments;
 use crate::api::{Goal, Run};
 use crate::apply::ApplyOptions;
 use crate::error::CommandError;
@@ -17,7 +17,7 @@ use crate::report::Screen;
 #[derive(Debug, Args)]
 pub(super) struct StartArguments {
     #[command(flatten)]
-    selection: ProgramArguments,
+    selection: NamedArguments,
     #[command(flatten)]
     agree: AgreeArguments,
     /// Do not watch what was started
@@ -33,7 +33,7 @@ pub(super) struct StartArguments {
 #[derive(Debug, Args)]
 pub(super) struct StopArguments {
     #[command(flatten)]
-    selection: ProgramArguments,
+    selection: NamedArguments,
     #[command(flatten)]
     agree: AgreeArguments,
     /// Seconds to wait for an apply on the same host
@@ -49,7 +49,7 @@ pub(super) fn start(
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
     let StartArguments { selection, agree, no_verify, lock_wait, rollout } = arguments;
-    let work = context.selected_programs(selection, screen)?;
+    let work = context.named(selection, screen)?;
     let ask = agree.asks(selection, &work);
     let order = Order { ask, ..order(Intent::Start, !no_verify, *lock_wait, rollout.rules()) };
     context.carry_out(&work, &order, *agree, screen)
@@ -63,7 +63,7 @@ pub(super) fn stop(
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
     let StopArguments { selection, agree, lock_wait, parallel } = arguments;
-    let work = context.selected_programs(selection, screen)?;
+    let work = context.named(selection, screen)?;
     let ask = agree.asks(selection, &work);
     let order = Order { ask, ..order(Intent::Stop, false, *lock_wait, parallel.rules()) };
     let status = context.carry_out(&work, &order, *agree, screen)?;

@@ -1,7 +1,7 @@
 //! `completions`, `man` and `schema`: generated from the command line's own definition, and from the
 //! inventory's.
 
-use clap::CommandFactory;
+use clap::CommandFactory as _;
 
 use super::Cli;
 use crate::error::CommandError;

@@ -37,14 +37,14 @@ pub(super) fn run(
     let selector = arguments.selection.selector()?;
     let (prune, emptied) = (Prune::Nothing, Emptied::Unseen);
     let work = context.selected_with_leavers(&selector, &prune, emptied, screen)?;
-    let (mode, colour) = (screen.mode(), screen.colour());
+    let asides = screen.asides();
     let mut histories = Histories::default();
     context.fleet.on_each_in_turn(
         &work,
         rules,
         &|work, host| {
             let sites = history_of(work, host)?;
-            Ok(HostHistory::of(work, &sites, Screen::aside(mode, colour)))
+            Ok(HostHistory::of(work, &sites, asides()))
         },
         &mut |work, answer| histories.add(work, answer, screen),
     );

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::Context;
 use super::fleet::ParallelArguments;
-use super::selected::ProgramArguments;
+use super::selected::NamedArguments;
 use crate::api::LogsRequest;
 use crate::error::CommandError;
 use crate::report::{LogOutput, Screen};
@@ -12,7 +12,7 @@ use crate::report::{LogOutput, Screen};
 #[derive(Debug, Args)]
 pub(super) struct LogsArguments {
     #[command(flatten)]
-    selection: ProgramArguments,
+    selection: NamedArguments,
     /// How many of the last lines of each program
     #[arg(long, short = 'n', value_name = "N", default_value_t = 10)]
     lines: u32,
@@ -28,7 +28,7 @@ pub(super) fn run(
     arguments: &LogsArguments,
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
-    let hosts = context.selected_programs(&arguments.selection, screen)?;
+    let hosts = context.named(&arguments.selection, screen)?;
     let LogsArguments { lines, follow, .. } = *arguments;
     let rules = match follow {
         true => ParallelArguments::all_at_once(hosts.len()),

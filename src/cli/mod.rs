@@ -6,6 +6,7 @@ mod agree;
 mod apply;
 mod asking;
 mod check;
+mod colour;
 mod control;
 mod edit;
 mod explain;
@@ -35,7 +36,7 @@ mod status;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::api::RunInventory;
 use crate::error::{CommandError, ErrorKind};
@@ -54,12 +55,39 @@ struct Cli {
     shared: GlobalArguments,
 }
 
+/// The command line as clap has it, for what reads it besides: manuals, completions and tests.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Verbs that read no inventory.
+const WITHOUT_INVENTORY: [&str; 8] =
+    ["explain", "scaffold", "playbook", "integrate", "agent", "completions", "man", "schema"];
+
+/// Whether a verb takes a flag, with its dashes.
+fn takes(verb: &str, flag: &str) -> bool {
+    let command = command();
+    let Some(verb) = command.find_subcommand(verb) else { return false };
+    let of_all = flag == "--inventory" && !WITHOUT_INVENTORY.contains(&verb.get_name());
+    let long = flag.strip_prefix("--");
+    of_all || verb.get_arguments().any(|argument| argument.get_long() == long)
+}
+
 /// What every verb takes.
 #[derive(Debug, Args)]
 struct GlobalArguments {
     /// The inventory [default: $SUPERVISOR_SYNC_INVENTORY, else deployer.yml here or above]
     #[arg(long, global = true, value_name = "FILE")]
     inventory: Option<PathBuf>,
+    /// Colours: where they are seen, always or never (also $NO_COLOR, $FORCE_COLOR, $CLICOLOR_FORCE)
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_possible_values = false
+    )]
+    color: clap::ColorChoice,
     /// Print JSON, one document a line
     #[arg(long, global = true)]
     json: bool,
@@ -137,7 +165,9 @@ enum Verb {
 
 /// Runs the command line of this process and returns the exit status.
 pub fn run() -> u8 {
-    let cli = match Cli::try_parse() {
+    colour::as_asked();
+    let parsed = command().try_get_matches();
+    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
@@ -146,7 +176,7 @@ pub fn run() -> u8 {
     };
     let as_json = matches!(&cli.verb, Verb::Check(arguments) if arguments.is_json());
     let mode = if cli.shared.json || as_json { Mode::Json } else { Mode::Text };
-    let mut screen = Screen::new(mode, Typed::here());
+    let mut screen = Screen::new(mode, Typed::here(takes));
     match verb(cli, &mut screen) {
         Ok(status) => status,
         Err(error) => {

@@ -11,7 +11,7 @@ use crate::report::Screen;
 
 #[derive(Debug, Args)]
 pub(super) struct RemoveArguments {
-    /// The site's domain
+    /// The site's domain, or a program as it is printed: shop.example.com-queue
     site: Option<String>,
     /// The program's name within the site
     program: Option<String>,
@@ -26,8 +26,11 @@ pub(super) fn run(
 ) -> Result<u8, CommandError> {
     let loaded = context.to_edit()?;
     let mut asking = Asking::new(context, &loaded, "remove SITE PROGRAM", screen)?;
-    let site = asking.site(arguments.site.as_ref())?;
-    let program = asking.program(&site, arguments.program.as_ref())?;
+    let RemoveArguments { site, program, .. } = arguments;
+    let typed: Vec<&String> = [site, program].into_iter().flatten().collect();
+    let typed = asking.in_full(&typed)?;
+    let site = asking.site(typed.first())?;
+    let program = asking.program(&site, typed.get(1))?;
     asking.end();
     let edit = Edit { site, program, change: Change::Remove };
     let asked = Asked { loaded, edit, command: "remove", by_name: true };

@@ -6,7 +6,7 @@ use super::Context;
 use super::agree::AgreeArguments;
 use super::fleet::ParallelArguments;
 use super::run::MessageArguments;
-use super::selected::ProgramArguments;
+use super::selected::NamedArguments;
 use crate::api::Goal;
 use crate::apply::ApplyOptions;
 use crate::error::CommandError;
@@ -17,7 +17,7 @@ use crate::report::Screen;
 #[derive(Debug, Args)]
 pub(super) struct RestartArguments {
     #[command(flatten)]
-    selection: ProgramArguments,
+    selection: NamedArguments,
     #[command(flatten)]
     agree: AgreeArguments,
     /// One process at a time, each healthy before the next; stop at the first that is not
@@ -44,7 +44,7 @@ pub(super) fn run(
     arguments: &RestartArguments,
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
-    let work = context.selected_programs(&arguments.selection, screen)?;
+    let work = context.named(&arguments.selection, screen)?;
     let order = Order {
         goal: Goal::Inventory,
         options: PlanOptions {

@@ -1,6 +1,6 @@
 //! `sandbox`: the inventory's programs on this machine, under a supervisord of their own.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use clap::Args;
@@ -14,7 +14,7 @@ use crate::apply::ApplyOptions;
 use crate::error::CommandError;
 use crate::fleet::{self, HostWork, Order};
 use crate::host::LocalHost;
-use crate::inventory::{HostName, Programs};
+use crate::inventory::HostName;
 use crate::plan::{Override, PlanOptions};
 use crate::report::{Applying, LogOutput, Screen, show_draining, show_left_out};
 use crate::sandbox::Sandbox;
@@ -89,15 +89,15 @@ fn on_this_machine(
 ) -> Result<HostWork, CommandError> {
     let mut seen = BTreeSet::new();
     let mut sites = Vec::new();
-    let mut programs = None;
+    let mut programs = BTreeMap::new();
     for HostWork { sites: of_host, programs: meant, .. } in work {
         for site in of_host.into_iter().filter(|site| seen.insert(site.domain.clone())) {
             show_left_out(&site, screen);
             sites.push(sandbox.site(&site, repository)?);
         }
-        programs.get_or_insert(meant);
+        programs.extend(meant);
     }
     let name = HostName::try_from("sandbox".to_owned())
         .map_err(|error| CommandError::refused("the sandbox has no name").caused_by(&error))?;
-    Ok(HostWork::here(name, sites, programs.unwrap_or(Programs::All)))
+    Ok(HostWork::here(name, sites, programs))
 }

@@ -11,7 +11,7 @@ use crate::report::Screen;
 
 #[derive(Debug, Args)]
 pub(super) struct ScaleArguments {
-    /// The site's domain
+    /// The site's domain, or a program as it is printed: shop.example.com-queue
     site: Option<String>,
     /// The program's name within the site
     program: Option<String>,
@@ -29,9 +29,12 @@ pub(super) fn run(
 ) -> Result<u8, CommandError> {
     let loaded = context.to_edit()?;
     let mut asking = Asking::new(context, &loaded, "scale SITE PROGRAM N", screen)?;
-    let site = asking.site(arguments.site.as_ref())?;
-    let program = asking.program(&site, arguments.program.as_ref())?;
-    let processes = asking.word("number of processes", &[], None, arguments.processes.as_ref())?;
+    let ScaleArguments { site, program, processes, .. } = arguments;
+    let typed: Vec<&String> = [site, program, processes].into_iter().flatten().collect();
+    let typed = asking.in_full(&typed)?;
+    let site = asking.site(typed.first())?;
+    let program = asking.program(&site, typed.get(1))?;
+    let processes = asking.word("number of processes", &[], None, typed.get(2))?;
     asking.end();
     let change = Change::Set(vec![Assignment::set("numprocs", &processes).map_err(wrong)?]);
     let edit = Edit { site, program, change };

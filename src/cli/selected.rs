@@ -30,6 +30,17 @@ pub(super) struct ProgramArguments {
     programs: Vec<String>,
 }
 
+/// Programs and processes by the names that people type, with the rest of a selection.
+#[derive(Debug, Args)]
+pub(super) struct NamedArguments {
+    /// Only these, as they are printed or shorter: shop.example.com-queue, queue,
+    /// shop.example.com-queue:*_01 (`*` for any text)
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    #[command(flatten)]
+    programs: ProgramArguments,
+}
+
 /// Which of the sites that left the inventory are removed.
 #[derive(Debug, Args)]
 pub(super) struct PruneArguments {
@@ -62,12 +73,18 @@ impl SelectionArguments {
     }
 }
 
-impl ProgramArguments {
+impl NamedArguments {
     /// Whether it is about whatever programs there are.
     pub(super) fn names_no_program(&self) -> bool {
-        self.programs.is_empty()
+        self.names.is_empty() && self.programs.programs.is_empty()
     }
 
+    pub(super) fn selector(&self) -> Result<Selector, CommandError> {
+        self.programs.selector()?.with_names(&self.names)
+    }
+}
+
+impl ProgramArguments {
     pub(super) fn selector(&self) -> Result<Selector, CommandError> {
         Selector::new(&self.selection.sites, &self.selection.hosts, &self.programs)
     }
@@ -99,7 +116,7 @@ impl Context {
         arguments: &SelectionArguments,
         screen: &mut Screen,
     ) -> Result<Vec<HostWork>, CommandError> {
-        self.chosen(arguments, &[], screen)
+        self.chosen(&arguments.selector()?, screen)
     }
 
     /// The hosts that are selected, also those without a site if no site was named.
@@ -118,17 +135,24 @@ impl Context {
         arguments: &ProgramArguments,
         screen: &mut Screen,
     ) -> Result<Vec<HostWork>, CommandError> {
-        self.chosen(&arguments.selection, &arguments.programs, screen)
+        self.chosen(&arguments.selector()?, screen)
+    }
+
+    /// The same with programs and processes by name.
+    pub(super) fn named(
+        &self,
+        arguments: &NamedArguments,
+        screen: &mut Screen,
+    ) -> Result<Vec<HostWork>, CommandError> {
+        self.chosen(&arguments.selector()?, screen)
     }
 
     fn chosen(
         &self,
-        arguments: &SelectionArguments,
-        programs: &[String],
+        selector: &Selector,
         screen: &mut Screen,
     ) -> Result<Vec<HostWork>, CommandError> {
         let inventory = self.inventory(screen)?;
-        let selector = Selector::new(&arguments.sites, &arguments.hosts, programs)?;
         Ok(HostWork::of(selector.select(&inventory)?.with_sites()?))
     }
 

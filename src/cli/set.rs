@@ -11,7 +11,7 @@ use crate::report::Screen;
 
 #[derive(Debug, Args)]
 pub(super) struct SetArguments {
-    /// The site's domain
+    /// The site's domain, or a program as it is printed: shop.example.com-queue
     site: Option<String>,
     /// The program's name within the site
     program: Option<String>,
@@ -32,9 +32,12 @@ pub(super) fn run(
 ) -> Result<u8, CommandError> {
     let loaded = context.to_edit()?;
     let mut asking = Asking::new(context, &loaded, "set SITE PROGRAM KEY=VALUE", screen)?;
-    let site = asking.site(arguments.site.as_ref())?;
-    let program = asking.program(&site, arguments.program.as_ref())?;
-    let mut given = arguments.keys.clone();
+    let SetArguments { site, program, keys, .. } = arguments;
+    let typed: Vec<&String> = [site, program].into_iter().flatten().chain(keys).collect();
+    let typed = asking.in_full(&typed)?;
+    let site = asking.site(typed.first())?;
+    let program = asking.program(&site, typed.get(1))?;
+    let mut given = typed.get(2..).unwrap_or_default().to_vec();
     if given.is_empty() && arguments.unset.is_empty() {
         given.push(asking.word("KEY=VALUE", &[], None, None)?);
     }

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::Context;
 use super::fleet::ParallelArguments;
-use super::selected::ProgramArguments;
+use super::selected::NamedArguments;
 use crate::api::{SiteStatusReply, Target};
 use crate::error::CommandError;
 use crate::fleet::{Emptied, HostWork, Leavers, Prune, check_something, leavers_of};
@@ -16,7 +16,7 @@ use crate::report::{HostStatus, Screen, Statuses};
 #[derive(Debug, Args)]
 pub(super) struct StatusArguments {
     #[command(flatten)]
-    selection: ProgramArguments,
+    selection: NamedArguments,
     /// List every program, also where there are many and all are fine
     #[arg(long)]
     all: bool,
@@ -44,7 +44,7 @@ pub(super) fn run(
     let work = context.selected_with_leavers(&selector, &prune, emptied, screen)?;
     let detail = if arguments.all { Detail::All } else { Detail::Summary };
     let several = work.len() > 1;
-    let (mode, colour) = (screen.mode(), screen.colour());
+    let asides = screen.asides();
     let mut statuses = Statuses::default();
     // Where it may turn out that there is nothing to show, nothing is before each host has answered.
     let waits = work.iter().all(|work| work.sites.is_empty());
@@ -59,7 +59,7 @@ pub(super) fn run(
             let unmanaged = unmanaged.as_ref();
             let (host, sites) = (work.name(), &sites);
             let status = HostStatus { host, sites, leavers: &leavers, unmanaged, several, detail };
-            Ok((status.page(Screen::aside(mode, colour)), leavers))
+            Ok((status.page(asides()), leavers))
         },
         (waits, |leavers: &[&Leavers]| check_something(&work, leavers)),
         &mut |work, answer| statuses.add(work, answer, screen),

@@ -1,6 +1,6 @@
 //! A host with the part of the inventory that a command is about.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::left::Leaving;
 use crate::api::ChosenSite;
@@ -15,8 +15,8 @@ pub(crate) struct HostWork {
     pub(crate) host: Host,
     /// Its sites that are selected.
     pub(crate) sites: Vec<Site>,
-    /// The programs that are meant, of whichever of the sites.
-    pub(crate) programs: Programs,
+    /// The programs that are meant, by site; all of one that is not here.
+    pub(crate) programs: BTreeMap<Domain, Programs>,
     /// What is looked for besides: sites that left the inventory.
     pub(crate) leaving: Option<Leaving>,
 }
@@ -28,14 +28,8 @@ impl HostWork {
     }
 
     fn on(host: SelectedHost<'_>) -> Self {
-        // Whether any are named is the same for all sites.
-        let mut programs = Programs::All;
-        for selected in &host.sites {
-            match (&mut programs, &selected.programs) {
-                (Programs::Only(names), Programs::Only(more)) => names.extend(more.iter().cloned()),
-                (programs, named) => *programs = named.clone(),
-            }
-        }
+        let named = host.sites.iter().map(|one| (one.site.domain.clone(), one.programs.clone()));
+        let programs = named.filter(|(_, programs)| !programs.is_all()).collect();
         Self {
             host: host.host.clone(),
             sites: host.sites.iter().map(|selected| selected.site.clone()).collect(),
@@ -45,7 +39,11 @@ impl HostWork {
     }
 
     /// Sites on this machine, as whoever we are.
-    pub(crate) fn here(name: HostName, sites: Vec<Site>, programs: Programs) -> Self {
+    pub(crate) fn here(
+        name: HostName,
+        sites: Vec<Site>,
+        programs: BTreeMap<Domain, Programs>,
+    ) -> Self {
         let host = Host {
             name,
             address: "localhost".to_owned(),
@@ -71,8 +69,16 @@ impl HostWork {
     pub(crate) fn chosen(&self) -> Vec<ChosenSite> {
         self.sites
             .iter()
-            .map(|site| ChosenSite { site: site.clone(), programs: self.programs.clone() })
+            .map(|site| ChosenSite {
+                site: site.clone(),
+                programs: self.programs_of(&site.domain).clone(),
+            })
             .collect()
+    }
+
+    /// The programs of a site that are meant.
+    pub(crate) fn programs_of(&self, site: &Domain) -> &Programs {
+        self.programs.get(site).unwrap_or(&Programs::All)
     }
 }
 

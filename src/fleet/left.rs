@@ -291,7 +291,7 @@ mod tests {
     use super::*;
     use crate::api::{Reply, Request};
     use crate::event::Event;
-    use crate::inventory::{Programs, read};
+    use crate::inventory::read;
 
     /// A host that answers this, whatever is asked.
     struct Says(Left);
@@ -326,7 +326,7 @@ mod tests {
         let emptied = Emptied::Goes;
         let leaving =
             Leaving { inventory, prune, only_named, inventory_is_empty, without_key, emptied };
-        HostWork { host, sites: Vec::new(), programs: Programs::All, leaving: Some(leaving) }
+        HostWork { host, sites: Vec::new(), programs: BTreeMap::new(), leaving: Some(leaving) }
     }
 
     fn asked(prune: Prune, sites: Vec<LeftSite>) -> Result<Leavers, CommandError> {

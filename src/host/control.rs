@@ -12,9 +12,9 @@ use crate::api::{AppliedSite, ApplyRequest, ChosenSite, Goal};
 use crate::apply::{self, ApplyError, SiteReport};
 use crate::desired::DesiredSite;
 use crate::error::CommandError;
-use crate::inventory::Domain;
+use crate::inventory::{Domain, Programs};
 use crate::plan::{GroupAction, Intent, Planned, SitePlan};
-use crate::records::Origin;
+use crate::records::{Origin, StoppedProcesses};
 use crate::supervisord::ProcessState;
 
 /// How each site ended, or why it did not begin.
@@ -106,7 +106,10 @@ impl Engine<'_> {
                 None => self.plan_control(one, request, &daemon),
             };
             match plan {
-                Ok(plan) => planned.push(plan),
+                Ok(site) if site.plan.refusals.is_empty() => planned.push(site),
+                Ok(site) => {
+                    ends.insert(domain.clone(), Ok(SiteReport::not_applied(site.view)));
+                }
                 Err(error) => {
                     ends.insert(domain.clone(), Err(error));
                 }
@@ -126,9 +129,9 @@ impl Engine<'_> {
         let record = record.unwrap_or_else(|| wanted.desired.clone());
         let view = shown(&plan);
         as_shown(&view, request)?;
-        if request.plan.intent == Intent::Stop {
+        if request.plan.intent == Intent::Stop && plan.refusals.is_empty() {
             // Before it is done: a kill in between leaves what runs, which then counts as running.
-            let stopped = kept_down(&plan, &record, daemon);
+            let stopped = kept_down(&plan, &chosen.programs, &record, daemon);
             self.doors.state.note_stopped(self.doors.files, wanted.domain(), &stopped)?;
         }
         Ok(apply::SiteToApply { view, plan, record, lock: None })
@@ -139,9 +142,10 @@ impl Engine<'_> {
 /// Not those that have ended by themselves, unless they come up again: a stop leaves them as they are.
 fn kept_down(
     plan: &SitePlan,
+    programs: &Programs,
     desired: &DesiredSite,
     daemon: &ActualDaemon,
-) -> BTreeMap<String, Vec<String>> {
+) -> BTreeMap<String, StoppedProcesses> {
     let mut kept_down = BTreeMap::new();
     for group in plan.groups.keys().chain(&plan.unchanged) {
         let stopped = match plan.groups.get(group).map(|change| &change.action) {
@@ -159,7 +163,12 @@ fn kept_down(
         }
         let wanted = desired.groups.get(group).map(|desired| desired.process_names(group));
         names.extend(wanted.into_iter().flatten().filter(|name| !left.contains(name)));
-        kept_down.insert(group.clone(), names);
+        let mut are_all = true;
+        if let Some(wanted) = desired.groups.get(group) {
+            are_all = programs.processes(&wanted.program).next().is_none();
+            names.retain(|name| programs.have_process(&wanted.program, group, name));
+        }
+        kept_down.insert(group.clone(), StoppedProcesses { names, are_all });
     }
     kept_down
 }

@@ -128,6 +128,7 @@ fn of_refusal(refusal: &Refusal, plan: &PlanView, draft: &Draft) -> Objection {
         }
         Refusal::BrokenConfig { .. }
         | Refusal::MissingFolder { .. }
+        | Refusal::NoSuchProcess { .. }
         | Refusal::OldSupervisord { .. } => None,
     };
     Objection { path, reason: refusal.message() }

@@ -25,6 +25,7 @@ mod keys;
 mod load;
 mod logs;
 pub mod name;
+mod named;
 pub(crate) mod naming;
 mod options;
 mod passed;
@@ -64,7 +65,7 @@ pub use program::{
     Run, Signal, SupervisordOptions,
 };
 pub(crate) use program_keys::{PROGRAM as PROGRAM_KEYS, supervisords as supervisord_options};
-pub use programs::Programs;
+pub use programs::{ProcessPattern, Programs};
 pub(crate) use resolve::read_located;
 pub use resolve::{Inventory, PlacedSite, read, read_beside};
 pub use schema::{SCHEMA_FILE, schema, schema_text};

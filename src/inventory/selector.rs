@@ -1,4 +1,4 @@
-//! Which part of the inventory a command is about: `--site`, `--on`, `--program`.
+//! Which part of the inventory a command is about: `--site`, `--on`, `--program`, and names.
 //!
 //! Whatever is named must be there. A name that matches nothing is an error, never an empty
 //! selection: a mistyped domain must not look like "nothing to do".
@@ -8,9 +8,10 @@ use std::collections::{BTreeSet, HashMap};
 use crate::error::{CommandError, ErrorKind};
 
 use super::host::Host;
-use super::name::{HostName, ProgramName};
+use super::name::{Domain, HostName, ProgramName};
+use super::named::{Name, is_called, together};
 use super::program::Program;
-use super::programs::Programs;
+use super::programs::{Programs, matches};
 use super::resolve::{Inventory, PlacedSite};
 use super::site::Site;
 use super::suggest::{nearest, shown};
@@ -22,6 +23,7 @@ pub struct Selector {
     sites: Vec<String>,
     hosts: Vec<String>,
     programs: Vec<String>,
+    names: Vec<Name>,
 }
 
 /// The selected servers, in the inventory's order. Never empty.
@@ -82,17 +84,28 @@ impl Selector {
             sites: parts("--site", sites)?,
             hosts: parts("--on", on)?,
             programs: parts("--program", programs)?,
+            names: Vec::new(),
         })
+    }
+
+    /// The same with programs and processes by the names that people type.
+    pub fn with_names(mut self, names: &[String]) -> Result<Self, CommandError> {
+        self.names = parts("NAME", names)?.iter().map(|name| Name::parse(name)).collect();
+        Ok(self)
     }
 
     /// Whether nothing is named, so that everything is selected.
     pub fn is_everything(&self) -> bool {
-        self.sites.is_empty() && self.hosts.is_empty() && self.programs.is_empty()
+        self.hosts.is_empty() && !self.is_about_sites()
     }
 
     /// Whether sites or programs are named: then it is not about hosts as a whole.
     pub fn is_about_sites(&self) -> bool {
-        !self.sites.is_empty() || !self.programs.is_empty()
+        !self.sites.is_empty() || self.is_about_programs()
+    }
+
+    fn is_about_programs(&self) -> bool {
+        !self.programs.is_empty() || !self.names.is_empty()
     }
 
     /// Looks up what is named.
@@ -122,11 +135,12 @@ impl Selector {
             return Err(elsewhere(&sites));
         }
         self.check_programs(&placed)?;
+        let programs = self.programs_of(&placed)?;
         let hosts: Vec<_> = hosts
             .into_iter()
             .map(|host| {
                 let there = on_host.remove(&host.name).unwrap_or_default();
-                SelectedHost { host, sites: self.sites_among(&there) }
+                SelectedHost { host, sites: sites_among(&there, &programs) }
             })
             .filter(|host| !self.is_about_sites() || !host.sites.is_empty())
             .collect();
@@ -137,23 +151,30 @@ impl Selector {
         Ok(Selection { hosts })
     }
 
-    fn sites_among<'i>(&self, placed: &[&'i PlacedSite]) -> Vec<SelectedSite<'i>> {
-        placed
-            .iter()
-            .map(|placed| SelectedSite {
-                site: &placed.site,
-                programs: self.named_programs(&placed.site),
-            })
-            .filter(|site| site.programs.is_all() || site.names_any())
-            .collect()
-    }
-
-    fn named_programs(&self, site: &Site) -> Programs {
-        if self.programs.is_empty() {
-            return Programs::All;
+    /// The programs that are meant, by site; none where that is every program.
+    fn programs_of(
+        &self,
+        placed: &[&PlacedSite],
+    ) -> Result<HashMap<Domain, Programs>, CommandError> {
+        if !self.is_about_programs() {
+            return Ok(HashMap::new());
         }
-        let names = site.program_names();
-        Programs::Only(names.filter(|name| any(&self.programs, name.as_str())).collect())
+        let mut found: Vec<Vec<_>> = placed
+            .iter()
+            .map(|PlacedSite { site, .. }| {
+                let is_named = |name: &ProgramName| {
+                    self.programs.iter().any(|pattern| is_called(site, name, pattern))
+                };
+                site.program_names().filter(is_named).map(|name| (name, None)).collect()
+            })
+            .collect();
+        for name in &self.names {
+            for (all, found) in found.iter_mut().zip(name.find(placed)?) {
+                all.extend(found);
+            }
+        }
+        let domains = placed.iter().map(|placed| placed.site.domain.clone());
+        Ok(domains.zip(found.into_iter().map(|found| together(found.into_iter()))).collect())
     }
 
     fn has_site(&self, placed: &PlacedSite) -> bool {
@@ -205,16 +226,29 @@ impl Selector {
     }
 
     fn check_programs(&self, placed: &[&PlacedSite]) -> Result<(), CommandError> {
+        let is_there = |pattern: &String| {
+            placed.iter().any(|PlacedSite { site, .. }| {
+                site.program_names().any(|name| is_called(site, &name, pattern))
+            })
+        };
+        let Some(pattern) = self.programs.iter().find(|pattern| !is_there(pattern)) else {
+            return Ok(());
+        };
         let names: BTreeSet<ProgramName> =
             placed.iter().flat_map(|placed| placed.site.program_names()).collect();
-        let names: BTreeSet<&str> = names.iter().map(ProgramName::as_str).collect();
-        for pattern in &self.programs {
-            if !names.iter().any(|name| matches(pattern, name)) {
-                return Err(unknown("program", pattern, names));
-            }
-        }
-        Ok(())
+        Err(unknown("program", pattern, names.iter().map(ProgramName::as_str)))
     }
+}
+
+fn sites_among<'i>(
+    placed: &[&'i PlacedSite],
+    programs: &HashMap<Domain, Programs>,
+) -> Vec<SelectedSite<'i>> {
+    let selected = placed.iter().map(|placed| SelectedSite {
+        site: &placed.site,
+        programs: programs.get(&placed.site.domain).cloned().unwrap_or_default(),
+    });
+    selected.filter(|site| site.programs.is_all() || site.names_any()).collect()
 }
 
 /// For commands that are about sites, where there is none.
@@ -276,22 +310,6 @@ fn any(patterns: &[String], name: &str) -> bool {
     patterns.iter().any(|pattern| matches(pattern, name))
 }
 
-/// Whether `name` is the pattern, in which `*` stands for any text. The parts between the stars are
-/// looked for from left to right, each as early as possible, which is enough for stars alone.
-fn matches(pattern: &str, name: &str) -> bool {
-    let Some((first, rest)) = pattern.split_once('*') else { return pattern == name };
-    let Some(name) = name.strip_prefix(first) else { return false };
-    let (middle, last) = rest.rsplit_once('*').unwrap_or(("", rest));
-    let Some(mut name) = name.strip_suffix(last) else { return false };
-    for part in middle.split('*') {
-        match name.find(part) {
-            Some(index) => name = &name[index + part.len()..],
-            None => return false,
-        }
-    }
-    true
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -344,7 +362,7 @@ sites:
                 vec!["?.com"],
                 vec![],
                 vec![],
-                "there is no site `?.com`\nHint: did you mean `a.com`?",
+                "there is no site `?.com`\nhint: did you mean `a.com`?",
             ),
             (vec![], vec!["us-1"], vec!["q*e"], "us-1: b.com(queue)"),
         ] {
@@ -359,36 +377,36 @@ sites:
                 vec!["a.con"],
                 vec![],
                 vec![],
-                "there is no site `a.con`\nHint: did you mean `a.com`?",
+                "there is no site `a.con`\nhint: did you mean `a.com`?",
             ),
-            (vec!["a.com", "x*"], vec![], vec![], "there is no site `x*`\nHint: there is: a.com"),
+            (vec!["a.com", "x*"], vec![], vec![], "there is no site `x*`\nhint: there is: a.com"),
             (vec!["c.com"], vec![], vec![], "the site `c.com` has no key `supervisors`, so it is"),
-            (vec![], vec!["eu-3"], vec![], "there is no server `eu-3`\nHint: did you mean `eu-1`?"),
+            (vec![], vec!["eu-3"], vec![], "there is no server `eu-3`\nhint: did you mean `eu-1`?"),
             (
                 vec![],
                 vec!["@worker"],
                 vec![],
-                "there is no tag `worker`\nHint: did you mean `workers`",
+                "there is no tag `worker`\nhint: did you mean `workers`",
             ),
             (
                 vec![],
                 vec![],
                 vec!["mial"],
-                "there is no program `mial`\nHint: did you mean `mail`?",
+                "there is no program `mial`\nhint: did you mean `mail`?",
             ),
             (
                 vec!["b.com"],
                 vec![],
                 vec!["mail"],
-                "there is no program `mail`\nHint: there is: queue",
+                "there is no program `mail`\nhint: there is: queue",
             ),
             (
                 vec!["b.com"],
                 vec!["eu-1"],
                 vec![],
-                "none of the selected sites is on the selected servers\nHint: b.com is on us-1",
+                "none of the selected sites is on the selected servers\nhint: b.com is on us-1",
             ),
-            (vec![], vec![""], vec![], "--on has an empty name\nHint: leave --on out"),
+            (vec![], vec![""], vec![], "--on has an empty name\nhint: leave --on out"),
             (vec!["a.com,"], vec![], vec![], "--site has an empty name"),
         ] {
             let found = selected(&sites, &on, &programs);
@@ -408,23 +426,5 @@ sites:
         assert!(error.message.starts_with("no site with `supervisors`"));
         let empty = crate::inventory::read("deployer.yml", "").unwrap();
         assert!(Selector::default().select(&empty).is_err());
-    }
-
-    #[test]
-    fn star_matches_any_text() {
-        for (pattern, name, expected) in [
-            ("*", "", true),
-            ("a*", "a", true),
-            ("a*a", "a", false),
-            ("*a*", "bab", true),
-            ("a*b*c", "a-b-b-c", true),
-            ("a*b*c", "a-c-b", false),
-            ("a**b", "ab", true),
-            ("*ab", "aab", true),
-            ("é*", "éa", true),
-            ("a", "ab", false),
-        ] {
-            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
-        }
     }
 }

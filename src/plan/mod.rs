@@ -15,6 +15,7 @@ mod refusal;
 mod release;
 mod remarks;
 mod sections;
+mod some;
 mod view;
 mod whose;
 

@@ -13,6 +13,7 @@ use super::remarks::{
     ailing, interrupted, left_unfinished, not_rolling, notes, refusals, taken_from_others, warnings,
 };
 use super::sections::Sections;
+use super::some::only_named;
 use super::{FileChange, GroupAction, Intent, PlanOptions, SitePlan};
 use crate::actual::{ActualDaemon, ActualSite, Unheard};
 use crate::desired::{DesiredSite, FileKind, Former};
@@ -61,20 +62,25 @@ pub fn plan_site(situation: &Situation<'_>, options: &PlanOptions) -> Planned {
         }
         Intent::Restart => {
             let record = as_applied(situation);
-            let plan = plan(&Situation { desired: &record, ..*situation }, options);
+            let mut plan = plan(&Situation { desired: &record, ..*situation }, options);
+            only_named(&mut plan, situation, &record, options.intent);
             Planned { plan, record: Some(record) }
         }
         Intent::Release => release(situation),
-        Intent::Start => controlled(situation, Control::Start),
-        Intent::Stop => controlled(situation, Control::Stop),
+        Intent::Start => controlled(situation, Control::Start, options.intent),
+        Intent::Stop => controlled(situation, Control::Stop, options.intent),
     }
 }
 
 /// A start or a stop of what was applied.
-fn controlled(situation: &Situation<'_>, what: Control) -> Planned {
+fn controlled(situation: &Situation<'_>, what: Control, intent: Intent) -> Planned {
     let Situation { programs, daemon, actual, .. } = situation;
     let record = as_applied(situation);
-    let plan = plan_control(what, programs, &record, daemon, actual);
+    let mut plan = plan_control(what, programs, &record, daemon, actual);
+    only_named(&mut plan, situation, &record, intent);
+    // So that nobody counts them among those of others.
+    let recorded = actual.record.iter().flat_map(|record| record.groups.keys());
+    plan.own = record.groups.keys().chain(recorded).cloned().collect();
     Planned { plan, record: Some(record) }
 }
 

@@ -119,6 +119,15 @@ pub enum Refusal {
         /// The version that runs.
         version: String,
     },
+    /// A process that was named is not there.
+    NoSuchProcess {
+        /// The program that it should be of.
+        program: String,
+        /// As it was named.
+        named: String,
+        /// Those that there are.
+        there: Vec<String>,
+    },
     /// Its include patterns do not read what would be written.
     NotIncluded {
         /// The file that would not be read.
@@ -181,6 +190,9 @@ impl Refusal {
             Self::OldSupervisord { version } => {
                 format!("supervisord {version} is too old: 4.0 is the oldest that works")
             }
+            Self::NoSuchProcess { program, named, .. } => {
+                format!("program {program} has no process `{named}`")
+            }
             Self::NotIncluded { path } => {
                 format!("supervisord's [include] does not read {}", path.display())
             }
@@ -234,6 +246,10 @@ impl Refusal {
                 "run supervisord as root, or supervisor-sync as supervisord's user".into()
             }
             Self::OldSupervisord { .. } => "upgrade it: apt install supervisor".into(),
+            Self::NoSuchProcess { there, .. } if there.is_empty() => {
+                "none of it is known to supervisord: apply it first".into()
+            }
+            Self::NoSuchProcess { there, .. } => format!("there is: {}", there.join(", ")),
             Self::NotIncluded { path } => format!(
                 "add the folder to [include] files in supervisord's main config, or set paths.conf_dir (now {})",
                 path.parent().unwrap_or(path).display()

@@ -99,6 +99,7 @@ fn refused(refusal: &Refusal, plan: Option<&PlanView>) -> String {
         | Refusal::TakenIn { .. }
         | Refusal::MissingUser { .. }
         | Refusal::MissingCode { .. }
+        | Refusal::NoSuchProcess { .. }
         | Refusal::OldSupervisord { .. }
         | Refusal::NotIncluded { .. } => REREAD_FAILED.to_owned(),
     }

@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Interrupted, Origin, Record, Revision, StateDir, TakenFile, cannot, is_plain, private,
+    Interrupted, Origin, Record, Revision, StateDir, StoppedProcesses, TakenFile, cannot, is_plain,
+    private,
 };
 use crate::error::CommandError;
 use crate::inventory::Domain;
@@ -176,23 +177,6 @@ impl Journal {
             names.extend(former.group_names());
         }
         names
-    }
-
-    /// Takes these processes, by group, for stopped by hand, as far as it has changed their groups.
-    fn note_stopped(&mut self, stopped: &BTreeMap<String, Vec<String>>) {
-        for (group, names) in stopped.iter().filter(|(group, _)| self.groups.contains_key(*group)) {
-            let ran = self.ran.remove(group).unwrap_or_default();
-            let noted = self.stopped.entry(group.clone()).or_default();
-            // Who never ran was not stopped: with another `autostart` it is to start.
-            let never_ran = self.idle.get(group).map_or(&[][..], Vec::as_slice);
-            let stopped = names.iter().filter(|name| !never_ran.contains(name));
-            noted.extend(ran.into_iter().chain(stopped.cloned()));
-            noted.sort_unstable();
-            noted.dedup();
-        }
-        if let Some(former) = &mut self.former {
-            former.note_stopped(stopped);
-        }
     }
 }
 
@@ -369,7 +353,7 @@ impl StateDir {
         &self,
         files: &dyn Files,
         site: &Domain,
-        stopped: &BTreeMap<String, Vec<String>>,
+        stopped: &BTreeMap<String, StoppedProcesses>,
     ) -> Result<(), CommandError> {
         for phase in [JournalPhase::Files, JournalPhase::Groups, JournalPhase::Undo] {
             let path = self.journal_path(site, phase);

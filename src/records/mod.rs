@@ -29,6 +29,7 @@ pub mod outcome;
 pub mod reread;
 pub mod revision;
 pub mod run;
+mod stopped;
 mod taken_over;
 mod untold;
 
@@ -51,6 +52,7 @@ pub use outcome::{RunEnd, RunOutcome, Settled, SettledHow};
 pub use reread::NotedReread;
 pub use revision::{NewRevision, Revision};
 pub use run::{Run, RunId};
+pub use stopped::StoppedProcesses;
 pub use taken_over::{TakenFile, TakenOver};
 pub use untold::Untold;
 

@@ -237,8 +237,8 @@ impl Observer for Applying<'_> {
     type Page = HostPage;
 
     fn pages(&self) -> Pages<HostPage> {
-        let (mode, colour) = (self.screen.mode(), self.screen.colour());
-        Box::new(move |work, plans| HostPage::of(work.name(), plans, Screen::aside(mode, colour)))
+        let asides = self.screen.asides();
+        Box::new(move |work, plans| HostPage::of(work.name(), plans, asides()))
     }
 
     fn planned(&mut self, host: &str, plans: Vec<PlannedSite>, removed: &[Site]) {

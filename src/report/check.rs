@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::annotations::{Annotation, Here, Level};
+use super::names::counted as counted_as;
 use super::{Colour, annotations};
 use super::{Mode, Screen};
 use crate::check::{HostLints, Lint, Unreadable};
@@ -55,7 +56,8 @@ impl<'a> Checked<'a> {
 
     fn text(&self) -> String {
         let Self { hosts, sites, programs, .. } = self;
-        format!("{hosts} host(s), {sites} site(s), {programs} program(s)")
+        let counted = [(*hosts, "host"), (*sites, "site"), (*programs, "program")];
+        counted.map(|(count, what)| counted_as(count, what)).join(", ")
     }
 }
 
@@ -155,7 +157,8 @@ fn show_host(host: &str, found: &HostLints, screen: &mut Screen) {
         0 => "no warning".to_owned(),
         count => Checked::counted(count),
     };
-    screen.print(&format!("Host {host}: {files} file(s), {programs} program(s), {count}\n"));
+    let (files, programs) = (counted_as(*files, "file"), counted_as(*programs, "program"));
+    screen.print(&format!("Host {host}: {files}, {programs}, {count}\n"));
 }
 
 fn show_lints(lints: &[Lint], screen: &mut Screen) {

@@ -1,6 +1,7 @@
 //! An event in words, the same for every front door.
 
-use super::paragraph;
+use super::colour::{ERROR, HINT};
+use super::{Colour, paragraph};
 use crate::error::{CommandError, cut};
 use crate::event::{Event, ProcessChange, Step, Waited, WaitingFor};
 use crate::system::sanitized;
@@ -60,11 +61,10 @@ fn progress(text: String) -> Vec<EventLine> {
 }
 
 /// An error for people: what failed, its causes, and a line for each hint.
-pub(crate) fn describe_error(error: &CommandError) -> String {
-    let mut text = describe_failure(error);
+pub(super) fn describe_error(error: &CommandError, colour: Colour) -> String {
+    let mut text = format!("{} {}", colour.paint(ERROR, "error:"), describe_failure(error));
     for hint in &error.hints {
-        text.push_str("\nHint: ");
-        text.push_str(&paragraph(hint));
+        text.push_str(&format!("\n{} {}", colour.paint(HINT, "hint:"), paragraph(hint)));
     }
     text
 }

@@ -75,7 +75,7 @@ impl EditView<'_> {
         let diff = lines.map(|(_, line)| line + "\n").collect();
         let document = EditDocument { inventory, site, program, outcome, diff };
         screen.document("edit", None, &document);
-        let apply = format!("supervisor-sync apply --site {site}");
+        let apply = screen.typed().repeated(&format!("supervisor-sync apply --site {site}"));
         match outcome {
             EditOutcome::Written if self.inventory_only => screen
                 .print(&format!("{inventory} is written; to make the servers match: {apply}\n")),

@@ -38,7 +38,7 @@ pub(super) fn text(leavers: &Leavers) -> String {
     for error in unreadable {
         let causes = error.causes.iter().map(|cause| format!(": {}", sanitized(&cut(cause))));
         let message = sanitized(&cut(&error.message));
-        let _ = writeln!(text, "Warning: {message}{}", causes.collect::<String>());
+        let _ = writeln!(text, "warning: {message}{}", causes.collect::<String>());
     }
     text
 }

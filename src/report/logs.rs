@@ -8,6 +8,7 @@ use crate::error::{CommandError, ErrorKind};
 use crate::event::{Event, LogLine};
 use crate::fleet::rollout::HostProgress;
 use crate::fleet::{HostWork, LookOutcome};
+use crate::inventory::Site;
 use crate::system::{Interrupt, sanitized};
 
 /// Where the lines of all hosts come together.
@@ -130,8 +131,11 @@ impl<'a> LogOutput<'a> {
 
 /// How many programs are meant on a host.
 fn programs(on_host: &HostWork) -> usize {
-    let names = on_host.sites.iter().flat_map(|site| site.program_names());
-    names.filter(|name| on_host.programs.have(name.as_str())).count()
+    let of_site = |site: &Site| {
+        let meant = on_host.programs_of(&site.domain);
+        site.program_names().filter(|name| meant.have(name.as_str())).count()
+    };
+    on_host.sites.iter().map(of_site).sum()
 }
 
 fn too_few(threads: usize, hosts: usize) -> CommandError {

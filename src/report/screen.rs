@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 
+use super::colour::WARNING;
 use super::describe::{EventLine, describe, describe_error};
 use super::{Colour, Typed, json, paragraph};
 use crate::apply::ProgramTrouble;
@@ -31,11 +33,13 @@ pub(super) const JSON_VERSION: u32 = 1;
 pub(crate) struct Screen {
     mode: Mode,
     colour: Colour,
+    /// The same of stderr.
+    stderr_colour: Colour,
     /// The errors that people have been told: fifty sites of a supervisord that does not run say no
     /// more than one.
     errors: BTreeSet<String>,
     /// What was typed, for hints that repeat it.
-    typed: Typed,
+    typed: Arc<Typed>,
     /// Where it goes in place of the streams.
     page: Option<Page>,
 }
@@ -86,18 +90,29 @@ fn document(
 }
 
 impl Screen {
-    /// Colours as `NO_COLOR`, `CLICOLOR_FORCE` and the terminal have it.
+    /// Colours as it was asked for before (`ColorChoice::write_global`), else as `NO_COLOR`,
+    /// `CLICOLOR_FORCE` and the terminal have it.
     pub(crate) fn new(mode: Mode, typed: Typed) -> Self {
-        let choice = anstream::AutoStream::choice(&std::io::stdout());
-        let plain = choice == anstream::ColorChoice::Never;
-        let colour = if plain { Colour::Plain } else { Colour::Ansi };
-        Self { mode, colour, errors: BTreeSet::new(), typed, page: None }
+        let of = |choice| match choice {
+            anstream::ColorChoice::Never => Colour::Plain,
+            _ => Colour::Ansi,
+        };
+        let colour = of(anstream::AutoStream::choice(&std::io::stdout()));
+        let stderr_colour = of(anstream::AutoStream::choice(&std::io::stderr()));
+        let (errors, typed) = (BTreeSet::new(), Arc::new(typed));
+        Self { mode, colour, stderr_colour, errors, typed, page: None }
     }
 
-    /// One that shows nothing: what is written to it is a page for a screen of this kind.
-    pub(crate) fn aside(mode: Mode, colour: Colour) -> Self {
-        let (errors, typed) = (BTreeSet::new(), Typed::default());
-        Self { mode, colour, errors, typed, page: Some(Page::default()) }
+    /// What makes screens that show nothing, wherever a host has answered: what is written to one is a page
+    /// for this screen.
+    pub(crate) fn asides(&self) -> impl Fn() -> Self + Sync + Send + 'static {
+        let (mode, colour, stderr_colour) = (self.mode, self.colour, self.stderr_colour);
+        let typed = Arc::clone(&self.typed);
+        move || {
+            let (errors, typed) = (BTreeSet::new(), Arc::clone(&typed));
+            let page = Some(Page::default());
+            Self { mode, colour, stderr_colour, errors, typed, page }
+        }
     }
 
     /// What was written [aside](Self::aside).
@@ -141,6 +156,11 @@ impl Screen {
     /// A result for people. Whatever a terminal would obey is taken out of it.
     pub(crate) fn print(&mut self, text: &str) {
         self.print_painted(&sanitized_lines(text));
+    }
+
+    /// The same with the words in colour that have one, in a line of ours.
+    pub(super) fn print_words(&mut self, text: &str) {
+        self.print_painted(&self.colour.words(&sanitized_lines(text)));
     }
 
     /// A result that carries colour: what comes from a host was sanitized before.
@@ -203,10 +223,13 @@ impl Screen {
             self.print_painted(&plan.text(self.colour));
         }
         for line in said {
-            self.complain(&match line {
-                EventLine::Progress(text) => format!("{prefix}→ {text}"),
-                EventLine::Warning(text) => format!("{prefix}Warning: {text}"),
-            });
+            let colour = self.stderr_colour;
+            let (mark, text) = match line {
+                EventLine::Progress(text) => ("→".to_owned(), text),
+                EventLine::Warning(text) => (colour.paint(WARNING, "warning:"), text),
+            };
+            let text = colour.words(&sanitized_lines(text));
+            self.complain_painted(&format!("{}{mark} {text}", sanitized(&prefix)));
         }
     }
 
@@ -217,12 +240,14 @@ impl Screen {
 
     /// A failure, on stderr for people, each once, and as a document for machines.
     pub(crate) fn error(&mut self, host: Option<&str>, error: &CommandError) {
+        let hints = error.hints.iter().map(|hint| self.typed.repeated(hint)).collect();
+        let error = &CommandError { hints, ..error.clone() };
         self.failure(host, error);
         if self.mode == Mode::Text {
-            let prefix = host.map_or(String::new(), |host| format!("{host}: "));
-            let text = format!("{prefix}Error: {}", describe_error(error));
+            let prefix = host.map_or(String::new(), |host| format!("{}: ", sanitized(host)));
+            let text = format!("{prefix}{}", describe_error(error, self.stderr_colour));
             if self.errors.insert(text.clone()) {
-                self.complain(&text);
+                self.complain_painted(&text);
             }
         }
     }
@@ -243,6 +268,11 @@ impl Screen {
         self.complain_painted(&sanitized_lines(text));
     }
 
+    /// The same with the words in colour that have one, in a line of ours.
+    pub(super) fn complain_words(&mut self, text: &str) {
+        self.complain_painted(&self.stderr_colour.words(&sanitized_lines(text)));
+    }
+
     /// The same with colour, for what comes from no host.
     pub(crate) fn complain_painted(&mut self, text: &str) {
         if self.mode == Mode::Text {
@@ -253,7 +283,7 @@ impl Screen {
     /// A program that is not as it should be, with the end of its log.
     pub(crate) fn trouble(&mut self, trouble: &ProgramTrouble) {
         let reason = paragraph(&trouble.reason);
-        self.complain(&format!("  {} {reason}", sanitized(&trouble.process)));
+        self.complain_words(&format!("  {} {reason}", sanitized(&trouble.process)));
         for line in &trouble.log {
             self.complain(&format!("    | {}", sanitized(line)));
         }

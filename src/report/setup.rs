@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::Screen;
-use super::names::{folded, named};
+use super::names::{counted, folded, named};
 use crate::error::{CommandError, ErrorKind};
 use crate::fleet::{HostWork, LookOutcome};
 use crate::setup::{Level, Remark, Report, SetupStep};
@@ -57,9 +57,11 @@ fn tell_failures(host: &str, report: &Report, answers: &mut LookOutcome, screen:
 fn text(report: &Report) -> String {
     let mut text = match (report.done.is_empty(), report.failures.len()) {
         (true, 0) => "nothing to do\n".to_owned(),
-        (true, failures) => format!("not ready, {failures} error(s), nothing was done\n"),
+        (true, failures) => {
+            format!("not ready, {}, nothing was done\n", counted(failures, "error"))
+        }
         (false, 0) => "ready\n".to_owned(),
-        (false, failures) => format!("not ready, {failures} error(s)\n"),
+        (false, failures) => format!("not ready, {}\n", counted(failures, "error")),
     };
     for step in &report.done {
         text.push_str(&format!("  + {}\n", step.done()));

@@ -118,8 +118,8 @@ impl SiteEnds {
 /// How a site ended, in a line; of many hosts the summary is the result.
 fn tell_in_a_line(host: &str, several: bool, end: &str, screen: &mut Screen) {
     match several {
-        true => screen.complain(&format!("{host}: {end}")),
-        false => screen.print(&format!("{end}\n")),
+        true => screen.complain_words(&format!("{host}: {end}")),
+        false => screen.print_words(&format!("{end}\n")),
     }
 }
 

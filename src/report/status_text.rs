@@ -2,8 +2,7 @@
 
 use std::fmt::Write;
 
-use anstyle::{AnsiColor, Style};
-
+use super::colour::{BAD, ODD, STRONG};
 use super::{Colour, paragraph};
 use crate::error::cut;
 use crate::status::{
@@ -17,10 +16,6 @@ use crate::system::sanitized;
 const LISTED: usize = 20;
 /// More pids than this are counted.
 const PIDS: usize = 4;
-
-const BAD: Style = AnsiColor::Red.on_default();
-const ODD: Style = AnsiColor::Yellow.on_default();
-const STRONG: Style = Style::new().bold();
 
 /// How much is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +88,8 @@ impl ProgramStatus {
             (false, true) => " ".to_owned(),
         };
         let program = sanitized(&self.program);
-        let line = format!("  {sign} {program:width$}  {}", self.states());
+        let states = colour.words(&sanitized(&self.states()));
+        let line = format!("  {sign} {program:width$}  {states}");
         let _ = writeln!(text, "{}", line.trim_end());
         for process in &self.processes {
             if let ProcessHealth::Unhealthy { reason } = &process.health {

@@ -227,7 +227,7 @@ mod tests {
             let error = of(said).error("install supervisor", "apt-get install supervisor");
             let text = error.to_string();
             assert!(
-                text.starts_with(&format!("cannot install supervisor: {said}\nHint: ")),
+                text.starts_with(&format!("cannot install supervisor: {said}\nhint: ")),
                 "{text}"
             );
         }

@@ -302,7 +302,7 @@ fn held_lock_is_given_up() {
     let report = place.set_up(&mut machine).unwrap();
     let failure = only_failure(&report);
     assert!(failure.starts_with("cannot install supervisor, logrotate: held by"), "{failure}");
-    assert!(failure.contains("\nHint: "), "{failure}");
+    assert!(failure.contains("\nhint: "), "{failure}");
     assert!(place.clock.now() < Duration::from_secs(700));
     assert!(!machine.calls.iter().any(|call| call.starts_with("install")), "{:?}", machine.calls);
 }

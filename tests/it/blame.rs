@@ -200,7 +200,7 @@ fn not_named(host: &Host, text: &str, what: &str, line: u32) -> Option<String> {
         "" => format!("already broken by {bad}, line {line}: "),
         what => format!("already broken by {bad}, line {line} ({what}): "),
     };
-    let hint = run.stderr.lines().find(|line| line.starts_with("Hint: ")).unwrap_or_default();
+    let hint = run.stderr.lines().find(|line| line.starts_with("hint: ")).unwrap_or_default();
     let innocent = [host.conf("a"), host.conf("z"), host.daemon.main_conf()];
     let is_innocent_named = innocent.iter().map(|path| path.display().to_string()).any(|file| {
         // supervisord's own words stay as they are.
@@ -238,7 +238,7 @@ fn broken_main_file_stays() {
         let said = host.run(&["apply", "--yes"]).ended(1).stderr;
         assert!(said.contains(&format!("({what})")), "{said}");
         assert!(said.contains(&format!("already broken by {}, line ", main.display())), "{said}");
-        assert!(said.contains(&format!("Hint: correct {what} in {}", main.display())), "{said}");
+        assert!(said.contains(&format!("hint: correct {what} in {}", main.display())), "{said}");
         assert!(!said.contains("a.conf"), "{said}");
     }
 }
@@ -253,7 +253,7 @@ fn unclear_blame_names_all_suspects() {
     let said = host.run(&["apply", "--yes"]).ended(1).stderr;
     let [a, b] = ["a", "b"].map(|name| host.conf(name).display().to_string());
     assert!(said.contains(&format!("broken by one of {a}, {b} ([program:x])")), "{said}");
-    assert!(said.contains("Hint: see what it says: supervisorctl reread"), "{said}");
+    assert!(said.contains("hint: see what it says: supervisorctl reread"), "{said}");
     assert!(!said.contains("c.conf") && !said.contains("move away"), "{said}");
     let json = host.run(&["plan", "--json"]).stdout;
     assert!(json.contains(&format!("\"candidates\":[\"{a}\",\"{b}\"]")), "{json}");

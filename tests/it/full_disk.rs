@@ -101,9 +101,9 @@ fn a_full_conf_d() {
     mounted.fill();
     let folder = host.daemon.conf_dir();
     let words = [
-        &format!("Error: cannot write {}/one.com-", folder.display()),
+        &format!("error: cannot write {}/one.com-", folder.display()),
         "No space left on device",
-        &format!("Hint: make room: df -h {}", folder.display()),
+        &format!("hint: make room: df -h {}", folder.display()),
     ];
     fails_and_recovers(&host, 4, &words, || mounted.make_room());
 }
@@ -114,9 +114,9 @@ fn a_read_only_conf_d() {
     mounted.remount("ro");
     let folder = host.daemon.conf_dir();
     let words = [
-        &format!("Error: cannot write {}/one.com-", folder.display()),
+        &format!("error: cannot write {}/one.com-", folder.display()),
         "Read-only file system",
-        &format!("Hint: mount it writable: findmnt --target {}", folder.display()),
+        &format!("hint: mount it writable: findmnt --target {}", folder.display()),
     ];
     fails_and_recovers(&host, 4, &words, || mounted.remount("rw"));
 }
@@ -127,9 +127,9 @@ fn a_full_state_folder() {
     mounted.fill();
     let folder = host.state().join("sites/one.com");
     let words = [
-        &format!("Error: cannot write {}/journal.files.json", folder.display()),
+        &format!("error: cannot write {}/journal.files.json", folder.display()),
         "No space left on device",
-        &format!("Hint: make room: df -h {}", folder.display()),
+        &format!("hint: make room: df -h {}", folder.display()),
     ];
     // Without a journal nothing is begun.
     fails_and_recovers(&host, 1, &words, || mounted.make_room());

@@ -546,7 +546,7 @@ fn ordinary_user_may_share_own_group() {
     host.run(&["apply", "--yes"]).ended(1).complains("state belongs to nobody");
     lchown(&state, Some(daemon.uid), Some(users::find("nobody").unwrap().unwrap().gid)).unwrap();
     mode(&state, 0o775);
-    let words = "state may be written by other users (mode 0775)\nHint: it and every folder above it \
+    let words = "state may be written by other users (mode 0775)\nhint: it and every folder above it \
                  must belong to root or daemon, and";
     host.run(&["apply", "--yes"]).ended(1).complains(words);
     lchown(&state, None, Some(daemon.gid)).unwrap();

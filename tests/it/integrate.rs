@@ -147,6 +147,6 @@ fn unknown_layout_is_refused_whole() {
     assert_eq!(checkout.texts(), before);
     let run = host.run(&["integrate", "deployer-php", "/none"]).ended(1);
     let hint =
-        "Hint: name the folder of DeployerPHP itself, e.g. vendor/loadinglucian/deployer-php";
+        "hint: name the folder of DeployerPHP itself, e.g. vendor/loadinglucian/deployer-php";
     assert!(run.stderr.contains(hint), "{}", run.stderr);
 }

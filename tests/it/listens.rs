@@ -126,7 +126,7 @@ fn hashed_password_comes_from_supervisorctl() {
     std::fs::write(host.daemon.main_conf(), hashed).unwrap();
     let run = host.run(&["plan"]).ended(1);
     let run = run.complains("[unix_http_server] has a password that is stored as a {SHA} hash");
-    run.complains("Hint: add a [unix_http_server] section without a password");
+    run.complains("hint: add a [unix_http_server] section without a password");
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn absent_supervisord_lists_what_was_tried() {
         socket.display(),
         host.daemon.main_conf().display()
     ));
-    run.complains("Hint: start it: systemctl start supervisor");
+    run.complains("hint: start it: systemctl start supervisor");
     // A socket that nobody of ours has opened is no supervisord.
     drop(UnixListener::bind(&socket).unwrap());
     host.run(&["plan"]).ended(1).complains("no supervisord listens on ");

@@ -26,6 +26,7 @@ mod fake;
 mod faults;
 mod fleet;
 mod full_disk;
+mod hints;
 mod hostile_state;
 mod imports;
 mod includes;

@@ -87,7 +87,7 @@ fn early_signal_changes_nothing() {
         wait_until(PATIENCE, "it asks the daemon", || is_connected(running.id()));
         signal(running.id(), kind);
         draining.host.daemon.thaw();
-        running.wait().ended(130).complains("Error: site one.com: interrupted");
+        running.wait().ended(130).complains("error: site one.com: interrupted");
         let mut now = draining.host.snapshot();
         let own = |path: &std::path::PathBuf| path.starts_with(draining.host.path("state"));
         now.files.retain(|path, _| !own(path));
@@ -135,7 +135,7 @@ fn signal_during_drain_leaves_rest() {
             .wait()
             .ended(130)
             .complains("interrupted while one.com-slow was stopping")
-            .complains("Hint: the next apply finishes it: supervisor-sync apply --site one.com");
+            .complains("hint: the next apply finishes it: supervisor-sync apply --site one.com");
         assert!(!draining.is_done());
         draining.host.open_gate();
         draining.host.run(&["apply", "--yes"]).ended(0).says("the next apply finishes it");
@@ -186,7 +186,7 @@ fn signal_ends_lock_wait() {
         });
         signal(running.id(), kind);
         // The lock is held for much longer.
-        running.wait().ended(130).complains("Error: interrupted while ");
+        running.wait().ended(130).complains("error: interrupted while ");
         drop(holder);
         let (mut before, mut now) = (before, draining.host.snapshot());
         for snapshot in [&mut before, &mut now] {

@@ -19,6 +19,7 @@ use supervisor_sync::system::users;
 
 use crate::daemon::{self, Daemon, Options, PATIENCE, current_user, wait_until};
 use crate::documents::assert_valid;
+use crate::hints::assert_typable;
 
 /// The program under test.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_supervisor-sync");
@@ -434,6 +435,10 @@ impl Running {
     pub(crate) fn wait(mut self) -> Run {
         wait_until(Duration::from_secs(120), "supervisor-sync has ended", || self.has_ended());
         let status = self.child.wait().unwrap();
+        if !self.prints_documents {
+            assert_typable(&self.stdout());
+            assert_typable(&self.stderr());
+        }
         Run {
             status: status.code().unwrap_or_else(|| panic!("{status}")),
             stdout: without_warning_of_version(&self.stdout()),
@@ -497,9 +502,13 @@ impl Run {
         self.stderr.lines().next().unwrap_or_default()
     }
 
-    /// The lines of stderr that begin with `Warning: `, without it.
+    /// The lines of stderr that begin with `Warning: `, or `warning: ` outside of playbooks, without it.
     pub(crate) fn warnings(&self) -> Vec<&str> {
-        self.stderr.lines().filter_map(|line| line.strip_prefix("Warning: ")).collect()
+        let marks = ["Warning: ", "warning: "];
+        let of =
+            |line: &'_ str| marks.iter().find_map(|mark| line.strip_prefix(*mark).map(str::len));
+        let lines = self.stderr.lines();
+        lines.filter_map(|line| of(line).map(|length| &line[line.len() - length..])).collect()
     }
 }
 

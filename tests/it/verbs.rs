@@ -14,6 +14,7 @@ mod left;
 mod lint;
 mod lint_hosts;
 mod logs;
+mod named;
 mod names;
 mod obstacles;
 mod passed;

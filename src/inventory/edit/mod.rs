@@ -10,10 +10,12 @@
 mod assignment;
 mod data;
 mod extent;
+mod names;
 mod shown;
 mod splice;
 
 pub(crate) use assignment::Assignment;
+pub(crate) use names::{ProgramName, program_names};
 pub(crate) use shown::{Sign, diff};
 
 use data::Data;

@@ -58,7 +58,7 @@ fn edits_keep_each_style() {
         (
             &set(&["script=v w.sh", "command=x"]),
             "sites: []\n",
-            "refused: there is no site `a.com`\nHint: a new site is written by hand, in deployer.yml: below `sites`",
+            "refused: there is no site `a.com`\nhint: a new site is written by hand, in deployer.yml: below `sites`",
         ),
         (
             &set(&["script=v.sh"]),
@@ -121,22 +121,22 @@ fn edits_keep_each_style() {
         (
             &set(&["stopwaitsecs="]),
             "x-php: &php {stopwaitsecs: 5}\nsites:\n- domain: a.com\n  server: s\n  supervisors:\n  - program: w\n    script: w.sh\n    <<: *php\n",
-            "refused: deployer.yml:7: the program `w` of a.com has `stopwaitsecs` in a way that is not edited\nHint: nothing was changed; edit it there by hand, then: supervisor-sync apply --site a.com",
+            "refused: deployer.yml:7: the program `w` of a.com has `stopwaitsecs` in a way that is not edited\nhint: nothing was changed; edit it there by hand, then: supervisor-sync apply --site a.com",
         ),
         (
             &set(&["logs.rotate=14"]),
             "x-logs: &logs {rotate: 3, size: 1M}\nsites:\n- domain: a.com\n  server: s\n  supervisors:\n  - program: w\n    script: w.sh\n    logs: *logs\n",
-            "refused: deployer.yml:7: the program `w` of a.com has `logs.rotate` in a way that is not edited\nHint: nothing was changed; edit it there by hand, then: supervisor-sync apply --site a.com",
+            "refused: deployer.yml:7: the program `w` of a.com has `logs.rotate` in a way that is not edited\nhint: nothing was changed; edit it there by hand, then: supervisor-sync apply --site a.com",
         ),
         (
             &set(&["numprocs=4"]),
             "sites:\n- domain: a.com\n  server: s\n  supervisors: &all\n  - program: w\n    numprocs: 2\n    script: w.sh\n- {domain: b.com, server: s, supervisors: *all}\n",
-            "refused: deployer.yml:6: the program `w` of a.com has parts that other places share, as an anchor is\nHint: nothing was changed; edit it there by hand, then: supervisor-sync apply --site a.com",
+            "refused: deployer.yml:6: the program `w` of a.com has parts that other places share, as an anchor is\nhint: nothing was changed; edit it there by hand, then: supervisor-sync apply --site a.com",
         ),
         (
             &set(&["numprocs=4"]),
             "sites:\n- domain: b.com\n  server: s\n  supervisors: &all\n  - program: w\n    script: w.sh\n- {domain: a.com, server: s, supervisors: *all}\n",
-            "refused: deployer.yml:8: the site a.com has its `supervisors` from an alias (`*name`)\nHint: nothing was changed; edit it there by hand, then: supervisor-sync apply --site a.com",
+            "refused: deployer.yml:8: the site a.com has its `supervisors` from an alias (`*name`)\nhint: nothing was changed; edit it there by hand, then: supervisor-sync apply --site a.com",
         ),
         // A value that the inventory does not take is told in its own words, with the line it would have.
         (
@@ -147,12 +147,12 @@ fn edits_keep_each_style() {
         (
             &set(&["stopwaitsec="]),
             "sites: [{domain: a.com, server: s, supervisors: [{program: w, script: w.sh}]}]\n",
-            "refused: there is no key `stopwaitsec` of a program\nHint: did you mean `stopwaitsecs`?",
+            "refused: there is no key `stopwaitsec` of a program\nhint: did you mean `stopwaitsecs`?",
         ),
         (
             &Edit { program: "ww".into(), ..set(&["numprocs=4"]) },
             "sites: [{domain: a.com, server: s, supervisors: [{program: w, script: w.sh}]}]\n",
-            "refused: there is no program `ww`\nHint: did you mean `w`?",
+            "refused: there is no program `ww`\nhint: did you mean `w`?",
         ),
         // The last key of a map takes the map with it.
         (
@@ -169,7 +169,7 @@ fn edits_keep_each_style() {
 fn rare_styles_are_edited_or_refused() {
     let scale = set(&["numprocs=4"]);
     let site = "sites:\n- domain: a.com\n  server: s\n  supervisors:\n";
-    let by_hand = "refused: deployer.yml:6: the program `w` of a.com has parts that other places share, as an anchor is\nHint: nothing was changed; edit it there by hand, then: supervisor-sync apply --site a.com";
+    let by_hand = "refused: deployer.yml:6: the program `w` of a.com has parts that other places share, as an anchor is\nhint: nothing was changed; edit it there by hand, then: supervisor-sync apply --site a.com";
     let rows: &[(&Edit, &str, Result<&str, &str>)] = &[
         (
             &set(&["command=true"]),
@@ -342,7 +342,7 @@ fn programs_come_and_go_in_each_style() {
         (
             &add("w", &["script=mail.sh"]),
             "sites: [{domain: a.com, server: s, supervisors: [{program: w, script: w.sh}]}]\n",
-            "refused: a.com has a program `w` already\nHint: change it: supervisor-sync set a.com w KEY=VALUE",
+            "refused: a.com has a program `w` already\nhint: change it: supervisor-sync set a.com w KEY=VALUE",
         ),
         // What goes takes its own lines, and no others.
         (
@@ -393,7 +393,7 @@ fn programs_come_and_go_in_each_style() {
         (
             &remove("mail"),
             "sites:\n- domain: a.com\n  server: s\n  supervisors:\n  - {program: w, script: w.sh}\n",
-            "refused: there is no program `mail`\nHint: there is: w",
+            "refused: there is no program `mail`\nhint: there is: w",
         ),
     ];
     check(table);

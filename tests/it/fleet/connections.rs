@@ -43,7 +43,7 @@ fn missing_ssh_names_its_package() {
     let fleet = or_skip!(Fleet::start(&["web1"]));
     fleet.write_inventory("");
     let run = fleet.command(&["plan"]).env("SUPERVISOR_SYNC_SSH", "/no/such/ssh").run();
-    run.ended(1).complains("web1: Error: cannot run /no/such/ssh").complains("openssh-client");
+    run.ended(1).complains("web1: error: cannot run /no/such/ssh").complains("openssh-client");
 }
 
 #[test]

@@ -78,12 +78,12 @@ fn useless_command_is_explained() {
     for (rest, message, hint) in [
         (
             "connection: exec, exec: [/no/such/podman, exec, -i, web]",
-            "web1: Error: cannot run /no/such/podman, by which web1 is reached: No such file",
-            "Hint: install it, or fix `exec` of server web1 in the inventory",
+            "web1: error: cannot run /no/such/podman, by which web1 is reached: No such file",
+            "hint: install it, or fix `exec` of server web1 in the inventory",
         ),
         (
             "connection: exec, exec: [sh, -c, 'echo no such container >&2; exit 125', far]",
-            "web1: Error: web1 did not run our command: no such container\n",
+            "web1: error: web1 did not run our command: no such container\n",
             "try it: sh -c 'echo no such container >&2; exit 125' far true\n",
         ),
     ] {

@@ -118,7 +118,7 @@ fn nonsense_answer_fails_its_host() {
             says(r#"{"reply":{"reply":"applied","sites":[]}}"#),
             &["apply", "--yes"],
             5,
-            "Hint: see how it ended: supervisor-sync plan --on web1",
+            "hint: see how it ended: supervisor-sync plan --on web1",
         ),
         (
             "a line of 64 MiB",
@@ -137,7 +137,7 @@ fn nonsense_answer_fails_its_host() {
             "{what}: {}",
             &run.stderr[run.stderr.len().saturating_sub(999)..]
         );
-        let error = run.stderr.lines().find(|line| line.starts_with("web1: Error: "));
+        let error = run.stderr.lines().find(|line| line.starts_with("web1: error: "));
         assert!(error.is_some() && run.stderr.contains(why), "{what}: {error:?}");
         assert!(!run.stderr.contains("\nweb1: FAKE"), "{what}");
     }
@@ -205,7 +205,7 @@ fn apply_may_talk_for_hours() {
     let failed =
         says(r#"{"failed":{"kind":"rolled_back","message":"the end","causes":[],"hints":[]}}"#);
     let Some(fleet) = host(&format!("yes '{ALIVE}' | head -n 100000; {failed}")) else { return };
-    measured(&fleet, &["apply", "--yes"]).ended(4).complains("web1: Error: the end\n");
+    measured(&fleet, &["apply", "--yes"]).ended(4).complains("web1: error: the end\n");
     measured(&fleet, &["plan"]).ended(1).complains("more events than such a request can cause");
 }
 

@@ -54,7 +54,7 @@ fn partial_copy_is_never_run() {
     let fleet = or_skip!(Fleet::start(&["web1"]));
     fleet.write_inventory("");
     fleet.keyring.write_wrapper("head -c 1000000 | ssh -F \"$CONFIG\" \"$@\"");
-    fleet.run(&["history"]).ended(1).complains("web1: Error: cannot put supervisor-sync on ");
+    fleet.run(&["history"]).ended(1).complains("web1: error: cannot put supervisor-sync on ");
     let sshd = &fleet.machine("web1").sshd;
     assert_eq!(sshd.cached(), [""; 0].map(Path::new));
     fleet.keyring.write_wrapper("exec ssh -F \"$CONFIG\" \"$@\"");
@@ -147,7 +147,7 @@ fn other_cpu_needs_installed_binary() {
     let bin = as_another_cpu(&mut fleet);
     fleet.write_inventory("");
     let run = fleet.run(&["history"]).ended(1).complains("which is Linux-s390x\n");
-    run.complains("Hint: install a supervisor-sync of the same release there");
+    run.complains("hint: install a supervisor-sync of the same release there");
 
     let installed = bin.join("supervisor-sync");
     let stranger = "#!/bin/sh\n[ \"$1\" = agent ] && \

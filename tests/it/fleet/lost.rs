@@ -42,7 +42,7 @@ fn killed_ssh_lets_host_finish() {
         signal(ssh, Signal::KILL);
     }
     let run = run.wait().ended(5).complains(LOST);
-    run.complains("Hint: see how it ended: supervisor-sync plan --on web1\n");
+    run.complains("hint: see how it ended: supervisor-sync plan --on web1\n");
     finishes_by_itself(&fleet);
 }
 

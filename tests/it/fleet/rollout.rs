@@ -66,12 +66,12 @@ fn bad_hosts_say_why() {
         ("lostkey", "/.ssh/none: No such file", "fix `privateKeyPath` of server lostkey".into()),
     ];
     for (name, message, hint) in expected {
-        let begin = format!("{name}: Error: ");
+        let begin = format!("{name}: error: ");
         let mut lines = run.stderr.lines().skip_while(|line| !line.starts_with(&begin));
         let first = lines.next().unwrap_or_else(|| panic!("{name}: {}", run.stderr));
         assert!(first.contains(message), "{first}");
         let second = lines.next().unwrap();
-        assert!(second.starts_with("Hint: ") && second.contains(&hint), "{second}");
+        assert!(second.starts_with("hint: ") && second.contains(&hint), "{second}");
         assert!(run.stdout.contains(&format!("  failed: {name}: ")), "{}", run.stdout);
     }
     let web1 = fleet.machine("web1");

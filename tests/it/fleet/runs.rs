@@ -45,7 +45,7 @@ fn unanswering_host_is_rolled_back_later() {
     let port = std::mem::replace(&mut fleet.machines[1].sshd.port, crate::sshd::free_port());
     fleet.write_inventory(", stopwaitsecs: 6");
     let run = fleet.run(&["rollback", "--yes"]).ended(6).says("web1.example: to revision 1\n");
-    assert!(run.stderr.contains("web2: Error: "), "{}", run.stderr);
+    assert!(run.stderr.contains("web2: error: "), "{}", run.stderr);
     fleet.machines[1].sshd.port = port;
     fleet.write_inventory(", stopwaitsecs: 6");
     let run = fleet.run(&["rollback", "--yes"]).ended(0);

@@ -58,7 +58,7 @@ fn ctrl_c_leaves_rest_to_next_apply() {
     let took = begin.elapsed();
     draining.host.daemon.thaw();
     assert!(took < AT_ONCE, "{took:?}");
-    run.ended(130).complains("Hint: the next apply finishes it");
+    run.ended(130).complains("hint: the next apply finishes it");
     assert!(!draining.is_done());
     draining.host.open_gate();
     draining.host.run(&["apply", "--yes"]).ended(0).says("the next apply finishes it");

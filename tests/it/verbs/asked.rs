@@ -71,7 +71,7 @@ fn one_ctrl_c_ends_the_question() {
     keyboard.write_all(b"\x03").unwrap();
     wait_until(PATIENCE, "it has ended without another key", || running.has_ended());
     let run = running.wait().ended(130);
-    assert!(run.stdout.contains("Error: not applied: interrupted"), "{}", run.stdout);
+    assert!(run.stdout.contains("error: not applied: interrupted"), "{}", run.stdout);
     before.assert_same(&host.snapshot());
 }
 

@@ -60,7 +60,7 @@ fn partial_start_leaves_others_running() {
     // A newer file does not restart what runs.
     let text = std::fs::read_to_string(host.conf("a.com-w")).unwrap();
     host.daemon.write_conf("a.com-w", &text.replace("stopwaitsecs=3600", "stopwaitsecs=60"));
-    host.run(&["start", "--yes"]).ended(0).complains("Warning: a.com-w has a newer file");
+    host.run(&["start", "--yes"]).ended(0).complains("warning: a.com-w has a newer file");
     assert_eq!(host.wait_running(&others), pids);
     host.wait_running(&["a.com-w:a.com-w_01"]);
 }

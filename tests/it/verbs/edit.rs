@@ -53,7 +53,7 @@ fn new_program_is_written_and_runs() {
         .complains("a.com has a program `mail` already");
     host.run(&["add", "a.con", "mail", "--script", "mail.sh", "--yes"])
         .ended(1)
-        .complains("Hint: did you mean `a.com`?");
+        .complains("hint: did you mean `a.com`?");
     host.run(&["set", "a.com", "mail", "numproc=3", "--yes"])
         .ended(1)
         .complains("did you mean `numprocs`?");

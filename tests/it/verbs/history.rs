@@ -354,7 +354,7 @@ fn newer_or_damaged_record_is_refused() {
             let path = record.display().to_string();
             assert!(run.stderr.contains(expected), "{arguments:?}: {}", run.stderr);
             assert!(run.stderr.contains(&path), "{arguments:?}: {}", run.stderr);
-            assert!(run.stderr.contains("Hint: "), "{arguments:?}: {}", run.stderr);
+            assert!(run.stderr.contains("hint: "), "{arguments:?}: {}", run.stderr);
         }
         before.assert_same(&host.snapshot());
     }

@@ -257,7 +257,7 @@ fn damaged_record_stops_nobody() {
     let host = or_skip!(host_that_b_left());
     let path = revision(&host, "b.com", 1);
     std::fs::write(&path, "{").unwrap();
-    let told = format!("Warning: {} is damaged", path.display());
+    let told = format!("warning: {} is damaged", path.display());
     host.run(&["plan", "--exit-code"]).ended(0).says(&told);
     host.run(&["status"]).ended(0).says(&told);
     let left = document(&host.run(&["plan", "--json"]).ended(0), "plan")["left"].clone();

@@ -116,7 +116,7 @@ fn warnings_are_told_with_their_line_and_fail_nothing() {
       = help: give it a `user` of its own
     ");
     insta::assert_snapshot!(run.stdout, @r"
-    deployer.yml has 2 warnings: 1 host(s), 1 site(s), 2 program(s)
+    deployer.yml has 2 warnings: 1 host, 1 site, 2 programs
     Why: supervisor-sync explain background-process
     ");
 }
@@ -125,7 +125,7 @@ fn warnings_are_told_with_their_line_and_fail_nothing() {
 fn strict_has_warnings_fail() {
     let warned = folder(&[ROOT]);
     let strict = run(warned.path(), &["check", "--strict", "--inventory", "deployer.yml"]).ended(1);
-    assert!(strict.stderr.contains("Error: `--strict` refuses a warning\n"), "{}", strict.stderr);
+    assert!(strict.stderr.contains("error: `--strict` refuses a warning\n"), "{}", strict.stderr);
     assert!(strict.stderr.contains("warning[user-root]"), "{}", strict.stderr);
     let fine = folder(&["program: w, command: php w.php"]);
     run(fine.path(), &["check", "--strict"]).ended(0);

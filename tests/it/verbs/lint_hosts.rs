@@ -173,7 +173,7 @@ fn host_is_told_for_people_and_in_annotations() {
     let host = or_skip!(furnished());
     host.inventory(&site("a.com", &[]));
     let text = host.run(&["check", "--on", "here"]).ended(0);
-    assert!(text.stdout.contains("Host here: 4 file(s), 3 program(s), "), "{}", text.stdout);
+    assert!(text.stdout.contains("Host here: 4 files, 3 programs, "), "{}", text.stdout);
     let f = host.conf("f").display().to_string();
     let place = format!(" --> {f}:3:1\n");
     assert!(text.stderr.contains("warning[missing-command]: `f` cannot start"), "{}", text.stderr);
@@ -184,5 +184,5 @@ fn host_is_told_for_people_and_in_annotations() {
         format!("::warning file={f},line=3,col=1,title=missing-command::on here: `f` cannot start");
     assert!(github.stdout.contains(&line), "{}", github.stdout);
     let strict = host.run(&["check", "--on", "here", "--strict"]).ended(1);
-    assert!(strict.stderr.contains("Error: `--strict` refuses "), "{}", strict.stderr);
+    assert!(strict.stderr.contains("error: `--strict` refuses "), "{}", strict.stderr);
 }

@@ -27,7 +27,7 @@ fn refused_untouched(host: &Host, expected: &[&str]) {
     for expected in expected {
         assert!(run.stderr.contains(expected), "{expected}: {}", run.stderr);
     }
-    assert!(run.stderr.contains("Hint: "), "{}", run.stderr);
+    assert!(run.stderr.contains("hint: "), "{}", run.stderr);
     before.assert_same(&host.snapshot());
 }
 

@@ -72,7 +72,7 @@ fn check_touches_no_host() {
     host.daemon.stop();
     wants(&host, &["program: w, script: w.sh, user: nobody"]);
     let run = host.run(&["check"]).ended(0);
-    assert_eq!(run.stdout, "The inventory is fine: 1 host(s), 1 site(s), 1 program(s)\n");
+    assert_eq!(run.stdout, "The inventory is fine: 1 host, 1 site, 1 program\n");
     let json = host.run(&["check", "--json"]).ended(0);
     assert_eq!(document(&json, "check")["programs"], 1);
     wants(&host, &["program: w, scrpt: w.sh", "program: w w, script: /w.sh, numprocs: 0"]);
@@ -94,7 +94,7 @@ fn empty_selection_is_an_error() {
     ] {
         let run = host.run(arguments);
         assert!([1, 2].contains(&run.status), "{arguments:?}: {run:?}");
-        assert!(run.stderr.starts_with("Error: "), "{}", run.stderr);
+        assert!(run.stderr.starts_with("error: "), "{}", run.stderr);
     }
     host.run(&["plan", "--site", "a.*", "--on", "here"]).ended(0);
 }
@@ -126,7 +126,7 @@ fn runner_writes_what_deployment_would() {
     let host = or_skip!(Host::start());
     host.inventory(&site("a.com", &["program: w, script: w.sh"]));
     let run = host.run(&["runner"]).ended(1);
-    assert!(run.stderr.contains("Hint: deploy the site first"), "{}", run.stderr);
+    assert!(run.stderr.contains("hint: deploy the site first"), "{}", run.stderr);
     let deployed = host.deploy("a.com");
     deployed.script("w.sh", "#!/bin/sh\nenv -0 > $DEPLOYER_SHARED_PATH/env\nexec sleep 1000\n");
     let runner = deployed.path("runner.sh");
@@ -160,7 +160,7 @@ fn runner_replaces_foreign_file_if_asked() {
     let run = host.run(&["runner"]).ended(1);
     let told = format!("{} was not written by supervisor-sync", runner.display());
     assert!(run.stderr.contains(&told), "{}", run.stderr);
-    let hint = "Hint: to replace it, with its branch and PHP: supervisor-sync runner --site a.com --overwrite";
+    let hint = "hint: to replace it, with its branch and PHP: supervisor-sync runner --site a.com --overwrite";
     assert!(run.stderr.contains(hint), "{}", run.stderr);
     let text = || std::fs::read_to_string(&runner).unwrap();
     assert_eq!(text(), theirs);

@@ -205,7 +205,7 @@ fn through_ssh_it_is_the_same() {
         .says("is not of the package supervisor: it is left as it is")
         .complains("→ Refresh apt's lists");
     // A host without a site is one that can be set up, and one that is dead stops no other.
-    setup(&["setup"]).ended(6).says("here: nothing to do").complains("dead: Error: ");
+    setup(&["setup"]).ended(6).says("here: nothing to do").complains("dead: error: ");
 }
 
 #[test]
@@ -236,8 +236,8 @@ fn missing_systemd_names_start_command() {
     machine
         .run(&["setup"])
         .ended(1)
-        .says("here: not ready, 1 error(s), nothing was done\n")
-        .complains("here: Error: supervisord does not run: no supervisord listens on ")
+        .says("here: not ready, 1 error, nothing was done\n")
+        .complains("here: error: supervisord does not run: no supervisord listens on ")
         .complains(&start);
     assert_eq!(machine.calls(), [""; 0]);
 }
@@ -253,7 +253,7 @@ fn other_system_is_told_missing_parts() {
         .run(&["setup"])
         .ended(1)
         .complains("cannot install supervisor, logrotate: there is no apt-get")
-        .complains("Hint: install them with this system's own tools");
+        .complains("hint: install them with this system's own tools");
 }
 
 #[test]
