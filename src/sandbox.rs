@@ -101,6 +101,7 @@ impl Sandbox {
                 state_dir: Some(self.own("state")?),
             },
             configs: Vec::new(),
+            groups: Vec::new(),
             ..site.clone()
         };
         for program in &mut site.programs {
@@ -118,6 +119,7 @@ impl Sandbox {
                 program.directory = Some(here.clone());
             }
             program.user = user.as_ref().and_then(|user| ProgramUser::parse(user.as_str()).ok());
+            program.group = None;
             program.stopwaitsecs = program.stopwaitsecs.min(LONGEST_STOP);
             program.logs = Logs { rotation: Some(Rotation::None), ..Logs::default() };
         }

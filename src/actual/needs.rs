@@ -34,7 +34,7 @@ impl Needs<'_> {
     }
 
     fn meant(&self) -> impl Iterator<Item = &Program> {
-        self.site.programs.iter().filter(|program| self.programs.have(program.name.as_str()))
+        self.site.programs.iter().filter(|program| self.programs.have(program.goes_by()))
     }
 
     /// supervisord refuses every file for a log whose folder is missing.

@@ -236,6 +236,7 @@ mod tests {
             config_files: Default::default(),
             config_suffix: Default::default(),
             configs: Vec::new(),
+            groups: Vec::new(),
             paths: Paths::default(),
             programs: vec![Program { instances, numprocs, ..program }],
         }

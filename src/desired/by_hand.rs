@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::render::RenderError;
 use super::{DaemonFacts, DesiredFile, DesiredGroup, DesiredSite, FileKind};
-use crate::inventory::config_file::{self, ConfigGroup, Member};
+use crate::inventory::config_file::{self, Member};
 use crate::inventory::naming::process_expansion;
 use crate::inventory::{Autorestart, Health, RestartPolicy, Site};
 use crate::supervisord::{defaults, ini};
@@ -30,7 +30,7 @@ pub(super) fn render(site: &Site, daemon: &DaemonFacts) -> Result<DesiredSite, R
         files.insert(site.config_by_hand(&config.name), file);
     }
     let desired = groups.into_iter().map(|group| {
-        let desired = desired_group(site, daemon, &group)?;
+        let desired = desired_group(site, daemon, (&group.name, &group.members))?;
         Ok((group.name, desired))
     });
     let groups = desired.collect::<Result<_, RenderError>>()?;
@@ -39,12 +39,11 @@ pub(super) fn render(site: &Site, daemon: &DaemonFacts) -> Result<DesiredSite, R
 
 /// What holds for all processes of a group together: an apply waits for the slowest and takes the most
 /// forgiving for all.
-fn desired_group(
+pub(super) fn desired_group(
     site: &Site,
     daemon: &DaemonFacts,
-    group: &ConfigGroup,
+    (group, members): (&str, &[Member]),
 ) -> Result<DesiredGroup, RenderError> {
-    let members = &group.members;
     let mut processes = Vec::new();
     let mut idle = Vec::new();
     for member in members {
@@ -55,10 +54,10 @@ fn desired_group(
         processes.extend(names);
     }
     let all_idle = idle.len() == processes.len();
-    let log = members.iter().flat_map(|member| member.log_files(&group.name)).next();
+    let log = members.iter().flat_map(|member| member.log_files(group)).next();
     let sections = members.iter().map(|member| member.name.clone());
     Ok(DesiredGroup {
-        program: group.name.clone(),
+        program: group.to_owned(),
         numprocs: u32::try_from(processes.len()).unwrap_or(u32::MAX),
         autostart: !all_idle,
         autorestart: autorestart(members),
@@ -72,7 +71,7 @@ fn desired_group(
         release: None,
         processes,
         idle: if all_idle { Vec::new() } else { idle },
-        sections: sections.filter(|name| *name != group.name).collect(),
+        sections: sections.filter(|name| name != group).collect(),
     })
 }
 
@@ -106,7 +105,7 @@ fn truth(member: &Member, name: &str) -> Option<bool> {
 fn process_names(
     site: &Site,
     daemon: &DaemonFacts,
-    group: &ConfigGroup,
+    group: &str,
     member: &Member,
 ) -> Result<Vec<String>, RenderError> {
     let (numbers, count) = member.numbers();
@@ -115,7 +114,7 @@ fn process_names(
         "program_name" => Some(member.name.clone()),
         "here" => Some(site.paths.conf_dir.to_string()),
         "host_node_name" => daemon.node.clone(),
-        _ => process_expansion(name, &group.name, number, count)
+        _ => process_expansion(name, group, number, count)
             .or_else(|| daemon.environment.expansion(name)),
     };
     // Variables of its own are known to the values that are read behind them.
@@ -136,7 +135,7 @@ fn process_names(
 }
 
 fn unexpandable(
-    group: &ConfigGroup,
+    group: &str,
     member: &Member,
     option: &str,
     error: &ini::ExpandError,
@@ -146,5 +145,5 @@ fn unexpandable(
         "environment" => format!("`environment` of [{}] cannot be expanded", member.name),
         _ => format!("`{option}` of [{}] {error}", member.name),
     };
-    RenderError::Expansion { program: group.name.clone(), what }
+    RenderError::Expansion { program: group.to_owned(), what }
 }

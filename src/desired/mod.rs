@@ -11,6 +11,7 @@ use crate::supervisord::Environment;
 mod by_hand;
 mod group;
 mod logrotate;
+mod named_group;
 mod render;
 
 pub(crate) use render::section_options;

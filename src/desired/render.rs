@@ -24,6 +24,7 @@ use std::path::PathBuf;
 
 use super::{
     DaemonFacts, DesiredFile, DesiredGroup, DesiredSite, FileKind, by_hand, group, logrotate,
+    named_group,
 };
 use crate::inventory::{
     Format, FullName, LogTarget, Logs, NameError, Program, Rotation, Run, Site, supervisord_options,
@@ -82,7 +83,12 @@ pub fn render(site: &Site, daemon: &DaemonFacts) -> Result<DesiredSite, RenderEr
         {
             return Err(RenderError::StopsMoreThanItKills { program: name });
         }
-        for group in Site::groups_of(program, &full) {
+        // Of a group with several programs there is one, for all of them.
+        let own = match program.group {
+            Some(_) => Vec::new(),
+            None => Site::groups_of(program, &full),
+        };
+        for group in own {
             let desired = group::desired(site, program, (&full, &group), daemon)?;
             if let Some(first) = groups.insert(group.clone(), desired) {
                 return Err(RenderError::SameGroup { group, first: first.program, second: name });
@@ -99,21 +105,24 @@ pub fn render(site: &Site, daemon: &DaemonFacts) -> Result<DesiredSite, RenderEr
                 common.bytes.extend(file.bytes);
                 common.secret |= file.secret;
                 common.programs.extend(file.programs);
+                common.verbatim |= file.verbatim;
             }
         }
         if let Some(file) = logrotate_file(site, program, &full, daemon) {
             files.insert(site.rotation_file(full.as_str()), file);
         }
     }
+    let mut desired = DesiredSite { domain: site.domain.clone(), files, groups };
+    named_group::render(site, daemon, &mut desired)?;
     let by_hand = by_hand::render(site, daemon)?;
-    files.extend(by_hand.files);
-    for (group, desired) in by_hand.groups {
-        if let Some(first) = groups.insert(group.clone(), desired) {
+    desired.files.extend(by_hand.files);
+    for (group, of_configs) in by_hand.groups {
+        if let Some(first) = desired.groups.insert(group.clone(), of_configs) {
             let second = group.clone();
             return Err(RenderError::SameGroup { group, first: first.program, second });
         }
     }
-    Ok(DesiredSite { domain: site.domain.clone(), files, groups })
+    Ok(desired)
 }
 
 fn logrotate_file(
@@ -131,7 +140,7 @@ fn logrotate_file(
         kind: FileKind::Logrotate,
         bytes: text.into(),
         secret: false,
-        programs: [program.name.to_string()].into(),
+        programs: [program.goes_by().to_owned()].into(),
         verbatim: false,
         former: None,
     })
@@ -149,8 +158,8 @@ fn supervisor_file(site: &Site, program: &Program, full: &FullName) -> DesiredFi
         kind: FileKind::Supervisor,
         bytes: sections.collect::<Vec<_>>().join("\n").into(),
         secret: !program.environment.is_empty(),
-        programs: [program.name.to_string()].into(),
-        verbatim: false,
+        programs: [program.goes_by().to_owned()].into(),
+        verbatim: program.group.is_some(),
         former: None,
     }
 }
@@ -370,6 +379,7 @@ stderr_logfile=/var/log/supervisor/example.com-queue-worker.log
             config_files: Default::default(),
             config_suffix: Default::default(),
             configs: Vec::new(),
+            groups: Vec::new(),
             paths: Paths::default(),
             programs,
         }

@@ -173,6 +173,7 @@ pub(crate) fn without_programs(domain: &Domain, paths: &Paths) -> Result<Site, C
         config_files: Default::default(),
         config_suffix: Default::default(),
         configs: Vec::new(),
+        groups: Vec::new(),
         paths: paths.clone(),
         programs: Vec::new(),
     })

@@ -73,7 +73,7 @@ fn open(
 ) {
     let ChosenSite { site, programs } = chosen;
     let mut all: Vec<(ProgramName, String, Vec<PathBuf>)> = Vec::new();
-    for program in site.programs.iter().filter(|program| programs.have(program.name.as_str())) {
+    for program in site.programs.iter().filter(|program| programs.have(program.goes_by())) {
         // Checked when the inventory was read.
         let Ok(full) = site.full_name(program) else { continue };
         all.push((program.name.clone(), full.to_string(), site.all_log_files(program, &full)));

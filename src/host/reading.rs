@@ -186,7 +186,8 @@ impl Engine<'_> {
                 configs.push(ConfigFile { name, text });
             }
         }
-        let before = Site { programs: Vec::new(), configs, ..site.clone() };
+        let (programs, groups) = (Vec::new(), Vec::new());
+        let before = Site { programs, groups, configs, ..site.clone() };
         let mut desired = self.rendered(&before)?;
         for (path, file) in &taken.files {
             let programs = desired.files.remove(path).map(|file| file.programs);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::draft::{Draft, FileDraft, ProgramDraft, SiteDraft, Way, program_name};
+use super::draft::{Draft, FileDraft, GroupDraft, ProgramDraft, SiteDraft, Way, program_name};
 use super::yaml;
 use crate::error::CommandError;
 use crate::inventory::{Beside, Domain, HostName, Inventory, Problems, read_beside};
@@ -208,25 +208,24 @@ fn site_text(
     if !paths.is_empty() {
         text += &format!("    paths: {{{}}}\n", paths.join(", "));
     }
-    let mut names = Names::of_configs(site);
+    let mut names = Names::of_groups(site);
     let mut programs = String::new();
+    for (file, program) in in_order(site) {
+        let name = names.free(&program_name(&site.domain, &program.full_name));
+        programs += &program_text(site, file, (program, &name), (secrets, masked));
+    }
     let mut configs = String::new();
-    for file in &site.files {
-        match &file.way {
-            Way::Keys(entries) => {
-                for program in entries {
-                    let name = names.free(&program_name(&site.domain, &program.full_name));
-                    programs += &program_text(site, file, (program, &name), (secrets, masked));
-                }
-            }
-            Way::Verbatim { .. } => {
-                let path = copy_path(&site.domain, file);
-                configs += &format!("      - {}\n", yaml::quoted(&path));
-            }
-        }
+    for file in site.files.iter().filter(|file| matches!(file.way, Way::Verbatim { .. })) {
+        let path = copy_path(&site.domain, file);
+        configs += &format!("      - {}\n", yaml::quoted(&path));
     }
     if !programs.is_empty() {
         text += &format!("    format: plain\n    supervisors:\n{programs}");
+    }
+    let groups: String =
+        groups_of(site).map(|(file, group)| group_text(site, file, group)).collect();
+    if !groups.is_empty() {
+        text += &format!("    groups:\n{groups}");
     }
     if !configs.is_empty() {
         text += &format!("    configs:\n{configs}");
@@ -234,14 +233,61 @@ fn site_text(
     text
 }
 
+/// The programs of a site that come in as entries, each with its file. Those of a group stand together, in the
+/// order that the group has them in.
+fn in_order(site: &SiteDraft) -> Vec<(&FileDraft, &ProgramDraft)> {
+    let mut all = Vec::new();
+    for file in &site.files {
+        if let Way::Keys(programs) = &file.way {
+            all.extend(programs.iter().map(|program| (file, program)));
+        }
+    }
+    let mut ordered: Vec<(&FileDraft, &ProgramDraft)> = Vec::new();
+    for (file, program) in &all {
+        let group = groups_of(site).find(|(_, group)| Some(&group.name) == program.group.as_ref());
+        let Some((_, group)) = group else {
+            ordered.push((file, program));
+            continue;
+        };
+        if ordered.iter().all(|(_, other)| other.group != program.group) {
+            let members = group.members.iter();
+            ordered.extend(members.filter_map(|member| {
+                all.iter().find(|(_, program)| program.full_name == *member).copied()
+            }));
+        }
+    }
+    ordered
+}
+
+/// The groups of a site whose programs come in as entries, each with the file of its section.
+fn groups_of(site: &SiteDraft) -> impl Iterator<Item = (&FileDraft, &GroupDraft)> {
+    let by_entries = site.files.iter().filter(|file| matches!(file.way, Way::Keys(_)));
+    by_entries.flat_map(|file| file.groups.iter().map(move |group| (file, group)))
+}
+
+/// What a group has beside its programs, if anything.
+fn group_text(site: &SiteDraft, file: &FileDraft, group: &GroupDraft) -> String {
+    let mut said = vec![format!("group: {}", yaml::quoted(&group.name))];
+    said.extend(group.priority.map(|priority| format!("priority: {priority}")));
+    let first = in_order(site).into_iter().find(|(_, one)| one.group.as_ref() == Some(&group.name));
+    if first.is_some_and(|(of_first, _)| of_first.name != file.name) {
+        said.push(format!("file: {}", yaml::quoted(file.name.as_str())));
+    }
+    match said.len() {
+        1 => String::new(),
+        _ => format!("      - {{{}}}\n", said.join(", ")),
+    }
+}
+
 /// The names of programs within a site.
 struct Names(BTreeSet<String>);
 
 impl Names {
-    /// A group of a config goes by its name as a program does.
-    fn of_configs(site: &SiteDraft) -> Self {
+    /// A group goes by its name as a program does.
+    fn of_groups(site: &SiteDraft) -> Self {
         let by_hand = site.files.iter().filter(|file| matches!(file.way, Way::Verbatim { .. }));
-        Self(by_hand.flat_map(|file| file.sections.iter().cloned()).collect())
+        let by_hand = by_hand.flat_map(|file| file.sections.iter().cloned());
+        Self(by_hand.chain(groups_of(site).map(|(_, group)| group.name.clone())).collect())
     }
 
     fn free(&mut self, name: &str) -> String {
@@ -270,6 +316,9 @@ fn program_text(
     }
     if file.name.as_str() != format!("{full_name}.conf") {
         text += &format!("{INDENT}file: {}\n", yaml::quoted(file.name.as_str()));
+    }
+    if let Some(group) = &program.group {
+        text += &format!("{INDENT}group: {}\n", yaml::quoted(group));
     }
     let own = program.entry.secrets();
     let environment_file = secrets.path_of(&own);

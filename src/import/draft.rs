@@ -6,19 +6,13 @@ use std::path::{Path, PathBuf};
 
 use super::deployment;
 use super::entry::{Entry, Unsayable};
+use super::found::{
+    Found, Read, config_name, joined, makes_processes, missing_member, read_file, taken_in,
+};
 use crate::inventory::config_file::{header, list};
 use crate::inventory::{ConfigName, Domain, ProgramName};
-use crate::supervisord::ini::{self, Section};
+use crate::supervisord::ini::Section;
 use crate::supervisord::{GroupKind, ReadBy};
-
-/// A config file as it was found.
-#[derive(Clone)]
-pub(crate) struct Found {
-    pub(crate) path: PathBuf,
-    pub(crate) bytes: Vec<u8>,
-    /// Why it cannot be taken, whatever it says.
-    pub(crate) obstacle: Option<String>,
-}
 
 /// What does not come into the inventory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +39,18 @@ pub(crate) enum Way {
 pub(crate) struct ProgramDraft {
     /// Its name in supervisord.
     pub(crate) full_name: String,
+    /// The group that takes it in.
+    pub(crate) group: Option<String>,
     pub(crate) entry: Entry,
+}
+
+/// A group that takes programs in.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct GroupDraft {
+    pub(crate) name: String,
+    /// The names of its programs in supervisord, in its own order.
+    pub(crate) members: Vec<String>,
+    pub(crate) priority: Option<i64>,
 }
 
 /// A file that comes into the inventory.
@@ -56,6 +61,8 @@ pub(crate) struct FileDraft {
     pub(crate) bytes: Vec<u8>,
     /// The names of its sections.
     pub(crate) sections: Vec<String>,
+    /// The groups among them.
+    pub(crate) groups: Vec<GroupDraft>,
     /// How many of them make processes.
     pub(crate) programs: usize,
     /// Lines that are comments.
@@ -137,6 +144,16 @@ impl Draft {
                 if let Some(site) = draft.sites.get_mut(site) {
                     site.files.push(file);
                 }
+            }
+            let files = draft.sites.get_mut(site).map_or(&mut [][..], |site| &mut site.files);
+            let as_it_is = files.iter().find_map(|file| match &file.way {
+                Way::Verbatim { line, reason } if file.together == together => {
+                    Some((file.path.clone(), *line, reason.clone()))
+                }
+                _ => None,
+            });
+            if let Some((path, line, reason)) = as_it_is {
+                take_as_they_are(files, together, (&path, line, &reason));
             }
         }
         draft
@@ -242,11 +259,11 @@ impl Draft {
         let mut gone = Vec::new();
         for site in &mut self.sites {
             let Some(file) = site.files.iter_mut().find(|file| file.path == path) else { continue };
-            if matches!(file.way, Way::Keys(_)) {
-                file.way = Way::Verbatim { line, reason: reason.to_owned() };
+            let (together, by_entries) = (file.together, matches!(file.way, Way::Keys(_)));
+            if by_entries {
+                take_as_they_are(&mut site.files, together, (path, line, reason));
                 return true;
             }
-            let together = file.together;
             let all = std::mem::take(&mut site.files);
             let (leave, stay) = all.into_iter().partition(|file| file.together == together);
             site.files = stay;
@@ -256,10 +273,7 @@ impl Draft {
         for file in gone {
             let (line, reason) = match file.path == path {
                 true => (line, reason.to_owned()),
-                false => (
-                    None,
-                    format!("its programs belong together with {}: {reason}", path.display()),
-                ),
+                false => (None, belongs_to(path, reason)),
             };
             let programs = file.programs;
             self.not_taken.push(NotTaken { path: file.path, line, reason, programs });
@@ -269,87 +283,23 @@ impl Draft {
     }
 }
 
-type Read = (Found, Vec<Section>);
-
-/// The sections of a file that can be taken as it is; else where, and why not.
-fn read_file(file: &Found) -> Result<Vec<Section>, (Option<u32>, String)> {
-    if let Some(obstacle) = &file.obstacle {
-        return Err((None, obstacle.clone()));
-    }
-    if config_name(&file.path).is_none() {
-        let only =
-            "its name must end in .conf or .ini, and have letters, digits and any of . - _ + @ =";
-        return Err((None, only.to_owned()));
-    }
-    let text =
-        std::str::from_utf8(&file.bytes).map_err(|_| (None, "it is not UTF-8 text".to_owned()))?;
-    let sections = ini::parse(text).map_err(|error| (Some(error.line), error.reason))?.sections;
-    if sections.is_empty() {
-        return Err((None, "there is no section in it".to_owned()));
-    }
-    match sections.iter().find(|section| header(&section.name).is_none()) {
-        None => Ok(sections),
-        Some(other) => {
-            let reason = format!("[{}] is about the whole of supervisord, not a site", other.name);
-            Err((Some(other.line), reason))
-        }
+/// Takes files that belong together as they are: a group cannot be half in the inventory. The reason is about
+/// one of them.
+fn take_as_they_are(
+    files: &mut [FileDraft],
+    together: usize,
+    (path, line, reason): (&Path, Option<u32>, &str),
+) {
+    for file in files.iter_mut().filter(|file| file.together == together) {
+        file.way = match file.path == path {
+            true => Way::Verbatim { line, reason: reason.to_owned() },
+            false => Way::Verbatim { line: None, reason: belongs_to(path, reason) },
+        };
     }
 }
 
-fn config_name(path: &Path) -> Option<ConfigName> {
-    ConfigName::parse(path.file_name()?.to_str()?).ok()
-}
-
-fn makes_processes(section: &str) -> bool {
-    ["[program:", "[fcgi-program:", "[eventlistener:"].iter().any(|kind| section.starts_with(kind))
-}
-
-fn missing_member(section: &Section, programs: &BTreeSet<String>) -> Option<String> {
-    let (GroupKind::Group, _) = header(&section.name)? else { return None };
-    let members = list(section.get("programs").unwrap_or_default());
-    members.into_iter().find(|member| !programs.contains(member))
-}
-
-/// The files that belong together, by a number of their own.
-fn joined(read: Vec<Read>) -> Vec<(usize, Vec<Read>)> {
-    let mut number: Vec<usize> = (0..read.len()).collect();
-    for (at, (_, sections)) in read.iter().enumerate() {
-        for section in sections {
-            let Some((GroupKind::Group, _)) = header(&section.name) else { continue };
-            for member in list(section.get("programs").unwrap_or_default()) {
-                let other = read.iter().position(|(_, sections)| defines(sections, &member));
-                let Some(other) = other else { continue };
-                let (from, to) = (number[other], number[at]);
-                for one in &mut number {
-                    if *one == from {
-                        *one = to;
-                    }
-                }
-            }
-        }
-    }
-    let mut together: BTreeMap<usize, Vec<Read>> = BTreeMap::new();
-    for (read, number) in read.into_iter().zip(number) {
-        together.entry(number).or_default().push(read);
-    }
-    together.into_iter().collect()
-}
-
-fn defines(sections: &[Section], name: &str) -> bool {
-    let mut headers = sections.iter().filter_map(|section| header(&section.name));
-    headers.any(|(kind, other)| kind != GroupKind::Group && other == name)
-}
-
-/// The programs that groups take in, each with its group.
-fn taken_in(read: &[Read]) -> BTreeMap<String, String> {
-    let mut taken = BTreeMap::new();
-    for section in read.iter().flat_map(|(_, sections)| sections) {
-        let Some((GroupKind::Group, group)) = header(&section.name) else { continue };
-        for member in list(section.get("programs").unwrap_or_default()) {
-            taken.insert(member, group.to_owned());
-        }
-    }
-    taken
+fn belongs_to(path: &Path, reason: &str) -> String {
+    format!("its programs belong together with {}: {reason}", path.display())
 }
 
 fn file_draft(
@@ -365,6 +315,7 @@ fn file_draft(
     FileDraft {
         comments: text.lines().filter(is_comment).count(),
         programs: headers.iter().filter(|(kind, _)| *kind != GroupKind::Group).count(),
+        groups: sections.iter().filter_map(|section| group(section).ok()?).collect(),
         sections: headers.iter().map(|(_, name)| (*name).to_owned()).collect(),
         way,
         path: file.path,
@@ -375,20 +326,32 @@ fn file_draft(
 }
 
 /// As entries, if there are words for each of its sections.
-fn way(sections: &[Section], taken_in: &BTreeMap<String, String>, read_by: &ReadBy<'_>) -> Way {
+fn way(
+    sections: &[Section],
+    taken_in: &BTreeMap<String, Vec<String>>,
+    read_by: &ReadBy<'_>,
+) -> Way {
     let mut programs = Vec::new();
     for section in sections {
         let verbatim = |line: u32, reason: String| Way::Verbatim { line: Some(line), reason };
         match header(&section.name) {
-            Some((GroupKind::Program, name)) if taken_in.contains_key(name) => {
-                let group = &taken_in[name];
-                let reason = format!("[group:{group}] takes in the program `{name}`");
-                return verbatim(section.line, reason);
+            Some((GroupKind::Program, name)) => {
+                let groups = taken_in.get(name).map_or(&[][..], Vec::as_slice);
+                if groups.len() > 1 {
+                    let reason = format!("several groups take in the program `{name}`");
+                    return verbatim(section.line, reason);
+                }
+                let (full_name, group) = (name.to_owned(), groups.first().cloned());
+                match Entry::of(section, read_by) {
+                    Ok(entry) => programs.push(ProgramDraft { full_name, group, entry }),
+                    Err(Unsayable { line, reason }) => return verbatim(line, reason),
+                }
             }
-            Some((GroupKind::Program, name)) => match Entry::of(section, read_by) {
-                Ok(entry) => programs.push(ProgramDraft { full_name: name.to_owned(), entry }),
-                Err(Unsayable { line, reason }) => return verbatim(line, reason),
-            },
+            Some((GroupKind::Group, _)) => {
+                if let Err((line, reason)) = group(section) {
+                    return verbatim(line, reason);
+                }
+            }
             _ => {
                 let reason = format!("[{}] has no key in the inventory", section.name);
                 return verbatim(section.line, reason);
@@ -396,6 +359,28 @@ fn way(sections: &[Section], taken_in: &BTreeMap<String, String>, read_by: &Read
         }
     }
     Way::Keys(programs)
+}
+
+/// What a section says of a group, if it is one; else what has no words in the inventory, and where.
+fn group(section: &Section) -> Result<Option<GroupDraft>, (u32, String)> {
+    let Some((GroupKind::Group, name)) = header(&section.name) else { return Ok(None) };
+    let mut group = GroupDraft { name: name.to_owned(), members: Vec::new(), priority: None };
+    let mut said = BTreeSet::new();
+    for entry in &section.entries {
+        let unsayable = |what: &str| Err((entry.line, format!("`{}` {what}", entry.key)));
+        if !said.insert(entry.key.as_str()) {
+            return unsayable("appears twice");
+        }
+        match entry.key.as_str() {
+            "programs" => group.members = list(&entry.value),
+            "priority" => match entry.value.trim().parse() {
+                Ok(priority) => group.priority = Some(priority),
+                Err(_) => return unsayable("is no number"),
+            },
+            _ => return unsayable("is no option of a group"),
+        }
+    }
+    Ok(Some(group))
 }
 
 /// The name of a program within its site.

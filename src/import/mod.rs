@@ -10,6 +10,7 @@ mod candidate;
 mod deployment;
 mod draft;
 mod entry;
+mod found;
 mod proof;
 mod session;
 mod settle;

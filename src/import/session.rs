@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::candidate::{Candidate, Setting, refused};
-use super::draft::{Draft, Found, Naming, NotTaken, Text, Way};
+use super::draft::{Draft, Naming, NotTaken, Text, Way};
+use super::found::Found;
 use super::proof::{is_named, prove};
 use super::settle::settle;
 use super::yaml;

@@ -48,7 +48,7 @@ pub(super) fn check(reader: &mut Reader<'_, '_>, sites: &[SiteEntry]) {
     for full in order {
         instance_name(reader, &names, &full);
     }
-    by_hand(reader, sites);
+    groups_and_configs(reader, sites);
 }
 
 /// A name or a file of a site: whose, where, and what has it.
@@ -59,9 +59,11 @@ struct Claim<'s> {
     what: String,
 }
 
-/// Refuses what a config by hand defines, or is called, if a program or another config has that already.
-fn by_hand(reader: &mut Reader<'_, '_>, sites: &[SiteEntry]) {
-    if sites.iter().all(|entry| entry.placed.site.configs.is_empty()) {
+/// Refuses what a group or a config by hand defines, or is called, if a program, another group or config has that
+/// already.
+fn groups_and_configs(reader: &mut Reader<'_, '_>, sites: &[SiteEntry]) {
+    let has_none = |site: &Site| site.configs.is_empty() && site.groups.is_empty();
+    if sites.iter().all(|entry| has_none(&entry.placed.site)) {
         return;
     }
     let mut names: HashMap<String, Vec<Claim<'_>>> = HashMap::new();
@@ -80,6 +82,23 @@ fn by_hand(reader: &mut Reader<'_, '_>, sites: &[SiteEntry]) {
             }
             let file = naming::file_name(&site.config_file(program, &full)).to_owned();
             files.entry(file).or_default().push(Claim { entry, at: at.file, what });
+        }
+    }
+    for entry in sites {
+        let site = &entry.placed.site;
+        for (group, at) in site.groups.iter().zip(&entry.group_spans) {
+            let what = format!("the group `{}` of `{}`", group.name, site.domain);
+            let claim = Claim { entry, at: *at, what };
+            let name = group.name.to_string();
+            let others = names.get(&name).into_iter().flatten();
+            claimed(reader, others, &claim, &format!("the name `{name}` in supervisord"));
+            names.entry(name).or_default().push(claim.clone());
+            if let Some(file) = &group.file {
+                let others = files.get(file.as_str()).into_iter().flatten();
+                let others = others.filter(|other| !std::ptr::eq(other.entry, entry));
+                claimed(reader, others, &claim, &format!("the file `{file}`"));
+                files.entry(file.to_string()).or_default().push(claim);
+            }
         }
     }
     for entry in sites {

@@ -2,7 +2,7 @@
 //! readers check by it, for YAML as for the playbook's JSON, and the tables of docs/inventory.md and the
 //! JSON Schema are written from it.
 
-use super::program::Signal;
+use super::signal::Signal;
 use super::suggest::nearest;
 use super::value::config_value;
 
@@ -285,8 +285,7 @@ fn signal(given: &Given<'_>) -> Result<String, Wrong> {
         Some(signal) => Ok(signal.as_str().to_owned()),
         None => {
             let near = nearest(text_of(given), Signal::ALL.map(Signal::as_str));
-            let help = "a signal's name, such as TERM, INT, QUIT, USR1 or WINCH".to_owned();
-            Err(Wrong { near, ..Wrong::new("must be the name of a signal").help(help) })
+            Err(Wrong { near, ..Wrong::new("must be the name of a signal, such as TERM or QUIT") })
         }
     }
 }

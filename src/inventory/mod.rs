@@ -19,6 +19,7 @@ mod expansions;
 mod fields;
 mod file;
 mod findings;
+mod groups;
 mod health;
 pub mod host;
 mod keys;
@@ -41,7 +42,8 @@ mod schema;
 mod secrets;
 pub mod selector;
 mod settings;
-pub mod site;
+pub mod signal;
+mod site;
 mod site_entry;
 mod source;
 mod suggest;
@@ -54,6 +56,7 @@ pub(crate) use allowed::Allowed;
 pub use beside::{Beside, Nothing};
 pub use config_file::ConfigFile;
 pub(crate) use file::Span;
+pub use groups::ProgramGroup;
 pub use host::{Connection, Host, Privilege};
 pub(crate) use keys::Given;
 pub use load::{Folder, Loaded, load, load_or_place};
@@ -62,7 +65,7 @@ pub(crate) use places::{Located, Places, ProgramPlaces, SitePlaces};
 pub use problem::{Place, Problem, Problems};
 pub use program::{
     Autorestart, Health, Instances, LogFrequency, Logs, Probe, Program, RestartPolicy, Rotation,
-    Run, Signal, SupervisordOptions,
+    Run, SupervisordOptions,
 };
 pub(crate) use program_keys::{PROGRAM as PROGRAM_KEYS, supervisords as supervisord_options};
 pub use programs::{ProcessPattern, Programs};
@@ -70,6 +73,7 @@ pub(crate) use resolve::read_located;
 pub use resolve::{Inventory, PlacedSite, read, read_beside};
 pub use schema::{SCHEMA_FILE, schema, schema_text};
 pub use selector::{SelectedHost, SelectedSite, Selection, Selector, no_sites};
+pub use signal::Signal;
 pub use site::{ConfigFiles, ConfigSuffix, Format, Paths, Site, SupervisordAddress};
 pub use value::{
     AbsolutePath, CommandLine, Directory, EnvironmentName, EnvironmentValue, LogTarget,

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::config_file;
+use super::groups::ProgramGroup;
 use super::name::{ConfigName, Domain, FullName, NameError, ProgramName};
 use super::program::{Instances, Program};
 use super::site::{ConfigFiles, ConfigSuffix, Format, Site};
@@ -25,8 +26,8 @@ impl Site {
         }
     }
 
-    /// supervisord's groups of one of its programs, `full` being its full name. supervisord restarts a
-    /// group as a whole: hence one for each of separate instances, also if there is only one, so that a
+    /// The sections of one of its programs, `full` being its full name: each makes a group of supervisord, but
+    /// where the program is in one with others. supervisord restarts a group as a whole: hence one for each of separate instances, also if there is only one, so that a
     /// second one does not restart it.
     pub(crate) fn groups_of(program: &Program, full: &FullName) -> Vec<String> {
         match program.instances {
@@ -39,20 +40,25 @@ impl Site {
 
     /// Every group that its programs and its configs make.
     pub(crate) fn group_names(&self) -> impl Iterator<Item = String> {
-        let of_programs = self.programs.iter().flat_map(|program| {
+        let alone = self.programs.iter().filter(|program| program.group.is_none());
+        let of_programs = alone.flat_map(|program| {
             let full = self.full_name(program).ok();
             full.map_or_else(Vec::new, |full| Self::groups_of(program, &full))
         });
+        let named = self.groups.iter().map(|group| group.name.to_string());
         let of_configs = config_file::groups(&self.configs).into_iter().map(|group| group.name);
-        of_programs.chain(of_configs)
+        of_programs.chain(named).chain(of_configs)
     }
 
-    /// What its programs are called within it. Each group of its configs counts as a program of the group's
-    /// name, if that is one that a program can have.
+    /// What its programs are called within it. Each group of several, be it of its configs, counts as a program
+    /// of the group's name, if that is one that a program can have.
     pub fn program_names(&self) -> impl Iterator<Item = ProgramName> {
         let of_configs = config_file::groups(&self.configs).into_iter();
         let of_configs = of_configs.filter_map(|group| ProgramName::parse(&group.name).ok());
-        self.programs.iter().map(|program| program.name.clone()).chain(of_configs)
+        let named = self.groups.iter();
+        let named = named.filter_map(|group| ProgramName::parse(group.name.as_str()).ok());
+        let alone = self.programs.iter().filter(|program| program.group.is_none());
+        alone.map(|program| program.name.clone()).chain(named).chain(of_configs)
     }
 
     /// How many files its programs and its configs write to, at most.
@@ -79,6 +85,20 @@ impl Site {
             (Some(file), _) => self.paths.conf_dir.as_path().join(file.as_str()),
             (None, ConfigFiles::PerProgram) => self.config_named(full.as_str()),
             (None, ConfigFiles::PerSite) => self.config_named(self.domain.as_str()),
+        }
+    }
+
+    /// The programs of one of its groups.
+    pub(crate) fn members(&self, group: &ProgramGroup) -> impl Iterator<Item = &Program> {
+        self.programs.iter().filter(|program| program.group.as_ref() == Some(&group.name))
+    }
+
+    /// Where the section of one of its groups is; `None` of one without programs.
+    pub(crate) fn group_file(&self, group: &ProgramGroup) -> Option<PathBuf> {
+        let first = self.members(group).next()?;
+        match &group.file {
+            Some(file) => Some(self.paths.conf_dir.as_path().join(file.as_str())),
+            None => Some(self.config_file(first, &self.full_name(first).ok()?)),
         }
     }
 
@@ -156,7 +176,10 @@ fn paths(
     }
     let mut files = Vec::new();
     for number in first..first.saturating_add(numprocs) {
-        let lookup = |name: &str| process_expansion(name, group, number, numprocs);
+        let lookup = |name: &str| match (name, &program.group) {
+            ("group_name", Some(named)) => Some(named.to_string()),
+            _ => process_expansion(name, group, number, numprocs),
+        };
         // supervisord expands these twice.
         let once = ini::expand(target.as_str(), &lookup).ok();
         let path = once.and_then(|once| ini::expand(&once, &lookup).ok());

@@ -190,6 +190,7 @@ impl Options {
             line: Some(line),
             full_name: None,
             file: None,
+            group: None,
             name: base.name,
             run: base.run,
         }

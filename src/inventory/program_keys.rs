@@ -9,7 +9,7 @@ const LARGEST: i64 = i32::MAX as i64;
 
 /// The keys; what belongs to one program alone comes first. Those
 /// of supervisord are written to its file in this order.
-pub(super) static KEYS: [Key; 28] = [
+pub(super) static KEYS: [Key; 29] = [
     Key::new(
         "program",
         Kind::Text,
@@ -33,6 +33,14 @@ pub(super) static KEYS: [Key; 28] = [
          from one file to another restarts nothing.",
     )
     .default("its name in supervisord, and `.conf`"),
+    Key::new(
+        "group",
+        Kind::Text,
+        "workers",
+        "The group of supervisord that it is in, with every program of the site that names it. supervisord stops and \
+         starts a group as a whole: see [below](#group).",
+    )
+    .default("one of its own"),
     Key::new(
         "script",
         Kind::Text,
@@ -249,11 +257,12 @@ pub(crate) static PROGRAM: Keys =
 /// The keys of `defaults`.
 pub(super) static DEFAULTS: Keys = Keys {
     of: "`defaults`",
-    known: KEYS.split_at(5).1,
+    known: KEYS.split_at(6).1,
     instead: &[
         ("program", "this belongs to one program, not to `defaults`"),
         ("as", "this belongs to one program, not to `defaults`"),
         ("file", "this belongs to one program, not to `defaults`"),
+        ("group", "this belongs to one program, not to `defaults`"),
         ("script", "this belongs to one program, not to `defaults`"),
         ("command", "this belongs to one program, not to `defaults`"),
     ],

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::keys::{Key, Keys};
 use super::{Beside, read_beside};
-use super::{allowed, health, host, logs, passed, program_keys, schema, settings, site_entry};
+use super::{
+    allowed, groups, health, host, logs, passed, program_keys, schema, settings, site_entry,
+};
 
 fn in_docs(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)
@@ -27,7 +29,7 @@ fn table(of: &str, keys: &[Key]) -> String {
 }
 
 /// The guide's tables by their names. Two keys that stand for another are told beside that.
-fn tables() -> [(&'static str, String); 11] {
+fn tables() -> [(&'static str, String); 12] {
     let but = |keys: &Keys, name: &str| -> Vec<Key> {
         keys.known.iter().filter(|key| key.name != name).copied().collect()
     };
@@ -38,6 +40,7 @@ fn tables() -> [(&'static str, String); 11] {
         ("fleet", table("key", host::FLEET.known)),
         ("sites", table("key", &site[..own])),
         ("programs", table("key", &program_keys::KEYS)),
+        ("groups", table("key of `groups`", groups::KEYS.known)),
         ("options", table("option", passed::OPTIONS.known)),
         ("logs", table("key", logs::KEYS.known)),
         ("health", table("key", health::KEYS.known)),
@@ -96,6 +99,13 @@ fn with(map: &str, key: &str, value: &str) -> String {
         ("`options`", _) => program(&format!(
             "{{program: w, script: w.sh, logs: {{rotate: supervisord}}, options: {{{line}}}}}"
         )),
+        ("a group", _) => {
+            let name = if key == "group" { String::new() } else { "group: workers, ".to_owned() };
+            format!(
+                "{}    groups: [{{{name}{line}}}]\n",
+                program("{program: w, script: w.sh, group: workers}")
+            )
+        }
         ("`logs`", _) => program(&format!("{{program: w, script: w.sh, logs: {{{line}}}}}")),
         ("`health`", _) => program(&format!("{{program: w, script: w.sh, health: {{{line}}}}}")),
         ("`probe`", "timeout") => program(&format!(
@@ -112,6 +122,9 @@ fn with(map: &str, key: &str, value: &str) -> String {
         ),
         ("a site", "server" | "servers") => format!(
             "servers: [{{name: web1, host: h}}, {{name: web2, host: h}}]\nsites: [{{domain: e.com, {line}}}]\n"
+        ),
+        ("a site", "groups") => format!(
+            "servers: [{{name: web1, host: h}}]\nsites: [{{domain: e.com, server: web1, supervisors: [], {line}}}]\n"
         ),
         ("a site", _) => format!(
             "servers: [{{name: web1, host: h}}]\nsites: [{{domain: e.com, server: web1, {line}}}]\n"
@@ -156,6 +169,7 @@ fn each_key_takes_its_example() {
         &allowed::KEYS,
         &logs::KEYS,
         &passed::OPTIONS,
+        &groups::KEYS,
         &health::KEYS,
         &health::PROBE,
     ];

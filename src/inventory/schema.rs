@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::keys::{Key, Keys, Kind};
-use super::program::Signal;
 use super::resolve::TOP;
+use super::signal::Signal;
 
 /// Where an editor finds it: beside the inventory, whose first line says so.
 pub const SCHEMA_FILE: &str = "deployer.schema.json";

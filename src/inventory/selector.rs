@@ -60,7 +60,7 @@ impl<'i> SelectedSite<'i> {
 
     /// The selected programs, in the inventory's order.
     pub fn programs(&self) -> impl Iterator<Item = &'i Program> {
-        self.site.programs.iter().filter(|program| self.programs.have(program.name.as_str()))
+        self.site.programs.iter().filter(|program| self.programs.have(program.goes_by()))
     }
 }
 
@@ -236,7 +236,11 @@ impl Selector {
         };
         let names: BTreeSet<ProgramName> =
             placed.iter().flat_map(|placed| placed.site.program_names()).collect();
-        Err(unknown("program", pattern, names.iter().map(ProgramName::as_str)))
+        let mut programs = placed.iter().flat_map(|placed| &placed.site.programs);
+        Err(match programs.find(|program| matches(pattern, program.name.as_str())) {
+            Some(member) => in_group(member),
+            None => unknown("program", pattern, names.iter().map(ProgramName::as_str)),
+        })
     }
 }
 
@@ -288,6 +292,15 @@ pub(super) fn unknown<'n>(
             error.hint(format!("there is: {}{more}", first.join(", ")))
         }
     }
+}
+
+/// A program that cannot be taken alone.
+fn in_group(member: &Program) -> CommandError {
+    let (name, group) = (&member.name, member.goes_by());
+    CommandError::refused(format!(
+        "`{name}` is in the group `{group}`, which supervisord takes as a whole"
+    ))
+    .hint(format!("name the group: --program {group}"))
 }
 
 /// The named sites are there, but not on the named servers.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::config_file::ConfigFile;
+use super::groups::ProgramGroup;
 use super::keys::words;
 use super::name::{Domain, UserName};
 use super::program::Program;
@@ -26,6 +27,9 @@ pub struct Site {
     pub paths: Paths,
     /// Its programs, in the inventory's order; names are unique.
     pub programs: Vec<Program>,
+    /// The groups that its programs name, in the order of their first programs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<ProgramGroup>,
     /// Its configs by hand.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub configs: Vec<ConfigFile>,

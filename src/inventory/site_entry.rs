@@ -16,10 +16,10 @@ use super::settings::{self, Settings};
 use super::site::Site;
 use super::suggest::{nearest, shown};
 use super::value::{CommandLine, ScriptPath};
-use super::{configs, expansions};
+use super::{configs, expansions, groups};
 
 /// The keys that only a site has.
-static OWN: [Key; 5] = [
+static OWN: [Key; 6] = [
     Key::new(
         "domain",
         Kind::Text,
@@ -38,6 +38,13 @@ static OWN: [Key; 5] = [
     Key::new("supervisors", Kind::List(&Kind::Map(&program_keys::PROGRAM)), "[]", "Its programs.")
         .default("the site is left alone"),
     Key::new(
+        "groups",
+        Kind::List(&Kind::Map(&groups::KEYS)),
+        "[]",
+        "What the groups of its programs have beside them: see [below](#group).",
+    )
+    .default("none"),
+    Key::new(
         "configs",
         Kind::List(&Kind::Text),
         "[supervisor/*.conf]",
@@ -49,7 +56,7 @@ static OWN: [Key; 5] = [
 /// The keys of a site.
 pub(super) static KEYS: Keys = Keys {
     of: "a site",
-    known: &joined::<5, 6, 11>(OWN, settings::KEYS),
+    known: &joined::<6, 6, 12>(OWN, settings::KEYS),
     instead: &[("programs", "supervisors"), ("workers", "supervisors"), ("name", "domain")],
     shared: true,
 };
@@ -61,6 +68,8 @@ pub(super) struct SiteEntry {
     pub(super) program_spans: Vec<NameSpans>,
     /// What names each file of `configs`, in the order of `placed.site.configs`.
     pub(super) config_spans: Vec<Span>,
+    /// What names each group first, in the order of `placed.site.groups`.
+    pub(super) group_spans: Vec<Span>,
     pub(super) places: SitePlaces,
 }
 
@@ -71,6 +80,8 @@ pub(super) struct NameSpans {
     pub(super) full_name: Span,
     /// Its file: `file`, else what names it in supervisord.
     pub(super) file: Span,
+    /// `group`, else the same.
+    pub(super) group: Span,
 }
 
 /// Reads one site; `None` if it is left alone (its domain is noted) or cannot be made.
@@ -99,12 +110,15 @@ pub(super) fn read<'n>(
     let programs = managed
         .map(|(key, supervisors)| programs(reader, key, supervisors, &settings, domain.as_ref()));
     let mut places = SitePlaces { allowed: settings.allowed.clone(), ..SitePlaces::default() };
-    let (mut program_spans, mut checked) = (Vec::new(), Vec::new());
+    let (mut program_spans, mut named) = (Vec::new(), Vec::new());
     for (spans, program, place) in programs.unwrap_or_default() {
         program_spans.push(spans);
-        checked.push(program);
+        named.push((spans.group, program));
         places.programs.push(place);
     }
+    let groups = groups::read(reader, &fields, &named);
+    let checked = named.into_iter().map(|(_, program)| program).collect();
+    let (group_spans, groups) = groups.into_iter().unzip();
     let (mut config_spans, mut configs) = (Vec::new(), Vec::new());
     for (place, config) in configs::read(reader, &fields) {
         config_spans.push(place.at);
@@ -118,11 +132,12 @@ pub(super) fn read<'n>(
         config_files: settings.config_files(),
         config_suffix: Default::default(),
         configs,
+        groups,
         paths: settings.paths(),
         programs: checked,
     };
     let placed = PlacedSite { site, hosts, line: reader.source.line_of(fields.at) };
-    Some(SiteEntry { placed, program_spans, config_spans, places })
+    Some(SiteEntry { placed, program_spans, config_spans, group_spans, places })
 }
 
 /// The servers of a site: `server: a` or `servers: [a, b]`.
@@ -201,10 +216,9 @@ fn programs(
         }
         let program = program(reader, &fields, settings, domain);
         let full_name = fields.get("as").or(name).map_or(fields.at, |node| node.at);
-        let file = fields.get("file").map_or(full_name, |node| node.at);
-        programs.extend(
-            program.map(|(program, places)| (NameSpans { full_name, file }, program, places)),
-        );
+        let of = |key: &str| fields.get(key).map_or(full_name, |node| node.at);
+        let spans = NameSpans { full_name, file: of("file"), group: of("group") };
+        programs.extend(program.map(|(program, places)| (spans, program, places)));
     }
     programs
 }
@@ -219,6 +233,7 @@ fn program(
     let name = node.and_then(|node| reader.parse(node, "program", ProgramName::parse));
     let full_name = fields.get("as").map(|node| reader.parse(node, "as", FullName::parse));
     let file = fields.get("file").map(|node| reader.parse(node, "file", ConfigName::parse));
+    let group = fields.get("group").map(|node| reader.parse(node, "group", FullName::parse));
     if let (Some(domain), Some(name), Some(node), None) = (domain, &name, node, &full_name)
         && let Err(error) = FullName::new(domain, name)
     {
@@ -235,7 +250,8 @@ fn program(
     expansions::check(reader, fields, &places, (&program, settings.format()));
     let full_name = full_name.map_or(Some(None), |given| given.map(Some))?;
     let file = file.map_or(Some(None), |given| given.map(Some))?;
-    Some((Program { full_name, file, ..program }, located))
+    let group = group.map_or(Some(None), |given| given.map(Some))?;
+    Some((Program { full_name, file, group, ..program }, located))
 }
 
 /// What a program runs: by its keys, else by the command that `options` have.

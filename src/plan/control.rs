@@ -158,6 +158,7 @@ mod tests {
             config_files: Default::default(),
             config_suffix: Default::default(),
             configs: Vec::new(),
+            groups: Vec::new(),
             paths: Paths::default(),
             programs: vec![program("one"), program("two")],
         };

@@ -44,7 +44,7 @@ impl Sections {
     pub(super) fn read(plan: &SitePlan, actual: &ActualSite, read_by: &ReadBy<'_>) -> Self {
         let wanted = plan.files.values().filter_map(|change| change.after.as_ref());
         let after = wanted.filter(|file| file.kind == FileKind::Supervisor);
-        let after: Vec<Named> =
+        let mut after: Vec<Named> =
             after.flat_map(|file| sections(&file.bytes, &|_| true, read_by)).collect();
         let wanted: BTreeSet<String> = after.iter().map(|one| one.name.clone()).collect();
         // Also what somebody else wrote and this one replaces: it is taken over, and goes on to run. Of
@@ -52,7 +52,8 @@ impl Sections {
         let replaced = |path: &PathBuf| plan.files.get(path).is_some_and(|it| it.after.is_some());
         let found =
             actual.files.iter().filter(|(path, _)| actual.owned.contains(*path) || replaced(path));
-        let mut before: Vec<Named> = Vec::new();
+        let (mut before, mut stay): (Vec<Named>, Vec<&[u8]>) = Default::default();
+        let mut touched = wanted.clone();
         let mut program = BTreeMap::new();
         for (path, entry) in found {
             let stem = naming::configured_by(naming::file_name(path));
@@ -64,10 +65,25 @@ impl Sections {
             if !actual.owned.contains(path) {
                 sections.retain(|one| wanted.contains(&one.name));
             }
+            match changes {
+                true => touched.extend(sections.iter().map(|one| one.name.clone())),
+                false => stay.push(bytes),
+            }
             if let Some(name) = by_name {
                 program.extend(sections.iter().map(|one| (one.name.clone(), name.to_owned())));
             }
             before.extend(sections);
+        }
+        // A group can be spread over files of which some stay: it changes with any of them.
+        let spread = spread_groups(before.iter().chain(&after), &touched);
+        if !spread.is_empty() {
+            for one in stay.into_iter().flat_map(|bytes| sections(bytes, &|_| true, read_by)) {
+                if spread.contains(&one.name) && !wanted.contains(&one.name) {
+                    before.retain(|other| other.name != one.name);
+                    before.push(one.clone());
+                    after.push(one);
+                }
+            }
         }
         Self { before: by_group(before), program, after: by_group(after) }
     }
@@ -96,7 +112,24 @@ fn stop_signal(options: &BTreeMap<String, String>) -> StopSignal {
     }
 }
 
+/// The names of the groups of which a section is in a file that changes, and of all their programs.
+fn spread_groups<'n>(
+    sections: impl Iterator<Item = &'n Named>,
+    touched: &BTreeSet<String>,
+) -> BTreeSet<String> {
+    let mut spread = BTreeSet::new();
+    for group in sections.filter(|one| one.is_group) {
+        let mut names = list(group.options.get("programs").map_or("", String::as_str));
+        names.push(group.name.clone());
+        if names.iter().any(|name| touched.contains(name)) {
+            spread.extend(names);
+        }
+    }
+    spread
+}
+
 /// A section that makes a group, or processes of one.
+#[derive(Clone)]
 struct Named {
     name: String,
     is_group: bool,

@@ -163,6 +163,7 @@ fn site(programs: Vec<Program>) -> Site {
         config_files: Default::default(),
         config_suffix: Default::default(),
         configs: Vec::new(),
+        groups: Vec::new(),
         paths: Paths::default(),
         programs,
     }

@@ -239,6 +239,7 @@ fn site(variable: &dyn Fn(&str) -> Option<String>, domain: Domain) -> Result<Sit
         config_files: Default::default(),
         config_suffix: Default::default(),
         configs: Vec::new(),
+        groups: Vec::new(),
         paths: Paths {
             sites: variables.path("SUPERVISOR_SYNC_SITES_DIR")?.unwrap_or(defaults.sites),
             conf_dir: variables.path("SUPERVISOR_SYNC_CONF_DIR")?.unwrap_or(defaults.conf_dir),

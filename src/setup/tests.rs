@@ -214,6 +214,7 @@ impl Place {
             config_files: Default::default(),
             config_suffix: Default::default(),
             configs: Vec::new(),
+            groups: Vec::new(),
             paths: Paths { sites: path("sites"), log_dir: path("log"), ..Paths::default() },
             programs: vec![Program::new(ProgramName::parse("w").unwrap(), run)],
         }

@@ -41,6 +41,7 @@ fn site(programs: &[Program]) -> Site {
         config_files: Default::default(),
         config_suffix: Default::default(),
         configs: Vec::new(),
+        groups: Vec::new(),
         paths: Paths::default(),
         programs: programs.to_vec(),
     }

@@ -44,6 +44,7 @@ impl Rotated {
             config_files: Default::default(),
             config_suffix: Default::default(),
             configs: Vec::new(),
+            groups: Vec::new(),
             paths: Paths {
                 conf_dir: path("conf.d"),
                 logrotate_dir: path("logrotate.d"),

@@ -200,6 +200,7 @@ fn site(root: &Path) -> impl Strategy<Value = Site> + use<> {
                 config_files: Default::default(),
                 config_suffix: Default::default(),
                 configs: Vec::new(),
+                groups: Vec::new(),
                 paths: paths.clone(),
                 programs,
             }

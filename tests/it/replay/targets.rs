@@ -248,6 +248,7 @@ fn replacing(before: &[u8], after: &[u8]) -> SitePlan {
         config_files: Default::default(),
         config_suffix: Default::default(),
         configs: Vec::new(),
+        groups: Vec::new(),
         paths: Paths::default(),
         programs: Vec::new(),
     };

@@ -86,6 +86,20 @@ fn changed_config_restarts_and_rolls_back() {
     assert_eq!(text(&host, "group.conf"), GROUP);
 }
 
+/// Also where the file of the `[group:]` itself stays as it is.
+#[test]
+fn changed_member_elsewhere_restarts_group() {
+    let host = or_skip!(applied());
+    let before = pids(&host);
+    put(&host, "member.conf", &MEMBER.replace("sleep 100", "sleep 101"));
+    host.run(&["plan"]).ended(0).says("b.command");
+    host.run(&["apply", "--yes"]).ended(0);
+    let after = pids(&host);
+    assert_ne!(after["g:a"], before["g:a"]);
+    assert_eq!(after["l:l"], before["l:l"]);
+    host.run(&["plan", "--exit-code"]).ended(0);
+}
+
 #[test]
 fn removed_config_stops_only_its_groups() {
     let host = or_skip!(applied());

@@ -232,6 +232,7 @@ fn agent(folder: &std::path::Path, lines: u32, follow: bool) -> Child {
         config_files: Default::default(),
         config_suffix: Default::default(),
         configs: Vec::new(),
+        groups: Vec::new(),
         paths: Paths { log_dir, ..Paths::default() },
         programs: vec![Program::new(ProgramName::parse("w").unwrap(), command)],
     };
