@@ -25,7 +25,8 @@ demo:
 
 test:
 	@tools/packages.sh supervisord=supervisor logrotate=logrotate \
-		sshd=openssh-server ssh=openssh-client sudo=sudo python3=python3
+		sshd=openssh-server ssh=openssh-client sudo=sudo python3=python3 \
+		zsh=zsh fish=fish man=man-db groff=groff script=bsdutils
 	REQUIRE_E2E=1 $(CARGO) test
 
 SOAK_SEED ?= 1

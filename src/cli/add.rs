@@ -2,9 +2,9 @@
 
 use clap::Args;
 
-use super::Context;
 use super::asking::{Asking, assignments, wrong};
 use super::edit::{Asked, SyncArguments};
+use super::{Context, completing};
 use crate::error::CommandError;
 use crate::inventory::edit::{Assignment, Change, Edit};
 use crate::report::Screen;
@@ -12,6 +12,7 @@ use crate::report::Screen;
 #[derive(Debug, Args)]
 pub(super) struct AddArguments {
     /// The site's domain
+    #[arg(add = completing::sites())]
     site: Option<String>,
     /// The program's name within the site
     program: Option<String>,

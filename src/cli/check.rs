@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use super::Context;
 use super::fleet::ParallelArguments;
+use super::{Context, SELECTION, completing};
 use crate::api::Target;
 use crate::check::{self, HostLints, OnDaemon};
 use crate::error::CommandError;
@@ -15,7 +15,7 @@ use crate::report::{CheckFormat, CheckOutput, Checked, Here, Screen};
 pub(super) struct CheckArguments {
     /// Also look at what supervisord includes on these hosts, whoever wrote it: names or @tags (comma
     /// separated, `*` for any text)
-    #[arg(long = "on", value_name = "HOST")]
+    #[arg(long = "on", value_name = "HOST", help_heading = SELECTION, add = completing::hosts())]
     hosts: Vec<String>,
     /// Fail if there are warnings: exit status 1
     #[arg(long)]

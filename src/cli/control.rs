@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::Context;
 use super::agree::AgreeArguments;
-use super::fleet::{ParallelArguments, RolloutArguments};
+use super::fleet::RolloutArguments;
 use super::selected::NamedArguments;
 use crate::api::{Goal, Run};
 use crate::apply::ApplyOptions;
@@ -40,7 +40,7 @@ pub(super) struct StopArguments {
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     lock_wait: u64,
     #[command(flatten)]
-    parallel: ParallelArguments,
+    rollout: RolloutArguments,
 }
 
 pub(super) fn start(
@@ -62,10 +62,10 @@ pub(super) fn stop(
     arguments: &StopArguments,
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
-    let StopArguments { selection, agree, lock_wait, parallel } = arguments;
+    let StopArguments { selection, agree, lock_wait, rollout } = arguments;
     let work = context.named(selection, screen)?;
     let ask = agree.asks(selection, &work);
-    let order = Order { ask, ..order(Intent::Stop, false, *lock_wait, parallel.rules()) };
+    let order = Order { ask, ..order(Intent::Stop, false, *lock_wait, rollout.rules()) };
     let status = context.carry_out(&work, &order, *agree, screen)?;
     if status == 0 && !agree.dry_run {
         let again = screen.typed().again_as("stop", "start");

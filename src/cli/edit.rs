@@ -11,7 +11,7 @@ use clap::Args;
 
 use super::apply::HowArguments;
 use super::plan::WhatArguments;
-use super::{Context, plan};
+use super::{Context, completing, plan};
 use crate::api::Goal;
 use crate::error::{CommandError, ErrorKind};
 use crate::fleet::{self, HostWork};
@@ -28,7 +28,7 @@ pub(super) struct SyncArguments {
     #[arg(long)]
     inventory_only: bool,
     /// Apply to these hosts of the site alone: names or @tags (comma separated, `*` for any text)
-    #[arg(long = "on", value_name = "HOST", conflicts_with = "inventory_only")]
+    #[arg(long = "on", value_name = "HOST", conflicts_with = "inventory_only", add = completing::hosts())]
     hosts: Vec<String>,
     #[command(flatten)]
     what: plan::WhatArguments,

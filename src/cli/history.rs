@@ -2,9 +2,9 @@
 
 use clap::Args;
 
-use super::Context;
 use super::fleet::ParallelArguments;
 use super::selected::SelectionArguments;
+use super::{Context, completing};
 use crate::error::CommandError;
 use crate::fleet::{Emptied, Prune, history_of, only_site};
 use crate::report::{Histories, HostHistory, Screen, show_revision_diffs};
@@ -14,7 +14,7 @@ pub(super) struct HistoryArguments {
     #[command(flatten)]
     selection: SelectionArguments,
     /// What this revision of a site changed, against the one before it; secrets are masked
-    #[arg(long, value_name = "REVISION")]
+    #[arg(long, value_name = "REVISION", add = completing::revisions())]
     diff: Option<u64>,
     #[command(flatten)]
     parallel: ParallelArguments,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::Context;
+use super::{Context, completing};
 use crate::error::{CommandError, ErrorKind};
 use crate::import::{self, Imported, NewFile, Text, Wish};
 use crate::inventory::{
@@ -24,7 +24,7 @@ pub(super) struct ImportArguments {
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     /// The server: one of the inventory; without one, an address as ssh takes it [default: this machine]
-    #[arg(long = "on", value_name = "HOST")]
+    #[arg(long = "on", value_name = "HOST", add = completing::hosts())]
     host: Option<String>,
     /// The site that everything is of [default: after the folder that programs run in, else the server]
     #[arg(long, value_name = "DOMAIN", value_parser = Domain::parse)]

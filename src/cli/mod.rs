@@ -7,11 +7,13 @@ mod apply;
 mod asking;
 mod check;
 mod colour;
+mod completing;
 mod control;
 mod edit;
 mod explain;
 mod fleet;
 mod generate;
+mod help;
 mod history;
 mod import;
 mod init;
@@ -36,12 +38,13 @@ mod status;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::api::RunInventory;
 use crate::error::{CommandError, ErrorKind};
 use crate::fleet::Fleet;
-use crate::report::{Mode, Screen, Typed};
+use crate::report::{Mode, Progress, Screen, Typed};
 use crate::system::Interrupt;
 
 /// Makes the programs under supervisord match an inventory: planned, applied as one transaction,
@@ -57,7 +60,7 @@ struct Cli {
 
 /// The command line as clap has it, for what reads it besides: manuals, completions and tests.
 pub fn command() -> clap::Command {
-    Cli::command()
+    help::with_examples(Cli::command())
 }
 
 /// Verbs that read no inventory.
@@ -73,37 +76,50 @@ fn takes(verb: &str, flag: &str) -> bool {
     of_all || verb.get_arguments().any(|argument| argument.get_long() == long)
 }
 
+/// The headings of arguments that several verbs take.
+const GLOBAL: &str = "Global options";
+const SELECTION: &str = "Selection";
+
 /// What every verb takes.
 #[derive(Debug, Args)]
 struct GlobalArguments {
     /// The inventory [default: $SUPERVISOR_SYNC_INVENTORY, else deployer.yml here or above]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, short, global = true, value_name = "FILE", help_heading = GLOBAL)]
     inventory: Option<PathBuf>,
-    /// Colours: where they are seen, always or never (also $NO_COLOR, $FORCE_COLOR, $CLICOLOR_FORCE)
+    /// Whether text has colours ($NO_COLOR, $FORCE_COLOR and $CLICOLOR_FORCE say so, too)
     #[arg(
         long,
         global = true,
         value_name = "WHEN",
         default_value = "auto",
-        hide_possible_values = false
+        help_heading = GLOBAL
     )]
     color: clap::ColorChoice,
     /// Print JSON, one document a line
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     json: bool,
+    /// Print results, warnings and errors, and no progress
+    #[arg(long, short, global = true, help_heading = GLOBAL, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Print each step, also those that only say what comes
+    #[arg(long, short, global = true, help_heading = GLOBAL)]
+    verbose: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Check the inventory alone: every problem, and what hurts; no host touched
+    #[command(alias = "validate")]
     Check(check::CheckArguments),
     /// Explain a check that warns, or list them all
     Explain(explain::ExplainArguments),
     /// Show what an apply would do, host by host
+    #[command(alias = "diff")]
     Plan(plan::PlanArguments),
     /// Make the hosts match the inventory
     Apply(apply::ApplyArguments),
     /// Show what is wanted beside what runs
+    #[command(aliases = ["ps", "list"])]
     Status(status::StatusArguments),
     /// Write a first inventory that works, for what is in this folder
     Init(init::InitArguments),
@@ -122,6 +138,7 @@ enum Verb {
     /// Stop programs; an apply leaves them stopped
     Stop(control::StopArguments),
     /// Show the ends of the programs' logs, and follow them
+    #[command(alias = "tail")]
     Logs(logs::LogsArguments),
     /// Show the runs, newest first, and what became of each site
     History(history::HistoryArguments),
@@ -157,26 +174,38 @@ enum Verb {
         /// The shell that reads it
         shell: clap_complete::Shell,
     },
-    /// Print the manual page
-    Man,
+    /// Print the manual page, or write one of each verb
+    Man {
+        /// Write all of them to this folder
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
     /// Print the JSON Schema of the inventory, for editors
     Schema,
+    /// Print the version, as --version does
+    #[command(hide = true)]
+    Version,
 }
 
 /// Runs the command line of this process and returns the exit status.
 pub fn run() -> u8 {
+    if completing::has_answered() {
+        return 0;
+    }
     colour::as_asked();
     let parsed = command().try_get_matches();
     let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
-        Err(error) => {
-            let _ = error.print();
-            return if error.use_stderr() { ErrorKind::Usage.exit_status() } else { 0 };
-        }
+        Err(error) => return not_parsed(&error),
     };
     let as_json = matches!(&cli.verb, Verb::Check(arguments) if arguments.is_json());
     let mode = if cli.shared.json || as_json { Mode::Json } else { Mode::Text };
-    let mut screen = Screen::new(mode, Typed::here(takes));
+    let progress = match (cli.shared.quiet, cli.shared.verbose) {
+        (true, _) => Progress::None,
+        (_, true) => Progress::EachStep,
+        _ => Progress::Steps,
+    };
+    let mut screen = Screen::new(mode, Typed::here(takes)).with_progress(progress);
     match verb(cli, &mut screen) {
         Ok(status) => status,
         Err(error) => {
@@ -184,6 +213,21 @@ pub fn run() -> u8 {
             error.kind.exit_status()
         }
     }
+}
+
+/// Says what is wrong with the command line, or what was asked of it: help, or the version.
+fn not_parsed(error: &clap::Error) -> u8 {
+    let verb = error.get(ContextKind::InvalidSubcommand);
+    if let Some(ContextValue::String(verb)) = verb
+        && let Some((why, hint)) = help::elsewhere(verb)
+    {
+        let message = format!("there is no verb `{verb}`: {why}");
+        let error = CommandError::new(ErrorKind::Usage, message).hint(hint);
+        Screen::new(Mode::Text, Typed::here(takes)).error(None, &error);
+        return error.kind.exit_status();
+    }
+    let _ = error.print();
+    if error.use_stderr() { ErrorKind::Usage.exit_status() } else { 0 }
 }
 
 fn verb(cli: Cli, screen: &mut Screen) -> Result<u8, CommandError> {
@@ -218,8 +262,9 @@ fn verb(cli: Cli, screen: &mut Screen) -> Result<u8, CommandError> {
         Verb::Integrate { tool } => integrate::run(&tool, screen),
         Verb::Agent => Ok(agent::run(&context)),
         Verb::Completions { shell } => generate::completions(shell, screen),
-        Verb::Man => generate::manual(screen),
+        Verb::Man { out } => generate::manual(out.as_deref(), screen),
         Verb::Schema => generate::schema(screen),
+        Verb::Version => generate::version(screen),
     }
 }
 

@@ -2,9 +2,9 @@
 
 use clap::Args;
 
-use super::Context;
 use super::apply::HowArguments;
 use super::selected::SelectionArguments;
+use super::{Context, SELECTION, completing};
 use crate::api::Goal;
 use crate::error::CommandError;
 use crate::inventory::Domain;
@@ -14,10 +14,10 @@ use crate::report::{Screen, show_released};
 #[derive(Debug, Args)]
 pub(super) struct ReleaseArguments {
     /// The site
-    #[arg(value_name = "SITE", value_parser = Domain::parse)]
+    #[arg(value_name = "SITE", value_parser = Domain::parse, add = completing::sites())]
     site: Domain,
     /// Only on these hosts: names or @tags (comma separated, `*` for any text)
-    #[arg(long = "on", value_name = "HOST")]
+    #[arg(long = "on", value_name = "HOST", help_heading = SELECTION, add = completing::hosts())]
     hosts: Vec<String>,
     #[command(flatten)]
     how: HowArguments,

@@ -2,9 +2,9 @@
 
 use clap::Args;
 
-use super::Context;
 use super::asking::Asking;
 use super::edit::{Asked, SyncArguments};
+use super::{Context, completing};
 use crate::error::CommandError;
 use crate::inventory::edit::{Change, Edit};
 use crate::report::Screen;
@@ -12,8 +12,10 @@ use crate::report::Screen;
 #[derive(Debug, Args)]
 pub(super) struct RemoveArguments {
     /// The site's domain, or a program as it is printed: shop.example.com-queue
+    #[arg(add = completing::sites_and_printed())]
     site: Option<String>,
     /// The program's name within the site
+    #[arg(add = completing::programs())]
     program: Option<String>,
     #[command(flatten)]
     sync: SyncArguments,

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::Context;
 use super::agree::AgreeArguments;
-use super::fleet::ParallelArguments;
+use super::fleet::RolloutArguments;
 use super::run::MessageArguments;
 use super::selected::NamedArguments;
 use crate::api::Goal;
@@ -26,7 +26,7 @@ pub(super) struct RestartArguments {
     /// With --rolling: this many processes at a time
     #[arg(long, value_name = "N", default_value_t = 1, requires = "rolling",
           value_parser = clap::value_parser!(u32).range(1..))]
-    batch: u32,
+    at_a_time: u32,
     /// Start what somebody had stopped, too, unless it has autostart=false
     #[arg(long)]
     start_stopped: bool,
@@ -36,7 +36,7 @@ pub(super) struct RestartArguments {
     #[command(flatten)]
     message: MessageArguments,
     #[command(flatten)]
-    parallel: ParallelArguments,
+    rollout: RolloutArguments,
 }
 
 pub(super) fn run(
@@ -49,7 +49,7 @@ pub(super) fn run(
         goal: Goal::Inventory,
         options: PlanOptions {
             start_stopped: arguments.start_stopped,
-            rolling: arguments.rolling.then_some(arguments.batch),
+            rolling: arguments.rolling.then_some(arguments.at_a_time),
             ..PlanOptions::of(Intent::Restart)
         },
         // There is nothing to go back to: the configuration is the one it has.
@@ -57,7 +57,7 @@ pub(super) fn run(
         run: context.begin_run("restart", &arguments.message),
         ask: arguments.agree.asks(&arguments.selection, &work),
         lock_wait: arguments.lock_wait,
-        rules: arguments.parallel.rules(),
+        rules: arguments.rollout.rules(),
     };
     context.carry_out(&work, &order, arguments.agree, screen)
 }

@@ -2,10 +2,10 @@
 
 use clap::Args;
 
-use super::Context;
 use super::apply::HowArguments;
 use super::fleet::ParallelArguments;
 use super::selected::SelectionArguments;
+use super::{Context, completing};
 use crate::api::{Goal, Run, RunId};
 use crate::error::{CommandError, ErrorKind};
 use crate::fleet::{
@@ -18,12 +18,12 @@ use crate::report::{Screen, histories, nothing_to_take_back, show_taken_back};
 pub(super) struct RollbackArguments {
     /// The run to take back, as `history` names them [default: the last one on the chosen hosts and
     /// sites]
-    #[arg(value_name = "RUN")]
+    #[arg(value_name = "RUN", add = completing::runs())]
     run: Option<RunId>,
     #[command(flatten)]
     selection: SelectionArguments,
     /// Not a run, but one site to this revision, as `history` numbers them
-    #[arg(long, value_name = "REVISION", conflicts_with = "run")]
+    #[arg(long, value_name = "REVISION", conflicts_with = "run", add = completing::revisions())]
     to: Option<u64>,
     #[command(flatten)]
     how: HowArguments,

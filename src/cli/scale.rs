@@ -2,9 +2,9 @@
 
 use clap::Args;
 
-use super::Context;
 use super::asking::{Asking, wrong};
 use super::edit::{Asked, SyncArguments};
+use super::{Context, completing};
 use crate::error::CommandError;
 use crate::inventory::edit::{Assignment, Change, Edit};
 use crate::report::Screen;
@@ -12,8 +12,10 @@ use crate::report::Screen;
 #[derive(Debug, Args)]
 pub(super) struct ScaleArguments {
     /// The site's domain, or a program as it is printed: shop.example.com-queue
+    #[arg(add = completing::sites_and_printed())]
     site: Option<String>,
     /// The program's name within the site
+    #[arg(add = completing::programs())]
     program: Option<String>,
     /// How many processes (its key `numprocs`)
     #[arg(value_name = "N")]

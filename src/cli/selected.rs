@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::Context;
+use super::{Context, SELECTION, completing};
 use crate::api::RunInventory;
 use crate::error::CommandError;
 use crate::fleet::{Emptied, HostWork, Prune, selected_with_leavers};
@@ -13,10 +13,10 @@ use crate::report::{Screen, show_problems};
 #[derive(Debug, Args)]
 pub(super) struct SelectionArguments {
     /// Only these sites (comma separated, `*` for any text)
-    #[arg(long = "site", value_name = "DOMAIN")]
+    #[arg(long = "site", value_name = "DOMAIN", help_heading = SELECTION, add = completing::sites())]
     pub(super) sites: Vec<String>,
     /// Only these hosts: names or @tags (comma separated, `*` for any text)
-    #[arg(long = "on", value_name = "HOST")]
+    #[arg(long = "on", value_name = "HOST", help_heading = SELECTION, add = completing::hosts())]
     pub(super) hosts: Vec<String>,
 }
 
@@ -26,7 +26,7 @@ pub(super) struct ProgramArguments {
     #[command(flatten)]
     selection: SelectionArguments,
     /// Only these programs (comma separated, `*` for any text)
-    #[arg(long = "program", value_name = "NAME")]
+    #[arg(long = "program", value_name = "NAME", help_heading = SELECTION, add = completing::programs())]
     programs: Vec<String>,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct ProgramArguments {
 pub(super) struct NamedArguments {
     /// Only these, as they are printed or shorter: shop.example.com-queue, queue,
     /// shop.example.com-queue:*_01 (`*` for any text)
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = completing::printed())]
     names: Vec<String>,
     #[command(flatten)]
     programs: ProgramArguments,

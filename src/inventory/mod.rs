@@ -61,6 +61,7 @@ pub use host::{Connection, Host, Privilege};
 pub(crate) use keys::Given;
 pub use load::{Folder, Loaded, load, load_or_place};
 pub use name::{ConfigName, Domain, FullName, HostName, NameError, ProgramName, UserName};
+pub(crate) use named::printed_names;
 pub(crate) use places::{Located, Places, ProgramPlaces, SitePlaces};
 pub use problem::{Place, Problem, Problems};
 pub use program::{

@@ -181,6 +181,13 @@ fn candidates(site: &Site) -> Vec<Candidate> {
     all
 }
 
+/// The programs of a site, and their processes that can be named, as they are printed.
+pub(crate) fn printed_names(site: &Site) -> impl Iterator<Item = String> {
+    candidates(site).into_iter().flat_map(|Candidate { full, groups, processes, .. }| {
+        std::iter::once(full).chain(groups).chain(processes)
+    })
+}
+
 /// The program of this name, as it is printed or within its site.
 pub(super) fn is_called(site: &Site, short: &ProgramName, pattern: &str) -> bool {
     matches(pattern, short.as_str())

@@ -9,7 +9,7 @@ use super::names::{folded, named};
 use super::plan::{HostPage, show_pages};
 use super::questions::asked_for;
 use super::site_end::SiteEnds;
-use super::{Live, Mode, Screen, left, paragraph};
+use super::{Live, Mode, Progress, Screen, left, paragraph};
 use crate::api::{AppliedSite, PlannedSite};
 use crate::error::CommandError;
 use crate::event::Event;
@@ -81,7 +81,11 @@ impl<'s> Applying<'s> {
             hosts: work.iter().map(|work| (work.name(), work.host.address.as_str())).collect(),
             shown: shows_plans.then(BTreeMap::new),
             of_several_sites: of_several.map(|work| work.name().to_owned()).collect(),
-            live: if several { Live::new(screen.mode(), work.len()) } else { None },
+            live: if several && screen.progress() == Progress::Steps {
+                Live::new(screen.mode(), work.len())
+            } else {
+                None
+            },
             screen,
             ends: SiteEnds::of(&order.options),
             interrupt,

@@ -37,6 +37,20 @@ pub(crate) fn describe(event: &Event) -> Vec<EventLine> {
     }
 }
 
+/// The line of an event that has none but for who wants to see each step.
+pub(super) fn describe_silent(event: &Event) -> Option<EventLine> {
+    let text = match event {
+        Event::Process { name, change: ProcessChange::Stopping, .. } => format!("{name}: stopping"),
+        Event::Step { site, step: Step::Journal } => {
+            format!("{site}: noting what is about to change")
+        }
+        Event::Step { site, step: Step::Swap } => format!("{site}: putting files in place"),
+        Event::Step { site, step: Step::Commit } => format!("{site}: recording what was done"),
+        _ => return None,
+    };
+    Some(EventLine::Progress(sanitized(&text)))
+}
+
 /// The same where several sites are at work at once: a line that does not say of which site it is
 /// begins with that. The one reread is of all of them.
 pub(crate) fn describe_one_of_several(event: &Event) -> Vec<EventLine> {

@@ -51,7 +51,7 @@ pub(crate) use plan::{HostPage, Plans};
 pub(crate) use release::show_released;
 pub(crate) use runner::{Runners, WrittenRunner};
 pub(crate) use sandbox::{show_draining, show_left_out};
-pub(crate) use screen::{Mode, Page, Screen};
+pub(crate) use screen::{Mode, Page, Progress, Screen};
 pub(crate) use setup::show_setup;
 pub(crate) use starter::{show_first_inventory, show_script, show_script_kinds};
 pub(crate) use status::{HostStatus, Statuses};

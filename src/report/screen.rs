@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 
 use super::colour::WARNING;
-use super::describe::{EventLine, describe, describe_error};
+use super::describe::{EventLine, describe, describe_error, describe_silent};
 use super::{Colour, Typed, json, paragraph};
 use crate::apply::ProgramTrouble;
 use crate::error::CommandError;
@@ -24,6 +24,17 @@ pub(crate) enum Mode {
     Json,
 }
 
+/// How much is told of what goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// Results, warnings and errors alone.
+    None,
+    /// What is done.
+    Steps,
+    /// Also what only says what comes.
+    EachStep,
+}
+
 /// The version of every JSON document that is printed.
 pub(super) const JSON_VERSION: u32 = 1;
 
@@ -32,6 +43,7 @@ pub(super) const JSON_VERSION: u32 = 1;
 #[derive(Debug)]
 pub(crate) struct Screen {
     mode: Mode,
+    progress: Progress,
     colour: Colour,
     /// The same of stderr.
     stderr_colour: Colour,
@@ -100,18 +112,29 @@ impl Screen {
         let colour = of(anstream::AutoStream::choice(&std::io::stdout()));
         let stderr_colour = of(anstream::AutoStream::choice(&std::io::stderr()));
         let (errors, typed) = (BTreeSet::new(), Arc::new(typed));
-        Self { mode, colour, stderr_colour, errors, typed, page: None }
+        let progress = Progress::Steps;
+        Self { mode, progress, colour, stderr_colour, errors, typed, page: None }
+    }
+
+    /// The same with this much told of what goes on.
+    pub(crate) fn with_progress(self, progress: Progress) -> Self {
+        Self { progress, ..self }
+    }
+
+    /// How much is told of what goes on.
+    pub(super) fn progress(&self) -> Progress {
+        self.progress
     }
 
     /// What makes screens that show nothing, wherever a host has answered: what is written to one is a page
     /// for this screen.
     pub(crate) fn asides(&self) -> impl Fn() -> Self + Sync + Send + 'static {
         let (mode, colour, stderr_colour) = (self.mode, self.colour, self.stderr_colour);
-        let typed = Arc::clone(&self.typed);
+        let (typed, progress) = (Arc::clone(&self.typed), self.progress);
         move || {
             let (errors, typed) = (BTreeSet::new(), Arc::clone(&typed));
             let page = Some(Page::default());
-            Self { mode, colour, stderr_colour, errors, typed, page }
+            Self { mode, progress, colour, stderr_colour, errors, typed, page }
         }
     }
 
@@ -222,7 +245,14 @@ impl Screen {
             }
             self.print_painted(&plan.text(self.colour));
         }
-        for line in said {
+        let silent = match said.is_empty() && self.progress == Progress::EachStep {
+            true => describe_silent(event),
+            false => None,
+        };
+        for line in silent.iter().chain(said) {
+            if self.progress == Progress::None && matches!(line, EventLine::Progress(_)) {
+                continue;
+            }
             let colour = self.stderr_colour;
             let (mark, text) = match line {
                 EventLine::Progress(text) => ("→".to_owned(), text),

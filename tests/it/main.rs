@@ -16,6 +16,7 @@ mod blame;
 mod chain;
 mod client;
 mod compat;
+mod completions;
 mod crash;
 mod daemon;
 mod deadlines;

@@ -9,6 +9,7 @@ mod common_file;
 mod control;
 mod edit;
 mod groups;
+mod habits;
 mod history;
 mod init;
 mod left;

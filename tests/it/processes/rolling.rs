@@ -44,7 +44,7 @@ fn fewest_up(host: &Host, from: usize) -> usize {
 fn rolling_restart_leaves_others_up() {
     for (arguments, fewest) in [
         (&["restart", "-y", "--rolling"][..], 3),
-        (&["restart", "-y", "--rolling", "--batch", "2"], 2),
+        (&["restart", "-y", "--rolling", "--at-a-time", "2"], 2),
     ] {
         for how in ["together", "separate"] {
             let host = or_skip!(host_of_four(&format!(", instances: {how}")));
