@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{Context, completing};
 use crate::error::{CommandError, ErrorKind};
-use crate::import::{self, Imported, NewFile, Text, Wish};
+use crate::import::{Imported, NewFile, Text, Wish};
 use crate::inventory::{
     self, AbsolutePath, Beside, Domain, Folder, Host, Inventory, Loaded, Paths, Selector,
     SupervisordAddress,
@@ -130,7 +130,10 @@ fn server(place: &Place, arguments: &ImportArguments) -> Result<(Host, String), 
         None => {
             let name = machine::name();
             let name = if name.is_empty() { "here" } else { name.as_str() };
-            format!("{{name: {}, host: localhost, connection: local}}", import::quoted(name))
+            format!(
+                "{{name: {}, host: localhost, connection: local}}",
+                inventory::plain_or_quoted(name)
+            )
         }
     };
     let text = format!("servers:\n  - {written}\n");
@@ -151,8 +154,10 @@ fn remote(address: &str) -> String {
         Some((user, host)) => (Some(user), host),
         None => (None, address),
     };
-    let host_text = import::quoted(host);
-    let user = user.map(|user| format!(", username: {}", import::quoted(user))).unwrap_or_default();
+    let host_text = inventory::plain_or_quoted(host);
+    let user = user
+        .map(|user| format!(", username: {}", inventory::plain_or_quoted(user)))
+        .unwrap_or_default();
     format!("{{name: {host_text}, host: {host_text}{user}}}")
 }
 

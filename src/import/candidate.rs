@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::draft::{Draft, FileDraft, GroupDraft, ProgramDraft, SiteDraft, Way, program_name};
-use super::yaml;
 use crate::error::CommandError;
-use crate::inventory::{Beside, Domain, HostName, Inventory, Problems, read_beside};
+use crate::inventory::{
+    Beside, Domain, HostName, Inventory, Problems, Quotes, plain_or_quoted, quoted, read_beside,
+};
 
 /// What is shown in place of a secret.
 const MASK: &str = "\"***\"";
@@ -198,13 +199,13 @@ fn site_text(
     masked: bool,
 ) -> String {
     let mut text = format!("  # named {}\n", site.named_after);
-    text += &format!("  - domain: {}\n", yaml::quoted(site.domain.as_str()));
-    text += &format!("    server: {}\n", yaml::quoted(setting.host.as_str()));
+    text += &format!("  - domain: {}\n", plain_or_quoted(site.domain.as_str()));
+    text += &format!("    server: {}\n", plain_or_quoted(setting.host.as_str()));
     let mut paths = Vec::new();
     if site.folder != setting.conf_dir {
-        paths.push(format!("conf_dir: {}", yaml::quoted(&site.folder.display().to_string())));
+        paths.push(format!("conf_dir: {}", plain_or_quoted(&site.folder.display().to_string())));
     }
-    paths.extend(setting.main.map(|main| format!("supervisord: {}", yaml::quoted(main))));
+    paths.extend(setting.main.map(|main| format!("supervisord: {}", plain_or_quoted(main))));
     if !paths.is_empty() {
         text += &format!("    paths: {{{}}}\n", paths.join(", "));
     }
@@ -217,7 +218,7 @@ fn site_text(
     let mut configs = String::new();
     for file in site.files.iter().filter(|file| matches!(file.way, Way::Verbatim { .. })) {
         let path = copy_path(&site.domain, file);
-        configs += &format!("      - {}\n", yaml::quoted(&path));
+        configs += &format!("      - {}\n", plain_or_quoted(&path));
     }
     if !programs.is_empty() {
         text += &format!("    format: plain\n    supervisors:\n{programs}");
@@ -267,11 +268,11 @@ fn groups_of(site: &SiteDraft) -> impl Iterator<Item = (&FileDraft, &GroupDraft)
 
 /// What a group has beside its programs, if anything.
 fn group_text(site: &SiteDraft, file: &FileDraft, group: &GroupDraft) -> String {
-    let mut said = vec![format!("group: {}", yaml::quoted(&group.name))];
+    let mut said = vec![format!("group: {}", plain_or_quoted(&group.name))];
     said.extend(group.priority.map(|priority| format!("priority: {priority}")));
     let first = in_order(site).into_iter().find(|(_, one)| one.group.as_ref() == Some(&group.name));
     if first.is_some_and(|(of_first, _)| of_first.name != file.name) {
-        said.push(format!("file: {}", yaml::quoted(file.name.as_str())));
+        said.push(format!("file: {}", plain_or_quoted(file.name.as_str())));
     }
     match said.len() {
         1 => String::new(),
@@ -310,22 +311,22 @@ fn program_text(
 ) -> String {
     const INDENT: &str = "        ";
     let full_name = program.full_name.as_str();
-    let mut text = format!("      - program: {}\n", yaml::quoted(name));
+    let mut text = format!("      - program: {}\n", plain_or_quoted(name));
     if full_name != format!("{}-{name}", site.domain) {
-        text += &format!("{INDENT}as: {}\n", yaml::quoted(full_name));
+        text += &format!("{INDENT}as: {}\n", plain_or_quoted(full_name));
     }
     if file.name.as_str() != format!("{full_name}.conf") {
-        text += &format!("{INDENT}file: {}\n", yaml::quoted(file.name.as_str()));
+        text += &format!("{INDENT}file: {}\n", plain_or_quoted(file.name.as_str()));
     }
     if let Some(group) = &program.group {
-        text += &format!("{INDENT}group: {}\n", yaml::quoted(group));
+        text += &format!("{INDENT}group: {}\n", plain_or_quoted(group));
     }
     let own = program.entry.secrets();
     let environment_file = secrets.path_of(&own);
     let mut shown = BTreeMap::new();
     for (key, value) in &program.entry.environment {
         if environment_file.is_none() || !own.contains_key(key.as_str()) {
-            let value = if masked { MASK.to_owned() } else { yaml::in_quotes(value) };
+            let value = if masked { MASK.to_owned() } else { quoted(value, Quotes::Double) };
             shown.insert(key.as_str(), value);
         }
     }

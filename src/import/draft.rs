@@ -59,6 +59,8 @@ pub(crate) struct FileDraft {
     pub(crate) path: PathBuf,
     pub(crate) name: ConfigName,
     pub(crate) bytes: Vec<u8>,
+    /// Where it leads to, if it is a symbolic link.
+    pub(crate) link: Option<PathBuf>,
     /// The names of its sections.
     pub(crate) sections: Vec<String>,
     /// The groups among them.
@@ -320,6 +322,7 @@ fn file_draft(
         way,
         path: file.path,
         bytes: file.bytes,
+        link: file.link,
         name,
         together,
     }

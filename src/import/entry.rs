@@ -5,8 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::yaml;
-use crate::inventory::without_passwords;
+use crate::inventory::{plain_or_quoted, without_passwords};
 use crate::supervisord::ini::{self, Section};
 use crate::supervisord::{GroupKind, ReadBy, signal_name};
 use crate::system::passwords::is_secret;
@@ -150,15 +149,17 @@ impl Entry {
         read_by: &ReadBy<'_>,
     ) -> Result<(), String> {
         let value = match takes {
-            Takes::Text | Takes::OptionText | Takes::Log(_) => yaml::quoted(&meant(text, expands)?),
-            Takes::User if text.contains("%(") => yaml::quoted(&meant(text, expands)?),
+            Takes::Text | Takes::OptionText | Takes::Log(_) => {
+                plain_or_quoted(&meant(text, expands)?)
+            }
+            Takes::User if text.contains("%(") => plain_or_quoted(&meant(text, expands)?),
             Takes::Environment => {
                 self.environment = environment(text, expands, read_by)?;
                 return Ok(());
             }
             _ if text.contains('%') => return Err("has an expansion that has no key".to_owned()),
-            Takes::Signal => yaml::quoted(&signal_name(text)),
-            Takes::User => yaml::quoted_unless_number(text.trim()),
+            Takes::Signal => plain_or_quoted(&signal_name(text)),
+            Takes::User => number_or_text(text.trim()),
             Takes::Quoted => format!("\"{}\"", digits(text)?),
             Takes::Boolean | Takes::OptionBoolean => boolean(text)?,
             Takes::Autorestart if text.eq_ignore_ascii_case("unexpected") => {
@@ -167,7 +168,7 @@ impl Entry {
             Takes::Autorestart => boolean(text)?,
             Takes::Number | Takes::OptionNumber => number(text)?.to_string(),
             Takes::Statuses => statuses(text)?,
-            Takes::OptionBytes => yaml::quoted_unless_number(&text.trim().to_ascii_uppercase()),
+            Takes::OptionBytes => number_or_text(&text.trim().to_ascii_uppercase()),
         };
         match takes {
             _ if is_beyond_key(name, text) => self.options.push((name.to_owned(), value)),
@@ -222,7 +223,7 @@ impl Entry {
             }
         }
         if let Some(file) = environment_file {
-            text += &format!("{indent}environment_file: {}\n", yaml::quoted(file));
+            text += &format!("{indent}environment_file: {}\n", plain_or_quoted(file));
         }
         text
     }
@@ -278,6 +279,12 @@ fn log_target(text: &str, value: String) -> String {
 fn boolean(text: &str) -> Result<String, String> {
     let said = ini::boolean(text).ok_or("is neither true nor false")?;
     Ok(said.to_string())
+}
+
+/// A number without quotes, which is an id of a user or a number of bytes; anything else as a text.
+fn number_or_text(text: &str) -> String {
+    let is_number = !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit());
+    if is_number { text.to_owned() } else { plain_or_quoted(text) }
 }
 
 fn number(text: &str) -> Result<i64, String> {

@@ -14,6 +14,8 @@ use crate::supervisord::ini::{self, Section};
 pub(crate) struct Found {
     pub(crate) path: PathBuf,
     pub(crate) bytes: Vec<u8>,
+    /// Where it leads to, if it is a symbolic link to a file that can be read.
+    pub(crate) link: Option<PathBuf>,
     /// Why it cannot be taken, whatever it says.
     pub(crate) obstacle: Option<String>,
 }

@@ -16,11 +16,9 @@ mod session;
 mod settle;
 mod trial;
 mod unmanaged;
-mod yaml;
 
 pub(crate) use candidate::{NewFile, copy_path};
 pub(crate) use draft::{NotTaken, Text, Way};
 pub(crate) use session::{Imported, Wish};
 pub use trial::{Trial, try_file};
 pub(crate) use unmanaged::Unmanaged;
-pub(crate) use yaml::quoted;

@@ -59,8 +59,11 @@ fn objections(
         let plan = planned.plan.as_ref().map_err(Clone::clone)?;
         found.extend(plan.refusals.iter().map(|refusal| of_refusal(refusal, plan, draft)));
         for file in &plan.files {
-            let keeps_text =
-                matches!(file.change, FileChangeKind::Permissions | FileChangeKind::Owner);
+            // What a link leads to was held against what would be written.
+            let keeps_text = matches!(
+                file.change,
+                FileChangeKind::Permissions | FileChangeKind::Owner | FileChangeKind::ReplaceLink
+            );
             let may_change = text == Text::MayChange && file.change == FileChangeKind::Replace;
             if !keeps_text && !may_change {
                 let reason = format!("{} would not stay as it is", file.path.display());

@@ -8,12 +8,13 @@ use super::draft::{Draft, Naming, NotTaken, Text, Way};
 use super::found::Found;
 use super::proof::{is_named, prove};
 use super::settle::settle;
-use super::yaml;
 use crate::api::{IncludedFile, Includes, Target};
 use crate::desired::DaemonFacts;
 use crate::error::CommandError;
 use crate::inventory::config_file::header;
-use crate::inventory::{AbsolutePath, Beside, Domain, Host, Inventory, Paths, SupervisordAddress};
+use crate::inventory::{
+    AbsolutePath, Beside, Domain, Host, Inventory, Paths, SupervisordAddress, plain_or_quoted,
+};
 use crate::supervisord::{Environment, ReadBy, ini};
 
 /// What is imported, and into what.
@@ -45,6 +46,8 @@ pub(crate) struct Imported {
     pub(crate) draft: Draft,
     /// Files that are on record already.
     pub(crate) known: BTreeSet<PathBuf>,
+    /// Which file was given for each that will be on the server, where no server was asked.
+    pub(crate) given: BTreeMap<PathBuf, PathBuf>,
     /// Whether the host has planned it; else files were held against each other.
     pub(crate) is_planned: bool,
     /// Whether the text of files may change.
@@ -82,7 +85,8 @@ impl Wish<'_> {
         settle(&mut draft, &setting, self.text, (&facts, &read_by));
         let candidate = prove(host, &mut draft, &setting, self.text)?;
         draft.not_taken.sort_by(|a, b| (&a.path, a.line).cmp(&(&b.path, b.line)));
-        Ok(Imported { candidate, draft, known, is_planned: true, text: self.text })
+        let (text, given) = (self.text, BTreeMap::new());
+        Ok(Imported { candidate, draft, known, given, is_planned: true, text })
     }
 
     /// Imports files that no host was asked about.
@@ -101,12 +105,15 @@ impl Wish<'_> {
     ) -> Result<Imported, CommandError> {
         // Where they will lie on the server is for its paths to say.
         let folder = self.paths.conf_dir.as_path().to_owned();
+        let mut given = BTreeMap::new();
         let mut found = Vec::new();
         let mut all = Vec::new();
         for (path, bytes) in texts {
             all.extend_from_slice(&bytes);
             let name = path.file_name().unwrap_or_default();
-            found.push(Found { path: folder.join(name), bytes, obstacle: None });
+            let (link, obstacle) = (None, None);
+            given.insert(folder.join(name), path.clone());
+            found.push(Found { path: folder.join(name), bytes, link, obstacle });
         }
         self.files.clear();
         let facts = any_daemon(&all);
@@ -116,7 +123,7 @@ impl Wish<'_> {
         settle(&mut draft, &setting, self.text, (&facts, read_by));
         let candidate = Candidate::of(&draft, &setting).map_err(|problems| refused(&problems))?;
         let known = BTreeSet::new();
-        Ok(Imported { candidate, draft, known, is_planned: false, text: self.text })
+        Ok(Imported { candidate, draft, known, given, is_planned: false, text: self.text })
     }
 
     /// Takes the folder that most of the files are in, unless one is in the folder that is expected.
@@ -164,17 +171,13 @@ impl Wish<'_> {
         };
         let mut found = Vec::new();
         for file in includes.files.iter().filter(wanted) {
-            let obstacle = match (&file.link, &file.unreadable) {
-                (_, Some(why)) => Some(format!("it cannot be read: {why}")),
-                (Some(target), None) => Some(format!(
-                    "it is a symbolic link to {}, which something else may write: put a file in its place \
-                     first",
-                    target.display()
-                )),
-                (None, None) => None,
-            };
-            let bytes = file.bytes.to_vec();
-            found.push(Found { path: file.path.clone(), bytes, obstacle });
+            let why = file.unreadable.as_ref();
+            found.push(Found {
+                path: file.path.clone(),
+                bytes: file.bytes.to_vec(),
+                link: file.link.clone(),
+                obstacle: why.map(|why| format!("it cannot be read: {why}")),
+            });
         }
         found
     }
@@ -221,10 +224,10 @@ impl Wish<'_> {
         let defaults = Paths::default();
         let mut paths = String::new();
         if self.paths.conf_dir != defaults.conf_dir {
-            paths += &format!("  conf_dir: {}\n", yaml::quoted(self.paths.conf_dir.as_str()));
+            paths += &format!("  conf_dir: {}\n", plain_or_quoted(self.paths.conf_dir.as_str()));
         }
         if let SupervisordAddress::Config(path) = &self.paths.supervisord {
-            paths += &format!("  supervisord: {}\n", yaml::quoted(path.as_str()));
+            paths += &format!("  supervisord: {}\n", plain_or_quoted(path.as_str()));
         }
         if !paths.is_empty() {
             paths = format!("paths:\n{paths}");

@@ -37,6 +37,7 @@ mod program_keys;
 mod programs;
 #[cfg(test)]
 pub(crate) mod published_tests;
+mod quoted;
 mod resolve;
 mod schema;
 mod secrets;
@@ -70,6 +71,7 @@ pub use program::{
 };
 pub(crate) use program_keys::{PROGRAM as PROGRAM_KEYS, supervisords as supervisord_options};
 pub use programs::{ProcessPattern, Programs};
+pub(crate) use quoted::{Quotes, plain_or_quoted, quoted};
 pub(crate) use resolve::read_located;
 pub use resolve::{Inventory, PlacedSite, read, read_beside};
 pub use schema::{SCHEMA_FILE, schema, schema_text};

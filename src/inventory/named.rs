@@ -10,7 +10,7 @@ use super::naming::{instance, instance_of};
 use super::program::Instances;
 use super::programs::{ProcessPattern, Programs, matches};
 use super::resolve::PlacedSite;
-use super::selector::unknown;
+use super::selector::{in_group, unknown};
 use super::site::Site;
 use super::suggest::shown;
 use crate::error::CommandError;
@@ -116,6 +116,18 @@ impl Name {
             return CommandError::refused(format!("`{}` is a site, and no program", shown(name)))
                 .hint(format!("all of its programs: --site {name}"));
         }
+        let of_groups = |placed: &PlacedSite| {
+            let mut programs = placed.site.programs.iter().filter(|one| one.group.is_some());
+            let member = programs.find(|program| {
+                let full = placed.site.full_name(program);
+                matches(name, program.name.as_str())
+                    || full.is_ok_and(|full| matches(name, full.as_str()))
+            });
+            member.map(in_group)
+        };
+        if let Some(error) = sites.iter().find_map(|placed| of_groups(placed)) {
+            return error;
+        }
         let all = || candidates.iter().flatten();
         let full = all().map(|one| one.full.as_str());
         let numbered = all().flat_map(|one| one.groups.iter().chain(&one.processes));
@@ -155,7 +167,7 @@ impl Name {
 /// Every program of a site.
 fn candidates(site: &Site) -> Vec<Candidate> {
     let mut all = Vec::new();
-    for program in &site.programs {
+    for program in site.programs.iter().filter(|program| program.group.is_none()) {
         // Checked when the inventory was read.
         let Ok(full) = site.full_name(program) else { continue };
         let (mut groups, mut processes) = (Vec::new(), Vec::new());
@@ -172,11 +184,13 @@ fn candidates(site: &Site) -> Vec<Candidate> {
         let (short, full) = (program.name.clone(), full.to_string());
         all.push(Candidate { short, full, groups, processes });
     }
-    for group in config_file::groups(&site.configs) {
+    let named = site.groups.iter().map(|group| group.name.to_string());
+    let of_configs = config_file::groups(&site.configs).into_iter().map(|group| group.name);
+    for full in named.chain(of_configs) {
         // Another name nobody can ask for.
-        let Ok(short) = ProgramName::parse(&group.name) else { continue };
+        let Ok(short) = ProgramName::parse(&full) else { continue };
         let (groups, processes) = (Vec::new(), Vec::new());
-        all.push(Candidate { short, full: group.name, groups, processes });
+        all.push(Candidate { short, full, groups, processes });
     }
     all
 }

@@ -295,7 +295,7 @@ pub(super) fn unknown<'n>(
 }
 
 /// A program that cannot be taken alone.
-fn in_group(member: &Program) -> CommandError {
+pub(super) fn in_group(member: &Program) -> CommandError {
     let (name, group) = (&member.name, member.goes_by());
     CommandError::refused(format!(
         "`{name}` is in the group `{group}`, which supervisord takes as a whole"

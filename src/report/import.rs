@@ -53,6 +53,12 @@ struct ImportedFile<'a> {
     /// The line of the file that the reason is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<u32>,
+    /// Where it leads to, if it is a symbolic link: an apply puts a file in its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    link: Option<&'a Path>,
+    /// The file that was given for it, where no server was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    given: Option<&'a Path>,
     /// Options in it that supervisord passes over, which the entries do not have.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     passed_over: Vec<&'a str>,
@@ -100,6 +106,7 @@ impl<'a> ShownImport<'a> {
             }
         }
         text += &self.as_they_are();
+        text += &self.links();
         if self.imported.text == Text::MayChange {
             text += &self.comments();
             text += &self.passed_over();
@@ -107,7 +114,7 @@ impl<'a> ShownImport<'a> {
         if !draft.not_taken.is_empty() {
             text += "Not taken:\n";
             for left in &draft.not_taken {
-                let _ = writeln!(text, "  {}: {}", placed(left), left.reason);
+                let _ = writeln!(text, "  {}: {}", self.placed(&left.path, left.line), left.reason);
             }
         }
         if !known.is_empty() {
@@ -127,9 +134,37 @@ impl<'a> ShownImport<'a> {
             }
             let line = line.map(|line| format!("line {line}: ")).unwrap_or_default();
             let copy = copy_path(&site.domain, file);
-            let _ = writeln!(text, "  {} to {copy} ({line}{reason})", file.path.display());
+            let _ = writeln!(text, "  {} to {copy} ({line}{reason})", self.shown(&file.path));
         }
         text
+    }
+
+    fn links(&self) -> String {
+        let mut text = String::new();
+        for (_, file) in self.imported.draft.files() {
+            let Some(target) = &file.link else { continue };
+            if text.is_empty() {
+                text += "Symbolic links that the next apply replaces by files; release brings them back:\n";
+            }
+            let _ = writeln!(text, "  {} to {}", self.shown(&file.path), target.display());
+        }
+        text
+    }
+
+    /// A file as people know it: one that they gave by its own path, since nobody has looked at the server's.
+    fn shown(&self, path: &Path) -> String {
+        match self.imported.given.get(path) {
+            Some(given) => format!("{} ({} on the server)", given.display(), path.display()),
+            None => path.display().to_string(),
+        }
+    }
+
+    fn placed(&self, path: &Path, line: Option<u32>) -> String {
+        match (line, self.imported.given.get(path)) {
+            (Some(line), Some(given)) => format!("{}, line {line}", given.display()),
+            (Some(line), None) => format!("{}, line {line}", path.display()),
+            (None, _) => self.shown(path),
+        }
     }
 
     /// What entries have no room for.
@@ -141,7 +176,7 @@ impl<'a> ShownImport<'a> {
                     text += "Comments that will be gone after the next apply:\n";
                 }
                 let lines = if file.comments == 1 { "line" } else { "lines" };
-                let _ = writeln!(text, "  {}: {} {lines}", file.path.display(), file.comments);
+                let _ = writeln!(text, "  {}: {} {lines}", self.shown(&file.path), file.comments);
             }
         }
         text
@@ -155,7 +190,8 @@ impl<'a> ShownImport<'a> {
                 if text.is_empty() {
                     text += "Options that supervisord passes over, gone after the next apply:\n";
                 }
-                let _ = writeln!(text, "  {}, line {line}: {option}", file.path.display());
+                let place = self.placed(&file.path, Some(line));
+                let _ = writeln!(text, "  {place}: {option}");
             }
         }
         text
@@ -225,8 +261,19 @@ impl<'a> ShownImport<'a> {
             let site = site.domain.as_str();
             let programs = file.programs;
             let passed_over = file.passed_over().map(|(_, option)| option).collect();
-            let path = &file.path;
-            found.push(ImportedFile { path, site, programs, copy, reason, line, passed_over });
+            let path = file.path.as_path();
+            let given = self.imported.given.get(path).map(|given| given.as_path());
+            found.push(ImportedFile {
+                path,
+                site,
+                programs,
+                copy,
+                reason,
+                line,
+                link: file.link.as_deref(),
+                given,
+                passed_over,
+            });
         }
         let mut not_taken = Vec::new();
         for NotTaken { path, line, reason, programs } in &draft.not_taken {
@@ -262,13 +309,6 @@ impl<'a> ShownImport<'a> {
             true => format!("supervisor-sync {verb}"),
             false => format!("supervisor-sync {verb} --inventory {}", shell::path(self.inventory)),
         }
-    }
-}
-
-fn placed(left: &NotTaken) -> String {
-    match left.line {
-        Some(line) => format!("{}, line {line}", left.path.display()),
-        None => left.path.display().to_string(),
     }
 }
 

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod apply;
-mod asked;
+pub(crate) mod asked;
 mod by_hand;
 mod common_file;
 mod control;

@@ -31,6 +31,7 @@ use super::selector::unknown;
 use super::source::Source;
 use super::suggest::{nearest, shown as plain};
 use crate::error::CommandError;
+use crate::inventory::{Quotes, quoted};
 
 /// What is to change of a program.
 #[derive(Debug, Clone)]
@@ -255,7 +256,7 @@ impl<'n> Place<'n> {
                 self.domain, program
             )));
         }
-        let entry = format!("program: {}", assignment::quoted(program, assignment::Quotes::None));
+        let entry = format!("program: {}", quoted(program, Quotes::None));
         let is_flow = extent::is_flow(self.site, self.text);
         let style = match is_flow {
             true => ItemStyle::Flow,
@@ -306,7 +307,7 @@ impl<'n> Place<'n> {
             return match own {
                 Some(own) => splice::with_value(self.text, own, value),
                 None => {
-                    let value = value.written(assignment::Quotes::None);
+                    let value = value.written(Quotes::None);
                     splice::with_entry(self.text, map, key, &value)
                 }
             };
@@ -318,15 +319,9 @@ impl<'n> Place<'n> {
                 self.with_key(inner, rest, value)
             }
             _ => {
-                let inner = rest.iter().rev().fold(
-                    value.written(assignment::Quotes::None),
-                    |value, key| {
-                        format!(
-                            "{{{}: {value}}}",
-                            assignment::quoted(key, assignment::Quotes::None)
-                        )
-                    },
-                );
+                let inner = rest.iter().rev().fold(value.written(Quotes::None), |value, key| {
+                    format!("{{{}: {value}}}", quoted(key, Quotes::None))
+                });
                 let inner = assignment::Typed::written_as(&inner);
                 self.with_key(map, std::slice::from_ref(key), &inner)
             }

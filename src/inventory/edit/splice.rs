@@ -4,12 +4,13 @@
 //! None of them has to be right for every YAML there is: what comes out is read again and compared with
 //! what was asked for, so a style that is not foreseen here is refused and not spoiled.
 
-use super::assignment::{Quotes, Typed, quoted};
+use super::assignment::Typed;
 use super::extent::{
     begins_line, colon, column, dash, end_of, ends_line, entry_end, is_alias, is_flow, last_end,
     line_break, line_end, line_start, next_line, next_sign, slice,
 };
 use crate::inventory::file::{Node, Value};
+use crate::inventory::{Quotes, quoted};
 
 /// An entry of a map: its key and its value.
 pub(super) type Entry<'n> = (&'n Node, &'n Node);

@@ -22,7 +22,9 @@ fn files_make_a_new_inventory() {
     .unwrap();
     import(folder.path(), &["--normalise", "worker.conf", "mem.conf"])
         .ended(0)
-        .says("Comments that will be gone after the next apply:\n  /etc/supervisor/conf.d/worker.conf: 1 line\n")
+        .says("Comments that will be gone after the next apply:\n")
+        .says("\n  worker.conf (/etc/supervisor/conf.d/worker.conf on the server): 1 line\n")
+        .says("\n  mem.conf (/etc/supervisor/conf.d/mem.conf on the server) to supervisor/")
         .says("no server was asked")
         .says("Look at the plan: supervisor-sync plan\n");
     let text = std::fs::read_to_string(folder.path().join("deployer.yml")).unwrap();

@@ -11,6 +11,7 @@ use super::corpus::{pids, running, texts};
 use crate::daemon::{PATIENCE, wait_until};
 use crate::python::missing;
 use crate::site::Host;
+use crate::verbs::asked::{answer, asked_on_terminal};
 use crate::verbs::document;
 
 const CELERY: &str = "[program:celery]\ncommand=celery -A shop worker\npriority=5\n";
@@ -48,6 +49,48 @@ fn import_asks_before_it_writes() {
     assert_eq!((&told["written"], &told["planned"]), (&false.into(), &true.into()));
     assert_eq!(inventory(&host), before.0);
     before.1.assert_same(&host.snapshot());
+}
+
+/// On a terminal nobody's Enter writes anything; a yes does.
+#[test]
+fn only_a_yes_on_terminal_imports() {
+    let host = or_skip!(host_with(&[("celery.conf", CELERY)]));
+    let before = (inventory(&host), pids(&host));
+    let question = format!("Write {}? [y/N] ", host.path("home/deployer.yml").display());
+    for no in ["n\n", "\n"] {
+        let (running, keyboard) = or_skip!(asked_on_terminal(&host, "import", &question));
+        assert!(running.stdout().contains("Proved: the server's plan after it changes no process"));
+        let run = answer(running, keyboard, no).ended(1);
+        assert!(run.stdout.contains("not written: you answered no"), "{}", run.stdout);
+        assert_eq!((inventory(&host), pids(&host)), before);
+    }
+    let (running, keyboard) = or_skip!(asked_on_terminal(&host, "import", &question));
+    let run = answer(running, keyboard, "y\n").ended(0);
+    assert!(run.stdout.contains("Written. Look at the plan"), "{}", run.stdout);
+    assert!(inventory(&host).contains("as: celery"), "{}", inventory(&host));
+    assert_eq!(pids(&host), before.1);
+}
+
+/// What is a link comes in as what it leads to; the apply puts a file there, and release the link.
+#[test]
+fn link_comes_in_and_goes_back() {
+    for options in [&[][..], &["--normalise"]] {
+        let host = or_skip!(host_with(&[("celery.conf", CELERY)]));
+        let target = host.path("home/celery.conf");
+        std::fs::rename(host.conf("celery"), &target).unwrap();
+        std::os::unix::fs::symlink(&target, host.conf("celery")).unwrap();
+        let before = (pids(&host), texts(&host));
+        let said = host.run(&[&["import", "--yes"], options].concat()).ended(0);
+        let link = format!("celery.conf to {}\n", target.display());
+        assert!(said.stdout.contains(&link), "{}", said.stdout);
+        host.run(&["apply", "--yes"]).ended(0);
+        assert!(!host.conf("celery").is_symlink());
+        assert_eq!(pids(&host), before.0);
+        host.run(&["plan", "--exit-code"]).ended(0);
+        host.run(&["release", "here", "--yes"]).ended(0);
+        assert_eq!(std::fs::read_link(host.conf("celery")).unwrap(), target);
+        assert_eq!((pids(&host), texts(&host)), before);
+    }
 }
 
 /// What comes in is appended, and a second import finds nothing more once it was applied.
@@ -157,7 +200,7 @@ fn what_stays_out_says_why() {
     let main = host.daemon.main_conf();
     let text = std::fs::read_to_string(&main).unwrap();
     std::fs::write(&main, text + "[program:main]\ncommand=/bin/sleep 100\n").unwrap();
-    host.daemon.write_conf("group", "[group:g]\nprograms=linked\n");
+    host.daemon.write_conf("group", "[group:g]\nprograms=w\n");
     host.daemon.supervisorctl(&["update"]);
     host.daemon.write_conf("late", "[program:late]\ncommand=/bin/sleep 100\n");
     let newer = CELERY.replace("=5", "=6");
@@ -172,8 +215,7 @@ fn what_stays_out_says_why() {
     let said = host.run(&["import", "--yes"]).ended(0);
     for reason in [
         "whole.conf, line 3: [supervisorctl] is about the whole of supervisord, not a site",
-        "group.conf, line 1: it takes in the program `linked`, which is not in these files",
-        "linked.conf: it is a symbolic link to",
+        "group.conf, line 1: it takes in the program `w`, which is not in these files",
         "supervisord.conf, line 15: [program:main] stands in supervisord's main file",
         "late.conf: supervisord has not loaded late yet: supervisorctl update late",
         "newer.conf: supervisord runs newer as it was before its file changed: supervisorctl update newer",
@@ -181,7 +223,7 @@ fn what_stays_out_says_why() {
         assert!(said.stdout.contains(reason), "{reason}\n{}", said.stdout);
     }
     assert!(
-        said.stdout.contains("6 programs: 1 as keys and options, 0 in configs, 5 not taken"),
+        said.stdout.contains("6 programs: 2 as keys and options, 0 in configs, 4 not taken"),
         "{}",
         said.stdout
     );

@@ -18,7 +18,7 @@ fn apply_on_terminal(host: &Host) -> Option<(Running, ChildStdin)> {
 }
 
 /// The same with these arguments, once it asks this.
-pub(super) fn asked_on_terminal(
+pub(crate) fn asked_on_terminal(
     host: &Host,
     arguments: &str,
     question: &str,
@@ -35,7 +35,7 @@ pub(super) fn asked_on_terminal(
     Some((running, keyboard))
 }
 
-pub(super) fn answer(running: Running, mut keyboard: ChildStdin, text: &str) -> Run {
+pub(crate) fn answer(running: Running, mut keyboard: ChildStdin, text: &str) -> Run {
     keyboard.write_all(text.as_bytes()).unwrap();
     let run = running.wait();
     drop(keyboard);

@@ -76,7 +76,11 @@ fn group_is_named_as_a_whole() {
         .ended(1)
         .complains("`web` is in the group `shop`, which supervisord takes as a whole")
         .complains("--program shop");
+    host.run(&["restart", "a.com-mail"]).ended(1).complains("--program shop");
     assert_eq!(pids(&host), after);
+    host.run(&["restart", "shop:a.com-web"]).ended(0);
+    assert_eq!(differing(&after, &pids(&host)), ["shop:a.com-web"]);
+    host.run(&["restart", "shop"]).ended(0);
     host.run(&["logs", "--program", "shop"]).ended(0);
     host.run(&["stop", "--program", "shop"]).ended(0);
     let stopped = pids(&host);
