@@ -26,7 +26,7 @@ demo:
 test:
 	@tools/packages.sh supervisord=supervisor logrotate=logrotate \
 		sshd=openssh-server ssh=openssh-client sudo=sudo python3=python3 \
-		zsh=zsh fish=fish man=man-db groff=groff script=bsdutils
+		zsh=zsh fish=fish man=man-db groff=groff script=bsdutils tmux=tmux
 	REQUIRE_E2E=1 $(CARGO) test
 
 SOAK_SEED ?= 1
@@ -55,7 +55,7 @@ fuzz:
 # One release: make versions VERSIONS=4.0.4. Another interpreter: make versions PYTHON=/usr/bin/python3.9
 versions:
 	@tools/packages.sh logrotate=logrotate \
-		sshd=openssh-server ssh=openssh-client sudo=sudo python3=python3 supervisord=supervisor
+		sshd=openssh-server ssh=openssh-client sudo=sudo python3=python3 tmux=tmux supervisord=supervisor
 	tools/versions.sh $(VERSIONS)
 
 bench:

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::error::CommandError;
@@ -27,6 +28,9 @@ pub enum Event {
     LockHeld {
         /// Who holds it, in words.
         holder: String,
+        /// For how many seconds it is waited for at most.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seconds: Option<u64>,
     },
     /// supervisord reads its files anew, which takes a while where there are many.
     Reading {
@@ -44,6 +48,9 @@ pub enum Event {
         until: WaitingFor,
         /// The processes, with the seconds each still has.
         processes: Vec<Waited>,
+        /// How far a rolling restart has come, if they are part of one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rolling: Option<Rolling>,
     },
     /// Something became of a process or group.
     Process {
@@ -149,6 +156,9 @@ pub struct ProgramTrouble {
     pub reason: String,
     /// The last lines that it has written to its log since the change.
     pub log: Vec<String>,
+    /// When that was, if its log was looked at: without a line it has written nothing since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_since: Option<Timestamp>,
 }
 
 /// A line of a program's log.
@@ -184,6 +194,18 @@ pub struct Waited {
     pub name: String,
     /// Seconds left before it counts as failed.
     pub seconds_left: u64,
+}
+
+/// How far a rolling restart of a site has come: these of all its steps, counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Rolling {
+    /// The first that is restarted now.
+    pub first: usize,
+    /// The last that is restarted at the same time.
+    pub last: usize,
+    /// How many there are in all.
+    pub of: usize,
 }
 
 /// What became of a process or group.

@@ -15,14 +15,14 @@ pub mod wire;
 use crate::error::CommandError;
 use crate::event::Event;
 
-pub use crate::records::run::{Commit, RunId, RunInventory};
+pub use crate::records::run::{Commit, NotARunId, RunId, RunInventory};
 pub use crate::records::{Origin, Run, RunEnd, RunOutcome, Settled, SettledHow};
 pub use client::Applied;
 pub use code::{CodeFound, CodeNeed};
 pub use includes::{IncludedFile, Includes, LoadedProcess, RecordedSite, RunningDaemon};
 pub use reply::{
-    AppliedSite, Left, LeftSite, PlannedSite, Reply, RevisionSummary, SiteDiff, SiteHistory,
-    SiteStatusReply, UnreadableLog, Writer,
+    AppliedSite, GroupsDiff, Left, LeftSite, PlannedSite, Reply, RevisionSummary, SiteDiff,
+    SiteHistory, SiteStatusReply, UnreadableLog, Writer,
 };
 pub use request::{ApplyRequest, ChosenSite, Goal, InventoryOnHost, LogsRequest, Request};
 

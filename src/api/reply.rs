@@ -188,6 +188,21 @@ pub struct SiteDiff {
     #[serde(flatten, with = "answered::diff")]
     #[cfg_attr(test, schemars(with = "answered::diff::Shown<String, CommandError>"))]
     pub diff: Result<String, CommandError>,
+    /// What became of its programs, where the host tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups: Option<GroupsDiff>,
+}
+
+/// supervisord's groups that a revision changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct GroupsDiff {
+    /// Those that came with it.
+    pub added: Vec<String>,
+    /// Those that have another configuration than before.
+    pub changed: Vec<String>,
+    /// Those that went with it.
+    pub removed: Vec<String>,
 }
 
 /// One line of a history.

@@ -130,6 +130,19 @@ pub struct LogsRequest {
     pub lines: u32,
     /// Whether it goes on until it is interrupted.
     pub follow: bool,
+    /// Only what was written in the last so many seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<u64>,
+    /// Only lines in which this regular expression is found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grep: Option<String>,
+}
+
+impl LogsRequest {
+    /// The last lines of the logs of these sites.
+    pub fn last(sites: Vec<ChosenSite>, lines: u32, follow: bool) -> Self {
+        Self { sites, lines, follow, since: None, grep: None }
+    }
 }
 
 /// A site as it should be, with the programs of it that are meant.

@@ -73,6 +73,7 @@ pub(super) fn not_applied(plan: &SitePlan) -> Vec<ProgramTrouble> {
                 process,
                 reason,
                 log: Vec::new(),
+                log_since: None,
             });
         }
     }

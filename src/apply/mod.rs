@@ -48,7 +48,7 @@ use transaction::Transaction;
 
 use crate::desired::DesiredSite;
 pub use crate::event::ProgramTrouble;
-use crate::event::{Event, ProcessChange};
+use crate::event::{Event, ProcessChange, Rolling, Waited, WaitingFor};
 use crate::inventory::Domain;
 use crate::plan::{PlanView, SitePlan};
 use crate::records::{Lock, Origin, StateDir};
@@ -162,12 +162,20 @@ impl Look {
 /// Tells what happens to one site.
 struct Teller<'t> {
     site: &'t Domain,
+    /// How far its rolling restart has come, if it is at one.
+    rolling: Option<Rolling>,
     events: &'t mut dyn FnMut(Event),
 }
 
 impl Teller<'_> {
     fn tell(&mut self, event: Event) {
         (self.events)(event);
+    }
+
+    /// These are waited for from now on.
+    fn wait(&mut self, until: WaitingFor, processes: Vec<Waited>) {
+        let (site, rolling) = (self.site.clone(), self.rolling);
+        self.tell(Event::Waiting { site, until, processes, rolling });
     }
 
     fn process(&mut self, name: String, change: ProcessChange) {

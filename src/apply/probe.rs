@@ -14,7 +14,7 @@ use super::logs::FailureLogs;
 use super::watch::Watched;
 use super::{ProgramTrouble, Teller};
 use crate::desired::DesiredGroup;
-use crate::event::{Event, ProcessChange, Waited, WaitingFor};
+use crate::event::{ProcessChange, Waited, WaitingFor};
 use crate::inventory::{Probe, without_passwords};
 use crate::supervisord::display_name;
 
@@ -77,8 +77,7 @@ impl Probes {
         }
         if !all.is_empty() {
             let processes = all.iter().flat_map(PendingProbe::waited).collect();
-            let (site, until) = (teller.site.clone(), WaitingFor::Probe);
-            teller.tell(Event::Waiting { site, until, processes });
+            teller.wait(WaitingFor::Probe, processes);
         }
         Self { asked: all }
     }

@@ -130,7 +130,7 @@ impl SiteApply {
     }
 
     pub(super) fn teller<'t>(&'t self, events: &'t mut dyn FnMut(Event)) -> Teller<'t> {
-        Teller { site: &self.plan.domain, events }
+        Teller { site: &self.plan.domain, rolling: self.work.step(self.batch.number), events }
     }
 
     pub(super) fn into_report(self) -> SiteReport {
@@ -203,7 +203,8 @@ impl SiteApply {
         now: Duration,
         events: &mut dyn FnMut(Event),
     ) {
-        let mut teller = Teller { site: &self.plan.domain, events };
+        let rolling = self.work.step(self.batch.number);
+        let mut teller = Teller { site: &self.plan.domain, rolling, events };
         match &mut self.stage {
             Stage::Updating(update) | Stage::PuttingBack(_, update) => {
                 update.answered(answers, now, &mut teller);
@@ -214,7 +215,8 @@ impl SiteApply {
 
     /// Sees what supervisord says.
     pub(super) fn look(&mut self, look: &Look, disk: &dyn Files, events: &mut dyn FnMut(Event)) {
-        let mut teller = Teller { site: &self.plan.domain, events };
+        let rolling = self.work.step(self.batch.number);
+        let mut teller = Teller { site: &self.plan.domain, rolling, events };
         let logs = FailureLogs { files: disk, ends: &self.log_ends };
         match &mut self.stage {
             Stage::Updating(update) | Stage::PuttingBack(_, update) => {
@@ -267,7 +269,7 @@ impl SiteApply {
                     self.updated(update.into_updated(), options, now, events);
                 }
                 Stage::Watching(_) => {
-                    let mut teller = Teller { site: &self.plan.domain, events: &mut *events };
+                    let mut teller = self.teller(&mut *events);
                     // Health first: a probe of what is not up would only say that nobody answers.
                     let (watched, failed) = (&self.batch.watched, &self.batch.failed);
                     self.stage = Stage::Probing(Probes::begin(watched, failed, &mut teller));

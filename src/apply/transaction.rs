@@ -174,12 +174,13 @@ impl<'t, 'd> Transaction<'t, 'd> {
         self.tell_ends();
         let now = self.doors.clock.now();
         for site in self.sites.iter_mut().filter(|site| matches!(site.stage, Stage::Files)) {
-            let mut teller = Teller { site: &site.plan.domain, events: self.doors.events };
+            let mut teller =
+                Teller { site: &site.plan.domain, rolling: None, events: self.doors.events };
             for text in site.plan.warnings.iter().filter(|_| site.journal.is_none()) {
                 teller.warn(text.clone());
             }
             // Before the first process starts: what a failure quotes is what was logged since.
-            site.log_ends = LogEnds::of(self.doors.files, &site.plan);
+            site.log_ends = LogEnds::of(self.doors.files, &site.plan, self.doors.clock.timestamp());
             site.begin_update(reread, now, self.doors.events);
         }
     }

@@ -14,7 +14,7 @@ use super::again::StopRequest;
 use super::stopping::{StopSeen, Stopping};
 use super::work::{GroupWork, StopFirst};
 use super::{Look, ProgramTrouble, Teller};
-use crate::event::{Event, ProcessChange, Waited, WaitingFor};
+use crate::event::{ProcessChange, Waited, WaitingFor};
 use crate::supervisord::{Answer, Call, Fault, FaultCode, display_name};
 
 /// What is said of a process that was being stopped already and has had its time.
@@ -309,8 +309,7 @@ impl Update {
     fn tell_waiting(&mut self, teller: &mut Teller<'_>) {
         let names: Vec<String> = self.waited.iter().map(|waited| waited.name.clone()).collect();
         if names != self.told && !names.is_empty() {
-            let (site, until) = (teller.site.clone(), WaitingFor::Stop);
-            teller.tell(Event::Waiting { site, until, processes: self.waited.clone() });
+            teller.wait(WaitingFor::Stop, self.waited.clone());
         }
         self.told = names;
     }
@@ -337,7 +336,8 @@ fn still_running(answers: &[Result<Answer, Fault>]) -> bool {
 /// A group or process that something could not be done to.
 fn failed(namespec: &str, reason: String) -> ProgramTrouble {
     let group = namespec.split(':').next().unwrap_or(namespec).to_owned();
-    ProgramTrouble { group, process: shown(namespec), reason, log: Vec::new() }
+    let (process, log) = (shown(namespec), Vec::new());
+    ProgramTrouble { group, process, reason, log, log_since: None }
 }
 
 fn shown(namespec: &str) -> String {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::logs::FailureLogs;
 use super::{Look, ProgramTrouble, Teller, release};
 use crate::desired::DesiredGroup;
-use crate::event::{Event, ProcessChange, Waited, WaitingFor};
+use crate::event::{ProcessChange, Waited, WaitingFor};
 use crate::inventory::Autorestart;
 use crate::supervisord::{ProcessInfo, ProcessState, display_name};
 
@@ -109,8 +109,7 @@ impl Watch {
         if self.processes.len() != self.told && !self.processes.is_empty() {
             self.told = self.processes.len();
             let processes = self.processes.iter().map(|process| process.waited(look.now)).collect();
-            let (site, until) = (teller.site.clone(), WaitingFor::Health);
-            teller.tell(Event::Waiting { site, until, processes });
+            teller.wait(WaitingFor::Health, processes);
         }
         troubles
     }

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::watch::Watched;
+use crate::event::Rolling;
 use crate::plan::{GroupAction, GroupChange, SitePlan, StopSignal};
 use crate::supervisord::{Call, Reload, display_name};
 
@@ -107,6 +108,15 @@ impl SiteWork {
     /// Every group something is done to, at once or later.
     pub(super) fn all_items(&self) -> impl Iterator<Item = &GroupWork> {
         self.items.iter().chain(self.rolling.iter().flatten())
+    }
+
+    /// How far it has come at step `number` of what goes one after the other; `None` before the first,
+    /// which has number 1.
+    pub(super) fn step(&self, number: usize) -> Option<Rolling> {
+        let (now, before) = self.rolling.get(..number)?.split_last()?;
+        let count = |steps: &[Vec<GroupWork>]| steps.iter().map(Vec::len).sum::<usize>();
+        let done = count(before);
+        Some(Rolling { first: done + 1, last: done + now.len(), of: count(&self.rolling) })
     }
 
     /// One batch of what goes one after the other, as work of its own.

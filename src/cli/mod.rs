@@ -206,7 +206,9 @@ pub fn run() -> u8 {
         _ => Progress::Steps,
     };
     let mut screen = Screen::new(mode, Typed::here(takes)).with_progress(progress);
-    match verb(cli, &mut screen) {
+    let ended = verb(cli, &mut screen);
+    screen.finish();
+    match ended {
         Ok(status) => status,
         Err(error) => {
             screen.error(None, &error);
@@ -233,7 +235,8 @@ fn not_parsed(error: &clap::Error) -> u8 {
 fn verb(cli: Cli, screen: &mut Screen) -> Result<u8, CommandError> {
     let interrupt = Interrupt::listen()
         .map_err(|source| CommandError::refused("cannot take signals").caused_by(&source))?;
-    let fleet = Fleet { ssh: fleet::ssh_settings(), interrupt };
+    let watcher = screen.watcher();
+    let fleet = Fleet { ssh: fleet::ssh_settings(), interrupt, watcher };
     let context = Context { shared: cli.shared, fleet, inventory: OnceLock::new() };
     match cli.verb {
         Verb::Check(arguments) => check::run(&context, &arguments, screen),

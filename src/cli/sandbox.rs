@@ -70,9 +70,7 @@ fn follow(
     context.fleet.on_each_with_progress(
         here,
         rules,
-        &|on_host, host, events| {
-            host.logs(LogsRequest { sites: on_host.chosen(), lines: 10, follow: true }, events)
-        },
+        &|on_host, host, events| host.logs(LogsRequest::last(on_host.chosen(), 10, true), events),
         &mut |progress| output.add(progress, interrupt),
     );
     let ended = output.end(interrupt);

@@ -1,17 +1,26 @@
 //! `status`: what is wanted beside what runs.
 
+use std::time::Duration;
+
 use clap::Args;
 
 use super::Context;
 use super::fleet::ParallelArguments;
 use super::selected::NamedArguments;
 use crate::api::{SiteStatusReply, Target};
-use crate::error::CommandError;
+use crate::error::{CommandError, ErrorKind};
 use crate::fleet::{Emptied, HostWork, Leavers, Prune, check_something, leavers_of};
 use crate::import::Unmanaged;
 use crate::inventory::{Paths, Site};
-use crate::report::Detail;
-use crate::report::{HostStatus, Screen, Statuses};
+use crate::report::{Detail, Frames, HostStatus, Screen, Statuses};
+use crate::system::{Clock as _, SystemClock};
+
+/// How long it is looked at what has just come up again, in seconds.
+const LONG_ENOUGH: u32 = 5;
+/// How long `--watch` lets pass between two looks.
+const EVERY: Duration = Duration::from_secs(2);
+/// How soon it ends.
+const MOMENT: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Args)]
 pub(super) struct StatusArguments {
@@ -20,9 +29,13 @@ pub(super) struct StatusArguments {
     /// List every program, also where there are many and all are fine
     #[arg(long)]
     all: bool,
-    /// How long to watch a program that has just come up again, for whether it does so once more
-    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
-    watch: u32,
+    /// Show it again and again, in place, until Ctrl-C; into a pipe one after the other
+    #[arg(long, short)]
+    watch: bool,
+    /// How long to look at a program that has just come up again, for whether it does so once more
+    /// [default: 5, with --watch 0]
+    #[arg(long = "for", value_name = "SECONDS")]
+    seconds: Option<u32>,
     /// Also have supervisord compare all of its files with what it runs, which takes it seconds where
     /// there are many
     #[arg(long)]
@@ -42,6 +55,46 @@ pub(super) fn run(
     let selector = arguments.selection.selector()?;
     let (prune, emptied) = (Prune::Nothing, Emptied::Unseen);
     let work = context.selected_with_leavers(&selector, &prune, emptied, screen)?;
+    match (context.shared.quiet, arguments.watch) {
+        // Whoever wants no output asks for the exit status.
+        (true, _) => look(context, &work, arguments, &mut screen.asides()()),
+        (false, true) => watch(context, &work, arguments, screen),
+        (false, false) => look(context, &work, arguments, screen),
+    }
+}
+
+/// Looks every two seconds, until somebody has seen enough or nobody looks at it any more.
+fn watch(
+    context: &Context,
+    work: &[HostWork],
+    arguments: &StatusArguments,
+    screen: &mut Screen,
+) -> Result<u8, CommandError> {
+    let (clock, interrupt) = (SystemClock::start(), &context.fleet.interrupt);
+    let mut frames = Frames::begin(screen);
+    loop {
+        let mut aside = frames.aside();
+        look(context, work, arguments, &mut aside)?;
+        if interrupt.is_raised() {
+            return Ok(ErrorKind::Interrupted.exit_status());
+        }
+        frames.show(aside.into_page(), clock.timestamp());
+        let next = clock.now() + EVERY;
+        while clock.now() < next && !interrupt.is_raised() {
+            if Screen::reader_is_gone() {
+                return Ok(0);
+            }
+            clock.wait(MOMENT);
+        }
+    }
+}
+
+fn look(
+    context: &Context,
+    work: &[HostWork],
+    arguments: &StatusArguments,
+    screen: &mut Screen,
+) -> Result<u8, CommandError> {
     let detail = if arguments.all { Detail::All } else { Detail::Summary };
     let several = work.len() > 1;
     let asides = screen.asides();
@@ -49,7 +102,7 @@ pub(super) fn run(
     // Where it may turn out that there is nothing to show, nothing is before each host has answered.
     let waits = work.iter().all(|work| work.sites.is_empty());
     context.fleet.on_each_checked(
-        (work.as_slice(), arguments.parallel.rules()),
+        (work, arguments.parallel.rules()),
         &|work, host| {
             let (sites, leavers) = ask(host, work, arguments)?;
             let unmanaged = match arguments.unmanaged {
@@ -61,10 +114,10 @@ pub(super) fn run(
             let status = HostStatus { host, sites, leavers: &leavers, unmanaged, several, detail };
             Ok((status.page(asides()), leavers))
         },
-        (waits, |leavers: &[&Leavers]| check_something(&work, leavers)),
+        (waits, |leavers: &[&Leavers]| check_something(work, leavers)),
         &mut |work, answer| statuses.add(work, answer, screen),
     )?;
-    Ok(statuses.end())
+    Ok(statuses.end(screen))
 }
 
 fn ask(
@@ -76,8 +129,10 @@ fn ask(
     if work.sites.is_empty() {
         return Ok((Vec::new(), leavers));
     }
-    let &StatusArguments { watch, deep, .. } = arguments;
-    Ok((host.status(work.chosen(), watch, deep)?, leavers))
+    let &StatusArguments { watch, seconds, deep, .. } = arguments;
+    // Who looks again and again sees by that what does not stay up.
+    let seconds = seconds.unwrap_or(if watch { 0 } else { LONG_ENOUGH });
+    Ok((host.status(work.chosen(), seconds, deep)?, leavers))
 }
 
 /// What the supervisords of a host have that no inventory has. Only where that is asked for: it reads every

@@ -22,6 +22,17 @@ pub(crate) struct Fleet {
     /// How ssh is run.
     pub(crate) ssh: SshSettings,
     pub(crate) interrupt: Interrupt,
+    /// Who wants to know.
+    pub(crate) watcher: Option<Box<dyn Watcher>>,
+}
+
+/// Who is told of whom an answer is waited for: a host that says nothing is to be named.
+pub(crate) trait Watcher: std::fmt::Debug + Send + Sync {
+    /// A host is asked something.
+    fn asked(&self, host: &str);
+
+    /// It has answered, or never will.
+    fn answered(&self, host: &str);
 }
 
 impl Fleet {
@@ -140,8 +151,25 @@ impl Fleet {
                 let outcome = HostOutcome::of(&answer);
                 (answer, outcome)
             },
-            progress,
+            &mut |happened| {
+                self.watch(work, &happened);
+                progress(happened);
+            },
         );
+    }
+
+    /// Tells whoever watches of whom an answer is waited for. Who says anything goes on by itself.
+    pub(super) fn watch<R>(&self, work: &[HostWork], happened: &HostProgress<R>) {
+        let Some(watcher) = &self.watcher else { return };
+        match happened {
+            HostProgress::Started(host) => {
+                work.get(*host).into_iter().for_each(|work| watcher.asked(work.name()));
+            }
+            HostProgress::Event(host, _) | HostProgress::Ended(host, _) => {
+                work.get(*host).into_iter().for_each(|work| watcher.answered(work.name()));
+            }
+            HostProgress::FewThreads(_) | HostProgress::NotReached(..) => {}
+        }
     }
 }
 

@@ -14,7 +14,7 @@ mod run;
 mod taking_back;
 
 pub(crate) use agreement::{Agreement, Amount};
-pub(crate) use asking::{Fleet, not_reached, own_path};
+pub(crate) use asking::{Fleet, Watcher, not_reached, own_path};
 pub(crate) use host_work::{HostWork, only_site};
 #[cfg(test)]
 pub(crate) use left::without_programs;
@@ -25,5 +25,5 @@ pub(crate) use left::{
 pub(crate) use outcome::LookOutcome;
 pub(crate) use run::{HostPlans, Observer, Order, Pages, plans_of, run};
 pub(crate) use taking_back::{
-    NothingLeft, RollbackWay, SiteRollback, chosen, going, history_of, ways,
+    NothingLeft, RollbackWay, SiteRollback, chosen, going, history_of, revisions_of, ways,
 };

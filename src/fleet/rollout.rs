@@ -460,7 +460,7 @@ mod tests {
         let gauge = Gauge::default();
         let work = |host: usize, events: &mut dyn FnMut(Event)| {
             gauge.enter();
-            events(Event::LockHeld { holder: host.to_string() });
+            events(Event::LockHeld { holder: host.to_string(), seconds: None });
             gauge.leave();
             let verdict =
                 if host.is_multiple_of(7) { HostOutcome::Failed } else { HostOutcome::Done };
@@ -477,7 +477,7 @@ mod tests {
                 HostProgress::FewThreads(threads) => panic!("only {threads} threads"),
                 HostProgress::Started(_) => begins += 1,
                 HostProgress::Event(host, event) => {
-                    assert_eq!(event, Event::LockHeld { holder: host.to_string() });
+                    assert_eq!(event, Event::LockHeld { holder: host.to_string(), seconds: None });
                     events += 1;
                 }
                 HostProgress::Ended(host, result) => {

@@ -227,8 +227,8 @@ fn plan_and_agree<'w, O: Observer>(
     let waits = work.iter().all(|work| work.sites.is_empty()) || work.iter().any(HostWork::prunes);
     let (mut waiting, mut leavers) = (Vec::new(), Vec::with_capacity(work.len()));
     let (mut turns, mut proposal) = (InTurn::default(), Proposal::default());
-    let hosts = work.iter().collect();
-    roll_out(hosts, rules, &fleet.interrupt, &plan, &mut |progress| {
+    roll_out(work.iter().collect(), rules, &fleet.interrupt, &plan, &mut |progress| {
+        fleet.watch(work, &progress);
         let Some((place, planned)) = progress.result() else { return };
         turns.ended(place, planned, &mut |place: usize, planned| {
             let Some(work) = work.get(place) else { return };

@@ -167,6 +167,20 @@ pub(crate) fn chosen(
     })
 }
 
+/// The revisions that a run has left: on which host, of which site, and its number there.
+pub(crate) fn revisions_of<'h>(
+    run: RunId,
+    histories: &'h [(&'h str, SiteHistory)],
+) -> Vec<(&'h str, &'h Domain, u64)> {
+    let mut found = Vec::new();
+    for (host, history) in histories.iter().filter(|(_, history)| history.paths.is_none()) {
+        let revisions = history.revisions.as_deref().unwrap_or_default();
+        let of_run = revisions.iter().filter(|one| one.number > 0 && one.origin.run().id == run);
+        found.extend(of_run.map(|revision| (*host, &history.site, revision.number)));
+    }
+    found
+}
+
 /// The newest run in effect at any of the sites. One that was interrupted is the last of all: nothing else
 /// goes on until it is out of the way. A rollback that was is completed by the same command.
 fn newest_in_effect(histories: &[(&str, SiteHistory)]) -> Option<RunId> {

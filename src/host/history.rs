@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::left;
-use crate::api::{InventoryOnHost, RevisionSummary, SiteDiff, SiteHistory};
+use crate::api::{GroupsDiff, InventoryOnHost, RevisionSummary, SiteDiff, SiteHistory};
+use crate::desired::DesiredGroup;
 use crate::error::CommandError;
 use crate::inventory::{Domain, Paths, Site};
 use crate::plan::masked_diff;
@@ -60,10 +61,14 @@ fn unfinished(state: &StateDir, site: &Domain) -> Result<Option<RunId>, CommandE
 
 /// What a revision of each site changed, against the one before it.
 pub(super) fn diffs(sites: &[Site], number: u64, base: &Path) -> Vec<SiteDiff> {
-    with_state(sites.iter().map(|site| (&site.domain, &site.paths)), base, |site, state| {
-        let diff = state.and_then(|state| diff(state, &site, number));
-        SiteDiff { site, diff }
-    })
+    with_state(
+        sites.iter().map(|site| (&site.domain, &site.paths)),
+        base,
+        |site, state| match state.and_then(|state| diff(state, &site, number)) {
+            Ok((diff, groups)) => SiteDiff { site, diff: Ok(diff), groups: Some(groups) },
+            Err(error) => SiteDiff { site, diff: Err(error), groups: None },
+        },
+    )
 }
 
 fn with_state<'s, T>(
@@ -121,7 +126,11 @@ pub(super) fn revisions(
     Ok(summaries)
 }
 
-fn diff(state: &StateDir, site: &Domain, number: u64) -> Result<String, CommandError> {
+fn diff(
+    state: &StateDir,
+    site: &Domain,
+    number: u64,
+) -> Result<(String, GroupsDiff), CommandError> {
     let numbers = state.whole_revision_numbers(&Disk, site)?;
     let zero = state.taken_over(&Disk, site)?.map(|taken| taken.as_revision());
     let revision = if number == 0 { zero.clone() } else { state.revision(&Disk, site, number)? };
@@ -146,7 +155,21 @@ fn diff(state: &StateDir, site: &Domain, number: u64) -> Result<String, CommandE
             ));
         }
     }
-    Ok(text)
+    let none = BTreeMap::new();
+    let old = before.as_ref().map_or(&none, |before| &before.groups);
+    Ok((text, groups_diff(old, &revision.groups)))
+}
+
+fn groups_diff(
+    old: &BTreeMap<String, DesiredGroup>,
+    new: &BTreeMap<String, DesiredGroup>,
+) -> GroupsDiff {
+    let is_changed = |name: &&String| old.get(*name).is_some_and(|old| new.get(*name) != Some(old));
+    GroupsDiff {
+        added: new.keys().filter(|name| !old.contains_key(*name)).cloned().collect(),
+        changed: new.keys().filter(is_changed).cloned().collect(),
+        removed: old.keys().filter(|name| !new.contains_key(*name)).cloned().collect(),
+    }
 }
 
 /// The content of one of these files; nothing where it is not among them.

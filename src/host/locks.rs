@@ -65,7 +65,9 @@ impl Engine<'_> {
                 return;
             } else if let Some((_, LockError::Held { holder, .. })) = busy.first() {
                 if !std::mem::replace(&mut is_told, true) {
-                    (self.doors.events)(Event::LockHeld { holder: holder.to_string() });
+                    let seconds = Some(until.saturating_sub(self.doors.clock.now()).as_secs());
+                    let holder = holder.to_string();
+                    (self.doors.events)(Event::LockHeld { holder, seconds });
                 }
                 self.doors.clock.wait(LOCK_EVERY);
             }
@@ -81,8 +83,10 @@ impl Engine<'_> {
     ) -> Result<Lock, CommandError> {
         let (state, until) = (self.doors.state, (self.doors.clock, self.doors.interrupt));
         let events = &mut *self.doors.events;
-        let lock = state.lock(origin, patience.max(DAEMON_PATIENCE), until, &mut |holder| {
-            events(Event::LockHeld { holder: holder.to_string() });
+        let patience = patience.max(DAEMON_PATIENCE);
+        let lock = state.lock(origin, patience, until, &mut |holder| {
+            let seconds = Some(patience.as_secs());
+            events(Event::LockHeld { holder: holder.to_string(), seconds });
         });
         Ok(lock?)
     }

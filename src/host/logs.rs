@@ -4,11 +4,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
+use regex_lite::Regex;
+
 use crate::api::{ChosenSite, LogsRequest, UnreadableLog};
 use crate::event::{Event, LogLine};
 use crate::inventory::{Domain, ProgramName, Site, config_file};
 use crate::system::follow::Follower;
-use crate::system::{Clock, Interrupt};
+use crate::system::{Clock, Interrupt, log_time};
 
 /// Between two looks at logs that are followed.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -16,12 +19,70 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// listens any more.
 const ALIVE_EVERY: Duration = Duration::from_secs(5);
 
+/// How many of the last lines of a log are looked through for those that are asked for.
+const MOST_READ: usize = 10_000;
+/// How many are shown of a log that does not say when its lines were written.
+const UNTIMED_LINES: usize = 10;
+
 /// A log that is read.
 struct OpenLog {
     site: Domain,
     program: ProgramName,
     path: PathBuf,
     follower: Follower,
+}
+
+/// Which lines are asked for.
+struct Wanted {
+    lines: usize,
+    /// From when on, by the clock of this host.
+    since: Option<Timestamp>,
+    grep: Option<Regex>,
+}
+
+impl Wanted {
+    fn of(request: &LogsRequest, clock: &dyn Clock) -> Self {
+        let since = request.since.and_then(|seconds| {
+            let ago = SignedDuration::from_secs(i64::try_from(seconds).ok()?);
+            clock.timestamp().checked_sub(ago).ok()
+        });
+        // Whoever asks has tried it; one that is none is in no line.
+        let grep = request.grep.as_deref().and_then(|grep| Regex::new(grep).ok());
+        Self { lines: request.lines as usize, since, grep }
+    }
+
+    /// How many lines have to be read for them.
+    fn read(&self) -> usize {
+        match self.since.is_some() || self.grep.is_some() {
+            true => self.lines.max(MOST_READ),
+            false => self.lines,
+        }
+    }
+
+    fn matches(&self, line: &[u8]) -> bool {
+        self.grep.as_ref().is_none_or(|grep| grep.is_match(&String::from_utf8_lossy(line)))
+    }
+
+    /// Those of the last lines of a log, which was last written to then. An error has those of a log that
+    /// does not say when it was written.
+    fn last(
+        &self,
+        lines: Vec<Vec<u8>>,
+        written: Option<Timestamp>,
+    ) -> Result<Vec<Vec<u8>>, Vec<Vec<u8>>> {
+        let (lines, is_timed) = match self.since.zip(written) {
+            Some((since, written)) if written < since => (Vec::new(), true),
+            Some((since, written)) => match log_time::since(lines, since, written) {
+                Ok(lines) => (lines, true),
+                Err(lines) => (lines, false),
+            },
+            None => (lines, true),
+        };
+        let mut lines: Vec<_> = lines.into_iter().filter(|line| self.matches(line)).collect();
+        let most = if is_timed { self.lines } else { self.lines.min(UNTIMED_LINES) };
+        lines.drain(..lines.len().saturating_sub(most));
+        if is_timed || lines.is_empty() { Ok(lines) } else { Err(lines) }
+    }
 }
 
 /// Sends the last lines of each program and, if asked to follow, what is logged from then on, until
@@ -34,8 +95,13 @@ pub(super) fn send(
 ) -> Vec<UnreadableLog> {
     let mut unreadable = Vec::new();
     let mut sources = Vec::new();
+    let wanted = Wanted::of(request, clock);
     for site in &request.sites {
-        open(site, request.lines as usize, &mut sources, &mut unreadable, events);
+        open(site, &wanted, &mut sources, &mut unreadable, events);
+    }
+    if request.follow {
+        // Whoever waits hears that the logs are open, whether or not anything is written to them.
+        events(Event::Alive);
     }
     let mut alive = clock.now();
     while request.follow && !sources.is_empty() && !interrupt.is_raised() {
@@ -44,6 +110,7 @@ pub(super) fn send(
             let mut lines = Vec::new();
             let looked = source.follower.look(&mut lines);
             more |= !lines.is_empty();
+            lines.retain(|line| wanted.matches(line));
             lines.into_iter().for_each(|line| source.tell(&line, events));
             looked.map_err(|error| unreadable.push(source.unreadable(&error))).is_ok()
         });
@@ -57,7 +124,7 @@ pub(super) fn send(
         }
     }
     for source in &mut sources {
-        if let Some(rest) = source.follower.rest() {
+        if let Some(rest) = source.follower.rest().filter(|rest| wanted.matches(rest)) {
             source.tell(&rest, events);
         }
     }
@@ -66,7 +133,7 @@ pub(super) fn send(
 
 fn open(
     chosen: &ChosenSite,
-    lines: usize,
+    wanted: &Wanted,
     sources: &mut Vec<OpenLog>,
     unreadable: &mut Vec<UnreadableLog>,
     events: &mut dyn FnMut(Event),
@@ -92,7 +159,7 @@ fn open(
             events(Event::Warning { site: site.domain.clone(), text });
         }
         for path in paths.iter().cloned() {
-            open_one((site, name), full, (path, lines), sources, unreadable, events);
+            open_one((site, name), full, (path, wanted), sources, unreadable, events);
         }
     }
 }
@@ -100,18 +167,29 @@ fn open(
 fn open_one(
     (site, name): (&Site, &ProgramName),
     full: &str,
-    (path, lines): (PathBuf, usize),
+    (path, wanted): (PathBuf, &Wanted),
     sources: &mut Vec<OpenLog>,
     unreadable: &mut Vec<UnreadableLog>,
     events: &mut dyn FnMut(Event),
 ) {
     let (domain, name) = (site.domain.clone(), name.clone());
-    match Follower::open(&path, lines) {
+    match Follower::open(&path, wanted.read()) {
         Ok((follower, last)) => {
             if !follower.is_there() {
                 let text = format!("{} is not there yet: {full} never ran", path.display());
                 events(Event::Warning { site: domain.clone(), text });
             }
+            let last = match wanted.last(last, follower.written()) {
+                Ok(last) => last,
+                Err(last) => {
+                    let shown = path.display();
+                    let text = format!(
+                        "no line of {shown} begins with a time that is known: its last lines are shown"
+                    );
+                    events(Event::Warning { site: domain.clone(), text });
+                    last
+                }
+            };
             let source = OpenLog { site: domain, program: name, path, follower };
             last.iter().for_each(|line| source.tell(line, events));
             sources.push(source);

@@ -1,15 +1,17 @@
 //! What people and machines are told while a command goes from host to host, and when it is over.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
 
 use serde::Serialize;
 
+use super::awaited::took;
 use super::describe::{EventLine, describe, describe_failure, describe_one_of_several};
 use super::names::{folded, named};
 use super::plan::{HostPage, show_pages};
 use super::questions::asked_for;
 use super::site_end::SiteEnds;
-use super::{Live, Mode, Progress, Screen, left, paragraph};
+use super::{Live, Mode, Screen, left, paragraph};
 use crate::api::{AppliedSite, PlannedSite};
 use crate::error::CommandError;
 use crate::event::Event;
@@ -36,8 +38,10 @@ pub(crate) struct Applying<'s> {
     /// The hosts with several sites.
     of_several_sites: HashSet<String>,
     screen: &'s mut Screen,
-    /// The hosts at work, on a terminal.
-    live: Option<Live>,
+    /// When the first host was begun with.
+    began: Option<Duration>,
+    /// Whether anything has come of it but that nothing was to be done.
+    has_changed: bool,
     ends: SiteEnds,
     interrupt: &'s Interrupt,
     done: usize,
@@ -81,12 +85,9 @@ impl<'s> Applying<'s> {
             hosts: work.iter().map(|work| (work.name(), work.host.address.as_str())).collect(),
             shown: shows_plans.then(BTreeMap::new),
             of_several_sites: of_several.map(|work| work.name().to_owned()).collect(),
-            live: if several && screen.progress() == Progress::Steps {
-                Live::new(screen.mode(), work.len())
-            } else {
-                None
-            },
             screen,
+            began: None,
+            has_changed: false,
             ends: SiteEnds::of(&order.options),
             interrupt,
             done: 0,
@@ -114,20 +115,10 @@ impl<'s> Applying<'s> {
         self
     }
 
-    /// Prints above the lines of the hosts at work, if there are any.
-    fn above(&mut self, print: impl FnOnce(&mut Self)) {
-        match self.live.take() {
-            Some(live) => {
-                live.above(|| print(self));
-                self.live = Some(live);
-            }
-            None => print(self),
-        }
-    }
-
     fn print_event(&mut self, host: &str, event: &Event, said: &[EventLine]) {
         match event {
             Event::Planned(plan) if self.was_shown(host, plan) => {}
+            Event::Planned(_) if self.several && self.screen.live().is_some_and(Live::moves) => {}
             Event::Planned(plan) if self.sums_plans_up && self.screen.mode() == Mode::Text => {
                 let (site, summary) = (&plan.site, plan.summary());
                 self.screen.complain(&format!("{host}: → Site {site}: {summary}"));
@@ -161,6 +152,7 @@ impl<'s> Applying<'s> {
         let reason = match applied {
             Ok(sites) => {
                 self.ends.tell(host, self.several, sites, self.screen);
+                self.has_changed |= sites.iter().any(|site| site.end().is_some());
                 let reasons: Vec<String> = sites.iter().filter_map(reason).collect();
                 (!reasons.is_empty()).then(|| reasons.join("\n    "))
             }
@@ -173,6 +165,12 @@ impl<'s> Applying<'s> {
             Some(reason) => self.failures.push((host.to_owned(), reason)),
             None => self.done += 1,
         }
+    }
+
+    /// How long the hosts took, without what somebody needed to agree.
+    fn took(&self) -> Option<String> {
+        let (began, live) = (self.began?, self.screen.live()?);
+        Some(took(live.now().saturating_sub(began)))
     }
 
     /// The reasons, the same ones together. One that holds for a single host names its address.
@@ -199,8 +197,13 @@ impl<'s> Applying<'s> {
     /// Fits a screen: what is done is counted, what failed has its reason, the same ones together, in the
     /// inventory's order.
     pub(crate) fn summarise(&mut self) {
-        self.live = None;
+        self.screen.finish();
+        let took = self.took();
         if !self.several {
+            if let Some(took) = took.filter(|_| self.has_changed) {
+                let how = if self.failures.is_empty() { "Done in" } else { "Failed after" };
+                self.screen.complain(&format!("{how} {took}"));
+            }
             return;
         }
         let places = self.hosts.iter().enumerate().map(|(place, (host, _))| (*host, place));
@@ -215,7 +218,8 @@ impl<'s> Applying<'s> {
             not_reached: left.clone(),
         };
         self.screen.document("summary", None, &summary);
-        let mut text = format!("{} of {} hosts done", self.done, self.hosts.len());
+        let took = took.map_or(String::new(), |took| format!(" in {took}"));
+        let mut text = format!("{} of {} hosts done{took}", self.done, self.hosts.len());
         for (count, what) in [(failed.len(), "failed"), (left.len(), "not reached")] {
             if count > 0 {
                 text.push_str(&format!(", {count} {what}"));
@@ -293,9 +297,12 @@ impl Observer for Applying<'_> {
     }
 
     fn begun(&mut self, host: &str) {
-        if let Some(live) = &mut self.live {
-            live.begun(host);
+        let Some(live) = self.screen.live() else { return };
+        if self.began.is_none() {
+            self.began = Some(live.now());
+            live.expect(self.hosts.len());
         }
+        live.begun(host);
     }
 
     fn event(&mut self, host: &str, event: &Event) {
@@ -304,28 +311,24 @@ impl Observer for Applying<'_> {
             false => describe(event),
         };
         // On a terminal each host has its own line, which says the last of what happened. How a site
-        // ended stays.
-        if let Some(live) = &mut self.live
-            && live.event(host, &said)
-            && !matches!(event, Event::SiteEnded(_))
-        {
-            return;
-        }
-        self.above(|all| all.print_event(host, event, &said));
+        // ended stays, and so does a plan that nobody has seen.
+        let said = match self.screen.live() {
+            Some(live) => live.event(host, event, said),
+            None => said,
+        };
+        self.print_event(host, event, &said);
     }
 
     fn ended(&mut self, host: &str, applied: &Result<Vec<AppliedSite>, CommandError>) {
-        if let Some(live) = &mut self.live {
-            live.ended(host);
-        }
-        self.above(|all| all.print_end(host, applied));
+        self.screen.live().into_iter().for_each(|live| live.ended(host));
+        self.print_end(host, applied);
     }
 
     fn stay(&mut self, host: &str, leavers: &Leavers) {
         let line = left::in_short(leavers);
         if !line.is_empty() {
             let prefix = if self.several { format!("{host}: ") } else { String::new() };
-            self.above(|all| all.screen.print(&format!("{prefix}{line}")));
+            self.screen.print(&format!("{prefix}{line}"));
         }
     }
 

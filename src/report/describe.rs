@@ -3,7 +3,7 @@
 use super::colour::{ERROR, HINT};
 use super::{Colour, paragraph};
 use crate::error::{CommandError, cut};
-use crate::event::{Event, ProcessChange, Step, Waited, WaitingFor};
+use crate::event::{Event, ProcessChange, Rolling, Step, Waited, WaitingFor};
 use crate::system::sanitized;
 
 /// A line about an event.
@@ -21,9 +21,11 @@ pub(crate) fn describe(event: &Event) -> Vec<EventLine> {
         Event::Step { step, .. } => describe_step(step).into_iter().flat_map(progress).collect(),
         // How a site ended is a result, which a front door tells in its own way.
         Event::Planned(_) | Event::SiteEnded(_) | Event::LogLine(_) | Event::Alive => Vec::new(),
-        Event::LockHeld { holder } => progress(format!("Waiting for {holder} to end")),
+        Event::LockHeld { holder, .. } => progress(format!("Waiting for {holder} to end")),
         Event::Reading { files, .. } => progress(format!("supervisord reads {files} files")),
-        Event::Waiting { until, processes, .. } => progress(waiting(*until, processes)),
+        Event::Waiting { until, processes, rolling, .. } => {
+            progress(waiting(*until, processes, *rolling))
+        }
         Event::Process { name, change, .. } => match change {
             ProcessChange::Stopping => Vec::new(),
             ProcessChange::Stopped => progress(format!("{name}: stopped")),
@@ -92,17 +94,31 @@ pub(crate) fn describe_failure(error: &CommandError) -> String {
 /// Names beyond the first few are counted: 500 of them are no line.
 const NAMES_SHOWN: usize = 8;
 
-fn waiting(until: WaitingFor, processes: &[Waited]) -> String {
+fn waiting(until: WaitingFor, processes: &[Waited], rolling: Option<Rolling>) -> String {
     let names: Vec<&str> = processes.iter().take(NAMES_SHOWN).map(|p| p.name.as_str()).collect();
     let more = processes.len().saturating_sub(NAMES_SHOWN);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let longest = processes.iter().map(|p| p.seconds_left).max().unwrap_or(0);
-    let what = match until {
+    let what = what_for(until);
+    let step = rolling.map_or(String::new(), |rolling| format!(" ({})", step(rolling)));
+    format!("Waiting for {}{more}{step} to {what} (at most {longest} s)", names.join(", "))
+}
+
+/// What is waited for, as the end of `waiting for NAME to`.
+pub(super) fn what_for(until: WaitingFor) -> &'static str {
+    match until {
         WaitingFor::Stop => "stop",
         WaitingFor::Health => "be up and stay so",
         WaitingFor::Probe => "pass the probe",
-    };
-    format!("Waiting for {}{more} to {what} (at most {longest} s)", names.join(", "))
+    }
+}
+
+/// `3 of 6`, `3 to 4 of 6`.
+pub(super) fn step(Rolling { first, last, of }: Rolling) -> String {
+    match first == last {
+        true => format!("{first} of {of}"),
+        false => format!("{first} to {last} of {of}"),
+    }
 }
 
 fn describe_step(step: &Step) -> Vec<String> {

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::names::{folded, named};
 use super::{Page, Screen};
-use crate::api::{Run, RunEnd, RunId, Settled, SettledHow, SiteDiff, SiteHistory};
+use crate::api::{GroupsDiff, Run, RunEnd, RunId, Settled, SettledHow, SiteDiff, SiteHistory};
 use crate::error::{CommandError, cut};
 use crate::fleet::{HostWork, LookOutcome};
 use crate::inventory::{Domain, no_sites};
@@ -26,7 +26,7 @@ pub(super) struct HistoryDocument<'a> {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct DiffDocument<'a> {
-    sites: &'a [SiteDiff],
+    sites: Vec<&'a SiteDiff>,
 }
 
 /// A run with the sites it was about.
@@ -310,10 +310,15 @@ fn end_in_words(end: RunEnd) -> &'static str {
     }
 }
 
+/// What a revision of this number changed.
+pub(crate) struct NumberedDiff {
+    pub(crate) number: u64,
+    pub(crate) of_site: SiteDiff,
+}
+
 /// Shows what a revision changed on each host, and returns the exit status.
 pub(crate) fn show_revision_diffs(
-    diffs: Vec<(&HostWork, Result<Vec<SiteDiff>, CommandError>)>,
-    number: u64,
+    diffs: Vec<(&HostWork, Result<Vec<NumberedDiff>, CommandError>)>,
     screen: &mut Screen,
 ) -> u8 {
     let mut answers = LookOutcome::default();
@@ -321,25 +326,48 @@ pub(crate) fn show_revision_diffs(
     for (work, diffs) in diffs {
         match diffs {
             Ok(sites) => {
-                screen.document("diff", Some(work.name()), &DiffDocument { sites: &sites });
+                let documents: Vec<&SiteDiff> = sites.iter().map(|diff| &diff.of_site).collect();
+                screen.document("diff", Some(work.name()), &DiffDocument { sites: documents });
                 texts.extend(sites.into_iter().map(|site| (work.name(), site)));
             }
             Err(error) => screen.unanswered(work.name(), &error, &mut answers),
         }
     }
-    show_diffs(texts, number, &mut answers, screen);
+    show_diffs(texts, &mut answers, screen);
     answers.exit_status()
 }
 
+/// A run as the first line of what it changed.
+pub(crate) fn run_in_a_line(run: &Run) -> String {
+    described(run)
+}
+
+/// The error for a run of which no revision is left.
+pub(crate) fn no_revision_of(run: &Run) -> CommandError {
+    CommandError::refused(format!("run {} has left no revision of these sites", run.id))
+        .because("it changed no file, or was not applied, or its revisions are no longer kept")
+        .hint("see what became of it: supervisor-sync history")
+}
+
+/// A line for each program: its sign has its word behind it.
+fn in_words(groups: &GroupsDiff) -> String {
+    let GroupsDiff { added, changed, removed } = groups;
+    let mut text = String::new();
+    for (sign, names, what) in
+        [("+", added, "added"), ("~", changed, "changed"), ("-", removed, "removed")]
+    {
+        for name in names {
+            let _ = writeln!(text, "  {sign} {name}: {what}");
+        }
+    }
+    text
+}
+
 /// The diffs, those that are the same on several hosts once.
-fn show_diffs(
-    diffs: Vec<(&str, SiteDiff)>,
-    number: u64,
-    answers: &mut LookOutcome,
-    screen: &mut Screen,
-) {
+fn show_diffs(diffs: Vec<(&str, NumberedDiff)>, answers: &mut LookOutcome, screen: &mut Screen) {
     let mut texts = Vec::new();
-    for (host, SiteDiff { site, diff }) in diffs {
+    for (host, NumberedDiff { number, of_site }) in diffs {
+        let SiteDiff { site, diff, groups } = of_site;
         match diff {
             Ok(diff) if diff.is_empty() => {
                 answers.count();
@@ -347,7 +375,8 @@ fn show_diffs(
             }
             Ok(diff) => {
                 answers.count();
-                texts.push((host, sanitized_lines(&diff)));
+                let programs = in_words(&groups.unwrap_or_default());
+                texts.push((host, sanitized_lines(&format!("{programs}{diff}"))));
             }
             Err(error) => screen.unanswered(host, &error, answers),
         }

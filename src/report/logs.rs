@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use anstyle::{AnsiColor, Style};
+
 use super::Screen;
 use crate::api::UnreadableLog;
 use crate::error::{CommandError, ErrorKind};
@@ -10,6 +12,16 @@ use crate::fleet::rollout::HostProgress;
 use crate::fleet::{HostWork, LookOutcome};
 use crate::inventory::Site;
 use crate::system::{Interrupt, sanitized};
+
+/// The colours of sources. Red and yellow are left to what is wrong.
+const PALETTE: [AnsiColor; 6] = [
+    AnsiColor::Cyan,
+    AnsiColor::Magenta,
+    AnsiColor::Green,
+    AnsiColor::Blue,
+    AnsiColor::BrightCyan,
+    AnsiColor::BrightMagenta,
+];
 
 /// Where the lines of all hosts come together.
 pub(crate) struct LogOutput<'a> {
@@ -20,6 +32,8 @@ pub(crate) struct LogOutput<'a> {
     waiting: BTreeMap<usize, Vec<LogLine>>,
     /// Whether a line says where it is from: if there is more than one program.
     prefixed: bool,
+    /// Those that have shown a line, in the order in which they did.
+    sources: BTreeMap<String, usize>,
     screen: &'a mut Screen,
     /// Whether nobody reads our output any more.
     gone: bool,
@@ -36,6 +50,7 @@ impl<'a> LogOutput<'a> {
             at_once,
             waiting,
             prefixed,
+            sources: BTreeMap::new(),
             screen,
             gone: false,
             answers: LookOutcome::default(),
@@ -118,14 +133,25 @@ impl<'a> LogOutput<'a> {
         self.gone = self.show(on_host.name(), line).is_err();
     }
 
+    /// The colour of a source: the next one that is free, then from the first on. Its name says as much.
+    fn style(&mut self, source: &str) -> Style {
+        let next = self.sources.len();
+        let place = *self.sources.entry(source.to_owned()).or_insert(next);
+        let colour = PALETTE.get(place % PALETTE.len()).copied().unwrap_or(AnsiColor::Cyan);
+        colour.on_default()
+    }
+
     fn show(&mut self, host: &str, line: &LogLine) -> std::io::Result<()> {
         self.screen.try_document("log", Some(host), line)?;
         let text = sanitized(&line.text);
         if !self.prefixed {
             return self.screen.try_print(&format!("{text}\n"));
         }
-        let host = if self.hosts.len() > 1 { format!("{host} ") } else { String::new() };
-        self.screen.try_print(&format!("{host}{}-{} | {text}\n", line.site, line.program))
+        let host =
+            if self.hosts.len() > 1 { format!("{} ", sanitized(host)) } else { String::new() };
+        let source = format!("{host}{}-{} |", line.site, line.program);
+        let source = self.screen.colour().paint(self.style(&source), &source);
+        self.screen.try_print(&format!("{source} {text}\n"))
     }
 }
 

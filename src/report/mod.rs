@@ -3,11 +3,14 @@
 
 mod annotations;
 mod applying;
+mod awaited;
 mod check;
 mod colour;
 pub(crate) mod describe;
 mod edit;
 mod explain;
+mod fitting;
+mod frames;
 mod history;
 mod import;
 mod integrate;
@@ -34,6 +37,7 @@ mod status_text;
 mod taking_back;
 mod typed;
 mod unmanaged;
+mod waits;
 
 pub(crate) use annotations::Here;
 pub(crate) use applying::Applying;
@@ -41,10 +45,13 @@ pub(crate) use check::{CheckFormat, CheckOutput, Checked, show_problems};
 pub use colour::Colour;
 pub(crate) use edit::{EditOutcome, EditView};
 pub(crate) use explain::{show_checks, show_page};
-pub(crate) use history::{Histories, HostHistory, show_revision_diffs};
+pub(crate) use frames::Frames;
+pub(crate) use history::{
+    Histories, HostHistory, NumberedDiff, no_revision_of, run_in_a_line, show_revision_diffs,
+};
 pub(crate) use import::ShownImport;
 pub(crate) use integrate::show_integrated;
-pub(crate) use live::Live;
+use live::Live;
 pub(crate) use logs::LogOutput;
 pub(crate) use paragraph::paragraph;
 pub(crate) use plan::{HostPage, Plans};

@@ -9,11 +9,11 @@ use serde::Serialize;
 
 use super::colour::WARNING;
 use super::describe::{EventLine, describe, describe_error, describe_silent};
-use super::{Colour, Typed, json, paragraph};
+use super::{Colour, Live, Typed, json, paragraph};
 use crate::apply::ProgramTrouble;
 use crate::error::CommandError;
 use crate::event::Event;
-use crate::fleet::LookOutcome;
+use crate::fleet::{LookOutcome, Watcher};
 use crate::system::{sanitized, sanitized_lines};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +52,8 @@ pub(crate) struct Screen {
     errors: BTreeSet<String>,
     /// What was typed, for hints that repeat it.
     typed: Arc<Typed>,
+    /// The lines of hosts at work, above which everything is printed; machines have none.
+    live: Option<Live>,
     /// Where it goes in place of the streams.
     page: Option<Page>,
 }
@@ -60,6 +62,13 @@ pub(crate) struct Screen {
 /// host arrives, and is a fraction of that answer.
 #[derive(Debug, Default)]
 pub(crate) struct Page(Vec<(OutputStream, String)>);
+
+impl Page {
+    /// All of it as text.
+    pub(super) fn text(&self) -> String {
+        self.0.iter().map(|(_, text)| text.as_str()).collect()
+    }
+}
 
 #[derive(Debug, Clone, Copy)]
 enum OutputStream {
@@ -112,18 +121,15 @@ impl Screen {
         let colour = of(anstream::AutoStream::choice(&std::io::stdout()));
         let stderr_colour = of(anstream::AutoStream::choice(&std::io::stderr()));
         let (errors, typed) = (BTreeSet::new(), Arc::new(typed));
-        let progress = Progress::Steps;
-        Self { mode, progress, colour, stderr_colour, errors, typed, page: None }
+        let (progress, live) = (Progress::Steps, None);
+        Self { mode, progress, colour, stderr_colour, errors, typed, live, page: None }
     }
 
     /// The same with this much told of what goes on.
     pub(crate) fn with_progress(self, progress: Progress) -> Self {
-        Self { progress, ..self }
-    }
-
-    /// How much is told of what goes on.
-    pub(super) fn progress(&self) -> Progress {
-        self.progress
+        let is_told = self.mode == Mode::Text && progress != Progress::None;
+        let live = is_told.then(|| Live::new(progress == Progress::Steps));
+        Self { progress, live, ..self }
     }
 
     /// What makes screens that show nothing, wherever a host has answered: what is written to one is a page
@@ -134,8 +140,23 @@ impl Screen {
         move || {
             let (errors, typed) = (BTreeSet::new(), Arc::clone(&typed));
             let page = Some(Page::default());
-            Self { mode, progress, colour, stderr_colour, errors, typed, page }
+            Self { mode, progress, colour, stderr_colour, errors, typed, live: None, page }
         }
+    }
+
+    /// The lines of hosts at work, where people read them.
+    pub(super) fn live(&self) -> Option<&Live> {
+        self.live.as_ref()
+    }
+
+    /// Who is to be told of hosts that are asked something.
+    pub(crate) fn watcher(&self) -> Option<Box<dyn Watcher>> {
+        self.live.clone().map(|live| Box::new(live) as Box<dyn Watcher>)
+    }
+
+    /// Nothing is waited for any more, however it has ended.
+    pub(crate) fn finish(&self) {
+        self.live.iter().for_each(Live::finish);
     }
 
     /// What was written [aside](Self::aside).
@@ -151,13 +172,17 @@ impl Screen {
     }
 
     fn write(&mut self, stream: OutputStream, text: &str) -> std::io::Result<()> {
-        match (&mut self.page, stream) {
-            (Some(Page(page)), _) => {
-                page.push((stream, text.to_owned()));
-                Ok(())
-            }
-            (None, OutputStream::Out) => std::io::stdout().write_all(text.as_bytes()),
-            (None, OutputStream::Err) => std::io::stderr().write_all(text.as_bytes()),
+        if let Some(Page(page)) = &mut self.page {
+            page.push((stream, text.to_owned()));
+            return Ok(());
+        }
+        let write = || match stream {
+            OutputStream::Out => std::io::stdout().write_all(text.as_bytes()),
+            OutputStream::Err => std::io::stderr().write_all(text.as_bytes()),
+        };
+        match &self.live {
+            Some(live) => live.above(write),
+            None => write(),
         }
     }
 
@@ -314,6 +339,10 @@ impl Screen {
     pub(crate) fn trouble(&mut self, trouble: &ProgramTrouble) {
         let reason = paragraph(&trouble.reason);
         self.complain_words(&format!("  {} {reason}", sanitized(&trouble.process)));
+        if let Some(since) = trouble.log_since {
+            let what = if trouble.log.is_empty() { ": nothing was written to it" } else { ":" };
+            self.complain(&format!("    its log since {since:.0}{what}"));
+        }
         for line in &trouble.log {
             self.complain(&format!("    | {}", sanitized(line)));
         }

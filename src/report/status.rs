@@ -2,12 +2,14 @@
 
 use serde::Serialize;
 
-use super::Detail;
-use super::{Page, Screen, left};
+use super::colour::{BAD, GOOD, STRONG};
+use super::{Colour, Detail, Page, Screen, left};
 use crate::api::{Left, SiteStatusReply};
 use crate::error::CommandError;
 use crate::fleet::{HostWork, Leavers, LookOutcome};
 use crate::import::Unmanaged;
+use crate::status::SiteStatus;
+use crate::system::sanitized;
 
 /// How the programs of a host are, beside how they should be.
 #[derive(Serialize)]
@@ -40,6 +42,18 @@ pub(crate) struct HostStatus<'a> {
 pub(crate) struct StatusPage {
     page: Page,
     answers: LookOutcome,
+    counts: Counts,
+}
+
+/// What was looked at.
+#[derive(Debug, Default, Clone, Copy)]
+struct Counts {
+    hosts: usize,
+    sites: usize,
+    programs: usize,
+    /// The programs that are not as wanted, and the hosts with such a program or another problem.
+    bad: usize,
+    hosts_with_problems: usize,
 }
 
 impl HostStatus<'_> {
@@ -47,6 +61,7 @@ impl HostStatus<'_> {
     pub(crate) fn page(&self, mut aside: Screen) -> StatusPage {
         let Self { host, sites, leavers, unmanaged, several, detail } = *self;
         let mut answers = LookOutcome::default();
+        let mut counts = Counts { hosts: 1, ..Counts::default() };
         aside.document(
             "status",
             Some(host),
@@ -55,13 +70,19 @@ impl HostStatus<'_> {
         let left = left::text(leavers);
         let others = unmanaged.map(super::unmanaged::text).unwrap_or_default();
         if several && !(sites.is_empty() && left.is_empty() && others.is_empty()) {
-            aside.print(&format!("Host {host}\n"));
+            let host = sanitized(&format!("Host {host}"));
+            let host = aside.colour().paint(STRONG, &host);
+            aside.print_painted(&format!("{host}\n"));
         }
-        for site in sites {
+        // What somebody has to see to comes first.
+        let mut sites: Vec<&SiteStatusReply> = sites.iter().collect();
+        sites.sort_by_key(|site| site.status.as_ref().is_ok_and(SiteStatus::is_fine));
+        for site in &sites {
             match &site.status {
                 Ok(status) => {
                     answers.count();
                     answers.differs |= !status.is_fine();
+                    counts.add(status);
                     let text = status.text(detail, aside.colour());
                     aside.print_painted(&text);
                 }
@@ -73,7 +94,60 @@ impl HostStatus<'_> {
         }
         aside.print(&left);
         aside.print(&others);
-        StatusPage { page: aside.into_page(), answers }
+        counts.hosts_with_problems = usize::from(answers.differs);
+        StatusPage { page: aside.into_page(), answers, counts }
+    }
+}
+
+impl Counts {
+    fn add(&mut self, status: &SiteStatus) {
+        self.sites += 1;
+        self.programs += status.programs.len();
+        self.bad += status.programs.iter().filter(|program| !program.is_fine()).count();
+    }
+
+    fn join(&mut self, other: Self) {
+        let Self { hosts, sites, programs, bad, hosts_with_problems } = other;
+        self.hosts += hosts;
+        self.sites += sites;
+        self.programs += programs;
+        self.bad += bad;
+        self.hosts_with_problems += hosts_with_problems;
+    }
+
+    /// `3 hosts, 5 sites, 26 programs: 2 are not as wanted, on 1 host`.
+    fn text(&self, unanswered: usize, colour: Colour) -> String {
+        let hosts = self.hosts + unanswered;
+        let mut text = format!(
+            "{}, {}, {}: ",
+            counted(hosts, "host"),
+            counted(self.sites, "site"),
+            counted(self.programs, "program")
+        );
+        let silent = match unanswered {
+            0 => String::new(),
+            1 => ", 1 host did not answer".to_owned(),
+            more => format!(", {more} hosts did not answer"),
+        };
+        let (style, how) = match (self.hosts_with_problems, self.bad) {
+            (0, _) if unanswered == 0 => (GOOD, "all as wanted".to_owned()),
+            (0, _) => (BAD, "the others are as wanted".to_owned()),
+            (on, 0) => (BAD, format!("problems on {}", counted(on, "host"))),
+            (on, bad) => {
+                let are = if bad == 1 { "is" } else { "are" };
+                (BAD, format!("{bad} {are} not as wanted, on {}", counted(on, "host")))
+            }
+        };
+        text.push_str(&colour.paint(style, &format!("{how}{silent}")));
+        text + "\n"
+    }
+}
+
+/// `1 host`, `2 hosts`.
+fn counted(number: usize, what: &str) -> String {
+    match number {
+        1 => format!("1 {what}"),
+        number => format!("{number} {what}s"),
     }
 }
 
@@ -81,6 +155,8 @@ impl HostStatus<'_> {
 #[derive(Default)]
 pub(crate) struct Statuses {
     answers: LookOutcome,
+    counts: Counts,
+    unanswered: usize,
 }
 
 impl Statuses {
@@ -92,16 +168,24 @@ impl Statuses {
         screen: &mut Screen,
     ) {
         match answer {
-            Ok(StatusPage { page, answers }) => {
+            Ok(StatusPage { page, answers, counts }) => {
                 screen.show(page);
                 self.answers.add(answers);
+                self.counts.join(counts);
             }
-            Err(error) => screen.unanswered(work.name(), &error, &mut self.answers),
+            Err(error) => {
+                self.unanswered += 1;
+                screen.unanswered(work.name(), &error, &mut self.answers);
+            }
         }
     }
 
-    /// The exit status.
-    pub(crate) fn end(self) -> u8 {
-        self.answers.exit_status()
+    /// Shows what it comes to, where there is more than one site, and returns the exit status.
+    pub(crate) fn end(self, screen: &mut Screen) -> u8 {
+        let Self { answers, counts, unanswered } = self;
+        if counts.sites > 1 || counts.hosts + unanswered > 1 {
+            screen.print_painted(&counts.text(unanswered, screen.colour()));
+        }
+        answers.exit_status()
     }
 }

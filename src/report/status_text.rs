@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::colour::{BAD, ODD, STRONG};
+use super::colour::{BAD, GOOD, ODD, STRONG};
 use super::{Colour, paragraph};
 use crate::error::cut;
 use crate::status::{
@@ -44,8 +44,11 @@ impl SiteStatus {
             program.write(&mut text, width, self.rolled_back.is_some(), colour);
         }
         if !lists_all {
-            let _ =
-                writeln!(text, "    {fine} more are fine ({}; --all lists them)", self.counts());
+            let _ = writeln!(
+                text,
+                "    {fine} more are fine ({}; --all lists them)",
+                colour.words(&self.counts())
+            );
         }
         if let Some(rollback) = &self.rolled_back {
             let rollback = sanitized(&cut(rollback));
@@ -55,7 +58,8 @@ impl SiteStatus {
         for note in &self.notes {
             let _ = writeln!(text, "  note: {}", paragraph(note));
         }
-        let _ = writeln!(text, "  {}", self.summary());
+        let style = if self.is_fine() { GOOD } else { BAD };
+        let _ = writeln!(text, "  {}", colour.paint(style, &self.summary()));
         text
     }
 

@@ -88,6 +88,12 @@ impl Follower {
         Ok((follower, last))
     }
 
+    /// When the log was last written to.
+    pub fn written(&self) -> Option<jiff::Timestamp> {
+        let metadata = self.files.back()?.file.metadata().ok()?;
+        jiff::Timestamp::from_second(metadata.mtime()).ok()
+    }
+
     /// Whether there is a log, or was one.
     pub fn is_there(&self) -> bool {
         !self.files.is_empty()

@@ -9,6 +9,7 @@ pub mod follow;
 pub mod guarded;
 pub mod handover;
 pub mod interrupt;
+pub mod log_time;
 pub mod machine;
 pub mod passwords;
 pub mod process;

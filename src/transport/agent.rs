@@ -311,7 +311,7 @@ mod tests {
             events: &mut dyn FnMut(Event),
         ) -> Result<Reply, CommandError> {
             for number in 0..self.events {
-                events(Event::LockHeld { holder: number.to_string() });
+                events(Event::LockHeld { holder: number.to_string(), seconds: None });
             }
             (self.then)();
             Ok(Reply::Plans { sites: Vec::new() })
@@ -366,7 +366,7 @@ mod tests {
         let mut host = FakeHost { events: 1, then: || {} };
         serve(&mut host, input, paper.clone(), &Interrupt::default(), |_| {});
         let answers = paper.answers();
-        let event = AgentMessage::Event(Event::LockHeld { holder: "0".into() });
+        let event = AgentMessage::Event(Event::LockHeld { holder: "0".into(), seconds: None });
         assert!(matches!(answers[0], AgentMessage::Hello { protocol: PROTOCOL, .. }));
         assert_eq!(answers[1..3], [event.clone(), done()]);
         assert!(matches!(answers[3], AgentMessage::Failed(_)), "{answers:?}");
@@ -580,7 +580,7 @@ mod tests {
             // It ends by itself.
             (false, Box::new(Gone), false),
         ] {
-            let request = LogsRequest { sites: Vec::new(), lines: 1, follow };
+            let request = LogsRequest::last(Vec::new(), 1, follow);
             // The input ends behind the request.
             let input = Cursor::new(line(Request::Logs(Box::new(request))));
             let interrupt = Interrupt::default();

@@ -51,6 +51,7 @@ mod simulated;
 mod site;
 mod sshd;
 mod supervisord_contract;
+mod terminal;
 mod together;
 mod unfinished;
 mod verbs;

@@ -21,6 +21,7 @@ mod names;
 mod obstacles;
 mod passed;
 mod plan;
+mod progress;
 mod questions;
 mod runner;
 mod sandbox;

@@ -93,7 +93,7 @@ fn next_commands_share_connection() {
     let hosts = or_skip!(Persisting::start());
     assert_eq!(hosts.logins(&["plan"]), 1);
     assert_eq!(hosts.logins(&["apply", "--yes"]), 0);
-    assert_eq!(hosts.logins(&["status", "--watch", "0"]), 0);
+    assert_eq!(hosts.logins(&["status", "--for", "0"]), 0);
     let mode = std::fs::metadata(hosts.folder()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o700);
     assert!(is_socket(&hosts.socket()));

@@ -16,7 +16,7 @@ fn three_hosts_are_applied() {
         assert_eq!(machine.host.file_names(), [""; 0]);
     }
 
-    let applied = fleet.run(&["apply", "--yes"]).ended(0).says("3 of 3 hosts done\n");
+    let applied = fleet.run(&["apply", "--yes"]).ended(0).says("3 of 3 hosts done in ");
     for machine in &fleet.machines {
         let (name, domain) = (machine.name, machine.domain());
         let line = format!("{name}: Site {domain}: applied as revision 1\n");
@@ -51,7 +51,8 @@ fn bad_hosts_say_why() {
     fleet.write_inventory("");
 
     let run = fleet.run(&["apply", "--yes"]).ended(6);
-    assert!(run.stdout.starts_with("1 of 8 hosts done, 7 failed\n"), "{}", run.stdout);
+    let first = run.stdout.lines().next().unwrap();
+    assert!(first.starts_with("1 of 8 hosts done in ") && first.ends_with(", 7 failed"), "{first}");
     let expected = [
         (
             "changed",
@@ -98,7 +99,7 @@ fn slow_host_holds_up_nobody() {
     });
     assert!(!run.has_ended());
     slow.host.open_gate();
-    run.wait().ended(0).says("2 of 2 hosts done\n");
+    run.wait().ended(0).says("2 of 2 hosts done in ");
 }
 
 #[test]
@@ -109,7 +110,8 @@ fn failures_stop_rollout() {
     fleet.write_inventory(", autorestart: false, exitcodes: [0]");
     let not_reached = "1 failed, 1 not reached\n";
     let run = fleet.run(&["apply", "--yes", "--parallel", "1", "--max-failures", "1"]).ended(4);
-    run.says("0 of 2 hosts done, 1 failed, 1 not reached\n")
+    run.says("0 of 2 hosts done in ")
+        .says(", 1 failed, 1 not reached\n")
         .says("  not reached: web2: too many had failed\n")
         .says("    | worker has no database\n");
     assert_eq!(fleet.machine("web2").host.file_names(), [""; 0]);
@@ -117,7 +119,7 @@ fn failures_stop_rollout() {
     run.says(not_reached).says("  not reached: web2: the first batch was not healthy\n");
     assert_eq!(fleet.machine("web2").host.file_names(), [""; 0]);
     let run = fleet.run(&["apply", "--yes", "--parallel", "1"]).ended(6);
-    run.says("1 of 2 hosts done, 1 failed\n");
+    run.says("1 of 2 hosts done in ").says(", 1 failed\n");
     let web2 = fleet.machine("web2");
     web2.host.wait_running(&[&format!("{0}:{0}", web2.full())]);
 }

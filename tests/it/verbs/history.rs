@@ -407,3 +407,27 @@ fn interrupted_rollback_completes_on_repeat() {
     assert!(blocks(&text)[1].1[0].starts_with(&finished), "{text}");
     assert_eq!(blocks(&text)[2].1, ["  here  a.com: revision 2, taken back"], "{text}");
 }
+
+#[test]
+fn diff_of_a_run_shows_files_and_programs() {
+    let host = or_skip!(host_of_two_sites());
+    let history = host.run(&["history"]).ended(0).stdout;
+    let ids: Vec<&str> = blocks(&history).iter().map(|(run, _)| &run[..20]).collect();
+    let run = host.run(&["history", "--diff"]).ended(0);
+    assert!(run.stdout.starts_with(ids[0]), "the last one: {}", run.stdout);
+    assert!(run.stdout.contains("\n  ~ b.com-w: changed\n"), "{}", run.stdout);
+    assert!(run.stdout.contains("\n-stopwaitsecs=3600\n+stopwaitsecs=7\n"), "{}", run.stdout);
+    assert!(!run.stdout.contains("a.com-w"), "it did not change it: {}", run.stdout);
+    let run = host.run(&["history", "--diff", ids[1]]).ended(0);
+    for domain in ["a.com", "b.com"] {
+        assert!(run.stdout.contains(&format!("  + {domain}-w: added\n")), "{}", run.stdout);
+    }
+    let json = host.run(&["history", "--diff", ids[0], "--json"]).ended(0);
+    let diff = document(&json, "diff");
+    assert_eq!(diff["sites"].as_array().unwrap().len(), 1, "{diff}");
+    assert_eq!(diff["sites"][0]["groups"]["changed"], serde_json::json!(["b.com-w"]));
+    let unknown = host.run(&["history", "--diff", "20200101-000000-0000"]).ended(1);
+    let unknown = unknown.complains("no run 20200101-000000-0000 has changed these sites");
+    unknown.complains(&format!("the newest are: {}", ids.join(", ")));
+    host.run(&["rollback", ids[0], "--yes"]).ended(0).says("b.com: to revision 1");
+}

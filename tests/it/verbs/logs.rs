@@ -237,7 +237,7 @@ fn agent(folder: &std::path::Path, lines: u32, follow: bool) -> Child {
         programs: vec![Program::new(ProgramName::parse("w").unwrap(), command)],
     };
     let sites = vec![ChosenSite::whole(site)];
-    let request = Request::Logs(Box::new(LogsRequest { sites, lines, follow }));
+    let request = Request::Logs(Box::new(LogsRequest::last(sites, lines, follow)));
     let mut agent = Command::new(BINARY)
         .arg("agent")
         .stdin(Stdio::piped())
@@ -289,4 +289,81 @@ fn following_agent_ends_with_caller() {
     // The log is quiet: it is told by its next sign of life.
     drop((agent.stdin.take(), lines));
     wait_until(PATIENCE, "the agent has ended", || agent.try_wait().unwrap().is_some());
+}
+
+/// So many minutes ago, as a line of a log begins.
+fn minutes_ago(minutes: i64) -> String {
+    let at = jiff::Timestamp::now() - jiff::SignedDuration::from_mins(minutes);
+    at.strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+#[test]
+fn since_shows_what_was_written_since() {
+    let host = or_skip!(Host::start());
+    host.deploy("a.com");
+    let lines = ["program: one, command: sleep 1", "program: two, command: sleep 1"];
+    inventory(&host, "hardened", &lines);
+    let log =
+        format!("{} old\n  its trace\n{} new\n  its trace\n", minutes_ago(90), minutes_ago(3));
+    std::fs::write(host.log("a.com-one"), log).unwrap();
+    std::fs::write(host.log("a.com-two"), "no\ntime\n").unwrap();
+    let run = host.run(&["logs", "--since", "10m"]).ended(0);
+    let shown: Vec<&str> =
+        run.stdout.lines().map(|line| line.rsplit_once("| ").unwrap().1).collect();
+    assert_eq!(shown, [&format!("{} new", minutes_ago(3)), "  its trace", "no", "time"], "{run:?}");
+    let two = "a.com-two.log begins with a time that is known: its last lines are shown";
+    assert_eq!(run.warnings().len(), 1, "{run:?}");
+    let run = run.complains(two);
+    assert!(!run.stderr.contains("a.com-one"), "{run:?}");
+    let all = host.run(&["logs", "--since", "2h", "--program", "one"]).ended(0);
+    assert_eq!(all.stdout.lines().count(), 4, "{all:?}");
+    let last = host.run(&["logs", "--since", "2h", "--program", "one", "-n", "1"]).ended(0);
+    assert_eq!(last.stdout, "  its trace\n");
+    let from = format!("{}Z", minutes_ago(10).replace(' ', "T"));
+    let run = host.run(&["logs", "--since", &from, "--program", "one"]).ended(0);
+    assert_eq!(run.stdout.lines().count(), 2, "{run:?}");
+    // Nobody has written to it since.
+    let hour_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+    let file = std::fs::File::options().append(true).open(host.log("a.com-two")).unwrap();
+    file.set_modified(hour_ago).unwrap();
+    let run = host.run(&["logs", "--since", "10m", "--program", "two"]).ended(0);
+    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", ""));
+    host.run(&["logs", "--since", "yesterday"]).ended(2).complains("90s, 10m, 2h or 1d ago");
+}
+
+#[test]
+fn grep_shows_matching_lines_and_follows_them() {
+    let host = or_skip!(Host::start());
+    host.deploy("a.com");
+    inventory(&host, "hardened", &["program: one, command: sleep 1"]);
+    let many: String = (0..50).map(|number| format!("line {number}\n")).collect();
+    std::fs::write(host.log("a.com-one"), format!("ERROR first\n{many}an error\n")).unwrap();
+    let run = host.run(&["logs", "-g", "(?i)error"]).ended(0);
+    assert_eq!(run.stdout, "ERROR first\nan error\n", "also beyond the last 10 lines");
+    let run = host.run(&["logs", "--grep", "line [0-9]$", "-n", "2"]).ended(0);
+    assert_eq!(run.stdout, "line 8\nline 9\n");
+    let follower = host.command(&["logs", "-f", "--grep", "^ERROR"]).spawn();
+    wait_until(PATIENCE, "it follows", || follower.stdout().contains("ERROR first"));
+    let mut log = std::fs::File::options().append(true).open(host.log("a.com-one")).unwrap();
+    log.write_all(b"nothing\nERROR second\nERROR unfinished").unwrap();
+    wait_until(PATIENCE, "the next one", || follower.stdout().contains("ERROR second"));
+    signal(follower.id(), Signal::INT);
+    let run = follower.wait().ended(130);
+    assert_eq!(run.stdout, "ERROR first\nERROR second\nERROR unfinished\n");
+    host.run(&["logs", "--grep", "("]).ended(2).complains("it is no regular expression");
+}
+
+#[test]
+fn each_source_has_its_colour() {
+    let host = or_skip!(Host::start());
+    host.deploy("a.com");
+    let lines = ["program: one, command: sleep 1", "program: two, command: sleep 1"];
+    inventory(&host, "hardened", &lines);
+    for name in ["one", "two"] {
+        std::fs::write(host.log(&format!("a.com-{name}")), "x\ny\n").unwrap();
+    }
+    let run = host.command(&["logs"]).env("CLICOLOR_FORCE", "1").run().ended(0);
+    let one = "\x1b[36ma.com-one |\x1b[0m";
+    let two = "\x1b[35ma.com-two |\x1b[0m";
+    assert_eq!(run.stdout, format!("{one} x\n{one} y\n{two} x\n{two} y\n"));
 }

@@ -8,7 +8,10 @@ use std::os::unix::fs::symlink;
 use serde_json::Value;
 use supervisor_sync::supervisord::ProcessState;
 
+use super::{documents, site};
+use crate::daemon::{PATIENCE, wait_until};
 use crate::site::Host;
+use crate::terminal::Terminal;
 
 const SITE: &str = "  - domain: a.com\n    server: here\n    supervisors:\n";
 
@@ -134,7 +137,7 @@ fn crash_loop_is_seen_flapping() {
     host.inventory(&programs(&["program: loop, script: loop.sh, startsecs: 1"]));
     host.run(&["apply", "--yes", "--no-verify"]).ended(0);
     host.wait_starts("a.com-loop", 2);
-    let json = document(&host.run(&["status", "--json", "--watch", "30"]).ended(3).stdout);
+    let json = document(&host.run(&["status", "--json", "--for", "30"]).ended(3).stdout);
     let process = &program(&json, "loop")["processes"][0];
     assert_eq!(process["health"]["health"], "unhealthy");
     assert!(process["restarts_seen"].as_u64().unwrap() >= 1, "{process}");
@@ -208,4 +211,89 @@ fn missing_supervisord_is_an_error() {
     host.inventory(&programs(&["program: w, command: sleep 1"]));
     host.daemon.stop();
     host.run(&["status"]).ended(1).complains("no supervisord listens");
+}
+
+/// A host where the worker `w` of `a.com` and of `b.com` runs.
+fn host_of_two_sites() -> Option<Host> {
+    let host = Host::start()?;
+    let mut sites = String::new();
+    for domain in ["a.com", "b.com"] {
+        host.deploy(domain).worker("w");
+        sites += &site(domain, &["program: w, script: w.sh"]);
+    }
+    host.inventory(&sites);
+    host.run(&["apply", "--yes"]).ended(0);
+    Some(host)
+}
+
+#[test]
+fn sites_with_problems_come_first() {
+    let host = or_skip!(host_of_two_sites());
+    let all_fine = "1 host, 2 sites, 2 programs: all as wanted\n";
+    assert!(host.run(&["status"]).ended(0).stdout.ends_with(all_fine));
+    host.stop_by_hand("b.com-w:b.com-w");
+    let text = host.run(&["status"]).ended(3).stdout;
+    assert!(text.find("Site b.com") < text.find("Site a.com"), "{text}");
+    let total = "1 host, 2 sites, 2 programs: 1 is not as wanted, on 1 host\n";
+    assert!(text.ends_with(total), "{text}");
+}
+
+#[test]
+fn quiet_status_says_it_by_its_exit_status() {
+    let host = or_skip!(host_of_two_sites());
+    let run = host.run(&["status", "-q"]).ended(0);
+    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", ""));
+    host.stop_by_hand("b.com-w:b.com-w");
+    let run = host.run(&["status", "--quiet"]).ended(3);
+    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", ""));
+}
+
+#[test]
+fn watched_status_changes_in_place() {
+    let host = or_skip!(host_of_two_sites());
+    for columns in [60, 200] {
+        let terminal = or_skip!(Terminal::start(&host, columns, "status --watch"));
+        let screen = terminal.shows("all as wanted\n");
+        assert!(screen.contains("Every 2 s until Ctrl-C"), "{screen}");
+        host.stop_by_hand("b.com-w:b.com-w");
+        let screen = terminal.until("what was stopped, and nothing of before", |screen| {
+            screen.contains("STOPPED") && screen.matches("Site b.com").count() == 1
+        });
+        assert_eq!(screen.matches("Site a.com").count(), 1, "{screen}");
+        terminal.press(&["C-c"]);
+        let (status, screen) = terminal.ended();
+        assert_eq!(status, 130);
+        assert!(
+            screen.contains("$ ...") && screen.contains("w  STOPPED"),
+            "what it last was stays: {screen}"
+        );
+        assert_eq!(screen.matches("Site b.com").count(), 1, "{screen}");
+        host.run(&["start", "--program", "w"]).ended(0);
+    }
+}
+
+#[test]
+fn watched_status_is_a_block_after_the_other_in_a_pipe() {
+    let host = or_skip!(host_of_two_sites());
+    let text = host.command(&["status", "--watch"]).spawn();
+    wait_until(PATIENCE, "two blocks", || text.stdout().matches("1 host, 2 sites").count() >= 2);
+    crate::daemon::signal(text.id(), rustix::process::Signal::INT);
+    let run = text.wait().ended(130);
+    assert!(!run.stdout.contains('\x1b'), "{}", run.stdout);
+    assert!(run.stdout.lines().next().unwrap().ends_with('Z'), "its time: {}", run.stdout);
+    let json = host.command(&["status", "--watch", "--json"]).spawn();
+    wait_until(PATIENCE, "two documents", || json.stdout().lines().count() >= 2);
+    crate::daemon::signal(json.id(), rustix::process::Signal::INT);
+    let run = json.wait().ended(130);
+    assert!(documents(&run).iter().all(|document| document["kind"] == "status"));
+}
+
+#[test]
+fn states_have_a_colour_and_a_word() {
+    let host = or_skip!(host_of_two_sites());
+    host.stop_by_hand("b.com-w:b.com-w");
+    let mut coloured = host.command(&["status"]);
+    let run = coloured.env("CLICOLOR_FORCE", "1").run().ended(3);
+    assert!(run.stdout.contains("\x1b[32mRUNNING\x1b[0m"), "{:?}", run.stdout);
+    assert!(run.stdout.contains("\x1b[33mSTOPPED\x1b[0m"), "{:?}", run.stdout);
 }
