@@ -312,6 +312,8 @@ mod tests {
             after: Vec::new(),
             stop_seconds: 10,
             stop_signals: StopSignals { loaded: former, former, new },
+            settings: Vec::new(),
+            command: None,
         };
         plan.groups.insert("a.com-w".to_owned(), change);
         let changed = Reload { changed: vec!["a.com-w".to_owned()], ..Reload::default() };

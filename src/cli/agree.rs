@@ -7,9 +7,11 @@ use super::selected::NamedArguments;
 use crate::api::Goal;
 use crate::error::CommandError;
 use crate::fleet::rollout::Rules;
-use crate::fleet::{self, HostWork, Leavers, Order, check_named, check_something, plans_of};
+use crate::fleet::{
+    self, HostWork, Leavers, Order, SavedPlan, check_named, check_something, plans_of,
+};
 use crate::plan::PlanOptions;
-use crate::report::{Applying, HostPage, Plans, Screen};
+use crate::report::{Applying, HostPage, PlanFormat, Plans, Screen};
 
 /// Whether somebody agrees first.
 #[derive(Debug, Clone, Copy, Args)]
@@ -20,6 +22,21 @@ pub(super) struct AgreeArguments {
     /// Show what would be done, as `plan` does, and do nothing
     #[arg(long, short = 'n')]
     pub(super) dry_run: bool,
+}
+
+/// How plans are shown, and what is kept of them.
+pub(super) struct PlanLook<'p> {
+    pub(super) format: PlanFormat,
+    /// Where they are kept.
+    pub(super) saved: Option<&'p mut SavedPlan>,
+    /// Whether the exit status says that there is something to do.
+    pub(super) tells_changes: bool,
+}
+
+impl Default for PlanLook<'_> {
+    fn default() -> Self {
+        Self { format: PlanFormat::Text, saved: None, tells_changes: false }
+    }
 }
 
 impl AgreeArguments {
@@ -41,7 +58,8 @@ impl Context {
     ) -> Result<u8, CommandError> {
         if agree.dry_run {
             let rules = Rules::all(order.rules.parallel);
-            return self.show_plans(work, (order.goal, &order.options), rules, false, screen);
+            let what = (order.goal, &order.options);
+            return self.show_plans(work, what, rules, PlanLook::default(), screen);
         }
         let mut applying = Applying::new(work, order, &self.fleet.interrupt, screen);
         let ends = fleet::run(&self.fleet, work, order, &mut applying)?;
@@ -49,18 +67,21 @@ impl Context {
         Ok(ends.exit_status())
     }
 
-    /// Shows what would be done on each host. `tells_changes` has the exit status say whether that is
-    /// anything.
+    /// Shows what would be done on each host.
     pub(super) fn show_plans(
         &self,
         work: &[HostWork],
         (goal, options): (Goal, &PlanOptions),
         rules: Rules,
-        tells_changes: bool,
+        look: PlanLook<'_>,
         screen: &mut Screen,
     ) -> Result<u8, CommandError> {
-        let asides = screen.asides();
-        let mut plans = Plans::default();
+        let PlanLook { format, mut saved, tells_changes } = look;
+        if format == PlanFormat::Markdown {
+            screen.go_without_colour();
+        }
+        let (asides, is_saved) = (screen.asides(), saved.is_some());
+        let mut plans = Plans::new(format);
         // Where it may turn out that there is nothing to show, nothing is before each host has answered.
         let waits =
             work.iter().all(|work| work.sites.is_empty()) || work.iter().any(HostWork::prunes);
@@ -69,14 +90,23 @@ impl Context {
             &|work, host| {
                 let planned = plans_of(host, work, goal, options.clone())?;
                 let page = HostPage::of(work.name(), &planned, asides());
-                Ok((page, planned.leavers))
+                let kept = is_saved.then(|| SavedPlan::fingerprints(&planned)).flatten();
+                Ok(((page, kept), planned.leavers))
             },
             (waits, |leavers: &[&Leavers]| {
                 check_something(work, leavers)?;
                 check_named(work, leavers.iter().copied())
             }),
-            &mut |work, answer| plans.add(work, answer, screen),
+            &mut |work, answer| {
+                let page = answer.map(|(page, kept)| {
+                    if let (Some(saved), Some(kept)) = (&mut saved, kept) {
+                        saved.add(work.name(), kept);
+                    }
+                    page
+                });
+                plans.add(work, page, screen);
+            },
         )?;
-        Ok(plans.end(work.len() > 1, tells_changes, screen))
+        Ok(plans.end(tells_changes, screen))
     }
 }

@@ -1,5 +1,7 @@
 //! `apply`: what the command line says.
 
+use std::path::{Path, PathBuf};
+
 use clap::Args;
 
 use super::agree::AgreeArguments;
@@ -10,13 +12,25 @@ use super::{Context, plan};
 use crate::api::{Goal, Run};
 use crate::apply::ApplyOptions;
 use crate::error::CommandError;
-use crate::fleet::{Emptied, Order, Prune, check_not_all};
-use crate::inventory::no_sites;
+use crate::fleet::{
+    Emptied, Order, Prune, Reviewed, SavedPlan, check_not_all, selected_with_leavers,
+};
+use crate::inventory::{self, no_sites};
 use crate::plan::PlanOptions;
 use crate::report::Screen;
 
 #[derive(Debug, Args)]
 pub(super) struct ApplyArguments {
+    /// A plan that was saved by `plan --out FILE`: what was shown is done, and nothing else. Nothing is
+    /// asked; a host where it would be something else by now is left
+    #[arg(
+        value_name = "FILE",
+        conflicts_with_all = [
+            "sites", "hosts", "programs", "restart", "no_restart", "start_stopped", "purge_logs",
+            "overrides", "prune",
+        ]
+    )]
+    plan: Option<PathBuf>,
     #[command(flatten)]
     selection: ProgramArguments,
     #[command(flatten)]
@@ -42,6 +56,8 @@ pub(super) struct HowArguments {
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     lock_wait: u64,
     #[command(flatten)]
+    pub(super) files: plan::FileArguments,
+    #[command(flatten)]
     pub(super) message: MessageArguments,
     #[command(flatten)]
     pub(super) rollout: RolloutArguments,
@@ -57,6 +73,7 @@ impl HowArguments {
             apply,
             run,
             ask: !self.agree.yes,
+            reviewed: None,
             lock_wait: self.lock_wait,
             rules: self.rollout.rules(),
         }
@@ -64,6 +81,46 @@ impl HowArguments {
 }
 
 pub(super) fn run(
+    context: &Context,
+    arguments: &ApplyArguments,
+    screen: &mut Screen,
+) -> Result<u8, CommandError> {
+    arguments.how.files.show(screen);
+    match &arguments.plan {
+        Some(path) => apply_saved(context, path, &arguments.how, screen),
+        None => apply_selected(context, arguments, screen),
+    }
+}
+
+/// What a plan in a file says, where it would still be the same.
+fn apply_saved(
+    context: &Context,
+    path: &Path,
+    how: &HowArguments,
+    screen: &mut Screen,
+) -> Result<u8, CommandError> {
+    let file = path.display().to_string();
+    let SavedPlan { inventory, selector, prune, options, hosts, .. } =
+        SavedPlan::parse(&file, &inventory::read_text(path)?)?;
+    // The plan may have been made in another checkout of the same repository.
+    let made_of = inventory.map(|inventory| PathBuf::from(inventory.path));
+    let made_of = made_of.filter(|path| path.exists());
+    let named = context.shared.inventory.as_deref().or(made_of.as_deref());
+    let inventory = context.inventory_at(named, screen)?;
+    let follows = context.inventory.get();
+    let mut work = selected_with_leavers(&inventory, follows, &selector, &prune, Emptied::Goes)?;
+    let reviewed = Reviewed { file, hosts };
+    let others = reviewed.choose(&mut work)?;
+    if !others.is_empty() {
+        screen.complain(&format!("Left, since they had no plan: {}", others.join(", ")));
+    }
+    let run = context.begin_run("apply", &how.message);
+    let order = how.order(Goal::Inventory, options, run);
+    let order = Order { ask: false, reviewed: Some(reviewed), ..order };
+    context.carry_out(&work, &order, how.agree, screen)
+}
+
+fn apply_selected(
     context: &Context,
     arguments: &ApplyArguments,
     screen: &mut Screen,

@@ -98,6 +98,7 @@ impl Context {
         screen: &mut Screen,
     ) -> Result<u8, CommandError> {
         let SyncArguments { hosts, what, how, .. } = arguments;
+        how.files.show(screen);
         let selector = Selector::new(std::slice::from_ref(&asked.edit.site), hosts, &[])?;
         let work = HostWork::of(selector.select(&edited.inventory)?.with_sites()?);
         let mut run = self.begin_run(asked.command, &how.message);

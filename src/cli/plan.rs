@@ -1,15 +1,21 @@
 //! `plan`: what an apply would do.
 
+use std::path::{Path, PathBuf};
+
 use clap::Args;
 
 use super::Context;
+use super::agree::PlanLook;
 use super::fleet::ParallelArguments;
 use super::selected::{ProgramArguments, PruneArguments};
 use crate::api::Goal;
 use crate::error::CommandError;
-use crate::fleet::Emptied;
+use crate::fleet::{Emptied, SavedPlan};
 use crate::plan::{Override, PlanOptions, Running};
-use crate::report::Screen;
+use crate::report::{PlanFormat, Screen};
+use crate::system::Disk;
+use crate::system::files::{FileContent, replace};
+use crate::system::shell;
 
 #[derive(Debug, Args)]
 pub(super) struct PlanArguments {
@@ -19,6 +25,14 @@ pub(super) struct PlanArguments {
     what: WhatArguments,
     #[command(flatten)]
     prune: PruneArguments,
+    #[command(flatten)]
+    files: FileArguments,
+    /// How it is shown
+    #[arg(long, value_enum, default_value = "text", conflicts_with = "json")]
+    format: PlanFormat,
+    /// Save the plan there, too: `apply FILE` does what was shown and nothing else
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
     /// Exit with status 3 if there is something to do
     #[arg(long)]
     exit_code: bool,
@@ -47,6 +61,22 @@ pub(super) struct WhatArguments {
     overrides: Vec<Override>,
 }
 
+/// How much is shown of files.
+#[derive(Debug, Args)]
+pub(super) struct FileArguments {
+    /// Show each file that changes with its unified diff
+    #[arg(long)]
+    diff: bool,
+}
+
+impl FileArguments {
+    pub(super) fn show(&self, screen: &mut Screen) {
+        if self.diff {
+            screen.show_diffs();
+        }
+    }
+}
+
 impl WhatArguments {
     pub(super) fn options(&self) -> PlanOptions {
         let running = match (self.restart, self.no_restart) {
@@ -72,6 +102,30 @@ pub(super) fn run(
     let selector = arguments.selection.selector()?;
     let work = context.selected_with_leavers(&selector, &prune, Emptied::Goes, screen)?;
     let options = arguments.what.options();
+    arguments.files.show(screen);
+    let inventory = context.inventory.get().cloned();
+    let mut saved = SavedPlan::new(inventory, selector, prune, options.clone());
+    let look = PlanLook {
+        format: arguments.format,
+        saved: arguments.out.as_ref().map(|_| &mut saved),
+        tells_changes: arguments.exit_code,
+    };
     let (what, rules) = ((Goal::Inventory, &options), arguments.parallel.rules());
-    context.show_plans(&work, what, rules, arguments.exit_code, screen)
+    let status = context.show_plans(&work, what, rules, look, screen)?;
+    if let Some(path) = &arguments.out {
+        save(path, &saved, screen)?;
+    }
+    Ok(status)
+}
+
+/// Puts a plan where it was asked for, whole or not at all.
+fn save(path: &Path, plan: &SavedPlan, screen: &mut Screen) -> Result<(), CommandError> {
+    let content = FileContent { bytes: plan.text()?.into(), mode: 0o644, owner: None };
+    replace(&Disk, path, &content).map_err(|source| {
+        CommandError::refused(format!("cannot write {}", path.display()))
+            .caused_by_io(&source, path)
+    })?;
+    let file = shell::word(&path.display().to_string());
+    screen.complain(&format!("Saved; to do this and nothing else: supervisor-sync apply {file}"));
+    Ok(())
 }

@@ -29,6 +29,7 @@ pub(super) fn run(
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
     let ReleaseArguments { site, hosts, how } = arguments;
+    how.files.show(screen);
     let selection = SelectionArguments { sites: vec![site.to_string()], hosts: hosts.clone() };
     let work = context.selected(&selection, screen)?;
     let run = context.begin_run("release", &how.message);

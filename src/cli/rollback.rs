@@ -34,6 +34,7 @@ pub(super) fn run(
     arguments: &RollbackArguments,
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
+    arguments.how.files.show(screen);
     match arguments.to {
         Some(number) => {
             let work = context.selected(&arguments.selection, screen)?;

@@ -1,5 +1,7 @@
 //! `--site`, `--on`, `--program`: the part of the inventory a command is about.
 
+use std::path::Path;
+
 use clap::Args;
 
 use super::{Context, SELECTION, completing};
@@ -93,7 +95,16 @@ impl ProgramArguments {
 impl Context {
     /// Reads and checks the inventory; its problems are shown here, all of them.
     pub(super) fn inventory(&self, screen: &mut Screen) -> Result<Inventory, CommandError> {
-        let loaded = inventory::load(self.shared.inventory.as_deref())?;
+        self.inventory_at(self.shared.inventory.as_deref(), screen)
+    }
+
+    /// The same of the one that is named.
+    pub(super) fn inventory_at(
+        &self,
+        named: Option<&Path>,
+        screen: &mut Screen,
+    ) -> Result<Inventory, CommandError> {
+        let loaded = inventory::load(named)?;
         let read = inventory::read_beside(&loaded.name(), &loaded.text, &loaded.folder());
         let inventory = read.map_err(|problems| {
             show_problems(&problems, screen);

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::host_work::HostWork;
 use crate::api::{InventoryOnHost, Left, LeftSite, Run, RunInventory, Target, Writer};
 use crate::error::{CommandError, ErrorKind};
@@ -10,7 +12,8 @@ use crate::inventory::{
 };
 
 /// Which of the sites that left are removed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Prune {
     Nothing,
     /// Those that this inventory has applied.

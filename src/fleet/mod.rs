@@ -8,9 +8,11 @@ mod agreement;
 mod asking;
 mod host_work;
 mod left;
+mod order;
 pub(crate) mod outcome;
 pub(crate) mod rollout;
 mod run;
+mod saved;
 mod taking_back;
 
 pub(crate) use agreement::{Agreement, Amount};
@@ -22,8 +24,10 @@ pub(crate) use left::{
     Emptied, Leavers, Prune, ask as leavers_of, check_named, check_not_all, check_something,
     selected_with_leavers,
 };
+pub(crate) use order::Order;
 pub(crate) use outcome::LookOutcome;
-pub(crate) use run::{HostPlans, Observer, Order, Pages, plans_of, run};
+pub(crate) use run::{HostPlans, Observer, Pages, plans_of, run};
+pub(crate) use saved::{Reviewed, SavedPlan};
 pub(crate) use taking_back::{
     NothingLeft, RollbackWay, SiteRollback, chosen, going, history_of, revisions_of, ways,
 };

@@ -8,10 +8,12 @@ use super::agreement::{Agreement, Amount};
 use super::asking::{Fleet, allow_many_files, not_reached};
 use super::host_work::HostWork;
 use super::left::{self, Leavers};
+use super::order::Order;
 use super::outcome::FleetOutcome;
 use super::rollout::{HostOutcome, HostProgress, InTurn, NotReached, Rules, roll_out};
-use crate::api::{Applied, AppliedSite, ApplyRequest, ChosenSite, Goal, PlannedSite, Run, Target};
-use crate::apply::{ApplyError, ApplyOptions, FailedAt, SiteReport};
+use super::saved::fingerprints;
+use crate::api::{Applied, AppliedSite, ApplyRequest, ChosenSite, Goal, PlannedSite, Target};
+use crate::apply::{ApplyError, FailedAt, SiteReport};
 use crate::error::{CommandError, ErrorKind};
 use crate::event::Event;
 use crate::inventory::{Domain, Site};
@@ -20,25 +22,6 @@ use crate::plan::PlanOptions;
 /// How many connections are kept open while somebody looks at the plans; the hosts beyond are connected
 /// to again.
 const CONNECTIONS_KEPT: usize = 200;
-
-/// What is to be done.
-#[derive(Debug)]
-pub(crate) struct Order {
-    /// Where each site is to go.
-    pub(crate) goal: Goal,
-    /// What is asked for.
-    pub(crate) options: PlanOptions,
-    /// How an apply goes about it.
-    pub(crate) apply: ApplyOptions,
-    /// The run it is.
-    pub(crate) run: Run,
-    /// Whether the plan is shown and agreed to first.
-    pub(crate) ask: bool,
-    /// Seconds to wait for another apply on a host.
-    pub(crate) lock_wait: u64,
-    /// How it goes from host to host.
-    pub(crate) rules: Rules,
-}
 
 /// What makes pages of plans.
 pub(crate) type Pages<P> = Box<dyn Fn(&HostWork, &HostPlans) -> P + Sync>;
@@ -108,7 +91,7 @@ pub(crate) fn run(
     allow_many_files();
     let mut ends = FleetOutcome::of(work.len());
     // What is removed is always shown, and nothing else is removed.
-    let hosts = match order.ask || work.iter().any(HostWork::prunes) {
+    let hosts = match order.shows_plans() || work.iter().any(HostWork::prunes) {
         true => plan_and_agree(fleet, work, order, &mut ends, observer)?,
         false => work.iter().map(HostToApply::new).collect(),
     };
@@ -266,6 +249,9 @@ fn plan_host<P>(
 ) -> Result<PlannedHost<P>, CommandError> {
     let mut target = fleet.connect(&work.host)?;
     let plans = plans_of(target.as_mut(), work, order.goal, order.options.clone())?;
+    if let Some(reviewed) = &order.reviewed {
+        reviewed.check(work.name(), &plans.sites)?;
+    }
     if !plans.sites.iter().any(is_to_apply) {
         let next = Next::Nothing(not_begun(plans.sites));
         return Ok(PlannedHost { leavers: plans.leavers, next });
@@ -327,11 +313,6 @@ impl<'w, P: Send> Proposal<'w, P> {
 /// Whether an apply has anything to do for it.
 fn is_to_apply(planned: &PlannedSite) -> bool {
     planned.plan.as_ref().is_ok_and(|plan| !plan.empty && plan.refusals.is_empty())
-}
-
-fn fingerprints(sites: &[PlannedSite]) -> BTreeMap<Domain, String> {
-    let plans = sites.iter().filter_map(|site| site.plan.as_ref().ok());
-    plans.map(|plan| (plan.site.clone(), plan.fingerprint.clone())).collect()
 }
 
 /// The reports of sites that nothing is to be done for: as they should be, refused, or without a

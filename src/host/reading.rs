@@ -28,6 +28,8 @@ const MANY_FILES: usize = 500;
 pub(super) struct WantedSite<'s> {
     pub(super) chosen: &'s ChosenSite,
     pub(super) desired: DesiredSite,
+    /// The revision that it goes to, where that is not what the inventory says.
+    revision: Option<u64>,
 }
 
 impl<'s> WantedSite<'s> {
@@ -156,12 +158,16 @@ impl Engine<'_> {
         goal: Goal,
     ) -> Result<WantedSite<'s>, CommandError> {
         let site = &chosen.site;
-        let desired = match goal {
-            Goal::Inventory => self.rendered(site)?,
-            Goal::Revision(number) => self.revision(site, number)?,
-            Goal::Before(run) => self.revision(site, self.before(site, run)?)?,
+        let revision = match goal {
+            Goal::Inventory => None,
+            Goal::Revision(number) => Some(number),
+            Goal::Before(run) => Some(self.before(site, run)?),
         };
-        Ok(WantedSite { chosen, desired })
+        let desired = match revision {
+            None => self.rendered(site)?,
+            Some(number) => self.revision(site, number)?,
+        };
+        Ok(WantedSite { chosen, desired, revision })
     }
 
     fn revision(&self, site: &Site, number: u64) -> Result<DesiredSite, CommandError> {
@@ -232,7 +238,7 @@ impl Engine<'_> {
         daemon: &ActualDaemon,
         options: &PlanOptions,
     ) -> Result<Planned, CommandError> {
-        let WantedSite { chosen: ChosenSite { site, programs }, desired } = wanted;
+        let WantedSite { chosen: ChosenSite { site, programs }, desired, revision } = wanted;
         let (files, state) = (self.doors.files, self.doors.state);
         let mut actual = observe::site(files, state, (site, programs), desired, daemon)?;
         if options.intent == Intent::Release {
@@ -242,7 +248,9 @@ impl Engine<'_> {
             actual.taken_over = state.taken_over(files, &site.domain)?;
         }
         let situation = Situation { site, programs, desired, daemon, actual: &actual };
-        Ok(plan_site(&situation, options))
+        let mut planned = plan_site(&situation, options);
+        planned.plan.revision = *revision;
+        Ok(planned)
     }
 }
 

@@ -159,7 +159,8 @@ fn found_among<'f>(
     })
 }
 
-fn read_text(path: &Path) -> Result<String, CommandError> {
+/// Reads a text file that somebody named.
+pub(crate) fn read_text(path: &Path) -> Result<String, CommandError> {
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(LARGEST_BYTES + 1).read_to_end(&mut bytes))
@@ -168,7 +169,7 @@ fn read_text(path: &Path) -> Result<String, CommandError> {
         })?;
     if bytes.len() as u64 > LARGEST_BYTES {
         let message = format!("{} is larger than {} MiB", path.display(), LARGEST_BYTES >> 20);
-        return Err(CommandError::refused(message).hint("is this the inventory?"));
+        return Err(CommandError::refused(message).hint("is this the right file?"));
     }
     String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];

@@ -60,6 +60,7 @@ pub(crate) use file::Span;
 pub use groups::ProgramGroup;
 pub use host::{Connection, Host, Privilege};
 pub(crate) use keys::Given;
+pub(crate) use load::read_text;
 pub use load::{Folder, Loaded, load, load_or_place};
 pub use name::{ConfigName, Domain, FullName, HostName, NameError, ProgramName, UserName};
 pub(crate) use named::printed_names;

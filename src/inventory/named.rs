@@ -4,6 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::config_file;
 use super::name::ProgramName;
 use super::naming::{instance, instance_of};
@@ -19,7 +21,7 @@ use crate::error::CommandError;
 const MOST_LISTED: usize = 10;
 
 /// A name as it was typed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Name {
     /// The program or group, in which `*` stands for any text.
     program: String,

@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{CommandError, ErrorKind};
 
 use super::host::Host;
@@ -18,7 +20,7 @@ use super::suggest::{nearest, shown};
 
 /// What the command line selects. Each list is comma separated and repeatable; in each part `*`
 /// stands for any text. An empty list selects everything.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Selector {
     sites: Vec<String>,
     hosts: Vec<String>,

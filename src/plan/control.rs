@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::group::{is_perhaps_former, is_up, stop_seconds};
+use super::group::is_up;
+use super::loaded::{is_perhaps_former, stop_seconds};
 use super::sections::Sections;
 use super::{GroupAction, GroupChange, Reason, SitePlan};
 use crate::actual::{ActualDaemon, ActualSite};
@@ -63,8 +64,17 @@ pub(super) fn plan_control(
         let desired = Some(wanted.clone());
         let (rolling, after) = (None, Vec::new());
         let stop_signals = sections.stop_signals(name, !is_perhaps_former(daemon, name));
-        let change =
-            GroupChange { action, reason, desired, rolling, after, stop_seconds, stop_signals };
+        let change = GroupChange {
+            action,
+            reason,
+            desired,
+            rolling,
+            after,
+            stop_seconds,
+            stop_signals,
+            settings: Vec::new(),
+            command: None,
+        };
         plan.groups.insert(name.clone(), change);
     }
     plan

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use super::loaded::{is_perhaps_former, stop_seconds};
 use super::sections::Sections;
-use super::{GroupAction, GroupChange, PlanOptions, Reason};
+use super::setting::differences;
+use super::{GroupAction, GroupChange, PlanOptions, Reason, SettingChange};
 use crate::actual::{ActualDaemon, ActualSite};
 use crate::desired::{DesiredGroup, DesiredSite};
 use crate::inventory::naming::{are_instances, are_siblings, base_of};
 use crate::inventory::{Programs, RestartPolicy};
 use crate::records::Journal;
-use crate::supervisord::defaults::STOPWAITSECS;
 use crate::supervisord::{ProcessInfo, ProcessState};
 
 /// One group of the site, with all that its change depends on.
@@ -164,6 +165,8 @@ impl GroupContext<'_> {
                 after: Vec::new(),
                 stop_seconds,
                 stop_signals,
+                settings: Vec::new(),
+                command: None,
             });
         };
         if !self.is_selected(wanted) {
@@ -191,7 +194,21 @@ impl GroupContext<'_> {
             _ => Vec::new(),
         };
         let desired = Some(wanted.clone());
-        Some(GroupChange { action, reason, desired, rolling, after, stop_seconds, stop_signals })
+        let command = match action {
+            GroupAction::Add { .. } => self.new_command(),
+            _ => None,
+        };
+        Some(GroupChange {
+            action,
+            reason,
+            desired,
+            rolling,
+            after,
+            stop_seconds,
+            stop_signals,
+            settings: self.changed_settings(),
+            command,
+        })
     }
 
     /// Whether a group that is not wanted may go: of an apply of some programs only what one of
@@ -325,15 +342,23 @@ impl GroupContext<'_> {
     /// The options that differ between the file as it is and as it will be. Those of a file that is
     /// missing count as one difference: supervisord will tell whether there is any.
     fn changed_options(&self) -> Vec<String> {
-        let Some(after) = self.sections.after.get(self.group) else { return Vec::new() };
-        match self.sections.before.get(self.group) {
-            None => vec!["its file, which was missing".to_owned()],
-            Some(before) => {
-                let mut keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-                keys.retain(|key| before.get(*key) != after.get(*key));
-                keys.into_iter().cloned().collect()
-            }
+        let is_missing = !self.sections.before.contains_key(self.group);
+        if is_missing && self.sections.after.contains_key(self.group) {
+            return vec!["its file, which was missing".to_owned()];
         }
+        self.changed_settings().into_iter().map(|change| change.name).collect()
+    }
+
+    /// The same with what they say; none of a file that is missing.
+    fn changed_settings(&self) -> Vec<SettingChange> {
+        let sections = (self.sections.before.get(self.group), self.sections.after.get(self.group));
+        let (Some(before), Some(after)) = sections else { return Vec::new() };
+        differences(before, after)
+    }
+
+    /// What the file that it will have says is run.
+    fn new_command(&self) -> Option<String> {
+        self.sections.after.get(self.group)?.get("command").cloned()
     }
 
     fn stop_seconds(&self) -> u32 {
@@ -352,37 +377,6 @@ impl GroupContext<'_> {
         let seconds = self.stop_seconds();
         (stays && is_former && seconds > wanted.stopwaitsecs).then_some(seconds)
     }
-}
-
-/// How long the processes of a group may take to stop: whichever is longest of the running, the
-/// recorded and the wanted configuration, whoever started them, since supervisord does not tell which
-/// one it runs.
-pub(super) fn stop_seconds(
-    group: &str,
-    wanted: Option<&DesiredGroup>,
-    daemon: &ActualDaemon,
-    actual: &ActualSite,
-    sections: &Sections,
-) -> u32 {
-    let record = actual.record.as_ref();
-    let recorded = record.and_then(|r| r.groups.get(group)).map(|group| group.stopwaitsecs);
-    let still_loaded = record
-        .filter(|_| is_perhaps_former(daemon, group))
-        .and_then(|record| record.still_loaded.get(group))
-        .copied();
-    let in_file = sections.before.get(group).map(|options| {
-        options.get("stopwaitsecs").and_then(|text| text.parse().ok()).unwrap_or(STOPWAITSECS)
-    });
-    let left = actual.interrupted.finished.as_ref().and_then(|journal| journal.groups.get(group));
-    let wanted = wanted.map(|group| group.stopwaitsecs);
-    let known =
-        [wanted, recorded, still_loaded, in_file, daemon.stop_seconds(group), left.copied()];
-    known.into_iter().flatten().max().unwrap_or(STOPWAITSECS)
-}
-
-/// Whether a group may run by a former configuration than its file has.
-pub(super) fn is_perhaps_former(daemon: &ActualDaemon, group: &str) -> bool {
-    daemon.reread.as_ref().map_or(true, |reread| reread.changed.iter().any(|name| name == group))
 }
 
 pub(super) fn is_up(process: &ProcessInfo) -> bool {

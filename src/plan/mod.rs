@@ -7,6 +7,7 @@ mod control;
 mod elsewhere;
 mod group;
 mod intent;
+mod loaded;
 mod logs;
 mod mask;
 mod narrow;
@@ -15,6 +16,7 @@ mod refusal;
 mod release;
 mod remarks;
 mod sections;
+mod setting;
 mod some;
 mod view;
 mod whose;
@@ -34,6 +36,7 @@ pub use mask::diff as masked_diff;
 pub use planner::{Planned, Situation, plan_site};
 pub use refusal::{Override, Refusal};
 pub use remarks::note_others;
+pub use setting::SettingChange;
 pub use view::{FileChangeKind, FileView, GroupView, PlanView};
 pub(crate) use whose::Whose;
 
@@ -42,6 +45,8 @@ pub(crate) use whose::Whose;
 pub struct SitePlan {
     /// The site that it is for.
     pub domain: Domain,
+    /// The revision that it goes to, where that is not what the inventory says.
+    pub revision: Option<u64>,
     /// Files that change, by path.
     pub files: BTreeMap<PathBuf, FileChange>,
     /// Folders that are made first.
@@ -103,6 +108,7 @@ impl SitePlan {
     pub(crate) fn without_changes(domain: Domain) -> Self {
         Self {
             domain,
+            revision: None,
             files: BTreeMap::new(),
             folders: Vec::new(),
             folders_stay: false,
@@ -177,6 +183,10 @@ pub struct GroupChange {
     pub stop_seconds: u32,
     /// How supervisord asks its processes to stop.
     pub stop_signals: StopSignals,
+    /// What its file says otherwise than it did, with the values as they are.
+    pub settings: Vec<SettingChange>,
+    /// The command of a program that is new to supervisord.
+    pub command: Option<String>,
 }
 
 /// How supervisord asks the processes of a group to stop: by the configuration it has loaded, whatever

@@ -18,7 +18,7 @@ use crate::inventory::{
 };
 use crate::records::journal::{JournaledFile, PathContent};
 use crate::records::{Interrupted, Journal, JournalPhase, Origin, Revision};
-use crate::report::Colour;
+use crate::report::{Colour, FileDetail};
 use crate::supervisord::{Blame, Culprit, Fault, FaultCode, ProcessInfo, ProcessState, Reload};
 use crate::system::files::{Entry, FileContent};
 
@@ -151,7 +151,8 @@ impl Model {
     }
 
     fn text(&self) -> String {
-        PlanView::of(&self.plan(), b"").text(Colour::Plain)
+        let plan = PlanView::of(&self.plan(), b"");
+        format!("{}  = {}\n", plan.text(FileDetail::Counted, Colour::Plain), plan.summary())
     }
 }
 
@@ -242,35 +243,11 @@ fn a_new_site() {
         Model::empty(site(vec![program("w"), Program { autostart: false, ..program("idle") }]))
             .with(|model| model.actual.missing_log_folders.push("/var/log/supervisor".into()));
     insta::assert_snapshot!(model.text(), @r"
-    Site a.com
-      + /var/log/supervisor/
-      + /etc/logrotate.d/supervisor-a.com-idle.conf
-      + /etc/logrotate.d/supervisor-a.com-w.conf
-      + /etc/supervisor/conf.d/a.com-idle.conf
-          +[program:a.com-idle]
-          +command=/bin/work
-          +directory=/home/deployer/sites/a.com/current
-          +user=deployer
-          +autostart=false
-          +autorestart=true
-          +stopwaitsecs=60
-          +numprocs=1
-          +stdout_logfile=/var/log/supervisor/a.com-idle.log
-          +stderr_logfile=/var/log/supervisor/a.com-idle.log
-      + /etc/supervisor/conf.d/a.com-w.conf
-          +[program:a.com-w]
-          +command=/bin/work
-          +directory=/home/deployer/sites/a.com/current
-          +user=deployer
-          +autostart=true
-          +autorestart=true
-          +stopwaitsecs=60
-          +numprocs=1
-          +stdout_logfile=/var/log/supervisor/a.com-w.log
-          +stderr_logfile=/var/log/supervisor/a.com-w.log
-      + a.com-idle: add, not started (autostart=false), it is new
-      + a.com-w: start, it is new
-      4 files change, 1 program starts, 1 program is added but not started
+    + idle  add, not started (autostart=false): new, /bin/work
+    + w     start: new, /bin/work
+    + folder /var/log/supervisor/
+    files: 4 new (--diff shows them)
+    = 1 starts, 1 is taken up but not started
     ");
 }
 
@@ -279,8 +256,8 @@ fn nothing_to_do() {
     let model = Model::of(vec![program("w"), scaled("x", 3)]);
     assert!(model.plan().is_empty());
     insta::assert_snapshot!(model.text(), @r"
-    Site a.com
-      nothing to do: 2 programs are as wanted
+      2 unchanged
+    = nothing to do, 2 unchanged
     ");
 }
 
@@ -288,19 +265,9 @@ fn nothing_to_do() {
 fn another_number_of_processes() {
     let model = Model::of(vec![scaled("w", 2)]).wants(vec![scaled("w", 4)]);
     insta::assert_snapshot!(model.text(), @r"
-    Site a.com
-      ~ /etc/supervisor/conf.d/a.com-w.conf
-          @@ -5,7 +5,7 @@
-           autostart=true
-           autorestart=true
-           stopwaitsecs=60
-          -numprocs=2
-          +numprocs=4
-           process_name=%(program_name)s_%(process_num)02d
-           stdout_logfile=/var/log/supervisor/a.com-w.log
-           stderr_logfile=/var/log/supervisor/a.com-w.log
-      ~ a.com-w: restart, because of numprocs [2 processes, up to 60 s to stop]
-      1 file changes, 1 program restarts
+    ~ w  restart: numprocs 2 -> 4 (2 processes, up to 60 s to stop)
+    files: 1 changed (--diff shows them)
+    = 1 restarts (up to 60 s)
     ");
 }
 
@@ -318,16 +285,9 @@ fn a_changed_environment_shows_no_value() {
     let model = Model::of(vec![secret("w", "hunter2")]).wants(vec![secret("w", "hunter3")]);
     assert!(!model.text().contains("hunter"));
     insta::assert_snapshot!(model.text(), @r"
-    Site a.com
-      ~ /etc/supervisor/conf.d/a.com-w.conf
-          @@ -8,4 +8,4 @@
-           numprocs=1
-           stdout_logfile=/var/log/supervisor/a.com-w.log
-           stderr_logfile=/var/log/supervisor/a.com-w.log
-          -environment=TOKEN='***' (before)
-          +environment=TOKEN='***' (after)
-      ~ a.com-w: restart, because of environment [1 process, up to 60 s to stop]
-      1 file changes, 1 program restarts
+    ~ w  restart: environment (up to 60 s to stop)
+    files: 1 changed (--diff shows them)
+    = 1 restarts (up to 60 s)
     ");
 }
 
@@ -336,34 +296,11 @@ fn one_program_replaces_another() {
     let model =
         Model::of(vec![program("gone"), program("w")]).wants(vec![program("w"), program("new")]);
     insta::assert_snapshot!(model.text(), @r"
-    Site a.com
-      - /etc/logrotate.d/supervisor-a.com-gone.conf
-      + /etc/logrotate.d/supervisor-a.com-new.conf
-      - /etc/supervisor/conf.d/a.com-gone.conf
-          -[program:a.com-gone]
-          -command=/bin/work
-          -directory=/home/deployer/sites/a.com/current
-          -user=deployer
-          -autostart=true
-          -autorestart=true
-          -stopwaitsecs=60
-          -numprocs=1
-          -stdout_logfile=/var/log/supervisor/a.com-gone.log
-          -stderr_logfile=/var/log/supervisor/a.com-gone.log
-      + /etc/supervisor/conf.d/a.com-new.conf
-          +[program:a.com-new]
-          +command=/bin/work
-          +directory=/home/deployer/sites/a.com/current
-          +user=deployer
-          +autostart=true
-          +autorestart=true
-          +stopwaitsecs=60
-          +numprocs=1
-          +stdout_logfile=/var/log/supervisor/a.com-new.log
-          +stderr_logfile=/var/log/supervisor/a.com-new.log
-      - a.com-gone: stop and remove, it is not wanted any more [1 process, up to 60 s to stop]
-      + a.com-new: start, it is new
-      4 files change, 1 program starts, 1 program stops, 1 program unchanged
+    - gone  stop and remove: not in the inventory (up to 60 s to stop)
+    + new   start: new, /bin/work
+      1 unchanged
+    files: 2 new, 2 removed (--diff shows them)
+    = 1 starts, 1 stops (up to 60 s), 1 unchanged
     ");
 }
 
@@ -374,19 +311,9 @@ fn a_file_edited_by_hand() {
         model.daemon.reread = Ok(Reload { changed: vec!["a.com-w".into()], ..Reload::default() });
     });
     insta::assert_snapshot!(model.text(), @r"
-    Site a.com
-      ~ /etc/supervisor/conf.d/a.com-w.conf
-          @@ -4,7 +4,7 @@
-           user=deployer
-           autostart=true
-           autorestart=true
-          -stopwaitsecs=90
-          +stopwaitsecs=60
-           numprocs=1
-           stdout_logfile=/var/log/supervisor/a.com-w.log
-           stderr_logfile=/var/log/supervisor/a.com-w.log
-      ~ a.com-w: restart, because of stopwaitsecs [1 process, up to 90 s to stop]
-      1 file changes, 1 program restarts
+    ~ w  restart: stopwaitsecs 90 -> 60 (up to 90 s to stop)
+    files: 1 changed (--diff shows them)
+    = 1 restarts (up to 90 s)
     ");
 }
 
@@ -397,9 +324,9 @@ fn writable_file_gets_its_mode_back() {
         file.mode = 0o666;
     });
     insta::assert_snapshot!(model.text(), @r"
-    Site a.com
-      ~ /etc/supervisor/conf.d/a.com-w.conf (permissions only)
-      1 file changes, 1 program unchanged
+      1 unchanged
+    ~ file /etc/supervisor/conf.d/a.com-w.conf: permissions only
+    = 1 file changes, 1 unchanged
     ");
 }
 
@@ -413,17 +340,17 @@ fn a_file_that_is_another_users() {
         }
     });
     insta::assert_snapshot!(model.text(), @r"
-    Site a.com
-      ~ /etc/logrotate.d/supervisor-a.com-w.conf (becomes root's: logrotate ignores another user's)
-      ~ /etc/supervisor/conf.d/a.com-w.conf (becomes root's: another user could change what it runs)
-      2 files change, 1 program unchanged
+      1 unchanged
+    ~ file /etc/logrotate.d/supervisor-a.com-w.conf: becomes root's, logrotate ignores another user's
+    ~ file /etc/supervisor/conf.d/a.com-w.conf: becomes root's, another user could change what it runs
+    = 2 files change, 1 unchanged
     ");
     // That user's own supervisord reads it.
     model.daemon.reads_private_files = false;
     insta::assert_snapshot!(model.text(), @r"
-    Site a.com
-      ~ /etc/logrotate.d/supervisor-a.com-w.conf (becomes root's: logrotate ignores another user's)
-      1 file changes, 1 program unchanged
+      1 unchanged
+    ~ file /etc/logrotate.d/supervisor-a.com-w.conf: becomes root's, logrotate ignores another user's
+    = 1 file changes, 1 unchanged
     ");
     model.actual.writes_as_root = false;
     assert!(model.plan().is_empty());
@@ -437,10 +364,9 @@ fn newer_or_unloaded_file_changes_group() {
         model.daemon.reread = Ok(Reload { changed, added, ..Reload::default() });
     });
     insta::assert_snapshot!(model.text(), @r"
-    Site a.com
-      ~ a.com-w: restart, its file is newer than what runs [1 process, up to 60 s to stop]
-      + a.com-x: start, its file is there but supervisord had not loaded it
-      1 program starts, 1 program restarts
+    ~ w  restart: its file is newer than what runs (up to 60 s to stop)
+    + x  start: its file is there but supervisord had not loaded it
+    = 1 starts, 1 restarts (up to 60 s)
     ");
 }
 
@@ -451,7 +377,7 @@ fn hosts_text_commands_no_terminal() {
     view.folders = vec!["/a\u{1b}[2J".into()];
     view.warnings = vec!["one\ntwo\r\u{9b}2J".to_owned()];
     view.notes = vec!["\u{1b}[31mred\u{8}".to_owned()];
-    let text = view.text(Colour::Plain);
+    let text = view.text(FileDetail::Diffs, Colour::Plain);
     assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
     assert!(text.contains("one\n      two"), "{text:?}");
 }
@@ -472,31 +398,11 @@ fn stopped_by_hand_stays_stopped() {
     assert_eq!(plan.stopped["a.com-part"], ["a.com-part_00"]);
     assert_eq!(plan.ran["a.com-part"], ["a.com-part_01"]);
     insta::assert_snapshot!(model.text(), @r"
-    Site a.com
-      ~ /etc/supervisor/conf.d/a.com-part.conf
-          @@ -4,7 +4,7 @@
-           user=deployer
-           autostart=true
-           autorestart=true
-          -stopwaitsecs=60
-          +stopwaitsecs=61
-           numprocs=2
-           process_name=%(program_name)s_%(process_num)02d
-           stdout_logfile=/var/log/supervisor/a.com-part.log
-      ~ /etc/supervisor/conf.d/a.com-whole.conf
-          @@ -4,7 +4,7 @@
-           user=deployer
-           autostart=true
-           autorestart=true
-          -stopwaitsecs=60
-          +stopwaitsecs=61
-           numprocs=1
-           stdout_logfile=/var/log/supervisor/a.com-whole.log
-           stderr_logfile=/var/log/supervisor/a.com-whole.log
-      ~ a.com-part: restart, because of stopwaitsecs [1 process, up to 61 s to stop]
-          a.com-part:a.com-part_00 stays stopped, as it was by hand
-      = a.com-whole: leave as it is, it was stopped by hand; `supervisor-sync start` runs it with its new configuration
-      2 files change, 1 program restarts, 1 program is left as it is
+    ~ part   restart: stopwaitsecs 60 -> 61 (up to 61 s to stop)
+        a.com-part:a.com-part_00 stays stopped, as it was by hand
+    = whole  leave as it is: it was stopped by hand; `supervisor-sync start` runs it with its new configuration (stopwaitsecs 60 -> 61)
+    files: 2 changed (--diff shows them)
+    = 1 restarts (up to 61 s), 1 is left as it is
     ");
 }
 
@@ -513,19 +419,9 @@ fn running_without_autostart_starts_again() {
 fn a_deferred_restart() {
     let model = Model::of(vec![deferred(1)]).wants(vec![deferred(2)]);
     insta::assert_snapshot!(model.text(), @r"
-    Site a.com
-      ~ /etc/supervisor/conf.d/a.com-w.conf
-          @@ -5,6 +5,7 @@
-           autostart=true
-           autorestart=true
-           stopwaitsecs=60
-          -numprocs=1
-          +numprocs=2
-          +process_name=%(program_name)s_%(process_num)02d
-           stdout_logfile=/var/log/supervisor/a.com-w.log
-           stderr_logfile=/var/log/supervisor/a.com-w.log
-      = a.com-w: leave as it is, restarts are deferred; its next restart takes the change up
-      1 file changes, 1 program is left as it is
+    = w  leave as it is: restarts are deferred; its next restart takes the change up (numprocs 1 -> 2)
+    files: 1 changed (--diff shows them)
+    = 1 is left as it is
     ");
 }
 
@@ -542,21 +438,11 @@ fn a_restart_is_asked_for() {
     let processes = vec!["a.com-changed".to_owned()];
     assert_eq!(plan.unseen["a.com-changed"], GroupAction::Restart { processes });
     insta::assert_snapshot!(model.text(), @r"
-    Site a.com
-      ~ /etc/supervisor/conf.d/a.com-changed.conf
-          @@ -5,6 +5,7 @@
-           autostart=true
-           autorestart=true
-           stopwaitsecs=60
-          -numprocs=1
-          +numprocs=2
-          +process_name=%(program_name)s_%(process_num)02d
-           stdout_logfile=/var/log/supervisor/a.com-changed.log
-           stderr_logfile=/var/log/supervisor/a.com-changed.log
-      ~ a.com-changed: restart, because of numprocs, process_name [1 process, up to 60 s to stop]
-      ~ a.com-same: restart, as asked [1 process, up to 60 s to stop]
-      = a.com-stopped: leave as it is, it was stopped by hand; `supervisor-sync start` runs it with its new configuration
-      1 file changes, 2 programs restart, 1 program is left as it is
+    ~ changed  restart: numprocs 1 -> 2 (up to 60 s to stop)
+    ~ same     restart: as asked (up to 60 s to stop)
+    = stopped  leave as it is: it was stopped by hand; `supervisor-sync start` runs it with its new configuration
+    files: 1 changed (--diff shows them)
+    = 2 restart (up to 60 s), 1 is left as it is
     ");
 }
 
@@ -612,9 +498,9 @@ fn interrupted_while_files_were_swapped() {
         model.killed(JournalPhase::Files, vec![scaled("w", 2)]);
     });
     insta::assert_snapshot!(model.text(), @r"
-    Site a.com
-      ! an apply that never ended, `apply` of user deployer (pid 42, since 2026-01-02T03:04:05Z): the next apply undoes it first
-      1 program unchanged
+    ! an apply that never ended, `apply` of user deployer (pid 42, since 2026-01-02T03:04:05Z): the next apply undoes it first
+      1 unchanged
+    = 1 interrupted apply is cleaned up, 1 unchanged
     ");
 }
 
@@ -634,13 +520,12 @@ fn interrupted_while_processes_were_updated() {
         })
         .wants(vec![scaled("w", 2), program("x"), program("new")]);
     insta::assert_snapshot!(model.text(), @r"
-    Site a.com
-      ! an apply that never ended, `apply` of user deployer (pid 42, since 2026-01-02T03:04:05Z): the next apply finishes it
-      - a.com-gone: stop and remove, it is not wanted any more [1 process, up to 10 s to stop]
-      + a.com-new: start, its file is there but supervisord had not loaded it
-      + a.com-w: start, its file is there but supervisord had not loaded it
-      + a.com-x: start, an interrupted apply had stopped it
-      3 programs start, 1 program stops
+    ! an apply that never ended, `apply` of user deployer (pid 42, since 2026-01-02T03:04:05Z): the next apply finishes it
+    - gone  stop and remove: not in the inventory (up to 10 s to stop)
+    + new   start: its file is there but supervisord had not loaded it
+    + w     start: its file is there but supervisord had not loaded it (2 processes)
+    + x     start: an interrupted apply had stopped it
+    = 3 start, 1 stops (up to 10 s), 1 interrupted apply is cleaned up
     ");
 }
 
@@ -655,11 +540,10 @@ fn interrupted_in_an_undo() {
         model.state("a.com-w", ProcessState::Stopped);
     });
     insta::assert_snapshot!(model.text(), @r"
-    Site a.com
-      ! an apply that never ended, `apply` of user deployer (pid 42, since 2026-01-02T03:04:05Z): the next apply undoes it first
-      - a.com-added: stop and remove, it is not wanted any more [1 process, up to 10 s to stop]
-      + a.com-w: start, an interrupted apply had stopped it
-      1 program starts, 1 program stops
+    ! an apply that never ended, `apply` of user deployer (pid 42, since 2026-01-02T03:04:05Z): the next apply undoes it first
+    - added  stop and remove: not in the inventory (up to 10 s to stop)
+    + w      start: an interrupted apply had stopped it
+    = 1 starts, 1 stops (up to 10 s), 1 interrupted apply is cleaned up
     ");
 }
 
@@ -688,43 +572,15 @@ fn files_that_are_not_the_sites() {
         model.actual.foreign.insert(foreign, "runs in /srv, not in /home".to_owned());
     });
     insta::assert_snapshot!(model.text(), @r"
-    Site a.com
-      + /etc/logrotate.d/supervisor-a.com-w.conf
-      + /etc/logrotate.d/supervisor-a.com-x.conf
-      ~ /etc/supervisor/conf.d/a.com-w.conf
-          @@ -1 +1,10 @@
-          -[program:z]
-          +[program:a.com-w]
-          +command=/bin/work
-          +directory=/home/deployer/sites/a.com/current
-          +user=deployer
-          +autostart=true
-          +autorestart=true
-          +stopwaitsecs=60
-          +numprocs=1
-          +stdout_logfile=/var/log/supervisor/a.com-w.log
-          +stderr_logfile=/var/log/supervisor/a.com-w.log
-      ~ /etc/supervisor/conf.d/a.com-x.conf
-          @@ -1 +1,10 @@
-          -[program:z]
-          +[program:a.com-x]
-          +command=/bin/work
-          +directory=/home/deployer/sites/a.com/current
-          +user=deployer
-          +autostart=true
-          +autorestart=true
-          +stopwaitsecs=60
-          +numprocs=1
-          +stdout_logfile=/var/log/supervisor/a.com-x.log
-          +stderr_logfile=/var/log/supervisor/a.com-x.log
-      + a.com-w: start, it is new
-      + a.com-x: start, it is new
-      note: /etc/supervisor/conf.d/a.com-theirs.conf is left alone: runs in /srv, not in /home
-      refused: /etc/supervisor/conf.d/a.com-x.conf belongs to site a
-        hint: two sites cannot share a file: rename the program of one of them
-      refused: /etc/supervisor/conf.d/a.com-w.conf is not this site's own: holds the program z
-        hint: look at it: cat /etc/supervisor/conf.d/a.com-w.conf; to replace it: --allow foreign-file
-      an apply would not start (4 files change, 2 programs start)
+    + w  start: new, /bin/work
+    + x  start: new, /bin/work
+    files: 2 new, 2 changed (--diff shows them)
+    note: /etc/supervisor/conf.d/a.com-theirs.conf is left alone: runs in /srv, not in /home
+    refused: /etc/supervisor/conf.d/a.com-x.conf belongs to site a
+      hint: two sites cannot share a file: rename the program of one of them
+    refused: /etc/supervisor/conf.d/a.com-w.conf is not this site's own: holds the program z
+      hint: look at it: cat /etc/supervisor/conf.d/a.com-w.conf; to replace it: --allow foreign-file
+    = 2 start, 1 site refused
     ");
     let mut model = model;
     model.options.overrides.push(Override::ForeignFile);
@@ -777,7 +633,7 @@ fn everything_else_that_refuses() {
       hint: deploy the site first; to apply all the same: --allow missing-code
     refused: supervisord's [include] does not read /etc/supervisor/conf.d/a.com-w.conf
       hint: add the folder to [include] files in supervisord's main config, or set paths.conf_dir (now /etc/supervisor/conf.d)
-    an apply would not start (2 files change, 1 program starts)
+    = 1 starts, 1 site refused
     ");
 }
 
@@ -851,10 +707,9 @@ fn processes_alone() {
         });
     assert!(model.plan().files.is_empty());
     insta::assert_snapshot!(model.text(), @r"
-    Site a.com
-      = a.com-new: leave as it is, supervisord does not know it
-      ~ a.com-w: restart, as asked [1 process, up to 60 s to stop]
-      1 program restarts, 1 program is left as it is
+    = new  leave as it is: supervisord does not know it
+    ~ w    restart: as asked (up to 60 s to stop)
+    = 1 restarts (up to 60 s), 1 is left as it is
     ");
 }
 
@@ -869,11 +724,11 @@ fn foreign_pending_changes_stay_pending() {
     });
     assert!(model.plan().is_empty());
     insta::assert_snapshot!(model.text(), @r"
-    Site a.com
-      note: pending changes of others stay pending: theirs added
-      note: pending changes of others stay pending: other changed
-      note: pending changes of others stay pending: old removed
-      nothing to do: 1 program is as wanted
+      1 unchanged
+    note: pending changes of others stay pending: theirs added
+    note: pending changes of others stay pending: other changed
+    note: pending changes of others stay pending: old removed
+    = nothing to do, 1 unchanged
     ");
 }
 

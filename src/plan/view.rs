@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::mask::{diff, holds_secrets};
-use super::{FileChange, GroupAction, GroupChange, Reason, Refusal, SitePlan};
+use super::{FileChange, GroupAction, GroupChange, Reason, Refusal, SettingChange, SitePlan};
 use crate::desired::FileKind;
-use crate::inventory::Domain;
+use crate::inventory::{Domain, without_passwords};
 use crate::system::files::Entry;
 
 /// A [`SitePlan`] for people and machines.
@@ -18,6 +18,9 @@ use crate::system::files::Entry;
 pub struct PlanView {
     /// The site that it is for.
     pub site: Domain,
+    /// The revision that it goes to, where that is not what the inventory says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u64>,
     /// Whether an apply leaves the host as it is.
     pub empty: bool,
     /// Digest of everything an apply would do: two plans with the same one do the same. It is keyed
@@ -114,6 +117,12 @@ pub struct GroupView {
     pub rolling: Option<u32>,
     /// Seconds its processes have to stop.
     pub stop_seconds: u32,
+    /// What its file says otherwise than it did, in supervisord's words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settings: Vec<SettingChange>,
+    /// What a program that is new to supervisord runs, without passwords.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
 }
 
 impl GroupView {
@@ -128,6 +137,7 @@ impl PlanView {
     pub fn of(plan: &SitePlan, key: &[u8]) -> Self {
         let SitePlan {
             domain,
+            revision,
             files,
             folders,
             folders_stay: _,
@@ -159,6 +169,7 @@ impl PlanView {
         by_hand.retain(|group| stopped.contains_key(group) && !ran.contains_key(group));
         let mut view = Self {
             site: domain.clone(),
+            revision: *revision,
             empty: plan.leaves_host_as_it_is() && !releases,
             releases: *releases,
             fingerprint: String::new(),
@@ -180,8 +191,17 @@ impl PlanView {
 }
 
 fn group_view(name: &str, change: &GroupChange, plan: &SitePlan) -> GroupView {
-    let GroupChange { action, reason, desired, rolling, after: _, stop_seconds, stop_signals: _ } =
-        change;
+    let GroupChange {
+        action,
+        reason,
+        desired,
+        rolling,
+        after: _,
+        stop_seconds,
+        stop_signals: _,
+        settings,
+        command,
+    } = change;
     GroupView {
         group: name.to_owned(),
         action: action.clone(),
@@ -192,6 +212,8 @@ fn group_view(name: &str, change: &GroupChange, plan: &SitePlan) -> GroupView {
         autostart: desired.as_ref().is_some_and(|group| group.autostart),
         rolling: *rolling,
         stop_seconds: *stop_seconds,
+        settings: settings.iter().map(SettingChange::masked).collect(),
+        command: command.as_deref().map(|command| without_passwords(command).into_owned()),
     }
 }
 

@@ -77,7 +77,7 @@ impl<'s> Applying<'s> {
         let of_several = work.iter().filter(|work| work.sites.len() > 1);
         let several = work.len() > 1;
         // What is removed is always shown.
-        let shows_plans = order.ask || work.iter().any(HostWork::prunes);
+        let shows_plans = order.shows_plans() || work.iter().any(HostWork::prunes);
         Self {
             order,
             several,
@@ -270,7 +270,7 @@ impl Observer for Applying<'_> {
     }
 
     fn show(&mut self, pages: Vec<(&str, HostPage)>) {
-        show_pages(pages, self.several, self.screen);
+        show_pages(pages, self.screen);
     }
 
     fn agree(&mut self, what: &Agreement<'_>) -> Result<(), CommandError> {

@@ -8,12 +8,17 @@ const NAMES_SHOWN: usize = 6;
 
 /// `web1, web2, web3 (3 hosts)`, and a single name as it is.
 pub(crate) fn named(hosts: &[&str]) -> String {
-    let shown: Vec<&str> = hosts.iter().take(NAMES_SHOWN).copied().collect();
+    let shown = listed(hosts);
+    if hosts.len() > 1 { format!("{shown} ({} hosts)", hosts.len()) } else { shown }
+}
+
+/// `web1, web2, web3`, and of many the first.
+pub(crate) fn listed(names: &[&str]) -> String {
+    let shown: Vec<&str> = names.iter().take(NAMES_SHOWN).copied().collect();
     let shown = shown.join(", ");
-    match hosts.len() {
-        0 | 1 => shown,
-        count if count <= NAMES_SHOWN => format!("{shown} ({count} hosts)"),
-        count => format!("{shown} and {} more ({count} hosts)", count - NAMES_SHOWN),
+    match names.len().saturating_sub(NAMES_SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
     }
 }
 

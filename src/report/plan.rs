@@ -2,11 +2,17 @@
 
 use serde::Serialize;
 
-use super::names::{Folded, named};
-use super::{Mode, Page, Screen, left};
+use super::colour::STRONG;
+use super::names::{Folded, listed};
+use super::plan_markdown::MarkdownPlans;
+use super::plan_text::FileDetail;
+use super::plan_totals::Totals;
+use super::{Colour, Mode, Page, Screen, left};
 use crate::api::{Left, PlannedSite};
 use crate::error::{CommandError, ErrorKind};
 use crate::fleet::{HostPlans, HostWork, LookOutcome};
+use crate::plan::PlanView;
+use crate::system::sanitized;
 
 /// What an apply would do on a host.
 #[derive(Serialize)]
@@ -18,15 +24,31 @@ pub(super) struct PlanDocument<'a> {
     left: Option<&'a Left>,
 }
 
+/// How plans are shown to people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum PlanFormat {
+    /// For a terminal or a log.
+    Text,
+    /// For a comment on a pull request, at most 65,000 characters.
+    Markdown,
+}
+
 /// The plans of all hosts.
-#[derive(Default)]
 pub(crate) struct Plans<'w> {
     answers: LookOutcome,
-    texts: Folded<'w>,
+    shown: ShownPlans<'w>,
+    /// What is shown in place of `shown`.
+    markdown: Option<MarkdownPlans<'w>>,
     refused: bool,
 }
 
 impl<'w> Plans<'w> {
+    pub(crate) fn new(format: PlanFormat) -> Self {
+        let markdown = (format == PlanFormat::Markdown).then(MarkdownPlans::default);
+        let (answers, shown) = (LookOutcome::default(), ShownPlans::default());
+        Self { answers, shown, markdown, refused: false }
+    }
+
     /// The plans of the next host, or why there are none.
     pub(crate) fn add(
         &mut self,
@@ -35,22 +57,30 @@ impl<'w> Plans<'w> {
         screen: &mut Screen,
     ) {
         match answer {
-            Ok(HostPage { page, text, answers, refused }) => {
-                screen.show(page);
-                if !text.is_empty() {
-                    self.texts.add(work.name(), &text);
+            Ok(page) => {
+                if let Some(markdown) = &mut self.markdown {
+                    markdown.add(work.name(), &page);
                 }
-                self.answers.add(answers);
-                self.refused |= refused;
+                self.answers.add(page.answers);
+                self.refused |= page.refused;
+                self.shown.add(work.name(), page.shown, screen);
             }
-            Err(error) => screen.unanswered(work.name(), &error, &mut self.answers),
+            Err(error) => {
+                if let Some(markdown) = &mut self.markdown {
+                    markdown.fail(work.name(), &error);
+                }
+                screen.unanswered(work.name(), &error, &mut self.answers);
+            }
         }
     }
 
-    /// Shows what several hosts have in common, and returns the exit status; `tells_changes` has it say
-    /// whether there is anything to do.
-    pub(crate) fn end(mut self, several: bool, tells_changes: bool, screen: &mut Screen) -> u8 {
-        show_texts(&self.texts, several, screen);
+    /// Shows what people see of them, and returns the exit status; `tells_changes` has it say whether there
+    /// is anything to do.
+    pub(crate) fn end(mut self, tells_changes: bool, screen: &mut Screen) -> u8 {
+        match &self.markdown {
+            Some(markdown) => markdown.show(screen),
+            None => self.shown.show(screen),
+        }
         self.answers.differs &= tells_changes;
         match self.answers.are_complete() && self.refused {
             true => ErrorKind::Refused.exit_status(),
@@ -59,13 +89,51 @@ impl<'w> Plans<'w> {
     }
 }
 
+/// What people see of plans: what several hosts have in common once, and what they do in all at the end.
+#[derive(Default)]
+pub(super) struct ShownPlans<'w> {
+    blocks: Folded<'w>,
+    totals: Totals,
+}
+
+impl<'w> ShownPlans<'w> {
+    pub(super) fn add(&mut self, host: &'w str, page: ShownPage, screen: &mut Screen) {
+        screen.show(page.page);
+        for block in &page.blocks {
+            self.blocks.add(host, block);
+        }
+        self.totals.extend(&page.totals);
+    }
+
+    pub(super) fn show(&self, screen: &mut Screen) {
+        let colour = screen.colour();
+        for (hosts, block) in self.blocks.groups() {
+            let hosts = colour.paint(STRONG, &sanitized(&listed(hosts)));
+            screen.print_painted(&format!("{hosts}  {block}"));
+        }
+        if !self.totals.is_empty() {
+            screen.print(&format!("{}\n", self.totals.text()));
+        }
+        if let Some(advice) = self.totals.advice() {
+            screen.print(&format!("note: {advice}\n"));
+        }
+    }
+}
+
+/// What people and machines see of a host's plans.
+#[derive(Debug)]
+pub(super) struct ShownPage {
+    /// For machines, with what went wrong; it has its turn host by host.
+    page: Page,
+    /// For people: a headline without the host, and what stands below it.
+    blocks: Vec<String>,
+    totals: Totals,
+}
+
 /// What is shown of a host's plans. It is made where they arrive, and a fraction of them.
 #[derive(Debug)]
 pub(crate) struct HostPage {
-    /// For machines, with what went wrong; it has its turn host by host.
-    page: Page,
-    /// For people; what several hosts have in common is shown once, at the end.
-    text: String,
+    shown: ShownPage,
     /// A site that has a plan has answered. The removal of a site whose last program went is left to a
     /// person, or to `--prune`: it makes no difference.
     answers: LookOutcome,
@@ -73,11 +141,23 @@ pub(crate) struct HostPage {
 }
 
 impl HostPage {
+    /// What is done on the host in all.
+    pub(super) fn totals(&self) -> &Totals {
+        &self.shown.totals
+    }
+
+    /// For people: headlines without the host, and what stands below each.
+    pub(super) fn blocks(&self) -> &[String] {
+        &self.shown.blocks
+    }
+
     /// `aside` is what the page is written on.
     pub(crate) fn of(host: &str, planned: &HostPlans, mut aside: Screen) -> Self {
         let HostPlans { sites, leavers } = planned;
+        let detail = aside.file_detail();
         let mut answers = LookOutcome::default();
-        let (mut text, mut refused) = (String::new(), false);
+        let (mut blocks, mut silent) = (Vec::new(), Vec::new());
+        let (mut totals, mut refused) = (Totals::default(), false);
         aside.document("plan", Some(host), &PlanDocument { sites, left: leavers.left.as_ref() });
         for PlannedSite { site, plan } in sites {
             match plan {
@@ -85,8 +165,11 @@ impl HostPage {
                     answers.count();
                     answers.differs |= !plan.empty && leavers.emptied.get(site) != Some(&false);
                     refused |= !plan.refusals.is_empty();
-                    if aside.mode() == Mode::Text {
-                        text.push_str(&plan.text(aside.colour()));
+                    totals.add(host, plan);
+                    match (aside.mode(), plan.is_silent()) {
+                        (Mode::Json, _) => {}
+                        (Mode::Text, true) => silent.push(plan),
+                        (Mode::Text, false) => blocks.push(block(plan, detail, aside.colour())),
                     }
                 }
                 Err(error) => aside.unanswered(host, error, &mut answers),
@@ -95,28 +178,34 @@ impl HostPage {
         if sites.is_empty() {
             answers.count();
         }
-        text.push_str(&left::text(leavers));
-        Self { page: aside.into_page(), text, answers, refused }
+        blocks.extend(unchanged(&silent, aside.colour()));
+        blocks.extend(left::text(leavers).lines().map(|line| format!("{line}\n")));
+        let shown = ShownPage { page: aside.into_page(), blocks, totals };
+        Self { shown, answers, refused }
+    }
+}
+
+/// A site's plan below its headline.
+pub(super) fn block(plan: &PlanView, detail: FileDetail, colour: Colour) -> String {
+    let site = colour.paint(STRONG, plan.site.as_str());
+    format!("{site}\n{}", plan.text(detail, colour))
+}
+
+/// The sites of a host that nothing is to be said of: one has its headline, several share a line.
+fn unchanged(sites: &[&PlanView], colour: Colour) -> Option<String> {
+    let shown: Vec<&str> = sites.iter().map(|plan| plan.site.as_str()).collect();
+    match sites {
+        [] => None,
+        [plan] => Some(block(plan, FileDetail::Counted, colour)),
+        _ => Some(format!("{}: unchanged\n", listed(&shown))),
     }
 }
 
 /// Shows the plans of several hosts, those that are the same once.
-pub(super) fn show_pages(pages: Vec<(&str, HostPage)>, several: bool, screen: &mut Screen) {
-    let mut texts = Folded::default();
-    for (host, HostPage { page, text, .. }) in pages {
-        screen.show(page);
-        if !text.is_empty() {
-            texts.add(host, &text);
-        }
+pub(super) fn show_pages(pages: Vec<(&str, HostPage)>, screen: &mut Screen) {
+    let mut shown = ShownPlans::default();
+    for (host, page) in pages {
+        shown.add(host, page.shown, screen);
     }
-    show_texts(&texts, several, screen);
-}
-
-fn show_texts(texts: &Folded<'_>, several: bool, screen: &mut Screen) {
-    for (hosts, text) in texts.groups() {
-        if several {
-            screen.print(&format!("{}:\n", named(hosts)));
-        }
-        screen.print_painted(text);
-    }
+    shown.show(screen);
 }

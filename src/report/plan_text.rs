@@ -1,44 +1,142 @@
-//! A plan as text: the same for plan, apply, rollback and a fleet.
+//! A plan as text: the same for plan, apply, rollback and a fleet. Programs first, a line each; files are
+//! counted but for those that no program's line tells of.
 
 use std::fmt::Write;
 use std::path::Path;
 
-use anstyle::{AnsiColor, Style};
+use anstyle::Style;
 
+use super::colour::{BAD, GOOD, ODD};
+use super::plan_totals::{Totals, restarts, starts, stops, waits};
 use super::{Colour, paragraph};
 use crate::desired::FileKind;
-use crate::plan::{FileChangeKind, FileView, GroupAction, GroupView, PlanView, Reason};
+use crate::inventory::{SCRIPT_FOLDER, naming};
+use crate::plan::{
+    FileChangeKind, FileView, GroupAction, GroupView, PlanView, Reason, SettingChange,
+};
 use crate::system::sanitized;
 
-const ADD: Style = AnsiColor::Green.on_default();
-const REMOVE: Style = AnsiColor::Red.on_default();
-const CHANGE: Style = AnsiColor::Yellow.on_default();
 const QUIET: Style = Style::new().dimmed();
-const STRONG: Style = Style::new().bold();
+
+/// The widest name that the lines of a site are aligned to.
+const WIDEST_NAME: usize = 32;
+/// How many settings of a program a line tells before the rest is counted.
+const SETTINGS_SHOWN: usize = 5;
+/// How many characters of a value.
+const VALUE_SHOWN: usize = 48;
+
+/// How much is shown of files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileDetail {
+    /// They are counted.
+    Counted,
+    /// Each has a line, and its unified diff.
+    Diffs,
+}
 
 impl PlanView {
-    /// The plan as a person reads it; ends with a line break.
-    pub fn text(&self, colour: Colour) -> String {
+    /// The plan as a person reads it, without a headline; ends with a line break.
+    pub fn text(&self, detail: FileDetail, colour: Colour) -> String {
         let mut text = String::new();
-        let _ = writeln!(text, "{}", colour.paint(STRONG, &format!("Site {}", self.site)));
         if let Some(interrupted) = &self.interrupted {
-            let _ = writeln!(text, "  {} {}", colour.paint(CHANGE, "!"), sanitized(interrupted));
+            let _ = writeln!(text, "  {} {}", colour.paint(ODD, "!"), sanitized(interrupted));
         }
-        for folder in &self.folders {
-            let _ = writeln!(text, "  {} {}/", colour.paint(ADD, "+"), shown(folder));
-        }
-        for file in &self.files {
-            write_file(&mut text, file, colour);
-        }
-        for log in &self.logs {
-            let _ = writeln!(text, "  {} {} (log)", colour.paint(REMOVE, "-"), shown(log));
-        }
-        for group in &self.groups {
-            write_group(&mut text, group, colour);
+        self.write_groups(&mut text, colour);
+        self.write_files(&mut text, detail, colour);
+        if self.releases {
+            let _ = writeln!(text, "  the site is given back: what runs goes on, and is nobody's");
         }
         self.write_remarks(&mut text, colour);
-        let _ = writeln!(text, "  {}", self.summary());
         text
+    }
+
+    /// Whether there is nothing to say but that nothing changes.
+    pub(super) fn is_silent(&self) -> bool {
+        self.empty
+            && self.groups.is_empty()
+            && self.stopped.is_empty()
+            && self.logs_stay.is_empty()
+            && self.notes.is_empty()
+            && self.warnings.is_empty()
+            && self.refusals.is_empty()
+    }
+
+    /// One line: how much changes.
+    pub(crate) fn summary(&self) -> String {
+        Totals::of(self).parts()
+    }
+
+    /// A group's name without the site's, which the headline tells.
+    fn short<'n>(&self, group: &'n str) -> &'n str {
+        naming::program_by_name(&self.site, group).unwrap_or(group)
+    }
+
+    fn write_groups(&self, text: &mut String, colour: Colour) {
+        let names: Vec<&str> = self.groups.iter().map(|group| self.short(&group.group)).collect();
+        let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+        let width = width.min(WIDEST_NAME);
+        for (group, name) in self.groups.iter().zip(names) {
+            write_group(text, group, self.revision, (name, width), colour);
+        }
+        if self.unchanged > 0 {
+            let _ = writeln!(text, "    {} unchanged", self.unchanged);
+        }
+        if !self.stopped.is_empty() {
+            let stays = if self.stopped.len() == 1 { "stays" } else { "stay" };
+            let names: Vec<&str> = self.stopped.iter().map(|name| self.short(name)).collect();
+            let names = sanitized(&names.join(", "));
+            let count = self.stopped.len();
+            let _ = writeln!(text, "    {count} {stays} stopped, as by hand: {names}");
+        }
+    }
+
+    fn write_files(&self, text: &mut String, detail: FileDetail, colour: Colour) {
+        for folder in &self.folders {
+            let _ = writeln!(text, "  {} folder {}/", colour.paint(GOOD, "+"), shown(folder));
+        }
+        let mut counted = [0; 3];
+        for file in &self.files {
+            match (detail, self.is_told(file)) {
+                (FileDetail::Diffs, _) => write_file(text, file, detail, colour),
+                (FileDetail::Counted, false) => write_file(text, file, detail, colour),
+                (FileDetail::Counted, true) => match file.change {
+                    FileChangeKind::Create => counted[0] += 1,
+                    FileChangeKind::Remove => counted[2] += 1,
+                    _ => counted[1] += 1,
+                },
+            }
+        }
+        for log in &self.logs {
+            let sign = colour.paint(BAD, "-");
+            let _ = writeln!(text, "  {sign} log {}: removed for good", shown(log));
+        }
+        let parts: Vec<String> = (counted.iter().zip(["new", "changed", "removed"]))
+            .filter(|(count, _)| **count > 0)
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect();
+        if !parts.is_empty() {
+            let _ = writeln!(text, "  files: {} (--diff shows them)", parts.join(", "));
+        }
+    }
+
+    /// Whether the line of a program tells of a file: that something of it changes, and no more than its
+    /// bytes.
+    fn is_told(&self, file: &FileView) -> bool {
+        let of_bytes = matches!(
+            file.change,
+            FileChangeKind::Create | FileChangeKind::Replace | FileChangeKind::Remove
+        );
+        let name = naming::file_name(&file.path);
+        let stem = match file.kind {
+            FileKind::Supervisor => naming::configured_by(name),
+            FileKind::Logrotate => naming::rotated_by(name),
+        };
+        let Some(stem) = stem else { return false };
+        let is_of = |group: &GroupView| {
+            let base = naming::instance_of(&group.group).map(|(base, _)| base);
+            group.group == stem || base == Some(stem)
+        };
+        of_bytes && self.groups.iter().any(is_of)
     }
 
     fn write_remarks(&self, text: &mut String, colour: Colour) {
@@ -56,58 +154,12 @@ impl PlanView {
         }
         for warning in &self.warnings {
             let warning = paragraph(warning);
-            let _ = writeln!(text, "  {} {warning}", colour.paint(CHANGE, "warning:"));
+            let _ = writeln!(text, "  {} {warning}", colour.paint(ODD, "warning:"));
         }
         for refusal in &self.refusals {
             let message = paragraph(&refusal.message());
-            let _ = writeln!(text, "  {} {message}", colour.paint(REMOVE, "refused:"));
+            let _ = writeln!(text, "  {} {message}", colour.paint(BAD, "refused:"));
             let _ = writeln!(text, "    hint: {}", paragraph(&refusal.hint()));
-        }
-    }
-
-    /// One line: how much changes.
-    pub(crate) fn summary(&self) -> String {
-        let stopped = (!self.stopped.is_empty()).then(|| {
-            let stopped = counted(self.stopped.len(), "stays", "stay");
-            format!("{stopped} stopped by hand")
-        });
-        if self.empty && self.refusals.is_empty() {
-            let as_wanted = counted(self.unchanged, "program is", "programs are");
-            let stopped = stopped.map_or(String::new(), |stopped| format!(", {stopped}"));
-            return format!("nothing to do: {as_wanted} as wanted{stopped}");
-        }
-        let mut parts = Vec::new();
-        let files = self.files.len();
-        if files > 0 {
-            parts.push(counted(files, "file changes", "files change"));
-        }
-        if !self.logs.is_empty() {
-            parts.push(counted(self.logs.len(), "log is removed", "logs are removed"));
-        }
-        for (verb_one, verb_many, is) in [
-            ("program starts", "programs start", starts as fn(&GroupView) -> bool),
-            ("program is added but not started", "programs are added but not started", waits),
-            ("program restarts", "programs restart", restarts),
-            ("program stops", "programs stop", stops),
-            ("program is left as it is", "programs are left as they are", leaves),
-        ] {
-            let number = self.groups.iter().filter(|group| is(group)).count();
-            if number > 0 {
-                parts.push(counted(number, verb_one, verb_many));
-            }
-        }
-        if self.unchanged > 0 {
-            parts.push(counted(self.unchanged, "program unchanged", "programs unchanged"));
-        }
-        parts.extend(stopped);
-        if self.releases {
-            parts.push("the site is given back".to_owned());
-        }
-        match (parts.is_empty(), self.refusals.is_empty()) {
-            (true, true) => "an interrupted apply is cleaned up".to_owned(),
-            (true, false) => "an apply would not start".to_owned(),
-            (false, true) => parts.join(", "),
-            (false, false) => format!("an apply would not start ({})", parts.join(", ")),
         }
     }
 }
@@ -116,59 +168,25 @@ fn shown(path: &Path) -> String {
     sanitized(&path.display().to_string())
 }
 
-fn starts(group: &GroupView) -> bool {
-    match &group.action {
-        GroupAction::Add { start } => *start || group.autostart,
-        GroupAction::Start { .. } => true,
-        GroupAction::Replace { start } => group.running.is_empty() && (*start || group.autostart),
-        _ => false,
-    }
-}
-
-fn waits(group: &GroupView) -> bool {
-    match &group.action {
-        GroupAction::Add { start } => !start && !group.autostart,
-        GroupAction::Replace { start } => group.running.is_empty() && !start && !group.autostart,
-        _ => false,
-    }
-}
-
-fn restarts(group: &GroupView) -> bool {
-    match &group.action {
-        GroupAction::Replace { .. } => !group.running.is_empty(),
-        GroupAction::Restart { .. } => true,
-        _ => false,
-    }
-}
-
-fn stops(group: &GroupView) -> bool {
-    matches!(group.action, GroupAction::Remove | GroupAction::Stop { .. })
-}
-
-fn leaves(group: &GroupView) -> bool {
-    group.action == GroupAction::Leave
-}
-
-fn write_file(text: &mut String, file: &FileView, colour: Colour) {
+fn write_file(text: &mut String, file: &FileView, detail: FileDetail, colour: Colour) {
     let (sign, style, remark) = match file.change {
-        FileChangeKind::Create => ("+", ADD, ""),
-        FileChangeKind::Replace => ("~", CHANGE, ""),
-        FileChangeKind::ReplaceLink => ("~", CHANGE, " (a symbolic link now)"),
-        FileChangeKind::Permissions => ("~", CHANGE, " (permissions only)"),
-        FileChangeKind::Owner => ("~", CHANGE, whose(file.kind)),
-        FileChangeKind::Remove => ("-", REMOVE, ""),
+        FileChangeKind::Create => ("+", GOOD, ": new"),
+        FileChangeKind::Replace => ("~", ODD, ": changed"),
+        FileChangeKind::ReplaceLink => ("~", ODD, ": changed, a symbolic link now"),
+        FileChangeKind::Permissions => ("~", ODD, ": permissions only"),
+        FileChangeKind::Owner => ("~", ODD, whose(file.kind)),
+        FileChangeKind::Remove => ("-", BAD, ": removed"),
     };
-    let whole = matches!(file.change, FileChangeKind::Create | FileChangeKind::Remove);
-    if whole && file.kind == FileKind::Logrotate {
-        // Always the same lines but for the log's name: its companion above tells the program.
-        let _ = writeln!(text, "  {} {}", colour.paint(style, sign), shown(&file.path));
+    let sign = colour.paint(style, sign);
+    let _ = writeln!(text, "  {sign} file {}{remark}", shown(&file.path));
+    if detail == FileDetail::Counted {
         return;
     }
-    let _ = writeln!(text, "  {} {}{remark}", colour.paint(style, sign), shown(&file.path));
+    let whole = matches!(file.change, FileChangeKind::Create | FileChangeKind::Remove);
     for line in file.diff.lines().filter(|line| !(whole && line.starts_with("@@"))) {
         let style = match line.chars().next() {
-            Some('+') => ADD,
-            Some('-') => REMOVE,
+            Some('+') => GOOD,
+            Some('-') => BAD,
             Some('@') => QUIET,
             _ => Style::new(),
         };
@@ -179,22 +197,30 @@ fn write_file(text: &mut String, file: &FileView, colour: Colour) {
 /// Why a file becomes root's.
 fn whose(kind: FileKind) -> &'static str {
     match kind {
-        FileKind::Supervisor => " (becomes root's: another user could change what it runs)",
-        FileKind::Logrotate => " (becomes root's: logrotate ignores another user's)",
+        FileKind::Supervisor => ": becomes root's, another user could change what it runs",
+        FileKind::Logrotate => ": becomes root's, logrotate ignores another user's",
     }
 }
 
-fn write_group(text: &mut String, group: &GroupView, colour: Colour) {
-    let (style, verb) = if starts(group) {
-        (ADD, "start")
+fn write_group(
+    text: &mut String,
+    group: &GroupView,
+    revision: Option<u64>,
+    (name, width): (&str, usize),
+    colour: Colour,
+) {
+    let (style, what) = if starts(group) {
+        (GOOD, "start")
+    } else if waits(group) && matches!(group.action, GroupAction::Add { .. }) {
+        (GOOD, "add, not started (autostart=false)")
     } else if waits(group) {
-        (ADD, "add, not started (autostart=false)")
+        (ODD, "update, not started (autostart=false)")
     } else if restarts(group) {
-        (CHANGE, "restart")
+        (ODD, "restart")
     } else if group.action == GroupAction::Remove {
-        (REMOVE, "stop and remove")
+        (BAD, "stop and remove")
     } else if stops(group) {
-        (REMOVE, "stop")
+        (BAD, "stop")
     } else {
         (QUIET, "leave as it is")
     };
@@ -204,27 +230,14 @@ fn write_group(text: &mut String, group: &GroupView, colour: Colour) {
         GroupAction::Remove | GroupAction::Stop { .. } => "-",
         GroupAction::Leave => "=",
     };
-    let stopping = restarts(group) || stops(group);
-    let processes = if stopping && !group.running.is_empty() {
-        let at_a_time = match group.rolling {
-            None => String::new(),
-            Some(1) => ", one at a time".to_owned(),
-            Some(batch) => format!(", {batch} at a time"),
-        };
-        format!(
-            " [{}{at_a_time}, up to {} s to stop]",
-            counted(group.running.len(), "process", "processes"),
-            group.stop_seconds
-        )
-    } else {
-        String::new()
-    };
+    let name = format!("{:width$}", sanitized(name));
     let _ = writeln!(
         text,
-        "  {} {}: {verb}, {}{processes}",
+        "  {} {name}  {}: {}{}",
         colour.paint(style, sign),
-        sanitized(&group.group),
-        sanitized(&because(&group.reason))
+        colour.paint(style, what),
+        sanitized(&because(group, revision)),
+        how_long(group)
     );
     if matches!(group.action, GroupAction::Replace { .. } | GroupAction::Restart { .. }) {
         for process in group.stopped_processes() {
@@ -235,33 +248,113 @@ fn write_group(text: &mut String, group: &GroupView, colour: Colour) {
     }
 }
 
-fn because(reason: &Reason) -> String {
-    match reason {
-        Reason::New => "it is new".into(),
-        Reason::NotLoaded => "its file is there but supervisord had not loaded it".into(),
-        Reason::Changed { options } if options.is_empty() => "its file changes".into(),
-        Reason::Changed { options } => format!("because of {}", options.join(", ")),
-        Reason::FileNewer => "its file is newer than what runs".into(),
+/// ` (3 processes, one at a time, up to 90 s to stop)`, of what stops; how many start, of what only starts.
+fn how_long(group: &GroupView) -> String {
+    let mut parts = Vec::new();
+    let stops = (restarts(group) || stops(group)) && !group.running.is_empty();
+    let processes = if stops { group.running.len() } else { group.numprocs as usize };
+    if processes > 1 && (stops || starts(group)) {
+        parts.push(format!("{processes} processes"));
+    }
+    if stops {
+        match group.rolling {
+            None => {}
+            Some(1) => parts.push("one at a time".to_owned()),
+            Some(batch) => parts.push(format!("{batch} at a time")),
+        }
+        let each = if group.rolling.is_some() && processes > 1 { " each" } else { "" };
+        parts.push(format!("up to {} s to stop{each}", group.stop_seconds));
+    }
+    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
+}
+
+fn because(group: &GroupView, revision: Option<u64>) -> String {
+    let settings = changed_settings(group);
+    match &group.reason {
+        Reason::New => match group.command.as_deref() {
+            Some(command) => format!("new, {}", value(as_written(command), None)),
+            None => "new".to_owned(),
+        },
+        Reason::NotLoaded => "its file is there but supervisord had not loaded it".to_owned(),
+        Reason::Changed { .. } if !settings.is_empty() => settings,
+        Reason::Changed { options } if options.is_empty() => "its file changes".to_owned(),
+        Reason::Changed { options } => options.join(", "),
+        Reason::FileNewer => "its file is newer than what runs".to_owned(),
         Reason::EveryProgram { by } => {
             let by: Vec<String> = by.iter().map(|path| path.display().to_string()).collect();
             let change = if by.len() == 1 { "changes" } else { "change" };
             let what = "[supervisord] environment=, or [DEFAULT]";
-            format!("{} {change} every program: {what}", sanitized(&by.join(", ")))
+            format!("{} {change} every program: {what}", by.join(", "))
         }
-        Reason::NotWanted => "it is not wanted any more".into(),
-        Reason::RestartAsked | Reason::StopAsked => "as asked".into(),
-        Reason::Interrupted => "an interrupted apply had stopped it".into(),
-        Reason::StartAsked => "it was stopped by hand and is to start, as asked".into(),
+        Reason::NotWanted => match revision {
+            None => "not in the inventory".to_owned(),
+            Some(number) => format!("not in revision {number}"),
+        },
+        Reason::RestartAsked | Reason::StopAsked => "as asked".to_owned(),
+        Reason::Interrupted => "an interrupted apply had stopped it".to_owned(),
+        Reason::StartAsked => "it was stopped by hand and is to start, as asked".to_owned(),
         Reason::StoppedByHand => {
-            "it was stopped by hand; `supervisor-sync start` runs it with its new configuration"
-                .into()
+            let changes = "it was stopped by hand; `supervisor-sync start` runs it with its new \
+                           configuration";
+            with(changes, &settings)
         }
-        Reason::NotKnown => "supervisord does not know it".into(),
-        Reason::Anothers => "it is not this site's".into(),
-        Reason::Deferred => "restarts are deferred; its next restart takes the change up".into(),
+        Reason::NotKnown => "supervisord does not know it".to_owned(),
+        Reason::Anothers => "it is not this site's".to_owned(),
+        Reason::Deferred => {
+            with("restarts are deferred; its next restart takes the change up", &settings)
+        }
     }
 }
 
-fn counted(number: usize, one: &str, many: &str) -> String {
-    if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
+/// The reason with what changes.
+fn with(reason: &str, settings: &str) -> String {
+    if settings.is_empty() { reason.to_owned() } else { format!("{reason} ({settings})") }
+}
+
+/// A script of the site by its name, and any other command as it stands.
+fn as_written(command: &str) -> &str {
+    let script = command.split_once(" ").filter(|(runner, _)| runner.ends_with("/runner.sh"));
+    let script = script.and_then(|(_, script)| script.strip_prefix(SCRIPT_FOLDER));
+    script.and_then(|script| script.strip_prefix('/')).unwrap_or(command)
+}
+
+/// `numprocs 2 -> 4, stopwaitsecs 90 -> 120`.
+fn changed_settings(group: &GroupView) -> String {
+    let settings = &group.settings;
+    // It follows from the number.
+    let scales = settings.iter().any(|change| change.name == "numprocs");
+    let told = settings.iter().filter(|change| !(scales && change.name == "process_name"));
+    let mut parts: Vec<String> = told.map(changed).collect();
+    if parts.len() > SETTINGS_SHOWN {
+        let more = parts.split_off(SETTINGS_SHOWN).len();
+        parts.push(format!("{more} more"));
+    }
+    parts.join(", ")
+}
+
+fn changed(change: &SettingChange) -> String {
+    let SettingChange { name, before, after } = change;
+    match (before.as_deref(), after.as_deref()) {
+        (None, None) => name.clone(),
+        (Some(before), Some(after)) => {
+            format!("{name} {} -> {}", value(before, Some(after)), value(after, Some(before)))
+        }
+        (None, Some(after)) => format!("{name} none -> {}", value(after, None)),
+        (Some(before), None) => format!("{name} {} -> none", value(before, None)),
+    }
+}
+
+/// A value in few characters. Of one that differs from its `other` far behind, the part that differs.
+fn value(text: &str, other: Option<&str>) -> String {
+    let text: Vec<char> = text.chars().collect();
+    let same = other
+        .map_or(0, |other| text.iter().zip(other.chars()).take_while(|(a, b)| **a == *b).count());
+    let begin = if text.len() <= VALUE_SHOWN { 0 } else { same.saturating_sub(VALUE_SHOWN / 4) };
+    let shown: String = text.iter().skip(begin).take(VALUE_SHOWN).collect();
+    let before = if begin > 0 { "…" } else { "" };
+    let after = if begin + VALUE_SHOWN < text.len() { "…" } else { "" };
+    match shown.contains([' ', ',']) || shown.is_empty() {
+        true => format!("`{before}{shown}{after}`"),
+        false => format!("{before}{shown}{after}"),
+    }
 }

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 
-use super::colour::WARNING;
+use super::colour::{STRONG, WARNING};
 use super::describe::{EventLine, describe, describe_error, describe_silent};
+use super::plan_text::FileDetail;
 use super::{Colour, Live, Typed, json, paragraph};
 use crate::apply::ProgramTrouble;
 use crate::error::CommandError;
@@ -56,6 +57,8 @@ pub(crate) struct Screen {
     live: Option<Live>,
     /// Where it goes in place of the streams.
     page: Option<Page>,
+    /// How much plans show of files.
+    files: FileDetail,
 }
 
 /// What is to be shown of one of many hosts when it has its turn. It is written where the answer of the
@@ -121,8 +124,8 @@ impl Screen {
         let colour = of(anstream::AutoStream::choice(&std::io::stdout()));
         let stderr_colour = of(anstream::AutoStream::choice(&std::io::stderr()));
         let (errors, typed) = (BTreeSet::new(), Arc::new(typed));
-        let (progress, live) = (Progress::Steps, None);
-        Self { mode, progress, colour, stderr_colour, errors, typed, live, page: None }
+        let (progress, live, files) = (Progress::Steps, None, FileDetail::Counted);
+        Self { mode, progress, colour, stderr_colour, errors, typed, live, page: None, files }
     }
 
     /// The same with this much told of what goes on.
@@ -132,15 +135,30 @@ impl Screen {
         Self { progress, live, ..self }
     }
 
+    /// Plans show each file, with its diff.
+    pub(crate) fn show_diffs(&mut self) {
+        self.files = FileDetail::Diffs;
+    }
+
+    /// How much plans show of files.
+    pub(crate) fn file_detail(&self) -> FileDetail {
+        self.files
+    }
+
+    /// Results carry no colour from now on: they are for no terminal.
+    pub(crate) fn go_without_colour(&mut self) {
+        self.colour = Colour::Plain;
+    }
+
     /// What makes screens that show nothing, wherever a host has answered: what is written to one is a page
     /// for this screen.
     pub(crate) fn asides(&self) -> impl Fn() -> Self + Sync + Send + 'static {
         let (mode, colour, stderr_colour) = (self.mode, self.colour, self.stderr_colour);
-        let (typed, progress) = (Arc::clone(&self.typed), self.progress);
+        let (typed, progress, files) = (Arc::clone(&self.typed), self.progress, self.files);
         move || {
             let (errors, typed) = (BTreeSet::new(), Arc::clone(&typed));
             let page = Some(Page::default());
-            Self { mode, progress, colour, stderr_colour, errors, typed, live: None, page }
+            Self { mode, progress, colour, stderr_colour, errors, typed, live: None, page, files }
         }
     }
 
@@ -265,10 +283,9 @@ impl Screen {
         }
         let prefix = if named { format!("{host}: ") } else { String::new() };
         if let Event::Planned(plan) = event {
-            if named {
-                self.print(&format!("{prefix}\n"));
-            }
-            self.print_painted(&plan.text(self.colour));
+            let block = super::plan::block(plan, self.files, self.colour);
+            let host = self.colour.paint(STRONG, &sanitized(host));
+            self.print_painted(&format!("{host}  {block}"));
         }
         let silent = match said.is_empty() && self.progress == Progress::EachStep {
             true => describe_silent(event),

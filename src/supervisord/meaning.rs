@@ -171,6 +171,34 @@ pub fn meanings(
     Some(sections)
 }
 
+/// What supervisord takes where a program does not give this option, in the one form of its meaning; `None`
+/// where that is nothing.
+pub fn default_text(option: &str) -> Option<String> {
+    let default = type_of(GroupKind::Program, option)?.default(&BTreeMap::new());
+    (!default.is_empty()).then_some(default)
+}
+
+impl Type {
+    /// What is taken where it is not given beside these options.
+    fn default(&self, options: &BTreeMap<String, String>) -> String {
+        match self {
+            Self::Boolean(default) => default.to_string(),
+            Self::KillAsGroup => {
+                let as_group = options.get("stopasgroup").map(|text| ini::is_true(text));
+                as_group.unwrap_or(defaults::STOPASGROUP).to_string()
+            }
+            Self::Autorestart => defaults::AUTORESTART.to_owned(),
+            Self::Number(default) => default.to_string(),
+            Self::Bytes(default) => default.to_string(),
+            Self::Signal => defaults::STOPSIGNAL.to_owned(),
+            Self::ExitStatuses => defaults::EXITCODES.map(|status| status.to_string()).join(","),
+            Self::Log => "auto".to_owned(),
+            Self::Environment | Self::Names => String::new(),
+            Self::Text(default) => (*default).to_owned(),
+        }
+    }
+}
+
 /// One value in its one form; `None` for the default.
 fn said(
     known: &Type,
@@ -180,52 +208,40 @@ fn said(
 ) -> Option<String> {
     let text = text.trim();
     let boolean = ini::boolean(text).map(|yes| yes.to_string());
-    let (value, default) = match known {
-        Type::Boolean(default) => (boolean, default.to_string()),
-        Type::KillAsGroup => {
-            let as_group = options.get("stopasgroup").map(|text| ini::is_true(text));
-            (boolean, as_group.unwrap_or(defaults::STOPASGROUP).to_string())
-        }
+    let value = match known {
+        Type::Boolean(_) | Type::KillAsGroup => boolean,
         Type::Autorestart => {
             let unexpected = text.eq_ignore_ascii_case("unexpected");
-            let value = if unexpected { Some("unexpected".to_owned()) } else { boolean };
-            (value, defaults::AUTORESTART.to_owned())
+            if unexpected { Some("unexpected".to_owned()) } else { boolean }
         }
-        Type::Number(default) => {
-            (text.parse::<i64>().ok().map(|number| number.to_string()), default.to_string())
-        }
-        Type::Bytes(default) => (bytes(text).map(|n| n.to_string()), default.to_string()),
-        Type::Signal => (Some(signal_name(text)), defaults::STOPSIGNAL.to_owned()),
+        Type::Number(_) => text.parse::<i64>().ok().map(|number| number.to_string()),
+        Type::Bytes(_) => bytes(text).map(|n| n.to_string()),
+        Type::Signal => Some(signal_name(text)),
         Type::ExitStatuses => {
             let statuses: Option<Vec<String>> = text
                 .split(',')
                 .map(|one| Some(one.trim().parse::<u8>().ok()?.to_string()))
                 .collect();
-            let default = defaults::EXITCODES.map(|status| status.to_string()).join(",");
-            (statuses.map(|statuses| statuses.join(",")), default)
+            statuses.map(|statuses| statuses.join(","))
         }
-        Type::Environment => match read_by.variables(text) {
-            None => (None, String::new()),
-            Some(pairs) => (Some(format!("{pairs:?}")), "{}".to_owned()),
+        Type::Environment => read_by.variables(text).map(|pairs| match pairs.is_empty() {
+            true => String::new(),
+            false => format!("{pairs:?}"),
+        }),
+        Type::Log => match text.to_ascii_lowercase().as_str() {
+            "none" | "off" => Some("none".to_owned()),
+            "auto" => Some("auto".to_owned()),
+            _ => None,
         },
-        Type::Log => {
-            let word = text.to_ascii_lowercase();
-            let value = match word.as_str() {
-                "none" | "off" => Some("none".to_owned()),
-                "auto" => Some("auto".to_owned()),
-                _ => None,
-            };
-            (value, "auto".to_owned())
-        }
         Type::Names => {
             let names: Vec<&str> = text.split(',').map(str::trim).collect();
-            (Some(names.join(",")), String::new())
+            Some(names.join(","))
         }
-        Type::Text(default) => (Some(text.to_owned()), (*default).to_owned()),
+        Type::Text(_) => Some(text.to_owned()),
     };
     // What is not of its type says what stands there: no other text means that.
     let value = value.unwrap_or_else(|| text.to_owned());
-    (value != default).then_some(value)
+    (value != known.default(options)).then_some(value)
 }
 
 /// A signal's name in capitals and without `SIG`, also of one that is said by its number.

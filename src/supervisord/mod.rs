@@ -36,7 +36,7 @@ pub use config::{ConfigError, MainConfig};
 pub use environment::Environment;
 pub use fault::{Fault, FaultCode};
 pub use listener::{Listener, Login, UnusableListener, UnusableReason, WayIn};
-pub use meaning::{ReadBy, meaning, meanings, say_the_same, signal_name};
+pub use meaning::{ReadBy, default_text, meaning, meanings, say_the_same, signal_name};
 pub use process::{ProcessInfo, ProcessState, display_name};
 pub use section::{GroupHeader, GroupKind};
 

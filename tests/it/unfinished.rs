@@ -134,7 +134,7 @@ fn group_of_restored_files_is_removed() {
             host.run(&["apply", "--yes"]).ended(0);
         }
         want(&host, &["w"]);
-        host.run(&["plan", "--exit-code"]).ended(3).says("- one.com-new: stop and remove");
+        host.run(&["plan", "--exit-code"]).ended(3).says("- new  stop and remove");
         finish(&host, &["w"]);
     }
 }
@@ -178,7 +178,7 @@ fn orphaned_group_is_removed() {
     std::fs::write(host.daemon.main_conf(), format!("{main}{text}")).unwrap();
     host.run(&["plan", "--exit-code"]).ended(0).says("nothing to do");
     std::fs::write(host.daemon.main_conf(), &main).unwrap();
-    host.run(&["plan", "--exit-code"]).ended(3).says("- one.com-old: stop and remove");
+    host.run(&["plan", "--exit-code"]).ended(3).says("- old  stop and remove");
     finish(&host, &["w"]);
 }
 
@@ -198,7 +198,7 @@ fn stop_after_crash_is_respected() {
         assert_eq!(run.warnings(), [""; 0], "{program}");
     }
     let run = host.run(&["apply", "--yes"]).ended(0);
-    assert!(!run.stdout.contains("aside: start"), "{}", run.stdout);
+    assert!(!run.stdout.contains("aside  start"), "{}", run.stdout);
     for program in ["aside", "down", "up"] {
         assert_eq!(state(&host, program), Some(ProcessState::Stopped), "{program}");
     }

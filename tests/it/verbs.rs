@@ -25,6 +25,7 @@ mod progress;
 mod questions;
 mod runner;
 mod sandbox;
+mod saved;
 mod scaffold;
 mod scaling;
 mod secrets;

@@ -27,7 +27,7 @@ fn exec(fleet: &Fleet) -> String {
 fn host_is_reached_by_command() {
     let fleet = or_skip!(Fleet::start(&["web1"]));
     write_inventory(&fleet, &exec(&fleet));
-    fleet.run(&["plan", "--exit-code"]).ended(3).says("web1.example-worker");
+    fleet.run(&["plan", "--exit-code"]).ended(3).says("+ worker  start: new");
     fleet.run(&["apply", "--yes"]).ended(0);
     let machine = fleet.machine("web1");
     assert_eq!(machine.host.groups(), [machine.full()]);

@@ -12,7 +12,7 @@ fn three_hosts_are_applied() {
     fleet.write_inventory("");
     let plan = fleet.run(&["plan", "--exit-code"]).ended(3);
     for machine in &fleet.machines {
-        assert!(plan.stdout.contains(&format!("{}:\nSite {}\n", machine.name, machine.domain())));
+        assert!(plan.stdout.contains(&format!("{}  {}\n", machine.name, machine.domain())));
         assert_eq!(machine.host.file_names(), [""; 0]);
     }
 
@@ -77,7 +77,7 @@ fn bad_hosts_say_why() {
     }
     let web1 = fleet.machine("web1");
     web1.host.wait_running(&[&format!("{0}:{0}", web1.full())]);
-    fleet.run(&["plan"]).ended(6).says("web1:\nSite web1.example\n");
+    fleet.run(&["plan"]).ended(6).says("web1  web1.example\n");
     fleet.run(&["plan", "--on", "dead"]).ended(1);
 }
 
@@ -155,4 +155,43 @@ fn several_hosts_are_asked_about() {
         let process = machine.host.process(&format!("{0}:{0}", machine.full())).unwrap();
         assert_eq!(process.state == ProcessState::Stopped, name == "web1", "{name}");
     }
+}
+
+#[test]
+fn saved_plan_leaves_changed_host_alone() {
+    let fleet = or_skip!(Fleet::start(&["web1", "web2", "web3"]));
+    fleet.write_inventory("");
+    let file = fleet.keyring.path("plan.json").display().to_string();
+    // The third host has no plan, and is left, too.
+    fleet.run(&["plan", "--on", "web1,web2", "--out", &file]).ended(0);
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(!text.contains("command"), "digests alone: {text}");
+    let web2 = fleet.machine("web2");
+    std::fs::write(web2.host.conf(&web2.full()), "[program:x]\ncommand=/bin/true\n").unwrap();
+    let run = fleet.run(&["apply", &file]).ended(6);
+    assert!(
+        run.stderr.contains("web2: error: the plan of web2.example is not the one in"),
+        "{run:?}"
+    );
+    assert!(run.stderr.contains("web1: Site web1.example: applied as revision 1"), "{run:?}");
+    assert_eq!(fleet.machine("web3").host.file_names(), [""; 0]);
+}
+
+#[test]
+fn markdown_has_total_and_folded_hosts() {
+    let fleet = or_skip!(Fleet::start(&["web1", "web2"]));
+    let dead = format!("host: 127.0.0.1, port: {}, username: nobody", free_port());
+    let fleet = fleet.with_other("dead", &dead);
+    fleet.write_inventory("");
+    let run = fleet.run(&["plan", "--format", "markdown", "--diff"]).ended(6);
+    assert!(run.stdout.starts_with("**supervisor-sync: 2 hosts, 2 sites: 2 start**\n"), "{run:?}");
+    assert!(run.stdout.contains("- no answer from `dead`: `"), "{run:?}");
+    for machine in &fleet.machines {
+        let (name, domain, full) = (machine.name, machine.domain(), machine.full());
+        let block =
+            format!("<details><summary><b>{name}</b>: 1 starts</summary>\n\n```diff\n{domain}\n+ ");
+        assert!(run.stdout.contains(&block), "{block}: {run:?}");
+        assert!(run.stdout.contains(&format!("\n    +[program:{full}]\n")), "{run:?}");
+    }
+    fleet.run(&["plan", "--format", "markdown", "--json"]).ended(2);
 }

@@ -65,7 +65,7 @@ fn late_sync_goes_on() {
     assert!(next.stdout.contains(" is done: applied as revision 2\n"), "{}", next.stdout);
     assert_eq!(next.stderr, "");
     let once = host.sync("a.com", &changed()).ended(0);
-    assert_eq!(once.stdout, "→ nothing to do: 1 program is as wanted\n");
+    assert_eq!(once.stdout, "→ nothing to do, 1 unchanged\n");
 }
 
 #[test]

@@ -126,7 +126,7 @@ fn confirmed_script_program_goes() {
     host.sync("a.com", &programs(&["a"])).ended(0);
     script_adds(&host, "a.com", "d");
     let run = host.sync("a.com", &programs(&["a", "d"])).ended(0);
-    assert_eq!(run.stdout, "→ nothing to do: 2 programs are as wanted\n");
+    assert_eq!(run.stdout, "→ nothing to do, 2 unchanged\n");
     host.sync("a.com", "[]").ended(0);
     assert_eq!(host.file_names(), [""; 0]);
     assert_eq!(host.groups(), [""; 0]);
@@ -151,7 +151,7 @@ fn right_files_are_recorded_once() {
     let revisions = || crate::site::names(&host.state().join("sites/a.com/revisions"));
     for _ in 0..2 {
         let run = host.sync("a.com", &programs(&["d"])).ended(0);
-        assert_eq!(run.stdout, "→ nothing to do: 1 program is as wanted\n");
+        assert_eq!(run.stdout, "→ nothing to do, 1 unchanged\n");
         assert_eq!(revisions(), ["00000001.json"]);
     }
     assert_eq!(host.starts("a.com-d").len(), 1);

@@ -83,7 +83,7 @@ fn killed_draining_run_is_completed() {
         host.wait_starts(&format!("a.com-{name}"), 2);
     }
     let run = host.sync("a.com", &changed).ended(0);
-    assert_eq!(run.stdout, "→ nothing to do: 4 programs are as wanted\n");
+    assert_eq!(run.stdout, "→ nothing to do, 4 unchanged\n");
 }
 
 #[test]

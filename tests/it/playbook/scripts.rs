@@ -41,7 +41,7 @@ fn oddly_named_script_runs() {
         host.wait_starts(&format!("a.com-p{number}"), 1);
     }
     let run = host.sync("a.com", &array).ended(0);
-    assert_eq!(run.stdout, "→ nothing to do: 14 programs are as wanted\n");
+    assert_eq!(run.stdout, "→ nothing to do, 14 unchanged\n");
 }
 
 /// A name that supervisord or runner.sh would take for another is refused.

@@ -103,7 +103,7 @@ fn each_step_prints_arrow_line() {
     }
     assert!(lines.contains(&"a.com-v: removed process group"), "{lines:?}");
     let third = host.sync("a.com", &programs(&["w"])).ended(0);
-    assert_eq!(arrows(&third), ["nothing to do: 1 program is as wanted"]);
+    assert_eq!(arrows(&third), ["nothing to do, 1 unchanged"]);
 }
 
 #[test]

@@ -21,8 +21,8 @@ fn unwanted_program_stops_despite_deferral() {
         let before = pids(&host);
         wants(&host, &[&apart(1), &program("w", ", umask: '027'")]);
         let plan = host.run(arguments).ended(0);
-        let plan = plan.says("- a.com-gone: stop and remove").says("- a.com-apart_01: stop and");
-        plan.says("= a.com-w: leave as it is");
+        let plan = plan.says("- gone      stop and remove: ").says("- apart_01  stop and");
+        plan.says("= w         leave as it is: ");
         let after = pids(&host);
         assert_eq!(after.keys().collect::<Vec<_>>(), ["apart_00", "w"]);
         assert!(after.iter().all(|(name, pid)| before[name] == *pid), "{before:?} {after:?}");

@@ -66,7 +66,7 @@ fn stops_run_at_same_time() {
         assert!(run.stderr().contains(&removed), "{name} was held up: {}", run.stderr());
     }
     host.open_gate();
-    let run = run.wait().ended(0).says("= a.com-held: leave as it is, it was stopped by hand");
+    let run = run.wait().ended(0).says("= held       leave as it is: it was stopped by hand");
     let first = run.stderr.lines().find(|line| line.contains("to stop (at most")).unwrap();
     for name in slow.iter().chain(&["deaf"]) {
         assert!(first.contains(&format!("a.com-{name}")), "{name}: {first}");

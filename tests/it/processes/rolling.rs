@@ -97,9 +97,7 @@ fn changes_roll_group_by_group() {
     let rolling = ", startsecs: 1, instances: separate, restart: rolling";
     let host = or_skip!(host_of_four(rolling));
     wants(&host, &[&program(&format!("{rolling}, priority: 7"))]);
-    host.run(&["plan"])
-        .ended(0)
-        .says("a.com-w_02: restart, because of priority [1 process, one at a time");
+    host.run(&["plan"]).ended(0).says("~ w_02  restart: priority 999 -> 7 (one at a time, ");
     host.run(&["apply", "--yes"]).ended(0);
     wait_noted(&host, &twice(4));
     assert_eq!(fewest_up(&host, 4), 3);

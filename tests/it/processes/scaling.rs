@@ -20,8 +20,8 @@ fn scaling_restarts_nobody() {
     applied(&host, &[&separate(4)], &SIX[..4]);
     let four = pids(&host);
     wants(&host, &[&separate(6)]);
-    let plan = host.run(&["plan"]).ended(0).says("+ a.com-w_05: start, it is new").stdout;
-    assert!(plan.contains("2 programs start, 4 programs unchanged"), "{plan}");
+    let plan = host.run(&["plan"]).ended(0).says("+ w_05  start: new, ").stdout;
+    assert!(plan.contains("2 start, 4 unchanged"), "{plan}");
     host.run(&["apply", "--yes"]).ended(0);
     wait_noted(&host, &SIX);
     let six = pids(&host);
@@ -72,8 +72,8 @@ fn regrouping_never_runs_two() {
         wants(&host, &[&program(2, more)]);
         let plan = host.run(&["plan"]).ended(0).stdout;
         let (old, new) = if number == 0 { ("w", "w_01") } else { ("w_01", "w") };
-        assert!(plan.contains(&format!("- a.com-{old}: stop")), "{plan}");
-        assert!(plan.contains(&format!("+ a.com-{new}: start")), "{plan}");
+        assert!(plan.contains(&format!("- {old:4}  stop")), "{plan}");
+        assert!(plan.contains(&format!("+ {new:4}  start")), "{plan}");
         host.run(&["apply", "--yes"]).ended(0);
         wait_noted(&host, &[("w_00", number + 2), ("w_01", number + 2)]);
         assert_none_at_once(&host);

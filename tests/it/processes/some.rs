@@ -34,7 +34,7 @@ fn wants_all_changed(host: &Host) {
 fn apply_one_then_all(host: &Host) {
     let others = of_others(host);
     let plan = host.run(&["plan", "--program", "one"]).ended(0).stdout;
-    assert!(plan.contains("a.com-one: restart, because of "), "{plan}");
+    assert!(plan.contains("~ one  restart: "), "{plan}");
     for other in ["a.com-two", "a.com-old", "a.com-new"] {
         assert!(!plan.contains(other), "{other}: {plan}");
     }
@@ -121,7 +121,7 @@ fn other_programs_edits_stay_told() {
     assert!(!host.logrotate("a.com-old").exists());
 
     let plan = host.run(&["plan", "--exit-code"]).ended(3);
-    let plan = plan.says("a.com-two: restart, because of stopwaitsecs");
+    let plan = plan.says("~ two  restart: stopwaitsecs ");
     plan.says("+ ").says("supervisor-a.com-old.conf");
     let status = host.run(&["status"]).ended(3);
     let status = status.says("a.com-two.conf was edited by hand since it was applied");
@@ -149,5 +149,5 @@ fn one_separate_program_scales_alone() {
     assert_eq!(host.groups(), ["a.com-apart_00", "a.com-two"]);
     let after = pids(&host);
     assert_eq!((after["apart_00"], after["two"]), (before["apart_00"], before["two"]));
-    host.run(&["plan", "--exit-code"]).ended(3).says("a.com-two: restart, because of priority");
+    host.run(&["plan", "--exit-code"]).ended(3).says("~ two  restart: priority ");
 }

@@ -78,7 +78,7 @@ fn no_change_starts_stopped_process() {
     let before = pids(&host);
     wants_with(&host, ", priority: 7");
     let plan = host.run(&["plan"]).ended(0).stdout;
-    assert!(plan.contains("= a.com-auto: leave as it is, it was stopped by hand"), "{plan}");
+    assert!(plan.contains("auto    leave as it is: it was stopped by hand"), "{plan}");
     assert!(plan.contains("a.com-part:a.com-part_01 stays stopped"), "{plan}");
     let run = host.run(&["apply", "--yes"]).ended(0);
     assert!(run.stdout.contains("a.com-part:a.com-part_01 stays stopped"), "{}", run.stdout);
@@ -126,7 +126,7 @@ fn start_stopped_starts_them() {
     };
     let host = or_skip!(host_with_stopped());
     let run = host.run(&["restart", "--yes", "--start-stopped"]).ended(0);
-    assert!(run.stdout.contains("a.com-auto: "), "{}", run.stdout);
+    assert!(run.stdout.contains("~ auto  restart: as asked"), "{}", run.stdout);
     wait_noted(&host, &of(2, 2));
     host.run(&["status"]).ended(0);
 
@@ -139,7 +139,7 @@ fn start_stopped_starts_them() {
     // What does not change is started, and nothing else.
     let host = or_skip!(host_with_stopped());
     let run = host.run(&["apply", "--yes", "--start-stopped"]).ended(0);
-    assert!(run.stdout.contains("a.com-part: start, it was stopped by hand"), "{}", run.stdout);
+    assert!(run.stdout.contains("part  start: it was stopped by hand"), "{}", run.stdout);
     let mut expected = ONCE;
     (expected[0].1, expected[4].1) = (2, 2);
     wait_noted(&host, &expected);

@@ -28,7 +28,7 @@ use supervisor_sync::inventory::{
 use supervisor_sync::plan::{FileChange, PlanOptions, PlanView, SitePlan, Situation, plan_site};
 use supervisor_sync::playbook::PlaybookEnvironment;
 use supervisor_sync::records::StateDir;
-use supervisor_sync::report::Colour;
+use supervisor_sync::report::{Colour, FileDetail};
 use supervisor_sync::supervisord::{
     Call, CallError, Client, MainConfig, ReadBy, Reload, Supervisord as _, ini, say_the_same,
 };
@@ -368,7 +368,7 @@ pub(crate) fn wire(bytes: &[u8]) -> bool {
 
 /// A plan as a terminal gets it.
 fn shown(plan: &PlanView, input: usize) {
-    let text = plan.text(Colour::Plain);
+    let text = plan.text(FileDetail::Diffs, Colour::Plain);
     assert!(text.len() <= 256 * input + SOME, "{} bytes", text.len());
     assert!(text.chars().all(|c| matches!(c, '\n' | '\t') || !c.is_control()), "{text:?}");
 }

@@ -16,7 +16,7 @@ fn apply_ends_when_all_run() {
     assert!(text.contains("\nredirect_stderr=true\nstdout_logfile_maxbytes=0\n"), "{text}");
     let before = host.snapshot();
     let run = host.run(&["apply", "--yes"]).ended(0);
-    assert_eq!(run.stdout, "Site a.com: nothing to do: 1 program is as wanted\n");
+    assert_eq!(run.stdout, "Site a.com: nothing to do, 1 unchanged\n");
     assert_eq!(run.stderr, "");
     // Nor is anything asked where there is nothing to do.
     host.run(&["apply"]).ended(0);
@@ -29,7 +29,7 @@ fn without_terminal_yes_is_needed() {
     host.deploy("a.com").worker("w");
     wants(&host, &["program: w, script: w.sh"]);
     let before = host.snapshot();
-    let run = host.run(&["apply"]).ended(2).says("+ a.com-w: start");
+    let run = host.run(&["apply"]).ended(2).says("+ w  start: new");
     assert!(run.stderr.contains("--yes"), "{}", run.stderr);
     host.run(&["apply", "--json"]).ended(2);
     before.assert_same(&host.snapshot());

@@ -50,7 +50,7 @@ fn only_a_yes_applies() {
     let before = host.snapshot();
     for no in ["n\n", "\n", "yess\n"] {
         let (running, keyboard) = or_skip!(apply_on_terminal(&host));
-        assert!(running.stdout().contains("+ a.com-w: start, it is new"), "{}", running.stdout());
+        assert!(running.stdout().contains("+ w  start: new, "), "{}", running.stdout());
         // What follows in a script must not take it for applied.
         answer(running, keyboard, no).ended(1);
         before.assert_same(&host.snapshot());

@@ -36,8 +36,7 @@ fn first_inventory_is_planned_and_applied_on_a_bare_server() {
     assert!(written.starts_with("# yaml-language-server: $schema=./deployer.schema.json\n"));
     adapt(&host);
     let run = host.run(&["plan"]).ended(0);
-    run.says("+ shop.example.com-example: start, it is new")
-        .says("2 files change, 1 program starts");
+    run.says("+ example  start: new, ").says("1 host, 1 site: 1 starts");
     host.run(&["apply", "--yes"]).ended(0);
     host.wait_running(&["shop.example.com-example:shop.example.com-example"]);
     // The comments of the example are keys that can be set.

@@ -157,8 +157,12 @@ fn rollback_brings_pruned_site_back() {
     let host = or_skip!(host_that_b_left());
     let conf = std::fs::read_to_string(host.conf("b.com-w")).unwrap();
     let run = host.run(&["apply", "--prune", "--yes"]).ended(0);
-    assert!(run.stdout.contains("b.com-w: stop"), "it is shown all the same: {}", run.stdout);
-    assert_eq!(run.stdout.matches("Site b.com\n").count(), 1, "once: {}", run.stdout);
+    assert!(
+        run.stdout.contains("- w  stop and remove: "),
+        "it is shown all the same: {}",
+        run.stdout
+    );
+    assert_eq!(run.stdout.matches("here  b.com\n").count(), 1, "once: {}", run.stdout);
     assert!(run.stdout.contains("\nSite b.com: removed\n"), "{}", run.stdout);
     assert!(!host.conf("b.com-w").exists());
     inventory(&host, "one", &["a.com", "b.com"]);
@@ -345,7 +349,10 @@ fn logs_outlive_removed_site() {
     let before = crate::site::names(&logs);
     let run = host.run(&["plan", "--prune", "--purge-logs"]).ended(0);
     for name in ["b.com-w.log"].into_iter().chain(rotated) {
-        assert!(run.stdout.contains(&format!("  - {} (log)\n", logs.join(name).display())));
+        assert!(
+            run.stdout
+                .contains(&format!("  - log {}: removed for good\n", logs.join(name).display()))
+        );
     }
     let json = document(&host.run(&["plan", "--prune", "--json"]), "plan");
     assert_eq!(json["sites"][1]["plan"]["logs_stay"].as_array().unwrap().len(), 4, "{json}");
@@ -380,6 +387,6 @@ fn logs_outlive_removed_programs() {
     assert!(host.log("a.com-v").exists());
     wants(&[]);
     let run = host.run(&["apply", "--yes", "--purge-logs"]).ended(0);
-    run.says(&format!("  - {} (log)\n", host.log("a.com-w").display()));
+    run.says(&format!("  - log {}: removed for good\n", host.log("a.com-w").display()));
     assert!(!host.log("a.com-w").exists() && host.log("a.com-v").exists());
 }

@@ -54,7 +54,7 @@ fn new_name_is_new_group() {
     let lines: Vec<&str> = plan.lines().filter(|line| !line.contains('/')).collect();
     let text = lines.join("\n");
     assert!(text.contains("celery") && text.contains("horizon"), "{plan}");
-    assert!(plan.contains("1 program starts, 1 program stops"), "{plan}");
+    assert!(plan.contains("1 starts, 1 stops"), "{plan}");
     host.run(&["apply", "--yes"]).ended(0);
     let groups: Vec<String> = host.daemon.processes().into_iter().map(|p| p.group).collect();
     assert_eq!(groups, ["horizon"]);

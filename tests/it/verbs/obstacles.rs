@@ -36,7 +36,7 @@ fn dangling_link_is_replaced() {
     let host = or_skip!(wanting_host());
     symlink(host.path("nowhere"), host.conf("a.com-w")).unwrap();
     symlink(host.path("nowhere-else"), host.logrotate("a.com-w")).unwrap();
-    host.run(&["plan"]).ended(0).says(" (a symbolic link now)");
+    host.run(&["plan"]).ended(0).says(", a symbolic link now");
     host.run(&["apply", "--yes"]).ended(0);
     for path in [host.conf("a.com-w"), host.logrotate("a.com-w")] {
         assert!(std::fs::symlink_metadata(path).unwrap().is_file());
@@ -54,7 +54,7 @@ fn link_to_own_file_is_replaced() {
     std::fs::rename(host.conf("a.com-w"), &kept).unwrap();
     symlink(&kept, host.conf("a.com-w")).unwrap();
     let text = std::fs::read_to_string(&kept).unwrap();
-    host.run(&["plan", "--exit-code"]).ended(3).says(" (a symbolic link now)");
+    host.run(&["plan", "--exit-code"]).ended(3).says(", a symbolic link now");
     host.run(&["apply", "--yes"]).ended(0);
     assert!(std::fs::symlink_metadata(host.conf("a.com-w")).unwrap().is_file());
     assert_eq!(std::fs::read_to_string(&kept).unwrap(), text);
@@ -280,7 +280,7 @@ fn missing_log_folder_is_made() {
     let old = format!("log_dir: {}", host.daemon.log_dir().display());
     let text = text.replace(&old, &format!("log_dir: {}", logs.display()));
     std::fs::write(host.path("home/deployer.yml"), text).unwrap();
-    host.run(&["plan"]).ended(0).says(&format!("  + {}/\n", logs.display()));
+    host.run(&["plan"]).ended(0).says(&format!("  + folder {}/\n", logs.display()));
     host.run(&["apply", "--yes"]).ended(0);
     assert!(logs.join("a.com-w.log").is_file());
     // The rest of what the site had goes with it, but not its logs.
@@ -329,9 +329,8 @@ fn root_takes_over_users_file() {
     assert!(logrotate_complains(&host).contains("owner"), "it is ignored");
     host.run(&["status"]).ended(3).says("belongs to another user than root");
     let run = host.run(&["plan", "--exit-code"]).ended(3);
-    let run =
-        run.says("supervisor-a.com-w.conf (becomes root's: logrotate ignores another user's)");
-    run.says("a.com-w.conf (becomes root's: another user could change what it runs)");
+    let run = run.says("supervisor-a.com-w.conf: becomes root's, logrotate ignores another user's");
+    run.says("a.com-w.conf: becomes root's, another user could change what it runs");
 
     wants(&host, &["program: w, script: w.sh", "program: bad, script: bad.sh"]);
     host.run(&["apply", "--yes"]).ended(4);

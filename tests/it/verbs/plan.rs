@@ -15,12 +15,16 @@ fn plan_changes_nothing() {
     let before = host.snapshot();
     let run = host.run(&["plan"]).ended(0);
     assert_eq!(run.stderr, "");
+    assert_eq!(
+        run.stdout,
+        "here  a.com\n  + w  start: new, w.sh (2 processes)\n  files: 2 new (--diff shows them)\n\
+         1 host, 1 site: 1 starts\n"
+    );
+    let run = host.run(&["plan", "--diff"]).ended(0);
     for expected in [
-        "Site a.com\n".to_owned(),
-        format!("  + {}\n", host.conf("a.com-w").display()),
+        format!("  + file {}: new\n", host.conf("a.com-w").display()),
         "      +[program:a.com-w]\n".to_owned(),
-        format!("  + {}\n", host.logrotate("a.com-w").display()),
-        "  + a.com-w: start, it is new\n".to_owned(),
+        format!("  + file {}: new\n", host.logrotate("a.com-w").display()),
     ] {
         assert!(run.stdout.contains(&expected), "{expected}: {}", run.stdout);
     }
@@ -37,7 +41,8 @@ fn apply_leaves_empty_plan() {
     let host = or_skip!(applied_host());
     let before = host.snapshot();
     let run = host.run(&["plan", "--exit-code"]).ended(0);
-    assert_eq!(run.stdout, "Site a.com\n  nothing to do: 1 program is as wanted\n");
+    let nothing = "here  a.com\n    1 unchanged\n1 host, 1 site: nothing to do, 1 unchanged\n";
+    assert_eq!(run.stdout, nothing);
     let json = host.run(&["plan", "--json", "--exit-code"]).ended(0);
     assert_eq!(document(&json, "plan")["sites"][0]["plan"]["empty"], true);
     before.assert_same(&host.snapshot());
@@ -45,9 +50,9 @@ fn apply_leaves_empty_plan() {
     let path = host.conf("a.com-w");
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, text.replace("numprocs=1", "numprocs=1\npriority=7")).unwrap();
-    let run = host.run(&["plan", "--exit-code"]).ended(3);
+    let run = host.run(&["plan", "--exit-code", "--diff"]).ended(3);
     assert!(run.stdout.contains("      -priority=7\n"), "{}", run.stdout);
-    assert!(run.stdout.contains("a.com-w: restart, because of priority"), "{}", run.stdout);
+    assert!(run.stdout.contains("~ w  restart: priority 7 -> 999"), "{}", run.stdout);
 }
 
 #[test]

@@ -1,0 +1,150 @@
+//! A plan in a file: what was asked for, and the fingerprint of every plan that was shown. An apply of it
+//! does that and nothing else.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::host_work::HostWork;
+use super::left::Prune;
+use super::run::HostPlans;
+use crate::api::{PlannedSite, RunInventory};
+use crate::error::{CommandError, ErrorKind};
+use crate::inventory::{Domain, Selector};
+use crate::plan::PlanOptions;
+
+/// The version of this shape. A file of another one is refused: a plan is made anew in seconds.
+const VERSION: u32 = 1;
+
+/// Each site's plan on a host, by its fingerprint.
+pub(crate) type Fingerprints = BTreeMap<Domain, String>;
+
+/// A plan to be applied later. It holds no secret: neither files nor values, only their keyed digests.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct SavedPlan {
+    version: u32,
+    /// When the last host had answered.
+    pub(crate) at: Timestamp,
+    /// The inventory that it was made of.
+    pub(crate) inventory: Option<RunInventory>,
+    /// What was selected.
+    pub(crate) selector: Selector,
+    /// Which sites that left are removed.
+    pub(crate) prune: Prune,
+    /// What was asked for.
+    pub(crate) options: PlanOptions,
+    /// The hosts that had a plan.
+    pub(crate) hosts: BTreeMap<String, Fingerprints>,
+}
+
+impl SavedPlan {
+    pub(crate) fn new(
+        inventory: Option<RunInventory>,
+        selector: Selector,
+        prune: Prune,
+        options: PlanOptions,
+    ) -> Self {
+        let (at, hosts) = (Timestamp::now(), BTreeMap::new());
+        Self { version: VERSION, at, inventory, selector, prune, options, hosts }
+    }
+
+    /// What is kept of the plans of a host; nothing where one of its sites has none, and the host is not
+    /// applied to.
+    pub(crate) fn fingerprints(plans: &HostPlans) -> Option<Fingerprints> {
+        let are_whole = plans.sites.iter().all(|planned| planned.plan.is_ok());
+        are_whole.then(|| fingerprints(&plans.sites))
+    }
+
+    /// With this host.
+    pub(crate) fn add(&mut self, host: &str, fingerprints: Fingerprints) {
+        self.at = Timestamp::now();
+        self.hosts.insert(host.to_owned(), fingerprints);
+    }
+
+    /// The file's text.
+    pub(crate) fn text(&self) -> Result<String, CommandError> {
+        let text = serde_json::to_string_pretty(self);
+        let text = text.map_err(|source| {
+            CommandError::refused("cannot write the plan as JSON").caused_by(&source)
+        })?;
+        Ok(text + "\n")
+    }
+
+    /// Reads a file's text; `name` is what the file is called.
+    pub(crate) fn parse(name: &str, text: &str) -> Result<Self, CommandError> {
+        #[derive(Deserialize)]
+        struct Versioned {
+            version: u32,
+        }
+        let refused = |why: String| {
+            CommandError::refused(format!("{name} is not a plan that was saved"))
+                .because(why)
+                .hint(format!("make one: supervisor-sync plan --out {name}"))
+        };
+        let Versioned { version } =
+            serde_json::from_str(text).map_err(|error| refused(error.to_string()))?;
+        if version != VERSION {
+            return Err(refused(format!("it has version {version}, known is {VERSION}")));
+        }
+        serde_json::from_str(text).map_err(|error| refused(error.to_string()))
+    }
+}
+
+/// The plans that were looked at before: nothing else is applied.
+#[derive(Debug)]
+pub(crate) struct Reviewed {
+    /// Where they are kept, as a person says it.
+    pub(crate) file: String,
+    pub(crate) hosts: BTreeMap<String, Fingerprints>,
+}
+
+impl Reviewed {
+    /// Keeps of `work` the hosts that have a plan, and names the others. One that is not there any more
+    /// is an error: it was to be changed.
+    pub(crate) fn choose(&self, work: &mut Vec<HostWork>) -> Result<Vec<String>, CommandError> {
+        let gone = self.hosts.keys().find(|host| work.iter().all(|work| work.name() != *host));
+        if let Some(host) = gone {
+            let message = format!("the inventory no longer has what {} was made of", self.file);
+            return Err(CommandError::refused(message)
+                .because(format!("{host} is not selected any more"))
+                .hint(self.how_to_review()));
+        }
+        let mut left = Vec::new();
+        work.retain(|work| {
+            let is_planned = self.hosts.contains_key(work.name());
+            if !is_planned {
+                left.push(work.name().to_owned());
+            }
+            is_planned
+        });
+        Ok(left)
+    }
+
+    /// Refuses the plans of a host that are not those that were looked at.
+    pub(super) fn check(&self, host: &str, sites: &[PlannedSite]) -> Result<(), CommandError> {
+        if let Some(error) = sites.iter().find_map(|planned| planned.plan.as_ref().err()) {
+            return Err(error.clone());
+        }
+        let (reviewed, planned) = (self.hosts.get(host), fingerprints(sites));
+        let Some(reviewed) = reviewed.filter(|reviewed| **reviewed != planned) else {
+            return Ok(());
+        };
+        let all = reviewed.keys().chain(planned.keys());
+        let differs = all.into_iter().find(|site| reviewed.get(*site) != planned.get(*site));
+        let site = differs.map(|site| format!(" of {site}")).unwrap_or_default();
+        let message = format!("the plan{site} is not the one in {} any more", self.file);
+        Err(CommandError::new(ErrorKind::Refused, message)
+            .because("the inventory or the host has changed since")
+            .hint(self.how_to_review()))
+    }
+
+    fn how_to_review(&self) -> String {
+        format!("look at what it is now: supervisor-sync plan --out {}", self.file)
+    }
+}
+
+pub(super) fn fingerprints(sites: &[PlannedSite]) -> Fingerprints {
+    let plans = sites.iter().filter_map(|site| site.plan.as_ref().ok());
+    plans.map(|plan| (plan.site.clone(), plan.fingerprint.clone())).collect()
+}
