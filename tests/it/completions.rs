@@ -80,7 +80,7 @@ fn names_of_inventory_are_offered() {
         (&["rollba"], &["rollback"]),
         (&["--color", "n"], &["never"]),
         // Of records there are none here.
-        (&["history", "--diff", ""], &[]),
+        (&["history", "--diff", "2"], &[]),
     ] {
         let offered = offered(folder.path(), words).stdout;
         let lines: Vec<&str> = offered.lines().collect();

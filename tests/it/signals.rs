@@ -23,6 +23,9 @@ struct Draining {
     host: Host,
 }
 
+/// What is told when only the other one is waited for.
+const QUICK_IS_BACK: &str = "one.com-quick: added process group\n";
+
 const FAST: &str = "startsecs: 0, stopwaitsecs: 60, health: {stable_for: 0}";
 
 impl Draining {
@@ -51,12 +54,12 @@ impl Draining {
         self.host.inventory(&site);
     }
 
-    /// Starts the apply and waits until it waits for `slow` to stop.
+    /// Starts the apply and waits until it waits for `slow` alone to stop.
     fn apply(&self) -> Running {
         let mut running = self.host.command(&["apply", "--yes"]).spawn();
         wait_until(PATIENCE, "it waits for slow to stop", || {
             assert!(!running.has_ended(), "{}", running.stderr());
-            running.stderr().contains("Waiting for one.com-slow to stop")
+            running.stderr().contains(QUICK_IS_BACK)
         });
         running
     }
@@ -241,7 +244,7 @@ fn lost_reader_stops_no_apply() {
     std::thread::scope(|scope| {
         let apply = scope.spawn(|| draining.host.command(&["apply", "--yes"]).run_into(writer));
         let mut told = Vec::new();
-        while !String::from_utf8_lossy(&told).contains("Waiting for one.com-slow") {
+        while !String::from_utf8_lossy(&told).contains(QUICK_IS_BACK) {
             let mut some = [0; 256];
             let length = reader.read(&mut some).unwrap();
             assert_ne!(length, 0, "{}", String::from_utf8_lossy(&told));
