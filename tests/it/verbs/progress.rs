@@ -116,7 +116,7 @@ fn plan_is_shown_once_and_after_a_yes_comes_the_work() {
     terminal.press(&["y", "Enter"]);
     let (status, screen) = terminal.ended();
     assert_eq!(status, 0, "{screen}");
-    assert_eq!(screen.matches("+ a.com-w").count(), 1, "{screen}");
+    assert_eq!(screen.matches("+ w  start: new").count(), 1, "{screen}");
     let (_, after) = screen.split_once("[y/N] y\n").unwrap();
     let lines: Vec<&str> = after.lines().collect();
     assert!(
