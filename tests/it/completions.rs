@@ -9,7 +9,8 @@ use std::process::{Command, Stdio};
 
 use crate::daemon::{PATIENCE, wait_until};
 use crate::python::missing;
-use crate::site::{BINARY, Invocation, Run};
+use crate::site::{BINARY, Host, Invocation, Run};
+use crate::verbs::wants;
 
 const INVENTORY: &str = "servers:
   - {name: web1, exec: [touch, asked], tags: [workers]}
@@ -81,12 +82,30 @@ fn names_of_inventory_are_offered() {
         (&["--color", "n"], &["never"]),
         // Of records there are none here.
         (&["history", "--diff", "2"], &[]),
+        (&["rollback", "--to", ""], &[]),
     ] {
         let offered = offered(folder.path(), words).stdout;
         let lines: Vec<&str> = offered.lines().collect();
         assert_eq!(lines, expected, "{words:?}");
     }
     assert!(!folder.path().join("asked").exists(), "a host was asked");
+}
+
+/// Of this machine alone, as far as whoever types may read them.
+#[test]
+fn runs_and_revisions_on_record_are_offered() {
+    let host = or_skip!(Host::start());
+    host.deploy("a.com").worker("w");
+    for seconds in ["8", "9"] {
+        wants(&host, &[&format!("program: w, script: w.sh, stopwaitsecs: {seconds}")]);
+        host.run(&["apply", "--yes"]).ended(0);
+    }
+    let home = host.path("home");
+    assert_eq!(offered(&home, &["rollback", "--to", ""]).stdout, "1\n2");
+    let runs = offered(&home, &["rollback", "2"]).stdout;
+    let history = host.run(&["history"]).ended(0).stdout;
+    assert_eq!(runs.lines().count(), 2, "{runs}");
+    assert!(runs.lines().all(|run| history.contains(run)), "{runs}{history}");
 }
 
 #[test]
