@@ -28,7 +28,7 @@ fn verbs_refuse_without_yes_or_terminal() {
     ] {
         host.run(&[verb, "--site", "a.com"])
             .ended(2)
-            .says("a.com-queue")
+            .says(&format!("queue  {verb}"))
             .complains("not done: there is no terminal to ask on")
             .complains(&format!("look at the plan, then say so: {again}\n"));
     }
@@ -83,10 +83,10 @@ fn dry_run_shows_the_plan_and_does_nothing() {
         assert_eq!(host.run(arguments).ended(0).stdout, planned.stdout, "{arguments:?}");
     }
     for (arguments, says) in [
-        (&["restart", "-n"][..], "a.com-mail: restart"),
-        (&["stop", "--dry-run"], "a.com-mail: stop"),
+        (&["restart", "-n"][..], "mail  restart"),
+        (&["stop", "--dry-run"], "mail  stop"),
         (&["start", "-n"], "nothing to do"),
-        (&["rollback", "-n"], "stopwaitsecs=3600"),
+        (&["rollback", "-n"], "stopwaitsecs"),
         (&["release", "a.com", "-n"], "a.com"),
         (&["scale", "a.com", "mail", "3", "-n"], "numprocs"),
     ] {
