@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use crate::fleet::rollout::{BatchSize, Rules};
-use crate::transport::{Payload, SshSettings};
+use crate::transport::{Payloads, SshSettings};
 
 /// How many hosts at once, if nobody says.
 const PARALLEL: NonZeroUsize = NonZeroUsize::MIN.saturating_add(15);
@@ -62,7 +62,7 @@ pub(super) fn ssh_settings() -> SshSettings {
     let named = std::env::var_os("SUPERVISOR_SYNC_SSH").filter(|named| !named.is_empty());
     SshSettings {
         program: named.map_or_else(|| PathBuf::from("ssh"), PathBuf::from),
-        payload: Arc::new(Payload::of_this_program()),
+        payloads: Arc::new(Payloads::of_this_program()),
         sockets: sockets(),
     }
 }

@@ -118,6 +118,9 @@ impl Context {
     pub(super) fn follow(&self, loaded: &Loaded, inventory: &Inventory) {
         let name = inventory.name.clone();
         let path = loaded.absolute().display().to_string();
+        if let Some(folder) = &inventory.binaries {
+            self.fleet.ssh.payloads.look_into(loaded.folder().join(folder));
+        }
         let _ = self.inventory.set(RunInventory { name, path });
     }
 

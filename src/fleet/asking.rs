@@ -42,8 +42,8 @@ impl Fleet {
         match host.connection {
             Connection::Ssh => Ok(Box::new(FarHost::over_ssh(host, self.ssh.clone(), interrupt))),
             Connection::Exec => {
-                let payload = Arc::clone(&self.ssh.payload);
-                Ok(Box::new(FarHost::by_command(host, payload, interrupt)))
+                let payloads = Arc::clone(&self.ssh.payloads);
+                Ok(Box::new(FarHost::by_command(host, payloads, interrupt)))
             }
             Connection::Local => match host.privilege {
                 Some(Privilege::Sudo) => self.sudo(),

@@ -28,6 +28,10 @@ pub struct Inventory {
     /// What it is called. Records on hosts carry it, and so tell it from other inventories wherever it
     /// is applied from.
     pub name: Option<String>,
+    /// The folder with binaries for hosts of another CPU, as it is written: a relative one counts from
+    /// the inventory.
+    #[serde(default)]
+    pub binaries: Option<String>,
     /// Where things are on a host, as the top level says.
     pub paths: Paths,
     /// The servers, in the file's order; names are unique.
@@ -65,8 +69,16 @@ pub struct PlacedSite {
 }
 
 /// The keys that only the top level has.
-static OWN: [Key; 4] = [
+static OWN: [Key; 5] = [
     Key::new("name", Kind::Text, "shop", "What the inventory is called."),
+    Key::new(
+        "binaries",
+        Kind::Text,
+        "bin",
+        "The folder, beside the inventory, with binaries for servers of another CPU than this one: \
+         `supervisor-sync-linux-aarch64`. Those beside `supervisor-sync` itself, and of the package, are found \
+         without it.",
+    ),
     Key::new("servers", Kind::List(&Kind::Map(&host::KEYS)), "[]", "The servers."),
     Key::new("sites", Kind::List(&Kind::Map(&site_entry::KEYS)), "[]", "The sites."),
     Key::new("fleet", Kind::Map(&host::FLEET), "{persist: 60}", "How a fleet is reached."),
@@ -75,7 +87,7 @@ static OWN: [Key; 4] = [
 /// The keys of the top level.
 pub(super) static TOP: Keys = Keys {
     of: "the inventory",
-    known: &joined::<4, 6, 10>(OWN, settings::KEYS),
+    known: &joined::<5, 6, 11>(OWN, settings::KEYS),
     instead: &[("hosts", "servers"), ("domains", "sites")],
     shared: true,
 };
@@ -204,6 +216,8 @@ fn inventory(reader: &mut Reader<'_, '_>, root: &Node) -> (Inventory, Vec<SitePl
     let Some(fields) = reader.fields(root, &TOP) else { return (inventory, Vec::new()) };
     let name = fields.get("name");
     inventory.name = name.and_then(|node| reader.parse(node, "name", checked_name));
+    let binaries = fields.get("binaries");
+    inventory.binaries = binaries.and_then(|node| reader.parse(node, "binaries", checked_name));
     let settings = Settings::read(reader, &fields, &Settings::default());
     inventory.paths = settings.paths();
     let mut names = Names::default();

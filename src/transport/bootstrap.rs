@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::interrupted;
 use super::listening::{ChildExit, HandshakeError, Received, WaitLimits};
-use super::payload::{Payload, platform};
+use super::payload::{Payload, Payloads};
 use super::session::{LONGEST_NOISE, Session};
 use crate::error::CommandError;
 use crate::inventory::Privilege;
@@ -78,13 +78,13 @@ pub(super) enum BootstrapError {
 
 /// The command line for whatever hands one to a login shell, as ssh does. It holds nothing of the
 /// inventory but the privilege, so there is nothing in it to quote.
-pub(super) fn command(digest: &str, privilege: Option<Privilege>) -> String {
-    let [sh, c, script, name, digest, privilege] = arguments(digest, privilege);
-    format!("exec {sh} {c} '{script}' {name} {digest} {privilege}")
+pub(super) fn command(offer: &str, privilege: Option<Privilege>) -> String {
+    let [sh, c, script, name, offer, privilege] = arguments(offer, privilege);
+    format!("exec {sh} {c} '{script}' {name} {offer} {privilege}")
 }
 
 /// The same in words, for whatever runs a program with its arguments.
-pub(super) fn arguments(digest: &str, privilege: Option<Privilege>) -> [String; 6] {
+pub(super) fn arguments(offer: &str, privilege: Option<Privilege>) -> [String; 6] {
     let privilege = match privilege {
         Some(Privilege::Root) => "root",
         Some(Privilege::Sudo) => "sudo",
@@ -93,13 +93,13 @@ pub(super) fn arguments(digest: &str, privilege: Option<Privilege>) -> [String; 
     };
     let lines = SCRIPT.lines().map(str::trim).filter(|line| !line.starts_with('#'));
     let script = lines.collect::<Vec<_>>().join(" ");
-    ["sh", "-c", &script, "supervisor-sync", digest, privilege].map(str::to_owned)
+    ["sh", "-c", &script, "supervisor-sync", offer, privilege].map(str::to_owned)
 }
 
 /// Follows the script on a session that runs it, until its agent has introduced itself.
 pub(super) fn follow(
     mut session: Session,
-    payload: &Payload,
+    payloads: &Payloads,
     interrupt: &Interrupt,
 ) -> Result<Session, BootstrapError> {
     let wait = WaitLimits {
@@ -119,7 +119,7 @@ pub(super) fn follow(
         match heard {
             Received::Line(line) => match script_line(&line) {
                 Some(ScriptLine::Need { platform }) => {
-                    deliver(&mut session, payload, &platform, wait)?;
+                    deliver(&mut session, payloads, &platform, wait)?;
                 }
                 Some(ScriptLine::Have(agent)) => return greet(session, agent, wait),
                 Some(ScriptLine::Fail { at, words }) => {
@@ -141,16 +141,16 @@ pub(super) fn follow(
     }
 }
 
-/// Sends the binary, or says that ours is for another machine.
+/// Sends the binary for a machine, or says that there is none.
 fn deliver(
     session: &mut Session,
-    payload: &Payload,
+    payloads: &Payloads,
     wanted: &str,
     wait: WaitLimits<'_>,
 ) -> Result<(), BootstrapError> {
-    let sent = match wanted == platform() {
-        true => send_binary(session, payload, wait),
-        false => session.send(b"0\n", wait),
+    let sent = match payloads.for_platform(wanted) {
+        Some(payload) => send_binary(session, payload, wait),
+        None => session.send(b"0\n", wait),
     };
     match sent {
         Err(error) if error.kind() == io::ErrorKind::Interrupted => {
@@ -160,7 +160,7 @@ fn deliver(
         // A far end that takes no more says why.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         Err(error) => {
-            let message = "cannot read this program to send it";
+            let message = "cannot read the program to send it";
             Err(BootstrapError::Error(CommandError::refused(message).caused_by(&error)))
         }
         Ok(()) => Ok(()),

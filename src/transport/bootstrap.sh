@@ -6,8 +6,11 @@
 # to sh: so there is no single quote, no backslash and no exclamation mark in it, every statement
 # ends in `;`, and whole-line comments are dropped (`bootstrap::command`).
 #
-# $1 the SHA-256 of the wanted binary; $2 the privilege: root, sudo, none or auto.
-digest=$1; privilege=$2; uid=$(id -u); user=${LOGNAME:-$(id -un)};
+# $1 the binaries that there are, each as SYSTEM-MACHINE=SHA-256, separated by commas: the wanted one is
+# this machine's, or the first, where there is none; $2 the privilege: root, sudo, none or auto.
+machine=$(uname -s)-$(uname -m); privilege=$2; uid=$(id -u);
+digest=,$1; case $digest, in *,"$machine"=*) digest=${digest##*,"$machine"=};; *) digest=${digest#*=};; esac; digest=${digest%%,*};
+ user=${LOGNAME:-$(id -un)};
 say() { echo; echo "@supervisor-sync $*"; };
 fail() { say FAIL "$@"; exit 1; };
 # Is the file the wanted one, to the last byte?
@@ -36,7 +39,7 @@ made() { mkdir -p "${1%/*}" 2> /dev/null; mkdir -m 700 "$1" 2> /dev/null; mine "
 runnable() { p=$1/.probe.$$; { echo "exit 0" > "$p"; } 2> /dev/null && chmod 700 "$p" && "$p" > /dev/null 2>&1; e=$?; rm -f "$p"; return "$e"; };
 # Takes the binary from stdin. Nothing has its real name before all of it is there.
 receive() {
-  say NEED "$(uname -s)-$(uname -m)";
+  say NEED "$machine";
   read -r size || exit 1;
   [ "$size" -gt 0 ] || return 1;
   t=$place/.incoming.$$;
@@ -78,7 +81,7 @@ if [ -z "$found$unfit" ]; then
   if [ -n "$place" ]; then receive; elif [ -z "$installed" ]; then fail place "$@"; fi;
 fi;
 if [ -z "$found" ]; then
-  if [ -n "$installed" ] && runs "$installed"; then found=$installed; else fail unfit "$(uname -s)-$(uname -m)"; fi;
+  if [ -n "$installed" ] && runs "$installed"; then found=$installed; else fail unfit "$machine"; fi;
 fi;
 may() { sudo -n -l -- "$1" agent < /dev/null > /dev/null 2>&1; };
 case $privilege-$uid in

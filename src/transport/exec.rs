@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::bootstrap::{self, BootstrapError};
 use super::listening::ChildExit;
-use super::payload::Payload;
+use super::payload::Payloads;
 use super::refusals::{self, HostLabel};
 use super::session::Session;
 use super::{Transport, lost_elsewhere};
@@ -22,25 +22,25 @@ pub(super) struct Exec {
     command: Vec<String>,
     label: HostLabel,
     privilege: Option<Privilege>,
-    payload: Arc<Payload>,
+    payloads: Arc<Payloads>,
 }
 
 impl Exec {
-    pub(super) fn new(host: &Host, payload: Arc<Payload>) -> Self {
+    pub(super) fn new(host: &Host, payloads: Arc<Payloads>) -> Self {
         let name = host.name.to_string();
         let by_hand: Vec<String> = host.exec.iter().map(|word| shell::word(word)).collect();
         let label = HostLabel { shown: name.clone(), name, by_hand: by_hand.join(" ") };
-        Self { command: host.exec.clone(), label, privilege: host.privilege, payload }
+        Self { command: host.exec.clone(), label, privilege: host.privilege, payloads }
     }
 
     #[expect(clippy::disallowed_methods, reason = "an edge: a child process")]
-    fn start(&self, digest: &str) -> Result<Session, CommandError> {
+    fn start(&self, offer: &str) -> Result<Session, CommandError> {
         let (program, arguments) = match self.command.split_first() {
             Some((program, arguments)) => (program.as_str(), arguments),
             None => ("", &[][..]),
         };
         let mut command = Command::new(program);
-        command.args(arguments).args(bootstrap::arguments(digest, self.privilege));
+        command.args(arguments).args(bootstrap::arguments(offer, self.privilege));
         // Ctrl-C is ours to pass on: the agent then says how it ended.
         command.process_group(0);
         Session::start(&mut command).map_err(|source| {
@@ -54,9 +54,9 @@ impl Exec {
 
 impl Transport for Exec {
     fn connect(&mut self, interrupt: &Interrupt) -> Result<Session, CommandError> {
-        let session = self.start(&self.payload.measured()?.digest)?;
+        let session = self.start(&self.payloads.offer()?)?;
         let label = &self.label;
-        bootstrap::follow(session, &self.payload, interrupt).map_err(|failed| match failed {
+        bootstrap::follow(session, &self.payloads, interrupt).map_err(|failed| match failed {
             BootstrapError::Silence => refusals::hangs(label),
             BootstrapError::Ended { noise, end } => refusals::no_shell(label, noise, end),
             BootstrapError::GaveUp { at, words } => refusals::gave_up(label, &at, &words),

@@ -36,7 +36,7 @@ use crate::inventory::Host;
 use crate::system::Interrupt;
 
 pub(crate) use agent::serve;
-pub(crate) use payload::Payload;
+pub(crate) use payload::Payloads;
 pub(crate) use ssh::SshSettings;
 
 use limits::Limits;
@@ -86,8 +86,8 @@ impl FarHost {
     }
 
     /// A host of the inventory through the command that it names.
-    pub(crate) fn by_command(host: &Host, payload: Arc<Payload>, interrupt: Interrupt) -> Self {
-        Self::new(exec::Exec::new(host, payload), interrupt)
+    pub(crate) fn by_command(host: &Host, payloads: Arc<Payloads>, interrupt: Interrupt) -> Self {
+        Self::new(exec::Exec::new(host, payloads), interrupt)
     }
 
     fn new(transport: impl Transport + 'static, interrupt: Interrupt) -> Self {

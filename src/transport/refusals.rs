@@ -211,7 +211,11 @@ pub(super) fn gave_up(to: &HostLabel, at: &str, words: &str) -> CommandError {
             "this supervisor-sync, for {}, does not run on {shown}, which is {words}",
             platform()
         ))
-        .hint("install a supervisor-sync of the same release there, on the PATH; it will be used"),
+        .hint(format!(
+            "put the binary for it beside yours, called supervisor-sync-linux-{}, or install the same \
+             release there, on the PATH",
+            words.rsplit('-').next().unwrap_or(words)
+        )),
         "root" => CommandError::refused(format!("{words} on {shown} is not root"))
             .hint(format!("write `privilege: sudo` for server {}, or log in as root", to.name)),
         "tools" => CommandError::refused(format!("{shown} lacks {words}")).hint(

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::bootstrap::{self, BootstrapError};
 use super::listening::ChildExit;
-use super::payload::Payload;
+use super::payload::Payloads;
 use super::persist::{ControlSocket, Sharing};
 use super::refusals::{self, Destination};
 use super::session::Session;
@@ -39,7 +39,7 @@ pub(crate) struct SshSettings {
     /// The program to run: `ssh`, or what takes its arguments.
     pub(crate) program: PathBuf,
     /// What is brought along.
-    pub(crate) payload: Arc<Payload>,
+    pub(crate) payloads: Arc<Payloads>,
     /// Where sockets of connections that stay open may be, the best first.
     pub(crate) sockets: Vec<PathBuf>,
 }
@@ -84,11 +84,10 @@ impl Ssh {
         sharing: &Sharing,
         interrupt: &Interrupt,
     ) -> Result<Session, NotConnected> {
-        let payload = &self.settings.payload;
-        let digest = payload.measured()?.digest.clone();
-        let mut command = self.command(&digest, sharing);
+        let payloads = &self.settings.payloads;
+        let mut command = self.command(&payloads.offer()?, sharing);
         let session = Session::start(&mut command).map_err(|e| self.no_ssh(&e))?;
-        let failed = match bootstrap::follow(session, payload, interrupt) {
+        let failed = match bootstrap::follow(session, payloads, interrupt) {
             Ok(session) => return Ok(session),
             Err(failed) => failed,
         };
@@ -112,7 +111,7 @@ impl Ssh {
     }
 
     #[expect(clippy::disallowed_methods, reason = "an edge: ssh")]
-    fn command(&self, digest: &str, sharing: &Sharing) -> Command {
+    fn command(&self, offer: &str, sharing: &Sharing) -> Command {
         let mut command = Command::new(&self.settings.program);
         command.args(["-T", "-x"]);
         for option in DEADLINES.iter().chain(&NEEDED) {
@@ -126,7 +125,7 @@ impl Ssh {
             // Without IdentitiesOnly, an agent full of keys uses up the server's wait first.
             command.args(["-o", "IdentitiesOnly=yes", "-i", key]);
         }
-        command.args(["--", &self.to.address]).arg(bootstrap::command(digest, self.privilege));
+        command.args(["--", &self.to.address]).arg(bootstrap::command(offer, self.privilege));
         // Ctrl-C is ours to pass on: the agent then says how it ended.
         command.process_group(0);
         command

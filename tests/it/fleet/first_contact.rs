@@ -147,7 +147,7 @@ fn other_cpu_needs_installed_binary() {
     let bin = as_another_cpu(&mut fleet);
     fleet.write_inventory("");
     let run = fleet.run(&["history"]).ended(1).complains("which is Linux-s390x\n");
-    run.complains("hint: install a supervisor-sync of the same release there");
+    run.complains("called supervisor-sync-linux-s390x, or install the same release there");
 
     let installed = bin.join("supervisor-sync");
     let stranger = "#!/bin/sh\n[ \"$1\" = agent ] && \
@@ -159,6 +159,33 @@ fn other_cpu_needs_installed_binary() {
     let ours = std::fs::read(crate::site::BINARY).unwrap();
     crate::daemon::write_program(&installed, &ours);
     fleet.run(&["history"]).ended(0).says("Site web1.example on web1: nothing was applied yet\n");
+}
+
+#[test]
+fn other_cpu_gets_its_own_binary() {
+    let mut fleet = or_skip!(Fleet::start(&["web1"]));
+    as_another_cpu(&mut fleet);
+    let binaries = fleet.keyring.path("binaries");
+    std::fs::create_dir(&binaries).unwrap();
+    // What is behind the end of a program does not keep it from running, and makes it another one.
+    let mut other = std::fs::read(crate::site::BINARY).unwrap();
+    other.push(b'x');
+    let path = binaries.join("supervisor-sync-linux-s390x");
+    crate::daemon::write_program(&path, &other);
+    fleet.write_inventory("");
+    let inventory = fleet.keyring.path("deployer.yml");
+    let text = std::fs::read_to_string(&inventory).unwrap();
+    std::fs::write(&inventory, format!("binaries: binaries\n{text}")).unwrap();
+    fleet.run(&["history"]).ended(0).says("Site web1.example on web1: nothing was applied yet\n");
+    let cache = fleet.keyring.path("home-of-a-host/.cache/supervisor-sync");
+    let cached = crate::site::names(&cache);
+    let sent = std::fs::read(cache.join(&cached[0]).join("supervisor-sync")).unwrap();
+    assert!(cached.len() == 1 && sent == other, "{cached:?}");
+    // It is that one which is found the next time, and what does not run there is told.
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, "no program").unwrap();
+    let run = fleet.run(&["history"]).ended(1).complains("which is Linux-s390x");
+    run.complains("beside yours, called supervisor-sync-linux-s390x");
 }
 
 /// A host with an installed program of ours and a `sha256sum` that notes each use in `hashed`.

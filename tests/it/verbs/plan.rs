@@ -221,3 +221,20 @@ fn root_reads_runner_through_no_link() {
     let told = "a symbolic link of user nobody leads to what is root's";
     host.run(&["runner", "--overwrite"]).ended(1).complains(told);
 }
+
+#[test]
+fn thirty_programs_fit_a_screen() {
+    let host = or_skip!(Host::start());
+    let names = ["import", "mail", "queue", "report", "scheduler", "websocket"];
+    let mut sites = String::new();
+    for number in 0..5 {
+        let domain = format!("site{number}.com");
+        let site = host.deploy(&domain);
+        names.iter().for_each(|name| site.worker(name));
+        let programs = names.map(|name| format!("program: {name}, script: {name}.sh"));
+        sites += &super::site(&domain, &programs.each_ref().map(String::as_str));
+    }
+    host.inventory(&sites);
+    let run = host.run(&["plan"]).ended(0).says("1 host, 5 sites: 30 start\n");
+    assert!(run.stdout.lines().count() <= 60, "{}", run.stdout);
+}
