@@ -15,7 +15,7 @@ use crate::error::CommandError;
 use crate::fleet::{
     Emptied, Order, Prune, Reviewed, SavedPlan, check_not_all, selected_with_leavers,
 };
-use crate::inventory::{self, no_sites};
+use crate::inventory::{self, ProgramName, no_sites};
 use crate::plan::PlanOptions;
 use crate::report::Screen;
 
@@ -101,7 +101,7 @@ fn apply_saved(
 ) -> Result<u8, CommandError> {
     let file = path.display().to_string();
     let SavedPlan { inventory, selector, prune, options, hosts, .. } =
-        SavedPlan::parse(&file, &inventory::read_text(path)?)?;
+        SavedPlan::parse(&file, &inventory::read_text(path).map_err(|error| absent(path, error))?)?;
     // The plan may have been made in another checkout of the same repository.
     let made_of = inventory.map(|inventory| PathBuf::from(inventory.path));
     let made_of = made_of.filter(|path| path.exists());
@@ -118,6 +118,16 @@ fn apply_saved(
     let order = how.order(Goal::Inventory, options, run);
     let order = Order { ask: false, reviewed: Some(reviewed), ..order };
     context.carry_out(&work, &order, how.agree, screen)
+}
+
+/// Of a file that is not there: other verbs take the name of a program in its place.
+fn absent(path: &Path, error: CommandError) -> CommandError {
+    match path.to_str().map(ProgramName::parse) {
+        Some(Ok(name)) if !path.exists() => {
+            error.hint(format!("of one program alone: supervisor-sync apply --program {name}"))
+        }
+        _ => error,
+    }
 }
 
 fn apply_selected(

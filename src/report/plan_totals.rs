@@ -129,8 +129,9 @@ impl Totals {
 
     /// What would spare a restart, once for all programs that it is true of.
     pub(super) fn advice(&self) -> Option<&'static str> {
-        self.restarts_to_scale
-            .then_some("a program with `instances: separate` gets more processes without a restart")
+        self.restarts_to_scale.then_some(
+            "with `instances: separate` a program gets more or fewer processes without a restart",
+        )
     }
 
     /// What is done in all.

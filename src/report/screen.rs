@@ -177,7 +177,7 @@ impl Screen {
         self.live.iter().for_each(Live::finish);
     }
 
-    /// What was written [aside](Self::aside).
+    /// What was written [aside](Self::asides).
     pub(crate) fn into_page(self) -> Page {
         self.page.unwrap_or_default()
     }

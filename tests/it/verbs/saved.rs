@@ -58,6 +58,7 @@ fn other_file_is_no_plan() {
         host.run(&["apply", &file]).ended(1).complains(why).complains("supervisor-sync plan --out");
     }
     host.run(&["apply", "/nowhere/plan"]).ended(1).complains("cannot read /nowhere/plan");
+    host.run(&["apply", "w"]).ended(1).complains("supervisor-sync apply --program w\n");
     host.run(&["apply", &file, "--site", "a.com"]).ended(2);
     host.run(&["plan", "--out", "/nowhere/plan"]).ended(1).complains("cannot write /nowhere/plan");
 }
