@@ -6,7 +6,7 @@
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test versions soak fuzz bench dist ci
+.PHONY: help demo test versions soak fuzz bench dist pictures ci
 
 help:
 	@echo 'make demo    show it on a throw-away supervisord: plan, apply, roll back, refuse (half a minute)'
@@ -15,6 +15,7 @@ help:
 	@echo 'make fuzz    make up input for a reader of text: TARGET=inventory SECONDS=300 make fuzz'
 	@echo 'make versions run the tests on each release of supervisord that is promised (from PyPI)'
 	@echo 'make bench   measure it against supervisord itself and print the table of the README'
+	@echo 'make pictures draw the pictures of the guide anew'
 	@echo 'make dist    build the binary that runs on every supported Debian and Ubuntu'
 	@echo 'make ci      everything that must hold before a merge'
 
@@ -61,6 +62,10 @@ versions:
 bench:
 	@tools/packages.sh supervisord=supervisor logrotate=logrotate
 	$(CARGO) bench --bench ratios
+
+pictures:
+	@tools/packages.sh supervisord=supervisor logrotate=logrotate
+	UPDATE_PICTURES=1 REQUIRE_E2E=1 $(CARGO) test --test it pictures::
 
 dist:
 	packaging/dist.sh

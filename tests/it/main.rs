@@ -38,6 +38,7 @@ mod logrotate;
 mod lost_stops;
 mod meaning;
 mod model;
+mod pictures;
 mod playbook;
 mod power_cut;
 mod probes;

@@ -27,7 +27,7 @@ fn only_crashing_release_is_warned_of() {
     host.command(&["plan"]).run_into(writer);
     let mut said = String::new();
     reader.read_to_string(&mut said).unwrap();
-    assert!(said.contains("a.example-web"), "{said}");
+    assert!(said.contains("+ web  start: new, web.sh"), "{said}");
     assert_eq!(said.contains(&version.warning()), version.can_crash(), "{version:?}: {said}");
 }
 

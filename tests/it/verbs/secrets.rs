@@ -213,7 +213,8 @@ fn password_in_command_stays_hidden() {
     let conf = std::fs::read_to_string(host.conf("a.com-w")).unwrap();
     assert!(conf.contains(&format!("--password={SECRET}")), "{conf}");
     wants(&format!("{SECRET}-2"));
-    run(&["plan"], 0).says("--password=*** postgres:… (after)");
+    run(&["plan"], 0).says("~ w  restart: command (up to ");
+    run(&["plan", "--diff"], 0).says("--password=*** postgres://u:***@h").says(" (after)");
     run(&["status"], 3);
     run(&["history", "--json"], 0);
     for said in said {
