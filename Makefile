@@ -56,7 +56,8 @@ fuzz:
 # One release: make versions VERSIONS=4.0.4. Another interpreter: make versions PYTHON=/usr/bin/python3.9
 versions:
 	@tools/packages.sh logrotate=logrotate \
-		sshd=openssh-server ssh=openssh-client sudo=sudo python3=python3 tmux=tmux supervisord=supervisor
+		sshd=openssh-server ssh=openssh-client sudo=sudo python3=python3 supervisord=supervisor \
+		zsh=zsh fish=fish man=man-db groff=groff script=bsdutils tmux=tmux
 	tools/versions.sh $(VERSIONS)
 
 bench:
