@@ -1,6 +1,7 @@
 //! An event in words, the same for every front door.
 
 use super::colour::{ERROR, HINT};
+use super::names::listed;
 use super::{Colour, paragraph};
 use crate::error::{CommandError, cut};
 use crate::event::{Event, ProcessChange, Rolling, Step, Waited, WaitingFor};
@@ -92,16 +93,15 @@ pub(crate) fn describe_failure(error: &CommandError) -> String {
 }
 
 /// Names beyond the first few are counted: 500 of them are no line.
-const NAMES_SHOWN: usize = 8;
+pub(super) const NAMES_SHOWN: usize = 8;
 
 fn waiting(until: WaitingFor, processes: &[Waited], rolling: Option<Rolling>) -> String {
-    let names: Vec<&str> = processes.iter().take(NAMES_SHOWN).map(|p| p.name.as_str()).collect();
-    let more = processes.len().saturating_sub(NAMES_SHOWN);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let names: Vec<&str> = processes.iter().map(|process| process.name.as_str()).collect();
+    let names = listed(&names, NAMES_SHOWN);
     let longest = processes.iter().map(|p| p.seconds_left).max().unwrap_or(0);
     let what = what_for(until);
     let step = rolling.map_or(String::new(), |rolling| format!(" ({})", step(rolling)));
-    format!("Waiting for {}{more}{step} to {what} (at most {longest} s)", names.join(", "))
+    format!("Waiting for {names}{step} to {what} (at most {longest} s)")
 }
 
 /// What is waited for, as the end of `waiting for NAME to`.

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::Screen;
+use super::names::counted;
 use crate::import::{Imported, NotTaken, Text, Way, copy_path};
 use crate::system::shell;
 
@@ -118,7 +119,7 @@ impl<'a> ShownImport<'a> {
             }
         }
         if !known.is_empty() {
-            let _ = writeln!(text, "Left out: {} on record already", files(known.len()));
+            let _ = writeln!(text, "Left out: {} on record already", counted(known.len(), "file"));
         }
         text += &self.secrets();
         text += &self.sum();
@@ -310,8 +311,4 @@ impl<'a> ShownImport<'a> {
             false => format!("supervisor-sync {verb} --inventory {}", shell::path(self.inventory)),
         }
     }
-}
-
-fn files(count: usize) -> String {
-    if count == 1 { "1 file".to_owned() } else { format!("{count} files") }
 }

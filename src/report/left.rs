@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use super::names::listed;
 use crate::api::{Left, LeftSite, Writer};
 use crate::error::cut;
 use crate::fleet::Leavers;
@@ -53,12 +54,8 @@ fn in_one_line(what: &str, sites: &[&LeftSite]) -> String {
         1 => "it",
         _ => "them",
     };
-    let names = sites.iter().take(SITES_SHOWN).map(|left| left.site.as_str());
-    let mut text = names.collect::<Vec<_>>().join(", ");
-    if sites.len() > SITES_SHOWN {
-        let _ = write!(text, " and {} more", sites.len() - SITES_SHOWN);
-    }
-    format!("{what}: {text}; apply --prune removes {them}\n")
+    let names: Vec<&str> = sites.iter().map(|left| left.site.as_str()).collect();
+    format!("{what}: {}; apply --prune removes {them}\n", listed(&names, SITES_SHOWN))
 }
 
 /// `not in the inventory: shop.example.com, 4 processes, applied by ann on 2026-01-01T00:00:00Z`

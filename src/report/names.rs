@@ -3,20 +3,19 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-/// How many names are shown before the rest is counted.
-const NAMES_SHOWN: usize = 6;
+/// How many hosts or sites a headline names before the rest is counted.
+pub(crate) const HEADLINE: usize = 6;
 
 /// `web1, web2, web3 (3 hosts)`, and a single name as it is.
 pub(crate) fn named(hosts: &[&str]) -> String {
-    let shown = listed(hosts);
+    let shown = listed(hosts, HEADLINE);
     if hosts.len() > 1 { format!("{shown} ({} hosts)", hosts.len()) } else { shown }
 }
 
-/// `web1, web2, web3`, and of many the first.
-pub(crate) fn listed(names: &[&str]) -> String {
-    let shown: Vec<&str> = names.iter().take(NAMES_SHOWN).copied().collect();
-    let shown = shown.join(", ");
-    match names.len().saturating_sub(NAMES_SHOWN) {
+/// `web1, web2, web3`, and of many the first: the rest beyond `most` is counted.
+pub(crate) fn listed(names: &[&str], most: usize) -> String {
+    let shown = names.get(..most).unwrap_or(names).join(", ");
+    match names.len().saturating_sub(most) {
         0 => shown,
         more => format!("{shown} and {more} more"),
     }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::colour::STRONG;
-use super::names::{Folded, listed};
+use super::names::{Folded, HEADLINE, listed};
 use super::plan_markdown::MarkdownPlans;
 use super::plan_text::FileDetail;
 use super::plan_totals::Totals;
@@ -36,17 +36,23 @@ pub(crate) enum PlanFormat {
 /// The plans of all hosts.
 pub(crate) struct Plans<'w> {
     answers: LookOutcome,
-    shown: ShownPlans<'w>,
-    /// What is shown in place of `shown`.
-    markdown: Option<MarkdownPlans<'w>>,
+    shown: FormattedPlans<'w>,
     refused: bool,
+}
+
+/// What people see of plans, in the format that they asked for.
+enum FormattedPlans<'w> {
+    Text(ShownPlans<'w>),
+    Markdown(MarkdownPlans<'w>),
 }
 
 impl<'w> Plans<'w> {
     pub(crate) fn new(format: PlanFormat) -> Self {
-        let markdown = (format == PlanFormat::Markdown).then(MarkdownPlans::default);
-        let (answers, shown) = (LookOutcome::default(), ShownPlans::default());
-        Self { answers, shown, markdown, refused: false }
+        let shown = match format {
+            PlanFormat::Text => FormattedPlans::Text(ShownPlans::default()),
+            PlanFormat::Markdown => FormattedPlans::Markdown(MarkdownPlans::default()),
+        };
+        Self { answers: LookOutcome::default(), shown, refused: false }
     }
 
     /// The plans of the next host, or why there are none.
@@ -57,17 +63,18 @@ impl<'w> Plans<'w> {
         screen: &mut Screen,
     ) {
         match answer {
-            Ok(page) => {
-                if let Some(markdown) = &mut self.markdown {
-                    markdown.add(work.name(), &page);
+            Ok(HostPage { shown, answers, refused }) => {
+                self.answers.add(answers);
+                self.refused |= refused;
+                let shown = shown.told(screen);
+                match &mut self.shown {
+                    FormattedPlans::Text(plans) => plans.add(work.name(), &shown),
+                    FormattedPlans::Markdown(plans) => plans.add(work.name(), &shown),
                 }
-                self.answers.add(page.answers);
-                self.refused |= page.refused;
-                self.shown.add(work.name(), page.shown, screen);
             }
             Err(error) => {
-                if let Some(markdown) = &mut self.markdown {
-                    markdown.fail(work.name(), &error);
+                if let FormattedPlans::Markdown(plans) = &mut self.shown {
+                    plans.fail(work.name(), &error);
                 }
                 screen.unanswered(work.name(), &error, &mut self.answers);
             }
@@ -77,9 +84,9 @@ impl<'w> Plans<'w> {
     /// Shows what people see of them, and returns the exit status; `tells_changes` has it say whether there
     /// is anything to do.
     pub(crate) fn end(mut self, tells_changes: bool, screen: &mut Screen) -> u8 {
-        match &self.markdown {
-            Some(markdown) => markdown.show(screen),
-            None => self.shown.show(screen),
+        match &self.shown {
+            FormattedPlans::Text(plans) => plans.show(screen),
+            FormattedPlans::Markdown(plans) => plans.show(screen),
         }
         self.answers.differs &= tells_changes;
         match self.answers.are_complete() && self.refused {
@@ -97,18 +104,17 @@ pub(super) struct ShownPlans<'w> {
 }
 
 impl<'w> ShownPlans<'w> {
-    pub(super) fn add(&mut self, host: &'w str, page: ShownPage, screen: &mut Screen) {
-        screen.show(page.page);
-        for block in &page.blocks {
+    fn add(&mut self, host: &'w str, plans: &HostText) {
+        for block in &plans.blocks {
             self.blocks.add(host, block);
         }
-        self.totals.extend(&page.totals);
+        self.totals.extend(&plans.totals);
     }
 
-    pub(super) fn show(&self, screen: &mut Screen) {
+    fn show(&self, screen: &mut Screen) {
         let colour = screen.colour();
         for (hosts, block) in self.blocks.groups() {
-            let hosts = colour.paint(STRONG, &sanitized(&listed(hosts)));
+            let hosts = colour.paint(STRONG, &sanitized(&listed(hosts, HEADLINE)));
             screen.print_painted(&format!("{hosts}  {block}"));
         }
         if !self.totals.is_empty() {
@@ -122,12 +128,27 @@ impl<'w> ShownPlans<'w> {
 
 /// What people and machines see of a host's plans.
 #[derive(Debug)]
-pub(super) struct ShownPage {
+struct ShownPage {
     /// For machines, with what went wrong; it has its turn host by host.
     page: Page,
-    /// For people: a headline without the host, and what stands below it.
-    blocks: Vec<String>,
-    totals: Totals,
+    text: HostText,
+}
+
+impl ShownPage {
+    /// Tells machines; what is for people waits until all hosts are there.
+    fn told(self, screen: &mut Screen) -> HostText {
+        screen.show(self.page);
+        self.text
+    }
+}
+
+/// What people see of a host's plans.
+#[derive(Debug)]
+pub(super) struct HostText {
+    /// A headline without the host each, and what stands below it.
+    pub(super) blocks: Vec<String>,
+    /// What is done on the host in all.
+    pub(super) totals: Totals,
 }
 
 /// What is shown of a host's plans. It is made where they arrive, and a fraction of them.
@@ -141,16 +162,6 @@ pub(crate) struct HostPage {
 }
 
 impl HostPage {
-    /// What is done on the host in all.
-    pub(super) fn totals(&self) -> &Totals {
-        &self.shown.totals
-    }
-
-    /// For people: headlines without the host, and what stands below each.
-    pub(super) fn blocks(&self) -> &[String] {
-        &self.shown.blocks
-    }
-
     /// `aside` is what the page is written on.
     pub(crate) fn of(host: &str, planned: &HostPlans, mut aside: Screen) -> Self {
         let HostPlans { sites, leavers } = planned;
@@ -180,7 +191,7 @@ impl HostPage {
         }
         blocks.extend(unchanged(&silent, aside.colour()));
         blocks.extend(left::text(leavers).lines().map(|line| format!("{line}\n")));
-        let shown = ShownPage { page: aside.into_page(), blocks, totals };
+        let shown = ShownPage { page: aside.into_page(), text: HostText { blocks, totals } };
         Self { shown, answers, refused }
     }
 }
@@ -197,7 +208,7 @@ fn unchanged(sites: &[&PlanView], colour: Colour) -> Option<String> {
     match sites {
         [] => None,
         [plan] => Some(block(plan, FileDetail::Counted, colour)),
-        _ => Some(format!("{}: unchanged\n", listed(&shown))),
+        _ => Some(format!("{}: unchanged\n", listed(&shown, HEADLINE))),
     }
 }
 
@@ -205,7 +216,7 @@ fn unchanged(sites: &[&PlanView], colour: Colour) -> Option<String> {
 pub(super) fn show_pages(pages: Vec<(&str, HostPage)>, screen: &mut Screen) {
     let mut shown = ShownPlans::default();
     for (host, page) in pages {
-        shown.add(host, page.shown, screen);
+        shown.add(host, &page.shown.told(screen));
     }
     shown.show(screen);
 }

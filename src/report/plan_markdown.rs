@@ -1,10 +1,11 @@
 //! Plans as Markdown, for a comment on a pull request: what is done in all first, a folded block for hosts of
 //! which it is the same, and no more than such a comment may hold.
 
+use super::Screen;
+use super::describe::describe_failure;
 use super::names::{Folded, named};
-use super::plan::HostPage;
+use super::plan::HostText;
 use super::plan_totals::Totals;
-use super::{Screen, paragraph};
 use crate::error::CommandError;
 use crate::system::sanitized_lines;
 
@@ -23,16 +24,14 @@ pub(super) struct MarkdownPlans<'w> {
 }
 
 impl<'w> MarkdownPlans<'w> {
-    pub(super) fn add(&mut self, host: &'w str, page: &HostPage) {
-        let text = format!("{}\n{}", page.totals().parts(), page.blocks().concat());
+    pub(super) fn add(&mut self, host: &'w str, plans: &HostText) {
+        let text = format!("{}\n{}", plans.totals.parts(), plans.blocks.concat());
         self.hosts.add(host, &text);
-        self.totals.extend(page.totals());
+        self.totals.extend(&plans.totals);
     }
 
     pub(super) fn fail(&mut self, host: &'w str, error: &CommandError) {
-        let parts = std::iter::once(&error.message).chain(&error.causes);
-        let reason = parts.map(|part| paragraph(part)).collect::<Vec<_>>().join(": ");
-        self.unanswered.add(host, &reason);
+        self.unanswered.add(host, &describe_failure(error));
     }
 
     pub(super) fn show(&self, screen: &mut Screen) {

@@ -72,11 +72,10 @@ impl PlanView {
     }
 
     fn write_groups(&self, text: &mut String, colour: Colour) {
-        let names: Vec<&str> = self.groups.iter().map(|group| self.short(&group.group)).collect();
-        let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
-        let width = width.min(WIDEST_NAME);
-        for (group, name) in self.groups.iter().zip(names) {
-            write_group(text, group, self.revision, (name, width), colour);
+        let names = self.groups.iter().map(|group| self.short(&group.group));
+        let width = names.map(|name| name.chars().count()).max().unwrap_or(0).min(WIDEST_NAME);
+        for group in &self.groups {
+            self.write_group(text, group, width, colour);
         }
         if self.unchanged > 0 {
             let _ = writeln!(text, "    {} unchanged", self.unchanged);
@@ -87,6 +86,46 @@ impl PlanView {
             let names = sanitized(&names.join(", "));
             let count = self.stopped.len();
             let _ = writeln!(text, "    {count} {stays} stopped, as by hand: {names}");
+        }
+    }
+
+    fn write_group(&self, text: &mut String, group: &GroupView, width: usize, colour: Colour) {
+        let (style, what) = if starts(group) {
+            (GOOD, "start")
+        } else if waits(group) && matches!(group.action, GroupAction::Add { .. }) {
+            (GOOD, "add, not started (autostart=false)")
+        } else if waits(group) {
+            (ODD, "update, not started (autostart=false)")
+        } else if restarts(group) {
+            (ODD, "restart")
+        } else if group.action == GroupAction::Remove {
+            (BAD, "stop and remove")
+        } else if stops(group) {
+            (BAD, "stop")
+        } else {
+            (QUIET, "leave as it is")
+        };
+        let sign = match &group.action {
+            GroupAction::Add { .. } | GroupAction::Start { .. } => "+",
+            GroupAction::Replace { .. } | GroupAction::Restart { .. } => "~",
+            GroupAction::Remove | GroupAction::Stop { .. } => "-",
+            GroupAction::Leave => "=",
+        };
+        let name = format!("{:width$}", sanitized(self.short(&group.group)));
+        let _ = writeln!(
+            text,
+            "  {} {name}  {}: {}{}",
+            colour.paint(style, sign),
+            colour.paint(style, what),
+            sanitized(&because(group, self.revision)),
+            how_long(group)
+        );
+        if matches!(group.action, GroupAction::Replace { .. } | GroupAction::Restart { .. }) {
+            for process in group.stopped_processes() {
+                let by_hand = if group.autostart { ", as it was by hand" } else { "" };
+                let process = sanitized(&process);
+                let _ = writeln!(text, "      {process} stays stopped{by_hand}");
+            }
         }
     }
 
@@ -199,52 +238,6 @@ fn whose(kind: FileKind) -> &'static str {
     match kind {
         FileKind::Supervisor => ": becomes root's, another user could change what it runs",
         FileKind::Logrotate => ": becomes root's, logrotate ignores another user's",
-    }
-}
-
-fn write_group(
-    text: &mut String,
-    group: &GroupView,
-    revision: Option<u64>,
-    (name, width): (&str, usize),
-    colour: Colour,
-) {
-    let (style, what) = if starts(group) {
-        (GOOD, "start")
-    } else if waits(group) && matches!(group.action, GroupAction::Add { .. }) {
-        (GOOD, "add, not started (autostart=false)")
-    } else if waits(group) {
-        (ODD, "update, not started (autostart=false)")
-    } else if restarts(group) {
-        (ODD, "restart")
-    } else if group.action == GroupAction::Remove {
-        (BAD, "stop and remove")
-    } else if stops(group) {
-        (BAD, "stop")
-    } else {
-        (QUIET, "leave as it is")
-    };
-    let sign = match &group.action {
-        GroupAction::Add { .. } | GroupAction::Start { .. } => "+",
-        GroupAction::Replace { .. } | GroupAction::Restart { .. } => "~",
-        GroupAction::Remove | GroupAction::Stop { .. } => "-",
-        GroupAction::Leave => "=",
-    };
-    let name = format!("{:width$}", sanitized(name));
-    let _ = writeln!(
-        text,
-        "  {} {name}  {}: {}{}",
-        colour.paint(style, sign),
-        colour.paint(style, what),
-        sanitized(&because(group, revision)),
-        how_long(group)
-    );
-    if matches!(group.action, GroupAction::Replace { .. } | GroupAction::Restart { .. }) {
-        for process in group.stopped_processes() {
-            let by_hand = if group.autostart { ", as it was by hand" } else { "" };
-            let process = sanitized(&process);
-            let _ = writeln!(text, "      {process} stays stopped{by_hand}");
-        }
     }
 }
 

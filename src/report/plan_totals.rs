@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::names::counted;
 use crate::inventory::Domain;
 use crate::plan::{GroupAction, GroupView, PlanView};
 
@@ -122,8 +123,7 @@ impl Totals {
 
     /// `3 hosts, 5 sites: 2 start, 1 restarts (up to 60 s), 26 unchanged`.
     pub(crate) fn text(&self) -> String {
-        let hosts = part(self.hosts.len(), "host", "hosts").unwrap_or_default();
-        let sites = part(self.sites.len(), "site", "sites").unwrap_or_default();
+        let (hosts, sites) = (counted(self.hosts.len(), "host"), counted(self.sites.len(), "site"));
         format!("{hosts}, {sites}: {}", self.parts())
     }
 

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::colour::{BAD, GOOD, STRONG};
+use super::names::counted;
 use super::{Colour, Detail, Page, Screen, left};
 use crate::api::{Left, SiteStatusReply};
 use crate::error::CommandError;
@@ -126,8 +127,7 @@ impl Counts {
         );
         let silent = match unanswered {
             0 => String::new(),
-            1 => ", 1 host did not answer".to_owned(),
-            more => format!(", {more} hosts did not answer"),
+            silent => format!(", {} did not answer", counted(silent, "host")),
         };
         let (style, how) = match (self.hosts_with_problems, self.bad) {
             (0, _) if unanswered == 0 => (GOOD, "all as wanted".to_owned()),
@@ -140,14 +140,6 @@ impl Counts {
         };
         text.push_str(&colour.paint(style, &format!("{how}{silent}")));
         text + "\n"
-    }
-}
-
-/// `1 host`, `2 hosts`.
-fn counted(number: usize, what: &str) -> String {
-    match number {
-        1 => format!("1 {what}"),
-        number => format!("{number} {what}s"),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::colour::{BAD, GOOD, ODD, STRONG};
+use super::names::counted;
 use super::{Colour, paragraph};
 use crate::error::cut;
 use crate::status::{
@@ -71,8 +72,7 @@ impl SiteStatus {
     }
 
     pub(crate) fn summary(&self) -> String {
-        let all = self.programs.len();
-        let programs = if all == 1 { "1 program" } else { &format!("{all} programs") };
+        let programs = counted(self.programs.len(), "program");
         let bad = self.programs.iter().filter(|program| !program.is_fine()).count();
         match (bad, self.problems.is_empty()) {
             (0, true) => format!("{programs}: all as wanted"),

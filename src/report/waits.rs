@@ -6,8 +6,9 @@ use std::time::Duration;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::awaited::{Awaited, Wait, spent, waits_of};
-use super::describe::{EventLine, step, what_for};
+use super::describe::{EventLine, NAMES_SHOWN, step, what_for};
 use super::fitting::{cut_off, shortened};
+use super::names::listed;
 use crate::error::cut;
 use crate::event::{Event, ProcessChange, Step, WaitingFor};
 use crate::inventory::Domain;
@@ -19,8 +20,6 @@ const SILENT: Duration = Duration::from_secs(2);
 const REMIND_EVERY: Duration = Duration::from_secs(30);
 /// How much of the width names of hosts may take.
 const HOST_COLUMN: usize = 20;
-/// How many names a reminder has before the rest is counted.
-const NAMES_SHOWN: usize = 8;
 
 /// The hosts that are asked or at work.
 #[derive(Debug, Default)]
@@ -90,6 +89,8 @@ impl Waits {
         let host = sanitized(host);
         let Some(host) = self.hosts.iter_mut().find(|one| one.host == host) else { return said };
         host.has_answered = true;
+        let is_wait =
+            matches!(event, Event::Waiting { .. } | Event::Reading { .. } | Event::LockHeld { .. });
         match event {
             Event::Process { site, name, change, .. } => {
                 if let Some(took) = host.process(site, name, *change, now) {
@@ -100,18 +101,11 @@ impl Waits {
                 }
             }
             Event::Waiting { .. } if !host.waits_anew(event, now) => said.clear(),
-            Event::Waiting { .. } | Event::Reading { .. } | Event::LockHeld { .. } => {
-                host.told = now;
-            }
+            _ if is_wait => host.told = now,
             _ => {}
         }
         host.note(event, now);
-        if let Some(EventLine::Progress(last)) = said.last()
-            && !matches!(
-                event,
-                Event::Waiting { .. } | Event::Reading { .. } | Event::LockHeld { .. }
-            )
-        {
+        if let (false, Some(EventLine::Progress(last))) = (is_wait, said.last()) {
             host.doing.clone_from(last);
         }
         said
@@ -196,7 +190,10 @@ impl HostWaits {
         ) {
             return None;
         }
-        let is_it = |wait: &Wait| matches!(&wait.what, Awaited::Process { site: of, name: one, .. } if of == site && one == name);
+        let is_it = |wait: &Wait| match &wait.what {
+            Awaited::Process { site: of, name: one, .. } => of == site && one == name,
+            Awaited::Reading(_) | Awaited::Holder(_) => false,
+        };
         let since = self.waits.iter().find(|wait| is_it(wait)).map(|wait| wait.since);
         self.waits.retain(|wait| !is_it(wait));
         let took = now.saturating_sub(since?);
@@ -219,19 +216,17 @@ impl HostWaits {
         }
         match event {
             Event::Alive | Event::Warning { .. } | Event::LogLine(_) | Event::Setup(_) => {}
-            Event::Process { .. } => self.waits.retain(Wait::is_for_process),
-            Event::Waiting { site, .. } => {
-                self.waits.retain(|wait| wait.is_for_process() && !wait.is_of(site));
-            }
             Event::SiteEnded(end) => self.waits.retain(|wait| !wait.is_of(&end.site)),
             // What was waited for is not, any more, or in vain.
-            Event::Step { site, step: Step::Undo | Step::Verify { .. } | Step::Commit } => {
+            Event::Waiting { site, .. }
+            | Event::Step { site, step: Step::Undo | Step::Verify { .. } | Step::Commit } => {
                 self.waits.retain(|wait| wait.is_for_process() && !wait.is_of(site));
             }
-            Event::Step { .. } | Event::Planned(_) => self.waits.retain(Wait::is_for_process),
-            Event::Reading { .. } | Event::LockHeld { .. } => {
-                self.waits.retain(Wait::is_for_process);
-            }
+            Event::Process { .. }
+            | Event::Step { .. }
+            | Event::Planned(_)
+            | Event::Reading { .. }
+            | Event::LockHeld { .. } => self.waits.retain(Wait::is_for_process),
         }
         self.waits.extend(next);
     }
@@ -296,6 +291,9 @@ impl HostWaits {
 
     fn reminders(&self, now: Duration) -> Vec<String> {
         let since = |since: Duration| format!("{} so far", spent(now.saturating_sub(since)));
+        let left = |left: Option<String>| {
+            left.map_or(String::new(), |left| format!(", at most {left} more"))
+        };
         if !self.has_answered {
             return vec![format!("No answer yet ({})", since(self.since))];
         }
@@ -306,21 +304,15 @@ impl HostWaits {
             );
             let waits: Vec<&Wait> = waits.collect();
             let Some(first) = waits.iter().map(|wait| wait.since).min() else { continue };
-            let names = waits.iter().take(NAMES_SHOWN).map(|wait| wait.what.subject());
-            let names: Vec<String> = names.collect();
-            let more = match waits.len().saturating_sub(NAMES_SHOWN) {
-                0 => String::new(),
-                more => format!(" and {more} more"),
-            };
-            let (names, what) = (names.join(", "), what_for(to));
-            let left = waits.iter().filter_map(|wait| wait.left(now)).max();
-            let left = left.map_or(String::new(), |left| format!(", at most {left} more"));
+            let names: Vec<String> = waits.iter().map(|wait| wait.what.subject()).collect();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let (names, what) = (listed(&names, NAMES_SHOWN), what_for(to));
+            let left = left(waits.iter().filter_map(|wait| wait.left(now)).max());
             let so_far = since(first);
-            lines.push(format!("Still waiting for {names}{more} to {what} ({so_far}{left})"));
+            lines.push(format!("Still waiting for {names} to {what} ({so_far}{left})"));
         }
         for wait in self.waits.iter().filter(|wait| !wait.is_for_process()) {
-            let left =
-                wait.left(now).map_or(String::new(), |left| format!(", at most {left} more"));
+            let left = left(wait.left(now));
             let (subject, so_far) = (wait.what.subject(), since(wait.since));
             lines.push(format!("Still waiting for {subject} ({so_far}{left})"));
         }
