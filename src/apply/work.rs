@@ -304,17 +304,12 @@ mod tests {
         let by = |signal| Some(StopSignal { signal, as_group: false });
         let (former, new) = (by(Signal::Quit), by(Signal::Usr1));
         let mut plan = SitePlan::without_changes(Domain::parse("a.com").unwrap());
-        let change = GroupChange {
-            action: GroupAction::Replace { start: true },
-            reason: Reason::FileNewer,
-            desired: None,
-            rolling: None,
-            after: Vec::new(),
-            stop_seconds: 10,
-            stop_signals: StopSignals { loaded: former, former, new },
-            settings: Vec::new(),
-            command: None,
-        };
+        let change = GroupChange::new(
+            GroupAction::Replace { start: true },
+            Reason::FileNewer,
+            10,
+            StopSignals { loaded: former, former, new },
+        );
         plan.groups.insert("a.com-w".to_owned(), change);
         let changed = Reload { changed: vec!["a.com-w".to_owned()], ..Reload::default() };
         let on = SiteWork::new(&plan, &changed);

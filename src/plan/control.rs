@@ -62,19 +62,9 @@ pub(super) fn plan_control(
         };
         let stop_seconds = stop_seconds(name, Some(wanted), daemon, actual, &sections);
         let desired = Some(wanted.clone());
-        let (rolling, after) = (None, Vec::new());
         let stop_signals = sections.stop_signals(name, !is_perhaps_former(daemon, name));
-        let change = GroupChange {
-            action,
-            reason,
-            desired,
-            rolling,
-            after,
-            stop_seconds,
-            stop_signals,
-            settings: Vec::new(),
-            command: None,
-        };
+        let change =
+            GroupChange { desired, ..GroupChange::new(action, reason, stop_seconds, stop_signals) };
         plan.groups.insert(name.clone(), change);
     }
     plan

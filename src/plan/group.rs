@@ -157,17 +157,8 @@ impl GroupContext<'_> {
         let stop_signals = self.sections.stop_signals(self.group, is_loaded);
         let Some(wanted) = self.desired.groups.get(self.group) else {
             let leaves = loaded && self.options.changes_files() && self.may_leave();
-            return leaves.then_some(GroupChange {
-                action: GroupAction::Remove,
-                reason: Reason::NotWanted,
-                desired: None,
-                rolling: None,
-                after: Vec::new(),
-                stop_seconds,
-                stop_signals,
-                settings: Vec::new(),
-                command: None,
-            });
+            let (action, reason) = (GroupAction::Remove, Reason::NotWanted);
+            return leaves.then(|| GroupChange::new(action, reason, stop_seconds, stop_signals));
         };
         if !self.is_selected(wanted) {
             return None;
@@ -198,17 +189,9 @@ impl GroupContext<'_> {
             GroupAction::Add { .. } => self.new_command(),
             _ => None,
         };
-        Some(GroupChange {
-            action,
-            reason,
-            desired,
-            rolling,
-            after,
-            stop_seconds,
-            stop_signals,
-            settings: self.changed_settings(),
-            command,
-        })
+        let settings = self.changed_settings();
+        let change = GroupChange::new(action, reason, stop_seconds, stop_signals);
+        Some(GroupChange { desired, rolling, after, settings, command, ..change })
     }
 
     /// Whether a group that is not wanted may go: of an apply of some programs only what one of

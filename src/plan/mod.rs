@@ -189,6 +189,28 @@ pub struct GroupChange {
     pub command: Option<String>,
 }
 
+impl GroupChange {
+    /// This and no more; how its processes stop depends on what is loaded.
+    pub(crate) fn new(
+        action: GroupAction,
+        reason: Reason,
+        stop_seconds: u32,
+        stop_signals: StopSignals,
+    ) -> Self {
+        Self {
+            action,
+            reason,
+            desired: None,
+            rolling: None,
+            after: Vec::new(),
+            stop_seconds,
+            stop_signals,
+            settings: Vec::new(),
+            command: None,
+        }
+    }
+}
+
 /// How supervisord asks the processes of a group to stop: by the configuration it has loaded, whatever
 /// the files say by now and also after it has read them again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
