@@ -4,7 +4,7 @@
 use super::Context;
 use super::edit::refused;
 use crate::error::{CommandError, ErrorKind};
-use crate::inventory::edit::{Assignment, ProgramName, names, program_names};
+use crate::inventory::edit::{Assignment, ProgramNames, SiteNames, names};
 use crate::inventory::{Beside, Loaded, SCRIPT_FOLDER};
 use crate::report::{Screen, shown};
 use crate::system::shell;
@@ -16,9 +16,7 @@ pub(super) struct Asking<'a> {
     /// How the command is to be typed, for who cannot be asked.
     usage: &'static str,
     /// The sites with their programs.
-    sites: Vec<(String, Vec<String>)>,
-    /// The programs as they are printed.
-    programs: Vec<ProgramName>,
+    sites: Vec<SiteNames>,
     /// The command so far, and whether anything of it was asked for.
     said: Vec<String>,
     was_asked: bool,
@@ -34,11 +32,9 @@ impl<'a> Asking<'a> {
     ) -> Result<Self, CommandError> {
         let (name, text, folder) = (loaded.name(), &loaded.text, loaded.folder());
         let sites = names(&name, text, &folder).map_err(|error| refused(error, screen))?;
-        let programs = program_names(&name, text, &folder);
-        let programs = programs.map_err(|error| refused(error, screen))?;
         let verb = usage.split(' ').next().unwrap_or_default();
         let said = vec!["supervisor-sync".to_owned(), verb.to_owned()];
-        Ok(Self { context, screen, usage, sites, programs, said, was_asked: false })
+        Ok(Self { context, screen, usage, sites, said, was_asked: false })
     }
 
     /// What was typed, with a name of a program as it is printed (or short, where no other site has it) in
@@ -46,24 +42,28 @@ impl<'a> Asking<'a> {
     pub(super) fn in_full(&self, typed: &[&String]) -> Result<Vec<String>, CommandError> {
         let typed: Vec<String> = typed.iter().map(|word| (*word).clone()).collect();
         let Some((first, rest)) = typed.split_first() else { return Ok(typed) };
-        if self.sites.iter().any(|(domain, _)| domain == first) {
+        if self.sites.iter().any(|site| site.domain == *first) {
             return Ok(typed);
         }
-        let by = |is: &dyn Fn(&ProgramName) -> bool| -> Vec<&ProgramName> {
-            self.programs.iter().filter(|program| is(program)).collect()
+        let by = |name: fn(&ProgramNames) -> &String| -> Vec<(&SiteNames, &ProgramNames)> {
+            let all = self
+                .sites
+                .iter()
+                .flat_map(|site| site.programs.iter().map(move |program| (site, program)));
+            all.filter(|(_, program)| name(program) == first).collect()
         };
-        let mut found = by(&|program| program.full == *first);
+        let mut found = by(|program| &program.full);
         if found.is_empty() {
-            found = by(&|program| program.program == *first);
+            found = by(|program| &program.short);
         }
         match found[..] {
             [] => Ok(typed),
-            [only] => {
-                let named = [only.site.clone(), only.program.clone()];
+            [(site, program)] => {
+                let named = [site.domain.clone(), program.short.clone()];
                 Ok(named.into_iter().chain(rest.iter().cloned()).collect())
             }
             [..] => {
-                let full: Vec<&str> = found.iter().map(|program| program.full.as_str()).collect();
+                let full: Vec<&str> = found.iter().map(|(_, one)| one.full.as_str()).collect();
                 let message = format!("`{first}` is a program of {} sites", full.len());
                 Err(CommandError::refused(message).hint(format!("name one: {}", full.join(", "))))
             }
@@ -72,7 +72,7 @@ impl<'a> Asking<'a> {
 
     /// The site; the only one need not be asked for.
     pub(super) fn site(&mut self, given: Option<&String>) -> Result<String, CommandError> {
-        let sites: Vec<String> = self.sites.iter().map(|(domain, _)| domain.clone()).collect();
+        let sites: Vec<String> = self.sites.iter().map(|site| site.domain.clone()).collect();
         let site = match (given, &sites[..]) {
             (Some(given), _) => given.clone(),
             (None, [only]) if self.screen.can_ask() => only.clone(),
@@ -88,8 +88,9 @@ impl<'a> Asking<'a> {
         site: &str,
         given: Option<&String>,
     ) -> Result<String, CommandError> {
-        let programs = self.sites.iter().find(|(domain, _)| domain == site);
-        let programs = programs.map(|(_, programs)| programs.clone()).unwrap_or_default();
+        let site = self.sites.iter().find(|known| known.domain == site);
+        let programs = site.into_iter().flat_map(|site| &site.programs);
+        let programs: Vec<String> = programs.map(|program| program.short.clone()).collect();
         self.word("program", &programs, None, given)
     }
 

@@ -15,7 +15,7 @@ mod shown;
 mod splice;
 
 pub(crate) use assignment::Assignment;
-pub(crate) use names::{ProgramName, program_names};
+pub(crate) use names::{ProgramNames, SiteNames, names};
 pub(crate) use shown::{Sign, diff};
 
 use data::Data;
@@ -152,25 +152,6 @@ impl Edit {
             }
         }
     }
-}
-
-/// The domain of each site of a text, with the names of its programs.
-pub(crate) fn names(
-    name: &str,
-    text: &str,
-    beside: &dyn Beside,
-) -> Result<Vec<(String, Vec<String>)>, EditError> {
-    let root = parsed(name, text, beside)?;
-    let sites = entry(&root, "sites").map(|(_, sites)| sites.children()).unwrap_or_default();
-    let named = |nodes: Vec<&Node>, key: &str| -> Vec<String> {
-        nodes.iter().filter_map(|node| text_of(node, key)).map(str::to_owned).collect()
-    };
-    let site = |site: &&Node| {
-        let programs = entry(site, "supervisors").map(|(_, list)| list.children());
-        let domain = text_of(site, "domain")?.to_owned();
-        Some((domain, named(programs.unwrap_or_default(), "program")))
-    };
-    Ok(sites.iter().filter_map(site).collect())
 }
 
 /// A part of an edit, of which the next sees the text.
