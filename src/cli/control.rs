@@ -70,8 +70,8 @@ pub(super) fn stop(
     if status == 0 && !agree.dry_run {
         let again = screen.typed().again_as("stop", "start");
         screen.print(&format!(
-            "What is stopped counts as stopped by hand: an apply leaves it so. Start it again: {again}
-"
+            "What is stopped counts as stopped by hand: an apply leaves it so. Start it \
+             again: {again}\n"
         ));
     }
     Ok(status)

@@ -31,10 +31,9 @@ pub(super) fn manual(folder: Option<&Path>, screen: &mut Screen) -> Result<u8, C
         return Ok(0);
     };
     clap_mangen::generate_to(super::command(), folder).map_err(|source| {
-        let folder = folder.display();
-        CommandError::refused(format!("cannot write manual pages to {folder}"))
+        CommandError::refused(format!("cannot write manual pages to {}", folder.display()))
             .caused_by(&source)
-            .hint(format!("make the folder: mkdir -p {}", shell::word(&folder.to_string())))
+            .hint(format!("make the folder: mkdir -p {}", shell::path(folder)))
     })?;
     Ok(0)
 }

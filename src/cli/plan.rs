@@ -125,7 +125,7 @@ fn save(path: &Path, plan: &SavedPlan, screen: &mut Screen) -> Result<(), Comman
         CommandError::refused(format!("cannot write {}", path.display()))
             .caused_by_io(&source, path)
     })?;
-    let file = shell::word(&path.display().to_string());
+    let file = shell::path(path);
     screen.complain(&format!("Saved; to do this and nothing else: supervisor-sync apply {file}"));
     Ok(())
 }

@@ -13,19 +13,17 @@ use crate::api::{PlannedSite, RunInventory};
 use crate::error::{CommandError, ErrorKind};
 use crate::inventory::{Domain, Selector};
 use crate::plan::PlanOptions;
+use crate::system::shell;
 
 /// The version of this shape. A file of another one is refused: a plan is made anew in seconds.
 const VERSION: u32 = 1;
-
-/// Each site's plan on a host, by its fingerprint.
-pub(crate) type Fingerprints = BTreeMap<Domain, String>;
 
 /// A plan to be applied later. It holds no secret: neither files nor values, only their keyed digests.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct SavedPlan {
     version: u32,
-    /// When the last host had answered.
-    pub(crate) at: Timestamp,
+    /// When the hosts were asked.
+    at: Timestamp,
     /// The inventory that it was made of.
     pub(crate) inventory: Option<RunInventory>,
     /// What was selected.
@@ -34,8 +32,8 @@ pub(crate) struct SavedPlan {
     pub(crate) prune: Prune,
     /// What was asked for.
     pub(crate) options: PlanOptions,
-    /// The hosts that had a plan.
-    pub(crate) hosts: BTreeMap<String, Fingerprints>,
+    /// The hosts that had a plan, with the fingerprint of each site's.
+    pub(crate) hosts: BTreeMap<String, BTreeMap<Domain, String>>,
 }
 
 impl SavedPlan {
@@ -51,14 +49,13 @@ impl SavedPlan {
 
     /// What is kept of the plans of a host; nothing where one of its sites has none, and the host is not
     /// applied to.
-    pub(crate) fn fingerprints(plans: &HostPlans) -> Option<Fingerprints> {
+    pub(crate) fn fingerprints(plans: &HostPlans) -> Option<BTreeMap<Domain, String>> {
         let are_whole = plans.sites.iter().all(|planned| planned.plan.is_ok());
         are_whole.then(|| fingerprints(&plans.sites))
     }
 
     /// With this host.
-    pub(crate) fn add(&mut self, host: &str, fingerprints: Fingerprints) {
-        self.at = Timestamp::now();
+    pub(crate) fn add(&mut self, host: &str, fingerprints: BTreeMap<Domain, String>) {
         self.hosts.insert(host.to_owned(), fingerprints);
     }
 
@@ -80,7 +77,7 @@ impl SavedPlan {
         let refused = |why: String| {
             CommandError::refused(format!("{name} is not a plan that was saved"))
                 .because(why)
-                .hint(format!("make one: supervisor-sync plan --out {name}"))
+                .hint(format!("make one: supervisor-sync plan --out {}", shell::word(name)))
         };
         let Versioned { version } =
             serde_json::from_str(text).map_err(|error| refused(error.to_string()))?;
@@ -96,7 +93,7 @@ impl SavedPlan {
 pub(crate) struct Reviewed {
     /// Where they are kept, as a person says it.
     pub(crate) file: String,
-    pub(crate) hosts: BTreeMap<String, Fingerprints>,
+    pub(crate) hosts: BTreeMap<String, BTreeMap<Domain, String>>,
 }
 
 impl Reviewed {
@@ -140,11 +137,11 @@ impl Reviewed {
     }
 
     fn how_to_review(&self) -> String {
-        format!("look at what it is now: supervisor-sync plan --out {}", self.file)
+        format!("look at what it is now: supervisor-sync plan --out {}", shell::word(&self.file))
     }
 }
 
-pub(super) fn fingerprints(sites: &[PlannedSite]) -> Fingerprints {
+pub(super) fn fingerprints(sites: &[PlannedSite]) -> BTreeMap<Domain, String> {
     let plans = sites.iter().filter_map(|site| site.plan.as_ref().ok());
     plans.map(|plan| (plan.site.clone(), plan.fingerprint.clone())).collect()
 }
