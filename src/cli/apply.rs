@@ -8,16 +8,17 @@ use super::agree::AgreeArguments;
 use super::fleet::RolloutArguments;
 use super::run::MessageArguments;
 use super::selected::{ProgramArguments, PruneArguments};
-use super::{Context, plan};
+use super::{Context, by_flag, plan};
 use crate::api::{Goal, Run};
 use crate::apply::ApplyOptions;
 use crate::error::CommandError;
 use crate::fleet::{
     Emptied, Order, Prune, Reviewed, SavedPlan, check_not_all, selected_with_leavers,
 };
-use crate::inventory::{self, ProgramName, no_sites};
+use crate::inventory::{self, no_sites};
 use crate::plan::PlanOptions;
 use crate::report::Screen;
+use crate::system::shell;
 
 #[derive(Debug, Args)]
 pub(super) struct ApplyArguments {
@@ -100,16 +101,21 @@ fn apply_saved(
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
     let file = path.display().to_string();
-    let SavedPlan { inventory, selector, prune, options, hosts, .. } =
-        SavedPlan::parse(&file, &inventory::read_text(path).map_err(|error| absent(path, error))?)?;
+    let text = inventory::read_text(path).map_err(|error| absent(context, path, error))?;
+    let saved = SavedPlan::parse(&file, &text)?;
+    let mut flags = saved.flags();
+    let SavedPlan { inventory, selector, prune, options, hosts, .. } = saved;
     // The plan may have been made in another checkout of the same repository.
     let made_of = inventory.map(|inventory| PathBuf::from(inventory.path));
-    let made_of = made_of.filter(|path| path.exists());
+    let made_of = made_of.filter(|path| path.exists() && context.shared.inventory.is_none());
+    if let Some(path) = made_of.as_deref().filter(|path| !is_found_here(path)) {
+        flags.push_str(&format!(" --inventory {}", shell::path(path)));
+    }
     let named = context.shared.inventory.as_deref().or(made_of.as_deref());
     let inventory = context.inventory_at(named, screen)?;
     let follows = context.inventory.get();
     let mut work = selected_with_leavers(&inventory, follows, &selector, &prune, Emptied::Goes)?;
-    let reviewed = Reviewed { file, hosts };
+    let reviewed = Reviewed { file, flags, hosts };
     let others = reviewed.choose(&mut work)?;
     if !others.is_empty() {
         screen.complain(&format!("Left, since they had no plan: {}", others.join(", ")));
@@ -120,14 +126,19 @@ fn apply_saved(
     context.carry_out(&work, &order, how.agree, screen)
 }
 
-/// Of a file that is not there: other verbs take the name of a program in its place.
-fn absent(path: &Path, error: CommandError) -> CommandError {
-    match path.to_str().map(ProgramName::parse) {
-        Some(Ok(name)) if !path.exists() => {
-            error.hint(format!("of one program alone: supervisor-sync apply --program {name}"))
-        }
-        _ => error,
-    }
+/// Whether this is the inventory of a command that names none.
+fn is_found_here(inventory: &Path) -> bool {
+    inventory::load(None).is_ok_and(|loaded| loaded.absolute() == inventory)
+}
+
+/// Of a file that is not there: other verbs take a name in its place.
+fn absent(context: &Context, path: &Path, error: CommandError) -> CommandError {
+    let named = path.to_str().filter(|name| !path.exists() && !name.contains('/'));
+    let Some(name) = named else { return error };
+    let of_name = by_flag::hint(context.shared.inventory.as_deref(), "apply", name);
+    error.hint(of_name.unwrap_or_else(|| {
+        "FILE is what `plan --out FILE` has saved; programs are chosen by --program NAME".to_owned()
+    }))
 }
 
 fn apply_selected(

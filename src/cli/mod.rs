@@ -5,6 +5,7 @@ mod agent;
 mod agree;
 mod apply;
 mod asking;
+mod by_flag;
 mod check;
 mod colour;
 mod completing;
@@ -226,6 +227,11 @@ fn not_parsed(error: &clap::Error) -> u8 {
         let message = format!("there is no verb `{verb}`: {why}");
         let error = CommandError::new(ErrorKind::Usage, message).hint(hint);
         Screen::new(Mode::Text, Typed::here(takes)).error(None, &error);
+        return error.kind.exit_status();
+    }
+    let typed = Typed::here(takes);
+    if let Some(error) = by_flag::misused(error, &typed) {
+        Screen::new(Mode::Text, typed).error(None, &error);
         return error.kind.exit_status();
     }
     let _ = error.print();

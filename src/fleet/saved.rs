@@ -12,7 +12,7 @@ use super::run::HostPlans;
 use crate::api::{PlannedSite, RunInventory};
 use crate::error::{CommandError, ErrorKind};
 use crate::inventory::{Domain, Selector};
-use crate::plan::PlanOptions;
+use crate::plan::{Intent, PlanOptions, Running};
 use crate::system::shell;
 
 /// The version of this shape. A file of another one is refused: a plan is made anew in seconds.
@@ -68,23 +68,63 @@ impl SavedPlan {
         Ok(text + "\n")
     }
 
+    /// The flags of `plan` that ask for the same again, as a shell reads them, each with a space before it.
+    pub(crate) fn flags(&self) -> String {
+        let mut flags = self.selector.flags();
+        let options = &self.options;
+        let of_running = match options.intent {
+            Intent::Apply { running: Running::RestartAll } => Some("--restart"),
+            Intent::Apply { running: Running::Leave } => Some("--no-restart"),
+            _ => None,
+        };
+        let of_stopped = options.start_stopped.then_some("--start-stopped");
+        let of_logs = options.purge_logs.then_some("--purge-logs");
+        flags.extend([of_running, of_stopped, of_logs].into_iter().flatten().map(str::to_owned));
+        for refusal in &options.overrides {
+            flags.extend(["--allow", refusal.as_str()].map(str::to_owned));
+        }
+        let text: String = flags.iter().map(|flag| format!(" {}", shell::word(flag))).collect();
+        match &self.prune {
+            Prune::Nothing => text,
+            Prune::Own => text + " --prune",
+            Prune::Named(sites) => {
+                let sites: Vec<&str> = sites.iter().map(Domain::as_str).collect();
+                format!("{text} --prune={}", shell::word(&sites.join(",")))
+            }
+        }
+    }
+
     /// Reads a file's text; `name` is what the file is called.
     pub(crate) fn parse(name: &str, text: &str) -> Result<Self, CommandError> {
         #[derive(Deserialize)]
         struct Versioned {
             version: u32,
         }
-        let refused = |why: String| {
-            CommandError::refused(format!("{name} is not a plan that was saved"))
-                .because(why)
-                .hint(format!("make one: supervisor-sync plan --out {}", shell::word(name)))
+        let refused = |why: String, hint: String| {
+            let message = format!("{name} is not a plan that was saved");
+            Err(CommandError::refused(message).because(why).hint(hint))
         };
-        let Versioned { version } =
-            serde_json::from_str(text).map_err(|error| refused(error.to_string()))?;
+        let make =
+            |name: &str| format!("make one: supervisor-sync plan --out {}", shell::word(name));
+        let version = match serde_json::from_str(text) {
+            Ok(Versioned { version }) => version,
+            // Nobody's file is to be replaced by what a hint says.
+            Err(error) => {
+                let is_yaml = name.ends_with(".yml") || name.ends_with(".yaml");
+                let hint = match is_yaml {
+                    true => format!(
+                        "an inventory is named so: supervisor-sync apply --inventory {}",
+                        shell::word(name)
+                    ),
+                    false => make(&format!("{name}.plan")),
+                };
+                return refused(error.to_string(), hint);
+            }
+        };
         if version != VERSION {
-            return Err(refused(format!("it has version {version}, known is {VERSION}")));
+            return refused(format!("it has version {version}, known is {VERSION}"), make(name));
         }
-        serde_json::from_str(text).map_err(|error| refused(error.to_string()))
+        serde_json::from_str(text).or_else(|error| refused(error.to_string(), make(name)))
     }
 }
 
@@ -93,6 +133,8 @@ impl SavedPlan {
 pub(crate) struct Reviewed {
     /// Where they are kept, as a person says it.
     pub(crate) file: String,
+    /// [What asks for the same again](SavedPlan::flags).
+    pub(crate) flags: String,
     pub(crate) hosts: BTreeMap<String, BTreeMap<Domain, String>>,
 }
 
@@ -137,7 +179,8 @@ impl Reviewed {
     }
 
     fn how_to_review(&self) -> String {
-        format!("look at what it is now: supervisor-sync plan --out {}", shell::word(&self.file))
+        let (flags, file) = (&self.flags, shell::word(&self.file));
+        format!("look at what it is now: supervisor-sync plan{flags} --out {file}")
     }
 }
 

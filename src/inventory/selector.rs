@@ -96,6 +96,14 @@ impl Selector {
         Ok(self)
     }
 
+    /// What makes the same again by [`Self::new`], as flags of a command line.
+    pub(crate) fn flags(&self) -> Vec<String> {
+        let Self { sites, hosts, programs, names: _ } = self;
+        let all = [("--site", sites), ("--on", hosts), ("--program", programs)];
+        let some = all.into_iter().filter(|(_, values)| !values.is_empty());
+        some.flat_map(|(flag, values)| [flag.to_owned(), values.join(",")]).collect()
+    }
+
     /// Whether nothing is named, so that everything is selected.
     pub fn is_everything(&self) -> bool {
         self.hosts.is_empty() && !self.is_about_sites()

@@ -24,6 +24,11 @@ impl Typed {
         Self { words: words.collect(), takes }
     }
 
+    /// Each word.
+    pub(crate) fn words(&self) -> impl Iterator<Item = &str> {
+        self.words.iter().map(String::as_str)
+    }
+
     /// The same command with one flag more, as a shell reads it. What holds secrets is not repeated.
     pub(crate) fn again_with(&self, flag: &str) -> String {
         let words = &self.words;
@@ -79,7 +84,7 @@ impl Typed {
     }
 
     /// What was typed behind a flag.
-    fn values<'t>(&'t self, flag: &'t str) -> impl Iterator<Item = &'t str> {
+    pub(crate) fn values<'t>(&'t self, flag: &'t str) -> impl Iterator<Item = &'t str> {
         let words = self.words.get(..self.end_of_flags()).unwrap_or_default();
         let short = if flag == "--inventory" { "-i" } else { flag };
         words.iter().enumerate().filter_map(move |(place, word)| match word.split_once('=') {

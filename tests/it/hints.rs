@@ -81,7 +81,7 @@ fn hint_that_cannot_be_typed_is_found() {
 }
 
 /// The first command of the hints of a run, as it is run.
-fn first(said: &str) -> Vec<String> {
+pub(crate) fn first(said: &str) -> Vec<String> {
     let command = commands(said).into_iter().next();
     command.unwrap_or_else(|| panic!("no command: {said}")).split_off(1)
 }

@@ -46,19 +46,70 @@ fn changed_host_or_inventory_refuses_saved_plan() {
     host.run(&["apply", &file]).ended(0);
 }
 
+/// What a plan was asked for is asked for again by the hint, from wherever it is applied.
+#[test]
+fn hint_asks_for_the_same_plan_again() {
+    let host = or_skip!(applied_host());
+    let elsewhere = host.path("home/my file.yml");
+    std::fs::rename(host.path("home/deployer.yml"), &elsewhere).unwrap();
+    let mine = elsewhere.display().to_string();
+    let file = host.path("my plan").display().to_string();
+    let asked = ["--site", "a.com", "--on", "here", "--program", "w", "--restart", "--allow"];
+    let plan = [&["plan", "--inventory", &mine, "--out", &file], &asked[..], &["missing-code"]];
+    host.run(&plan.concat()).ended(0);
+    host.run(&["apply", &file]).ended(0);
+    // Asked for again, it is another plan: it restarts what has been restarted.
+    let conf = host.conf("a.com-w");
+    let text = std::fs::read_to_string(&conf).unwrap().replace("numprocs=1", "numprocs=2");
+    std::fs::write(conf, text).unwrap();
+    let said = host.run(&["apply", &file]).ended(1).stderr;
+    let hint = format!(
+        "supervisor-sync plan --site a.com --on here --program w --restart --allow missing-code \
+         --inventory '{mine}' --out '{file}'\n"
+    );
+    assert!(said.contains(&hint), "{said}");
+    let again = crate::hints::first(&said);
+    host.run(&again.iter().map(String::as_str).collect::<Vec<_>>()).ended(0);
+    host.run(&["apply", &file]).ended(0);
+}
+
 #[test]
 fn other_file_is_no_plan() {
     let (host, file) = or_skip!(host_with_plan());
-    for (text, why) in [
-        ("servers: []\n", "is not a plan that was saved"),
-        (r#"{"version": 9}"#, "it has version 9, known is 1"),
-        (r#"{"version": 1}"#, "missing field"),
+    for (text, why, hint) in [
+        // Whatever else it is, it is not replaced by what the hint says.
+        ("servers: []\n", "is not a plan that was saved", "plan.json.plan\n"),
+        (r#"{"version": 9}"#, "it has version 9, known is 1", "plan.json\n"),
+        (r#"{"version": 1}"#, "missing field", "plan.json\n"),
     ] {
         std::fs::write(&file, text).unwrap();
-        host.run(&["apply", &file]).ended(1).complains(why).complains("supervisor-sync plan --out");
+        let run = host.run(&["apply", &file]).ended(1).complains(why).complains(hint);
+        run.complains("supervisor-sync plan --out");
     }
+    let run = host.run(&["apply", "deployer.yml"]).ended(1);
+    run.complains(
+        "hint: an inventory is named so: supervisor-sync apply --inventory deployer.yml\n",
+    );
     host.run(&["apply", "/nowhere/plan"]).ended(1).complains("cannot read /nowhere/plan");
-    host.run(&["apply", "w"]).ended(1).complains("supervisor-sync apply --program w\n");
     host.run(&["apply", &file, "--site", "a.com"]).ended(2);
     host.run(&["plan", "--out", "/nowhere/plan"]).ended(1).complains("cannot write /nowhere/plan");
+}
+
+/// `plan` and `apply` take names by flags: a name that is typed leads on.
+#[test]
+fn typed_name_leads_to_its_flag() {
+    let host = or_skip!(applied_host());
+    for (name, flag) in
+        [("w", "--program"), ("a.com-w", "--program"), ("a.com", "--site"), ("here", "--on")]
+    {
+        let hint = |verb: &str| format!("alone: supervisor-sync {verb} {flag} {name}\n");
+        let run = host.run(&["plan", name]).ended(2).complains(&hint("plan"));
+        run.complains(&format!("error: `plan` takes no name, and `{name}` is a "));
+        host.run(&["diff", name]).ended(2).complains(&hint("plan"));
+        host.run(&["apply", name]).ended(1).complains(&hint("apply"));
+        host.run(&["plan", flag, name]).ended(0);
+        host.run(&["apply", "--yes", flag, name]).ended(0);
+    }
+    host.run(&["plan", "nosuch"]).ended(2).complains("unexpected argument 'nosuch'");
+    host.run(&["apply", "nosuch"]).ended(1).complains("hint: FILE is what `plan --out FILE`");
 }
