@@ -14,7 +14,7 @@ help:
 	@echo 'make soak    kill chains of verbs at random steps, cut the power: SOAK_ROUNDS=300 SOAK_SEED=7 make soak'
 	@echo 'make fuzz    make up input for a reader of text: TARGET=inventory SECONDS=300 make fuzz'
 	@echo 'make versions run the tests on each release of supervisord that is promised (from PyPI)'
-	@echo 'make bench   measure it against supervisord itself and print the table of the README'
+	@echo 'make bench   measure it against supervisord itself, supervisorctl, a script and Ansible, for the README'
 	@echo 'make pictures draw the pictures of the guide anew'
 	@echo 'make dist    build the binary that runs on every supported Debian and Ubuntu'
 	@echo 'make ci      everything that must hold before a merge'
@@ -60,9 +60,12 @@ versions:
 		zsh=zsh fish=fish man=man-db groff=groff script=bsdutils tmux=tmux
 	tools/versions.sh $(VERSIONS)
 
+# Only a part: make bench BENCH=contenders. To leave the README as it is: cargo bench
 bench:
-	@tools/packages.sh supervisord=supervisor logrotate=logrotate
-	$(CARGO) bench --bench ratios
+	@tools/packages.sh supervisord=supervisor logrotate=logrotate jq=jq python3=python3 \
+		sshd=openssh-server ssh=openssh-client
+	tools/ansible.sh
+	UPDATE_README=1 $(CARGO) bench --bench ratios -- $(BENCH)
 
 pictures:
 	@tools/packages.sh supervisord=supervisor logrotate=logrotate

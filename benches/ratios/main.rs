@@ -21,6 +21,7 @@ mod python;
 #[expect(dead_code, reason = "the tests use the rest")]
 mod sshd;
 
+mod contenders;
 mod fleet;
 mod lab;
 mod sites;
@@ -48,6 +49,7 @@ fn main() {
         ("many sites", sites::sites),
         ("one file a site", sites::one_file),
         ("fleet", fleet::fleet),
+        ("contenders", contenders::contenders),
     ] {
         if wanted(name) {
             println!("## {name}");

@@ -186,8 +186,13 @@ impl Daemon {
 
     /// supervisord's own command line, for comparison.
     pub(crate) fn supervisorctl(&self, args: &[&str]) -> Output {
-        let beside = self.binary.with_file_name("supervisorctl");
-        Command::new(beside).arg("-c").arg(self.main_conf()).args(args).output().unwrap()
+        let path = self.supervisorctl_path();
+        Command::new(path).arg("-c").arg(self.main_conf()).args(args).output().unwrap()
+    }
+
+    /// The supervisorctl of the same release.
+    pub(crate) fn supervisorctl_path(&self) -> PathBuf {
+        self.binary.with_file_name("supervisorctl")
     }
 
     /// Stops the daemon as a service manager does (SIGTERM, which stops all programs).
