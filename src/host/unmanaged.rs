@@ -54,7 +54,7 @@ impl Engine<'_> {
         all.retain(|group| !members.contains(group));
         all.extend(daemon.groups.keys());
         let count = all.into_iter().filter(|group| !managed.contains(*group)).count();
-        let lists = "(supervisor-sync status --unmanaged lists what is there)";
+        let lists = "(`supervisor-sync status --unmanaged` lists what is there)";
         match count {
             0 => None,
             1 => Some(format!("1 group of this supervisord is in no inventory {lists}")),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::inventory::{Domain, UserName};
+use crate::system::shell;
 
 /// What a person can say to have an apply start all the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -219,9 +220,14 @@ impl Refusal {
                 "two sites cannot share a file: rename the program of one of them".into()
             }
             Self::ForeignFile { path, .. } => {
-                format!("look at it: cat {}; to replace it: --allow foreign-file", path.display())
+                format!(
+                    "look at it: cat {}; to replace it: --allow foreign-file",
+                    shell::path(path)
+                )
             }
-            Self::NotAFile { path, .. } => format!("move it away: mv {0} {0}.old", path.display()),
+            Self::NotAFile { path, .. } => {
+                format!("move it away: {}", shell::move_away(path, ".old"))
+            }
             Self::DefinedElsewhere { file, .. } => {
                 format!("rename the program, or remove it from {}", file.display())
             }

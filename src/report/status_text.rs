@@ -197,7 +197,7 @@ fn described(drift: &Drift, is_rolled_back: bool) -> String {
                 ConfigDrift::NotLoaded => "is in a file, but supervisord has not loaded it",
                 ConfigDrift::FileNewer => "has a file that is newer than what runs",
                 ConfigDrift::EveryProgram => {
-                    "is changed by a file that changes every program: supervisor-sync plan names it"
+                    "is changed by a file that changes every program: `supervisor-sync plan` names it"
                 }
                 ConfigDrift::NoFile => "is loaded, but its file is gone",
                 ConfigDrift::Processes => "is loaded with another number of processes",

@@ -12,7 +12,7 @@ pub(super) fn text(unmanaged: &Unmanaged) -> String {
     let Unmanaged { programs, not_read } = unmanaged;
     let mut text = String::new();
     if !programs.is_empty() {
-        text += "In no inventory (to bring them in: supervisor-sync import):\n";
+        text += "In no inventory (`supervisor-sync import` brings them in):\n";
     }
     for program in programs {
         let file = match &program.file {

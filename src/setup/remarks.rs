@@ -73,7 +73,7 @@ fn failure(daemon: &Daemon, found: &Findings) -> Option<CommandError> {
 }
 
 fn how_to_start(config: &Path, found: &Findings) -> String {
-    let by_hand = format!("supervisord -c {}", config.display());
+    let by_hand = format!("supervisord -c {}", shell::path(config));
     match &found.service {
         UnitState::There(service) if runs(service, config) => {
             "see why it does not come up: systemctl status supervisor; journalctl -u supervisor"

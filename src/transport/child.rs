@@ -80,14 +80,14 @@ impl Transport for Child {
         name.to_owned()
     }
 
-    fn plan_command(&self) -> String {
-        "supervisor-sync plan".to_owned()
+    fn how_it_ended(&self) -> String {
+        "see what is left to do: supervisor-sync plan".to_owned()
     }
 
     fn lost(&self, end: ChildExit, changes: bool) -> CommandError {
         let kind = if changes { ErrorKind::Stuck } else { ErrorKind::Refused };
         CommandError::new(kind, format!("{} ended before its answer", self.display_name()))
             .because(end.reason())
-            .hint("see what is left to do: supervisor-sync plan")
+            .hint(self.how_it_ended())
     }
 }

@@ -69,8 +69,8 @@ impl Transport for Exec {
         self.label.shown.clone()
     }
 
-    fn plan_command(&self) -> String {
-        format!("supervisor-sync plan --on {}", self.label.name)
+    fn how_it_ended(&self) -> String {
+        format!("see how it ended: supervisor-sync plan --on {}", self.label.name)
     }
 
     fn lost(&self, end: ChildExit, changes: bool) -> CommandError {

@@ -51,8 +51,8 @@ trait Transport: fmt::Debug + Send {
     /// The far end, as messages name it.
     fn display_name(&self) -> String;
 
-    /// The command that shows how something ended there.
-    fn plan_command(&self) -> String;
+    /// The hint at the command that shows how something ended there.
+    fn how_it_ended(&self) -> String;
 
     /// It ended before its answer, which was to a request that `changes` something or to one that only
     /// looks.
@@ -126,8 +126,7 @@ impl Target for FarHost {
             Err(AskError::LetGo) => Ok(Reply::GoesOn),
             // If it was to change something, it may have.
             Err(AskError::Garbled(error)) if changes => {
-                let see = format!("see how it ended: {}", self.transport.plan_command());
-                Err(error.of_kind(ErrorKind::Stuck).hint(see))
+                Err(error.of_kind(ErrorKind::Stuck).hint(self.transport.how_it_ended()))
             }
             Err(AskError::Garbled(error)) => Err(error),
             Err(AskError::Silent(_)) if self.interrupt.is_raised() => Err(interrupted()),

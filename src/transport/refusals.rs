@@ -8,6 +8,7 @@ use super::listening::ChildExit;
 use super::payload::platform;
 use super::sudoers;
 use crate::error::CommandError;
+use crate::system::shell;
 
 /// Where a connection leads, for messages and for hints.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,7 +132,7 @@ pub(super) fn refused(to: &Destination, words: &[String]) -> Option<CommandError
         .because(without_prefix(said)),
         SshFailure::OpenKey => refused_with_hint(
             format!("ssh does not use the private key for {shown}: others may read it"),
-            format!("chmod 600 {}", to.key.as_deref().unwrap_or("~/.ssh/id_ed25519")),
+            format!("chmod 600 {}", to.key.as_deref().map_or(DEFAULT_KEY.to_owned(), key_word)),
         ),
         SshFailure::NotLetIn => refused_with_hint(
             format!("{shown} does not let us log in"),
@@ -149,6 +150,17 @@ pub(super) fn refused(to: &Destination, words: &[String]) -> Option<CommandError
         )
         .because(without_prefix(said)),
     })
+}
+
+/// The key that ssh takes of itself.
+const DEFAULT_KEY: &str = "~/.ssh/id_ed25519";
+
+/// The path of a key as a word of a shell, which knows the home.
+fn key_word(path: &str) -> String {
+    match path.strip_prefix("~/") {
+        Some(below) => format!("~/{}", shell::word(below)),
+        None => shell::word(path),
+    }
 }
 
 fn refused_with_hint(message: String, hint: String) -> CommandError {

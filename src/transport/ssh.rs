@@ -204,8 +204,8 @@ impl Transport for Ssh {
         self.to.shown()
     }
 
-    fn plan_command(&self) -> String {
-        format!("supervisor-sync plan --on {}", self.to.name)
+    fn how_it_ended(&self) -> String {
+        format!("see how it ended: supervisor-sync plan --on {}", self.to.name)
     }
 
     fn lost(&self, end: ChildExit, changes: bool) -> CommandError {

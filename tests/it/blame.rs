@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "writes files of others")]
 
 use crate::daemon::Options;
+use crate::hints::Hint;
 use crate::site::Host;
 
 /// A value in `bad.conf`, or a file of that name; the others are innocent.
@@ -280,7 +281,9 @@ fn file_behind_every_change_is_named() {
         let run = run.says(&format!("{theirs} changes every program"));
         assert!(!run.stdout.contains("newer") && !run.stdout.contains("s3cr3t"), "{}", run.stdout);
         let status = host.run(&["status", "--deep"]).ended(3);
-        status.says("a.com-w is changed by a file that changes every program");
+        let said = status.says("a.com-w is changed by a file that changes every program").stdout;
+        let hint = Hint("is changed by a file that changes every program: `supervisor-sync plan");
+        host.follow(&said, hint).ended(0).says(&format!("{theirs} changes every program"));
         let json = host.run(&["plan", "--json"]).stdout;
         assert!(json.contains(&format!("\"by\":[\"{theirs}\"]")), "{json}");
         // Its own file is another matter.

@@ -8,6 +8,7 @@ use supervisor_sync::supervisord::ProcessState;
 
 use crate::crash::is_killed;
 use crate::daemon::{PATIENCE, wait_until};
+use crate::hints::Hint;
 use crate::site::Host;
 
 /// The call that sends the stops is the fourth of an apply.
@@ -117,11 +118,13 @@ fn late_stop_stays_ours() {
     wait_ready(&host, &["one.com-w_00", "one.com-w_01"]);
     edit_stopwaitsecs(&host, 3600, 1);
     want(&host, "numprocs: 2, stopwaitsecs: 1, priority: 7");
-    host.run(&["apply", "--yes"])
+    let said = host
+        .run(&["apply", "--yes"])
         .ended(5)
         .complains("one.com-w did not stop within 1 s")
         .complains("one.com-w:one.com-w_00 is still stopping, as this apply asked")
-        .complains("this starts it again: supervisor-sync apply --site one.com");
+        .complains("this starts it again: supervisor-sync apply --site one.com")
+        .stderr;
     // Its neighbour is back.
     host.wait_running(&["one.com-w:one.com-w_01"]);
     let status = host.run(&["status"]).ended(3);
@@ -131,9 +134,28 @@ fn late_stop_stays_ours() {
     let text = "one.com-w:one.com-w_00 was stopped by an apply that has not ended";
     let status = host.run(&["status"]).ended(3).says(text);
     assert!(!status.stdout.contains("by hand"), "{}", status.stdout);
-    host.run(&["apply", "--yes", "--site", "one.com"]).ended(0);
+    host.follow(&said, Hint("supervisor-sync apply --site {}")).ended(0);
     host.wait_running(&["one.com-w:one.com-w_00", "one.com-w:one.com-w_01"]);
     host.run(&["status"]).ended(0);
+}
+
+/// Nothing is put back, as was asked: the next apply goes on from there.
+#[test]
+fn late_stop_without_rollback_is_finished() {
+    let mut host = or_skip!(Host::start());
+    deploy(&host);
+    want(&host, "stopwaitsecs: 1");
+    host.run(&["apply", "--yes"]).ended(0);
+    edit_stopwaitsecs(&host, 1, 3600);
+    host.daemon.restart();
+    wait_ready(&host, &["one.com-w"]);
+    edit_stopwaitsecs(&host, 3600, 1);
+    want(&host, "stopwaitsecs: 1, priority: 7");
+    let said = host.run(&["apply", "--yes", "--no-rollback"]).ended(5).stderr;
+    host.open_gate();
+    host.daemon.wait_for_state("one.com-w:one.com-w", ProcessState::Stopped);
+    host.follow(&said, Hint("finish it: supervisor-sync apply --site {}")).ended(0);
+    host.wait_running(&["one.com-w:one.com-w"]);
 }
 
 #[test]

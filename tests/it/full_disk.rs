@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::hints::Hint;
 use crate::site::Host;
 
 /// A small file system on a folder, gone when the test ends.
@@ -89,6 +90,9 @@ fn fails_and_recovers(host: &Host, status: i32, words: &[&str], fix: impl Fn()) 
         assert!(run.stderr.contains(word), "no {word:?} in {}", run.stderr);
     }
     assert_eq!((files(), pids()), (before, running), "{}", run.stderr);
+    let is_full = run.stderr.contains("No space left");
+    let hints = [Hint("mount it writable: findmnt --target {}"), Hint("make room: df -h {}")];
+    host.follow(&run.stderr, hints[usize::from(is_full)]).ended(0);
     fix();
     let run = host.run(&["apply", "--yes"]).ended(0);
     assert!(!run.stderr.contains("never ended"), "{}", run.stderr);

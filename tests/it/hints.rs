@@ -1,10 +1,13 @@
 //! Promise: what a hint says to type works as it is printed. Every command of every hint that the suite sees is
-//! read by the real command line; the main ones are run.
+//! read by the real command line, and a test runs each that the source has, where it is printed.
 
 #![expect(clippy::disallowed_methods, reason = "renames the inventory")]
-#![expect(clippy::panic, reason = "a harness that fails fails the test")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a harness that fails fails the test")]
 
-use crate::site::Host;
+mod situations;
+mod source;
+
+use crate::site::{Host, Invocation, Run};
 use crate::verbs::wants;
 
 /// How a command of ours begins.
@@ -80,8 +83,95 @@ fn hint_that_cannot_be_typed_is_found() {
     assert_typable("hint: do it: supervisor-sync stop --forever\n");
 }
 
+/// What the source says of a command: the words before it, and the command as far as it matters. `{}` stands for
+/// what is filled in. Each that is written so in a test is one that is [followed](follow).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Hint(pub(crate) &'static str);
+
+/// Does as this hint says that stands in what was `said`, where such an invocation runs. A command of ours is
+/// agreed to, since nobody is there to be asked; one of the system is a shell's.
+#[track_caller]
+pub(crate) fn follow(invocation: impl Fn(&[&str]) -> Invocation, said: &str, hint: Hint) -> Run {
+    let parts: Vec<String> = hint.0.split("{}").map(regex_lite::escape).collect();
+    let found = regex_lite::Regex::new(&parts.join(r"[^\n]+?")).unwrap().find(said);
+    let Some(found) = found else { panic!("no {hint:?} in: {said}") };
+    let at = found.start() + source::split(found.as_str()).lead.len();
+    let line = said[at..].lines().next().unwrap_or_default();
+    let Some(ours) = line.strip_prefix(COMMAND) else {
+        let end = ["; to ", "; or "].iter().filter_map(|end| line.find(end)).min();
+        let shell = line.split_at(end.unwrap_or(line.len())).0;
+        return invocation(&["-c", shell]).program(std::path::Path::new("/bin/sh")).run();
+    };
+    let mut words = words(ours);
+    let command = supervisor_sync::cli::command();
+    let verb = command.find_subcommand(&words[0]);
+    let asks = verb.is_some_and(|verb| verb.get_arguments().any(|a| a.get_long() == Some("yes")));
+    if asks && !words.contains(&"--yes".to_owned()) {
+        words.insert(1, "--yes".to_owned());
+    }
+    invocation(&words.iter().map(String::as_str).collect::<Vec<_>>()).run()
+}
+
+impl Host {
+    /// [`follow`], here.
+    #[track_caller]
+    pub(crate) fn follow(&self, said: &str, hint: Hint) -> Run {
+        follow(|arguments| self.command(arguments), said, hint)
+    }
+}
+
+/// What no test runs, by a part of it, and why not.
+const NOT_RUN: [(&str, &str); 13] = [
+    // Asked for on a terminal: verbs::edit::missing_parts_are_asked_for.
+    ("take it out (supervisor-sync remove", "it asks which program"),
+    ("add a program to it: supervisor-sync add", "it asks which program"),
+    // verbs::setup runs it where apt is a script.
+    ("what a server lacks: supervisor-sync setup", "it installs packages"),
+    ("chmod 0440 /etc/sudoers.d", "it is for root, in /etc"),
+    ("chown root: {} && chmod go-w {}", "it is for root, in /usr/local/bin"),
+    ("chmod 600 {}", "ssh has another key in tests"),
+    ("make room: df -h / /var; apt-get clean", "it is about this machine's own apt"),
+    ("echo 'include {}' >>", "it is for root, in /etc/logrotate.conf"),
+    ("put in by `supervisor-sync integrate", "it is a comment in a script"),
+    ("grep -Eqsz", "it is a line of logrotate's configuration, which logrotate:: runs"),
+    // Rare: the same commands are followed beside other words.
+    ("see its runs: supervisor-sync history --site {}", "it needs a run between two readings"),
+    ("the revision before it is gone; see those there are", "it needs 50 revisions"),
+    ("see what is left to do: supervisor-sync plan", "it needs an agent of sudo that is killed"),
+];
+
+/// A command that is said anew fails this test, until a test follows it in the situation in which it is printed.
+#[test]
+fn every_hint_is_followed() {
+    let followed = source::followed();
+    let said = source::said();
+    let mut open = Vec::new();
+    for (file, said) in &said {
+        let text = said.text();
+        let is_form = said.command.split([' ', '=', '@']).any(is_form);
+        let is_excused = NOT_RUN.iter().any(|(part, _)| text.contains(part));
+        if !is_form && !is_excused && !followed.iter().any(|hint| said.is_in(hint)) {
+            open.push(format!("{file}: {text}"));
+        }
+    }
+    assert!(open.is_empty(), "no test follows:\n{}", open.join("\n"));
+    assert!(said.len() > 80, "the source is somewhere else: {said:?}");
+    for (part, why) in NOT_RUN {
+        let is_said = said.iter().any(|(_, said)| said.text().contains(part));
+        assert!(is_said, "nothing says {part:?}, which is not run since {why}");
+    }
+    for hint in &followed {
+        assert!(said.iter().any(|(_, said)| said.is_in(hint)), "nobody says {hint:?}");
+    }
+}
+
+/// What a person fills in: SITE, KEY.
+fn is_form(word: &str) -> bool {
+    word.len() > 2 && word.chars().all(|c| c.is_ascii_uppercase())
+}
+
 /// The first command of the hints of a run, as it is run.
-pub(crate) fn first(said: &str) -> Vec<String> {
+fn first(said: &str) -> Vec<String> {
     let command = commands(said).into_iter().next();
     command.unwrap_or_else(|| panic!("no command: {said}")).split_off(1)
 }

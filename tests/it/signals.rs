@@ -15,6 +15,7 @@ use supervisor_sync::apply::Outcome;
 use supervisor_sync::event::Event;
 
 use crate::daemon::{PATIENCE, signal, wait_until};
+use crate::hints::Hint;
 use crate::simulated::{self, Bridge, FaultyFiles, Order, origin, program};
 use crate::site::{Host, Running};
 
@@ -134,14 +135,12 @@ fn signal_during_drain_leaves_rest() {
         let draining = or_skip!(Draining::new());
         let running = draining.apply();
         signal(running.id(), kind);
-        running
-            .wait()
-            .ended(130)
-            .complains("interrupted while one.com-slow was stopping")
-            .complains("hint: the next apply finishes it: supervisor-sync apply --site one.com");
+        let run = running.wait().ended(130);
+        let run = run.complains("interrupted while one.com-slow was stopping");
         assert!(!draining.is_done());
         draining.host.open_gate();
-        draining.host.run(&["apply", "--yes"]).ended(0).says("the next apply finishes it");
+        let hint = Hint("the next apply finishes it: supervisor-sync apply --site {}");
+        draining.host.follow(&run.stderr, hint).ended(0).says("the next apply finishes it");
         draining.host.wait_running(&["one.com-slow:one.com-slow", "one.com-quick:one.com-quick"]);
         assert!(draining.is_done());
     }

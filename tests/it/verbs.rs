@@ -54,7 +54,7 @@ pub(crate) fn wants(host: &Host, programs: &[&str]) {
 }
 
 /// A host where `a.com` runs `w` as its inventory says.
-fn applied_host() -> Option<Host> {
+pub(crate) fn applied_host() -> Option<Host> {
     let host = Host::start()?;
     host.deploy("a.com").worker("w");
     wants(&host, &["program: w, script: w.sh"]);

@@ -5,6 +5,7 @@ use rustix::process::Signal;
 
 use super::Fleet;
 use crate::daemon::{PATIENCE, children, signal, wait_until};
+use crate::hints::{Hint, follow};
 use crate::site::Running;
 
 /// A machine whose apply waits for a worker that drains, with the process that applies.
@@ -42,7 +43,9 @@ fn killed_ssh_lets_host_finish() {
         signal(ssh, Signal::KILL);
     }
     let run = run.wait().ended(5).complains(LOST);
-    run.complains("hint: see how it ended: supervisor-sync plan --on web1\n");
+    let run = run.complains("hint: see how it ended: supervisor-sync plan --on web1\n");
+    let hint = Hint("see how it ended: supervisor-sync plan --on {}");
+    follow(|arguments| fleet.command(arguments), &run.stderr, hint).ended(0);
     finishes_by_itself(&fleet);
 }
 
@@ -102,6 +105,9 @@ fn unheard_stop_is_told() {
     wait_until(PATIENCE, "it is noted that nobody has heard it", || {
         fleet.run(&["plan"]).ended(0).stdout.contains(told)
     });
+    let said = fleet.run(&["plan"]).ended(0).stdout;
+    let hint = Hint("has ended: see what runs with `supervisor-sync status");
+    follow(|arguments| fleet.command(arguments), &said, hint).ended(3).says("STOPPED");
     fleet.write_inventory(", stopwaitsecs: 7");
     fleet.run(&["apply", "--yes"]).ended(0).says(told);
     let plan = fleet.run(&["plan"]).ended(0).stdout;

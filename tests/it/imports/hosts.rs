@@ -9,6 +9,7 @@ use supervisor_sync::system::users;
 
 use super::corpus::{pids, running, texts};
 use crate::daemon::{PATIENCE, wait_until};
+use crate::hints::Hint;
 use crate::python::missing;
 use crate::site::Host;
 use crate::verbs::asked::{answer, asked_on_terminal};
@@ -104,11 +105,14 @@ fn imported_program_is_known_afterwards() {
     );
     std::fs::write(&path, &own).unwrap();
     let (before, files) = (pids(&host), texts(&host));
-    host.run(&["import", "--yes"])
+    let said = host
+        .run(&["import", "--yes"])
         .ended(0)
         .says("1 program: 1 as keys and options, 0 in configs, 0 not taken\n")
         .says("Proved: the server's plan after it changes no process and no text of a file\n")
-        .says("Look at the plan: supervisor-sync plan\n");
+        .says("Look at the plan: supervisor-sync plan\n")
+        .stdout;
+    host.follow(&said, Hint("supervisor-sync {}")).ended(0);
     let text = inventory(&host);
     let added = text.strip_prefix(&own).unwrap();
     assert_eq!(

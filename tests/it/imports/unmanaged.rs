@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::corpus::running;
+use crate::hints::Hint;
 use crate::site::Host;
 use crate::verbs::document;
 
@@ -27,7 +28,8 @@ fn furnished() -> Option<Host> {
 fn each_unmanaged_program_is_listed() {
     let host = or_skip!(furnished());
     let conf = |name: &str| host.daemon.conf_dir().join(name).display().to_string();
-    let said = host.run(&["status", "--unmanaged"]).ended(0).stdout;
+    let said = host.run(&["status"]).ended(0).stdout;
+    let said = host.follow(&said, Hint("(`supervisor-sync status --unmanaged")).ended(0).stdout;
     for line in [
         format!("  worker: {}, 1 process runs, the same as copy\n", conf("worker.conf")),
         format!("  copy: {}, 1 process runs, the same as worker\n", conf("copy.conf")),
@@ -43,6 +45,8 @@ fn each_unmanaged_program_is_listed() {
     let plain = document(&host.run(&["status", "--json"]).ended(0), "status");
     assert_eq!(plain["unmanaged"], json!(null), "nobody asked");
     assert_eq!(told["unmanaged"]["not_read"], json!([conf("other.ini")]));
+    let hint = Hint("In no inventory (`supervisor-sync import");
+    host.follow(&said, hint).ended(0);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use super::asked::{answer, asked_on_terminal};
 use super::{applied_host, document, wants};
 use crate::daemon::{PATIENCE, wait_until};
+use crate::hints::Hint;
 use crate::site::Host;
 
 fn inventory(host: &Host) -> PathBuf {
@@ -198,15 +199,17 @@ fn inventory_only_keeps_server_and_file_as_they_are() {
     let before = std::fs::read_to_string(&file).unwrap();
     let pids = host.wait_running(&["a.com-w:a.com-w"]);
     let run = host.run(&["scale", "a.com", "w", "2", "--inventory-only"]).ended(0);
-    run.says(
-        "deployer.yml is written; to make the servers match: supervisor-sync apply --site a.com",
-    );
+    let said =
+        "deployer.yml is written; to make the servers match: supervisor-sync apply --site a.com";
+    let said = run.says(said).stdout;
     assert!(link.is_symlink());
     assert_eq!(file.metadata().unwrap().permissions().mode() & 0o7777, 0o640);
     assert_eq!(text(&host), before.replace("script: w.sh", "script: w.sh, numprocs: 2"));
     assert_eq!(host.wait_running(&["a.com-w:a.com-w"]), pids);
     let left: Vec<_> = std::fs::read_dir(host.path("home")).unwrap().collect();
     assert_eq!(left.len(), 2, "{left:?}");
+    host.follow(&said, Hint("supervisor-sync apply --site {}")).ended(0);
+    host.wait_running(&["a.com-w:a.com-w_01"]);
 }
 
 #[test]

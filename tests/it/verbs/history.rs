@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "looks at the files of a host")]
 
 use super::{applied_host, document, wants};
+use crate::hints::Hint;
 use crate::site::{Deployed, Host};
 
 /// A host with two revisions of `a.com`: `w` alone, then a changed `w` and `v`.
@@ -228,9 +229,11 @@ fn irreversible_run_explains_itself() {
         0,
         "it is a rollback itself; go to the revision before it: supervisor-sync rollback --site a.com --to 2",
     );
+    let said = host.run(&["rollback", "--yes", &ids[0]]).ended(1).stderr;
     says(1, "it only restarted programs, nothing to take back");
     says(2, &format!("taken back already by run {}", ids[0]));
-    host.run(&["rollback", "--yes", "--site", "a.com", "--to", "2"]).ended(0);
+    let hint = Hint("go to the revision before it: supervisor-sync rollback --site {} --to {}");
+    host.follow(&said, hint).ended(0);
 }
 
 /// Control characters of a message are harmless, too.

@@ -5,6 +5,7 @@
 
 use super::asked::{answer, asked_on_terminal};
 use super::document;
+use crate::hints::Hint;
 use crate::site::Host;
 
 /// Says where this throw-away server has its folders, and that nobody becomes root.
@@ -27,15 +28,14 @@ fn adapt(host: &Host) {
 fn first_inventory_is_planned_and_applied_on_a_bare_server() {
     let host = or_skip!(Host::start());
     let run = host.run(&["init", "--here", "--site", "shop.example.com"]).ended(0);
-    run.says("deployer.yml is written\n")
-        .says("\ndeployer.schema.json is written")
-        .says("Next: look at it, then: supervisor-sync plan");
+    let run = run.says("deployer.yml is written\n").says("\ndeployer.schema.json is written");
+    let said = run.stdout;
     let schema = std::fs::read_to_string(host.path("home/deployer.schema.json")).unwrap();
     serde_json::from_str::<serde_json::Value>(&schema).unwrap();
     let written = std::fs::read_to_string(host.path("home/deployer.yml")).unwrap();
     assert!(written.starts_with("# yaml-language-server: $schema=./deployer.schema.json\n"));
     adapt(&host);
-    let run = host.run(&["plan"]).ended(0);
+    let run = host.follow(&said, Hint("Next: look at it, then: supervisor-sync plan")).ended(0);
     run.says("+ example  start: new, ").says("1 host, 1 site: 1 starts");
     host.run(&["apply", "--yes"]).ended(0);
     host.wait_running(&["shop.example.com-example:shop.example.com-example"]);

@@ -9,6 +9,7 @@ use supervisor_sync::system::users;
 
 use super::{applied_host, wants};
 use crate::daemon::Options;
+use crate::hints::Hint;
 use crate::python::missing;
 use crate::site::Host;
 
@@ -82,7 +83,8 @@ fn folder_in_files_place_is_refused() {
     let conf = host.conf("a.com-w");
     std::fs::create_dir(&conf).unwrap();
     refused_untouched(&host, &[&format!("{} is a folder", conf.display()), "mv "]);
-    std::fs::remove_dir(&conf).unwrap();
+    let said = host.run(&["apply", "--yes"]).ended(1).stderr;
+    host.follow(&said, Hint("mv {} {}")).ended(0);
     let logrotate = host.logrotate("a.com-w");
     let made = Command::new("mkfifo").arg(&logrotate).status().unwrap();
     assert!(made.success());
@@ -229,6 +231,8 @@ fn foreign_file_needs_permission() {
     let theirs = "[program:a.com-w]\ncommand=/bin/sleep 1000\ndirectory=/tmp\n";
     std::fs::write(host.conf("a.com-w"), theirs).unwrap();
     refused_untouched(&host, &["runs in /tmp", "--allow foreign-file"]);
+    let said = host.run(&["apply", "--yes"]).ended(1).stderr;
+    host.follow(&said, Hint("look at it: cat {}")).ended(0).says("command=/bin/sleep 1000");
     host.run(&["apply", "--yes", "--allow", "foreign-file"]).ended(0);
     host.wait_running(&["a.com-w:a.com-w"]);
     host.run(&["plan", "--exit-code"]).ended(0);

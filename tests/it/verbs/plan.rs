@@ -5,6 +5,7 @@
 use supervisor_sync::system::users;
 
 use super::{applied_host, document, site, wants};
+use crate::hints::Hint;
 use crate::site::Host;
 
 #[test]
@@ -169,7 +170,10 @@ fn runner_replaces_foreign_file_if_asked() {
     assert!(run.stderr.contains(hint), "{}", run.stderr);
     let text = || std::fs::read_to_string(&runner).unwrap();
     assert_eq!(text(), theirs);
-    host.run(&["runner", "--site", "a.com", "--overwrite"]).ended(0).says("written");
+    let hint = Hint(
+        "to replace it, with its branch and PHP: supervisor-sync runner --site {} --overwrite",
+    );
+    host.follow(&run.stderr, hint).ended(0).says("written");
     let exports = "export DEPLOYER_BRANCH='main'\nexport DEPLOYER_PHP='/usr/bin/php8.4'\n";
     assert!(text().contains(exports), "{}", text());
     // Its own it writes anew, and keeps what is not said.

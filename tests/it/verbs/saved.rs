@@ -3,22 +3,24 @@
 #![expect(clippy::disallowed_methods, reason = "tests")]
 
 use super::{applied_host, wants};
+use crate::hints::Hint;
 use crate::site::Host;
 
 /// A host with a plan in a file that scales the program of `a.com` to two processes.
-fn host_with_plan() -> Option<(Host, String)> {
+fn host_with_plan() -> Option<(Host, String, String)> {
     let host = applied_host()?;
     wants(&host, &["program: w, script: w.sh, numprocs: 2"]);
     let file = host.path("plan.json").display().to_string();
     let run = host.run(&["plan", "--out", &file]).ended(0).says("restart: numprocs 1 -> 2");
-    run.complains(&format!("supervisor-sync apply {file}\n"));
-    Some((host, file))
+    let said = run.complains(&format!("supervisor-sync apply {file}\n"));
+    Some((host, file, said.stderr))
 }
 
 #[test]
 fn saved_plan_is_applied_unasked() {
-    let (host, file) = or_skip!(host_with_plan());
-    let run = host.run(&["apply", &file]).ended(0).says("restart: numprocs 1 -> 2");
+    let (host, file, said) = or_skip!(host_with_plan());
+    let hint = Hint("Saved; to do this and nothing else: supervisor-sync apply {}");
+    let run = host.follow(&said, hint).ended(0).says("restart: numprocs 1 -> 2");
     assert!(run.stdout.ends_with("Site a.com: applied as revision 2\n"), "{}", run.stdout);
     host.wait_running(&["a.com-w:a.com-w_00", "a.com-w:a.com-w_01"]);
     // Once: by now it would do nothing, which is another plan.
@@ -27,7 +29,7 @@ fn saved_plan_is_applied_unasked() {
 
 #[test]
 fn changed_host_or_inventory_refuses_saved_plan() {
-    let (host, file) = or_skip!(host_with_plan());
+    let (host, file, _) = or_skip!(host_with_plan());
     let refused = |why: &str| {
         let before = host.snapshot();
         let run = host.run(&["apply", &file]).ended(1).complains(why);
@@ -68,14 +70,14 @@ fn hint_asks_for_the_same_plan_again() {
          --inventory '{mine}' --out '{file}'\n"
     );
     assert!(said.contains(&hint), "{said}");
-    let again = crate::hints::first(&said);
-    host.run(&again.iter().map(String::as_str).collect::<Vec<_>>()).ended(0);
+    let hint = Hint("look at what it is now: supervisor-sync plan{} --out {}");
+    host.follow(&said, hint).ended(0);
     host.run(&["apply", &file]).ended(0);
 }
 
 #[test]
 fn other_file_is_no_plan() {
-    let (host, file) = or_skip!(host_with_plan());
+    let (host, file, _) = or_skip!(host_with_plan());
     for (text, why, hint) in [
         // Whatever else it is, it is not replaced by what the hint says.
         ("servers: []\n", "is not a plan that was saved", "plan.json.plan\n"),
@@ -84,12 +86,11 @@ fn other_file_is_no_plan() {
     ] {
         std::fs::write(&file, text).unwrap();
         let run = host.run(&["apply", &file]).ended(1).complains(why).complains(hint);
-        run.complains("supervisor-sync plan --out");
+        host.follow(&run.stderr, Hint("make one: supervisor-sync plan --out {}")).ended(0);
     }
-    let run = host.run(&["apply", "deployer.yml"]).ended(1);
-    run.complains(
-        "hint: an inventory is named so: supervisor-sync apply --inventory deployer.yml\n",
-    );
+    let said = host.run(&["apply", "deployer.yml"]).ended(1).stderr;
+    let hint = Hint("an inventory is named so: supervisor-sync apply --inventory {}");
+    host.follow(&said, hint).ended(0);
     host.run(&["apply", "/nowhere/plan"]).ended(1).complains("cannot read /nowhere/plan");
     host.run(&["apply", &file, "--site", "a.com"]).ended(2);
     host.run(&["plan", "--out", "/nowhere/plan"]).ended(1).complains("cannot write /nowhere/plan");
@@ -107,8 +108,10 @@ fn typed_name_leads_to_its_flag() {
         run.complains(&format!("error: `plan` takes no name, and `{name}` is a "));
         host.run(&["diff", name]).ended(2).complains(&hint("plan"));
         host.run(&["apply", name]).ended(1).complains(&hint("apply"));
-        host.run(&["plan", flag, name]).ended(0);
-        host.run(&["apply", "--yes", flag, name]).ended(0);
+        let hint = Hint("of one {} alone: supervisor-sync {} {} {}");
+        for verb in ["plan", "apply"] {
+            host.follow(&host.run(&[verb, name]).stderr, hint).ended(0);
+        }
     }
     host.run(&["plan", "nosuch"]).ended(2).complains("unexpected argument 'nosuch'");
     host.run(&["apply", "nosuch"]).ended(1).complains("hint: FILE is what `plan --out FILE`");

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::daemon::{PATIENCE, wait_until};
+use crate::hints::{Hint, follow};
 use crate::site::{Host, Invocation, Run, write_executable};
 use crate::sshd::{Keyring, Sshd};
 
@@ -140,8 +141,17 @@ fn new_server_gets_what_is_missing() {
         .complains("It is held by process 7 (apt)");
     // Everything that only a deployment can give is a warning, with its command.
     assert!(run.stdout.contains("  ! a.com: "), "{}", run.stdout);
-    run.says("supervisor-sync runner --site a.com");
+    let run = run.says("supervisor-sync runner --site a.com");
     assert!(log.is_dir());
+    let site = machine.host.deploy("a.com");
+    site.worker("worker");
+    std::fs::remove_file(site.path("runner.sh")).unwrap();
+    for hint in [
+        Hint("deploy the site, or: supervisor-sync runner --site {}"),
+        Hint("to have it read its files: supervisor-sync apply"),
+    ] {
+        follow(|arguments| machine.command(arguments), &run.stdout, hint).ended(0);
+    }
     let calls = machine.calls();
     let apt: Vec<&String> = calls.iter().filter(|call| call.starts_with("apt-get")).collect();
     assert_eq!(apt.len(), 3, "{calls:?}");
@@ -152,6 +162,21 @@ fn new_server_gets_what_is_missing() {
 
     machine.run(&["setup"]).ended(0).says("here: nothing to do\n");
     assert_eq!(machine.calls(), calls);
+}
+
+/// What is for a person to do is done by the commands that stand below it.
+#[test]
+fn what_is_left_can_be_typed() {
+    let machine = or_skip!(Machine::ready());
+    std::fs::remove_dir_all(machine.host.daemon.logrotate_dir()).unwrap();
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::set_permissions(machine.host.daemon.log_dir(), open).unwrap();
+    let said = machine.run(&["setup"]).ended(0).stdout;
+    for hint in [Hint("mkdir -p {}"), Hint("chmod go-w {}")] {
+        machine.host.follow(&said, hint).ended(0);
+    }
+    let said = machine.run(&["setup"]).ended(0).stdout;
+    assert!(!said.contains("mkdir -p") && !said.contains("go-w"), "{said}");
 }
 
 #[test]
