@@ -11,6 +11,8 @@ pub(crate) const BAD: Style = AnsiColor::Red.on_default();
 pub(crate) const ODD: Style = AnsiColor::Yellow.on_default();
 /// What a line is about.
 pub(crate) const STRONG: Style = Style::new().bold();
+/// What is beside the point.
+pub(super) const QUIET: Style = Style::new().dimmed();
 /// `error:`, as clap has it.
 pub(super) const ERROR: Style = AnsiColor::Red.on_default().bold();
 /// `warning:`.
@@ -51,6 +53,19 @@ impl Colour {
             Self::Ansi => format!("{style}{text}{style:#}"),
             Self::Plain => text.to_owned(),
         }
+    }
+
+    /// A line of a unified diff in the colour of its sign.
+    pub(super) fn diff_line(self, line: &str) -> String {
+        let is_name = line.starts_with("--- ") || line.starts_with("+++ ");
+        let style = match line.chars().next() {
+            _ if is_name => STRONG,
+            Some('+') => GOOD,
+            Some('-') => BAD,
+            Some('@') => QUIET,
+            _ => return line.to_owned(),
+        };
+        self.paint(style, line)
     }
 
     /// The text with its [words](WORDS) in their colours. It carries none yet.

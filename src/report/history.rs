@@ -7,8 +7,9 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::colour::{BAD, GOOD, ODD};
 use super::names::{folded, named};
-use super::{Page, Screen};
+use super::{Colour, Page, Screen};
 use crate::api::{GroupsDiff, Run, RunEnd, RunId, Settled, SettledHow, SiteDiff, SiteHistory};
 use crate::error::{CommandError, cut};
 use crate::fleet::{HostWork, LookOutcome};
@@ -350,14 +351,17 @@ pub(crate) fn no_revision_of(run: &Run) -> CommandError {
 }
 
 /// A line for each program: its sign has its word behind it.
-fn in_words(groups: &GroupsDiff) -> String {
+fn in_words(groups: &GroupsDiff, colour: Colour) -> String {
     let GroupsDiff { added, changed, removed } = groups;
     let mut text = String::new();
-    for (sign, names, what) in
-        [("+", added, "added"), ("~", changed, "changed"), ("-", removed, "removed")]
-    {
+    for (sign, style, names, what) in [
+        ("+", GOOD, added, "added"),
+        ("~", ODD, changed, "changed"),
+        ("-", BAD, removed, "removed"),
+    ] {
+        let sign = colour.paint(style, sign);
         for name in names {
-            let _ = writeln!(text, "  {sign} {name}: {what}");
+            let _ = writeln!(text, "  {sign} {}: {what}", sanitized(name));
         }
     }
     text
@@ -365,23 +369,26 @@ fn in_words(groups: &GroupsDiff) -> String {
 
 /// The diffs, those that are the same on several hosts once.
 fn show_diffs(diffs: Vec<(&str, NumberedDiff)>, answers: &mut LookOutcome, screen: &mut Screen) {
-    let mut texts = Vec::new();
+    let (mut texts, colour) = (Vec::new(), screen.colour());
     for (host, NumberedDiff { number, of_site }) in diffs {
         let SiteDiff { site, diff, groups } = of_site;
         match diff {
             Ok(diff) if diff.is_empty() => {
                 answers.count();
-                texts.push((host, format!("{site}: revision {number} changed no file\n")));
+                let text = format!("{site}: revision {number} changed no file\n");
+                texts.push((host, sanitized_lines(&text)));
             }
             Ok(diff) => {
                 answers.count();
-                let programs = in_words(&groups.unwrap_or_default());
-                texts.push((host, sanitized_lines(&format!("{programs}{diff}"))));
+                let programs = in_words(&groups.unwrap_or_default(), colour);
+                let diff = sanitized_lines(&diff);
+                let lines = diff.lines().map(|line| colour.diff_line(line) + "\n");
+                texts.push((host, programs + &lines.collect::<String>()));
             }
             Err(error) => screen.unanswered(host, &error, answers),
         }
     }
     for (hosts, text) in folded(texts) {
-        screen.print(&format!("{}:\n{text}", named(&hosts)));
+        screen.print_painted(&format!("{}:\n{text}", sanitized(&named(&hosts))));
     }
 }

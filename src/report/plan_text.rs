@@ -4,9 +4,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use anstyle::Style;
-
-use super::colour::{BAD, GOOD, ODD};
+use super::colour::{BAD, GOOD, ODD, QUIET};
 use super::plan_totals::{Totals, restarts, starts, stops, waits};
 use super::{Colour, paragraph};
 use crate::desired::FileKind;
@@ -15,8 +13,6 @@ use crate::plan::{
     FileChangeKind, FileView, GroupAction, GroupView, PlanView, Reason, SettingChange,
 };
 use crate::system::sanitized;
-
-const QUIET: Style = Style::new().dimmed();
 
 /// The widest name that the lines of a site are aligned to.
 const WIDEST_NAME: usize = 32;
@@ -223,13 +219,7 @@ fn write_file(text: &mut String, file: &FileView, detail: FileDetail, colour: Co
     }
     let whole = matches!(file.change, FileChangeKind::Create | FileChangeKind::Remove);
     for line in file.diff.lines().filter(|line| !(whole && line.starts_with("@@"))) {
-        let style = match line.chars().next() {
-            Some('+') => GOOD,
-            Some('-') => BAD,
-            Some('@') => QUIET,
-            _ => Style::new(),
-        };
-        let _ = writeln!(text, "      {}", colour.paint(style, &sanitized(line)));
+        let _ = writeln!(text, "      {}", colour.diff_line(&sanitized(line)));
     }
 }
 

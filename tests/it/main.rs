@@ -15,6 +15,7 @@ mod architecture;
 mod blame;
 mod chain;
 mod client;
+mod colours;
 mod compat;
 mod completions;
 mod crash;
