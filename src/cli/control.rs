@@ -69,7 +69,7 @@ pub(super) fn stop(
     let status = context.carry_out(&work, &order, *agree, screen)?;
     if status == 0 && !agree.dry_run {
         let again = screen.typed().again_as("stop", "start");
-        screen.print(&format!(
+        screen.print_done(&format!(
             "What is stopped counts as stopped by hand: an apply leaves it so. Start it \
              again: {again}\n"
         ));

@@ -72,7 +72,10 @@ impl Context {
             after: &edited.text,
             inventory_only: arguments.inventory_only,
         };
-        view.show_diff(screen);
+        let is_shown = arguments.how.agree.dry_run || !arguments.how.agree.yes;
+        if is_shown && !arguments.inventory_only || !screen.is_quiet() {
+            view.show_diff(screen);
+        }
         let mut file = InventoryFile::new(loaded, &edited.text);
         let is_dry = arguments.how.agree.dry_run;
         let ended = match (arguments.inventory_only, is_dry) {

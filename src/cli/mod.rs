@@ -99,7 +99,7 @@ struct GlobalArguments {
     /// Print JSON, one document a line
     #[arg(long, global = true, help_heading = GLOBAL)]
     json: bool,
-    /// Print results, warnings and errors, and no progress
+    /// Print no progress, and nothing of a change that succeeds
     #[arg(long, short, global = true, help_heading = GLOBAL, conflicts_with = "verbose")]
     quiet: bool,
     /// Print each step, also those that only say what comes

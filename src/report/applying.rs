@@ -119,15 +119,11 @@ impl<'s> Applying<'s> {
         match event {
             Event::Planned(plan) if self.was_shown(host, plan) => {}
             Event::Planned(_) if self.several && self.screen.live().is_some_and(Live::moves) => {}
-            Event::Planned(plan) if self.sums_plans_up && self.screen.mode() == Mode::Text => {
-                let (site, summary) = (&plan.site, plan.summary());
-                self.screen.complain(&format!("{host}: → Site {site}: {summary}"));
-                // What a person should know is told all the same: of some of it the host forgets it then.
-                let warnings = plan.warnings.iter().map(|text| ("warning", text));
-                for (what, text) in warnings.chain(plan.notes.iter().map(|text| ("note", text))) {
-                    let text = paragraph(text);
-                    self.screen.complain(&format!("{host}: Site {site}: {what}: {text}"));
-                }
+            Event::Planned(plan)
+                if self.screen.mode() == Mode::Text
+                    && (self.sums_plans_up || self.screen.is_quiet()) =>
+            {
+                self.sum_up(host, plan);
             }
             Event::SiteEnded(end) => {
                 self.ends.tell_at_once(host, self.several, end, self.screen);
@@ -135,6 +131,20 @@ impl<'s> Applying<'s> {
             }
             event => self.screen.event_as(host, self.several, event, said),
         }
+    }
+
+    /// A plan that nobody has seen in a line, and what a person should know all the same: of some of it the
+    /// host forgets it then.
+    fn sum_up(&mut self, host: &str, plan: &PlanView) {
+        let site = &plan.site;
+        let mut lines: Vec<String> = Vec::new();
+        let told = |what: &str, text: &str| format!("Site {site}: {what}: {}", paragraph(text));
+        lines.extend(plan.warnings.iter().map(|text| told("warning", text)));
+        if !self.screen.is_quiet() {
+            lines.insert(0, format!("→ Site {site}: {}", plan.summary()));
+            lines.extend(plan.notes.iter().map(|text| told("note", text)));
+        }
+        lines.iter().for_each(|line| self.screen.complain(&format!("{host}: {line}")));
     }
 
     /// Whether people have seen this plan. One that a recovery has changed since is another one.
@@ -237,7 +247,10 @@ impl<'s> Applying<'s> {
         if let Some((_, why)) = self.not_reached.first() {
             text.push_str(&format!("  not reached: {}: {why}\n", named(&left)));
         }
-        self.screen.print(&text);
+        match groups.is_empty() && left.is_empty() {
+            true => self.screen.print_done(&text),
+            false => self.screen.print(&text),
+        }
     }
 }
 
@@ -266,11 +279,14 @@ impl Observer for Applying<'_> {
         leavers: &Leavers,
     ) {
         self.ended(host, sites);
-        self.screen.print(&left::text(leavers));
+        self.screen.print_done(&left::text(leavers));
     }
 
     fn show(&mut self, pages: Vec<(&str, HostPage)>) {
-        show_pages(pages, self.screen);
+        // Who is to be asked has to see it.
+        if self.order.ask || !self.screen.is_quiet() {
+            show_pages(pages, self.screen);
+        }
     }
 
     fn agree(&mut self, what: &Agreement<'_>) -> Result<(), CommandError> {
@@ -328,7 +344,7 @@ impl Observer for Applying<'_> {
         let line = left::in_short(leavers);
         if !line.is_empty() {
             let prefix = if self.several { format!("{host}: ") } else { String::new() };
-            self.screen.print(&format!("{prefix}{line}"));
+            self.screen.print_done(&format!("{prefix}{line}"));
         }
     }
 

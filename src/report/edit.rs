@@ -77,9 +77,10 @@ impl EditView<'_> {
         screen.document("edit", None, &document);
         let apply = screen.typed().repeated(&format!("supervisor-sync apply --site {site}"));
         match outcome {
-            EditOutcome::Written if self.inventory_only => screen
-                .print(&format!("{inventory} is written; to make the servers match: {apply}\n")),
-            EditOutcome::Written => screen.print(&format!("{inventory} is written\n")),
+            EditOutcome::Written if self.inventory_only => screen.print_done(&format!(
+                "{inventory} is written; to make the servers match: {apply}\n"
+            )),
+            EditOutcome::Written => screen.print_done(&format!("{inventory} is written\n")),
             EditOutcome::Unchanged => {}
             EditOutcome::NotWritten => screen.complain(&format!("{inventory} was not changed")),
             EditOutcome::PutBack => screen.complain(&format!(

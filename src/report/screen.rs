@@ -28,7 +28,7 @@ pub(crate) enum Mode {
 /// How much is told of what goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Progress {
-    /// Results, warnings and errors alone.
+    /// Warnings, errors and what is asked for to be seen: of a change that succeeds nothing.
     None,
     /// What is done.
     Steps,
@@ -204,6 +204,18 @@ impl Screen {
         }
     }
 
+    /// What a change that succeeds has come to, unless only what fails is to be told.
+    pub(crate) fn print_done(&mut self, text: &str) {
+        if !self.is_quiet() {
+            self.print_words(text);
+        }
+    }
+
+    /// Whether a change that succeeds says nothing.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.progress == Progress::None
+    }
+
     /// For whom it is.
     pub(crate) fn mode(&self) -> Mode {
         self.mode
@@ -282,7 +294,9 @@ impl Screen {
             return;
         }
         let prefix = if named { format!("{host}: ") } else { String::new() };
-        if let Event::Planned(plan) = event {
+        if let Event::Planned(plan) = event
+            && !self.is_quiet()
+        {
             let block = super::plan::block(plan, self.files, self.colour);
             let host = self.colour.paint(STRONG, &sanitized(host));
             self.print_painted(&format!("{host}  {block}"));
@@ -292,7 +306,7 @@ impl Screen {
             false => None,
         };
         for line in silent.iter().chain(said) {
-            if self.progress == Progress::None && matches!(line, EventLine::Progress(_)) {
+            if self.is_quiet() && matches!(line, EventLine::Progress(_)) {
                 continue;
             }
             let colour = self.stderr_colour;

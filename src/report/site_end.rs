@@ -72,7 +72,7 @@ impl SiteEnds {
                 && report.outcome == Outcome::Unchanged
             {
                 let text = format!("Site {site}: {}", report.plan.summary());
-                tell_in_a_line(host, several, &text, screen);
+                tell_well(host, several, &text, screen);
             }
             if let Some(end) = applied.end()
                 && self.told.get(&(host.to_owned(), site.clone())) != Some(&end)
@@ -95,14 +95,15 @@ impl SiteEnds {
             (Some(error), _) => {
                 let error = self.to_type(site, without_told(error, troubles));
                 screen.error(several.then_some(host), &error);
-                ended(error.kind).to_owned()
+                let text = format!("Site {site}: {}", ended(error.kind));
+                return tell_in_a_line(host, several, &text, screen);
             }
             (None, Some(_)) if is_removed => "removed".to_owned(),
             (None, Some(_)) if self.releases => "given back".to_owned(),
             (None, Some(revision)) => format!("applied as revision {revision}"),
             (None, None) => "done".to_owned(),
         };
-        tell_in_a_line(host, several, &format!("Site {site}: {how}"), screen);
+        tell_well(host, several, &format!("Site {site}: {how}"), screen);
     }
 
     /// The error with commands that do what was asked here.
@@ -112,6 +113,13 @@ impl SiteEnds {
             *hint = hint.replace(&again, &format!("{again}{}", self.allowed));
         }
         error
+    }
+}
+
+/// The same of one that is as wanted.
+fn tell_well(host: &str, several: bool, end: &str, screen: &mut Screen) {
+    if !screen.is_quiet() {
+        tell_in_a_line(host, several, end, screen);
     }
 }
 

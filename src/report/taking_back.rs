@@ -54,7 +54,10 @@ pub(crate) fn show_taken_back(
     screen: &mut Screen,
 ) {
     screen.document("rollback", None, &TakenBack { run, sites });
-    screen.print(&text(run, sites));
+    let is_refused = sites.iter().any(|on_host| on_host.way.is_refused());
+    if is_refused || !screen.is_quiet() {
+        screen.print(&text(run, sites));
+    }
     for _ in sites.iter().filter(|on_host| on_host.way.is_refused()) {
         answers.fail(ErrorKind::Refused);
     }

@@ -38,18 +38,45 @@ fn verbs_of_other_tools_lead_on() {
 #[test]
 fn quiet_and_verbose_say_less_and_more() {
     let host = or_skip!(applied_host());
-    let quiet = host.run(&["restart", "w", "-q"]).ended(0);
-    // What is done is a result: the plan, and how it ended.
-    assert!(quiet.stdout.ends_with("Site a.com: done\n"), "{}", quiet.stdout);
-    assert_eq!(quiet.stderr, "");
     let usual = host.run(&["restart", "w"]).ended(0).complains("a.com-w: started");
     assert!(!usual.stderr.contains("a.com-w: stopping"), "{}", usual.stderr);
     host.run(&["restart", "w", "-v"]).ended(0).complains("→ a.com-w: stopping");
     wants(&host, &["program: w, script: w.sh, stopwaitsecs: 9"]);
     let verbose = host.run(&["apply", "--yes", "--verbose"]).ended(0);
     verbose.complains("noting what is about to change").complains("recording what was done");
-    // What is wrong is said in any case.
+}
+
+/// As of git, cargo and apt: what succeeds says nothing, what fails does, and what is asked for is shown.
+#[test]
+fn quiet_success_says_nothing() {
+    let host = or_skip!(applied_host());
+    let silent = |arguments: &[&str]| {
+        let run = host.run(arguments).ended(0);
+        assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", ""), "{arguments:?}");
+    };
+    silent(&["restart", "w", "-q"]);
+    silent(&["apply", "-q", "--yes"]);
+    wants(&host, &["program: w, script: w.sh, stopwaitsecs: 9"]);
+    host.run(&["plan", "-q"]).ended(0).says("restart: stopwaitsecs 3600 -> 9");
+    silent(&["apply", "-q", "--yes"]);
+    silent(&["set", "a.com", "w", "stopwaitsecs=8", "--yes", "-q"]);
+    silent(&["set", "a.com", "w", "stopwaitsecs=7", "--inventory-only", "-q"]);
+    silent(&["apply", "--yes", "--quiet"]);
+    silent(&["rollback", "--yes", "-q"]);
+    silent(&["stop", "--yes", "-q"]);
+    silent(&["start", "--yes", "-q"]);
+    // What is to be agreed to is shown, and what is wrong is said.
+    let asked = host.run(&["rollback", "-q"]).ended(2);
+    assert!(asked.stdout.contains("restart: "), "{}", asked.stdout);
     host.run(&["restart", "nosuch", "-q"]).ended(1).complains("there is no program");
+    host.deployed("a.com").crasher("w");
+    let failed = host.run(&["restart", "w", "-q"]).ended(5);
+    failed.complains("w has no database").complains("error: ").says("Site a.com: failed");
+    // As of a missing script, which is passed over here.
+    wants(&host, &["program: w, script: none.sh"]);
+    let run =
+        host.run(&["apply", "--yes", "-q", "--allow", "missing-code", "--no-verify"]).ended(0);
+    assert_eq!(run.stdout, "");
 }
 
 #[test]
