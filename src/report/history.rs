@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::colour::{BAD, GOOD, ODD};
+use super::colour::{BAD, GOOD, ODD, STRONG};
 use super::names::{folded, named};
 use super::{Colour, Page, Screen};
 use crate::api::{GroupsDiff, Run, RunEnd, RunId, Settled, SettledHow, SiteDiff, SiteHistory};
@@ -123,7 +123,7 @@ impl<'w> Histories<'w> {
         let runs: Vec<RunView<'_>> = runs.into_values().collect();
         screen.document("runs", None, &Runs { runs: &runs });
         for run in &runs {
-            screen.print(&text(run));
+            screen.print_painted(&text(run, screen.colour()));
         }
         for (host, site) in none_yet {
             screen.print(&format!("Site {site} on {host}: nothing was applied yet\n"));
@@ -231,15 +231,19 @@ fn is_zero(number: &usize) -> bool {
     *number == 0
 }
 
-fn text(view: &RunView<'_>) -> String {
-    let mut text = format!("{}\n", described(&view.run));
+fn text(view: &RunView<'_>, colour: Colour) -> String {
+    let id = view.run.id.to_string();
+    let line = described(&view.run);
+    let rest = line.strip_prefix(&id).unwrap_or(&line);
+    let mut text = format!("{}{rest}\n", colour.paint(STRONG, &id));
     let mut lines = Vec::new();
     for site in &view.sites {
         let left = if site.left { ", not in the inventory" } else { "" };
         lines.push((site.host, format!("{}{left}: {}", site.site, words(site))));
     }
     for (hosts, line) in folded(lines) {
-        let _ = writeln!(text, "  {}  {line}", named(&hosts));
+        let hosts = sanitized(&named(&hosts));
+        let _ = writeln!(text, "  {hosts}  {}", colour.words(&sanitized(&line)));
     }
     text
 }

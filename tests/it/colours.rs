@@ -155,6 +155,7 @@ fn colours_and_signs_have_their_words() {
     let starts = "program: new, script: bad.sh, autorestart: false";
     wants(&host, &[&quiet[..], &[starts]].concat());
     assert_run(&host.run(&["apply", "--yes", "--color", "always"]).ended(4));
+    looked_at(&host, &["history"], 0);
     looked_at(&host, &["history", "--diff", "1"], 0);
     looked_at(&host, &["logs"], 0);
     wants(&host, &["program: w, script: w.sh, user: root"]);

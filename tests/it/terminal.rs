@@ -81,6 +81,11 @@ impl Terminal {
         self.tmux(&["capture-pane", "-p", "-S", "-"]).trim_end().to_owned()
     }
 
+    /// The same with the escape sequences of its colours.
+    pub(crate) fn coloured_screen(&self) -> String {
+        self.tmux(&["capture-pane", "-e", "-p", "-S", "-"]).trim_end().to_owned()
+    }
+
     /// Waits until this is on the screen, and returns it.
     #[track_caller]
     pub(crate) fn shows(&self, what: &str) -> String {
