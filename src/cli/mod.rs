@@ -22,6 +22,8 @@ mod integrate;
 mod logs;
 mod plan;
 mod playbook;
+#[cfg(test)]
+mod published_tests;
 mod release;
 mod remove;
 mod restart;

@@ -133,3 +133,113 @@ fn schema() -> Value {
 fn published_documents_schema_is_current() {
     assert_published("documents.schema.json", &format!("{:#}\n", schema()));
 }
+
+/// A type in words: `text`, `list of Lint`.
+fn type_name(schema: &Value) -> String {
+    if let Some(name) = schema["$ref"].as_str() {
+        let name = name.rsplit('/').next().unwrap();
+        return format!("[{name}](#{})", name.to_lowercase());
+    }
+    if let Some(constant) = schema.get("const") {
+        return format!("`{constant}`");
+    }
+    if let Some(values) = schema["enum"].as_array() {
+        return values.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(", ");
+    }
+    for shapes in ["anyOf", "oneOf"] {
+        if let Some(shapes) = schema[shapes].as_array() {
+            let names: Vec<String> = shapes.iter().map(type_name).collect();
+            return names.join(" or ");
+        }
+    }
+    if let Some(all) = schema["allOf"].as_array() {
+        return all.iter().map(type_name).collect::<Vec<_>>().join(" and ");
+    }
+    match &schema["type"] {
+        Value::Array(types) => {
+            let of = |one: &Value| type_name(&json!({"type": one, "items": schema["items"]}));
+            types.iter().map(of).collect::<Vec<_>>().join(" or ")
+        }
+        Value::String(name) => match name.as_str() {
+            "array" => format!("list of {}", type_name(&schema["items"])),
+            "object" => match schema.get("additionalProperties") {
+                Some(values) if values.is_object() => format!("map to {}", type_name(values)),
+                _ => "object".to_owned(),
+            },
+            "string" => "text".to_owned(),
+            "boolean" => "true/false".to_owned(),
+            name => name.to_owned(),
+        },
+        _ => "anything".to_owned(),
+    }
+}
+
+/// The fields of an object, each with whether it is always there.
+fn fields(schema: &Value) -> String {
+    let empty = serde_json::Map::new();
+    let properties = schema["properties"].as_object().unwrap_or(&empty);
+    let own = properties.iter().filter(|(name, _)| !matches!(name.as_str(), "version" | "kind"));
+    let mut text = String::new();
+    for (name, field) in own {
+        let required = schema["required"].as_array().is_some_and(|all| all.contains(&json!(name)));
+        let always = if required { "" } else { "if any" };
+        let about = field["description"].as_str().unwrap_or_default();
+        let about = about.split_whitespace().collect::<Vec<_>>().join(" ");
+        let cells = [format!("`{name}`"), type_name(field), always.to_owned(), about];
+        let cells = cells.map(|cell| cell.replace('|', "\\|").replace('<', "&lt;"));
+        text +=
+            &format!("| {} |\n", cells.join(" | ")).replace("|  |", "| |").replace("|  |", "| |");
+    }
+    match text.is_empty() {
+        true => String::new(),
+        false => format!("\n| field | type | | meaning |\n|---|---|---|---|\n{text}"),
+    }
+}
+
+/// A document or a type: what it is, its fields, and its shapes where it has several.
+fn described(schema: &Value) -> String {
+    let about = schema["description"].as_str().unwrap_or_default();
+    let about = about.split_whitespace().collect::<Vec<_>>().join(" ").replace('<', "&lt;");
+    let mut text = format!("\n{about}\n{}", fields(schema));
+    let shapes = ["oneOf", "anyOf"].iter().find_map(|key| schema[*key].as_array());
+    for shape in shapes.into_iter().flatten() {
+        let constants = shape["properties"].as_object().into_iter().flatten();
+        let constant = constants
+            .filter_map(|(name, field)| Some(format!("`{name}: {}`", field.get("const")?)))
+            .next();
+        let name = constant.unwrap_or_else(|| type_name(shape));
+        let about = shape["description"].as_str().unwrap_or_default();
+        let about = about.split_whitespace().collect::<Vec<_>>().join(" ").replace('<', "&lt;");
+        text += &format!("\n- {name}: {about}\n");
+        let fields = fields(shape);
+        if fields.matches('\n').count() > 3 {
+            text += &fields;
+        }
+    }
+    if shapes.is_none() && schema["properties"].is_null() {
+        text += &format!("\n{}\n", type_name(schema));
+    }
+    text
+}
+
+#[test]
+fn published_documents_page_is_current() {
+    let schema = schema();
+    let mut text = "# The documents of `--json`\n\nEach is one line with `version` (1), `kind` and the fields below; \
+                    a field that is there \"if any\" is left out otherwise. The same as a JSON Schema: \
+                    [documents.schema.json](../documents.schema.json). What a later release may add: \
+                    [what stays stable](../stability.md#json).\n\n"
+        .to_owned();
+    let kinds = schema["oneOf"].as_array().unwrap();
+    let title = |kind: &Value| kind["title"].as_str().unwrap().to_owned();
+    let links: Vec<String> = kinds.iter().map(|kind| format!("[{0}](#{0})", title(kind))).collect();
+    text += &format!("{}.\n", links.join(", "));
+    for kind in kinds {
+        text += &format!("\n## {}\n{}", title(kind), described(kind));
+    }
+    text += "\n# Types\n";
+    for (name, kind) in schema["$defs"].as_object().unwrap() {
+        text += &format!("\n## {name}\n{}", described(kind));
+    }
+    assert_published("reference/documents.md", &text);
+}

@@ -87,8 +87,12 @@ fn anchors(text: &str) -> BTreeSet<String> {
     anchors
 }
 
-/// Where a link of a page leads, from the repository's root.
-fn target(page: &str, file: &str) -> String {
+/// Where a link of a page leads, from the repository's root. One without a file leads to the page itself.
+fn target(page: &str, link: &str) -> String {
+    let file = link.split('#').next().unwrap_or_default();
+    if file.is_empty() {
+        return page.to_owned();
+    }
     let mut path = Path::new(page).parent().unwrap().to_owned();
     for part in Path::new(file).components() {
         match part {
@@ -102,8 +106,8 @@ fn target(page: &str, file: &str) -> String {
 /// The links of a page that lead nowhere; those to other sites are not looked at.
 fn dead(page: &str, text: &str) -> Vec<String> {
     let leads = |link: &String| {
-        let (file, fragment) = link.split_once('#').unwrap_or((link, ""));
-        let target = if file.is_empty() { page.to_owned() } else { target(page, file) };
+        let (_, fragment) = link.split_once('#').unwrap_or((link, ""));
+        let target = target(page, link);
         repository().join(&target).exists()
             && (fragment.is_empty() || anchors(&read(&target)).contains(fragment))
     };
@@ -120,6 +124,19 @@ fn every_link_leads_somewhere() {
     });
     let found: Vec<String> = found.collect();
     assert!(found.is_empty(), "links that lead nowhere:\n{}", found.join("\n"));
+}
+
+/// So that the site, which is made of docs/ alone, has no dead link.
+#[test]
+fn guide_links_to_itself_alone() {
+    let guide = pages().into_iter().filter(|page| page.starts_with("docs/"));
+    let out = guide.flat_map(|page| {
+        let text = read(&page);
+        let out =
+            move |link: &String| !link.contains("://") && !target(&page, link).starts_with("docs/");
+        links(&text).into_iter().filter(out).collect::<Vec<_>>()
+    });
+    assert_eq!(out.collect::<Vec<String>>(), [] as [String; 0]);
 }
 
 #[test]
@@ -142,9 +159,8 @@ fn every_page_is_found_from_the_index() {
             continue;
         }
         for link in links(&read(&page)) {
-            let file = link.split('#').next().unwrap_or_default();
-            let leads_to = target(&page, file);
-            if !file.is_empty() && !file.contains("://") && leads_to.starts_with("docs/") {
+            let leads_to = target(&page, &link);
+            if !link.contains("://") && leads_to.starts_with("docs/") {
                 next.push(leads_to);
             }
         }

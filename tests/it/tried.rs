@@ -7,6 +7,7 @@
 //! - `<!-- on: MACHINE -->`: it is another machine than the page's first;
 //! - `<!-- exits: N -->`: its last command ends with this status;
 //! - `<!-- prints -->`: lines of what the block before has printed, where `…` stands for anything;
+//! - `<!-- jobs -->`: YAML of a CI, of which each `run:` and `script:` is typed;
 //! - `<!-- run by: PATH -->`: another test types it: one that reads the page, or has its lines.
 
 #![expect(clippy::disallowed_methods, reason = "runs machines and reads the project's own pages")]
@@ -17,6 +18,8 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
+
+use serde_json::Value;
 
 use crate::daemon::wait_until;
 use crate::site::BINARY;
@@ -67,6 +70,7 @@ struct Mark {
     machine: Option<String>,
     status: u8,
     prints: bool,
+    jobs: bool,
     run_by: Option<String>,
 }
 
@@ -79,6 +83,7 @@ impl Mark {
                 ("on", machine) => mark.machine = Some(machine.to_owned()),
                 ("exits", status) => mark.status = status.parse().unwrap(),
                 ("prints", "") => mark.prints = true,
+                ("jobs", "") => mark.jobs = true,
                 ("run by", path) => mark.run_by = Some(path.to_owned()),
                 // Another test's.
                 _ => {}
@@ -110,7 +115,7 @@ fn steps(page: &str, text: &str) -> Vec<Step> {
             .take_while(|line| *line != "```")
             .collect();
         let text = format!("{}\n", block.join("\n"));
-        let Mark { file, machine, status, prints, run_by } = std::mem::take(&mut mark);
+        let Mark { file, machine, status, prints, jobs, run_by } = std::mem::take(&mut mark);
         if let Some(path) = run_by {
             let other = std::fs::read_to_string(repository().join(&path)).unwrap_or_default();
             let has = |line: &&str| other.contains(line.split(" #").next().unwrap_or(line).trim());
@@ -119,12 +124,42 @@ fn steps(page: &str, text: &str) -> Vec<Step> {
         } else if prints {
             let step = steps.last_mut().unwrap();
             step.prints.extend(block.iter().map(|line| (*line).to_owned()));
+        } else if jobs {
+            let mut scripts = scripts(&serde_saphyr::from_str(&text).unwrap());
+            // The order of keys is lost.
+            scripts.sort_by_key(|script| text.find(script.lines().next().unwrap_or_default()));
+            steps.extend(scripts.into_iter().map(|script| Step {
+                line: at + 1,
+                machine: machine.clone(),
+                status,
+                // Each in a shell of its own, as the CI has it.
+                act: Act::Type(format!("(\n{script}\n)\n")),
+                prints: Vec::new(),
+            }));
         } else if file.is_some() || language == "sh" {
             let act = file.map_or(Act::Type(text.clone()), |path| Act::Write { path, text });
             steps.push(Step { line: at + 1, machine, status, act, prints: Vec::new() });
         }
     }
     steps
+}
+
+/// What the jobs of a CI type.
+fn scripts(jobs: &Value) -> Vec<String> {
+    let parts: Vec<(&str, &Value)> = match jobs {
+        Value::Object(map) => map.iter().map(|(key, value)| (key.as_str(), value)).collect(),
+        Value::Array(list) => list.iter().map(|value| ("", value)).collect(),
+        _ => Vec::new(),
+    };
+    let typed = |(key, value): (&str, &Value)| match (key, value) {
+        ("run", Value::String(text)) => vec![text.clone()],
+        ("script", Value::Array(lines)) => {
+            let lines: Vec<&str> = lines.iter().map(|line| line.as_str().unwrap()).collect();
+            vec![lines.join("\n")]
+        }
+        (_, value) => scripts(value),
+    };
+    parts.into_iter().flat_map(typed).collect()
 }
 
 /// Whether a line of output is as a page shows it.
@@ -189,6 +224,10 @@ fn play(steps: &[Step], machines: &[&str], given: &str) -> Result<(), String> {
     std::fs::create_dir(folder.path().join("step")).unwrap();
     std::fs::write(step("given.sh"), given).unwrap();
     std::fs::copy(own("step.sh"), step("step.sh")).unwrap();
+    std::fs::create_dir(step("playbooks")).unwrap();
+    for (name, text) in crate::integrate::PLAYBOOKS {
+        std::fs::write(step("playbooks").join(format!("{name}.sh")), text).unwrap();
+    }
     let mut run = String::from(". /step/step.sh\n");
     for (number, one) in steps.iter().enumerate() {
         if let Act::Write { text, .. } = &one.act {
@@ -247,11 +286,23 @@ macro_rules! pages {
 
 pages! {
     readme: "README.md" on "web1";
+    tutorial: "docs/tutorial.md" on "desk", "web1", "web2";
+    taking_over: "docs/adopting.md" on "web1";
+    from_the_script: "docs/moving/from-the-script.md" on "web1";
+    from_ansible: "docs/moving/from-ansible.md" on "desk", "web1";
+    from_files: "docs/moving/from-files.md" on "desk", "web1";
+    from_panels: "docs/moving/from-panels.md" on "desk", "web1";
+    after_a_deployment: "docs/how-to/deploy-hooks.md" on "desk", "web1";
+    in_ci: "docs/how-to/ci.md" on "desk", "web1";
+    restarts: "docs/how-to/restarts.md" on "web1";
+    logs_without_loss: "docs/how-to/logs-without-loss.md" on "web1";
+    secrets: "docs/how-to/secrets.md" on "web1";
+    several_supervisords: "docs/how-to/several-supervisords.md" on "web1";
 }
 
 /// Pages that are read and not followed: what they show is run by the tests of the verbs.
 fn is_followed(page: &str) -> bool {
-    ["README.md", "docs/tutorial", "docs/how-to/", "docs/moving/"]
+    ["README.md", "docs/tutorial.md", "docs/adopting.md", "docs/how-to/", "docs/moving/"]
         .iter()
         .any(|beginning| page.starts_with(beginning))
 }
@@ -262,6 +313,19 @@ fn every_page_to_follow_is_tried() {
         let text = std::fs::read_to_string(repository().join(&page)).unwrap();
         if is_followed(&page) && text.contains("```sh") {
             assert!(TRIED.contains(&page.as_str()), "{page} is not in the list of pages");
+        }
+    }
+}
+
+/// Also in pages that are not followed, and of tools that are not here.
+#[test]
+fn yaml_of_every_page_can_be_read() {
+    for page in crate::links::pages() {
+        let text = std::fs::read_to_string(repository().join(&page)).unwrap();
+        for block in text.split("```yaml\n").skip(1) {
+            let block = block.split("```").next().unwrap();
+            let read: Result<Value, _> = serde_saphyr::from_str(block);
+            assert!(read.is_ok(), "{page}: {:?}\n{block}", read.err());
         }
     }
 }

@@ -53,7 +53,7 @@ supervisord -c /etc/supervisor/supervisord.conf
 bash -eu /step/given.sh "$1" >/step/"$1".given 2>&1 || { cat /step/"$1".given >&2; exit 1; }
 cp /step/key /run/host_key
 exec /usr/sbin/sshd -D -e -f /dev/null -h /run/host_key -o "ListenAddress=$2" -o UsePAM=no -o PidFile=none \
-    -o StrictModes=no -o PermitRootLogin=yes 2>/step/"$1".sshd
+    -o StrictModes=no -o PermitRootLogin=yes -o "Subsystem=sftp internal-sftp" 2>/step/"$1".sshd
 END
 
 while read -r address _ machine; do
@@ -75,7 +75,7 @@ login() { # ADDRESS COMMAND...
 
 while read -r address _ machine; do
     [ -n "$machine" ] || continue
-    tries=300
+    tries=1500
     until login "$address" true </dev/null 2>"$step/ssh"; do
         tries=$((tries - 1))
         [ "$tries" -gt 0 ] || { cat "$step/ssh" "$step/$machine".sshd >&2; exit 1; }

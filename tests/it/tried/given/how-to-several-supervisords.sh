@@ -1,0 +1,1 @@
+useradd --home-dir /srv/shop --create-home shop
