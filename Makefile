@@ -6,7 +6,7 @@
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test versions soak fuzz bench dist pictures ci
+.PHONY: docs help demo test versions soak fuzz bench dist pictures ci
 
 help:
 	@echo 'make demo    show it on a throw-away supervisord: plan, apply, roll back, refuse (half a minute)'
@@ -15,6 +15,7 @@ help:
 	@echo 'make fuzz    make up input for a reader of text: TARGET=inventory SECONDS=300 make fuzz'
 	@echo 'make versions run the tests on each release of supervisord that is promised (from PyPI)'
 	@echo 'make bench   measure it against supervisord itself, supervisorctl, a script and Ansible, for the README'
+	@echo 'make docs    make a site of docs/ in target/site'
 	@echo 'make pictures draw the pictures of the guide anew'
 	@echo 'make dist    build the binary that runs on every supported Debian and Ubuntu'
 	@echo 'make ci      everything that must hold before a merge'
@@ -70,6 +71,11 @@ bench:
 pictures:
 	@tools/packages.sh supervisord=supervisor logrotate=logrotate
 	UPDATE_PICTURES=1 REQUIRE_E2E=1 $(CARGO) test --test it pictures::
+
+docs:
+	@mdbook --version >/dev/null 2>&1 || \
+		$(CARGO) install mdbook --version 0.5.4 --locked --no-default-features --features search
+	tools/docs.sh
 
 dist:
 	packaging/dist.sh
