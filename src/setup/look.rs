@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::machine::{Daemon, Folder, Machine, Software, UnitState};
 use super::{Package, Unit};
-use crate::inventory::{Domain, Paths, Run, Site, SupervisordAddress, UserName, naming};
+use crate::inventory::{Domain, Format, Paths, Run, Site, SupervisordAddress, UserName, naming};
 use crate::system::files::Files;
 
 /// Where logrotate's own configuration is.
@@ -117,6 +117,10 @@ pub(super) fn look_at_site(site: &Site, machine: &mut dyn Machine, files: &dyn F
         }
     }
     let runs_scripts = programs.clone().any(|program| matches!(program.run, Run::Script(_)));
+    // Where no program says another folder, as those of a first inventory do.
+    let works_in_current = runs_scripts
+        || site.format != Format::Plain
+            && programs.clone().any(|program| program.directory.is_none());
     let (current, runner) = (PathBuf::from(site.current()), PathBuf::from(site.runner()));
     let first = programs.clone().next();
     let first = first.and_then(|first| Some(site.config_file(first, &site.full_name(first).ok()?)));
@@ -130,7 +134,9 @@ pub(super) fn look_at_site(site: &Site, machine: &mut dyn Machine, files: &dyn F
         logrotate_dir: site.paths.logrotate_dir.as_path().to_owned(),
         config: config_of(&site.paths).map(Path::to_owned),
         missing_users,
-        current: problem_with_folder(files, &current).map(|problem| (current, problem)),
+        current: problem_with_folder(files, &current)
+            .filter(|_| works_in_current)
+            .map(|problem| (current, problem)),
         runner: files
             .problem_with_code(&runner, true)
             .filter(|_| runs_scripts)

@@ -11,7 +11,8 @@ use super::machine::{Daemon, Folder, Machine, Service, Software, UnitState};
 use super::{Level, Package, Progress, Report, SetupDoors, Unit, set_up};
 use crate::error::{CommandError, ErrorKind};
 use crate::inventory::{
-    AbsolutePath, Domain, Paths, Program, ProgramName, Run, ScriptPath, Site, UserName,
+    AbsolutePath, CommandLine, Directory, Domain, Paths, Program, ProgramName, Run, ScriptPath,
+    Site, UserName,
 };
 use crate::system::{Clock, Disk, Interrupt};
 
@@ -448,6 +449,19 @@ fn undeployed_site_is_no_failure() {
     let runner = format!("{} does not exist", root.join("runner.sh").display());
     assert_eq!(texts, ["user deployer does not exist", &current, &runner]);
     assert!(of_site.clone().all(|remark| remark.hint.is_some()));
+}
+
+#[test]
+fn site_with_folders_of_its_own_needs_no_deployment() {
+    let (place, mut machine) = (Place::new(), FakeMachine::ready());
+    let mut site = place.site();
+    site.programs[0].run = Run::Command(CommandLine::parse("php work.php").unwrap());
+    site.programs[0].directory = Some(Directory::parse("/srv/a.com").unwrap());
+    let of_site =
+        |report: Report| report.left.iter().filter(|remark| remark.site.is_some()).count();
+    assert_eq!(of_site(place.set_up_for(&mut machine, &[site.clone()]).unwrap()), 0);
+    site.programs[0].directory = None;
+    assert_eq!(of_site(place.set_up_for(&mut machine, &[site]).unwrap()), 1);
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn commands(output: &str) -> Vec<Vec<String>> {
 }
 
 /// The words up to the end of a command in a sentence.
-fn words(text: &str) -> Vec<String> {
+pub(crate) fn words(text: &str) -> Vec<String> {
     let (mut words, mut word, mut is_quoted) = (Vec::new(), None::<String>, false);
     let mut characters = text.chars().peekable();
     while let Some(character) = characters.next() {

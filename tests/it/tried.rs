@@ -317,6 +317,28 @@ fn every_page_to_follow_is_tried() {
     }
 }
 
+/// Also in pages that are not followed: the real command line takes what they say to type.
+#[test]
+fn every_command_of_every_page_can_be_typed() {
+    let mut typed = 0;
+    for page in crate::links::pages() {
+        let text = std::fs::read_to_string(repository().join(&page)).unwrap();
+        let blocks = text.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+        for line in blocks.flat_map(str::lines) {
+            let Some(command) = line.trim().strip_prefix("supervisor-sync ") else { continue };
+            let command =
+                command.split([';', '#', '|', '>', '&']).next().unwrap().replace('"', "'");
+            let words = crate::hints::words(&command);
+            let line = std::iter::once("supervisor-sync".to_owned()).chain(words);
+            if let Err(error) = supervisor_sync::cli::command().try_get_matches_from(line) {
+                assert!(!error.use_stderr(), "{page}: supervisor-sync {command}: {error}");
+            }
+            typed += 1;
+        }
+    }
+    assert!(typed > 100, "{typed}");
+}
+
 /// Also in pages that are not followed, and of tools that are not here.
 #[test]
 fn yaml_of_every_page_can_be_read() {
