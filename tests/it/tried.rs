@@ -16,7 +16,7 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -25,7 +25,7 @@ use crate::daemon::wait_until;
 use crate::site::BINARY;
 
 /// Longer than any page takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 fn repository() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -217,31 +217,22 @@ fn follow(page: &str, machines: &[&str]) {
     }
 }
 
+/// The first process of the machines' namespaces: whatever runs there ends with it.
+struct Machines(Child);
+
+impl Drop for Machines {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Does the steps. An error begins with the line of the page.
 fn play(steps: &[Step], machines: &[&str], given: &str) -> Result<(), String> {
     let folder = tempfile::Builder::new().prefix("tried").tempdir_in("/tmp").unwrap();
-    let step = |name: &str| folder.path().join("step").join(name);
-    std::fs::create_dir(folder.path().join("step")).unwrap();
-    std::fs::write(step("given.sh"), given).unwrap();
-    std::fs::copy(own("step.sh"), step("step.sh")).unwrap();
-    std::fs::create_dir(step("playbooks")).unwrap();
-    for (name, text) in crate::integrate::PLAYBOOKS {
-        std::fs::write(step("playbooks").join(format!("{name}.sh")), text).unwrap();
-    }
-    let mut run = String::from(". /step/step.sh\n");
-    for (number, one) in steps.iter().enumerate() {
-        if let Act::Write { text, .. } = &one.act {
-            std::fs::write(step(&format!("{number}.file")), text).unwrap();
-        }
-        std::fs::write(step(&format!("{number}.sh")), one.script(number)).unwrap();
-        let where_to =
-            one.machine.as_ref().map_or(String::new(), |name| format!("elsewhere {name}"));
-        let how = if where_to.is_empty() { "step" } else { &where_to };
-        writeln!(run, "{how} {number} {}", one.status).unwrap();
-    }
-    std::fs::write(step("run.sh"), run).unwrap();
+    lay_out(&folder.path().join("step"), steps, given);
     let log = std::fs::File::create(folder.path().join("log")).unwrap();
-    let mut child = Command::new("unshare")
+    let child = Command::new("unshare")
         .args(["-m", "-n", "-u", "-p", "-f", "--kill-child", "sh"])
         .arg(own("machines.sh"))
         .args([folder.path(), Path::new(BINARY)])
@@ -251,24 +242,56 @@ fn play(steps: &[Step], machines: &[&str], given: &str) -> Result<(), String> {
         .stderr(log)
         .spawn()
         .unwrap();
-    wait_until(PATIENCE, "the page is followed", || child.try_wait().unwrap().is_some());
-    let read = |path: PathBuf| std::fs::read_to_string(path).unwrap_or_default();
-    for (number, one) in steps.iter().enumerate() {
-        let output = std::fs::read(step(&format!("{number}.out"))).unwrap_or_default();
-        let output = String::from_utf8_lossy(&output);
-        let wrong = read(step(&format!("{number}.wrong")));
-        if !wrong.is_empty() {
-            return Err(format!("{}: {wrong}--- it printed\n{output}", one.line));
-        }
-        let is_printed = |shown: &&String| output.lines().any(|line| is_shown(shown, line));
-        if let Some(missing) = one.prints.iter().find(|shown| !is_printed(shown)) {
-            return Err(format!("{}: no line {missing:?} in\n{output}", one.line));
-        }
+    let mut machines = Machines(child);
+    wait_until(PATIENCE, "the page is followed", || machines.0.try_wait().unwrap().is_some());
+    for (number, step) in steps.iter().enumerate() {
+        look_at(&folder.path().join("step"), number, step)?;
     }
-    if child.wait().unwrap().success() {
+    if machines.0.wait().unwrap().success() {
         return Ok(());
     }
-    Err(format!("0: not followed to its end: {}", read(folder.path().join("log"))))
+    let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
+    Err(format!("0: not followed to its end: {log}"))
+}
+
+/// Writes what the machines are to do into the folder that all of them have.
+fn lay_out(folder: &Path, steps: &[Step], given: &str) {
+    std::fs::create_dir_all(folder.join("playbooks")).unwrap();
+    for (name, text) in crate::integrate::PLAYBOOKS {
+        std::fs::write(folder.join("playbooks").join(format!("{name}.sh")), text).unwrap();
+    }
+    std::fs::write(folder.join("given.sh"), given).unwrap();
+    std::fs::copy(own("step.sh"), folder.join("step.sh")).unwrap();
+    let mut run = String::from(". /step/step.sh\n");
+    for (number, step) in steps.iter().enumerate() {
+        if let Act::Write { text, .. } = &step.act {
+            std::fs::write(folder.join(format!("{number}.file")), text).unwrap();
+        }
+        std::fs::write(folder.join(format!("{number}.sh")), step.script(number)).unwrap();
+        match &step.machine {
+            Some(machine) => writeln!(run, "elsewhere {machine} {number} {}", step.status),
+            None => writeln!(run, "step {number} {}", step.status),
+        }
+        .unwrap();
+    }
+    std::fs::write(folder.join("run.sh"), run).unwrap();
+}
+
+/// Whether a step ended as its page says, and printed what it shows.
+fn look_at(folder: &Path, number: usize, step: &Step) -> Result<(), String> {
+    let read = |ending: &str| {
+        let bytes = std::fs::read(folder.join(format!("{number}.{ending}"))).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    let (output, wrong) = (read("out"), read("wrong"));
+    if !wrong.is_empty() {
+        return Err(format!("{}: {wrong}--- it printed\n{output}", step.line));
+    }
+    let is_printed = |shown: &&String| output.lines().any(|line| is_shown(shown, line));
+    match step.prints.iter().find(|shown| !is_printed(shown)) {
+        Some(missing) => Err(format!("{}: no line {missing:?} in\n{output}", step.line)),
+        None => Ok(()),
+    }
 }
 
 /// One test a page, so that they run side by side.

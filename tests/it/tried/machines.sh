@@ -37,7 +37,7 @@ mount -t proc proc /proc
 hostname "$1"
 # What this machine, or a package on it, has of its own where a page begins with nothing.
 rm -rf /etc/supervisor/conf.d/* /etc/logrotate.d/supervisor-* /var/lib/supervisor-sync /var/log/supervisor/* \
-    /root/.[a-z]* /srv/* /home/* /usr/bin/supervisor-sync /usr/local/bin/supervisor-sync
+    /usr/bin/supervisor-sync /usr/local/bin/supervisor-sync
 mkdir -p -m 700 /root/.ssh
 mkdir -p /run/sshd /tmp
 chmod 1777 /tmp
@@ -62,6 +62,10 @@ while read -r address _ machine; do
     mkdir -p "$disk/changes" "$disk/work" "$disk/root"
     mount -t overlay overlay -o "lowerdir=/,upperdir=$disk/changes,workdir=$disk/work" "$disk/root"
     mount --rbind /dev "$disk/root/dev"
+    # Not emptied: there may be much in them.
+    for empty in root home srv; do
+        mount -t tmpfs -o mode=755 tmpfs "$disk/root/$empty"
+    done
     mkdir -p "$disk/root/step"
     mount --bind "$step" "$disk/root/step"
     touch "$disk/root/program"
