@@ -13,6 +13,8 @@
 //!    machine, over a pipe;  `fleet`: many machines at once; `import`: from what runs to an inventory.
 //! 8. [`report`]: what people and machines see of it. [`status`]: what is wanted beside what runs.
 //!
+//! `notify` tells others what came of a run.
+//!
 //! `starter` is what a repository begins with. [`setup`] makes a server ready for all that; `sandbox` is a supervisord for a while on a desk. [`host`] wires 2 to 6 for one machine; [`playbook`] and [`cli`] are its two front doors.
 
 pub mod actual;
@@ -28,6 +30,7 @@ pub mod host;
 pub mod import;
 pub mod inventory;
 mod lint;
+mod notify;
 pub mod plan;
 pub mod playbook;
 pub mod records;

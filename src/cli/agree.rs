@@ -61,10 +61,12 @@ impl Context {
             let what = (order.goal, &order.options);
             return self.show_plans(work, what, rules, PlanLook::default(), screen);
         }
-        let mut applying = Applying::new(work, order, &self.fleet.interrupt, screen);
+        let mut before = || self.before_changes(order);
+        let applying = Applying::new(work, order, &self.fleet.interrupt, screen);
+        let mut applying = applying.before_changes(&mut before);
         let ends = fleet::run(&self.fleet, work, order, &mut applying)?;
         applying.summarise();
-        Ok(ends.exit_status())
+        self.after_run(order, ends, screen)
     }
 
     /// Shows what would be done on each host.

@@ -113,7 +113,7 @@ impl Context {
             return self.carry_out(&work, &order, how.agree, screen);
         }
         let interrupt: &Interrupt = &self.fleet.interrupt;
-        let mut write = || file.write();
+        let mut write = || self.before_changes(&order).and_then(|()| file.write());
         let mut applying =
             Applying::new(&work, &order, interrupt, screen).before_changes(&mut write);
         if asked.by_name {
@@ -121,7 +121,7 @@ impl Context {
         }
         let ends = fleet::run(&self.fleet, &work, &order, &mut applying)?;
         applying.summarise();
-        Ok(ends.exit_status())
+        self.after_run(&order, ends, screen)
     }
 }
 

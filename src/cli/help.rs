@@ -4,7 +4,7 @@ use anstyle::Style;
 
 /// Each verb with commands that do something useful, and what that is. A test reads every one by the real command
 /// line.
-const EXAMPLES: [(&str, &[(&str, &str)]); 26] = [
+const EXAMPLES: [(&str, &[(&str, &str)]); 28] = [
     (
         "check",
         &[
@@ -118,6 +118,23 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 26] = [
         &[
             ("history", "the runs, newest first"),
             ("history --site shop.example.com --diff 7", "what a revision has changed"),
+        ],
+    ),
+    (
+        "check-drift",
+        &[
+            (
+                "check-drift",
+                "whoever the inventory names under notify is told of what begins and ends",
+            ),
+            ("check-drift --quiet --on @workers", "from a timer, of the hosts with a tag"),
+        ],
+    ),
+    (
+        "notify",
+        &[
+            ("notify --test", "one of each kind, to whoever wants to hear it"),
+            ("notify --test failed", "of one kind"),
         ],
     ),
     (

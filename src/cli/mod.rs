@@ -20,6 +20,7 @@ mod import;
 mod init;
 mod integrate;
 mod logs;
+mod notify;
 mod plan;
 mod playbook;
 #[cfg(test)]
@@ -47,6 +48,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::api::RunInventory;
 use crate::error::{CommandError, ErrorKind};
 use crate::fleet::Fleet;
+use crate::inventory::Notices;
 use crate::report::{Mode, Progress, Screen, Typed};
 use crate::system::Interrupt;
 
@@ -159,6 +161,10 @@ enum Verb {
     Sandbox(sandbox::SandboxArguments),
     /// Write a site's runner.sh
     Runner(runner::RunnerArguments),
+    /// Look whether everything is as wanted, and tell whoever `notify` names when that changes; for a timer
+    CheckDrift(status::CheckDriftArguments),
+    /// Try the commands that the inventory names under `notify`
+    Notify(notify::NotifyArguments),
     /// The environment contract of DeployerPHP's supervisor-sync.sh
     Playbook {
         #[command(subcommand)]
@@ -245,7 +251,8 @@ fn verb(cli: Cli, screen: &mut Screen) -> Result<u8, CommandError> {
         .map_err(|source| CommandError::refused("cannot take signals").caused_by(&source))?;
     let watcher = screen.watcher();
     let fleet = Fleet { ssh: fleet::ssh_settings(), interrupt, watcher };
-    let context = Context { shared: cli.shared, fleet, inventory: OnceLock::new() };
+    let context =
+        Context { shared: cli.shared, fleet, inventory: OnceLock::new(), notices: OnceLock::new() };
     match cli.verb {
         Verb::Check(arguments) => check::run(&context, &arguments, screen),
         Verb::Explain(arguments) => explain::run(&arguments, screen),
@@ -269,6 +276,8 @@ fn verb(cli: Cli, screen: &mut Screen) -> Result<u8, CommandError> {
         Verb::Import(arguments) => import::run(&context, &arguments, screen),
         Verb::Sandbox(arguments) => sandbox::run(&context, &arguments, screen),
         Verb::Runner(arguments) => runner::run(&context, &arguments, screen),
+        Verb::Notify(arguments) => notify::run(&context, &arguments, screen),
+        Verb::CheckDrift(arguments) => status::check_drift(&context, arguments, screen),
         Verb::Playbook { playbook } => Ok(playbook::run(&context, playbook)),
         Verb::Integrate { tool } => integrate::run(&tool, screen),
         Verb::Agent => Ok(agent::run(&context)),
@@ -285,4 +294,6 @@ struct Context {
     fleet: Fleet,
     /// The inventory that was read.
     inventory: OnceLock<RunInventory>,
+    /// Who is told what came of it, and its folder.
+    notices: OnceLock<(Notices, PathBuf)>,
 }

@@ -12,6 +12,7 @@ use crate::error::{CommandError, ErrorKind};
 use crate::fleet::{Emptied, HostWork, Leavers, Prune, check_something, leavers_of};
 use crate::import::Unmanaged;
 use crate::inventory::{Paths, Site};
+use crate::notify::Seen;
 use crate::report::{Detail, Frames, HostStatus, Screen, Statuses};
 use crate::system::{Clock as _, SystemClock};
 
@@ -57,10 +58,64 @@ pub(super) fn run(
     let work = context.selected_with_leavers(&selector, &prune, emptied, screen)?;
     match (context.shared.quiet, arguments.watch) {
         // Whoever wants no output asks for the exit status.
-        (true, _) => look(context, &work, arguments, &mut screen.asides()()),
+        (true, _) => {
+            look(context, &work, arguments, &mut screen.asides()()).map(|look| look.status)
+        }
         (false, true) => watch(context, &work, arguments, screen),
-        (false, false) => look(context, &work, arguments, screen),
+        (false, false) => look(context, &work, arguments, screen).map(|look| look.status),
     }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CheckDriftArguments {
+    #[command(flatten)]
+    selection: NamedArguments,
+    #[command(flatten)]
+    parallel: ParallelArguments,
+}
+
+/// `check-drift`: the same look, of which those are told whom the inventory names, where something has changed.
+pub(super) fn check_drift(
+    context: &Context,
+    arguments: CheckDriftArguments,
+    screen: &mut Screen,
+) -> Result<u8, CommandError> {
+    let CheckDriftArguments { selection, parallel } = arguments;
+    let (all, watch, deep, unmanaged) = (false, false, false, false);
+    let arguments =
+        StatusArguments { selection, all, watch, seconds: None, deep, unmanaged, parallel };
+    let selector = arguments.selection.selector()?;
+    let work =
+        context.selected_with_leavers(&selector, &Prune::Nothing, Emptied::Unseen, screen)?;
+    let seen = match context.shared.quiet {
+        true => look(context, &work, &arguments, &mut screen.asides()())?,
+        false => look(context, &work, &arguments, screen)?,
+    };
+    if !context.fleet.interrupt.is_raised() {
+        context.tell_drift(seen.sites, screen);
+    }
+    Ok(seen.status)
+}
+
+/// What was seen.
+struct Look {
+    /// The exit status that says so.
+    status: u8,
+    /// Each site, and each host that did not answer, with why it is not as wanted.
+    sites: Vec<Seen>,
+}
+
+fn seen(host: &str, replies: &[SiteStatusReply]) -> Vec<Seen> {
+    let site = |reply: &SiteStatusReply| {
+        let failure = match &reply.status {
+            Ok(status) => status.complaint().map(CommandError::refused),
+            Err(error) => Some(error.clone()),
+        };
+        Seen { host: host.to_owned(), site: Some(reply.site.clone()), failure }
+    };
+    // The host has answered.
+    let host_itself = Seen { host: host.to_owned(), site: None, failure: None };
+    std::iter::once(host_itself).chain(replies.iter().map(site)).collect()
 }
 
 /// Looks every two seconds, until somebody has seen enough or nobody looks at it any more.
@@ -94,11 +149,12 @@ fn look(
     work: &[HostWork],
     arguments: &StatusArguments,
     screen: &mut Screen,
-) -> Result<u8, CommandError> {
+) -> Result<Look, CommandError> {
     let detail = if arguments.all { Detail::All } else { Detail::Summary };
     let several = work.len() > 1;
     let asides = screen.asides();
     let mut statuses = Statuses::default();
+    let mut all_seen = Vec::new();
     // Where it may turn out that there is nothing to show, nothing is before each host has answered.
     let waits = work.iter().all(|work| work.sites.is_empty());
     context.fleet.on_each_checked(
@@ -112,12 +168,25 @@ fn look(
             let unmanaged = unmanaged.as_ref();
             let (host, sites) = (work.name(), &sites);
             let status = HostStatus { host, sites, leavers: &leavers, unmanaged, several, detail };
-            Ok((status.page(asides()), leavers))
+            Ok(((status.page(asides()), seen(host, sites)), leavers))
         },
         (waits, |leavers: &[&Leavers]| check_something(work, leavers)),
-        &mut |work, answer| statuses.add(work, answer, screen),
+        &mut |work, answer| {
+            let page = match answer {
+                Ok((page, seen)) => {
+                    all_seen.extend(seen);
+                    Ok(page)
+                }
+                Err(error) => {
+                    let failure = Some(error.clone());
+                    all_seen.push(Seen { host: work.name().to_owned(), site: None, failure });
+                    Err(error)
+                }
+            };
+            statuses.add(work, page, screen);
+        },
     )?;
-    Ok(statuses.end(screen))
+    Ok(Look { status: statuses.end(screen), sites: all_seen })
 }
 
 fn ask(

@@ -25,7 +25,7 @@ pub(crate) use left::{
     selected_with_leavers,
 };
 pub(crate) use order::Order;
-pub(crate) use outcome::LookOutcome;
+pub(crate) use outcome::{Ended, EndedAs, FleetOutcome, LookOutcome};
 pub(crate) use run::{HostPlans, Observer, Pages, plans_of, run};
 pub(crate) use saved::{Reviewed, SavedPlan};
 pub(crate) use taking_back::{

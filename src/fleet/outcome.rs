@@ -4,6 +4,8 @@
 use crate::api::AppliedSite;
 use crate::apply::Outcome;
 use crate::error::{CommandError, ErrorKind};
+use crate::event::SiteEnd;
+use crate::inventory::Domain;
 
 /// The exit status where nothing failed, and something is not as wanted: of `status`, and of `plan` where
 /// it is asked for.
@@ -67,6 +69,26 @@ pub(crate) struct FleetOutcome {
     failed_hosts: usize,
     /// Whether somebody pressed Ctrl-C.
     pub(super) is_interrupted: bool,
+    /// How each ended, in the order in which they did.
+    pub(crate) ended: Vec<Ended>,
+}
+
+/// How a site of a host ended, or the host before any of its sites.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) host: String,
+    pub(crate) what: EndedAs,
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub(crate) enum EndedAs {
+    /// Nothing was to be done on this site.
+    Unchanged(Domain),
+    /// The site is as wanted, or is not.
+    Site(SiteEnd),
+    /// The host as a whole.
+    Host(CommandError),
 }
 
 impl FleetOutcome {
@@ -75,11 +97,23 @@ impl FleetOutcome {
     }
 
     /// A host has ended.
-    pub(super) fn add(&mut self, applied: &Result<Vec<AppliedSite>, CommandError>) {
+    pub(super) fn add(&mut self, host: &str, applied: &Result<Vec<AppliedSite>, CommandError>) {
         let before = self.failed.len();
+        let mut ended = |what| self.ended.push(Ended { host: host.to_owned(), what });
         match applied {
-            Ok(sites) => sites.iter().for_each(|site| self.add_site(site)),
-            Err(error) => self.failed.push(error.kind),
+            Ok(sites) => {
+                for site in sites {
+                    ended(match site.end() {
+                        Some(end) => EndedAs::Site(end),
+                        None => EndedAs::Unchanged(site.site.clone()),
+                    });
+                }
+                sites.iter().for_each(|site| self.add_site(site));
+            }
+            Err(error) => {
+                ended(EndedAs::Host(error.clone()));
+                self.failed.push(error.kind);
+            }
         }
         self.failed_hosts += usize::from(self.failed.len() > before);
     }
@@ -92,6 +126,11 @@ impl FleetOutcome {
         if let Ok(report) = &applied.report {
             self.changed |= matches!(report.outcome, Outcome::Applied { .. });
         }
+    }
+
+    /// Whether anything was done, or was to be.
+    pub(crate) fn was_done(&self) -> bool {
+        self.ended.iter().any(|ended| !matches!(ended.what, EndedAs::Unchanged(_)))
     }
 
     /// How many hosts have failed.

@@ -111,7 +111,7 @@ pub(crate) fn run(
         HostProgress::Started(host) => observer.begun(name_of(host, &names)),
         HostProgress::Event(host, event) => observer.event(name_of(host, &names), &event),
         HostProgress::Ended(host, (applied, stay)) => {
-            ends.add(&applied);
+            ends.add(name_of(host, &names), &applied);
             observer.ended(name_of(host, &names), &applied);
             if let Some(leavers) = stay {
                 observer.stay(name_of(host, &names), &leavers);
@@ -290,7 +290,7 @@ impl<'w, P: Send> Proposal<'w, P> {
             Ok(planned) => planned,
             Err(error) => {
                 let failed = Err(error);
-                ends.add(&failed);
+                ends.add(name, &failed);
                 return observer.ended(name, &failed);
             }
         };
@@ -303,7 +303,7 @@ impl<'w, P: Send> Proposal<'w, P> {
             }
             Next::Nothing(sites) => {
                 let sites = Ok(sites);
-                ends.add(&sites);
+                ends.add(name, &sites);
                 observer.nothing_to_do(name, &sites, &leavers);
             }
         }

@@ -36,9 +36,15 @@ impl LocalHost {
         if users::is_root() {
             return PathBuf::from("/var/lib/supervisor-sync");
         }
+        Self::state_of_user().unwrap_or_else(|| PathBuf::from("/var/tmp/supervisor-sync"))
+    }
+
+    /// Where state goes that is no server's but of whoever runs this program, root too; none where nobody says
+    /// what home is.
+    pub fn state_of_user() -> Option<PathBuf> {
         let state = absolute_folder("XDG_STATE_HOME")
             .or_else(|| absolute_folder("HOME").map(|home| home.join(".local/state")));
-        state.unwrap_or_else(|| PathBuf::from("/var/tmp")).join("supervisor-sync")
+        Some(state?.join("supervisor-sync"))
     }
 
     /// Whether a call of supervisord is to be given up.

@@ -28,6 +28,7 @@ mod logs;
 pub mod name;
 mod named;
 pub(crate) mod naming;
+mod notices;
 mod options;
 mod passed;
 mod places;
@@ -64,6 +65,8 @@ pub(crate) use load::read_text;
 pub use load::{Folder, Loaded, load, load_or_place};
 pub use name::{ConfigName, Domain, FullName, HostName, NameError, ProgramName, UserName};
 pub(crate) use named::printed_names;
+pub use notices::Notices;
+pub(crate) use notices::{LocalCommand, NoticeKind};
 pub(crate) use places::{Located, Places, ProgramPlaces, SitePlaces};
 pub use problem::{Place, Problem, Problems};
 pub use program::{

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use super::keys::{Key, Keys};
 use super::{Beside, read_beside};
 use super::{
-    allowed, groups, health, host, logs, passed, program_keys, schema, settings, site_entry,
+    allowed, groups, health, host, logs, notices, passed, program_keys, schema, settings,
+    site_entry,
 };
 
 fn in_docs(name: &str) -> PathBuf {
@@ -29,7 +30,7 @@ fn table(of: &str, keys: &[Key]) -> String {
 }
 
 /// The guide's tables by their names. Two keys that stand for another are told beside that.
-fn tables() -> [(&'static str, String); 12] {
+fn tables() -> [(&'static str, String); 14] {
     let but = |keys: &Keys, name: &str| -> Vec<Key> {
         keys.known.iter().filter(|key| key.name != name).copied().collect()
     };
@@ -47,6 +48,8 @@ fn tables() -> [(&'static str, String); 12] {
         ("probe", table("key of `probe`", health::PROBE.known)),
         ("settings", table("key", &settings::KEYS)),
         ("paths", table("key of `paths`", settings::PATHS.known)),
+        ("notify", table("key of `notify`", notices::NOTIFY.known)),
+        ("hooks", table("key of `hooks`", notices::HOOKS.known)),
         ("lint", table("key of `lint`", allowed::KEYS.known)),
     ]
 }
@@ -132,6 +135,9 @@ fn with(map: &str, key: &str, value: &str) -> String {
         ("`fleet`", _) => format!("fleet: {{{line}}}\n"),
         ("`lint`", _) => format!("lint: {{{line}}}\n"),
         ("`paths`", _) => format!("paths: {{{line}}}\n"),
+        ("a notice", "command") => format!("notify: [{{{line}}}]\n"),
+        ("a notice", _) => format!("notify: [{{command: ./x, {line}}}]\n"),
+        ("`hooks`", _) => format!("hooks: {{{line}}}\n"),
         _ => format!("{line}\n"),
     }
 }
@@ -167,6 +173,8 @@ fn each_key_takes_its_example() {
         &program_keys::PROGRAM,
         &settings::PATHS,
         &allowed::KEYS,
+        &notices::NOTIFY,
+        &notices::HOOKS,
         &logs::KEYS,
         &passed::OPTIONS,
         &groups::KEYS,

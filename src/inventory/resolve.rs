@@ -13,6 +13,7 @@ use super::host::{self, Host};
 use super::keys::{Key, Keys, Kind, joined};
 use super::load::LARGEST_BYTES;
 use super::name::{HostName, NameError, at_most, no_control, not_empty};
+use super::notices::{self, Notices};
 use super::places::{Located, Places, SitePlaces};
 use super::problem::Problems;
 use super::program_keys;
@@ -32,6 +33,9 @@ pub struct Inventory {
     /// the inventory.
     #[serde(default)]
     pub binaries: Option<String>,
+    /// Who is told what came of a run, and what comes before and after it. It is this machine's alone.
+    #[serde(skip)]
+    pub notices: Notices,
     /// Where things are on a host, as the top level says.
     pub paths: Paths,
     /// The servers, in the file's order; names are unique.
@@ -69,7 +73,7 @@ pub struct PlacedSite {
 }
 
 /// The keys that only the top level has.
-static OWN: [Key; 5] = [
+static OWN: [Key; 7] = [
     Key::new("name", Kind::Text, "shop", "What the inventory is called."),
     Key::new(
         "binaries",
@@ -82,12 +86,26 @@ static OWN: [Key; 5] = [
     Key::new("servers", Kind::List(&Kind::Map(&host::KEYS)), "[]", "The servers."),
     Key::new("sites", Kind::List(&Kind::Map(&site_entry::KEYS)), "[]", "The sites."),
     Key::new("fleet", Kind::Map(&host::FLEET), "{persist: 60}", "How a fleet is reached."),
+    Key::new(
+        "notify",
+        Kind::List(&Kind::Map(&notices::NOTIFY)),
+        "[]",
+        "Who is told what came of a run: [notifications.md](notifications.md).",
+    )
+    .default("nobody"),
+    Key::new(
+        "hooks",
+        Kind::Map(&notices::HOOKS),
+        "{before: ./check-calendar}",
+        "What is run before and after an apply: [notifications.md](notifications.md#hooks).",
+    )
+    .default("nothing"),
 ];
 
 /// The keys of the top level.
 pub(super) static TOP: Keys = Keys {
     of: "the inventory",
-    known: &joined::<5, 6, 11>(OWN, settings::KEYS),
+    known: &joined::<7, 6, 13>(OWN, settings::KEYS),
     instead: &[("hosts", "servers"), ("domains", "sites")],
     shared: true,
 };
@@ -123,6 +141,8 @@ pub(super) fn all_keys() -> Vec<&'static str> {
         &settings::PATHS,
         &super::logs::KEYS,
         &super::allowed::KEYS,
+        &notices::NOTIFY,
+        &notices::HOOKS,
         &super::passed::OPTIONS,
         &super::health::KEYS,
         &super::health::PROBE,
@@ -218,6 +238,7 @@ fn inventory(reader: &mut Reader<'_, '_>, root: &Node) -> (Inventory, Vec<SitePl
     inventory.name = name.and_then(|node| reader.parse(node, "name", checked_name));
     let binaries = fields.get("binaries");
     inventory.binaries = binaries.and_then(|node| reader.parse(node, "binaries", checked_name));
+    inventory.notices = notices::read(reader, &fields);
     let settings = Settings::read(reader, &fields, &Settings::default());
     inventory.paths = settings.paths();
     let mut names = Names::default();

@@ -21,13 +21,9 @@ pub(crate) fn listed(names: &[&str], most: usize) -> String {
     }
 }
 
-/// `1 program`, `2 programs`, `2 processes`.
+/// `1 program`, `2 programs`.
 pub(crate) fn counted(count: usize, what: &str) -> String {
-    let plural = match count {
-        1 => "",
-        _ if what.ends_with("ss") => "es",
-        _ => "s",
-    };
+    let plural = if count == 1 { "" } else { "s" };
     format!("{count} {what}{plural}")
 }
 

@@ -11,8 +11,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use super::{
-    applying, check, edit, explain, history, import, integrate, plan, runner, screen, setup,
-    site_end, starter, status, taking_back,
+    applying, check, edit, explain, history, import, integrate, notification, notified, plan,
+    runner, screen, setup, site_end, starter, status, taking_back,
 };
 use crate::event::{Event, LogLine};
 use crate::inventory::Problems;
@@ -34,7 +34,7 @@ struct DocumentKind {
 }
 
 /// All kinds of documents, in the order of the guide.
-fn kinds() -> [DocumentKind; 23] {
+fn kinds() -> [DocumentKind; 25] {
     fn of<T: JsonSchema>(kind: &'static str, host: Host) -> DocumentKind {
         DocumentKind { kind, host, content: T::json_schema }
     }
@@ -61,6 +61,8 @@ fn kinds() -> [DocumentKind; 23] {
         of::<starter::ScriptKinds>("scaffolds", Host::None),
         of::<starter::ScriptDocument<'_>>("scaffold", Host::None),
         of::<edit::EditDocument<'_>>("edit", Host::None),
+        of::<notified::NotifiedDocument<'_>>("notified", Host::None),
+        of::<notification::NotificationDocument<'_>>("notification", Host::Named),
         of::<screen::Failure<'_>>("error", Host::NamedIfAny),
     ]
 }

@@ -105,10 +105,9 @@ impl Screen {
     }
 }
 
-/// What is to be done, as a question has it: `Restart 12 programs of 3 sites on 3 hosts`; processes where it is
-/// about some of each program.
+/// What is to be done, as a question has it: `Restart 12 programs of 3 sites on 3 hosts`.
 pub(super) fn asked_for(order: &Order, amount: &Amount) -> String {
-    let Amount { programs, has_whole, processes, sites, hosts } = amount;
+    let Amount { programs, sites, hosts } = amount;
     let on_hosts = match hosts.len() {
         0 | 1 => String::new(),
         several => format!(" on {several} hosts"),
@@ -122,11 +121,7 @@ pub(super) fn asked_for(order: &Order, amount: &Amount) -> String {
             Some(host) if hosts.len() == 1 => format!(" on {host}"),
             _ => on_hosts.clone(),
         };
-        let what = match has_whole {
-            true => counted(*programs, "program"),
-            false => counted(*processes, "process"),
-        };
-        format!("{verb} {what} of {of_sites}{place}")
+        format!("{verb} {} of {of_sites}{place}", counted(*programs, "program"))
     };
     match (order.options.intent, order.goal) {
         (Intent::Restart, _) => of_programs("Restart"),

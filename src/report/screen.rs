@@ -99,7 +99,7 @@ pub(super) struct Failure<'a> {
 
 /// A document as a line. One that cannot be written (a path that is not UTF-8) is an error document
 /// that says so.
-fn document(
+pub(super) fn document(
     kind: &str,
     host: Option<&str>,
     content: &impl Serialize,

@@ -192,6 +192,20 @@ pub enum StateDrift {
 }
 
 impl SiteStatus {
+    /// What is not as wanted, in one line; none if everything is.
+    pub fn complaint(&self) -> Option<String> {
+        let bad = self.programs.iter().filter(|program| !program.is_fine());
+        let bad: Vec<&str> = bad.map(|program| program.program.as_str()).collect();
+        let programs = match bad.len() {
+            0 => None,
+            1 => Some(format!("{} is not as wanted", bad.join(""))),
+            _ => Some(format!("{} are not as wanted", bad.join(", "))),
+        };
+        let parts: Vec<String> =
+            programs.into_iter().chain(self.problems.iter().cloned()).collect();
+        (!parts.is_empty()).then(|| parts.join("; "))
+    }
+
     /// Whether everything is as wanted and healthy.
     pub fn is_fine(&self) -> bool {
         self.problems.is_empty() && self.programs.iter().all(ProgramStatus::is_fine)

@@ -42,8 +42,18 @@ pub struct Bounds<'b> {
 impl Bounds<'_> {
     /// How it ended, and the end of what it said. Whoever ends it waits until it has.
     pub fn run(&self, command: Command, heard: Capture) -> io::Result<(Ended, Vec<u8>)> {
+        self.run_with(command, heard, Stdio::null())
+    }
+
+    /// The same with something to read.
+    pub fn run_with(
+        &self,
+        command: Command,
+        heard: Capture,
+        input: Stdio,
+    ) -> io::Result<(Ended, Vec<u8>)> {
         let (output, write_end) = io::pipe()?;
-        let child = start(command, heard, write_end)?;
+        let child = start(command, heard, input, write_end)?;
         let mut running = RunningChild { child, output: Some(output), said: Vec::new() };
         let ended = running.until_end(self);
         if ended.is_err() {
@@ -76,11 +86,16 @@ pub fn output(command: Command, limit: Duration) -> io::Result<Vec<u8>> {
 }
 
 /// The command is dropped: it has the write end of the pipe, which would never be at its end.
-fn start(mut command: Command, heard: Capture, write_end: PipeWriter) -> io::Result<Child> {
+fn start(
+    mut command: Command,
+    heard: Capture,
+    input: Stdio,
+    write_end: PipeWriter,
+) -> io::Result<Child> {
     if heard == Capture::Both {
         command.stderr(write_end.try_clone()?);
     }
-    command.stdin(Stdio::null()).stdout(write_end).process_group(0).spawn()
+    command.stdin(input).stdout(write_end).process_group(0).spawn()
 }
 
 /// A program under way.

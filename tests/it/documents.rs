@@ -129,8 +129,16 @@ fn every_document_kind_is_printed() {
     print(&["init", "--here", "--inventory", "first.yml"], 0);
     print(&["scaffold"], 0);
     print(&["scaffold", "loop"], 0);
+    // A notification is printed to a command.
+    host.inventory_with("notify: [{command: cat >> told}]", "");
+    print(&["notify", "--test", "failed"], 0);
+    inventory(&host, "numprocs: 2");
     add_one_that_is_gone(&host);
     print(&["apply", "--yes"], 6);
+    let told = std::fs::read_to_string(host.path("home/told")).unwrap();
+    assert_valid(&told);
+    let told: Value = serde_json::from_str(&told).unwrap();
+    printed.insert(told["kind"].as_str().unwrap().to_owned());
     let published: BTreeSet<String> = PUBLISHED.kinds().map(|(kind, _)| kind.to_owned()).collect();
     assert_eq!(printed, published);
 }

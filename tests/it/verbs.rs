@@ -18,6 +18,7 @@ mod lint_hosts;
 mod logs;
 mod named;
 mod names;
+mod notices;
 mod obstacles;
 mod passed;
 mod plan;
