@@ -144,8 +144,11 @@ mod tests {
     fn silent_server_is_given_up() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let reason = get(&url, Duration::from_millis(50)).unwrap_err();
-        assert_eq!(reason, "accepts a connection but does not answer");
+        // A machine with much to do may need the first of them for the connection alone.
+        let mut reasons = [50, 500, 5000, 30_000]
+            .into_iter()
+            .map(|time| get(&url, Duration::from_millis(time)).unwrap_err());
+        assert!(reasons.any(|reason| reason == "accepts a connection but does not answer"));
     }
 
     #[test]
