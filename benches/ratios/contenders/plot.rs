@@ -29,11 +29,11 @@ const STYLE: &str = "<style>\n\
     svg { font: 13px system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif; fill: #1f2328 }\n\
     .head { font-weight: 600 } .small { font-size: 11px; fill: #59636e }\n\
     .grid { stroke: #d1d9e0 } .span { stroke: #afb8c1; stroke-width: 1.5 }\n\
-    .ours { fill: #0969da } .watched { fill: #fff; stroke: #0969da; stroke-width: 2 }\n\
+    .ours { fill: #0969da } .watched { fill: none; stroke: #0969da; stroke-width: 2 }\n\
     .ctl { fill: #9a6700 } .loop { fill: #8250df } .ansible { fill: #cf222e }\n\
     @media (prefers-color-scheme: dark) {\n\
     svg { fill: #f0f6fc } .small { fill: #9198a1 } .grid { stroke: #3d444d } .span { stroke: #656c76 }\n\
-    .ours { fill: #4493f8 } .watched { fill: #0d1117; stroke: #4493f8 }\n\
+    .ours { fill: #4493f8 } .watched { fill: none; stroke: #4493f8 }\n\
     .ctl { fill: #d29922 } .loop { fill: #ab7df8 } .ansible { fill: #f85149 }\n\
     }\n</style>\n";
 
@@ -98,7 +98,7 @@ fn row(svg: &mut String, results: &Results, size: usize, work: Work, y: f64) {
         Contender::ALL.into_iter().filter_map(time).collect();
     marks.sort_by_key(|(_, time)| *time);
     let [(_, least), .., (_, most)] = marks.as_slice() else { return };
-    let (from, to) = (place(*least), place(*most));
+    let (from, to, least, most) = (place(*least), place(*most), shown(*least), shown(*most));
     let _ = writeln!(
         svg,
         "<path class=\"span\" d=\"M{from:.1} {y}H{to:.1}\"/>\
@@ -106,11 +106,13 @@ fn row(svg: &mut String, results: &Results, size: usize, work: Work, y: f64) {
          <text class=\"small\" x=\"{:.1}\" y=\"{}\">{}</text>",
         from - 10.0,
         y + 4.0,
-        shown(*least),
+        least,
         to + 10.0,
         y + 4.0,
-        shown(*most)
+        most
     );
+    // Where two have the same place, the ring is around the dot.
+    marks.sort_by_key(|(contender, _)| std::cmp::Reverse(*contender));
     for (contender, time) in marks {
         mark(svg, contender, place(time), y);
     }
@@ -119,10 +121,10 @@ fn row(svg: &mut String, results: &Results, size: usize, work: Work, y: f64) {
 fn mark(svg: &mut String, contender: Contender, x: f64, y: f64) {
     let _ = match contender {
         Contender::Ours => {
-            writeln!(svg, "<circle class=\"ours\" cx=\"{x:.1}\" cy=\"{y}\" r=\"6\"/>")
+            writeln!(svg, "<circle class=\"ours\" cx=\"{x:.1}\" cy=\"{y}\" r=\"5\"/>")
         }
         Contender::OursWatched => {
-            writeln!(svg, "<circle class=\"watched\" cx=\"{x:.1}\" cy=\"{y}\" r=\"5\"/>")
+            writeln!(svg, "<circle class=\"watched\" cx=\"{x:.1}\" cy=\"{y}\" r=\"7\"/>")
         }
         Contender::Supervisorctl => {
             let (x, y) = (x - 5.0, y - 5.0);
