@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{
     AppliedSite, ApplyRequest, ChosenSite, CodeFound, CodeNeed, Goal, Includes, InventoryOnHost,
-    Left, LogsRequest, PlannedSite, Reply, Request, SiteDiff, SiteHistory, SiteStatusReply, Target,
-    UnreadableLog,
+    Left, LogsRequest, OnRecord, PlannedSite, Reply, Request, SiteDiff, SiteHistory,
+    SiteStatusReply, Target, UnreadableLog,
 };
 use crate::error::CommandError;
 use crate::event::Event;
@@ -128,6 +128,15 @@ impl dyn Target + '_ {
     pub fn includes(&mut self, paths: Paths) -> Result<Includes, CommandError> {
         match self.look(Request::Includes { paths: Box::new(paths) })? {
             Reply::Includes { includes } => Ok(*includes),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// The sites on record for the supervisord of these paths, and how they are. A process that may be
+    /// flapping is watched for `watch` seconds.
+    pub fn on_record(&mut self, paths: Paths, watch: u32) -> Result<OnRecord, CommandError> {
+        match self.look(Request::OnRecord { paths: Box::new(paths), watch })? {
+            Reply::OnRecord { on_record } => Ok(*on_record),
             _ => Err(unexpected()),
         }
     }

@@ -8,6 +8,7 @@ mod answered;
 mod client;
 mod code;
 mod includes;
+mod on_record;
 mod reply;
 mod request;
 pub mod wire;
@@ -20,6 +21,7 @@ pub use crate::records::{Origin, Run, RunEnd, RunOutcome, Settled, SettledHow};
 pub use client::Applied;
 pub use code::{CodeFound, CodeNeed};
 pub use includes::{IncludedFile, Includes, LoadedProcess, RecordedSite, RunningDaemon};
+pub use on_record::{LastRevision, OnRecord, OwnProcesses, SiteOnRecord, SiteRecord};
 pub use reply::{
     AppliedSite, GroupsDiff, Left, LeftSite, PlannedSite, Reply, RevisionSummary, SiteDiff,
     SiteHistory, SiteStatusReply, UnreadableLog, Writer,

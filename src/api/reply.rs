@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CodeFound, Includes, Origin, Run, RunId, RunOutcome, answered};
+use super::{CodeFound, Includes, OnRecord, Origin, Run, RunId, RunOutcome, answered};
 use crate::apply::{ApplyError, SiteReport};
 use crate::error::CommandError;
 use crate::event::SiteEnd;
@@ -56,6 +56,11 @@ pub enum Reply {
     Includes {
         /// All of it.
         includes: Box<Includes>,
+    },
+    /// To [`Request::OnRecord`](super::Request::OnRecord): records, and what runs.
+    OnRecord {
+        /// All of it.
+        on_record: Box<OnRecord>,
     },
     /// To [`Request::Code`](super::Request::Code), in the order asked.
     Code {

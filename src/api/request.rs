@@ -57,6 +57,13 @@ pub enum Request {
         /// Which one.
         paths: Box<Paths>,
     },
+    /// How are the sites on record, beside their last revisions? Changes nothing.
+    OnRecord {
+        /// Of which supervisord.
+        paths: Box<Paths>,
+        /// Seconds for which a process that may be flapping is watched.
+        watch: u32,
+    },
     /// Is there what programs need to start? Changes nothing.
     Code {
         /// What they need.
@@ -92,6 +99,7 @@ impl Request {
             | Self::Left(_)
             | Self::RevisionDiff { .. }
             | Self::Includes { .. }
+            | Self::OnRecord { .. }
             | Self::Code { .. }
             | Self::ReadRunner { .. }
             | Self::Status { .. }

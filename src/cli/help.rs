@@ -4,7 +4,7 @@ use anstyle::Style;
 
 /// Each verb with commands that do something useful, and what that is. A test reads every one by the real command
 /// line.
-const EXAMPLES: [(&str, &[(&str, &str)]); 28] = [
+const EXAMPLES: [(&str, &[(&str, &str)]); 29] = [
     (
         "check",
         &[
@@ -111,6 +111,16 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 28] = [
         &[
             ("logs queue -f", "the last lines of a program, and what comes"),
             ("logs -n 100 --site shop.example.com", "a hundred lines of each program of a site"),
+        ],
+    ),
+    (
+        "metrics",
+        &[
+            ("metrics", "this machine's metrics, to look at"),
+            (
+                "metrics --out /var/lib/prometheus/node-exporter/supervisor_sync.prom",
+                "for node_exporter's textfile collector, by a timer",
+            ),
         ],
     ),
     (

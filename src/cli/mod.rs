@@ -20,6 +20,7 @@ mod import;
 mod init;
 mod integrate;
 mod logs;
+mod metrics;
 mod notify;
 mod plan;
 mod playbook;
@@ -69,8 +70,17 @@ pub fn command() -> clap::Command {
 }
 
 /// Verbs that read no inventory.
-const WITHOUT_INVENTORY: [&str; 8] =
-    ["explain", "scaffold", "playbook", "integrate", "agent", "completions", "man", "schema"];
+const WITHOUT_INVENTORY: [&str; 9] = [
+    "explain",
+    "scaffold",
+    "metrics",
+    "playbook",
+    "integrate",
+    "agent",
+    "completions",
+    "man",
+    "schema",
+];
 
 /// Whether a verb takes a flag, with its dashes.
 fn takes(verb: &str, flag: &str) -> bool {
@@ -145,6 +155,8 @@ enum Verb {
     /// Show the ends of the programs' logs, and follow them
     #[command(alias = "tail")]
     Logs(logs::LogsArguments),
+    /// Print this machine's metrics for Prometheus, from what was applied here; no inventory is read
+    Metrics(metrics::MetricsArguments),
     /// Show the runs, newest first, and what became of each site
     History(history::HistoryArguments),
     /// Take back a run on every site and host it changed, or a site to a former revision
@@ -268,6 +280,7 @@ fn verb(cli: Cli, screen: &mut Screen) -> Result<u8, CommandError> {
         Verb::Start(arguments) => control::start(&context, &arguments, screen),
         Verb::Stop(arguments) => control::stop(&context, &arguments, screen),
         Verb::Logs(arguments) => logs::run(&context, &arguments, screen),
+        Verb::Metrics(arguments) => metrics::run(&context, &arguments, screen),
         Verb::History(arguments) => history::run(&context, &arguments, screen),
         Verb::Rollback(arguments) => rollback::run(&context, &arguments, screen),
         Verb::Release(arguments) => release::run(&context, &arguments, screen),

@@ -7,9 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::host_work::HostWork;
 use crate::api::{InventoryOnHost, Left, LeftSite, Run, RunInventory, Target, Writer};
 use crate::error::{CommandError, ErrorKind};
-use crate::inventory::{
-    Domain, Format, Inventory, Paths, PlacedSite, Selector, Site, UserName, no_sites,
-};
+use crate::inventory::{Domain, Inventory, PlacedSite, Selector, Site, no_sites, without_programs};
 
 /// Which of the sites that left are removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -164,24 +162,6 @@ pub(crate) fn ask(host: &mut dyn Target, work: &HostWork) -> Result<Leavers, Com
     Ok(Leavers { left: Some(left), pruned, emptied })
 }
 
-/// The site as if the inventory had it without programs.
-pub(crate) fn without_programs(domain: &Domain, paths: &Paths) -> Result<Site, CommandError> {
-    let user = UserName::parse("root").map_err(|source| {
-        CommandError::refused(format!("cannot work on site {domain}")).caused_by(&source)
-    })?;
-    Ok(Site {
-        domain: domain.clone(),
-        user,
-        format: Format::Hardened,
-        config_files: Default::default(),
-        config_suffix: Default::default(),
-        configs: Vec::new(),
-        groups: Vec::new(),
-        paths: paths.clone(),
-        programs: Vec::new(),
-    })
-}
-
 /// Refuses a name of `--prune` that no host has, once each has answered: it is most often mistyped.
 pub(crate) fn check_named<'l>(
     work: &[HostWork],
@@ -295,6 +275,7 @@ mod tests {
     use super::*;
     use crate::api::{Reply, Request};
     use crate::event::Event;
+    use crate::inventory::Paths;
     use crate::inventory::read;
 
     /// A host that answers this, whatever is asked.

@@ -18,8 +18,6 @@ mod taking_back;
 pub(crate) use agreement::{Agreement, Amount};
 pub(crate) use asking::{Fleet, Watcher, not_reached, own_path};
 pub(crate) use host_work::{HostWork, only_site};
-#[cfg(test)]
-pub(crate) use left::without_programs;
 pub(crate) use left::{
     Emptied, Leavers, Prune, ask as leavers_of, check_named, check_not_all, check_something,
     selected_with_leavers,

@@ -5,11 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::host_work::HostWork;
-use super::left::without_programs;
 use crate::api::{RevisionSummary, Run, RunEnd, RunId, RunOutcome, Settled, SiteHistory, Target};
 use crate::error::CommandError;
 use crate::host::{WayBack, last_run, way_back};
-use crate::inventory::{Domain, Paths, Site};
+use crate::inventory::{Domain, Paths, Site, without_programs};
 
 /// Asks a host for the history of its sites, and of those that have left it if that is looked for.
 pub(crate) fn history_of(

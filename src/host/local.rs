@@ -19,7 +19,7 @@ use crate::system::{Clock, Disk, Entry, Files as _, Interrupt, SystemClock, mach
 
 /// This machine: each request is done in this process, by whoever runs it.
 pub struct LocalHost {
-    state_base: PathBuf,
+    pub(super) state_base: PathBuf,
     clock: SystemClock,
     interrupt: Interrupt,
 }
@@ -63,28 +63,25 @@ impl LocalHost {
         }
     }
 
-    /// Runs `work` with the doors to the supervisord of these sites, and the sites as it includes their
+    /// Runs `work` with the doors to the supervisord of these paths, and its sites as it includes their
     /// files, once the state is known to be nobody else's.
-    fn with_instance<T>(
+    pub(super) fn with_instance<T>(
         &self,
+        paths: &Paths,
         sites: &[&ChosenSite],
         events: &mut dyn FnMut(Event),
         work: impl FnOnce(&mut Engine<'_>, &[&ChosenSite]) -> T,
     ) -> Result<T, ApplyError> {
-        let Some(ChosenSite { site: first, .. }) = sites.first() else {
-            let error = CommandError::refused("no site to work on");
-            return Err(ApplyError::at_reread(error));
-        };
         if self.interrupt.is_raised() {
             let error = CommandError::new(ErrorKind::Interrupted, "interrupted before it began");
             return Err(ApplyError::new(FailedAt::Interrupted, error));
         }
-        let (config, read) = main_config(&first.paths).map_err(ApplyError::at_reread)?;
+        let (config, read) = main_config(paths).map_err(ApplyError::at_reread)?;
         let stop = self.stop();
         let client = Client::connect(&config, Some(&stop))
             .map_err(|error| ApplyError::at_reread(no_daemon(&error)))?;
         let mut client = client.with_stop(stop);
-        let state = StateDir::new(&first.paths, &self.state_base);
+        let state = StateDir::new(paths, &self.state_base);
         state.check().map_err(|error| ApplyError::new(FailedAt::State, error))?;
         let doors = Doors {
             files: &Disk,
@@ -94,7 +91,7 @@ impl LocalHost {
             interrupt: &self.interrupt,
             events,
         };
-        let suffix = suffix(first.paths.conf_dir.as_path(), &config.include_patterns);
+        let suffix = suffix(paths.conf_dir.as_path(), &config.include_patterns);
         // Nearly always it is the one that they have.
         let renamed: Vec<ChosenSite> =
             match sites.iter().all(|chosen| chosen.site.config_suffix == suffix) {
@@ -112,7 +109,7 @@ impl LocalHost {
             },
             main_file: config.path.clone(),
             include_patterns: config.include_patterns.clone(),
-            conf_dir: first.paths.conf_dir.as_path().to_owned(),
+            conf_dir: paths.conf_dir.as_path().to_owned(),
             environment: config.environment.clone(),
             included_files: &|| config.included_files(),
             read,
@@ -131,7 +128,8 @@ impl LocalHost {
     ) -> Vec<T> {
         let mut done = Vec::new();
         for sites in self.instances(sites) {
-            match self.with_instance(&sites, events, &work) {
+            let Some(first) = sites.first() else { continue };
+            match self.with_instance(&first.site.paths, &sites, events, &work) {
                 Ok(more) => done.extend(more),
                 Err(error) => {
                     for chosen in sites {
@@ -230,6 +228,11 @@ impl Target for LocalHost {
             Request::Includes { paths } => {
                 let includes = includes::look(&paths, &self.state_base, &self.stop())?;
                 Ok(Reply::Includes { includes: Box::new(includes) })
+            }
+            Request::OnRecord { paths, watch } => {
+                let watch = Duration::from_secs(u64::from(watch));
+                let on_record = self.on_record(&paths, watch, events)?;
+                Ok(Reply::OnRecord { on_record: Box::new(on_record) })
             }
             Request::Code { needs } => Ok(Reply::Code { found: code::look(&needs) }),
             Request::ReadRunner { path } => {

@@ -10,6 +10,7 @@ mod local;
 mod locks;
 mod logs;
 mod noting;
+mod on_record;
 mod reading;
 mod runner;
 mod status;

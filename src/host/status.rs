@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Engine;
+use super::reading::WantedSite;
 use crate::actual::{ActualDaemon, daemon, observe};
 use crate::api::{ChosenSite, Goal, SiteStatusReply};
 use crate::apply::release::{self, Former};
@@ -28,11 +29,16 @@ impl Engine<'_> {
         sites: &[&ChosenSite],
         (watch, deep): (Duration, bool),
     ) -> Vec<SiteStatusReply> {
-        let read = self.glance(deep).and_then(|daemon| self.watch(daemon, sites, watch));
+        let read = self.glance(deep).and_then(|daemon| {
+            let groups = groups_of(sites, &daemon);
+            self.watch(daemon, &groups, watch)
+        });
         let (mut statuses, mut own) = (Vec::new(), BTreeSet::new());
         for chosen in sites {
             let status = match &read {
-                Ok((daemon, looks)) => self.status_of(chosen, daemon, looks, &mut own),
+                Ok((daemon, looks)) => self
+                    .wanted(chosen, Goal::Inventory)
+                    .and_then(|wanted| self.status_of(&wanted, daemon, looks, &mut own)),
                 Err(error) => Err(error.clone()),
             };
             statuses.push(SiteStatusReply { site: chosen.site.domain.clone(), status });
@@ -51,16 +57,16 @@ impl Engine<'_> {
         statuses
     }
 
-    /// RestartWatch again and again while a process of these sites may be flapping. The daemon comes back
-    /// with the processes of the last look.
-    fn watch(
+    /// Looks again and again while a process of these groups may be flapping. The daemon comes back with
+    /// the processes of the last look.
+    pub(super) fn watch(
         &mut self,
         mut daemon: ActualDaemon,
-        sites: &[&ChosenSite],
+        groups: &BTreeSet<String>,
         watch: Duration,
     ) -> Result<(ActualDaemon, RestartWatch), CommandError> {
         let mut looks = RestartWatch::default();
-        looks.add(processes_of(sites, &daemon));
+        looks.add(processes_of(groups, &daemon));
         let end = self.doors.clock.now() + watch;
         while looks.are_worth_another()
             && self.doors.clock.now() < end
@@ -69,7 +75,7 @@ impl Engine<'_> {
             (self.doors.events)(Event::Alive);
             self.doors.clock.wait(LOOK_EVERY);
             self.look_again(&mut daemon, &looks)?;
-            looks.add(processes_of(sites, &daemon));
+            looks.add(processes_of(groups, &daemon));
         }
         Ok((daemon, looks))
     }
@@ -112,17 +118,16 @@ impl Engine<'_> {
     }
 
     /// How one site is; the groups that are its own are added to `own`.
-    fn status_of(
+    pub(super) fn status_of(
         &self,
-        chosen: &ChosenSite,
+        wanted: &WantedSite<'_>,
         daemon: &ActualDaemon,
         looks: &RestartWatch,
         own: &mut BTreeSet<String>,
     ) -> Result<SiteStatus, CommandError> {
-        let ChosenSite { site, programs } = chosen;
+        let ChosenSite { site, programs } = wanted.chosen;
         // Of some programs, too, it is told what an apply of the whole site would do.
         let whole = &Programs::All;
-        let wanted = self.wanted(chosen, Goal::Inventory)?;
         let (desired, state) = (&wanted.desired, self.doors.state);
         let actual = observe::site(self.doors.files, state, (site, whole), desired, daemon)?;
         let situation = Situation { site, programs: whole, desired, daemon, actual: &actual };
@@ -140,19 +145,24 @@ impl Engine<'_> {
     }
 }
 
-/// The processes of the groups of these sites, and of those whose names begin as theirs do.
+/// The groups of these sites, and those whose names begin as theirs do.
+fn groups_of(sites: &[&ChosenSite], daemon: &ActualDaemon) -> BTreeSet<String> {
+    let mut groups: BTreeSet<String> =
+        sites.iter().flat_map(|chosen| chosen.site.group_names()).collect();
+    let looks_own = |group: &&String| {
+        let mut domains = sites.iter().map(|chosen| &chosen.site.domain);
+        domains.any(|domain| naming::program_by_name(domain, group).is_some())
+    };
+    groups.extend(daemon.groups.keys().filter(looks_own).cloned());
+    groups
+}
+
 fn processes_of<'d>(
-    sites: &[&ChosenSite],
+    groups: &BTreeSet<String>,
     daemon: &'d ActualDaemon,
 ) -> impl Iterator<Item = &'d ProcessInfo> {
-    let wanted: BTreeSet<String> =
-        sites.iter().flat_map(|chosen| chosen.site.group_names()).collect();
-    let groups = daemon.groups.iter().filter(move |(group, _)| {
-        let mut domains = sites.iter().map(|chosen| &chosen.site.domain);
-        wanted.contains(*group)
-            || domains.any(|domain| naming::program_by_name(domain, group).is_some())
-    });
-    groups.flat_map(|(_, processes)| processes)
+    let own = daemon.groups.iter().filter(|(group, _)| groups.contains(*group));
+    own.flat_map(|(_, processes)| processes)
 }
 
 /// The processes that run a former release, by pid.

@@ -81,6 +81,7 @@ pub use resolve::{Inventory, PlacedSite, read, read_beside};
 pub use schema::{SCHEMA_FILE, schema, schema_text};
 pub use selector::{SelectedHost, SelectedSite, Selection, Selector, no_sites};
 pub use signal::Signal;
+pub(crate) use site::without_programs;
 pub use site::{ConfigFiles, ConfigSuffix, Format, Paths, Site, SupervisordAddress};
 pub use value::{
     AbsolutePath, CommandLine, Directory, EnvironmentName, EnvironmentValue, LogTarget,

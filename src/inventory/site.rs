@@ -8,6 +8,7 @@ use super::keys::words;
 use super::name::{Domain, UserName};
 use super::program::Program;
 use super::value::AbsolutePath;
+use crate::error::CommandError;
 
 /// A site on one host, with its programs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +60,24 @@ impl Site {
     pub fn runner(&self) -> String {
         format!("{}/runner.sh", self.root())
     }
+}
+
+/// A site as if the inventory had it without programs: what a record says of it is all there is.
+pub(crate) fn without_programs(domain: &Domain, paths: &Paths) -> Result<Site, CommandError> {
+    let user = UserName::parse("root").map_err(|source| {
+        CommandError::refused(format!("cannot work on site {domain}")).caused_by(&source)
+    })?;
+    Ok(Site {
+        domain: domain.clone(),
+        user,
+        format: Format::Hardened,
+        config_files: Default::default(),
+        config_suffix: Default::default(),
+        configs: Vec::new(),
+        groups: Vec::new(),
+        paths: paths.clone(),
+        programs: Vec::new(),
+    })
 }
 
 /// Which lines the files have.

@@ -115,7 +115,7 @@ fn of_whom(left: &LeftSite) -> String {
 mod tests {
     use super::*;
     use crate::api::{Run, RunInventory};
-    use crate::fleet::without_programs;
+    use crate::inventory::without_programs;
     use crate::inventory::{Domain, Paths};
 
     fn left(site: &str, writer: Writer) -> LeftSite {

@@ -11,8 +11,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use super::{
-    applying, check, edit, explain, history, import, integrate, notification, notified, plan,
-    runner, screen, setup, site_end, starter, status, taking_back,
+    applying, check, edit, explain, history, import, integrate, metrics, notification, notified,
+    plan, runner, screen, setup, site_end, starter, status, taking_back,
 };
 use crate::event::{Event, LogLine};
 use crate::inventory::Problems;
@@ -34,7 +34,7 @@ struct DocumentKind {
 }
 
 /// All kinds of documents, in the order of the guide.
-fn kinds() -> [DocumentKind; 25] {
+fn kinds() -> [DocumentKind; 26] {
     fn of<T: JsonSchema>(kind: &'static str, host: Host) -> DocumentKind {
         DocumentKind { kind, host, content: T::json_schema }
     }
@@ -49,6 +49,7 @@ fn kinds() -> [DocumentKind; 25] {
         of::<site_end::AppliedDocument<'_>>("applied", Host::Named),
         of::<applying::Summary<'_>>("summary", Host::None),
         of::<LogLine>("log", Host::Named),
+        of::<metrics::Metrics>("metrics", Host::None),
         of::<history::HistoryDocument<'_>>("history", Host::Named),
         of::<history::Runs<'_>>("runs", Host::None),
         of::<history::DiffDocument<'_>>("diff", Host::Named),

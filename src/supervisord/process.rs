@@ -35,6 +35,20 @@ impl ProcessState {
         }
     }
 
+    /// The number that supervisord sends.
+    pub fn number(self) -> i64 {
+        match self {
+            Self::Stopped => 0,
+            Self::Starting => 10,
+            Self::Running => 20,
+            Self::Backoff => 30,
+            Self::Stopping => 40,
+            Self::Exited => 100,
+            Self::Fatal => 200,
+            Self::Unknown => 1000,
+        }
+    }
+
     /// No process runs and none will by itself: `removeProcessGroup` is allowed. EXITED counts
     /// although autorestart may start it again at the daemon's next turn.
     pub fn is_stopped(self) -> bool {

@@ -27,6 +27,7 @@ enum ReplyKind {
     Left,
     RevisionDiffs,
     Includes,
+    OnRecord,
     Code,
     Runner,
     RunnerWritten,
@@ -46,6 +47,7 @@ impl Expected {
             Request::Left(_) => (ReplyKind::Left, Vec::new()),
             Request::RevisionDiff { sites, .. } => (ReplyKind::RevisionDiffs, domains(sites)),
             Request::Includes { .. } => (ReplyKind::Includes, Vec::new()),
+            Request::OnRecord { .. } => (ReplyKind::OnRecord, Vec::new()),
             Request::Code { .. } => (ReplyKind::Code, Vec::new()),
             Request::ReadRunner { .. } => (ReplyKind::Runner, Vec::new()),
             Request::WriteRunner { .. } => (ReplyKind::RunnerWritten, Vec::new()),
@@ -108,6 +110,7 @@ fn answered(reply: &Reply) -> (ReplyKind, Vec<&Domain>) {
             (ReplyKind::RevisionDiffs, sites.iter().map(|site| &site.site).collect())
         }
         Reply::Includes { .. } => (ReplyKind::Includes, Vec::new()),
+        Reply::OnRecord { .. } => (ReplyKind::OnRecord, Vec::new()),
         Reply::Code { .. } => (ReplyKind::Code, Vec::new()),
         Reply::Runner { .. } => (ReplyKind::Runner, Vec::new()),
         Reply::RunnerWritten { .. } => (ReplyKind::RunnerWritten, Vec::new()),

@@ -128,6 +128,12 @@ fn every_document_kind_is_printed() {
     print(&["import", "--yes"], 0);
     print(&["init", "--here", "--inventory", "first.yml"], 0);
     print(&["scaffold"], 0);
+    let (conf_dir, state) = (host.daemon.conf_dir(), host.path("state"));
+    let (conf_dir, state) = (conf_dir.to_str().unwrap(), state.to_str().unwrap());
+    let main = host.daemon.main_conf();
+    let main = ["--supervisord", main.to_str().unwrap()];
+    let of_host = [&["metrics", "--conf-dir", conf_dir, "--state-dir", state][..], &main];
+    print(&of_host.concat(), 0);
     print(&["scaffold", "loop"], 0);
     // A notification is printed to a command.
     host.inventory_with("notify: [{command: cat >> told}]", "");

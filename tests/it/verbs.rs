@@ -16,6 +16,7 @@ mod left;
 mod lint;
 mod lint_hosts;
 mod logs;
+mod metrics;
 mod named;
 mod names;
 mod notices;
