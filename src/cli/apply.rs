@@ -137,7 +137,8 @@ fn absent(context: &Context, path: &Path, error: CommandError) -> CommandError {
     let Some(name) = named else { return error };
     let of_name = by_flag::hint(context.shared.inventory.as_deref(), "apply", name);
     error.hint(of_name.unwrap_or_else(|| {
-        "FILE is what `plan --out FILE` has saved; programs are chosen by --program NAME".to_owned()
+        "FILE is what `plan --out FILE` has saved; --site and --program choose what is applied"
+            .to_owned()
     }))
 }
 

@@ -21,6 +21,9 @@ pub(crate) struct Agreement<'a> {
 pub(crate) struct Amount {
     /// The programs of which processes are touched, each on each of its hosts.
     pub(crate) programs: usize,
+    /// Whether any of them is touched as a whole, and how many processes of the others are.
+    pub(crate) has_whole: bool,
+    pub(crate) processes: usize,
     /// Their sites, wherever they are.
     pub(crate) sites: BTreeSet<Domain>,
     /// The hosts that something is done on.
@@ -36,9 +39,14 @@ impl Amount {
                 continue;
             }
             let site = work.sites.iter().find(|site| site.domain == plan.site);
-            let groups = plan.groups.iter().filter(|group| group.action.acts());
-            let programs: BTreeSet<String> =
-                groups.map(|group| program_of(site, &group.group)).collect();
+            let mut programs = BTreeSet::new();
+            for group in plan.groups.iter().filter(|group| group.action.acts()) {
+                programs.insert(program_of(site, &group.group));
+                match group.some_processes() {
+                    Some(some) => amount.processes += some.len(),
+                    None => amount.has_whole = true,
+                }
+            }
             amount.programs += programs.len();
             amount.sites.insert(plan.site.clone());
         }
@@ -47,8 +55,10 @@ impl Amount {
 
     /// The same and what is done on another host.
     pub(super) fn add(&mut self, other: Self) {
-        let Self { programs, sites, hosts } = other;
+        let Self { programs, has_whole, processes, sites, hosts } = other;
         self.programs += programs;
+        self.has_whole |= has_whole;
+        self.processes += processes;
         self.sites.extend(sites);
         self.hosts.extend(hosts);
     }

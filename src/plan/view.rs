@@ -126,6 +126,20 @@ pub struct GroupView {
 }
 
 impl GroupView {
+    /// The processes that it is about, where that is not all of them.
+    pub(crate) fn some_processes(&self) -> Option<&[String]> {
+        let processes = match &self.action {
+            GroupAction::Restart { processes }
+            | GroupAction::Start { processes }
+            | GroupAction::Stop { processes } => processes,
+            GroupAction::Add { .. }
+            | GroupAction::Replace { .. }
+            | GroupAction::Remove
+            | GroupAction::Leave => return None,
+        };
+        (processes.len() < self.numprocs as usize).then_some(processes)
+    }
+
     /// The processes that stay stopped, each as supervisorctl shows it.
     pub fn stopped_processes(&self) -> impl Iterator<Item = String> {
         self.stopped.iter().map(|name| crate::supervisord::display_name(&self.group, name))

@@ -21,9 +21,13 @@ pub(crate) fn listed(names: &[&str], most: usize) -> String {
     }
 }
 
-/// `1 program`, `2 programs`.
+/// `1 program`, `2 programs`, `2 processes`.
 pub(crate) fn counted(count: usize, what: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
+    let plural = match count {
+        1 => "",
+        _ if what.ends_with("ss") => "es",
+        _ => "s",
+    };
     format!("{count} {what}{plural}")
 }
 

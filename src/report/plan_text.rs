@@ -236,8 +236,12 @@ fn how_long(group: &GroupView) -> String {
     let mut parts = Vec::new();
     let stops = (restarts(group) || stops(group)) && !group.running.is_empty();
     let processes = if stops { group.running.len() } else { group.numprocs as usize };
-    if processes > 1 && (stops || starts(group)) {
-        parts.push(format!("{processes} processes"));
+    match group.some_processes() {
+        Some(some) => parts.push(format!("{} of {} processes", some.len(), group.numprocs)),
+        None if processes > 1 && (stops || starts(group)) => {
+            parts.push(format!("{processes} processes"));
+        }
+        None => {}
     }
     if stops {
         match group.rolling {

@@ -21,7 +21,7 @@ pub(crate) struct Totals {
     files: usize,
     given_back: usize,
     cleaned_up: usize,
-    refused: usize,
+    refused: BTreeSet<Domain>,
     /// Whether a host changes.
     acts: bool,
     /// Whether a program restarts for nothing but another number of processes.
@@ -72,7 +72,9 @@ impl Totals {
     }
 
     fn add_plan(&mut self, plan: &PlanView) {
-        self.refused += usize::from(!plan.refusals.is_empty());
+        if !plan.refusals.is_empty() {
+            self.refused.insert(plan.site.clone());
+        }
         self.acts |= !plan.empty;
         self.unchanged += plan.unchanged;
         self.stay_stopped += plan.stopped.len();
@@ -111,7 +113,7 @@ impl Totals {
         self.files += other.files;
         self.given_back += other.given_back;
         self.cleaned_up += other.cleaned_up;
-        self.refused += other.refused;
+        self.refused.extend(other.refused.iter().cloned());
         self.acts |= other.acts;
         self.restarts_to_scale |= other.restarts_to_scale;
     }
@@ -154,12 +156,12 @@ impl Totals {
                 "interrupted applies are cleaned up",
             ),
         ];
-        let nothing = (!self.acts && self.refused == 0).then(|| "nothing to do".to_owned());
+        let nothing = (!self.acts && self.refused.is_empty()).then(|| "nothing to do".to_owned());
         let parts = nothing.into_iter().chain(acts.into_iter().chain(others).flatten());
         let mut parts: Vec<String> = parts.collect();
         parts.extend(part(self.unchanged, "unchanged", "unchanged"));
         parts.extend(part(self.stay_stopped, "stays stopped", "stay stopped"));
-        parts.extend(part(self.refused, "site refused", "sites refused"));
+        parts.extend(part(self.refused.len(), "site refused", "sites refused"));
         parts.join(", ")
     }
 }

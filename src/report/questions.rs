@@ -105,9 +105,10 @@ impl Screen {
     }
 }
 
-/// What is to be done, as a question has it: `Restart 12 programs of 3 sites on 3 hosts`.
+/// What is to be done, as a question has it: `Restart 12 programs of 3 sites on 3 hosts`; processes where it is
+/// about some of each program.
 pub(super) fn asked_for(order: &Order, amount: &Amount) -> String {
-    let Amount { programs, sites, hosts } = amount;
+    let Amount { programs, has_whole, processes, sites, hosts } = amount;
     let on_hosts = match hosts.len() {
         0 | 1 => String::new(),
         several => format!(" on {several} hosts"),
@@ -121,7 +122,11 @@ pub(super) fn asked_for(order: &Order, amount: &Amount) -> String {
             Some(host) if hosts.len() == 1 => format!(" on {host}"),
             _ => on_hosts.clone(),
         };
-        format!("{verb} {} of {of_sites}{place}", counted(*programs, "program"))
+        let what = match has_whole {
+            true => counted(*programs, "program"),
+            false => counted(*processes, "process"),
+        };
+        format!("{verb} {what} of {of_sites}{place}")
     };
     match (order.options.intent, order.goal) {
         (Intent::Restart, _) => of_programs("Restart"),

@@ -1,5 +1,7 @@
 //! The statuses of hosts.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::colour::{BAD, GOOD, STRONG};
@@ -9,6 +11,7 @@ use crate::api::{Left, SiteStatusReply};
 use crate::error::CommandError;
 use crate::fleet::{HostWork, Leavers, LookOutcome};
 use crate::import::Unmanaged;
+use crate::inventory::Domain;
 use crate::status::SiteStatus;
 use crate::system::sanitized;
 
@@ -47,10 +50,11 @@ pub(crate) struct StatusPage {
 }
 
 /// What was looked at.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default)]
 struct Counts {
     hosts: usize,
-    sites: usize,
+    /// Wherever they are.
+    sites: BTreeSet<Domain>,
     programs: usize,
     /// The programs that are not as wanted, and the hosts with such a program or another problem.
     bad: usize,
@@ -102,7 +106,7 @@ impl HostStatus<'_> {
 
 impl Counts {
     fn add(&mut self, status: &SiteStatus) {
-        self.sites += 1;
+        self.sites.insert(status.site.clone());
         self.programs += status.programs.len();
         self.bad += status.programs.iter().filter(|program| !program.is_fine()).count();
     }
@@ -110,7 +114,7 @@ impl Counts {
     fn join(&mut self, other: Self) {
         let Self { hosts, sites, programs, bad, hosts_with_problems } = other;
         self.hosts += hosts;
-        self.sites += sites;
+        self.sites.extend(sites);
         self.programs += programs;
         self.bad += bad;
         self.hosts_with_problems += hosts_with_problems;
@@ -122,7 +126,7 @@ impl Counts {
         let mut text = format!(
             "{}, {}, {}: ",
             counted(hosts, "host"),
-            counted(self.sites, "site"),
+            counted(self.sites.len(), "site"),
             counted(self.programs, "program")
         );
         let silent = match unanswered {
@@ -175,7 +179,7 @@ impl Statuses {
     /// Shows what it comes to, where there is more than one site, and returns the exit status.
     pub(crate) fn end(self, screen: &mut Screen) -> u8 {
         let Self { answers, counts, unanswered } = self;
-        if counts.sites > 1 || counts.hosts + unanswered > 1 {
+        if counts.sites.len() > 1 || counts.hosts + unanswered > 1 {
             screen.print_painted(&counts.text(unanswered, screen.colour()));
         }
         answers.exit_status()

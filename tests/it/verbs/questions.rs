@@ -60,6 +60,13 @@ fn question_says_how_much_is_meant() {
     let question = "Start 3 programs of 2 sites on here? [y/N] ";
     let (running, keyboard) = or_skip!(asked_on_terminal(&host, "start", question));
     answer(running, keyboard, "y\n").ended(0);
+    // Of a program of which only some is meant, that is.
+    host.stop_by_hand("a.com-mail:a.com-mail");
+    host.stop_by_hand("a.com-queue:a.com-queue_01");
+    let question = "Stop 1 process of a.com on here? [y/N] ";
+    let (running, keyboard) = or_skip!(asked_on_terminal(&host, "stop --site a.com", question));
+    let run = answer(running, keyboard, "y\n").ended(0);
+    assert!(run.stdout.contains("stop: as asked (1 of 2 processes, "), "{}", run.stdout);
 }
 
 #[test]

@@ -114,5 +114,7 @@ fn typed_name_leads_to_its_flag() {
         }
     }
     host.run(&["plan", "nosuch"]).ended(2).complains("unexpected argument 'nosuch'");
-    host.run(&["apply", "nosuch"]).ended(1).complains("hint: FILE is what `plan --out FILE`");
+    host.run(&["apply", "nosuch"])
+        .ended(1)
+        .complains("hint: FILE is what `plan --out FILE` has saved; --site");
 }
