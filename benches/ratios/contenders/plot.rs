@@ -13,7 +13,7 @@ use super::{Results, SIZES, Times, Work};
 pub(super) const PATH: &str = "docs/pictures/bench.svg";
 
 const WIDTH: f64 = 800.0;
-const LEFT: f64 = 130.0;
+const LEFT: f64 = 150.0;
 const RIGHT: f64 = 70.0;
 const ROW: f64 = 28.0;
 const LEGEND: f64 = 62.0;
