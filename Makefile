@@ -28,7 +28,7 @@ demo:
 test:
 	@tools/packages.sh supervisord=supervisor logrotate=logrotate \
 		sshd=openssh-server ssh=openssh-client sudo=sudo python3=python3 \
-		zsh=zsh fish=fish man=man-db groff=groff script=bsdutils tmux=tmux ip=iproute2 promtool=prometheus
+		zsh=zsh fish=fish man=man-db groff=groff script=bsdutils tmux=tmux ip=iproute2 promtool=prometheus curl=curl jq=jq
 	REQUIRE_E2E=1 $(CARGO) test
 
 SOAK_SEED ?= 1
@@ -58,7 +58,7 @@ fuzz:
 versions:
 	@tools/packages.sh logrotate=logrotate \
 		sshd=openssh-server ssh=openssh-client sudo=sudo python3=python3 supervisord=supervisor \
-		zsh=zsh fish=fish man=man-db groff=groff script=bsdutils tmux=tmux ip=iproute2 promtool=prometheus
+		zsh=zsh fish=fish man=man-db groff=groff script=bsdutils tmux=tmux ip=iproute2 promtool=prometheus curl=curl jq=jq
 	tools/versions.sh $(VERSIONS)
 
 # Only a part: make bench BENCH=contenders. To leave the README as it is: cargo bench

@@ -2,6 +2,8 @@
 
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests")]
 
+use std::io::{BufRead as _, Read as _, Write as _};
+
 use super::{IMPATIENT, document, site};
 use crate::documents::assert_valid;
 use crate::site::Host;
@@ -215,5 +217,67 @@ fn mistakes_point_at_their_line() {
     ] {
         wants(&host, top, &["program: w, script: w.sh"]);
         host.run(&["check"]).ended(1).complains(said).complains("deployer.yml:");
+    }
+}
+
+/// Every command of the guide, sent to a server that keeps what it gets.
+#[test]
+fn commands_of_the_guide_send() {
+    let guide = include_str!("../../../docs/notifications.md");
+    let commands = guide.split("```sh\n").skip(1).map(|rest| rest.split("\n```").next().unwrap());
+    let commands: Vec<&str> = commands.filter(|command| command.contains("curl")).collect();
+    assert_eq!(commands.len(), 5, "those by curl: {commands:?}");
+    let host = or_skip!(host_with("", &["program: w, script: w.sh"]));
+    for command in commands {
+        let received = Receiver::start();
+        let top = format!("notify:\n  - command: |\n      {command}\n");
+        wants(&host, &top, &["program: w, script: w.sh"]);
+        let mut run = host.command(&["notify", "--test", "failed"]);
+        for name in ["NTFY_URL", "SLACK_URL", "TEAMS_URL", "HEALTHCHECKS_URL"] {
+            run.env(name, &received.url);
+        }
+        run.run().ended(0).says("Sent 1 notification");
+        let body = received.body();
+        assert!(body.contains("test: failed: this is a test"), "{command}: {body}");
+        if command.starts_with("jq") {
+            serde_json::from_str::<serde_json::Value>(&body).unwrap();
+        }
+    }
+}
+
+/// Answers one request, and keeps its body.
+struct Receiver {
+    url: String,
+    thread: std::thread::JoinHandle<String>,
+}
+
+impl Receiver {
+    fn start() -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let thread = std::thread::spawn(move || {
+            let mut reader = std::io::BufReader::new(listener.accept().unwrap().0);
+            let mut length = 0;
+            loop {
+                let mut line = String::new();
+                reader.read_line(&mut line).unwrap();
+                if line.trim().is_empty() {
+                    break;
+                }
+                let header = line.to_ascii_lowercase();
+                if let Some(value) = header.strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap();
+                }
+            }
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).unwrap();
+            reader.get_mut().write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
+            String::from_utf8(body).unwrap()
+        });
+        Self { url, thread }
+    }
+
+    fn body(self) -> String {
+        self.thread.join().unwrap()
     }
 }
