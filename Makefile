@@ -6,7 +6,7 @@
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: docs help demo test versions soak fuzz bench dist pictures ci
+.PHONY: help demo test versions soak fuzz bench docs pictures release packages packages-all ci
 
 help:
 	@echo 'make demo    show it on a throw-away supervisord: plan, apply, roll back, refuse (half a minute)'
@@ -17,7 +17,9 @@ help:
 	@echo 'make bench   measure it against supervisord itself, supervisorctl, a script and Ansible, for the README'
 	@echo 'make docs    make a site of docs/ in target/site'
 	@echo 'make pictures draw the pictures of the guide anew'
-	@echo 'make dist    build the binary that runs on every supported Debian and Ubuntu'
+	@echo 'make release make what is published, in dist/: tarballs, packages, an apt repository, install.sh'
+	@echo 'make packages make it and try it: installed, upgraded and purged in a throw-away Debian 12'
+	@echo 'make packages-all  the same in Debian 11, 12 and 13, and built twice to compare the bytes'
 	@echo 'make ci      everything that must hold before a merge'
 
 demo:
@@ -72,13 +74,7 @@ pictures:
 	@tools/packages.sh supervisord=supervisor logrotate=logrotate
 	UPDATE_PICTURES=1 REQUIRE_E2E=1 $(CARGO) test --test it pictures::
 
-docs:
-	@mdbook --version >/dev/null 2>&1 || \
-		$(CARGO) install mdbook --version 0.5.4 --locked --no-default-features --features search
-	tools/docs.sh
-
-dist:
-	packaging/dist.sh
+.PHONY: help demo test versions soak fuzz bench docs pictures release packages packages-all ci
 
 ci:
 	.ci/run

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what is missing of these Debian packages. Each argument is COMMAND=PACKAGE: the package is
-# wanted if the command is not there. Asks apt for its lists once, and only if something is missing.
+# wanted if the command is not there, or the file, for a path. Asks apt for its lists once, and only if
+# something is missing.
 #
 #   tools/packages.sh supervisord=supervisor logrotate=logrotate
 set -eu
@@ -9,7 +10,7 @@ set -eu
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 missing=
 for wanted in "$@"; do
-    command -v "${wanted%%=*}" >/dev/null || missing="$missing ${wanted#*=}"
+    [ -e "${wanted%%=*}" ] || command -v "${wanted%%=*}" >/dev/null || missing="$missing ${wanted#*=}"
 done
 [ -n "$missing" ] || exit 0
 
