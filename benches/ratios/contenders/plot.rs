@@ -20,7 +20,7 @@ const LEGEND: f64 = 62.0;
 const HEADING: f64 = 34.0;
 
 /// The ends of the axis, as powers of ten of a millisecond, and what is written at each power.
-const POWERS: (f64, f64) = (1.0, 5.5);
+const POWERS: (f64, f64) = (1.0, 5.8);
 const TICKS: [(f64, &str); 5] =
     [(1.0, "10 ms"), (2.0, "100 ms"), (3.0, "1 s"), (4.0, "10 s"), (5.0, "100 s")];
 
