@@ -74,7 +74,28 @@ pictures:
 	@tools/packages.sh supervisord=supervisor logrotate=logrotate
 	UPDATE_PICTURES=1 REQUIRE_E2E=1 $(CARGO) test --test it pictures::
 
-.PHONY: help demo test versions soak fuzz bench docs pictures release packages packages-all ci
+docs:
+	@mdbook --version >/dev/null 2>&1 || \
+		$(CARGO) install mdbook --version 0.5.4 --locked --no-default-features --features search
+	tools/docs.sh
+
+release:
+	@tools/packages.sh /usr/share/doc/python3-venv=python3-venv cc=build-essential git=git gpg=gpg \
+		dpkg-deb=dpkg apt-ftparchive=apt-utils ssh-keygen=openssh-client
+	packaging/release.sh
+
+# What makes and checks packages, and what runs a binary for another CPU.
+PACKAGERS = supervisord=supervisor mmdebstrap=mmdebstrap lintian=lintian unshare=util-linux curl=curl \
+	objcopy=binutils qemu-aarch64-static=qemu-user-static \
+	/usr/aarch64-linux-gnu/lib/ld-linux-aarch64.so.1=libc6-arm64-cross
+
+packages: release
+	@tools/packages.sh $(PACKAGERS)
+	$(CARGO) test --test packages
+
+packages-all: release
+	@tools/packages.sh $(PACKAGERS)
+	$(CARGO) test --test packages -- --include-ignored
 
 ci:
 	.ci/run

@@ -60,7 +60,7 @@ impl Root {
         let children =
             std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap();
         Command::new("nsenter")
-            .args(["--target", children.trim(), "--mount", "--pid", "--root", "--wd=/"])
+            .args(["--target", children.trim(), "--mount", "--pid", "--root"])
             .args([
                 "env",
                 "-i",
@@ -68,7 +68,7 @@ impl Root {
                 "HOME=/root",
                 "LC_ALL=C.UTF-8",
             ])
-            .args(["DEBIAN_FRONTEND=noninteractive", "sh", "-ec", script])
+            .args(["DEBIAN_FRONTEND=noninteractive", "sh", "-ec", &format!("cd /\n{script}")])
             .output()
             .expect("nsenter is installed")
     }
