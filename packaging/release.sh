@@ -62,7 +62,9 @@ packaging/apt.sh "$dist/apt" "$RELEASE_GPG_KEY" "$dist"/*.deb
 
 cargo_tool cargo-cyclonedx 0.5.9
 cargo cyclonedx --quiet --format json --spec-version 1.5 --target x86_64-unknown-linux-gnu --override-filename sbom
-mv sbom.json "$dist/supervisor-sync-$version.cdx.json"
+# The folder of this checkout is nobody's business.
+sed "s|file://$PWD#|file:///supervisor-sync#|" sbom.json >"$dist/supervisor-sync-$version.cdx.json"
+rm sbom.json
 
 # install.sh trusts this key and no other.
 public=$(ssh-keygen -y -f "$RELEASE_SSH_KEY" 2>/dev/null || cat "$RELEASE_SSH_KEY")

@@ -302,7 +302,9 @@ fn contents_are_listed() {
     let listed = fs::read_to_string(
         only(&dist(), "").with_file_name(format!("supervisor-sync-{VERSION}.cdx.json")),
     );
-    let listed: serde_json::Value = serde_json::from_str(&listed.unwrap()).unwrap();
+    let listed = listed.unwrap();
+    assert!(!listed.contains(env!("CARGO_MANIFEST_DIR")), "which folder it was made in");
+    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
     let names = |list: &serde_json::Value| -> Vec<String> {
         let entries = list.as_array().unwrap().iter();
         entries.map(|entry| entry["name"].as_str().unwrap().to_owned()).collect()
