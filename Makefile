@@ -27,10 +27,13 @@ demo:
 	$(CARGO) build
 	@examples/demo.sh $(TARGET_DIR)/debug/supervisor-sync
 
+# The real parts of the tests.
+PARTS = supervisord=supervisor logrotate=logrotate sshd=openssh-server ssh=openssh-client sudo=sudo \
+	python3=python3 zsh=zsh fish=fish man=man-db groff=groff script=bsdutils tmux=tmux ip=iproute2 \
+	promtool=prometheus curl=curl jq=jq
+
 test:
-	@tools/packages.sh supervisord=supervisor logrotate=logrotate \
-		sshd=openssh-server ssh=openssh-client sudo=sudo python3=python3 \
-		zsh=zsh fish=fish man=man-db groff=groff script=bsdutils tmux=tmux ip=iproute2 promtool=prometheus curl=curl jq=jq
+	@tools/packages.sh $(PARTS)
 	REQUIRE_E2E=1 $(CARGO) test
 
 SOAK_SEED ?= 1
@@ -58,9 +61,7 @@ fuzz:
 
 # One release: make versions VERSIONS=4.0.4. Another interpreter: make versions PYTHON=/usr/bin/python3.9
 versions:
-	@tools/packages.sh logrotate=logrotate \
-		sshd=openssh-server ssh=openssh-client sudo=sudo python3=python3 supervisord=supervisor \
-		zsh=zsh fish=fish man=man-db groff=groff script=bsdutils tmux=tmux ip=iproute2 promtool=prometheus curl=curl jq=jq
+	@tools/packages.sh $(PARTS)
 	tools/versions.sh $(VERSIONS)
 
 # Only a part: make bench BENCH=contenders. To leave the README as it is: cargo bench
