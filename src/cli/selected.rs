@@ -121,7 +121,7 @@ impl Context {
         if let Some(folder) = &inventory.binaries {
             self.fleet.ssh.payloads.look_into(loaded.folder().join(folder));
         }
-        let _ = self.notices.set((inventory.notices.clone(), loaded.folder().join("")));
+        let _ = self.notices.set((inventory.notices.clone(), loaded.folder().join(".")));
         let _ = self.inventory.set(RunInventory { name, path });
     }
 

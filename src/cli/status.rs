@@ -58,11 +58,9 @@ pub(super) fn run(
     let work = context.selected_with_leavers(&selector, &prune, emptied, screen)?;
     match (context.shared.quiet, arguments.watch) {
         // Whoever wants no output asks for the exit status.
-        (true, _) => {
-            look(context, &work, arguments, &mut screen.asides()()).map(|look| look.status)
-        }
+        (true, _) => look(context, &work, arguments, None, &mut screen.asides()()),
         (false, true) => watch(context, &work, arguments, screen),
-        (false, false) => look(context, &work, arguments, screen).map(|look| look.status),
+        (false, false) => look(context, &work, arguments, None, screen),
     }
 }
 
@@ -87,24 +85,18 @@ pub(super) fn check_drift(
     let selector = arguments.selection.selector()?;
     let work =
         context.selected_with_leavers(&selector, &Prune::Nothing, Emptied::Unseen, screen)?;
-    let seen = match context.shared.quiet {
-        true => look(context, &work, &arguments, &mut screen.asides()())?,
-        false => look(context, &work, &arguments, screen)?,
-    };
+    let mut seen = Vec::new();
+    let status = match context.shared.quiet {
+        true => look(context, &work, &arguments, Some(&mut seen), &mut screen.asides()()),
+        false => look(context, &work, &arguments, Some(&mut seen), screen),
+    }?;
     if !context.fleet.interrupt.is_raised() {
-        context.tell_drift(seen.sites, screen);
+        context.tell_drift(seen, screen);
     }
-    Ok(seen.status)
+    Ok(status)
 }
 
-/// What was seen.
-struct Look {
-    /// The exit status that says so.
-    status: u8,
-    /// Each site, and each host that did not answer, with why it is not as wanted.
-    sites: Vec<Seen>,
-}
-
+/// A host that has answered, and each of its sites.
 fn seen(host: &str, replies: &[SiteStatusReply]) -> Vec<Seen> {
     let site = |reply: &SiteStatusReply| {
         let failure = match &reply.status {
@@ -113,7 +105,6 @@ fn seen(host: &str, replies: &[SiteStatusReply]) -> Vec<Seen> {
         };
         Seen { host: host.to_owned(), site: Some(reply.site.clone()), failure }
     };
-    // The host has answered.
     let host_itself = Seen { host: host.to_owned(), site: None, failure: None };
     std::iter::once(host_itself).chain(replies.iter().map(site)).collect()
 }
@@ -129,7 +120,7 @@ fn watch(
     let mut frames = Frames::begin(screen);
     loop {
         let mut aside = frames.aside();
-        look(context, work, arguments, &mut aside)?;
+        look(context, work, arguments, None, &mut aside)?;
         if interrupt.is_raised() {
             return Ok(ErrorKind::Interrupted.exit_status());
         }
@@ -144,17 +135,19 @@ fn watch(
     }
 }
 
+/// `all_seen` gets each site, and each host, with why it is not as wanted, where somebody is told of that.
 fn look(
     context: &Context,
     work: &[HostWork],
     arguments: &StatusArguments,
+    mut all_seen: Option<&mut Vec<Seen>>,
     screen: &mut Screen,
-) -> Result<Look, CommandError> {
+) -> Result<u8, CommandError> {
     let detail = if arguments.all { Detail::All } else { Detail::Summary };
     let several = work.len() > 1;
     let asides = screen.asides();
     let mut statuses = Statuses::default();
-    let mut all_seen = Vec::new();
+    let is_told = all_seen.is_some();
     // Where it may turn out that there is nothing to show, nothing is before each host has answered.
     let waits = work.iter().all(|work| work.sites.is_empty());
     context.fleet.on_each_checked(
@@ -168,25 +161,25 @@ fn look(
             let unmanaged = unmanaged.as_ref();
             let (host, sites) = (work.name(), &sites);
             let status = HostStatus { host, sites, leavers: &leavers, unmanaged, several, detail };
-            Ok(((status.page(asides()), seen(host, sites)), leavers))
+            let seen = if is_told { seen(host, sites) } else { Vec::new() };
+            Ok(((status.page(asides()), seen), leavers))
         },
         (waits, |leavers: &[&Leavers]| check_something(work, leavers)),
         &mut |work, answer| {
-            let page = match answer {
-                Ok((page, seen)) => {
-                    all_seen.extend(seen);
-                    Ok(page)
-                }
+            let (page, seen) = match answer {
+                Ok((page, seen)) => (Ok(page), seen),
                 Err(error) => {
-                    let failure = Some(error.clone());
-                    all_seen.push(Seen { host: work.name().to_owned(), site: None, failure });
-                    Err(error)
+                    let (host, failure) = (work.name().to_owned(), Some(error.clone()));
+                    (Err(error), vec![Seen { host, site: None, failure }])
                 }
             };
+            if let Some(all_seen) = &mut all_seen {
+                all_seen.extend(seen);
+            }
             statuses.add(work, page, screen);
         },
     )?;
-    Ok(Look { status: statuses.end(screen), sites: all_seen })
+    Ok(statuses.end(screen))
 }
 
 fn ask(

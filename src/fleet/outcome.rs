@@ -99,26 +99,28 @@ impl FleetOutcome {
     /// A host has ended.
     pub(super) fn add(&mut self, host: &str, applied: &Result<Vec<AppliedSite>, CommandError>) {
         let before = self.failed.len();
-        let mut ended = |what| self.ended.push(Ended { host: host.to_owned(), what });
         match applied {
-            Ok(sites) => {
-                for site in sites {
-                    ended(match site.end() {
-                        Some(end) => EndedAs::Site(end),
-                        None => EndedAs::Unchanged(site.site.clone()),
-                    });
-                }
-                sites.iter().for_each(|site| self.add_site(site));
-            }
+            Ok(sites) => sites.iter().for_each(|site| self.add_site(host, site)),
             Err(error) => {
-                ended(EndedAs::Host(error.clone()));
                 self.failed.push(error.kind);
+                self.end(host, EndedAs::Host(error.clone()));
             }
         }
         self.failed_hosts += usize::from(self.failed.len() > before);
     }
 
-    fn add_site(&mut self, applied: &AppliedSite) {
+    fn end(&mut self, host: &str, what: EndedAs) {
+        self.ended.push(Ended { host: host.to_owned(), what });
+    }
+
+    fn add_site(&mut self, host: &str, applied: &AppliedSite) {
+        self.end(
+            host,
+            match applied.end() {
+                Some(end) => EndedAs::Site(end),
+                None => EndedAs::Unchanged(applied.site.clone()),
+            },
+        );
         match applied.failure() {
             None => self.done += 1,
             Some(error) => self.failed.push(error.kind),

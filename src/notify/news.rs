@@ -7,8 +7,11 @@ use crate::event::ProgramTrouble;
 use crate::fleet::{Ended, EndedAs};
 use crate::inventory::{Domain, NoticeKind};
 
-/// What has not been well before, by host and site (none for the host as a whole), and what that was.
-pub(crate) type NotWell = BTreeMap<(String, Option<Domain>), NoticeKind>;
+/// A host, and a site of it; none for the host as a whole.
+type Place = (String, Option<Domain>);
+
+/// What has not been well before, and what that was.
+pub(crate) type NotWell = BTreeMap<Place, NoticeKind>;
 
 /// Something to tell.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,10 +50,7 @@ pub(crate) fn news_of_run(ended: Vec<Ended>, not_well: &mut NotWell) -> Vec<News
             None if has_changed => NoticeKind::Changed,
             None => continue,
         };
-        match failure {
-            Some(_) => not_well.insert(place, kind),
-            None => not_well.remove(&place),
-        };
+        note(not_well, place, kind, failure.is_some());
         news.push(News { kind, host, site, failure, troubles });
     }
     news
@@ -77,13 +77,18 @@ pub(crate) fn news_of_drift(seen: Vec<Seen>, not_well: &mut NotWell) -> Vec<News
             (Some(_), None) => NoticeKind::Drift,
             (None, Some(_)) => NoticeKind::Recovered,
         };
-        match failure {
-            Some(_) => not_well.insert(place, kind),
-            None => not_well.remove(&place),
-        };
+        note(not_well, place, kind, failure.is_some());
         news.push(News { kind, host, site, failure, troubles: Vec::new() });
     }
     news
+}
+
+/// Remembers what is told of a place.
+fn note(not_well: &mut NotWell, place: Place, kind: NoticeKind, has_failed: bool) {
+    match has_failed {
+        true => not_well.insert(place, kind),
+        false => not_well.remove(&place),
+    };
 }
 
 impl News {

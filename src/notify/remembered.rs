@@ -1,6 +1,7 @@
 //! What has not been well, as this machine was last told: one small file an inventory.
 
 use std::fs::{File, OpenOptions};
+use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -44,10 +45,7 @@ impl Remembered {
         let name: String =
             Sha256::digest(inventory).iter().take(8).map(|b| format!("{b:02x}")).collect();
         let path = folder.join(format!("{name}.json"));
-        let failed = |error: &std::io::Error| {
-            CommandError::refused(format!("cannot remember what was told in {}", path.display()))
-                .caused_by_io(error, &path)
-        };
+        let failed = |error: &io::Error| unkept(&path, error);
         Disk.create_folder(&folder, 0o700).map_err(|error| failed(&error))?;
         let mut options = OpenOptions::new();
         let lock =
@@ -79,12 +77,11 @@ impl Remembered {
         };
         let bytes = serde_json::to_vec(&content).unwrap_or_default();
         let file = FileContent { bytes: bytes.into(), mode: 0o600, owner: None };
-        files::replace(&Disk, &self.path, &file).map_err(|error| {
-            CommandError::refused(format!(
-                "cannot remember what was told in {}",
-                self.path.display()
-            ))
-            .caused_by_io(&error, &self.path)
-        })
+        files::replace(&Disk, &self.path, &file).map_err(|error| unkept(&self.path, &error))
     }
+}
+
+fn unkept(path: &Path, error: &io::Error) -> CommandError {
+    CommandError::refused(format!("cannot remember what was told in {}", path.display()))
+        .caused_by_io(error, path)
 }

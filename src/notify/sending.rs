@@ -1,7 +1,7 @@
 //! Commands of the inventory, run by `sh` on this machine.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -120,7 +120,7 @@ impl Commands<'_> {
             CommandError::refused(format!("the command of `{what}` (line {line}) {why}"))
         };
         let mut child = Command::new("sh");
-        child.arg("-c").arg(text).current_dir(self.folder_or_here());
+        child.arg("-c").arg(text).current_dir(self.folder);
         for (name, value) in variables {
             child.env(format!("SUPERVISOR_SYNC_{name}"), value);
         }
@@ -143,13 +143,6 @@ impl Commands<'_> {
             Ended::Stopped => {
                 Err(because(failed(&format!("took more than {timeout} s and was ended"))))
             }
-        }
-    }
-
-    fn folder_or_here(&self) -> PathBuf {
-        match self.folder.as_os_str().is_empty() {
-            true => PathBuf::from("."),
-            false => self.folder.to_owned(),
         }
     }
 }
