@@ -21,18 +21,20 @@ pub enum ProcessState {
 }
 
 impl ProcessState {
+    const ALL: [Self; 8] = [
+        Self::Stopped,
+        Self::Starting,
+        Self::Running,
+        Self::Backoff,
+        Self::Stopping,
+        Self::Exited,
+        Self::Fatal,
+        Self::Unknown,
+    ];
+
     /// The state supervisord sends as this number; one we do not know is UNKNOWN.
     pub fn from_number(number: i64) -> Self {
-        match number {
-            0 => Self::Stopped,
-            10 => Self::Starting,
-            20 => Self::Running,
-            30 => Self::Backoff,
-            40 => Self::Stopping,
-            100 => Self::Exited,
-            200 => Self::Fatal,
-            _ => Self::Unknown,
-        }
+        Self::ALL.into_iter().find(|state| state.number() == number).unwrap_or(Self::Unknown)
     }
 
     /// The number that supervisord sends.
