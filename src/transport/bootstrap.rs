@@ -79,12 +79,12 @@ pub(super) enum BootstrapError {
 /// The command line for whatever hands one to a login shell, as ssh does. It holds nothing of the
 /// inventory but the privilege, so there is nothing in it to quote.
 pub(super) fn command(offer: &str, privilege: Option<Privilege>) -> String {
-    let [sh, c, script, name, offer, privilege] = arguments(offer, privilege);
-    format!("exec {sh} {c} '{script}' {name} {offer} {privilege}")
+    let [sh, c, script, name, offer, privilege, agent] = arguments(offer, privilege);
+    format!("exec {sh} {c} '{script}' {name} {offer} {privilege} {agent}")
 }
 
 /// The same in words, for whatever runs a program with its arguments.
-pub(super) fn arguments(offer: &str, privilege: Option<Privilege>) -> [String; 6] {
+pub(super) fn arguments(offer: &str, privilege: Option<Privilege>) -> [String; 7] {
     let privilege = match privilege {
         Some(Privilege::Root) => "root",
         Some(Privilege::Sudo) => "sudo",
@@ -93,7 +93,7 @@ pub(super) fn arguments(offer: &str, privilege: Option<Privilege>) -> [String; 6
     };
     let lines = SCRIPT.lines().map(str::trim).filter(|line| !line.starts_with('#'));
     let script = lines.collect::<Vec<_>>().join(" ");
-    ["sh", "-c", &script, "supervisor-sync", offer, privilege].map(str::to_owned)
+    ["sh", "-c", &script, "supervisor-sync", offer, privilege, "agent"].map(str::to_owned)
 }
 
 /// Follows the script on a session that runs it, until its agent has introduced itself.
@@ -227,7 +227,7 @@ mod tests {
         let command = command("abc", None);
         let script = command
             .strip_prefix("exec sh -c '")
-            .and_then(|rest| rest.strip_suffix("' supervisor-sync abc auto"))
+            .and_then(|rest| rest.strip_suffix("' supervisor-sync abc auto agent"))
             .unwrap();
         for special in ['\'', '\\', '!', '\n'] {
             assert!(!script.contains(special), "{special:?} in {script}");

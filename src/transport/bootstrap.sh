@@ -1,5 +1,5 @@
 # What runs on a host before supervisor-sync does: finds the copy with the wanted digest, receives
-# it if it is missing, and becomes its agent. Speaks in lines that begin with a mark, so that a
+# it if it is missing, and becomes it. Speaks in lines that begin with a mark, so that a
 # login banner or a chatty .bashrc is passed over.
 #
 # It is sent as ONE line within single quotes, to whatever login shell the user has, which hands it
@@ -7,9 +7,10 @@
 # ends in `;`, and whole-line comments are dropped (`bootstrap::command`).
 #
 # $1 the binaries that there are, each as SYSTEM-MACHINE=SHA-256, separated by commas: the wanted one is
-# this machine's, or the first, where there is none; $2 the privilege: root, sudo, none or auto.
+# this machine's, or the first, where there is none; $2 the privilege: root, sudo, none or auto; then what the
+# program is run with: `agent`, or by Ansible a verb that reads its inventory from stdin.
 machine=$(uname -s)-$(uname -m); privilege=$2; uid=$(id -u);
-digest=,$1; case $digest, in *,"$machine"=*) digest=${digest##*,"$machine"=};; *) digest=${digest#*=};; esac; digest=${digest%%,*};
+digest=,$1; shift 2; case $digest, in *,"$machine"=*) digest=${digest##*,"$machine"=};; *) digest=${digest#*=};; esac; digest=${digest%%,*};
  user=${LOGNAME:-$(id -un)};
 say() { echo; echo "@supervisor-sync $*"; };
 fail() { say FAIL "$@"; exit 1; };
@@ -37,11 +38,13 @@ mine() { set -- $(ls -ldn "$1" 2> /dev/null); case $1 in *+) return 1;; d????-??
 made() { mkdir -p "${1%/*}" 2> /dev/null; mkdir -m 700 "$1" 2> /dev/null; mine "$1"; };
 # Can programs be run from this folder? Not from a file system that is mounted noexec.
 runnable() { p=$1/.probe.$$; { echo "exit 0" > "$p"; } 2> /dev/null && chmod 700 "$p" && "$p" > /dev/null 2>&1; e=$?; rm -f "$p"; return "$e"; };
-# Takes the binary from stdin. Nothing has its real name before all of it is there.
+# Takes the binary from stdin. Nothing has its real name before all of it is there. Its size comes first: 0 or
+# nothing where there is none for this machine, and a comment of YAML where what follows is a request, by who cannot
+# wait for an answer and comes again.
 receive() {
   say NEED "$machine";
   read -r size || exit 1;
-  [ "$size" -gt 0 ] || return 1;
+  case $size in "#"*) fail later "$machine";; ""|0) return 1;; esac;
   t=$place/.incoming.$$;
   words=$( { head -c "$size" > "$t"; } 2>&1 );
   if genuine "$t"; then :; else rm -f "$t"; fail write "$place:" ${words:-what arrived is damaged}; fi;
@@ -52,42 +55,46 @@ receive() {
   note "$f";
   if runs "$f"; then found=$f; else unfit=$f; fi;
 };
-set --;
-if [ -n "$HOME" ]; then set -- "$HOME/.cache/supervisor-sync"; fi;
-set -- "$@" "/var/tmp/supervisor-sync-$uid";
-if [ -n "$XDG_RUNTIME_DIR" ]; then set -- "$@" "$XDG_RUNTIME_DIR/supervisor-sync"; fi;
 found=; unfit=; place=;
 installed=$(command -v supervisor-sync);
 case $installed in /*) ;; *) installed=;; esac;
-command -v sha256sum > /dev/null || [ -n "$installed" ] || fail tools sha256sum;
-if [ -n "$installed" ]; then
-  seen=$(stat -L -c "%d %i %s %y %z" "$installed" 2> /dev/null);
-  if [ -n "$seen" ]; then seen="$digest $seen $installed"; fi;
-  if remembered "$@" || { genuine "$installed" && remember "$@"; }; then
-    if runs "$installed"; then found=$installed; fi;
-  fi;
-fi;
-if [ -z "$found" ]; then
-  for d in "$@"; do
-    f=$d/$digest/supervisor-sync;
-    if mine "$d" && { known "$f" || { genuine "$f" && note "$f"; }; }; then
-      if runs "$f"; then found=$f; break; fi;
-      if runnable "$d"; then unfit=$f; break; fi;
+# A function has arguments of its own: here the folders, in the order in which they are tried.
+look() {
+  set --;
+  if [ -n "$HOME" ]; then set -- "$HOME/.cache/supervisor-sync"; fi;
+  set -- "$@" "/var/tmp/supervisor-sync-$uid";
+  if [ -n "$XDG_RUNTIME_DIR" ]; then set -- "$@" "$XDG_RUNTIME_DIR/supervisor-sync"; fi;
+  command -v sha256sum > /dev/null || [ -n "$installed" ] || fail tools sha256sum;
+  if [ -n "$installed" ]; then
+    seen=$(stat -L -c "%d %i %s %y %z" "$installed" 2> /dev/null);
+    if [ -n "$seen" ]; then seen="$digest $seen $installed"; fi;
+    if remembered "$@" || { genuine "$installed" && remember "$@"; }; then
+      if runs "$installed"; then found=$installed; fi;
     fi;
-  done;
-fi;
-if [ -z "$found$unfit" ]; then
-  for d in "$@"; do if made "$d" && runnable "$d"; then place=$d; break; fi; done;
-  if [ -n "$place" ]; then receive; elif [ -z "$installed" ]; then fail place "$@"; fi;
-fi;
-if [ -z "$found" ]; then
-  if [ -n "$installed" ] && runs "$installed"; then found=$installed; else fail unfit "$machine"; fi;
-fi;
-may() { sudo -n -l -- "$1" agent < /dev/null > /dev/null 2>&1; };
+  fi;
+  if [ -z "$found" ]; then
+    for d in "$@"; do
+      f=$d/$digest/supervisor-sync;
+      if mine "$d" && { known "$f" || { genuine "$f" && note "$f"; }; }; then
+        if runs "$f"; then found=$f; break; fi;
+        if runnable "$d"; then unfit=$f; break; fi;
+      fi;
+    done;
+  fi;
+  if [ -z "$found$unfit" ]; then
+    for d in "$@"; do if made "$d" && runnable "$d"; then place=$d; break; fi; done;
+    if [ -n "$place" ]; then receive; elif [ -z "$installed" ]; then fail place "$@"; fi;
+  fi;
+  if [ -z "$found" ]; then
+    if [ -n "$installed" ] && runs "$installed"; then found=$installed; else fail unfit "$machine"; fi;
+  fi;
+};
+look;
+may() { sudo -n -l -- "$@" < /dev/null > /dev/null 2>&1; };
 case $privilege-$uid in
   root-[1-9]*) fail root "$user";;
   sudo-*|auto-[1-9]*)
-    if [ -z "$installed" ] || [ "$installed" = "$found" ]; then :; elif may "$found"; then :; elif may "$installed"; then found=$installed; fi;
-    say HAVE sudo "$user" "$found"; exec sudo -n -- "$found" agent;;
-  *) say HAVE direct "$user" "$found"; exec "$found" agent;;
+    if [ -z "$installed" ] || [ "$installed" = "$found" ]; then :; elif may "$found" "$@"; then :; elif may "$installed" "$@"; then found=$installed; fi;
+    say HAVE sudo "$user" "$found"; exec sudo -n -- "$found" "$@";;
+  *) say HAVE direct "$user" "$found"; exec "$found" "$@";;
 esac
