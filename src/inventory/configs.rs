@@ -1,4 +1,4 @@
-//! `configs:` of a site: which files they are, and what is wrong with what they say. supervisord refuses the
+//! `configs:` and `config_texts:` of a site: which files they are, and what is wrong with what they say. supervisord refuses the
 //! configuration of the whole host for most of it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,7 +8,7 @@ use super::expansions::known;
 use super::fields::{Fields, Reader};
 use super::file::Node;
 use super::findings::Finding;
-use super::keys::{Key, Kind};
+use super::keys::{Key, Keys, Kind};
 use super::name::ConfigName;
 use super::places::ConfigPlace;
 use super::program::MOST_PROCESSES;
@@ -18,6 +18,24 @@ use crate::supervisord::GroupKind;
 use crate::supervisord::ini::{self, Section};
 
 const LARGEST: i64 = i32::MAX as i64;
+
+/// The keys of an item of `config_texts`.
+pub(super) static TEXT: Keys = Keys {
+    of: "a config",
+    known: &[
+        Key::new("name", Kind::Text, "workers.conf", "What the file is called on the server.")
+            .default("required"),
+        Key::new(
+            "text",
+            Kind::Text,
+            "\"[program:x]\\ncommand=y\\n\"",
+            "What it says, byte for byte.",
+        )
+        .default("required"),
+    ],
+    instead: &[("file", "name"), ("content", "text")],
+    shared: false,
+};
 
 /// What an `[eventlistener:x]` can say beside what a program can.
 static LISTENER: [Key; 3] = [
@@ -46,13 +64,47 @@ static GROUP: [Key; 2] = [
     Key::new("priority", Kind::Whole { least: 0, most: LARGEST }, "999", "When it starts."),
 ];
 
-/// The files that the patterns of a site name, each with the place of its pattern.
+/// The files that the patterns of a site name and those whose text it has, each with the place of that.
 pub(super) fn read(
     reader: &mut Reader<'_, '_>,
     fields: &Fields<'_>,
 ) -> Vec<(ConfigPlace, ConfigFile)> {
-    let Some(node) = fields.get("configs") else { return Vec::new() };
     let mut files: Vec<(ConfigPlace, ConfigFile)> = Vec::new();
+    for (place, file) in beside(reader, fields).into_iter().chain(written(reader, fields)) {
+        if files.iter().any(|(_, other)| other.name == file.name) {
+            let message = format!("two files of `configs` are called `{}`", file.name);
+            reader.push(Finding::new(place.at, message).help("each keeps its name on the server"));
+        } else {
+            files.push((place, file));
+        }
+    }
+    check(reader, &files);
+    files
+}
+
+/// Those whose text is in the inventory.
+fn written(reader: &mut Reader<'_, '_>, fields: &Fields<'_>) -> Vec<(ConfigPlace, ConfigFile)> {
+    let mut files = Vec::new();
+    let items = fields.get("config_texts").and_then(|node| reader.list(node, "config_texts"));
+    for node in items.unwrap_or_default() {
+        let Some(item) = reader.fields(node, &TEXT) else { continue };
+        let name = reader.required(&item, "name", TEXT.of, "workers.conf");
+        let at = name.map_or(item.at, |node| node.at);
+        let name = name.and_then(|node| reader.parse(node, "name", ConfigName::parse));
+        let text = reader.required(&item, "text", TEXT.of, "\"[program:x]\\ncommand=y\\n\"");
+        let text = text.and_then(|node| reader.text(node, "text"));
+        if let (Some(name), Some(text)) = (name, text) {
+            let path = name.to_string();
+            files.push((ConfigPlace { at, path }, ConfigFile { name, text: text.to_owned() }));
+        }
+    }
+    files
+}
+
+/// Those that lie beside it.
+fn beside(reader: &mut Reader<'_, '_>, fields: &Fields<'_>) -> Vec<(ConfigPlace, ConfigFile)> {
+    let Some(node) = fields.get("configs") else { return Vec::new() };
+    let mut files = Vec::new();
     for pattern in reader.list(node, "configs").unwrap_or_default() {
         let Some(text) = reader.text(pattern, "configs") else { continue };
         let paths = match reader.beside.matching(text) {
@@ -69,18 +121,11 @@ pub(super) fn read(
             reader.push(Finding::new(pattern.at, message).help(help));
         }
         for path in paths {
-            let Some(file) = read_file(reader, pattern, &path) else { continue };
-            if files.iter().any(|(_, other)| other.name == file.name) {
-                let message = format!("two files of `configs` are called `{}`", file.name);
-                reader.push(
-                    Finding::new(pattern.at, message).help("each keeps its name on the server"),
-                );
-            } else {
+            if let Some(file) = read_file(reader, pattern, &path) {
                 files.push((ConfigPlace { at: pattern.at, path }, file));
             }
         }
     }
-    check(reader, &files);
     files
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::keys::{Key, Keys};
 use super::{Beside, read_beside};
 use super::{
-    allowed, groups, health, host, logs, notices, passed, program_keys, schema, settings,
+    allowed, configs, groups, health, host, logs, notices, passed, program_keys, schema, settings,
     site_entry,
 };
 
@@ -30,7 +30,7 @@ fn table(of: &str, keys: &[Key]) -> String {
 }
 
 /// The guide's tables by their names. Two keys that stand for another are told beside that.
-fn tables() -> [(&'static str, String); 14] {
+fn tables() -> [(&'static str, String); 15] {
     let but = |keys: &Keys, name: &str| -> Vec<Key> {
         keys.known.iter().filter(|key| key.name != name).copied().collect()
     };
@@ -41,6 +41,7 @@ fn tables() -> [(&'static str, String); 14] {
         ("fleet", table("key", host::FLEET.known)),
         ("sites", table("key", &site[..own])),
         ("programs", table("key", &program_keys::KEYS)),
+        ("config_texts", table("key of `config_texts`", configs::TEXT.known)),
         ("groups", table("key of `groups`", groups::KEYS.known)),
         ("options", table("option", passed::OPTIONS.known)),
         ("logs", table("key", logs::KEYS.known)),
@@ -107,6 +108,16 @@ fn with(map: &str, key: &str, value: &str) -> String {
             format!(
                 "{}    groups: [{{{name}{line}}}]\n",
                 program("{program: w, script: w.sh, group: workers}")
+            )
+        }
+        ("a config", _) => {
+            let other = match key {
+                "name" => "text: \"[program:x]\\ncommand=y\\n\"",
+                _ => "name: x.conf",
+            };
+            format!(
+                "servers: [{{name: web1, host: h}}]\nsites: [{{domain: e.com, server: web1, \
+                 config_texts: [{{{line}, {other}}}]}}]\n"
             )
         }
         ("`logs`", _) => program(&format!("{{program: w, script: w.sh, logs: {{{line}}}}}")),
@@ -177,6 +188,7 @@ fn each_key_takes_its_example() {
         &notices::HOOKS,
         &logs::KEYS,
         &passed::OPTIONS,
+        &configs::TEXT,
         &groups::KEYS,
         &health::KEYS,
         &health::PROBE,

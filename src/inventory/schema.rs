@@ -80,6 +80,7 @@ fn rules(keys: &Keys) -> Map<String, Value> {
             "if": {"required": ["supervisors"]},
             "then": {"required": ["domain"], "oneOf": each_required(&["server", "servers"])},
         }),
+        "a config" => json!({"required": ["name", "text"]}),
         "`probe`" => json!({"oneOf": each_required(&["http", "tcp", "exec"])}),
         _ => json!({}),
     };

@@ -221,8 +221,8 @@ fn is_below_environment<'t>(line: &'t str, above: impl Iterator<Item = &'t str>)
     false
 }
 
-/// Whether a key is `environment` or was meant to be.
+/// Whether a key is `environment` or was meant to be, or holds a whole supervisor config, in which one can be.
 fn is_environment(key: &str) -> bool {
-    matches!(key, "environment" | "env" | "envs")
+    matches!(key, "environment" | "env" | "envs" | "text")
         || ((7..=16).contains(&key.len()) && nearest(key, ["environment"]).is_some())
 }

@@ -19,7 +19,7 @@ use super::value::{CommandLine, ScriptPath};
 use super::{configs, expansions, groups};
 
 /// The keys that only a site has.
-static OWN: [Key; 6] = [
+static OWN: [Key; 7] = [
     Key::new(
         "domain",
         Kind::Text,
@@ -51,12 +51,19 @@ static OWN: [Key; 6] = [
         "supervisor configs by hand, beside the inventory: see [below](#files-by-hand).",
     )
     .default("none"),
+    Key::new(
+        "config_texts",
+        Kind::List(&Kind::Map(&configs::TEXT)),
+        "[]",
+        "The same with their text in the inventory itself.",
+    )
+    .default("none"),
 ];
 
 /// The keys of a site.
 pub(super) static KEYS: Keys = Keys {
     of: "a site",
-    known: &joined::<6, 6, 12>(OWN, settings::KEYS),
+    known: &joined::<7, 6, 13>(OWN, settings::KEYS),
     instead: &[("programs", "supervisors"), ("workers", "supervisors"), ("name", "domain")],
     shared: true,
 };
@@ -98,7 +105,7 @@ pub(super) fn read<'n>(
         unique(reader, &mut names.sites, name, at, "site");
     }
     let managed = fields.entry("supervisors");
-    let has_configs = fields.get("configs").is_some();
+    let has_configs = ["configs", "config_texts"].iter().any(|key| fields.get(key).is_some());
     let is_managed = managed.is_some() || has_configs;
     let hosts = placement(reader, &fields, names, is_managed);
     if !is_managed {

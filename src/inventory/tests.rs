@@ -865,7 +865,7 @@ fn guides_examples_are_valid() {
         .skip(1)
         .filter_map(|rest| rest.split_once("```").map(|(example, _)| example))
         .collect();
-    assert_eq!(examples.len(), 13);
+    assert_eq!(examples.len(), 14);
     for example in examples {
         let text = if example.starts_with("supervisors:") {
             let indented = example.replace('\n', "\n    ");
@@ -1144,6 +1144,33 @@ fn config_file_reads_as_supervisord_reads() {
     }
     let none = by_hand(&[("a.txt", "")], "").unwrap_err();
     assert_eq!(none.iter().next().unwrap().message, "there is no file `*.conf`");
+}
+
+/// `config_texts` are `configs` without a file, and no message has their lines, which can have an environment.
+#[test]
+fn config_text_is_a_config_without_a_file() {
+    let with = |texts: &str, more: &str| {
+        let site = format!("- {{domain: e.com, server: a, config_texts: [{texts}]{more}}}");
+        let text = format!("servers: [{{name: a, host: h}}]\nsites:\n{site}\n");
+        super::read_beside("x", &text, &Files(&[("a.conf", "[program:b]\ncommand=y\n")]))
+    };
+    let text = r#"{name: a.conf, text: "[program:a]\ncommand=x\nenvironment=A=\"hunter2\"\n"}"#;
+    let site = &with(text, "").unwrap().sites[0].site;
+    let [config] = &site.configs[..] else { panic!("{:?}", site.configs) };
+    assert_eq!(config.name.as_str(), "a.conf");
+    assert_eq!(config.text, "[program:a]\ncommand=x\nenvironment=A=\"hunter2\"\n");
+    for (texts, more, message) in [
+        (text, ", configs: [\"*.conf\"]", "two files of `configs` are called `a.conf`"),
+        (&format!("{text}, {text}"), "", "two files of `configs` are called `a.conf`"),
+        (r#"{name: a.txt, text: "[program:a]\n"}"#, "", "`name` "),
+        (r#"{name: a.conf, text: "[program:a]\nhunter2\n"}"#, "", "`a.conf`, line 2: is neither"),
+        (r#"{name: a.conf, txt: "[program:a]\nhunter2=1\n"}"#, "", "unknown key `txt`"),
+        ("{name: a.conf}", "", "a config needs `text`"),
+    ] {
+        let problems = with(texts, more).unwrap_err().to_string();
+        assert!(problems.contains(message), "{problems}");
+        assert!(!problems.contains("hunter2"), "{problems}");
+    }
 }
 
 #[test]
