@@ -7,7 +7,7 @@ use clap::Args;
 use super::agree::AgreeArguments;
 use super::fleet::RolloutArguments;
 use super::run::MessageArguments;
-use super::selected::{ProgramArguments, PruneArguments};
+use super::selected::{PruneArguments, WantedArguments};
 use super::{Context, by_flag, plan};
 use crate::api::{Goal, Run};
 use crate::apply::ApplyOptions;
@@ -27,13 +27,13 @@ pub(super) struct ApplyArguments {
     #[arg(
         value_name = "FILE",
         conflicts_with_all = [
-            "sites", "hosts", "programs", "restart", "no_restart", "start_stopped", "purge_logs",
+            "sites", "hosts", "programs", "absent", "restart", "no_restart", "start_stopped", "purge_logs",
             "overrides", "prune",
         ]
     )]
     plan: Option<PathBuf>,
     #[command(flatten)]
-    selection: ProgramArguments,
+    selection: WantedArguments,
     #[command(flatten)]
     what: plan::WhatArguments,
     #[command(flatten)]

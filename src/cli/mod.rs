@@ -98,7 +98,7 @@ const SELECTION: &str = "Selection";
 /// What every verb takes.
 #[derive(Debug, Args)]
 struct GlobalArguments {
-    /// The inventory [default: $SUPERVISOR_SYNC_INVENTORY, else deployer.yml here or above]
+    /// The inventory, `-` for stdin [default: $SUPERVISOR_SYNC_INVENTORY, else deployer.yml here or above]
     #[arg(long, short, global = true, value_name = "FILE", help_heading = GLOBAL)]
     inventory: Option<PathBuf>,
     /// Whether text has colours ($NO_COLOR, $FORCE_COLOR and $CLICOLOR_FORCE say so, too)

@@ -7,7 +7,7 @@ use clap::Args;
 use super::Context;
 use super::agree::PlanLook;
 use super::fleet::ParallelArguments;
-use super::selected::{ProgramArguments, PruneArguments};
+use super::selected::{PruneArguments, WantedArguments};
 use crate::api::Goal;
 use crate::error::CommandError;
 use crate::fleet::{Emptied, SavedPlan};
@@ -20,7 +20,7 @@ use crate::system::shell;
 #[derive(Debug, Args)]
 pub(super) struct PlanArguments {
     #[command(flatten)]
-    selection: ProgramArguments,
+    selection: WantedArguments,
     #[command(flatten)]
     what: WhatArguments,
     #[command(flatten)]

@@ -32,6 +32,17 @@ pub(super) struct ProgramArguments {
     programs: Vec<String>,
 }
 
+/// The same, and programs that are not in the inventory.
+#[derive(Debug, Args)]
+pub(super) struct WantedArguments {
+    #[command(flatten)]
+    programs: ProgramArguments,
+    /// Remove these programs, which their sites do not have in the inventory (any more), and leave all others
+    /// as they are (comma separated, repeatable)
+    #[arg(long, value_name = "NAME", help_heading = SELECTION)]
+    absent: Vec<String>,
+}
+
 /// Programs and processes by the names that people type, with the rest of a selection.
 #[derive(Debug, Args)]
 pub(super) struct NamedArguments {
@@ -89,6 +100,12 @@ impl NamedArguments {
 impl ProgramArguments {
     pub(super) fn selector(&self) -> Result<Selector, CommandError> {
         Selector::new(&self.selection.sites, &self.selection.hosts, &self.programs)
+    }
+}
+
+impl WantedArguments {
+    pub(super) fn selector(&self) -> Result<Selector, CommandError> {
+        self.programs.selector()?.with_absent(&self.absent)
     }
 }
 

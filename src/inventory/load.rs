@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::beside::{Beside, is_match};
@@ -14,6 +14,9 @@ pub(super) const LARGEST_BYTES: u64 = 16 << 20;
 
 /// Where the inventory is if nobody says, here or in a folder above.
 const FILE_NAME: &str = "deployer.yml";
+
+/// Names standard input in place of a file.
+const STDIN: &str = "-";
 
 /// Names the inventory if the command line does not.
 const VARIABLE: &str = "SUPERVISOR_SYNC_INVENTORY";
@@ -30,7 +33,10 @@ pub struct Loaded {
 impl Loaded {
     /// The file's name for messages.
     pub fn name(&self) -> String {
-        self.path.display().to_string()
+        match is_stdin(&self.path) {
+            true => "stdin".to_owned(),
+            false => self.path.display().to_string(),
+        }
     }
 
     /// What lies beside it.
@@ -40,6 +46,9 @@ impl Loaded {
 
     /// The file wherever one stands: absolute, links resolved.
     pub fn absolute(&self) -> PathBuf {
+        if is_stdin(&self.path) {
+            return PathBuf::from("/dev/stdin");
+        }
         let real = std::fs::canonicalize(&self.path).or_else(|_| std::path::absolute(&self.path));
         real.unwrap_or_else(|_| self.path.clone())
     }
@@ -92,7 +101,8 @@ impl Beside for Folder {
 }
 
 /// Finds and reads the inventory: `explicit` (`--inventory FILE`), else the file that
-/// `$SUPERVISOR_SYNC_INVENTORY` names, else `deployer.yml` in the current folder or one above.
+/// `$SUPERVISOR_SYNC_INVENTORY` names, else `deployer.yml` in the current folder or one above. `-` is
+/// standard input; what it names beside itself counts from the current folder.
 pub fn load(explicit: Option<&Path>) -> Result<Loaded, CommandError> {
     #[expect(clippy::disallowed_methods, reason = "this is where the inventory is chosen")]
     let variable = std::env::var_os(VARIABLE);
@@ -159,23 +169,34 @@ fn found_among<'f>(
     })
 }
 
+fn is_stdin(path: &Path) -> bool {
+    path == Path::new(STDIN)
+}
+
 /// Reads a text file that somebody named.
 pub(crate) fn read_text(path: &Path) -> Result<String, CommandError> {
+    let name = if is_stdin(path) { "stdin".into() } else { path.display().to_string() };
     let mut bytes = Vec::new();
-    File::open(path)
+    open(path)
         .and_then(|file| file.take(LARGEST_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(|error| {
-            CommandError::refused(format!("cannot read {}", path.display())).caused_by(&error)
-        })?;
+        .map_err(|error| CommandError::refused(format!("cannot read {name}")).caused_by(&error))?;
     if bytes.len() as u64 > LARGEST_BYTES {
-        let message = format!("{} is larger than {} MiB", path.display(), LARGEST_BYTES >> 20);
+        let message = format!("{name} is larger than {} MiB", LARGEST_BYTES >> 20);
         return Err(CommandError::refused(message).hint("is this the right file?"));
     }
     String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
-        CommandError::refused(format!("{} is not UTF-8 text (line {line})", path.display()))
+        CommandError::refused(format!("{name} is not UTF-8 text (line {line})"))
             .hint("save it as UTF-8")
+    })
+}
+
+/// Standard input by its descriptor: `/dev/stdin` cannot be opened where that is a socket, as under sshd.
+fn open(path: &Path) -> io::Result<Box<dyn Read>> {
+    Ok(match is_stdin(path) {
+        true => Box::new(io::stdin().lock()),
+        false => Box::new(File::open(path)?),
     })
 }
 

@@ -62,6 +62,15 @@ impl Programs {
             && (patterns.peek().is_none() || patterns.any(|pattern| pattern.has(group, name)))
     }
 
+    /// Whether none is meant.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::All => false,
+            Self::Only(names) => names.is_empty(),
+            Self::Processes(names) => names.is_empty(),
+        }
+    }
+
     /// Whether the site as a whole is meant.
     pub fn is_all(&self) -> bool {
         matches!(self, Self::All)

@@ -26,6 +26,9 @@ pub struct Selector {
     hosts: Vec<String>,
     programs: Vec<String>,
     names: Vec<Name>,
+    /// Programs that no selected site has, and which go.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    absent: Vec<ProgramName>,
 }
 
 /// The selected servers, in the inventory's order. Never empty.
@@ -55,11 +58,6 @@ pub struct SelectedSite<'i> {
 }
 
 impl<'i> SelectedSite<'i> {
-    /// Whether a program of it is named.
-    fn names_any(&self) -> bool {
-        self.site.program_names().any(|name| self.programs.have(name.as_str()))
-    }
-
     /// The selected programs, in the inventory's order.
     pub fn programs(&self) -> impl Iterator<Item = &'i Program> {
         self.site.programs.iter().filter(|program| self.programs.have(program.goes_by()))
@@ -87,7 +85,20 @@ impl Selector {
             hosts: parts("--on", on)?,
             programs: parts("--program", programs)?,
             names: Vec::new(),
+            absent: Vec::new(),
         })
+    }
+
+    /// The same with programs that the inventory does not have any more: they are removed wherever they
+    /// are, and all others of the sites stay as they are.
+    pub fn with_absent(mut self, programs: &[String]) -> Result<Self, CommandError> {
+        for name in parts("--absent", programs)? {
+            self.absent.push(ProgramName::parse(&name).map_err(|error| {
+                let message = format!("--absent: `{}` {error}", shown(&name));
+                CommandError::new(ErrorKind::Usage, message)
+            })?);
+        }
+        Ok(self)
     }
 
     /// The same with programs and processes by the names that people type.
@@ -98,8 +109,10 @@ impl Selector {
 
     /// What makes the same again by [`Self::new`], as flags of a command line.
     pub(crate) fn flags(&self) -> Vec<String> {
-        let Self { sites, hosts, programs, names: _ } = self;
-        let all = [("--site", sites), ("--on", hosts), ("--program", programs)];
+        let Self { sites, hosts, programs, names: _, absent } = self;
+        let absent: Vec<String> = absent.iter().map(ProgramName::to_string).collect();
+        let all =
+            [("--site", sites), ("--on", hosts), ("--program", programs), ("--absent", &absent)];
         let some = all.into_iter().filter(|(_, values)| !values.is_empty());
         some.flat_map(|(flag, values)| [flag.to_owned(), values.join(",")]).collect()
     }
@@ -115,7 +128,7 @@ impl Selector {
     }
 
     fn is_about_programs(&self) -> bool {
-        !self.programs.is_empty() || !self.names.is_empty()
+        !self.programs.is_empty() || !self.names.is_empty() || !self.absent.is_empty()
     }
 
     /// Looks up what is named.
@@ -145,6 +158,7 @@ impl Selector {
             return Err(elsewhere(&sites));
         }
         self.check_programs(&placed)?;
+        self.check_absent(&placed)?;
         let programs = self.programs_of(&placed)?;
         let hosts: Vec<_> = hosts
             .into_iter()
@@ -182,6 +196,9 @@ impl Selector {
             for (all, found) in found.iter_mut().zip(name.find(placed)?) {
                 all.extend(found);
             }
+        }
+        for found in &mut found {
+            found.extend(self.absent.iter().map(|name| (name.clone(), None)));
         }
         let domains = placed.iter().map(|placed| placed.site.domain.clone());
         Ok(domains.zip(found.into_iter().map(|found| together(found.into_iter()))).collect())
@@ -252,6 +269,25 @@ impl Selector {
             None => unknown("program", pattern, names.iter().map(ProgramName::as_str)),
         })
     }
+
+    /// What is to go cannot be in the inventory, whose next apply would bring it back.
+    fn check_absent(&self, placed: &[&PlacedSite]) -> Result<(), CommandError> {
+        let is_there = |placed: &PlacedSite, absent: &ProgramName| {
+            let programs = placed.site.programs.iter().map(|program| program.name.clone());
+            programs.chain(placed.site.program_names()).any(|name| name == *absent)
+        };
+        for absent in &self.absent {
+            if let Some(placed) = placed.iter().find(|placed| is_there(placed, absent)) {
+                let domain = &placed.site.domain;
+                let message =
+                    format!("{domain} has the program `{absent}`, so it cannot be absent");
+                return Err(
+                    CommandError::refused(message).hint("remove it from the inventory first")
+                );
+            }
+        }
+        Ok(())
+    }
 }
 
 fn sites_among<'i>(
@@ -262,7 +298,7 @@ fn sites_among<'i>(
         site: &placed.site,
         programs: programs.get(&placed.site.domain).cloned().unwrap_or_default(),
     });
-    selected.filter(|site| site.programs.is_all() || site.names_any()).collect()
+    selected.filter(|site| !site.programs.is_empty()).collect()
 }
 
 /// For commands that are about sites, where there is none.

@@ -195,13 +195,20 @@ impl GroupContext<'_> {
     }
 
     /// Whether a group that is not wanted may go: of an apply of some programs only what one of
-    /// them had before, with another number of instances.
+    /// them had before, with another number of instances or as the program that is to be absent.
     fn may_leave(&self) -> bool {
         let wanted = &self.desired.groups;
         self.programs.is_all()
+            || self.known_program().is_some_and(|program| self.programs.have(program))
             || wanted.iter().any(|(name, group)| {
                 self.is_selected(group) && self.was_of(self.group, name, group)
             })
+    }
+
+    /// Whose it is as it is recorded, else as its file is called.
+    fn known_program(&self) -> Option<&String> {
+        let recorded = self.actual.record.as_ref().and_then(|record| record.groups.get(self.group));
+        recorded.map(|recorded| &recorded.program).or_else(|| self.sections.program.get(self.group))
     }
 
     /// Whether this group, which is not wanted, was of the program of a wanted one: as it is

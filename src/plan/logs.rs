@@ -12,14 +12,14 @@ use crate::inventory::naming;
 /// them.
 ///
 /// Only what the site's own files say is a log of the site's, and only in its own folder and under its own
-/// name: whatever else lies there is somebody's. An apply of some programs removes none.
+/// name: whatever else lies there is somebody's. Of an apply of some programs the others are wanted as they are.
 pub(super) fn add(
     plan: &mut SitePlan,
     situation: &Situation<'_>,
     sections: &Sections,
     options: &PlanOptions,
 ) {
-    if !options.changes_files() || !situation.programs.is_all() {
+    if !options.changes_files() {
         return;
     }
     let folder = situation.site.paths.log_dir.as_path();

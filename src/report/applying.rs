@@ -88,7 +88,7 @@ impl<'s> Applying<'s> {
             screen,
             began: None,
             has_changed: false,
-            ends: SiteEnds::of(&order.options),
+            ends: SiteEnds::of(&order.run, &order.options),
             interrupt,
             done: 0,
             failures: Vec::new(),

@@ -11,6 +11,7 @@ use super::{Colour, Mode, Page, Screen, left};
 use crate::api::{Left, PlannedSite};
 use crate::error::{CommandError, ErrorKind};
 use crate::fleet::{HostPlans, HostWork, LookOutcome};
+use crate::inventory::Domain;
 use crate::plan::PlanView;
 use crate::system::sanitized;
 
@@ -22,6 +23,35 @@ pub(super) struct PlanDocument<'a> {
     /// Sites that left the inventory, where it was asked about a host as a whole.
     #[serde(skip_serializing_if = "Option::is_none")]
     left: Option<&'a Left>,
+    /// Why an apply will not start, in words; the same as `refusals` of the plans.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    refused: Vec<RefusedSite<'a>>,
+}
+
+/// Why an apply of a site will not start.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct RefusedSite<'a> {
+    /// The site that was planned.
+    site: &'a Domain,
+    /// What stands in its way, and where.
+    message: String,
+    /// What a person can do about it.
+    hint: String,
+}
+
+impl<'a> PlanDocument<'a> {
+    fn of(planned: &'a HostPlans) -> Self {
+        let plans = planned.sites.iter().filter_map(|site| site.plan.as_ref().ok());
+        let refusals = plans.flat_map(|plan| plan.refusals.iter().map(|one| (&plan.site, one)));
+        let refused = refusals.map(|(site, refusal)| RefusedSite {
+            site,
+            message: refusal.message(),
+            hint: refusal.hint(),
+        });
+        let left = planned.leavers.left.as_ref();
+        Self { sites: &planned.sites, left, refused: refused.collect() }
+    }
 }
 
 /// How plans are shown to people.
@@ -169,7 +199,7 @@ impl HostPage {
         let mut answers = LookOutcome::default();
         let (mut blocks, mut silent) = (Vec::new(), Vec::new());
         let (mut totals, mut refused) = (Totals::default(), false);
-        aside.document("plan", Some(host), &PlanDocument { sites, left: leavers.left.as_ref() });
+        aside.document("plan", Some(host), &PlanDocument::of(planned));
         for PlannedSite { site, plan } in sites {
             match plan {
                 Ok(plan) => {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::{Mode, Screen};
-use crate::api::AppliedSite;
+use crate::api::{AppliedSite, Run, RunId};
 use crate::apply::{Outcome, ProgramTrouble};
 use crate::error::{CommandError, ErrorKind};
 use crate::event::SiteEnd;
@@ -15,6 +15,8 @@ use crate::plan::{Intent, PlanOptions};
 /// Tells how sites ended, each once.
 #[derive(Debug, Default)]
 pub(super) struct SiteEnds {
+    /// The run that they end.
+    run: Option<RunId>,
     /// What was allowed, as it is typed: a command that goes on with it needs it, too.
     allowed: String,
     /// Whether sites are given back.
@@ -29,15 +31,19 @@ pub(super) struct SiteEnds {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct AppliedDocument<'a> {
+    /// The run that it was, by which `history` lists what it changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<&'a RunId>,
     sites: &'a [AppliedSite],
 }
 
 impl SiteEnds {
     /// How the sites of such an order end.
-    pub(super) fn of(options: &PlanOptions) -> Self {
+    pub(super) fn of(run: &Run, options: &PlanOptions) -> Self {
         let allowed = options.overrides.iter().map(|one| format!(" --allow {}", one.as_str()));
         let releases = options.intent == Intent::Release;
-        Self { allowed: allowed.collect(), releases, ..Self::default() }
+        let run = Some(run.id);
+        Self { run, allowed: allowed.collect(), releases, ..Self::default() }
     }
 
     /// These sites are removed from a host, which is what is said of them when that is done.
@@ -65,7 +71,7 @@ impl SiteEnds {
         sites: &[AppliedSite],
         screen: &mut Screen,
     ) {
-        screen.document("applied", Some(host), &AppliedDocument { sites });
+        screen.document("applied", Some(host), &AppliedDocument { run: self.run.as_ref(), sites });
         for applied in sites {
             let site = &applied.site;
             if let Ok(report) = &applied.report

@@ -22,6 +22,7 @@ mod names;
 mod notices;
 mod obstacles;
 mod passed;
+mod piped;
 mod plan;
 mod progress;
 mod questions;

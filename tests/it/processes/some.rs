@@ -104,6 +104,52 @@ fn restart_of_one_leaves_others() {
     assert_eq!(starts(&host), times(&[("one", 3), ("two", 1), ("old", 1)]));
 }
 
+/// `--absent`: it goes, and nothing else is touched.
+#[test]
+fn absent_program_goes_alone() {
+    let host = or_skip!(host_with(&["w"]));
+    let all = ["one", "two", "old"].map(|name| program(name, ""));
+    applied(&host, &all.each_ref().map(String::as_str), &ONCE);
+    let others = of_others(&host);
+    let is_refused = host.run(&["apply", "--yes", "--absent", "one"]).ended(1);
+    is_refused
+        .complains("a.com has the program `one`")
+        .complains("remove it from the inventory first");
+    host.run(&["plan", "--absent", "on*"]).ended(2).complains("`on*` ");
+    wants(&host, &[&program("two", ", priority: 7")]);
+    let plan = host.run(&["plan", "--absent", "one"]).ended(0).says("- one  stop and remove: ");
+    assert!(!plan.stdout.contains("two") && !plan.stdout.contains("a.com-old"), "{}", plan.stdout);
+    host.run(&["apply", "--yes", "--absent", "one"]).ended(0);
+    assert_eq!(host.groups(), ["a.com-old", "a.com-two"]);
+    assert!(!host.conf("a.com-one").exists() && !host.logrotate("a.com-one").exists());
+    assert_eq!(of_others(&host), others);
+    host.run(&["plan", "--exit-code", "--absent", "one,never-there"]).ended(0);
+    assert!(host.log("a.com-one").exists(), "its log stays");
+    host.run(&["rollback", "--yes", "--site", "a.com", "--to", "1"]).ended(0);
+    assert_eq!(host.groups(), ["a.com-old", "a.com-one", "a.com-two"]);
+    host.wait_running(&["a.com-one:a.com-one"]);
+    host.run(&["apply", "--yes", "--absent", "one", "--purge-logs"]).ended(0);
+    assert!(!host.log("a.com-one").exists(), "its log goes");
+    assert!(host.log("a.com-two").exists() && host.log("a.com-old").exists(), "no other goes");
+}
+
+/// Where programs share a file, it loses its section alone; and both may be asked for at once.
+#[test]
+fn absent_program_leaves_a_shared_file() {
+    let host = or_skip!(host_with(&["w"]));
+    let shared = |name: &str, more: &str| program(name, &format!(", file: all.conf{more}"));
+    let all = ["one", "two", "old"].map(|name| shared(name, ""));
+    applied(&host, &all.each_ref().map(String::as_str), &ONCE);
+    let before = pids(&host);
+    wants(&host, &[&shared("two", ", priority: 7"), &shared("old", "")]);
+    host.run(&["apply", "--yes", "--program", "two", "--absent", "one"]).ended(0);
+    assert_eq!(host.groups(), ["a.com-old", "a.com-two"]);
+    let text = std::fs::read_to_string(host.conf("all")).unwrap();
+    assert!(!text.contains("a.com-one") && text.contains("a.com-old"), "{text}");
+    assert_eq!(pids(&host)["old"], before["old"]);
+    host.run(&["plan", "--exit-code"]).ended(0);
+}
+
 /// What somebody has edited of another program is still told afterwards.
 #[test]
 fn other_programs_edits_stay_told() {
