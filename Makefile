@@ -6,11 +6,13 @@
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test versions soak fuzz bench docs pictures release packages packages-all ci
+.PHONY: help demo test ansible collection versions soak fuzz bench docs pictures release packages packages-all ci
 
 help:
 	@echo 'make demo    show it on a throw-away supervisord: plan, apply, roll back, refuse (half a minute)'
 	@echo 'make test    run every test, against a real supervisord, logrotate, sudo and sshd'
+	@echo 'make ansible test the Ansible collection: with ansible-core 2.19 and 2.17, and by ansible-test sanity'
+	@echo 'make collection build the Ansible collection, in dist/'
 	@echo 'make soak    kill chains of verbs at random steps, cut the power: SOAK_ROUNDS=300 SOAK_SEED=7 make soak'
 	@echo 'make fuzz    make up input for a reader of text: TARGET=inventory SECONDS=300 make fuzz'
 	@echo 'make versions run the tests on each release of supervisord that is promised (from PyPI)'
@@ -34,7 +36,23 @@ PARTS = supervisord=supervisor logrotate=logrotate sshd=openssh-server ssh=opens
 
 test:
 	@tools/packages.sh $(PARTS)
-	REQUIRE_E2E=1 $(CARGO) test
+	tools/ansible.sh
+	REQUIRE_E2E=1 REQUIRE_ANSIBLE=1 $(CARGO) test
+
+# What Ansible itself says of the collection takes some minutes, most of them once. `make test` runs the tests of it
+# with ansible-core 2.19.
+ansible:
+	@tools/packages.sh $(PARTS)
+	for one in "" 2.17 docs; do tools/ansible.sh $$one || exit 1; done
+	tools/ansible-checks.sh
+	for one in ansible ansible-2.17; do \
+		ANSIBLE_VENV=$(CURDIR)/target/$$one REQUIRE_E2E=1 REQUIRE_ANSIBLE=1 \
+			$(CARGO) test --test it -- ansible:: tried::from_a_playbook || exit 1; \
+	done
+
+collection:
+	tools/ansible.sh
+	LC_ALL=C.UTF-8 target/ansible/bin/ansible-galaxy collection build ansible --output-path dist --force
 
 SOAK_SEED ?= 1
 SOAK_ROUNDS ?= 100

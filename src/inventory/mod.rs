@@ -10,6 +10,8 @@
 //! `findings` and `source`, which masks `secrets`, to `problem`.
 
 mod allowed;
+#[cfg(test)]
+mod ansible_tests;
 mod beside;
 mod clashes;
 pub(crate) mod config_file;

@@ -11,6 +11,8 @@ macro_rules! or_skip {
     };
 }
 
+mod account;
+mod ansible;
 mod architecture;
 mod blame;
 mod chain;

@@ -208,7 +208,13 @@ fn follow(page: &str, machines: &[&str]) {
     }
     let text = std::fs::read_to_string(repository().join(page)).unwrap();
     let stem = page.trim_start_matches("docs/").trim_end_matches(".md").replace('/', "-");
-    let given = std::fs::read_to_string(own(&format!("given/{stem}.sh"))).unwrap_or_default();
+    let mut given = std::fs::read_to_string(own(&format!("given/{stem}.sh"))).unwrap_or_default();
+    if given.contains("@ANSIBLE@") {
+        let Some(ansible) = crate::ansible::venv() else { return };
+        let (ansible, repository) = (ansible.display().to_string(), repository());
+        given = given.replace("@ANSIBLE@", &ansible);
+        given = given.replace("@REPOSITORY@", &repository.display().to_string());
+    }
     let steps = steps(page, &text);
     if let Err(wrong) = play(&steps, machines, &given) {
         panic!("{page}:{wrong}");
@@ -235,6 +241,7 @@ fn play(steps: &[Step], machines: &[&str], given: &str) -> Result<(), String> {
         .arg(own("machines.sh"))
         .args([folder.path(), Path::new(BINARY)])
         .args(machines)
+        .env("REPOSITORY", repository())
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())
         .stderr(log)
@@ -315,6 +322,7 @@ pages! {
     from_panels: "docs/moving/from-panels.md" on "desk", "web1";
     after_a_deployment: "docs/how-to/deploy-hooks.md" on "desk", "web1";
     in_ci: "docs/how-to/ci.md" on "desk", "web1";
+    from_a_playbook: "docs/how-to/ansible.md" on "desk", "web1";
     restarts: "docs/how-to/restarts.md" on "web1";
     logs_without_loss: "docs/how-to/logs-without-loss.md" on "web1";
     secrets: "docs/how-to/secrets.md" on "web1";

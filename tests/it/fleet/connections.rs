@@ -2,10 +2,10 @@
 
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use super::Fleet;
+use crate::account::Account;
 use crate::site::BINARY;
 
 #[test]
@@ -76,41 +76,6 @@ fn ssh_config_names_missing_user() {
     let [by_config, plain] = asked.lines().collect::<Vec<_>>()[..] else { panic!("{asked}") };
     assert!(by_config.contains(" -- by-config exec sh") && !by_config.contains(" -l root "));
     assert!(plain.contains(" -l root -- plain exec sh"), "{plain}");
-}
-
-/// An account without rights, made by root for one test.
-struct Account {
-    name: &'static str,
-    sudoers: PathBuf,
-}
-
-impl Account {
-    fn make(name: &'static str) -> Option<Self> {
-        let made = rustix::process::geteuid().is_root()
-            && Command::new("useradd")
-                .args(["--no-create-home", "--shell", "/bin/sh", "--password", "*", name])
-                .status()
-                .is_ok_and(|status| status.success());
-        let sudo = Command::new("sudo").arg("-V").stdout(Stdio::null()).status();
-        let account = Self { name, sudoers: PathBuf::from("/etc/sudoers.d").join(name) };
-        if !made || sudo.is_err() {
-            crate::python::missing("the right to make accounts, or sudo");
-            return None;
-        }
-        Some(account)
-    }
-
-    fn allow(&self, line: &str) {
-        std::fs::write(&self.sudoers, format!("{line}\n")).unwrap();
-        std::fs::set_permissions(&self.sudoers, std::fs::Permissions::from_mode(0o440)).unwrap();
-    }
-}
-
-impl Drop for Account {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.sudoers);
-        let _ = Command::new("userdel").arg("-f").arg(self.name).stderr(Stdio::null()).status();
-    }
 }
 
 #[test]

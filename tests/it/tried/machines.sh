@@ -66,6 +66,9 @@ while read -r address _ machine; do
     for empty in root home srv; do
         mount -t tmpfs -o mode=755 tmpfs "$disk/root/$empty"
     done
+    # Whatever of it a page needs (Ansible is in its target/) is where it is here.
+    mkdir -p "$disk/root$REPOSITORY"
+    mount --bind "$REPOSITORY" "$disk/root$REPOSITORY"
     mkdir -p "$disk/root/step"
     mount --bind "$step" "$disk/root/step"
     touch "$disk/root/program"
