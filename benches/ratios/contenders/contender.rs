@@ -23,11 +23,19 @@ pub(super) enum Contender {
     Loop,
     /// A playbook with templates in loops and `community.general.supervisorctl`, pipelined, without facts.
     Ansible,
+    /// A playbook with one task of our collection, which does not wait either.
+    Collection,
 }
 
 impl Contender {
-    pub(super) const ALL: [Self; 5] =
-        [Self::Ours, Self::OursWatched, Self::Supervisorctl, Self::Loop, Self::Ansible];
+    pub(super) const ALL: [Self; 6] = [
+        Self::Ours,
+        Self::OursWatched,
+        Self::Supervisorctl,
+        Self::Loop,
+        Self::Collection,
+        Self::Ansible,
+    ];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -36,13 +44,16 @@ impl Contender {
             Self::Supervisorctl => "cp and supervisorctl",
             Self::Loop => "a shell loop with jq",
             Self::Ansible => "Ansible",
+            Self::Collection => "Ansible with our collection",
         }
     }
 
     /// What it needs that is not here.
     pub(super) fn missing(self) -> Option<&'static str> {
         match self {
-            Self::Ansible if !ansible().is_file() => Some("tools/ansible.sh has not been run"),
+            Self::Ansible | Self::Collection if !ansible().is_file() => {
+                Some("tools/ansible.sh has not been run")
+            }
             Self::Loop if Command::new("jq").arg("--version").output().is_err() => {
                 Some("there is no jq")
             }
@@ -58,11 +69,20 @@ impl Contender {
             Self::Supervisorctl => vec![copy_and_update(host, wanted)],
             Self::Loop => shell_loop(host, wanted),
             Self::Ansible => vec![playbook(host, wanted)],
+            Self::Collection => vec![collection(host, wanted)],
         }
     }
 }
 
 fn apply(host: &Host, wanted: &Wanted, more: &[&str]) -> Command {
+    let path = inventory(host, wanted);
+    let mut command = Command::new(OURS);
+    command.args(["apply", "--yes"]).args(more).arg("--inventory").arg(path);
+    command
+}
+
+/// Writes it as our inventory.
+fn inventory(host: &Host, wanted: &Wanted) -> PathBuf {
     let root = host.daemon.root().display();
     let mut text = format!(
         "servers:\n  - {{name: here, host: localhost, connection: local, privilege: none}}\n\
@@ -83,9 +103,7 @@ fn apply(host: &Host, wanted: &Wanted, more: &[&str]) -> Command {
     }
     let path = host.path("deployer.yml");
     std::fs::write(&path, text).unwrap();
-    let mut command = Command::new(OURS);
-    command.args(["apply", "--yes"]).args(more).arg("--inventory").arg(path);
-    command
+    path
 }
 
 fn copy_and_update(host: &Host, wanted: &Wanted) -> Command {
@@ -156,6 +174,31 @@ fn playbook(host: &Host, wanted: &Wanted) -> Command {
         .env("ANSIBLE_PIPELINING", "true")
         .env("ANSIBLE_HOME", host.path("ansible"))
         .env("ANSIBLE_REMOTE_TMP", host.path("ansible"));
+    command
+}
+
+fn collection(host: &Host, wanted: &Wanted) -> Command {
+    let inventory = inventory(host, wanted);
+    let task = json!({
+        "supervisor_sync.core.site": {
+            "from_inventory": inventory, "server": "here", "verify": false, "binary": OURS,
+        },
+    });
+    let play = json!([{"hosts": "all", "gather_facts": false, "tasks": [task]}]);
+    let (path, collections) = (host.path("collection.yml"), host.path("collections"));
+    std::fs::write(&path, play.to_string()).unwrap();
+    let namespace = collections.join("ansible_collections/supervisor_sync");
+    std::fs::create_dir_all(&namespace).unwrap();
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("ansible");
+    // The second time it is there.
+    let _ = std::os::unix::fs::symlink(sources, namespace.join("core"));
+    let mut command = Command::new(ansible());
+    command
+        .args(["--inventory", "localhost,", "--connection", "local"])
+        .arg(path)
+        .env("ANSIBLE_COLLECTIONS_PATH", collections)
+        .env("ANSIBLE_HOME", host.path("ansible"))
+        .env("HOME", host.path("ansible"));
     command
 }
 

@@ -104,7 +104,9 @@ pub(crate) fn contenders() {
     table::print_crashes(&crashes);
     if smallest {
         // It measures nothing, so it may ask for more: that the work is done, if not by whoever is large.
-        assert!(missing.iter().all(|one| *one == Contender::Ansible), "{missing:?}");
+        let is_ansible =
+            |one: &Contender| matches!(one, Contender::Ansible | Contender::Collection);
+        assert!(missing.iter().all(is_ansible), "{missing:?}");
         let faults: Vec<&String> = results.values().filter_map(|one| one.fault.as_ref()).collect();
         assert!(faults.is_empty(), "{faults:?}");
     } else if std::env::var_os("UPDATE_README").is_some() {

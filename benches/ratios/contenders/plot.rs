@@ -31,10 +31,12 @@ const STYLE: &str = "<style>\n\
     .grid { stroke: #d1d9e0 } .span { stroke: #afb8c1; stroke-width: 1.5 }\n\
     .ours { fill: #0969da } .watched { fill: none; stroke: #0969da; stroke-width: 2 }\n\
     .ctl { fill: #9a6700 } .loop { fill: #8250df } .ansible { fill: #cf222e }\n\
+    .collection { fill: none; stroke: #cf222e; stroke-width: 2 }\n\
     @media (prefers-color-scheme: dark) {\n\
     svg { fill: #f0f6fc } .small { fill: #9198a1 } .grid { stroke: #3d444d } .span { stroke: #656c76 }\n\
     .ours { fill: #4493f8 } .watched { fill: none; stroke: #4493f8 }\n\
     .ctl { fill: #d29922 } .loop { fill: #ab7df8 } .ansible { fill: #f85149 }\n\
+    .collection { fill: none; stroke: #f85149 }\n\
     }\n</style>\n";
 
 pub(super) fn write(results: &Results) {
@@ -137,6 +139,10 @@ fn mark(svg: &mut String, contender: Contender, x: f64, y: f64) {
         Contender::Ansible => {
             let y = y - 7.0;
             writeln!(svg, "<path class=\"ansible\" d=\"M{x:.1} {y}l7 7l-7 7l-7 -7z\"/>")
+        }
+        Contender::Collection => {
+            let y = y - 7.0;
+            writeln!(svg, "<path class=\"collection\" d=\"M{x:.1} {y}l7 7l-7 7l-7 -7z\"/>")
         }
     };
 }
