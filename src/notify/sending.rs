@@ -1,8 +1,7 @@
 //! Commands of the inventory, run by `sh` on this machine.
 
-use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use rustix::process::Signal;
 use crate::error::CommandError;
 use crate::inventory::{LocalCommand, NoticeKind, Notices};
 use crate::system::Interrupt;
-use crate::system::child::{Bounds, Capture, Ended};
+use crate::system::child::{Bounds, Capture, Ended, fed};
 
 /// How many commands run at once: a hundred servers that failed are told in the time of a few.
 const AT_ONCE: usize = 8;
@@ -128,7 +127,8 @@ impl Commands<'_> {
         let (limit, raised) = (Duration::from_secs((*timeout).into()), self.interrupt.is_raised());
         let stop = |elapsed| elapsed >= limit || (!raised && self.interrupt.is_raised());
         let bounds = Bounds { kept: KEPT, stop: &stop, signal: Signal::KILL };
-        let ended = fed(input).and_then(|input| bounds.run_with(child, Capture::Both, input));
+        let ended =
+            fed(input).and_then(|input| bounds.run_with(child, Capture::Both, input.into()));
         let (ended, said) = ended.map_err(|error| failed("cannot be run").caused_by(&error))?;
         let because = |error: CommandError| {
             let said = String::from_utf8_lossy(&said);
@@ -145,11 +145,4 @@ impl Commands<'_> {
             }
         }
     }
-}
-
-/// A pipe that has all of it already, so that nobody has to write to it meanwhile.
-fn fed(input: &[u8]) -> std::io::Result<Stdio> {
-    let (read_end, mut write_end) = std::io::pipe()?;
-    write_end.write_all(input)?;
-    Ok(read_end.into())
 }

@@ -4,12 +4,14 @@
 //! long, and Ctrl-C on our terminal reaches us alone. What stays behind after its end (a daemon that a
 //! package's script has started) may hold its output open, and is waited for only a moment.
 
-use std::io::{self, PipeReader, PipeWriter, Read};
+use std::fs::File;
+use std::io::{self, PipeReader, PipeWriter, Read, Seek, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group};
 
@@ -54,15 +56,49 @@ impl Bounds<'_> {
     ) -> io::Result<(Ended, Vec<u8>)> {
         let (output, write_end) = io::pipe()?;
         let child = start(command, heard, input, write_end)?;
-        let mut running = RunningChild { child, output: Some(output), said: Vec::new() };
-        let ended = running.until_end(self);
-        if ended.is_err() {
-            // Nobody looks after it any more.
-            running.send(Signal::KILL);
-            let _ = running.child.wait();
-        }
-        Ok((ended?, running.said))
+        let streams = vec![Stream::new(output, Kept::End(self.kept))];
+        let (ended, streams) = RunningChild { child, streams }.run(self)?;
+        Ok((ended, streams.into_iter().flat_map(|stream| stream.said).collect()))
     }
+
+    /// How it ended, with its answer on stdout as a whole, and the end of what it says on stderr apart from
+    /// it. One whose answer is longer than `most` bytes is ended for that.
+    pub fn answer(
+        &self,
+        mut command: Command,
+        input: Stdio,
+        most: usize,
+    ) -> io::Result<(Ended, Answered)> {
+        let ((answer, answer_end), (words, words_end)) = (io::pipe()?, io::pipe()?);
+        command.stdin(input).stdout(answer_end).stderr(words_end).process_group(0);
+        let child = command.spawn()?;
+        // It has the write ends, see `start`.
+        drop(command);
+        let streams = [(answer, Kept::Beginning(most)), (words, Kept::End(self.kept))];
+        let streams = streams.map(|(output, kept)| Stream::new(output, kept)).into();
+        let (ended, streams) = RunningChild { child, streams }.run(self)?;
+        let mut said = streams.into_iter().map(|stream| stream.said);
+        let (stdout, stderr) = (said.next().unwrap_or_default(), said.next().unwrap_or_default());
+        Ok((ended, Answered { stdout, stderr }))
+    }
+}
+
+/// What a program answers, and what it says of it.
+#[derive(Debug)]
+pub struct Answered {
+    /// One byte more than there may be, if it is too long.
+    pub stdout: Vec<u8>,
+    /// The end of it.
+    pub stderr: Vec<u8>,
+}
+
+/// An input that is all there already, so that nobody has to write to it meanwhile. A pipe has room for
+/// 64 KiB only.
+pub fn fed(input: &[u8]) -> io::Result<File> {
+    let mut memory = File::from(memfd_create("input", MemfdFlags::CLOEXEC)?);
+    memory.write_all(input)?;
+    memory.rewind()?;
+    Ok(memory)
 }
 
 /// How a program ended.
@@ -101,12 +137,62 @@ fn start(
 /// A program under way.
 struct RunningChild {
     child: Child,
+    streams: Vec<Stream>,
+}
+
+/// What it says on one pipe.
+struct Stream {
     /// `None` once it is at its end.
     output: Option<PipeReader>,
     said: Vec<u8>,
+    kept: Kept,
+}
+
+/// Which part of what is said is kept, at most so many bytes of it.
+#[derive(Clone, Copy)]
+enum Kept {
+    End(usize),
+    /// And no more may be said.
+    Beginning(usize),
+}
+
+impl Stream {
+    fn new(output: PipeReader, kept: Kept) -> Self {
+        Self { output: Some(output), said: Vec::new(), kept }
+    }
+
+    /// Whether more was said than may be.
+    fn is_over(&self) -> bool {
+        matches!(self.kept, Kept::Beginning(most) if self.said.len() > most)
+    }
+
+    /// Reads a piece, for which somebody has looked whether there is one.
+    fn hear(&mut self) -> io::Result<()> {
+        let Some(output) = &mut self.output else { return Ok(()) };
+        let mut piece = [0; 16 * 1024];
+        match output.read(&mut piece)? {
+            0 => self.output = None,
+            read => self.said.extend_from_slice(piece.get(..read).unwrap_or_default()),
+        }
+        match self.kept {
+            Kept::End(kept) => drop(self.said.drain(..self.said.len().saturating_sub(kept))),
+            Kept::Beginning(most) => self.said.truncate(most.saturating_add(1)),
+        }
+        Ok(())
+    }
 }
 
 impl RunningChild {
+    fn run(mut self, bounds: &Bounds<'_>) -> io::Result<(Ended, Vec<Stream>)> {
+        let ended = self.until_end(bounds);
+        if ended.is_err() {
+            // Nobody looks after it any more.
+            self.send(Signal::KILL);
+            let _ = self.child.wait();
+        }
+        Ok((ended?, self.streams))
+    }
+
     #[expect(clippy::disallowed_methods, reason = "an edge: how long a program takes")]
     fn until_end(&mut self, bounds: &Bounds<'_>) -> io::Result<Ended> {
         let began = Instant::now();
@@ -115,39 +201,51 @@ impl RunningChild {
             if let Some(status) = self.child.try_wait()? {
                 break status;
             }
-            if !is_stopped && (bounds.stop)(began.elapsed()) {
+            let is_over = self.streams.iter().any(Stream::is_over);
+            if !is_stopped && (is_over || (bounds.stop)(began.elapsed())) {
                 self.send(bounds.signal);
                 is_stopped = true;
             }
-            self.hear(look, bounds.kept)?;
+            self.hear(look)?;
             look = LOOK_EVERY.min(2 * look);
         };
         let end = Instant::now() + LAST_WORDS;
-        while !is_stopped && self.output.is_some() && Instant::now() < end {
-            self.hear(end.saturating_duration_since(Instant::now()), bounds.kept)?;
+        while !is_stopped && self.is_heard() && Instant::now() < end {
+            self.hear(end.saturating_duration_since(Instant::now()))?;
         }
         Ok(if is_stopped { Ended::Stopped } else { Ended::With(status) })
     }
 
+    /// Whether more may be said.
+    fn is_heard(&self) -> bool {
+        self.streams.iter().any(|stream| stream.output.is_some())
+    }
+
     /// Waits so long, or until something is said.
     #[expect(clippy::disallowed_methods, reason = "an edge: nothing more can be heard of it")]
-    fn hear(&mut self, wait: Duration, kept: usize) -> io::Result<()> {
-        let Some(output) = &mut self.output else {
+    fn hear(&mut self, wait: Duration) -> io::Result<()> {
+        if !self.is_heard() {
             std::thread::sleep(wait);
             return Ok(());
-        };
+        }
+        let open = self.streams.iter().filter_map(|stream| stream.output.as_ref());
+        let mut polled: Vec<_> = open.map(|output| PollFd::new(output, PollFlags::IN)).collect();
         let wait = Timespec::try_from(wait).map_err(|_| Errno::INVAL)?;
-        match poll(&mut [PollFd::new(output, PollFlags::IN)], Some(&wait)) {
+        match poll(&mut polled, Some(&wait)) {
             Ok(0) | Err(Errno::INTR) => return Ok(()),
             Ok(_) => {}
             Err(error) => return Err(error.into()),
         }
-        let mut piece = [0; 4096];
-        match output.read(&mut piece)? {
-            0 => self.output = None,
-            read => self.said.extend_from_slice(piece.get(..read).unwrap_or_default()),
+        let mut ready = polled
+            .iter()
+            .map(|polled| !polled.revents().is_empty())
+            .collect::<Vec<_>>()
+            .into_iter();
+        for stream in self.streams.iter_mut().filter(|stream| stream.output.is_some()) {
+            if ready.next() == Some(true) {
+                stream.hear()?;
+            }
         }
-        self.said.drain(..self.said.len().saturating_sub(kept));
         Ok(())
     }
 
@@ -199,6 +297,28 @@ mod tests {
     fn an_answer_is_stdout_alone() {
         let said = output(shell("echo one; echo two >&2; echo three; exit 2"), PATIENCE);
         assert_eq!(said.unwrap(), b"one\nthree\n");
+    }
+
+    /// Asks for an answer of at most so many bytes.
+    fn answer(text: &str, most: usize) -> (Ended, Answered) {
+        let bounds = Bounds { kept: 9, stop: &|elapsed| elapsed >= PATIENCE, signal: Signal::KILL };
+        bounds.answer(shell(text), fed(&[b'x'; 100_000]).unwrap().into(), most).unwrap()
+    }
+
+    #[test]
+    fn answer_and_words_are_apart() {
+        let (ended, said) = answer("cat; seq 100000 >&2; exit 3", 100_000);
+        assert!(matches!(ended, Ended::With(status) if status.code() == Some(3)));
+        assert!(said.stdout.len() == 100_000 && said.stderr == *b"9\n100000\n", "{said:?}");
+    }
+
+    #[test]
+    fn too_long_answer_ends_it() {
+        for endless in ["yes", "cat; sleep 600"] {
+            let (ended, said) = answer(endless, 99_999);
+            assert!(matches!(ended, Ended::Stopped), "{endless}");
+            assert_eq!(said.stdout.len(), 100_000);
+        }
     }
 
     #[test]
