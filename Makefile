@@ -32,11 +32,12 @@ demo:
 # The real parts of the tests.
 PARTS = supervisord=supervisor logrotate=logrotate sshd=openssh-server ssh=openssh-client sudo=sudo \
 	python3=python3 zsh=zsh fish=fish man=man-db groff=groff script=bsdutils tmux=tmux ip=iproute2 \
-	promtool=prometheus curl=curl jq=jq
+	promtool=prometheus curl=curl jq=jq git=git nginx=nginx-light openssl=openssl
 
 test:
 	@tools/packages.sh $(PARTS)
 	tools/ansible.sh
+	tools/moto.sh
 	REQUIRE_E2E=1 REQUIRE_ANSIBLE=1 $(CARGO) test
 
 # What Ansible itself says of the collection takes some minutes, most of them once. `make test` runs the tests of it
@@ -80,6 +81,7 @@ fuzz:
 # One release: make versions VERSIONS=4.0.4. Another interpreter: make versions PYTHON=/usr/bin/python3.9
 versions:
 	@tools/packages.sh $(PARTS)
+	tools/moto.sh
 	tools/versions.sh $(VERSIONS)
 
 # Only a part: make bench BENCH=contenders. To leave the README as it is: cargo bench

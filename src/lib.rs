@@ -13,7 +13,7 @@
 //!    machine, over a pipe;  `fleet`: many machines at once; `import`: from what runs to an inventory.
 //! 8. [`report`]: what people and machines see of it. [`status`]: what is wanted beside what runs.
 //!
-//! `notify` tells others what came of a run.
+//! `notify` tells others what came of a run. [`store`] keeps what is published for hosts that pull it.
 //!
 //! `starter` is what a repository begins with. [`setup`] makes a server ready for all that; `sandbox` is a supervisord for a while on a desk. [`host`] wires 2 to 6 for one machine; [`playbook`] and [`cli`] are its two front doors.
 
@@ -40,6 +40,7 @@ mod sandbox;
 pub mod setup;
 mod starter;
 pub mod status;
+pub mod store;
 pub mod supervisord;
 pub mod system;
 mod transport;

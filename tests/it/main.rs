@@ -55,6 +55,7 @@ mod signals;
 mod simulated;
 mod site;
 mod sshd;
+mod stores;
 mod supervisord_contract;
 mod terminal;
 mod together;
