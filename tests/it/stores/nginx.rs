@@ -32,6 +32,12 @@ impl Nginx {
         self.path("srv/bundles").join(name)
     }
 
+    /// What has been sent of objects that are not there as a whole yet.
+    pub(super) fn partial(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.path("srv/bundles.partial")).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    }
+
     pub(super) fn url(&self) -> String {
         format!("https://127.0.0.1:{}", self.port)
     }

@@ -63,6 +63,30 @@ fn wrong_login_is_told_without_its_password() {
     }
 }
 
+/// What is sent by a writer that is killed is in nobody's way.
+#[test]
+fn killed_writer_leaves_the_former_object() {
+    let nginx = or_skip!(Nginx::start());
+    let store = nginx.open();
+    store.put(&name("status/web1"), b"former").unwrap();
+    let long = nginx.path("long");
+    std::fs::write(&long, vec![b'x'; 1_000_000]).unwrap();
+    let mut writer = std::process::Command::new("curl")
+        .args(["-sk", "--limit-rate", "50k", "--user", &format!("publisher:{PASSWORD}"), "-T"])
+        .arg(&long)
+        .arg(format!("{}/status/web1", nginx.url()))
+        .spawn()
+        .unwrap();
+    let partial = || nginx.partial().iter().any(|path| path.metadata().is_ok_and(|m| m.len() > 0));
+    wait_until(PATIENCE, "a part of it is there", partial);
+    assert_eq!(bytes(&*store, "status/web1"), b"former");
+    writer.kill().unwrap();
+    writer.wait().unwrap();
+    wait_until(PATIENCE, "nginx has given it up", || nginx.partial().is_empty());
+    assert_eq!(bytes(&*store, "status/web1"), b"former");
+    assert_eq!(listed(&*store, "status"), ["status/web1"]);
+}
+
 #[test]
 fn server_that_is_gone_comes_back() {
     let mut nginx = or_skip!(Nginx::start());
