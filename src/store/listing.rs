@@ -7,6 +7,7 @@ use quick_xml::events::Event;
 use serde::Deserialize;
 
 use super::ObjectName;
+use super::access::words;
 
 /// Far below what a bucket's answers are nested.
 const DEEPEST: usize = 16;
@@ -21,18 +22,22 @@ struct Entry {
 
 /// One page of what a bucket lists.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Page {
-    pub(super) names: Vec<ObjectName>,
+pub struct Page {
+    /// The objects on it, as they come.
+    pub names: Vec<ObjectName>,
     /// What the next page is asked for with.
-    pub(super) next: Option<String>,
+    pub next: Option<String>,
 }
 
 /// Reads nginx's `autoindex_format json`.
-pub(super) fn of_json(body: &[u8], folder: &ObjectName) -> Result<Vec<ObjectName>, String> {
+///
+/// # Errors
+/// If it is something else, in words for people.
+pub fn of_json(body: &[u8], folder: &ObjectName) -> Result<Vec<ObjectName>, String> {
     let entries: Vec<Entry> = serde_json::from_slice(body).map_err(|error| {
         let is_page = body.trim_ascii_start().starts_with(b"<");
         let what = if is_page { "a page of HTML" } else { "no listing" };
-        format!("what the server says of the folder is {what}: {error}")
+        words(&format!("what the server says of the folder is {what}: {error}"))
     })?;
     let files = entries.iter().filter(|entry| entry.kind == "file");
     let mut names: Vec<_> = files.filter_map(|entry| folder.child(&entry.name)).collect();
@@ -42,7 +47,10 @@ pub(super) fn of_json(body: &[u8], folder: &ObjectName) -> Result<Vec<ObjectName
 }
 
 /// Reads the answer to ListObjectsV2, in which keys begin with `prefix` and a slash.
-pub(super) fn of_bucket(body: &str, prefix: &str, folder: &ObjectName) -> Result<Page, String> {
+///
+/// # Errors
+/// If it is something else, in words for people.
+pub fn of_bucket(body: &str, prefix: &str, folder: &ObjectName) -> Result<Page, String> {
     let mut page = Page::default();
     let mut is_listing = false;
     elements(body, |path, text| {
@@ -60,7 +68,7 @@ pub(super) fn of_bucket(body: &str, prefix: &str, folder: &ObjectName) -> Result
 }
 
 /// The code and the message of an error that a bucket answers, if that is what it is.
-pub(super) fn error_of_bucket(body: &str) -> Option<(String, String)> {
+pub fn error_of_bucket(body: &str) -> Option<(String, String)> {
     let (mut code, mut message) = (None, String::new());
     let read = elements(body, |path, text| match path {
         ["Error", "Code"] => code = Some(text.to_owned()),
@@ -72,8 +80,9 @@ pub(super) fn error_of_bucket(body: &str) -> Option<(String, String)> {
 
 /// Tells of each element its way from the root and its text, at its end.
 fn elements(body: &str, mut tell: impl FnMut(&[&str], &str)) -> Result<(), String> {
-    let broken =
-        |error: &dyn std::fmt::Display| format!("what the server says is broken XML: {error}");
+    let broken = |error: &dyn std::fmt::Display| {
+        words(&format!("what the server says is broken XML: {error}"))
+    };
     let mut reader = Reader::from_str(body);
     reader.config_mut().expand_empty_elements = true;
     let (mut path, mut text) = (Vec::<String>::new(), String::new());

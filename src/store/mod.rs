@@ -12,7 +12,7 @@ mod curl;
 mod folder;
 mod git;
 mod git_program;
-mod listing;
+pub mod listing;
 mod location;
 mod web;
 

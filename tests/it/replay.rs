@@ -37,6 +37,8 @@ replay! {
     revision: ["empty.json", "revision.json"];
     config: ["debian.conf", "tcp.conf"];
     import: ["crlf.conf", "entries.conf", "listener.conf"];
+    listing: ["bucket.xml", "empty.xml", "nginx.json"];
+    location: ["places"];
 }
 
 fn replay(name: &str, target: fn(&[u8]) -> bool, accepted: &[&str]) {

@@ -29,6 +29,7 @@ use supervisor_sync::plan::{FileChange, PlanOptions, PlanView, SitePlan, Situati
 use supervisor_sync::playbook::PlaybookEnvironment;
 use supervisor_sync::records::StateDir;
 use supervisor_sync::report::{Colour, FileDetail};
+use supervisor_sync::store::{Location, ObjectName, listing};
 use supervisor_sync::supervisord::{
     Call, CallError, Client, MainConfig, ReadBy, Reload, Supervisord as _, ini, say_the_same,
 };
@@ -40,7 +41,7 @@ use supervisor_sync::system::sanitized_lines;
 pub(crate) type Target = (&'static str, fn(&[u8]) -> bool);
 
 /// All of them.
-pub(crate) const TARGETS: [Target; 10] = [
+pub(crate) const TARGETS: [Target; 12] = [
     ("inventory", inventory),
     ("playbook", playbook),
     ("ini", ini),
@@ -51,7 +52,53 @@ pub(crate) const TARGETS: [Target; 10] = [
     ("revision", revision),
     ("config", config),
     ("import", import),
+    ("listing", listing),
+    ("location", location),
 ];
+
+/// What a server says is in a folder: only names that are objects of that folder, whoever put them there.
+pub(crate) fn listing(bytes: &[u8]) -> bool {
+    let folder = ObjectName::parse("status").unwrap();
+    let text = String::from_utf8_lossy(bytes);
+    if let Some((code, message)) = listing::error_of_bucket(&text) {
+        assert!(code.len() + message.len() <= bytes.len() + SOME);
+    }
+    let of_json = listing::of_json(bytes, &folder);
+    let of_bucket = listing::of_bucket(&text, "fleet/status", &folder).map(|page| page.names);
+    let is_listing = of_json.is_ok() || of_bucket.is_ok();
+    for read in [of_json, of_bucket] {
+        match read {
+            Ok(names) => {
+                assert!(names.len() <= bytes.len());
+                for name in names {
+                    assert_eq!(name.as_str(), format!("status/{}", name.last()));
+                    assert_eq!(ObjectName::parse(name.as_str()), Some(name));
+                }
+            }
+            Err(problem) => assert!(problem.chars().all(|c| !c.is_control()), "{problem:?}"),
+        }
+    }
+    is_listing
+}
+
+/// Where a store is, a line each: what is refused is shown without what a terminal would obey.
+pub(crate) fn location(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    let read = |line: &str| match Location::parse(line) {
+        Ok(location) => {
+            let shown = location.to_string();
+            assert!(!shown.chars().any(char::is_control), "{shown:?}");
+            assert_eq!(Location::parse(&shown).as_ref(), Ok(&location), "{shown}");
+            true
+        }
+        Err(error) => {
+            let told = error.to_string();
+            assert!(told.len() <= 4 * line.len() + SOME && !told.chars().any(char::is_control));
+            false
+        }
+    };
+    text.split('\n').filter(|line| !line.is_empty()).map(read).fold(true, |all, is| all && is)
+}
 
 /// A config file of somebody's: what comes of it says the same, to the byte where that was asked for.
 pub(crate) fn import(bytes: &[u8]) -> bool {
