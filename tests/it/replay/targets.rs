@@ -97,7 +97,8 @@ pub(crate) fn location(bytes: &[u8]) -> bool {
             false
         }
     };
-    text.split('\n').filter(|line| !line.is_empty()).map(read).fold(true, |all, is| all && is)
+    let lines = text.split('\n').filter(|line| !line.is_empty());
+    lines.filter(|line| !read(line)).count() == 0
 }
 
 /// A config file of somebody's: what comes of it says the same, to the byte where that was asked for.
