@@ -1,3 +1,6 @@
+# What is split into words here is meant to be, and names in our own folder are digests.
+# shellcheck shell=sh disable=SC2010,SC2046,SC2086
+#
 # What runs on a host before supervisor-sync does: finds the copy with the wanted digest, receives
 # it if it is missing, and becomes it. Speaks in lines that begin with a mark, so that a
 # login banner or a chatty .bashrc is passed over.
