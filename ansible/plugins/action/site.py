@@ -63,8 +63,8 @@ class ActionModule(Task):
                 f"{inventory.path} has no server `{server}` (it has: {', '.join(names) or 'none'}): name one as `server`"
             )
         # What the task says, or the module defaults of a play, counts where the inventory says nothing.
-        said = {name: arguments[name] for name in wishes.OF_ALL_SITES}
-        of_host = {**wishes.as_typed(said), **inventory.of_host(server)}
+        settings = {name: arguments[name] for name in wishes.OF_ALL_SITES}
+        of_host = {**wishes.as_typed(settings), **inventory.of_host(server)}
         if arguments["prune"] and of_host["name"] == wishes.NAME:
             raise AnsibleActionFail(f"prune: give {inventory.path} a `name`, by which the host knows what it applied")
         return of_host

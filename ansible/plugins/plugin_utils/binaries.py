@@ -77,8 +77,7 @@ def platform_of(path: str) -> str | None:
         return None
     if len(header) < 20 or header[:4] != b"\x7fELF":
         return None
-    order = "big" if header[5] == 2 else "little"
-    machine = MACHINES.get(int.from_bytes(header[18:20], order))
+    machine = MACHINES.get(int.from_bytes(header[18:20], "big" if header[5] == 2 else "little"))
     return f"Linux-{machine}" if machine else None
 
 

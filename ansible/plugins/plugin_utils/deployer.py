@@ -60,7 +60,9 @@ class Deployer:
         if top.get("defaults"):
             top["defaults"] = wishes.with_environment(top["defaults"], self.folder)
         sites = [
-            wishes.self_contained({key: one for key, one in site.items() if key not in ("server", "servers")}, self.folder)
+            wishes.self_contained(
+                {key: one for key, one in site.items() if key not in ("server", "servers")}, self.folder
+            )
             for site in self.sites_of(server)
         ]
         return wishes.inventory(sites, top)
