@@ -48,7 +48,7 @@ def of_apply(answer: Answer, diff: bool) -> dict[str, Any]:
     changed = any(_has_changed(report) for report in reports)
     result = _result([report["plan"] for report in reports], changed, outcome, diff)
     runs = [document["run"] for document in answer.of_kind("applied") if "run" in document]
-    if runs and outcome != "unchanged":
+    if runs and outcome not in ("unchanged", "refused"):
         result["run"] = runs[-1]
     revisions = {
         report["site"]: report["outcome"]["revision"]

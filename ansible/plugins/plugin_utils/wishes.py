@@ -57,8 +57,6 @@ def as_typed(value: Any) -> Any:
 def _value(name: str, value: Any) -> Any:
     if name == "environment":
         return {variable: _plain(one) for variable, one in value.items()}
-    if name == "autorestart" and value in ("true", "false"):
-        return value == "true"
     if name in ("rotate", "user") and isinstance(value, str) and value.isascii() and value.isdigit():
         return int(value)
     return as_typed(value)

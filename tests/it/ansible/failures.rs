@@ -54,6 +54,7 @@ fn refusal_changes_nothing() {
     for flags in [&["--check"][..], &[]] {
         let play = controller.play(&task, flags).ended(2);
         assert_eq!(play.came_to(), ("refused", false), "{flags:?}");
+        assert_eq!(play.result().get("run"), None, "{flags:?}");
         for told in ["gone.sh", "wanted by one", "--allow missing-code", "nothing was changed"] {
             assert!(message(&play).contains(told), "no {told:?} in {}", message(&play));
         }

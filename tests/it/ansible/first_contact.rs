@@ -24,7 +24,7 @@ fn installed_program_serves_a_controller_without_one() {
     let controller = or_skip!(Controller::start(&["web1"]));
     let machine = controller.machine();
     let not_ours = controller.path("supervisor-sync");
-    std::fs::write(&not_ours, "#!/bin/sh\nexit 1\n").unwrap();
+    std::fs::write(&not_ours, "#!/bin/sh\n# No program for any host.\nexit 1\n").unwrap();
     let task = programs(&[&worker("one", "")], &format!("binary: {}", not_ours.display()));
     let play = controller.play(&task, &[]).ended(2);
     let message = play.result()["msg"].as_str().unwrap();
@@ -68,7 +68,7 @@ fn other_machine_gets_its_own_program() {
 #[test]
 fn banner_is_passed_over() {
     let controller = or_skip!(Controller::start(&["web1"]));
-    let noise = "echo 'Welcome {\"kind\":\"applied\",\"sites\":[]}'\n";
+    let noise = "echo '{\"kind\":\"applied\",\"sites\":[]} {'\n";
     std::fs::write(home(&controller, controller.machine()).join(".bashrc"), noise).unwrap();
     let play = controller.play(&programs(&[&worker("one", "")], ""), &[]).ended(0);
     assert_eq!(play.came_to(), ("applied", true));

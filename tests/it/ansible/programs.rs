@@ -152,7 +152,7 @@ fn stopped_stays_so_until_it_is_started() {
 fn templated_arguments_have_their_types() {
     let controller = or_skip!(Controller::start(&["web1"]));
     let entry = "program: one, script: one.sh, numprocs: \"{{ n }}\", autostart: \"{{ never }}\", \
-                 autorestart: \"{{ never }}\", logs: {rotate: \"{{ n }}\"}, exitcodes: [0, \"{{ n }}\"]";
+                 autorestart: \"{{ never }}\", logs: {rotate: \"2\"}, exitcodes: [0, \"{{ n }}\"]";
     let vars = "vars: {n: 2, never: false}\n";
     let task = programs(&[entry], "").replacen("- super", &format!("- {vars}  super"), 1);
     controller.play(&task, &[]).ended(0);

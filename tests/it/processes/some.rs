@@ -119,7 +119,9 @@ fn absent_program_goes_alone() {
     wants(&host, &[&program("two", ", priority: 7")]);
     let plan = host.run(&["plan", "--absent", "one"]).ended(0).says("- one  stop and remove: ");
     assert!(!plan.stdout.contains("two") && !plan.stdout.contains("a.com-old"), "{}", plan.stdout);
-    host.run(&["apply", "--yes", "--absent", "one"]).ended(0);
+    // A plan that is kept says so as well.
+    host.run(&["plan", "--absent", "one", "--out", "p"]).ended(0);
+    host.run(&["apply", "p"]).ended(0);
     assert_eq!(host.groups(), ["a.com-old", "a.com-two"]);
     assert!(!host.conf("a.com-one").exists() && !host.logrotate("a.com-one").exists());
     assert_eq!(of_others(&host), others);
