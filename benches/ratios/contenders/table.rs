@@ -141,7 +141,7 @@ fn how() -> String {
     format!(
         "Medians of {} runs in turn, each on a supervisord of its own; of what takes longer than {} s, one \
          run. After each the host had the same bytes in the same files, every program up, and no \
-         process restarted without need. {cores} cores, which other work shared; {}, supervisord \
+         process restarted without need. {cores} cores; {}, supervisord \
          {supervisord}, {}, bash {}, {} with community.general {} (pipelined, no facts). Ratios are \
          of the same run; `make bench` writes table and plot anew.\n",
         super::ROUNDS,
