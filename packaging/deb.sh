@@ -43,7 +43,9 @@ else
     install -D -m 755 -t "$root/usr/lib/supervisor-sync" packaging/supervisor-{sync,restart}.sh
     install -D -m 644 examples/deployer.yml "$root/etc/supervisor-sync/deployer.yml.example"
     echo /etc/supervisor-sync/deployer.yml.example >"$root/DEBIAN/conffiles"
-    install -m 755 packaging/postrm "$root/DEBIAN/postrm"
+    # Off until somebody enables the timer, and nothing to do before there is a pull.yml.
+    install -D -m 644 -t "$root/usr/lib/systemd/system" packaging/pull/supervisor-sync-pull.*
+    install -m 755 packaging/prerm packaging/postrm "$root/DEBIAN"
     fields='Section: admin
 Depends: libc6 (>= 2.17)
 Recommends: openssh-client

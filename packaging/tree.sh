@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Lays out what is installed beside the binary, the same in every package: completions, manual pages,
-# documents, examples, what Prometheus and Grafana read, and the scripts for DeployerPHP. All of it comes
+# documents, examples, what Prometheus, Grafana and systemd read, and the scripts for DeployerPHP. All of it comes
 # from this program itself or from this repository.
 #
 #   packaging/tree.sh BINARY SHARE      a binary that runs here; a folder such as /usr/share
@@ -17,6 +17,6 @@ mkdir -p "$share"/{bash-completion/completions,zsh/site-functions,fish/vendor_co
 doc=$share/doc/supervisor-sync
 mkdir -p "$doc/deployer-php"
 cp -r README.md CHANGELOG.md docs examples "$doc/"
-cp -r packaging/metrics "$doc/"
+cp -r packaging/metrics packaging/pull "$doc/"
 cp packaging/supervisor-sync.sh packaging/supervisor-restart.sh "$doc/deployer-php/"
 find "$share" -type d -exec chmod 755 {} + -o -type f -exec chmod u=rwX,go=rX {} +

@@ -13,7 +13,7 @@
 //!    machine, over a pipe;  `fleet`: many machines at once; `import`: from what runs to an inventory.
 //! 8. [`report`]: what people and machines see of it. [`status`]: what is wanted beside what runs.
 //!
-//! `notify` tells others what came of a run. [`store`] keeps what is published for hosts that pull it.
+//! `notify` tells others what came of a run. `pull` is a fleet without a controller, over a [`store`] of signed bundles.
 //!
 //! `starter` is what a repository begins with. [`setup`] makes a server ready for all that; `sandbox` is a supervisord for a while on a desk. [`host`] wires 2 to 6 for one machine; [`playbook`] and [`cli`] are its two front doors.
 
@@ -33,6 +33,7 @@ mod lint;
 mod notify;
 pub mod plan;
 pub mod playbook;
+mod pull;
 pub mod records;
 pub mod report;
 pub mod runner;

@@ -61,6 +61,9 @@ impl Context {
             let what = (order.goal, &order.options);
             return self.show_plans(work, what, rules, PlanLook::default(), screen);
         }
+        // What comes before changes comes only where something changes, and that plans say.
+        let plans_first = order.plans_first || self.has_hook_before(order);
+        let order = &Order { plans_first, ..order.clone() };
         let mut before = || self.before_changes(order);
         let applying = Applying::new(work, order, &self.fleet.interrupt, screen);
         let mut applying = applying.before_changes(&mut before);

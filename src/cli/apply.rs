@@ -74,6 +74,7 @@ impl HowArguments {
             apply,
             run,
             ask: !self.agree.yes,
+            plans_first: false,
             reviewed: None,
             lock_wait: self.lock_wait,
             rules: self.rollout.rules(),

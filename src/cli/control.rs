@@ -85,6 +85,7 @@ fn order(intent: Intent, verify: bool, lock_wait: u64, rules: Rules) -> Order {
         apply: ApplyOptions { verify, rollback: false, record: false },
         run: Run::begin(command),
         ask: false,
+        plans_first: false,
         reviewed: None,
         lock_wait,
         rules,

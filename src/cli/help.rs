@@ -4,7 +4,7 @@ use anstyle::Style;
 
 /// Each verb with commands that do something useful, and what that is. A test reads every one by the real command
 /// line.
-const EXAMPLES: [(&str, &[(&str, &str)]); 29] = [
+const EXAMPLES: [(&str, &[(&str, &str)]); 33] = [
     (
         "check",
         &[
@@ -111,6 +111,41 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 29] = [
         &[
             ("logs queue -f", "the last lines of a program, and what comes"),
             ("logs -n 100 --site shop.example.com", "a hundred lines of each program of a site"),
+        ],
+    ),
+    (
+        "publish",
+        &[
+            (
+                "publish --key ~/.ssh/deploy /srv/deploy/shop",
+                "to a folder that a web server serves",
+            ),
+            (
+                "publish --key deploy.pub s3://deploy/shop --yes -m 'more workers'",
+                "to a bucket, signed by ssh-agent's key",
+            ),
+        ],
+    ),
+    (
+        "pull",
+        &[
+            ("pull", "take up what was published, now"),
+            ("pull --dry-run", "show what that would do here"),
+            ("pull --retry", "also what was rolled back here"),
+        ],
+    ),
+    (
+        "hold",
+        &[
+            ("hold 'the sale' --for 2h", "take up nothing for two hours"),
+            ("hold 'ann looks at the queue'", "until `resume`"),
+        ],
+    ),
+    (
+        "resume",
+        &[
+            ("resume", "take up again what is published"),
+            ("resume --config /etc/supervisor-sync/shop.yml", "of another source"),
         ],
     ),
     (

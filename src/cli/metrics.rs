@@ -9,9 +9,10 @@ use crate::api::Target;
 use crate::error::CommandError;
 use crate::host::LocalHost;
 use crate::inventory::{AbsolutePath, NameError, Paths, SupervisordAddress};
+use crate::pull::{LastPull, PullState};
 use crate::report::{Metrics, Screen};
-use crate::system::Disk;
 use crate::system::files::{FileContent, replace};
+use crate::system::{Clock as _, Disk, SystemClock};
 
 /// node_exporter runs as a user of its own.
 const MODE: u32 = 0o644;
@@ -48,7 +49,7 @@ pub(super) fn run(
     let mut here = LocalHost::new(LocalHost::default_state_base(), context.fleet.interrupt.clone());
     let here: &mut dyn Target = &mut here;
     let on_record = here.on_record(paths.clone(), arguments.seconds)?;
-    let metrics = Metrics::of(&on_record, &paths);
+    let metrics = Metrics::of(&on_record, &paths, &pulls(&paths));
     if let Some(path) = &arguments.out {
         write(path, metrics.text())?;
     }
@@ -59,6 +60,16 @@ pub(super) fn run(
         screen.error(None, error);
     }
     Ok(0)
+}
+
+/// How the last pull of each source ended, and whether somebody holds the host.
+fn pulls(paths: &Paths) -> Vec<(LastPull, bool)> {
+    let base = paths.state_dir.as_ref().map(|path| path.as_path().to_owned());
+    let base = base.unwrap_or_else(LocalHost::default_state_base);
+    let now = SystemClock::start().timestamp();
+    let is_held =
+        |state: &PullState| state.hold().ok().flatten().is_some_and(|hold| hold.counts(now));
+    PullState::all(&base).iter().map(|state| (state.last(), is_held(state))).collect()
 }
 
 impl MetricsArguments {

@@ -16,6 +16,7 @@ mod fleet;
 mod generate;
 mod help;
 mod history;
+mod hold;
 mod import;
 mod init;
 mod integrate;
@@ -24,8 +25,11 @@ mod metrics;
 mod notify;
 mod plan;
 mod playbook;
+mod publish;
 #[cfg(test)]
 mod published_tests;
+mod pull;
+mod pulled;
 mod release;
 mod remove;
 mod restart;
@@ -39,6 +43,7 @@ mod selected;
 mod set;
 mod setup;
 mod status;
+mod taking_up;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -70,11 +75,14 @@ pub fn command() -> clap::Command {
 }
 
 /// Verbs that read no inventory.
-const WITHOUT_INVENTORY: [&str; 9] = [
+const WITHOUT_INVENTORY: [&str; 12] = [
     "explain",
     "scaffold",
     "metrics",
     "playbook",
+    "pull",
+    "hold",
+    "resume",
     "integrate",
     "agent",
     "completions",
@@ -175,6 +183,14 @@ enum Verb {
     Runner(runner::RunnerArguments),
     /// Look whether everything is as wanted, and tell whoever `notify` names when that changes; for a timer
     CheckDrift(status::CheckDriftArguments),
+    /// Publish the inventory as a signed bundle, for hosts that pull it
+    Publish(publish::PublishArguments),
+    /// Take up what was published for this host
+    Pull(pull::PullArguments),
+    /// Take up nothing on this host until `resume`, and say why
+    Hold(hold::HoldArguments),
+    /// Take up again what is published
+    Resume(hold::ResumeArguments),
     /// Try the commands that the inventory names under `notify`
     Notify(notify::NotifyArguments),
     /// The environment contract of DeployerPHP's supervisor-sync.sh
@@ -289,6 +305,10 @@ fn verb(cli: Cli, screen: &mut Screen) -> Result<u8, CommandError> {
         Verb::Import(arguments) => import::run(&context, &arguments, screen),
         Verb::Sandbox(arguments) => sandbox::run(&context, &arguments, screen),
         Verb::Runner(arguments) => runner::run(&context, &arguments, screen),
+        Verb::Publish(arguments) => publish::run(&context, &arguments, screen),
+        Verb::Pull(arguments) => pull::run(&context, &arguments, screen),
+        Verb::Hold(arguments) => hold::hold(&arguments, screen),
+        Verb::Resume(arguments) => hold::resume(&arguments, screen),
         Verb::Notify(arguments) => notify::run(&context, &arguments, screen),
         Verb::CheckDrift(arguments) => status::check_drift(&context, arguments, screen),
         Verb::Playbook { playbook } => Ok(playbook::run(&context, playbook)),

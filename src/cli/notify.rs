@@ -50,6 +50,12 @@ impl Context {
         Some(Commands { notices, folder, interrupt: &self.fleet.interrupt })
     }
 
+    /// Whether something comes before the first server is changed.
+    pub(super) fn has_hook_before(&self, order: &Order) -> bool {
+        let commands = self.commands().filter(|_| order.apply.record);
+        commands.is_some_and(|commands| commands.notices.before.is_some())
+    }
+
     /// The first server is about to be changed.
     pub(super) fn before_changes(&self, order: &Order) -> Result<(), CommandError> {
         match self.commands() {

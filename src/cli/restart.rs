@@ -56,6 +56,7 @@ pub(super) fn run(
         apply: ApplyOptions { verify: true, rollback: false, record: false },
         run: context.begin_run("restart", &arguments.message),
         ask: arguments.agree.asks(&arguments.selection, &work),
+        plans_first: false,
         reviewed: None,
         lock_wait: arguments.lock_wait,
         rules: arguments.rollout.rules(),

@@ -60,6 +60,7 @@ fn follow(
         apply: ApplyOptions { verify: true, rollback: false, record: true },
         run: context.begin_run("sandbox", &MessageArguments::default()),
         ask: false,
+        plans_first: false,
         reviewed: None,
         lock_wait: 0,
         rules,

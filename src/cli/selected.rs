@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::Args;
 
-use super::{Context, SELECTION, completing};
+use super::{Context, SELECTION, completing, pulled};
 use crate::api::RunInventory;
 use crate::error::CommandError;
 use crate::fleet::{Emptied, HostWork, Prune, selected_with_leavers};
@@ -121,7 +121,11 @@ impl Context {
         named: Option<&Path>,
         screen: &mut Screen,
     ) -> Result<Inventory, CommandError> {
-        let loaded = inventory::load(named)?;
+        let loaded = inventory::load(named);
+        if let Some(config) = pulled::config(named, loaded.is_ok()) {
+            return self.pulled_inventory(config, screen);
+        }
+        let loaded = loaded?;
         let read = inventory::read_beside(&loaded.name(), &loaded.text, &loaded.folder());
         let inventory = read.map_err(|problems| {
             show_problems(&problems, screen);

@@ -10,10 +10,13 @@ use super::selected::NamedArguments;
 use crate::api::{SiteStatusReply, Target};
 use crate::error::{CommandError, ErrorKind};
 use crate::fleet::{Emptied, HostWork, Leavers, Prune, check_something, leavers_of};
+use crate::host::LocalHost;
 use crate::import::Unmanaged;
 use crate::inventory::{Paths, Site};
 use crate::notify::Seen;
-use crate::report::{Detail, Frames, HostStatus, Screen, Statuses};
+use crate::pull::fleet_status;
+use crate::report::{Detail, Frames, HostStatus, Screen, Statuses, show_fleet_status};
+use crate::store::Location;
 use crate::system::{Clock as _, SystemClock};
 
 /// How long it is looked at what has just come up again, in seconds.
@@ -44,6 +47,10 @@ pub(super) struct StatusArguments {
     /// List what supervisord has that no inventory has: programs, those that run twice, files that nobody reads
     #[arg(long)]
     unmanaged: bool,
+    /// How the hosts are that pull from this store, as they say themselves; no inventory is read
+    #[arg(long, value_name = "STORE", value_parser = Location::parse)]
+    #[arg(conflicts_with_all = ["sites", "hosts", "programs", "names", "all", "watch", "seconds", "deep", "unmanaged"])]
+    pull: Option<Location>,
     #[command(flatten)]
     parallel: ParallelArguments,
 }
@@ -53,6 +60,9 @@ pub(super) fn run(
     arguments: &StatusArguments,
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
+    if let Some(location) = &arguments.pull {
+        return of_store(context, location, screen);
+    }
     let selector = arguments.selection.selector()?;
     let (prune, emptied) = (Prune::Nothing, Emptied::Unseen);
     let work = context.selected_with_leavers(&selector, &prune, emptied, screen)?;
@@ -62,6 +72,19 @@ pub(super) fn run(
         (false, true) => watch(context, &work, arguments, screen),
         (false, false) => look(context, &work, arguments, None, screen),
     }
+}
+
+/// How the hosts are that pull from a store.
+fn of_store(
+    context: &Context,
+    location: &Location,
+    screen: &mut Screen,
+) -> Result<u8, CommandError> {
+    let cache = LocalHost::state_of_user().unwrap_or_else(LocalHost::default_state_base);
+    let store = location.open(&cache.join("stores"), &context.fleet.interrupt);
+    let now = SystemClock::start().timestamp();
+    let fleet = fleet_status(store.as_ref(), now)?;
+    Ok(show_fleet_status(&fleet, now, screen))
 }
 
 #[derive(Debug, Args)]
@@ -80,8 +103,16 @@ pub(super) fn check_drift(
 ) -> Result<u8, CommandError> {
     let CheckDriftArguments { selection, parallel } = arguments;
     let (all, watch, deep, unmanaged) = (false, false, false, false);
-    let arguments =
-        StatusArguments { selection, all, watch, seconds: None, deep, unmanaged, parallel };
+    let arguments = StatusArguments {
+        selection,
+        all,
+        watch,
+        seconds: None,
+        deep,
+        unmanaged,
+        pull: None,
+        parallel,
+    };
     let selector = arguments.selection.selector()?;
     let work =
         context.selected_with_leavers(&selector, &Prune::Nothing, Emptied::Unseen, screen)?;

@@ -7,7 +7,7 @@ use crate::apply::ApplyOptions;
 use crate::plan::PlanOptions;
 
 /// What is to be done.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Order {
     /// Where each site is to go.
     pub(crate) goal: Goal,
@@ -19,6 +19,8 @@ pub(crate) struct Order {
     pub(crate) run: Run,
     /// Whether the plan is shown and agreed to first.
     pub(crate) ask: bool,
+    /// Whether plans are made and shown first though nobody is asked.
+    pub(crate) plans_first: bool,
     /// The plans that somebody has agreed to before.
     pub(crate) reviewed: Option<Reviewed>,
     /// Seconds to wait for another apply on a host.
@@ -30,6 +32,6 @@ pub(crate) struct Order {
 impl Order {
     /// Whether plans are made and shown before anything is done.
     pub(crate) fn shows_plans(&self) -> bool {
-        self.ask || self.reviewed.is_some()
+        self.ask || self.plans_first || self.reviewed.is_some()
     }
 }

@@ -129,7 +129,7 @@ impl SavedPlan {
 }
 
 /// The plans that were looked at before: nothing else is applied.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Reviewed {
     /// Where they are kept, as a person says it.
     pub(crate) file: String,

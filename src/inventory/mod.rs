@@ -40,6 +40,7 @@ mod program_keys;
 mod programs;
 #[cfg(test)]
 pub(crate) mod published_tests;
+mod pulling;
 mod quoted;
 mod resolve;
 mod schema;
@@ -77,6 +78,7 @@ pub use program::{
 };
 pub(crate) use program_keys::{PROGRAM as PROGRAM_KEYS, supervisords as supervisord_options};
 pub use programs::{ProcessPattern, Programs};
+pub(crate) use pulling::{Itself, PullConfig, PullRules, read_pull_config};
 pub(crate) use quoted::{Quotes, plain_or_quoted, quoted};
 pub(crate) use resolve::read_located;
 pub use resolve::{Inventory, PlacedSite, read, read_beside};

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::keys::{Key, Keys};
 use super::{Beside, read_beside};
 use super::{
-    allowed, configs, groups, health, host, logs, notices, passed, program_keys, schema, settings,
-    site_entry,
+    allowed, configs, groups, health, host, logs, notices, passed, program_keys, pulling, schema,
+    settings, site_entry,
 };
 
 fn in_docs(name: &str) -> PathBuf {
@@ -30,7 +30,7 @@ fn table(of: &str, keys: &[Key]) -> String {
 }
 
 /// The guide's tables by their names. Two keys that stand for another are told beside that.
-fn tables() -> [(&'static str, String); 15] {
+fn tables() -> [(&'static str, String); 16] {
     let but = |keys: &Keys, name: &str| -> Vec<Key> {
         keys.known.iter().filter(|key| key.name != name).copied().collect()
     };
@@ -51,6 +51,7 @@ fn tables() -> [(&'static str, String); 15] {
         ("paths", table("key of `paths`", settings::PATHS.known)),
         ("notify", table("key of `notify`", notices::NOTIFY.known)),
         ("hooks", table("key of `hooks`", notices::HOOKS.known)),
+        ("pull", table("key of `pull`", pulling::KEYS.known)),
         ("lint", table("key of `lint`", allowed::KEYS.known)),
     ]
 }
@@ -71,14 +72,24 @@ pub(crate) fn assert_published(name: &str, text: &str) {
 
 #[test]
 fn the_guide_has_the_tables() {
-    let mut guide = include_str!("../../docs/inventory.md").to_owned();
-    for (name, table) in tables() {
+    assert_tables("inventory.md", include_str!("../../docs/inventory.md"), &tables());
+    let of_pull = [
+        ("pull.yml", table("key", pulling::CONFIG.known)),
+        ("label", table("key of `label`", pulling::LABEL.known)),
+    ];
+    assert_tables("pull.md", include_str!("../../docs/pull.md"), &of_pull);
+}
+
+/// A page has each table as the source has it, or gets it.
+fn assert_tables(page: &str, text: &str, tables: &[(&'static str, String)]) {
+    let mut guide = text.to_owned();
+    for (name, table) in tables {
         let begin = format!("<!-- keys: {name} -->\n");
         let (before, rest) = guide.split_once(&begin).expect(name);
         let (_, after) = rest.split_once("<!-- end -->\n").expect(name);
         guide = format!("{before}{begin}{table}<!-- end -->\n{after}");
     }
-    assert_published("inventory.md", &guide);
+    assert_published(page, &guide);
 }
 
 #[test]
@@ -144,6 +155,7 @@ fn with(map: &str, key: &str, value: &str) -> String {
             "servers: [{{name: web1, host: h}}]\nsites: [{{domain: e.com, server: web1, {line}}}]\n"
         ),
         ("`fleet`", _) => format!("fleet: {{{line}}}\n"),
+        ("`pull`", _) => format!("pull: {{{line}}}\n"),
         ("`lint`", _) => format!("lint: {{{line}}}\n"),
         ("`paths`", _) => format!("paths: {{{line}}}\n"),
         ("a notice", "command") => format!("notify: [{{{line}}}]\n"),
@@ -186,6 +198,7 @@ fn each_key_takes_its_example() {
         &allowed::KEYS,
         &notices::NOTIFY,
         &notices::HOOKS,
+        &pulling::KEYS,
         &logs::KEYS,
         &passed::OPTIONS,
         &configs::TEXT,
@@ -204,5 +217,62 @@ fn each_key_takes_its_example() {
             assert!(of_text(&text).is_err(), "{text}");
             assert!(!is_valid(&text), "{text}");
         }
+    }
+}
+
+/// The same of `pull.yml`, which no schema describes.
+#[test]
+fn each_key_of_pull_yml_takes_its_example() {
+    let read = |text: &str| super::read_pull_config("pull.yml", text);
+    for (keys, key) in [&pulling::CONFIG, &pulling::LABEL]
+        .into_iter()
+        .flat_map(|keys| keys.known.iter().map(move |key| (keys, key)))
+    {
+        let with = |value: &str| {
+            let others = [("source", "/x"), ("identity", "a@b")];
+            let others = others.into_iter().filter(|(name, _)| *name != key.name);
+            let others: String = others.map(|(name, value)| format!("{name}: {value}\n")).collect();
+            match keys.of {
+                "`label`" if key.name == "at" => format!("{others}label: {{at: {value}}}\n"),
+                "`label`" => format!("{others}label: {{at: /x, {}: {value}}}\n", key.name),
+                _ => format!("{others}{}: {value}\n", key.name),
+            }
+        };
+        let text = with(key.example);
+        assert!(read(&text).is_ok(), "{text}{}", read(&text).unwrap_err());
+        for wrong in ["{a: {b: c}}", "[[a]]", "1.5"] {
+            assert!(read(&with(wrong)).is_err(), "{}", with(wrong));
+        }
+    }
+}
+
+#[test]
+fn pull_yml_names_all_its_problems() {
+    let text = "identity: a b\nhost: web1\ntags: []\nlabel: {at: x}\n";
+    let problems = super::read_pull_config("pull.yml", text).unwrap_err().to_string();
+    for said in ["needs `source`", "must be one name", "`host` and `tags` cannot both be there"] {
+        assert!(problems.contains(said), "{said}: {problems}");
+    }
+    for empty in ["", "~", "[]", "{}"] {
+        assert!(super::read_pull_config("pull.yml", empty).is_err(), "{empty}");
+    }
+}
+
+#[test]
+fn waves_ascend_to_all() {
+    for (waves, is_fine) in [
+        ("[100]", true),
+        ("[1, 99, 100]", true),
+        ("[]", false),
+        ("[5]", false),
+        ("[25, 5, 100]", false),
+        ("[5, 5, 100]", false),
+        ("[0, 100]", false),
+        ("[5, 101]", false),
+        ("[\"5\", 100]", false),
+        ("[5%, 100%]", false),
+    ] {
+        let read = super::read("x", &format!("pull: {{waves: {waves}}}\n"));
+        assert_eq!(read.is_ok(), is_fine, "{waves}");
     }
 }

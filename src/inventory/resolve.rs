@@ -17,6 +17,7 @@ use super::notices::{self, Notices};
 use super::places::{Located, Places, SitePlaces};
 use super::problem::Problems;
 use super::program_keys;
+use super::pulling::{self, PullRules};
 use super::settings::{self, Settings};
 use super::site::{Paths, Site};
 use super::site_entry;
@@ -36,6 +37,9 @@ pub struct Inventory {
     /// Who is told what came of a run, and what comes before and after it. It is this machine's alone.
     #[serde(skip)]
     pub notices: Notices,
+    /// How hosts that pull it take it up.
+    #[serde(default)]
+    pub(crate) pull: PullRules,
     /// Where things are on a host, as the top level says.
     pub paths: Paths,
     /// The servers, in the file's order; names are unique.
@@ -73,7 +77,7 @@ pub struct PlacedSite {
 }
 
 /// The keys that only the top level has.
-static OWN: [Key; 7] = [
+static OWN: [Key; 8] = [
     Key::new("name", Kind::Text, "shop", "What the inventory is called."),
     Key::new(
         "binaries",
@@ -86,6 +90,12 @@ static OWN: [Key; 7] = [
     Key::new("servers", Kind::List(&Kind::Map(&host::KEYS)), "[]", "The servers."),
     Key::new("sites", Kind::List(&Kind::Map(&site_entry::KEYS)), "[]", "The sites."),
     Key::new("fleet", Kind::Map(&host::FLEET), "{persist: 60}", "How a fleet is reached."),
+    Key::new(
+        "pull",
+        Kind::Map(&pulling::KEYS),
+        "{waves: [10, 100]}",
+        "How hosts that [pull](pull.md) the inventory take it up.",
+    ),
     Key::new(
         "notify",
         Kind::List(&Kind::Map(&notices::NOTIFY)),
@@ -105,7 +115,7 @@ static OWN: [Key; 7] = [
 /// The keys of the top level.
 pub(super) static TOP: Keys = Keys {
     of: "the inventory",
-    known: &joined::<7, 6, 13>(OWN, settings::KEYS),
+    known: &joined::<8, 6, 14>(OWN, settings::KEYS),
     instead: &[("hosts", "servers"), ("domains", "sites")],
     shared: true,
 };
@@ -143,6 +153,9 @@ pub(super) fn all_keys() -> Vec<&'static str> {
         &super::allowed::KEYS,
         &notices::NOTIFY,
         &notices::HOOKS,
+        &pulling::KEYS,
+        &pulling::CONFIG,
+        &pulling::LABEL,
         &super::passed::OPTIONS,
         &super::health::KEYS,
         &super::health::PROBE,
@@ -167,6 +180,17 @@ pub(crate) fn read_located<'t>(
     text: &'t str,
     beside: &dyn Beside,
 ) -> Result<Located<'t>, Problems> {
+    let ((inventory, sites), source) = read_file(name, text, beside, inventory)?;
+    Ok(Located { inventory, places: Places { source, sites } })
+}
+
+/// Reads a YAML file of ours: whatever `read` finds wrong in it refuses it.
+pub(super) fn read_file<'t, T>(
+    name: &'t str,
+    text: &'t str,
+    beside: &dyn Beside,
+    read: impl FnOnce(&mut Reader<'_, 't>, &Node) -> T,
+) -> Result<(T, Source<'t>), Problems> {
     let mut source = Source::new(name, text, all_keys());
     let root = match checked_size(text).and_then(|()| file::parse(text)) {
         Ok(root) => root,
@@ -175,12 +199,11 @@ pub(crate) fn read_located<'t>(
     source.hide_secrets(&root);
     let mut reader = Reader { source: &source, beside, findings: Findings::default() };
     repeated_keys(&mut reader, &root);
-    let (inventory, sites) = inventory(&mut reader, &root);
+    let content = read(&mut reader, &root);
     let findings = reader.findings;
-    if findings.is_empty() {
-        Ok(Located { inventory, places: Places { source, sites } })
-    } else {
-        Err(findings.into_problems(&source))
+    match findings.is_empty() {
+        true => Ok((content, source)),
+        false => Err(findings.into_problems(&source)),
     }
 }
 
@@ -190,7 +213,7 @@ fn checked_size(text: &str) -> Result<(), SyntaxError> {
     }
     Err(SyntaxError {
         message: format!("the file is larger than {} MiB", LARGEST_BYTES >> 20),
-        help: Some("is this the inventory?".to_owned()),
+        help: Some("is this the right file?".to_owned()),
         at: Span::default(),
     })
 }
@@ -239,6 +262,7 @@ fn inventory(reader: &mut Reader<'_, '_>, root: &Node) -> (Inventory, Vec<SitePl
     let binaries = fields.get("binaries");
     inventory.binaries = binaries.and_then(|node| reader.parse(node, "binaries", checked_name));
     inventory.notices = notices::read(reader, &fields);
+    inventory.pull = pulling::read(reader, &fields);
     let settings = Settings::read(reader, &fields, &Settings::default());
     inventory.paths = settings.paths();
     let mut names = Names::default();

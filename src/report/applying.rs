@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::awaited::took;
 use super::describe::{EventLine, describe, describe_failure, describe_one_of_several};
+use super::nameless::without_address;
 use super::names::{folded, named};
 use super::plan::{HostPage, show_pages};
 use super::questions::asked_for;
@@ -51,6 +52,8 @@ pub(crate) struct Applying<'s> {
     /// What is to be typed in place of a yes.
     typed: Option<&'s str>,
     before_changes: Option<BeforeChanges<'s>>,
+    /// Whether it is told that nothing was to be done.
+    tells_nothing: bool,
 }
 
 /// What is done once somebody has agreed, before the first host changes; where it fails, none does.
@@ -95,6 +98,7 @@ impl<'s> Applying<'s> {
             not_reached: Vec::new(),
             typed: None,
             before_changes: None,
+            tells_nothing: true,
         }
     }
 
@@ -106,6 +110,12 @@ impl<'s> Applying<'s> {
     /// The same, and this comes before the first host changes.
     pub(crate) fn before_changes(mut self, before: BeforeChanges<'s>) -> Self {
         self.before_changes = Some(before);
+        self
+    }
+
+    /// The same, but where nothing is to be done that is not told: somebody looks every minute.
+    pub(crate) fn silent_about_nothing(mut self, is_silent: bool) -> Self {
+        self.tells_nothing = !is_silent;
         self
     }
 
@@ -278,6 +288,13 @@ impl Observer for Applying<'_> {
         sites: &Result<Vec<AppliedSite>, CommandError>,
         leavers: &Leavers,
     ) {
+        let is_well =
+            sites.as_ref().is_ok_and(|sites| sites.iter().all(|site| site.failure().is_none()));
+        if is_well && !self.tells_nothing {
+            self.screen.live().into_iter().for_each(|live| live.ended(host));
+            self.done += 1;
+            return;
+        }
         self.ended(host, sites);
         self.screen.print_done(&left::text(leavers));
     }
@@ -360,19 +377,6 @@ impl Observer for Applying<'_> {
     }
 }
 
-/// The same reason with `the host` in place of its address, so that it is the same for all.
-fn without_address(reason: &str, address: &str) -> String {
-    let mut plain = String::with_capacity(reason.len());
-    for word in reason.split_inclusive([' ', '\n']) {
-        let name = word.trim_end().trim_end_matches([':', ',', ';', '.']);
-        match name.rsplit_once('@').map_or(name, |(_, after)| after) == address {
-            true => plain.push_str(&word.replace(name, "the host")),
-            false => plain.push_str(word),
-        }
-    }
-    plain
-}
-
 /// Why a site failed, without the hints, which were shown when it did, and with the end of the first log there is.
 fn reason(applied: &AppliedSite) -> Option<String> {
     let mut reason = describe_failure(&applied.failure()?);
@@ -383,25 +387,4 @@ fn reason(applied: &AppliedSite) -> Option<String> {
         reason.push_str(&format!("\n    | {}", sanitized(line)));
     }
     Some(reason)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reason_without_address_is_shared() {
-        for (reason, address, expected) in [
-            ("root@10.0.0.1 refuses", "10.0.0.1", "the host refuses"),
-            (
-                "lost: to 10.0.0.1: x\n    | 10.0.0.11",
-                "10.0.0.1",
-                "lost: to the host: x\n    | 10.0.0.11",
-            ),
-            ("a cat", "", "a cat"),
-            ("a cat at a: x", "at", "a cat the host a: x"),
-        ] {
-            assert_eq!(without_address(reason, address), expected);
-        }
-    }
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::Screen;
 use crate::api::{LastRevision, OnRecord, RunEnd, SiteOnRecord, SiteRecord};
 use crate::inventory::Paths;
+use crate::pull::LastPull;
 use crate::status::{Drift, ProcessHealth, ProgramStatus};
 use crate::supervisord::{ProcessInfo, ProcessState};
 
@@ -36,7 +37,7 @@ struct Sample {
 }
 
 /// The four of node_exporter's former supervisord collector, with its labels, and ours.
-const FAMILIES: [(&str, &str); 14] = [
+const FAMILIES: [(&str, &str); 18] = [
     ("node_supervisord_exit_status", "Process Exit Status"),
     ("node_supervisord_start_time_seconds", "Process start time"),
     ("node_supervisord_state", "Process State"),
@@ -52,6 +53,13 @@ const FAMILIES: [(&str, &str); 14] = [
         "supervisor_sync_other_groups",
         "Groups in supervisord that were not applied by this program.",
     ),
+    ("supervisor_sync_pull_held", "Whether somebody holds the host, so that nothing is pulled."),
+    ("supervisor_sync_pull_outcome", "How the last pull ended: 1 for the outcome that it had."),
+    ("supervisor_sync_pull_serial", "Serial of the last bundle that the host believes."),
+    (
+        "supervisor_sync_pull_timestamp_seconds",
+        "When the last pull ended that did not leave the store alone, in seconds since 1970.",
+    ),
     (
         "supervisor_sync_restarts_seen",
         "Restarts by supervisord while this looked at the processes.",
@@ -64,7 +72,7 @@ const FAMILIES: [(&str, &str); 14] = [
 
 impl Metrics {
     /// What is on record for the supervisord of these paths, and runs there.
-    pub(crate) fn of(on_record: &OnRecord, paths: &Paths) -> Self {
+    pub(crate) fn of(on_record: &OnRecord, paths: &Paths, pulls: &[(LastPull, bool)]) -> Self {
         let families = FAMILIES.map(|(name, help)| Family { name, help, samples: Vec::new() });
         let mut metrics = Self { families: families.into() };
         metrics.add_daemon(on_record, paths);
@@ -72,6 +80,9 @@ impl Metrics {
             if let Ok(record) = record {
                 metrics.add_site(site.as_str(), record);
             }
+        }
+        for (last, is_held) in pulls {
+            metrics.add_pull(last, *is_held);
         }
         metrics.families.retain(|family| !family.samples.is_empty());
         metrics
@@ -166,6 +177,17 @@ impl Metrics {
     }
 
     /// A sample of one of [`FAMILIES`].
+    fn add_pull(&mut self, last: &LastPull, is_held: bool) {
+        let Some(status) = &last.status else { return };
+        let source = ("source", last.source.as_str());
+        let outcome = ("outcome", status.outcome.word());
+        let serial = i64::try_from(status.serial).unwrap_or(i64::MAX);
+        self.add("supervisor_sync_pull_serial", [source], serial);
+        self.add("supervisor_sync_pull_timestamp_seconds", [source], status.at.as_second());
+        self.add("supervisor_sync_pull_outcome", [source, outcome], 1);
+        self.add("supervisor_sync_pull_held", [source], is_held.into());
+    }
+
     fn add<const N: usize>(&mut self, name: &str, labels: [(&'static str, &str); N], value: i64) {
         let labels = labels.map(|(label, value)| (label, value.to_owned())).into();
         if let Some(family) = self.families.iter_mut().find(|family| family.name == name) {
@@ -251,7 +273,7 @@ mod tests {
         };
         let sites = vec![SiteOnRecord { site: site.clone(), record: Ok(record) }];
         let on_record = OnRecord { daemon: Ok(OwnProcesses::default()), sites };
-        Metrics::of(&on_record, &Paths::default()).text()
+        Metrics::of(&on_record, &Paths::default(), &[]).text()
     }
 
     fn succeeded(text: &str) -> &str {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{
     applying, check, edit, explain, history, import, integrate, metrics, notification, notified,
-    plan, runner, screen, setup, site_end, starter, status, taking_back,
+    plan, pull, runner, screen, setup, site_end, starter, status, taking_back,
 };
 use crate::event::{Event, LogLine};
 use crate::inventory::Problems;
@@ -34,7 +34,7 @@ struct DocumentKind {
 }
 
 /// All kinds of documents, in the order of the guide.
-fn kinds() -> [DocumentKind; 26] {
+fn kinds() -> [DocumentKind; 30] {
     fn of<T: JsonSchema>(kind: &'static str, host: Host) -> DocumentKind {
         DocumentKind { kind, host, content: T::json_schema }
     }
@@ -64,6 +64,10 @@ fn kinds() -> [DocumentKind; 26] {
         of::<edit::EditDocument<'_>>("edit", Host::None),
         of::<notified::NotifiedDocument<'_>>("notified", Host::None),
         of::<notification::NotificationDocument<'_>>("notification", Host::Named),
+        of::<pull::PublishedDocument<'_>>("published", Host::None),
+        of::<crate::pull::PullStatus>("pulled", Host::None),
+        of::<pull::HoldDocument<'_>>("hold", Host::None),
+        of::<crate::pull::FleetStatus>("pull_status", Host::None),
         of::<screen::Failure<'_>>("error", Host::NamedIfAny),
     ]
 }

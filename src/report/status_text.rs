@@ -219,7 +219,7 @@ fn described(drift: &Drift, is_rolled_back: bool) -> String {
 }
 
 /// `42 s`, `3 min`, `3 h 12 min`, `12 d 3 h`.
-fn duration(seconds: u64) -> String {
+pub(super) fn duration(seconds: u64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
     match (days, hours, minutes) {
         (0, 0, 0) => format!("{seconds} s"),

@@ -5,7 +5,7 @@ use crate::inventory::without_passwords;
 use crate::system::shell;
 
 /// What a hint repeats of a command line, in the order in which it is said.
-const REPEATED: [&str; 4] = ["--site", "--on", "--program", "--inventory"];
+const REPEATED: [&str; 5] = ["--site", "--on", "--program", "--inventory", "--config"];
 /// How a command of ours begins.
 const COMMAND: &str = "supervisor-sync ";
 

@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::access::{NoAnswer, is_too_long};
-use super::{Answer, LONGEST_OBJECT, ObjectName, Store, digest};
+use super::{Answer, LONGEST_OBJECT, ObjectName, Store, digest, is_of_one_host};
 use crate::error::CommandError;
 use crate::system::{Disk, Files, guarded};
 
@@ -56,6 +56,11 @@ impl Store for FolderStore {
         if is_too_long(bytes) {
             let what = format!("cannot write {}", path.display());
             return Err(CommandError::refused(what).caused_by(&NoAnswer::TooLong));
+        }
+        if is_of_one_host(name) && !self.root.is_dir() {
+            // What a host says of itself makes no store: it is not mounted, or nothing was published yet.
+            let what = format!("cannot write {}", path.display());
+            return Err(CommandError::refused(what).because("there is no such store"));
         }
         let is_new = !folder.is_dir();
         let made = Disk.create_folder(folder, 0o755).and_then(|()| replace(&path, folder, bytes));

@@ -26,8 +26,8 @@ use sha2::{Digest, Sha256};
 
 use crate::error::CommandError;
 
-/// The longest object that is read, in bytes: a binary of ours is the largest.
-pub const LONGEST_OBJECT: u64 = 64 << 20;
+/// The longest object that is read, in bytes: a binary of ours is the largest, also one that is made for a debugger.
+pub const LONGEST_OBJECT: u64 = 128 << 20;
 
 /// A place with objects under names.
 pub trait Store {

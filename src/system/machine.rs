@@ -13,6 +13,16 @@ pub fn key() -> &'static [u8] {
     &KEY
 }
 
+/// The machine's id, which stays as long as the machine is installed; none where it has none. It is never shown,
+/// only hashed with.
+#[expect(clippy::disallowed_methods, reason = "an edge: reads who this machine is")]
+pub fn id() -> Option<Vec<u8>> {
+    let id = std::fs::read("/etc/machine-id").ok()?;
+    let id = id.trim_ascii();
+    // systemd writes so while it is not known yet.
+    (!id.is_empty() && id != b"uninitialized").then(|| id.to_vec())
+}
+
 /// What the machine is called by its kernel; empty where that cannot be told.
 #[expect(clippy::disallowed_methods, reason = "an edge: reads who this machine is")]
 pub fn name() -> String {

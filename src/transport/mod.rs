@@ -36,7 +36,7 @@ use crate::inventory::Host;
 use crate::system::Interrupt;
 
 pub(crate) use agent::serve;
-pub(crate) use payload::Payloads;
+pub(crate) use payload::{Payloads, platform};
 pub(crate) use ssh::SshSettings;
 
 use limits::Limits;

@@ -60,6 +60,32 @@ impl Payloads {
         if wanted == platform() { Some(&self.own) } else { self.others().get(wanted) }
     }
 
+    /// The digests of all, by what `uname -s` and `uname -m` say.
+    pub(crate) fn digests(&self) -> Result<BTreeMap<String, String>, CommandError> {
+        let own = (platform(), self.own.measured()?.digest.clone());
+        let others = self
+            .others()
+            .iter()
+            .map(|(platform, payload)| Ok((platform.clone(), payload.measured()?.digest.clone())));
+        std::iter::once(Ok(own)).chain(others).collect()
+    }
+
+    /// All of the one for a machine.
+    pub(crate) fn bytes(&self, wanted: &str) -> Result<Vec<u8>, CommandError> {
+        let unreadable = |error: &io::Error| {
+            CommandError::refused(format!("cannot read the program for {wanted}")).caused_by(error)
+        };
+        let Some(payload) = self.for_platform(wanted) else {
+            return Err(unreadable(&io::ErrorKind::NotFound.into()));
+        };
+        let mut bytes = Vec::new();
+        payload
+            .open()
+            .and_then(|mut file| file.read_to_end(&mut bytes))
+            .map_err(|error| unreadable(&error))?;
+        Ok(bytes)
+    }
+
     /// The digests of all, as the script on the host takes them: our own machine's first.
     pub(super) fn offer(&self) -> Result<String, CommandError> {
         let mut offer = format!("{}={}", platform(), self.own.measured()?.digest);
@@ -136,7 +162,7 @@ impl Payload {
 }
 
 /// What this program was built for, as `uname -s` and `uname -m` say it.
-pub(super) fn platform() -> String {
+pub(crate) fn platform() -> String {
     let system = match std::env::consts::OS {
         "linux" => "Linux",
         "macos" => "Darwin",

@@ -47,6 +47,7 @@ mod playbook;
 mod power_cut;
 mod probes;
 mod processes;
+mod pulls;
 mod python;
 mod render;
 mod replay;

@@ -16,7 +16,7 @@ mod left;
 mod lint;
 mod lint_hosts;
 mod logs;
-mod metrics;
+pub(crate) mod metrics;
 mod named;
 mod names;
 mod notices;

@@ -94,6 +94,9 @@ fn others_may_read_what_is_put() {
 fn only_files_with_names_of_ours_are_objects() {
     let folder = Folder::start().unwrap();
     let store = folder.open();
+    let host_is_first = store.put(&name("status/web1"), b"x");
+    assert_says(host_is_first, &["cannot write", "there is no such store"]);
+    store.put(&name("latest.json"), b"x").unwrap();
     store.put(&name("status/web1"), b"x").unwrap();
     for other in [".hidden", "a b", "back\\slash", "ä"] {
         fs::write(folder.at("status").join(other), "x").unwrap();

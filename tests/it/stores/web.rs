@@ -171,9 +171,9 @@ fn answer_of_any_length_is_bounded() {
         let store = open(&server.url());
         assert_says(
             store.get(&name("a"), None),
-            &["cannot get a from", "it is longer than 64 MiB"],
+            &["cannot get a from", "it is longer than 128 MiB"],
         );
-        assert_says(store.list(&name("a")), &["cannot list a of", "it is longer than 64 MiB"]);
+        assert_says(store.list(&name("a")), &["cannot list a of", "it is longer than 128 MiB"]);
     }
 }
 

@@ -5,7 +5,7 @@
 # A question of ours is answered with yes.
 supervisor-sync() {
     local word asks=
-    case $1 in apply | rollback | release | import | add | set | scale | remove | start | stop | restart) asks=--yes ;; esac
+    case $1 in apply | rollback | release | import | add | set | scale | remove | start | stop | restart | publish) asks=--yes ;; esac
     for word in "$@"; do
         case $word in --yes | -y | --dry-run | -n | --inventory-only | --json | *.json) asks= ;; esac
     done

@@ -180,6 +180,11 @@ fn metrics_document_has_every_family() {
 #[test]
 fn shipped_rules_and_dashboard_fit_the_metrics() {
     let host = or_skip!(applied_host());
+    let pulled = host.path("state/pull/0123");
+    std::fs::create_dir_all(&pulled).unwrap();
+    let status = r#"{"name":"web1","release":"0.2.0","at":"2026-11-30T10:00:00Z","outcome":"done","serial":7}"#;
+    let last = format!(r#"{{"source":"/srv/deploy","status":{status}}}"#);
+    std::fs::write(pulled.join("last.json"), last).unwrap();
     let there_are = names(&metrics(&host, &[]).ended(0).stdout);
     let read = |path: &Path| std::fs::read_to_string(path).unwrap();
     let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
