@@ -7,6 +7,7 @@ the keys of both in one line of JSON, and serves until its stdin is at its end.
 import json
 import os
 import sys
+import threading
 
 # The first requests are to make users, whom nobody could sign for yet.
 os.environ["INITIAL_NO_AUTH_ACTION_COUNT"] = "1000000"
@@ -15,6 +16,7 @@ import boto3
 import flask
 import requests
 from moto.core.authorization import ActionAuthenticatorMixin
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from moto.server import ThreadedMotoServer
 
 check = ActionAuthenticatorMixin._authenticate_and_authorize_action
@@ -28,6 +30,17 @@ def check_what_was_signed(self, *arguments):
 
 
 ActionAuthenticatorMixin._authenticate_and_authorize_action = check_what_was_signed
+
+answer, one_at_a_time = DomainDispatcherApplication.__call__, threading.Lock()
+
+
+def answer_alone(self, *arguments):
+    """moto closes an object that is replaced while another thread reads it, and answers 500."""
+    with one_at_a_time:
+        return answer(self, *arguments)
+
+
+DomainDispatcherApplication.__call__ = answer_alone
 
 server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
 server.start()
