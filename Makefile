@@ -6,7 +6,7 @@
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test ansible collection versions soak fuzz bench docs pictures release packages packages-all ci
+.PHONY: help demo test ansible collection versions soak pulls fuzz bench docs pictures release packages packages-all ci
 
 help:
 	@echo 'make demo    show it on a throw-away supervisord: plan, apply, roll back, refuse (half a minute)'
@@ -14,6 +14,7 @@ help:
 	@echo 'make ansible test the Ansible collection: with ansible-core 2.19 and 2.17, and by ansible-test sanity'
 	@echo 'make collection build the Ansible collection, in dist/'
 	@echo 'make soak    kill chains of verbs at random steps, cut the power: SOAK_ROUNDS=300 SOAK_SEED=7 make soak'
+	@echo 'make pulls   have 200 hosts of one store pull at the same moment'
 	@echo 'make fuzz    make up input for a reader of text: TARGET=inventory SECONDS=300 make fuzz'
 	@echo 'make versions run the tests on each release of supervisord that is promised (from PyPI)'
 	@echo 'make bench   measure it against supervisord itself, supervisorctl, a script and Ansible, for the README'
@@ -32,7 +33,7 @@ demo:
 # The real parts of the tests.
 PARTS = supervisord=supervisor logrotate=logrotate sshd=openssh-server ssh=openssh-client sudo=sudo \
 	python3=python3 zsh=zsh fish=fish man=man-db groff=groff script=bsdutils tmux=tmux ip=iproute2 \
-	promtool=prometheus curl=curl jq=jq git=git nginx=nginx-light openssl=openssl
+	promtool=prometheus curl=curl jq=jq git=git nginx=nginx-light openssl=openssl faketime=faketime strip=binutils
 
 test:
 	@tools/packages.sh $(PARTS)
@@ -92,6 +93,11 @@ bench:
 		sshd=openssh-server ssh=openssh-client
 	tools/ansible.sh
 	UPDATE_README=1 $(CARGO) bench --bench ratios -- $(BENCH)
+
+# Hosts of one store that pull at the same moment; the suite has 24.
+pulls:
+	@tools/packages.sh supervisord=supervisor ssh-keygen=openssh-client
+	PULL_HOSTS=200 REQUIRE_E2E=1 $(CARGO) test --test it pulls::others::many_hosts -- --nocapture
 
 pictures:
 	@tools/packages.sh supervisord=supervisor logrotate=logrotate
