@@ -81,7 +81,7 @@ fn document(text: &mut String, keys: &[Key], indent: usize) {
         let taken = taken(&key.kind);
         let _ = writeln!(text, "{margin}{}:\n{margin}  description:", key.name);
         paragraph(text, &marked_up(key.meaning), indent + 4);
-        if !key.default.is_empty() && !is_required(key) {
+        if !matches!(key.default, "" | "required" | "see below") {
             let default = format!("If it is left out: {}.", marked_up(key.default));
             paragraph(text, &default, indent + 4);
         }
@@ -120,10 +120,22 @@ fn paragraph(text: &mut String, content: &str, indent: usize) {
     let _ = writeln!(text, "{line}");
 }
 
+/// What the guide says of its own page.
+const OF_THE_PAGE: [(&str, &str); 4] = [
+    (": see [below](#group)", ""),
+    (": see [below](#files-by-hand)", ""),
+    (" See [Secrets](#secrets).", ""),
+    ("all of the table above except", "all keys of a program except"),
+];
+
 /// Markdown as Ansible's own markup: code is a value, of a link its text stays.
 fn marked_up(markdown: &str) -> String {
+    let mut markdown = markdown.to_owned();
+    for (words, instead) in OF_THE_PAGE {
+        markdown = markdown.replace(words, instead);
+    }
     let mut text = String::new();
-    for (number, part) in without_links(markdown).split('`').enumerate() {
+    for (number, part) in without_links(&markdown).split('`').enumerate() {
         if number % 2 == 0 {
             text += part;
         } else {

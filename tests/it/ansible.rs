@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -72,10 +72,23 @@ pub(crate) fn venv() -> Option<PathBuf> {
     None
 }
 
-/// The collection as it is installed from its tarball, once for all tests.
-fn installed(venv: &Path) -> &'static Path {
-    static INSTALLED: OnceLock<TempDir> = OnceLock::new();
-    let installed = INSTALLED.get_or_init(|| {
+/// The collection as it is installed from its tarball: once for all tests that run, and gone with the last.
+struct Collection(TempDir);
+
+impl Collection {
+    fn installed(venv: &Path) -> Arc<Self> {
+        static INSTALLED: Mutex<Weak<Collection>> = Mutex::new(Weak::new());
+        // One that panics while it holds the lock has installed nothing.
+        let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(collection) = installed.upgrade() {
+            return collection;
+        }
+        let collection = Arc::new(Self::install(venv));
+        *installed = Arc::downgrade(&collection);
+        collection
+    }
+
+    fn install(venv: &Path) -> Self {
         let folder = tempfile::Builder::new().prefix("collection").tempdir_in("/tmp").unwrap();
         let galaxy = |arguments: &[&str]| {
             let mut command = Command::new(venv.join("bin/ansible-galaxy"));
@@ -89,9 +102,13 @@ fn installed(venv: &Path) -> &'static Path {
         let version = env!("CARGO_PKG_VERSION");
         let tarball = format!("{here}/supervisor_sync-core-{version}.tar.gz");
         galaxy(&["install", &tarball, "--offline", "-p", &format!("{here}/collections")]);
-        folder
-    });
-    installed.path()
+        Self(folder)
+    }
+
+    /// Where Ansible looks for collections.
+    fn path(&self) -> PathBuf {
+        self.0.path().join("collections")
+    }
 }
 
 /// A host of Ansible: a supervisord behind an sshd.
@@ -104,6 +121,7 @@ struct Machine {
 /// A person with Ansible, and the machines that this person may log in to.
 struct Controller {
     venv: PathBuf,
+    collection: Arc<Collection>,
     keyring: Keyring,
     machines: Vec<Machine>,
 }
@@ -121,7 +139,8 @@ impl Controller {
             let sshd = Sshd::start_with(&keyring, &without_python(&keyring, name));
             machines.push(Machine { name, host, sshd });
         }
-        let controller = Self { venv, keyring, machines };
+        let collection = Collection::installed(&venv);
+        let controller = Self { venv, collection, keyring, machines };
         std::fs::create_dir_all(controller.path("callbacks")).unwrap();
         std::fs::write(controller.path("callbacks/noting.py"), NOTING).unwrap();
         controller.write_inventory(&[]);
@@ -205,7 +224,7 @@ impl Controller {
             .env("LC_ALL", "C.UTF-8")
             .env("NOTED", &noted)
             .env("ANSIBLE_HOME", self.path("ansible"))
-            .env("ANSIBLE_COLLECTIONS_PATH", installed(&self.venv).join("collections"))
+            .env("ANSIBLE_COLLECTIONS_PATH", self.collection.path())
             .env("ANSIBLE_CALLBACK_PLUGINS", self.path("callbacks"))
             .env("ANSIBLE_CALLBACKS_ENABLED", "noting")
             // Each command is a login of its own, which the sshd counts.

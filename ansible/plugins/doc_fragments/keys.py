@@ -18,7 +18,7 @@ options:
     required: true
   defaults:
     description:
-      - 'Options for every program: all of the table above except V(program), V(as), V(file),
+      - 'Options for every program: all keys of a program except V(program), V(as), V(file),
         V(script) and V(command).'
       - 'If it is left out: none.'
     type: dict
@@ -103,7 +103,7 @@ options:
         type: str
       environment:
         description:
-          - 'Variables: a map of names and values. See Secrets.'
+          - 'Variables: a map of names and values.'
           - 'If it is left out: none.'
         type: dict
       environment_file:
@@ -222,7 +222,6 @@ options:
       logs:
         description:
           - 'Where its output goes, and how it is rotated.'
-          - 'If it is left out: see below.'
         type: dict
         suboptions:
           path:
@@ -292,7 +291,6 @@ options:
       health:
         description:
           - 'When it counts as healthy after an apply.'
-          - 'If it is left out: see below.'
         type: dict
         suboptions:
           stable_for:
@@ -382,7 +380,6 @@ options:
   paths:
     description:
       - 'Where things are on the server.'
-      - 'If it is left out: see below.'
     type: dict
     suboptions:
       sites:
@@ -479,7 +476,7 @@ options:
       group:
         description:
           - 'The group of supervisord that it is in, with every program of the site that names it.
-            supervisord stops and starts a group as a whole: see below.'
+            supervisord stops and starts a group as a whole.'
           - 'If it is left out: one of its own.'
         type: str
       script:
@@ -571,7 +568,7 @@ options:
         type: str
       environment:
         description:
-          - 'Variables: a map of names and values. See Secrets.'
+          - 'Variables: a map of names and values.'
           - 'If it is left out: none.'
         type: dict
       environment_file:
@@ -690,7 +687,6 @@ options:
       logs:
         description:
           - 'Where its output goes, and how it is rotated.'
-          - 'If it is left out: see below.'
         type: dict
         suboptions:
           path:
@@ -760,7 +756,6 @@ options:
       health:
         description:
           - 'When it counts as healthy after an apply.'
-          - 'If it is left out: see below.'
         type: dict
         suboptions:
           stable_for:
@@ -827,7 +822,7 @@ options:
 options:
   groups:
     description:
-      - 'What the groups of its programs have beside them: see below.'
+      - 'What the groups of its programs have beside them.'
       - 'If it is left out: none.'
     type: list
     elements: dict
@@ -849,7 +844,7 @@ options:
         type: str
   configs:
     description:
-      - 'supervisor configs by hand, beside the inventory: see below.'
+      - 'supervisor configs by hand, beside the inventory.'
       - 'If it is left out: none.'
     type: list
     elements: str

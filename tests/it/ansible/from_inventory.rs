@@ -37,7 +37,7 @@ fn listed(controller: &Controller) -> (Value, String) {
         .env("LC_ALL", "C.UTF-8")
         .env("ANSIBLE_HOME", controller.path("ansible"))
         .env("ANSIBLE_INVENTORY_ENABLED", "supervisor_sync.core.deployer_yml")
-        .env("ANSIBLE_COLLECTIONS_PATH", super::installed(&controller.venv).join("collections"))
+        .env("ANSIBLE_COLLECTIONS_PATH", controller.collection.path())
         .output()
         .unwrap();
     let warned = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::process::{Command, Stdio};
 
-use super::{installed, repository, venv};
+use super::{Collection, repository, venv};
 
 fn text(path: &str) -> String {
     std::fs::read_to_string(repository().join(path)).unwrap()
@@ -26,7 +26,8 @@ fn script_is_that_of_the_program() {
     let script = text("src/transport/bootstrap.sh");
     assert_eq!(text("ansible/plugins/plugin_utils/bootstrap.sh"), script);
     let venv = or_skip!(venv());
-    let core = installed(&venv).join("collections/ansible_collections/supervisor_sync/core");
+    let collection = Collection::installed(&venv);
+    let core = collection.path().join("ansible_collections/supervisor_sync/core");
     let path = core.join("plugins/plugin_utils/bootstrap.sh");
     assert!(!path.is_symlink());
     assert_eq!(std::fs::read_to_string(path).unwrap(), script);
