@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use crate::error::CommandError;
 use crate::host::LocalHost;
 use crate::inventory::{PullConfig, read_pull_config, read_text};
-use crate::pull::{Hold, PullState};
+use crate::pull::{Hold, PullState, check_only_ours};
 use crate::report::{Screen, show_hold, show_problems};
 use crate::system::{Clock as _, SystemClock, users};
 
@@ -71,6 +71,7 @@ impl ConfigArguments {
     pub(super) fn read(&self, screen: &mut Screen) -> Result<PullConfig, CommandError> {
         let text = read_text(&self.config)
             .map_err(|error| error.hint("write it: source and identity, as docs/pull.md has it"))?;
+        check_only_ours(&self.config)?;
         read_pull_config(&self.config.display().to_string(), &text).map_err(|problems| {
             show_problems(&problems, screen);
             problems.refusal()

@@ -23,7 +23,7 @@ pub(crate) use itself::{Machine, find};
 pub(crate) use obtain::{Source, kept};
 pub(crate) use publishing::{Draft, Wish, draft, programs_by_host, publish, published};
 pub(crate) use signing::Signers;
-pub(crate) use state::{Hold, LastPull, PullState, Refused, Remembered, Trying};
+pub(crate) use state::{Hold, LastPull, PullState, Refused, Remembered, Trying, check_only_ours};
 pub(crate) use status::{
     PullOutcome, PullStatus, SiteTrouble, failed_before, failure_of, object_of,
 };

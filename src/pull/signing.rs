@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use super::state::check_only_ours;
 use crate::error::CommandError;
 use crate::system::child::{Bounds, Capture, Ended};
 use crate::system::{Interrupt, shell};
@@ -65,12 +66,9 @@ impl Signers {
         interrupt: &Interrupt,
     ) -> Result<(), CommandError> {
         for path in std::iter::once(&self.allowed).chain(&self.revoked) {
-            // ssh-keygen says no more than that it is no signature of anybody.
-            File::open(path).map_err(|error| {
-                CommandError::refused(format!("cannot read {}", path.display()))
-                    .caused_by_io(&error, path)
-                    .hint("docs/pull.md says what belongs into it")
-            })?;
+            // ssh-keygen says no more than that it is no signature of anybody, and looks at no owner.
+            check_only_ours(path)
+                .map_err(|error| error.hint("docs/pull.md says what belongs into it"))?;
         }
         let input = File::open(signed).map_err(|error| unchecked().caused_by_io(&error, signed))?;
         let keygen = self.command(signature);

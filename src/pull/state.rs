@@ -3,7 +3,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
@@ -16,7 +16,7 @@ use crate::api::RunId;
 use crate::error::{CommandError, ErrorKind};
 use crate::inventory::Domain;
 use crate::system::files::{self, Disk, Entry, FileContent, Files as _};
-use crate::system::shell;
+use crate::system::{closed, shell, users};
 
 /// The first wait after a failure, and the longest.
 const FIRST_WAIT: SignedDuration = SignedDuration::from_secs(5);
@@ -168,12 +168,21 @@ impl PullState {
         self.0.join(name)
     }
 
+    /// Makes the folder, on a way that nobody else can change: what lies in it is believed, and run.
+    fn make(&self) -> Result<(), CommandError> {
+        let made = closed::make(&self.0, 0o700).and_then(|_| closed::check_entry(&self.0));
+        made.map_err(|error| match closed::is_of_the_system(&error) {
+            true => unwritten(&self.0, &error),
+            false => unsafe_to_use(&self.0, &error),
+        })
+    }
+
     /// Makes the folder and takes the lock, which nobody is waited for.
     ///
     /// # Errors
     /// [`ErrorKind::Locked`] if another pull is under way.
     pub(crate) fn lock(&self) -> Result<PullLock, CommandError> {
-        Disk.create_folder(&self.0, 0o700).map_err(|error| unwritten(&self.0, &error))?;
+        self.make()?;
         let path = self.path("lock");
         let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
         let file = file.map_err(|error| unwritten(&path, &error))?;
@@ -224,7 +233,7 @@ impl PullState {
 
     /// Nothing is pulled from now on, or something again.
     pub(crate) fn set_hold(&self, hold: Option<&Hold>) -> Result<(), CommandError> {
-        Disk.create_folder(&self.0, 0o700).map_err(|error| unwritten(&self.0, &error))?;
+        self.make()?;
         match hold {
             Some(hold) => self.write("hold.json", &to_json(hold)?),
             None => {
@@ -293,6 +302,40 @@ impl PullState {
 
 fn unwritten(path: &Path, error: &io::Error) -> CommandError {
     CommandError::refused(format!("cannot write {}", path.display())).caused_by_io(error, path)
+}
+
+fn unsafe_to_use(path: &Path, error: &io::Error) -> CommandError {
+    let shown = path.display();
+    CommandError::refused(format!("{shown} is not safe to use")).caused_by(error).hint(format!(
+        "it and every folder above it must be root's or our own, and no other user may write there: see it with \
+         namei -l {}",
+        shell::path(path)
+    ))
+}
+
+/// Refuses a file of the host's own settings that others could have written: what it says is done as whoever we
+/// are.
+pub(crate) fn check_only_ours(path: &Path) -> Result<(), CommandError> {
+    let unreadable = |error: &io::Error| {
+        CommandError::refused(format!("cannot read {}", path.display())).caused_by_io(error, path)
+    };
+    let real = std::fs::canonicalize(path).map_err(|error| unreadable(&error))?;
+    closed::open(real.parent().unwrap_or(&real)).map_err(
+        |error| match closed::is_of_the_system(&error) {
+            true => unreadable(&error),
+            false => unsafe_to_use(path, &error),
+        },
+    )?;
+    let metadata = real.metadata().map_err(|error| unreadable(&error))?;
+    match closed::written_by_others(metadata.uid(), metadata.mode()) {
+        None => Ok(()),
+        Some(reason) => {
+            let (owner, word) = (users::current(), shell::path(path));
+            Err(CommandError::refused(format!("{} is not safe to use", path.display()))
+                .because(reason)
+                .hint(format!("look at it, then: chown {owner} {word} && chmod go-w {word}")))
+        }
+    }
 }
 
 fn to_json(content: &impl Serialize) -> Result<Vec<u8>, CommandError> {

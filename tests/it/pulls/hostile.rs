@@ -1,8 +1,10 @@
 //! Whatever lies in a store: what is not rightly signed, is old or is broken changes nothing.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use super::{IDENTITY, Pulling, WORKER};
+use crate::hints::Hint;
 
 /// A host with bundle 1, and what a second one would change.
 fn with_bundle() -> Option<Pulling> {
@@ -185,4 +187,22 @@ fn mistakes_in_pull_yml_are_shown() {
     pulling.pull(&[]).ended(1).complains("pull.yml:1");
     std::fs::remove_file(pulling.path("pull.yml")).unwrap();
     pulling.pull(&[]).ended(1).complains("pull.yml");
+}
+
+/// What these say is done as root.
+#[test]
+fn settings_that_others_may_write_are_refused() {
+    let pulling = or_skip!(with_bundle());
+    for file in ["pull.yml", "allowed"] {
+        let path = pulling.path(file);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
+        let said = pulling.changes_nothing(|| pulling.pull(&[]).ended(1)).stderr;
+        assert!(said.contains("is not safe to use: may be written by other users"), "{said}");
+        let hint = Hint("look at it, then: chown {} {} && chmod go-w {}");
+        pulling.host.follow(&said, hint).ended(0);
+        pulling.pull(&[]).ended(0);
+    }
+    let state = pulling.host.path("pulled");
+    std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o777)).unwrap();
+    refused(&pulling, "is not safe to use");
 }
