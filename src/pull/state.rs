@@ -333,7 +333,7 @@ pub(crate) fn check_only_ours(path: &Path) -> Result<(), CommandError> {
             let (owner, word) = (users::current(), shell::path(path));
             Err(CommandError::refused(format!("{} is not safe to use", path.display()))
                 .because(reason)
-                .hint(format!("look at it, then: chown {owner} {word} && chmod go-w {word}")))
+                .hint(format!("look at it, then: chmod go-w {word} && chown {owner} {word}")))
         }
     }
 }

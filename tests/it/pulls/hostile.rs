@@ -198,7 +198,7 @@ fn settings_that_others_may_write_are_refused() {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
         let said = pulling.changes_nothing(|| pulling.pull(&[]).ended(1)).stderr;
         assert!(said.contains("is not safe to use: may be written by other users"), "{said}");
-        let hint = Hint("look at it, then: chown {} {} && chmod go-w {}");
+        let hint = Hint("look at it, then: chmod go-w {} && chown {} {}");
         pulling.host.follow(&said, hint).ended(0);
         pulling.pull(&[]).ended(0);
     }
