@@ -137,10 +137,18 @@ def read(status: int, stdout: str, stderr: str) -> Answer:
         if match:
             _note(answer, match[1], match[2])
         elif answer.program is not None and line.startswith("{"):
-            answer.documents.append(json.loads(line))
+            _add_document(answer, line)
         elif line:
             answer.noise.append(line)
     return answer
+
+
+def _add_document(answer: Answer, line: str) -> None:
+    try:
+        answer.documents.append(json.loads(line))
+    except ValueError:
+        # The program was killed in the middle of it; its status says that it failed.
+        answer.noise.append(line)
 
 
 def _note(answer: Answer, word: str, rest: str) -> None:

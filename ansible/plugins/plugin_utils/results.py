@@ -26,6 +26,9 @@ AFTERWARDS = {
 #: The exit statuses at which a failure says what became of the host.
 ENDS = {1: "refused", 2: "refused", 4: "rolled_back", 5: "stuck", 7: "refused", 130: "interrupted"}
 
+#: The command line is not understood.
+USAGE = 2
+
 #: What is done to a group, in a word and with the sign of a plan.
 DONE = {
     "add": ("+", "start"),
@@ -86,6 +89,8 @@ def failure_of(answer: Answer) -> str:
     if not told:
         last = [line for line in answer.stderr.splitlines() if line.strip()][-5:]
         told = last or [f"supervisor-sync ended with status {answer.status}"]
+    if answer.status == USAGE and answer.needed_for is not None:
+        told.append(f"{answer.program} on the host is perhaps of another release than this collection")
     return "\n".join(told)
 
 

@@ -67,17 +67,20 @@ def _plain(value: Any) -> Any:
 
 
 def self_contained(entry: dict[str, Any], folder: str) -> dict[str, Any]:
-    """A site with what its files beside the inventory say in their place."""
+    """A site with what its files beside the inventory say in their place.
+
+    What is no list where one should be is left to supervisor-sync, which says so.
+    """
     entry = dict(entry)
-    texts = list(entry.get("config_texts") or [])
-    for pattern in entry.pop("configs", None) or []:
-        texts += [{"name": os.path.basename(path), "text": _text(path)} for path in _matching(folder, pattern)]
-    if texts:
+    if isinstance(entry.get("configs"), list):
+        texts = list(entry.get("config_texts") or [])
+        for pattern in entry.pop("configs"):
+            texts += [{"name": os.path.basename(path), "text": _text(path)} for path in _matching(folder, str(pattern))]
         entry["config_texts"] = texts
     if entry.get("defaults"):
         entry["defaults"] = with_environment(entry["defaults"], folder)
-    if "supervisors" in entry:
-        entry["supervisors"] = [with_environment(one, folder) for one in entry["supervisors"] or []]
+    if isinstance(entry.get("supervisors"), list):
+        entry["supervisors"] = [with_environment(one, folder) for one in entry["supervisors"]]
     return entry
 
 

@@ -36,6 +36,27 @@ fn installed_program_serves_a_controller_without_one() {
     assert_eq!(brought(&controller, machine), 0);
 }
 
+/// What is installed is killed half-way, or is of another release.
+#[test]
+fn half_an_answer_fails_the_task() {
+    let controller = or_skip!(Controller::start(&["web1"]));
+    let (not_ours, installed) =
+        (controller.path("supervisor-sync"), controller.path("web1-bin/supervisor-sync"));
+    std::fs::write(&not_ours, "#!/bin/sh\n# No program for any host.\n").unwrap();
+    let task = programs(&[&worker("one", "")], &format!("binary: {}", not_ours.display()));
+    for (end, told) in [
+        ("echo '{\"kind\":\"applied\",\"si'; exit 9", "ended with status 9"),
+        ("echo \"error: unexpected argument '--absent'\" >&2; exit 2", "of another release"),
+    ] {
+        let text = format!("#!/bin/sh\n[ \"$1\" = --version ] && exit 0\n{end}\n");
+        crate::site::write_executable(&installed, &text);
+        let play = controller.play(&task, &[]).ended(2);
+        let message = play.result()["msg"].as_str().unwrap();
+        assert!(message.contains(told), "no {told:?} in {message}");
+        assert_eq!(play.result()["changed"], false);
+    }
+}
+
 /// The same as the controller's: it is not brought a second time.
 #[test]
 fn installed_program_is_used_where_it_is_the_same() {

@@ -156,6 +156,11 @@ fn wrong_inventory_says_what_is_wrong() {
             "",
             "needs `script` or `command`",
         ),
+        (
+            "servers: [{name: web1, host: h}]\nsites: [{domain: a.com, server: web1, supervisors: w.sh, configs: c}]\n",
+            "",
+            "`supervisors` must be a list",
+        ),
     ] {
         std::fs::write(controller.path("deployer.yml"), text).unwrap();
         let play = controller.play(&task(more), &["--limit", "web1"]).ended(2);
