@@ -57,7 +57,7 @@ pub(super) struct Ended {
     /// The run that has changed something.
     pub(super) run: Option<RunId>,
     pub(super) has_changed: bool,
-    /// Whether this pull has rolled something back.
+    /// Whether something of the bundle was rolled back here: by this pull, or by one that could not say so.
     pub(super) has_rolled_back: bool,
     /// The sites that are not as the bundle says.
     pub(super) troubles: Vec<SiteTrouble>,
@@ -366,7 +366,6 @@ impl TakingUp<'_> {
             };
             let cause = in_a_line(error);
             if matches!(error.kind, ErrorKind::RolledBack | ErrorKind::Stuck) {
-                ended.has_rolled_back = true;
                 self.remembered.refuse(Refused { site, at: self.now, run, cause });
             } else {
                 ended.outcome = PullOutcome::Failed;
@@ -382,6 +381,7 @@ impl TakingUp<'_> {
             ended.troubles.push(SiteTrouble { site: site.clone(), cause: cause.clone() });
         }
         if !self.remembered.refused.is_empty() {
+            ended.has_rolled_back = true;
             if ended.outcome == PullOutcome::Done {
                 ended.outcome = PullOutcome::RolledBack;
             }

@@ -74,6 +74,19 @@ fn killed_pull_does_not_try_again() {
     assert_eq!(pulling.host.starts("a.com-bad").len(), tries);
 }
 
+/// Later waves rely on it, so one that could not be told is told by the next pull.
+#[test]
+fn rollback_that_could_not_be_told_is_told_later() {
+    let pulling = or_skip!(with_bad_bundle());
+    let failures = pulling.store().join("failures");
+    std::fs::write(&failures, "a file").unwrap();
+    pulling.pull(&[]).ended(6).complains("warning: the status is not in the store");
+    std::fs::remove_file(&failures).unwrap();
+    pulling.pull(&[]).ended(3);
+    let (_, digest) = pulling.latest();
+    assert!(failures.join(&digest[..12]).join("1-here").exists());
+}
+
 /// A file of the state.
 fn find(pulling: &Pulling, name: &str) -> std::path::PathBuf {
     let folder = pulling.host.path("pulled/pull");
