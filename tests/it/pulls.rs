@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests")]
 
 mod empty;
+mod from_stores;
 mod hostile;
 mod others;
 mod release;
@@ -11,6 +12,8 @@ mod taken_up;
 mod told;
 mod waves;
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -25,30 +28,44 @@ const IDENTITY: &str = "deploy@example.com";
 /// So that a test waits no longer than it must.
 const IMPATIENT: &str = "defaults: {startretries: 0, health: {stable_for: 0}}";
 
-/// A host that pulls from a folder, with a worker and a program that crashes on each of two sites.
+/// What somebody has around them who publishes or pulls.
+type Variables = BTreeMap<OsString, OsString>;
+
+/// A host that pulls, with a worker and a program that crashes on each of two sites.
 struct Pulling {
     host: Host,
+    /// The store, as `publish` and `pull.yml` call it.
+    source: String,
+    publisher: Variables,
+    puller: Variables,
 }
 
 impl Pulling {
+    /// From a folder.
     fn start() -> Option<Self> {
         let host = Host::start()?;
+        let source = host.path("store").display().to_string();
+        Some(Self::on(host, source, [Variables::new(), Variables::new()]))
+    }
+
+    /// From this store, with what those who publish and those who pull have around them.
+    fn on(host: Host, source: String, [publisher, puller]: [Variables; 2]) -> Self {
         for domain in ["a.com", "b.com"] {
             host.deploy(domain).worker("w");
             host.deployed(domain).crasher("bad");
         }
-        let pulling = Self { host };
+        let pulling = Self { host, source, publisher, puller };
         pulling.make_key("key");
         pulling.allow("key", "");
         pulling.configure("host: here\n");
-        Some(pulling)
+        pulling
     }
 
     fn path(&self, name: &str) -> PathBuf {
         self.host.path("home").join(name)
     }
 
-    /// The store.
+    /// The folder that is the store.
     fn store(&self) -> PathBuf {
         self.host.path("store")
     }
@@ -74,7 +91,7 @@ impl Pulling {
     fn configure_as(&self, file: &str, state: &str, rest: &str) {
         let text = format!(
             "source: {}\nidentity: {IDENTITY}\nallowed_signers: {}\nstate_dir: {}\n{rest}",
-            self.store().display(),
+            self.source,
             self.path("allowed").display(),
             self.host.path(state).display(),
         );
@@ -93,10 +110,22 @@ impl Pulling {
 
     /// `publish`, without the binaries: those of a test are large.
     fn publish(&self, rest: &[&str]) -> Run {
-        let (store, key) = (self.store().display().to_string(), self.path("key"));
-        let key = key.display().to_string();
-        let fixed = ["publish", &store, "--key", &key, "--yes", "--no-binaries"];
-        self.host.run(&[&fixed, rest].concat())
+        let key = self.path("key").display().to_string();
+        let fixed = ["publish", &self.source, "--key", &key, "--yes", "--no-binaries"];
+        self.run_as(&self.publisher, &[&fixed, rest].concat())
+    }
+
+    /// `status --pull`.
+    fn fleet(&self, rest: &[&str]) -> Run {
+        self.run_as(&self.publisher, &[&["status", "--pull", &self.source], rest].concat())
+    }
+
+    fn run_as(&self, variables: &Variables, arguments: &[&str]) -> Run {
+        let mut invocation = self.host.command(arguments);
+        for (name, value) in variables {
+            invocation.env(name.to_str().unwrap(), value);
+        }
+        invocation.run()
     }
 
     fn pull(&self, rest: &[&str]) -> Run {
@@ -105,7 +134,7 @@ impl Pulling {
 
     fn pull_as(&self, file: &str, rest: &[&str]) -> Run {
         let config = self.path(file).display().to_string();
-        self.host.run(&[&["pull", "--config", &config], rest].concat())
+        self.run_as(&self.puller, &[&["pull", "--config", &config], rest].concat())
     }
 
     /// `hold` or `resume`.
@@ -199,12 +228,11 @@ impl Pulling {
 pub(crate) fn documents() -> Option<String> {
     let pulling = Pulling::start()?;
     pulling.wants(&[("a.com", &[WORKER])]);
-    let store = pulling.store().display().to_string();
     let runs = [
         pulling.publish(&["--json"]),
         pulling.pull(&["--json"]),
         pulling.holds(&["hold", "the sale", "--json"]),
-        pulling.host.run(&["status", "--pull", &store, "--json"]),
+        pulling.fleet(&["--json"]),
     ];
     Some(runs.into_iter().map(|run| run.ended(0).stdout).collect())
 }

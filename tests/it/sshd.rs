@@ -108,19 +108,22 @@ impl Sshd {
              StrictModes no\nPermitRootLogin yes\nSetEnv HOME={root}/home\n"
         );
         std::fs::write(path("config"), config).unwrap();
-        let log = std::fs::File::create(path("log")).unwrap();
-        let child = Command::new(SSHD)
-            .args(["-D", "-e", "-f"])
-            .arg(path("config"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let child = serve(folder.path(), port);
         let server = Self { folder, port, child };
-        wait_until(PATIENCE, "sshd answers", || TcpStream::connect(("127.0.0.1", port)).is_ok());
         keyring.trust(&server);
         server
+    }
+
+    /// Ends it with every session.
+    pub(crate) fn stop(&mut self) {
+        self.drop_sessions();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Begins to listen again.
+    pub(crate) fn serve(&mut self) {
+        self.child = serve(self.folder.path(), self.port);
     }
 
     /// A path in the server's own folder.
@@ -162,10 +165,23 @@ impl Sshd {
 
 impl Drop for Sshd {
     fn drop(&mut self) {
-        self.drop_sessions();
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.stop();
     }
+}
+
+/// A server with the configuration and the log in this folder, which answers.
+fn serve(folder: &Path, port: u16) -> Child {
+    let log = std::fs::File::options().create(true).append(true).open(folder.join("log")).unwrap();
+    let child = Command::new(SSHD)
+        .args(["-D", "-e", "-f"])
+        .arg(folder.join("config"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .unwrap();
+    wait_until(PATIENCE, "sshd answers", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+    child
 }
 
 fn is_sshd(pid: u32) -> bool {

@@ -11,21 +11,21 @@ use supervisor_sync::error::CommandError;
 use supervisor_sync::store::{Access, Answer, LONGEST_OBJECT, ObjectName, Patience, Store};
 use supervisor_sync::system::Interrupt;
 
-mod bucket;
+pub(crate) mod bucket;
 mod contract;
 mod folder;
-mod git;
+pub(crate) mod git;
 mod misbehaving;
-mod nginx;
+pub(crate) mod nginx;
 mod web;
 
 use contract::keeps_the_contract;
 
 /// A store as others can reach it, too.
-type AnyStore = Box<dyn Store + Send + Sync>;
+pub(crate) type AnyStore = Box<dyn Store + Send + Sync>;
 
 /// A real part that keeps objects, gone when the test ends.
-trait Part: Sized + Sync {
+pub(crate) trait Part: Sized + Sync {
     /// None if the part is missing, which fails the test where `REQUIRE_E2E` or `CI` is set.
     fn start() -> Option<Self>;
 
@@ -34,6 +34,27 @@ trait Part: Sized + Sync {
 
     /// Puts a file into it that is longer than any object, by other means.
     fn plant_long(&self, name: &ObjectName, length: u64);
+}
+
+/// A part that is a server.
+pub(crate) trait Served: Part {
+    /// As the command calls it.
+    fn location(&self) -> String;
+
+    /// What those who publish have around them, and what hosts have, who may do no more than docs/stores.md says.
+    fn accesses(&self) -> [Access; 2];
+
+    /// What has been asked of it so far, in its own words.
+    fn asked(&self) -> Vec<String>;
+
+    /// Which words of those are of one who asks for what is new, and learns that nothing is.
+    const NOTHING_NEW: &'static str;
+
+    /// Nobody reaches it any more.
+    fn stop(&mut self);
+
+    /// It can be reached again, with all that it had.
+    fn serve(&mut self);
 }
 
 fn name(text: &str) -> ObjectName {

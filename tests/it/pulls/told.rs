@@ -79,8 +79,7 @@ fn hosts_of_store_are_shown() {
     let pulling = or_skip!(Pulling::start());
     pulling.wants(&[("a.com", &[WORKER])]);
     pulling.publish(&[]).ended(0);
-    let store = pulling.store().display().to_string();
-    let look = || pulling.host.run(&["status", "--pull", &store]);
+    let look = || pulling.fleet(&[]);
     look().ended(0).says("Serial 1").says("0 hosts");
     pulling.pull(&[]).ended(0);
     look().ended(0).says("here  done  serial 1  wave 1");
@@ -92,7 +91,7 @@ fn hosts_of_store_are_shown() {
     let shown = look().ended(3).says("2 hosts, 1 done, 1 silent").says("web7  silent for ");
     assert!(shown.stderr.contains("cannot read status/web8.json"), "{}", shown.stderr);
     assert!(shown.stdout.find("web7") < shown.stdout.find("here"), "problems first");
-    let json = documents(&pulling.host.run(&["status", "--pull", &store, "--json"]));
+    let json = documents(&pulling.fleet(&["--json"]));
     assert_eq!(json[0]["kind"], "pull_status");
     assert_eq!(json[0]["hosts"][0]["name"], "web7");
 }

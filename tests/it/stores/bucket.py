@@ -1,7 +1,8 @@
 """A bucket at a port of this machine, on a server that checks every signature and policy.
 
 Takes the policy of those who publish, and the same for hosts, as JSON on its command line. Says its port and
-the keys of both in one line of JSON, and serves until its stdin is at its end.
+the keys of both in one line of JSON, and serves until its stdin is at its end, where `stop` and `serve` make it
+go away and come back. Each request is a line of stderr.
 """
 
 import json
@@ -34,10 +35,16 @@ ActionAuthenticatorMixin._authenticate_and_authorize_action = check_what_was_sig
 answer, one_at_a_time = DomainDispatcherApplication.__call__, threading.Lock()
 
 
-def answer_alone(self, *arguments):
+def answer_alone(self, environ, start_response):
     """moto closes an object that is replaced while another thread reads it, and answers 500."""
+
+    def say(status, *rest):
+        request = environ["REQUEST_METHOD"], environ["PATH_INFO"], status.split()[0]
+        print("asked:", *request, file=sys.stderr, flush=True)
+        return start_response(status, *rest)
+
     with one_at_a_time:
-        return answer(self, *arguments)
+        return answer(self, environ, say)
 
 
 DomainDispatcherApplication.__call__ = answer_alone
@@ -76,4 +83,10 @@ keys["role"] = [key["AccessKeyId"], key["SecretAccessKey"], key["SessionToken"]]
 # From now on everything is checked.
 requests.post(f"{endpoint}/moto-api/reset-auth", data=b"0", timeout=30)
 print(json.dumps({"port": port, "keys": keys}), flush=True)
-sys.stdin.read()
+for line in sys.stdin:
+    if line == "stop\n":
+        server.stop()
+    else:
+        server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
+        server.start()
+    print(line, end="", flush=True)

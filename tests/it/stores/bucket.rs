@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 use supervisor_sync::store::{Access, Location};
@@ -10,31 +10,40 @@ use tempfile::TempDir;
 
 use super::misbehaving::{Misbehaving, answer};
 use super::{
-    AnyStore, ObjectName, Part, access, assert_says, bytes, keeps_the_contract, listed, name,
-    of_page,
+    AnyStore, ObjectName, Part, Served, access, assert_says, bytes, keeps_the_contract, listed,
+    name, of_page,
 };
 
-struct Bucket {
+pub(crate) struct Bucket {
     root: TempDir,
     server: Child,
+    answers: BufReader<ChildStdout>,
     /// What it said when it began.
     said: Value,
 }
 
 impl Bucket {
-    fn location(&self) -> String {
-        format!("s3://bundles/fleet?endpoint=http://127.0.0.1:{}", self.said["port"])
-    }
-
     /// Who has these keys.
     fn access(&self, key: &str, secret: &str, token: &str) -> Access {
         with_keys(access(self.root.path()), key, secret, token)
     }
 
-    fn open_as(&self, who: &str) -> AnyStore {
+    fn access_as(&self, who: &str) -> Access {
         let keys = &self.said["keys"][who];
         let text = |at: usize| keys[at].as_str().unwrap();
-        self.open_with(self.access(text(0), text(1), text(2)))
+        self.access(text(0), text(1), text(2))
+    }
+
+    fn open_as(&self, who: &str) -> AnyStore {
+        self.open_with(self.access_as(who))
+    }
+
+    /// Has the server do this.
+    fn tell(&mut self, what: &str) {
+        writeln!(self.server.stdin.as_ref().unwrap(), "{what}").unwrap();
+        let mut done = String::new();
+        self.answers.read_line(&mut done).unwrap();
+        assert_eq!(done.trim(), what);
     }
 
     fn open_with(&self, access: Access) -> AnyStore {
@@ -79,10 +88,11 @@ impl Part for Bucket {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let mut answers = BufReader::new(server.stdout.take().unwrap());
+        answers.read_line(&mut line).unwrap();
         let log = || std::fs::read_to_string(root.path().join("log")).unwrap();
         let said = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line}{}", log()));
-        Some(Self { root, server, said })
+        Some(Self { root, server, answers, said })
     }
 
     fn open(&self) -> AnyStore {
@@ -102,6 +112,31 @@ impl Part for Bucket {
             .output()
             .unwrap();
         assert!(put.status.success(), "{}", String::from_utf8_lossy(&put.stderr));
+    }
+}
+
+impl Served for Bucket {
+    fn location(&self) -> String {
+        format!("s3://bundles/fleet?endpoint=http://127.0.0.1:{}", self.said["port"])
+    }
+
+    fn accesses(&self) -> [Access; 2] {
+        ["publisher", "hosts"].map(|who| self.access_as(who))
+    }
+
+    fn asked(&self) -> Vec<String> {
+        let log = std::fs::read_to_string(self.root.path().join("log")).unwrap();
+        log.lines().filter_map(|line| line.strip_prefix("asked: ")).map(str::to_owned).collect()
+    }
+
+    const NOTHING_NEW: &'static str = "GET /bundles/fleet/latest.json 304";
+
+    fn stop(&mut self) {
+        self.tell("stop");
+    }
+
+    fn serve(&mut self) {
+        self.tell("serve");
     }
 }
 

@@ -10,8 +10,8 @@ use tempfile::TempDir;
 
 use super::misbehaving::{Misbehaving, hang};
 use super::{
-    Answer, AnyStore, ObjectName, Part, access, assert_says, bytes, keeps_the_contract, listed,
-    name, of_page,
+    Answer, AnyStore, ObjectName, Part, Served, access, assert_says, bytes, keeps_the_contract,
+    listed, name, of_page,
 };
 use crate::daemon::{PATIENCE, wait_until, write_program};
 use crate::sshd::{Keyring, Sshd, keygen};
@@ -20,7 +20,7 @@ use crate::sshd::{Keyring, Sshd, keygen};
 const BUSY: &str = "MaxStartups 100:30:200";
 
 /// A repository behind an sshd.
-struct Repository {
+pub(crate) struct Repository {
     root: TempDir,
     keyring: Keyring,
     sshd: Sshd,
@@ -83,10 +83,6 @@ impl Repository {
         self.root.path().join("fleet.git")
     }
 
-    fn location(&self) -> String {
-        format!("git+ssh://127.0.0.1:{}{}", self.sshd.port, self.path().display())
-    }
-
     /// Who finds a `ssh` that knows the server's key, and has one that it lets in.
     fn access(&self) -> Access {
         let mut access = at_home(self.root.path());
@@ -99,6 +95,27 @@ impl Repository {
 
     fn open_with(&self, access: Access) -> AnyStore {
         Location::parse(&self.location()).unwrap().open_with(access)
+    }
+
+    /// What a host has, which is let in as docs/stores.md has it.
+    fn access_of_host(&self) -> Access {
+        write_program(&self.path().join("hooks/update"), of_page("#!/bin/sh\n").as_bytes());
+        let key = self.root.path().join("hosts-key");
+        keygen(&key);
+        let restriction = of_page("restrict,command=");
+        let public = std::fs::read_to_string(key.with_extension("pub")).unwrap();
+        let authorized = self.sshd.path("authorized");
+        let keys = std::fs::read_to_string(&authorized).unwrap();
+        std::fs::write(&authorized, format!("{keys}{} {public}", restriction.trim())).unwrap();
+        let mut access = self.access();
+        // The key of the wrapper's configuration would be let in, too.
+        let config = std::fs::read_to_string(self.keyring.path("config")).unwrap();
+        let id = self.keyring.path("id").display().to_string();
+        let hosts = self.root.path().join("hosts-config");
+        std::fs::write(&hosts, config.replace(&id, &key.display().to_string())).unwrap();
+        let ssh = format!("/usr/bin/ssh -F {} -o BatchMode=yes", hosts.display());
+        access.environment.insert("GIT_SSH_COMMAND".into(), ssh.into());
+        access
     }
 }
 
@@ -116,6 +133,31 @@ impl Part for Repository {
 
     fn plant_long(&self, name: &ObjectName, length: u64) {
         commit(&self.path(), "main", &format!("mkdir -p payloads; truncate -s {length} {name}"));
+    }
+}
+
+impl Served for Repository {
+    fn location(&self) -> String {
+        format!("git+ssh://127.0.0.1:{}{}", self.sshd.port, self.path().display())
+    }
+
+    fn accesses(&self) -> [Access; 2] {
+        [self.access(), self.access_of_host()]
+    }
+
+    fn asked(&self) -> Vec<String> {
+        vec![Self::NOTHING_NEW.to_owned(); self.sshd.logins()]
+    }
+
+    /// A second one would fetch.
+    const NOTHING_NEW: &'static str = "a login";
+
+    fn stop(&mut self) {
+        self.sshd.stop();
+    }
+
+    fn serve(&mut self) {
+        self.sshd.serve();
     }
 }
 
@@ -312,21 +354,8 @@ fn nothing_is_run_but_git() {
 #[test]
 fn hosts_may_say_and_not_publish() {
     let repository = or_skip!(Repository::start());
-    write_program(&repository.path().join("hooks/update"), of_page("#!/bin/sh\n").as_bytes());
-    let key = repository.root.path().join("hosts-key");
-    keygen(&key);
-    let restriction = of_page("restrict,command=");
-    let public = std::fs::read_to_string(key.with_extension("pub")).unwrap();
-    let authorized = repository.sshd.path("authorized");
-    let keys = std::fs::read_to_string(&authorized).unwrap();
-    std::fs::write(&authorized, format!("{keys}{} {public}", restriction.trim())).unwrap();
     repository.open().put(&name("latest.json"), b"x").unwrap();
-
-    let mut access = repository.access();
-    let ssh = format!("ssh -o IdentityFile={} -o BatchMode=yes", key.display());
-    // The one of the wrapper's configuration would be let in, too.
-    std::fs::remove_file(repository.keyring.path("id")).unwrap();
-    access.environment.insert("GIT_SSH_COMMAND".into(), ssh.into());
+    let access = repository.access_of_host();
     let host = repository.open_with(access);
     assert_eq!(bytes(&*host, "latest.json"), b"x");
     for round in ["a", "b"] {

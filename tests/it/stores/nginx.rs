@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use supervisor_sync::store::{Access, Location};
 use tempfile::TempDir;
 
-use super::{AnyStore, ObjectName, Part, access, of_page};
+use super::{AnyStore, ObjectName, Part, Served, access, of_page};
 use crate::daemon::{PATIENCE, wait_until};
 use crate::sshd::free_port;
 
@@ -16,7 +16,7 @@ pub(super) const PASSWORD: &str = "S3CRET/of:publisher";
 /// The password of the hosts.
 pub(super) const HOSTS_PASSWORD: &str = "S3CRET-of-hosts";
 
-pub(super) struct Nginx {
+pub(crate) struct Nginx {
     root: TempDir,
     port: u16,
     child: Option<Child>,
@@ -145,6 +145,36 @@ impl Part for Nginx {
 
     fn plant_long(&self, name: &ObjectName, length: u64) {
         std::fs::File::create(self.object(name.as_str())).unwrap().set_len(length).unwrap();
+    }
+}
+
+impl Served for Nginx {
+    fn location(&self) -> String {
+        self.url()
+    }
+
+    fn accesses(&self) -> [Access; 2] {
+        [("publisher", PASSWORD), ("hosts", HOSTS_PASSWORD)].map(|login| self.access(Some(login)))
+    }
+
+    fn asked(&self) -> Vec<String> {
+        let log = std::fs::read_to_string(self.path("access.log")).unwrap();
+        let request = |line: &str| {
+            let (_, rest) = line.split_once('"').unwrap();
+            let (request, rest) = rest.split_once('"').unwrap();
+            format!("{request} {}", rest.split_whitespace().next().unwrap())
+        };
+        log.lines().map(request).collect()
+    }
+
+    const NOTHING_NEW: &'static str = "GET /latest.json HTTP/1.1 304";
+
+    fn stop(&mut self) {
+        Self::stop(self);
+    }
+
+    fn serve(&mut self) {
+        Self::serve(self);
     }
 }
 
