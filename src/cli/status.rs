@@ -12,7 +12,6 @@ use crate::error::{CommandError, ErrorKind};
 use crate::fleet::{Emptied, HostWork, Leavers, Prune, check_something, leavers_of};
 use crate::host::LocalHost;
 use crate::import::Unmanaged;
-use crate::inventory::{Paths, Site};
 use crate::notify::Seen;
 use crate::pull::fleet_status;
 use crate::report::{Detail, Frames, HostStatus, Screen, Statuses, show_fleet_status};
@@ -231,31 +230,5 @@ fn ask(
 /// What the supervisords of a host have that no inventory has. Only where that is asked for: it reads every
 /// file once more.
 fn unmanaged(host: &mut dyn Target, work: &HostWork) -> Result<Unmanaged, CommandError> {
-    let mut instances: Vec<Paths> = match &work.leaving {
-        Some(leaving) => leaving.inventory.instances.clone(),
-        None => Vec::new(),
-    };
-    instances.extend(work.sites.iter().map(|site| site.paths.clone()));
-    if !work.sites.is_empty() {
-        // Where no site is, nobody says that there is a supervisord.
-        instances.retain(|paths| work.sites.iter().any(|site| is_of_one(&site.paths, paths)));
-    }
-    let mut known: Vec<Paths> = Vec::new();
-    let wanted = work.sites.iter().flat_map(Site::group_names).collect();
-    let mut unmanaged = Unmanaged::default();
-    for paths in instances {
-        if known.iter().all(|other| !is_of_one(other, &paths)) {
-            unmanaged.add(&host.includes(paths.clone())?, &wanted);
-            known.push(paths);
-        }
-    }
-    Ok(unmanaged)
-}
-
-/// Whether two inventories' paths lead to the same records of the same supervisord.
-fn is_of_one(one: &Paths, other: &Paths) -> bool {
-    let of = |paths: &Paths| {
-        (paths.supervisord.clone(), paths.conf_dir.clone(), paths.state_dir.clone())
-    };
-    of(one) == of(other)
+    Unmanaged::of(host, &work.sites, work.other_instances())
 }

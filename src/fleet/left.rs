@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::host_work::HostWork;
 use crate::api::{InventoryOnHost, Left, LeftSite, Run, RunInventory, Target, Writer};
 use crate::error::{CommandError, ErrorKind};
-use crate::inventory::{Domain, Inventory, PlacedSite, Selector, Site, no_sites, without_programs};
+use crate::inventory::{
+    Domain, Inventory, Paths, PlacedSite, Selector, Site, no_sites, without_programs,
+};
 
 /// Which of the sites that left are removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -208,6 +210,11 @@ impl Leaving {
 }
 
 impl HostWork {
+    /// The supervisords that the inventory knows of, where what left is looked for.
+    pub(crate) fn other_instances(&self) -> &[Paths] {
+        self.leaving.as_ref().map_or(&[], |leaving| &leaving.inventory.instances)
+    }
+
     /// Whether sites that left are removed.
     pub(crate) fn prunes(&self) -> bool {
         self.leaving.as_ref().is_some_and(|leaving| leaving.prune != Prune::Nothing)
@@ -275,7 +282,6 @@ mod tests {
     use super::*;
     use crate::api::{Reply, Request};
     use crate::event::Event;
-    use crate::inventory::Paths;
     use crate::inventory::read;
 
     /// A host that answers this, whatever is asked.

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::api::Includes;
+use crate::api::{Includes, Target};
+use crate::error::CommandError;
 use crate::inventory::config_file::{header, list};
+use crate::inventory::{Paths, Site};
 use crate::supervisord::GroupKind;
 use crate::supervisord::ini::{self, Section};
 
@@ -37,6 +39,31 @@ pub(crate) struct UnmanagedProgram {
 }
 
 impl Unmanaged {
+    /// Asks a host, which reads every file of its supervisords for it. `sites` are on it as the inventory has
+    /// them, `instances` the other supervisords that the inventory knows of.
+    pub(crate) fn of(
+        host: &mut dyn Target,
+        sites: &[Site],
+        instances: &[Paths],
+    ) -> Result<Self, CommandError> {
+        let mut all: Vec<&Paths> = instances.iter().collect();
+        all.extend(sites.iter().map(|site| &site.paths));
+        if !sites.is_empty() {
+            // Where no site is, nobody says that there is a supervisord.
+            all.retain(|paths| sites.iter().any(|site| is_of_one(&site.paths, paths)));
+        }
+        let mut known: Vec<&Paths> = Vec::new();
+        let wanted = sites.iter().flat_map(Site::group_names).collect();
+        let mut unmanaged = Self::default();
+        for paths in all {
+            if known.iter().all(|other| !is_of_one(other, paths)) {
+                unmanaged.add(&host.includes(paths.clone())?, &wanted);
+                known.push(paths);
+            }
+        }
+        Ok(unmanaged)
+    }
+
     /// Adds what a supervisord has beside its records and what is wanted on it (`wanted`: names of groups).
     pub(crate) fn add(&mut self, includes: &Includes, wanted: &BTreeSet<String>) {
         let mut recorded: BTreeSet<&Path> = BTreeSet::new();
@@ -144,4 +171,12 @@ fn running(includes: &Includes, group: &str, program: &str) -> usize {
         process.group == group && (group == program || process.name.starts_with(program))
     });
     of_program.filter(|process| process.pid > 0).count()
+}
+
+/// Whether two inventories' paths lead to the same records of the same supervisord.
+fn is_of_one(one: &Paths, other: &Paths) -> bool {
+    let of = |paths: &Paths| {
+        (paths.supervisord.clone(), paths.conf_dir.clone(), paths.state_dir.clone())
+    };
+    of(one) == of(other)
 }

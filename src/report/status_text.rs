@@ -95,36 +95,25 @@ impl ProgramStatus {
         let states = colour.words(&sanitized(&self.states()));
         let line = format!("  {sign} {program:width$}  {states}");
         let _ = writeln!(text, "{}", line.trim_end());
-        for process in &self.processes {
-            if let ProcessHealth::Unhealthy { reason } = &process.health {
-                let line = format!("{} {reason}", process.process);
-                let _ = writeln!(text, "        {}", sanitized(&line));
-            }
+        for complaint in self.complaints(is_rolled_back) {
+            let _ = writeln!(text, "        {}", sanitized(&complaint));
         }
-        for drift in &self.drift {
-            let _ = writeln!(text, "        {}", sanitized(&described(drift, is_rolled_back)));
-        }
+    }
+
+    /// What is not as wanted, a line each: what is not healthy, then how the host differs.
+    pub(crate) fn complaints(&self, is_rolled_back: bool) -> Vec<String> {
+        let unhealthy = self.processes.iter().filter_map(|process| match &process.health {
+            ProcessHealth::Unhealthy { reason } => Some(format!("{} {reason}", process.process)),
+            _ => None,
+        });
+        let drift = self.drift.iter().map(|drift| described(drift, is_rolled_back));
+        unhealthy.chain(drift).collect()
     }
 
     /// `RUNNING x4  up 3 h 12 min  pids 812, 813, 814, 815`.
     fn states(&self) -> String {
-        let processes: Vec<&ProcessStatus> = self.processes.iter().collect();
-        let mut parts = vec![match states(&processes) {
-            none if none.is_empty() => "not loaded".to_owned(),
-            states => states.join(", "),
-        }];
-        let mut uptimes: Vec<u64> =
-            self.processes.iter().filter_map(|process| process.uptime).collect();
-        uptimes.sort_unstable();
-        match (uptimes.first(), uptimes.last()) {
-            (Some(&least), Some(&most)) if duration(least) == duration(most) => {
-                parts.push(format!("up {}", duration(least)));
-            }
-            (Some(&least), Some(&most)) => {
-                parts.push(format!("up {} to {}", duration(least), duration(most)));
-            }
-            _ => {}
-        }
+        let mut parts = vec![self.state()];
+        parts.extend(self.uptime().map(|uptime| format!("up {uptime}")));
         let pids: Vec<String> = self
             .processes
             .iter()
@@ -144,6 +133,22 @@ impl ProgramStatus {
             parts.push("not started by itself".to_owned());
         }
         parts.join("  ")
+    }
+
+    /// `RUNNING x3, FATAL`, or that supervisord does not know it.
+    pub(crate) fn state(&self) -> String {
+        let processes: Vec<&ProcessStatus> = self.processes.iter().collect();
+        match states(&processes) {
+            none if none.is_empty() => "not loaded".to_owned(),
+            states => states.join(", "),
+        }
+    }
+
+    /// `3 h 12 min`, `40 s to 3 h 12 min`; `None` if nothing is up.
+    pub(crate) fn uptime(&self) -> Option<String> {
+        let uptimes = || self.processes.iter().filter_map(|process| process.uptime);
+        let (least, most) = (duration(uptimes().min()?), duration(uptimes().max()?));
+        Some(if least == most { least } else { format!("{least} to {most}") })
     }
 
     /// How long ago a process came up again after an end, if that is news.
@@ -219,7 +224,7 @@ fn described(drift: &Drift, is_rolled_back: bool) -> String {
 }
 
 /// `42 s`, `3 min`, `3 h 12 min`, `12 d 3 h`.
-pub(super) fn duration(seconds: u64) -> String {
+pub(crate) fn duration(seconds: u64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
     match (days, hours, minutes) {
         (0, 0, 0) => format!("{seconds} s"),
