@@ -15,7 +15,8 @@
 //!
 //! `notify` tells others what came of a run. `pull` is a fleet without a controller, over a [`store`] of signed bundles.
 //!
-//! `starter` is what a repository begins with. [`setup`] makes a server ready for all that; `sandbox` is a supervisord for a while on a desk. [`host`] wires 2 to 6 for one machine; [`playbook`] and [`cli`] are its two front doors.
+//! `starter` is what a repository begins with. [`setup`] makes a server ready for all that; `sandbox` is a supervisord for a while on a desk. [`host`] wires 2 to 6 for one machine; [`playbook`] and [`cli`] are its front doors,
+//! and `web`, which only looks.
 
 pub mod actual;
 pub mod api;
@@ -45,3 +46,5 @@ pub mod store;
 pub mod supervisord;
 pub mod system;
 mod transport;
+#[cfg(feature = "web")]
+mod web;

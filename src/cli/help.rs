@@ -4,7 +4,7 @@ use anstyle::Style;
 
 /// Each verb with commands that do something useful, and what that is. A test reads every one by the real command
 /// line.
-const EXAMPLES: [(&str, &[(&str, &str)]); 33] = [
+const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
     (
         "check",
         &[
@@ -158,6 +158,17 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 33] = [
             ),
         ],
     ),
+    #[cfg(feature = "web")]
+    (
+        "web",
+        &[
+            ("web", "on 127.0.0.1:9190: open the link that is printed"),
+            (
+                "web --on @workers --socket /run/user/1000/fleet.sock",
+                "some hosts, on a unix socket",
+            ),
+        ],
+    ),
     (
         "history",
         &[
@@ -299,7 +310,7 @@ const ELSEWHERE: [(&str, &str, &str); 6] = [
 
 /// The command with the examples of each verb.
 pub(super) fn with_examples(mut command: clap::Command) -> clap::Command {
-    for (verb, examples) in EXAMPLES {
+    for &(verb, examples) in EXAMPLES {
         if command.find_subcommand(verb).is_some() {
             command = command.mut_subcommand(verb, |verb| verb.after_help(text(examples)));
         }
@@ -339,8 +350,8 @@ mod tests {
     /// As a shell would have it, up to what is for the shell.
     #[test]
     fn every_example_is_a_command() {
-        for (verb, examples) in EXAMPLES {
-            for (example, _) in examples {
+        for &(verb, examples) in EXAMPLES {
+            for &(example, _) in examples {
                 let command = example.split([">", "|"].map(|end| end.chars().next().unwrap()));
                 let words = command.take(1).flat_map(words);
                 let words = std::iter::once("supervisor-sync".to_owned()).chain(words);

@@ -44,6 +44,8 @@ mod set;
 mod setup;
 mod status;
 mod taking_up;
+#[cfg(feature = "web")]
+mod web;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -165,6 +167,9 @@ enum Verb {
     Logs(logs::LogsArguments),
     /// Print this machine's metrics for Prometheus, from what was applied here; no inventory is read
     Metrics(metrics::MetricsArguments),
+    /// Show the fleet in a browser, on this machine alone, until Ctrl-C; nothing can be changed there
+    #[cfg(feature = "web")]
+    Web(web::WebArguments),
     /// Show the runs, newest first, and what became of each site
     History(history::HistoryArguments),
     /// Take back a run on every site and host it changed, or a site to a former revision
@@ -297,6 +302,8 @@ fn verb(cli: Cli, screen: &mut Screen) -> Result<u8, CommandError> {
         Verb::Stop(arguments) => control::stop(&context, &arguments, screen),
         Verb::Logs(arguments) => logs::run(&context, &arguments, screen),
         Verb::Metrics(arguments) => metrics::run(&context, &arguments, screen),
+        #[cfg(feature = "web")]
+        Verb::Web(arguments) => web::run(&context, arguments, screen),
         Verb::History(arguments) => history::run(&context, &arguments, screen),
         Verb::Rollback(arguments) => rollback::run(&context, &arguments, screen),
         Verb::Release(arguments) => release::run(&context, &arguments, screen),

@@ -204,7 +204,7 @@ pub(crate) fn not_reached(why: NotReached) -> CommandError {
 
 /// Each connection has three pipes, and the usual limit has room for three hundred. What cannot be
 /// raised shows when it is reached.
-pub(super) fn allow_many_files() {
+pub(crate) fn allow_many_files() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     let _ = setrlimit(Resource::Nofile, limit);

@@ -16,6 +16,8 @@ mod saved;
 mod taking_back;
 
 pub(crate) use agreement::{Agreement, Amount};
+#[cfg(feature = "web")]
+pub(crate) use asking::allow_many_files;
 pub(crate) use asking::{Fleet, Watcher, not_reached, own_path};
 pub(crate) use host_work::{HostWork, only_site};
 pub(crate) use left::{

@@ -109,6 +109,12 @@ impl SupervisordOptions {
         self.0.get(name).map(String::as_str)
     }
 
+    /// Each that was set, by name.
+    #[cfg(feature = "web")]
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Sets an option to a value in supervisord's own spelling.
     pub fn set(&mut self, name: &str, value: impl Into<String>) {
         self.0.insert(name.to_owned(), value.into());

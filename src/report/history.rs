@@ -1,4 +1,4 @@
-//! The runs, newest first, with what became of each site; and what a revision changed.
+//! The runs, newest first, with what became of each site.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -7,35 +7,28 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::colour::{BAD, GOOD, ODD, STRONG};
+use super::colour::STRONG;
 use super::names::{folded, named};
 use super::{Colour, Page, Screen};
-use crate::api::{GroupsDiff, Run, RunEnd, RunId, Settled, SettledHow, SiteDiff, SiteHistory};
+use crate::api::{Run, RunEnd, RunId, Settled, SettledHow, SiteHistory};
 use crate::error::{CommandError, cut};
 use crate::fleet::{HostWork, LookOutcome};
 use crate::inventory::{Domain, no_sites};
-use crate::system::{sanitized, sanitized_lines};
+use crate::system::sanitized;
 
 /// What is on record of the sites of a host: their revisions, and runs that left none.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct HistoryDocument<'a> {
-    sites: &'a [SiteHistory],
-}
-
-/// What a revision changed on a host.
-#[derive(Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(super) struct DiffDocument<'a> {
-    sites: Vec<&'a SiteDiff>,
+    pub(super) sites: &'a [SiteHistory],
 }
 
 /// A run with the sites it was about.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-struct RunView<'w> {
+pub(crate) struct RunView<'w> {
     #[serde(flatten)]
-    run: Run,
+    pub(crate) run: Run,
     sites: Vec<SiteView<'w>>,
 }
 
@@ -80,7 +73,26 @@ enum SiteOutcome {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct Runs<'a> {
-    runs: &'a [RunView<'a>],
+    pub(super) runs: &'a [RunView<'a>],
+}
+
+/// The runs of all hosts, newest first.
+#[cfg(feature = "web")]
+pub(crate) fn runs_of<'w>(
+    histories: impl IntoIterator<Item = (&'w HostWork, &'w [SiteHistory])>,
+) -> Vec<RunView<'w>> {
+    let mut all = BTreeMap::new();
+    for (work, sites) in histories {
+        sites.iter().for_each(|site| add(runs(work, site), &mut all));
+    }
+    all.into_values().collect()
+}
+
+fn add<'w>(runs: Vec<(Run, SiteView<'w>)>, all: &mut BTreeMap<Reverse<RunId>, RunView<'w>>) {
+    for (run, site) in runs {
+        let view = all.entry(Reverse(run.id));
+        view.or_insert_with(|| RunView { run, sites: Vec::new() }).sites.push(site);
+    }
 }
 
 /// The histories of all hosts.
@@ -106,10 +118,7 @@ impl<'w> Histories<'w> {
         screen.show(page);
         self.answers.add(answers);
         self.none_yet.extend(without);
-        for (run, site) in runs {
-            let view = self.runs.entry(Reverse(run.id));
-            view.or_insert_with(|| RunView { run, sites: Vec::new() }).sites.push(site);
-        }
+        add(runs, &mut self.runs);
     }
 
     /// Shows them and returns the exit status; an error if there are no sites at all (`expects_none`: the
@@ -236,16 +245,31 @@ fn text(view: &RunView<'_>, colour: Colour) -> String {
     let line = described(&view.run);
     let rest = line.strip_prefix(&id).unwrap_or(&line);
     let mut text = format!("{}{rest}\n", colour.paint(STRONG, &id));
-    let mut lines = Vec::new();
-    for site in &view.sites {
-        let left = if site.left { ", not in the inventory" } else { "" };
-        lines.push((site.host, format!("{}{left}: {}", site.site, words(site))));
-    }
-    for (hosts, line) in folded(lines) {
-        let hosts = sanitized(&named(&hosts));
-        let _ = writeln!(text, "  {hosts}  {}", colour.words(&sanitized(&line)));
+    for (hosts, line) in view.ends() {
+        let _ = writeln!(text, "  {}  {}", sanitized(&hosts), colour.words(&sanitized(&line)));
     }
     text
+}
+
+impl RunView<'_> {
+    /// Hosts, and what became of a site there, in words; hosts of which the same is told together.
+    pub(crate) fn ends(&self) -> Vec<(String, String)> {
+        let line = |site: &SiteView<'_>| {
+            let left = if site.left { ", not in the inventory" } else { "" };
+            format!("{}{left}: {}", site.site, words(site))
+        };
+        let lines = self.sites.iter().map(|site| (site.host, line(site))).collect();
+        folded(lines).into_iter().map(|(hosts, line)| (named(&hosts), line)).collect()
+    }
+
+    /// Whether it failed anywhere.
+    #[cfg(feature = "web")]
+    pub(crate) fn has_failed(&self) -> bool {
+        self.sites.iter().any(|site| match site.outcome {
+            SiteOutcome::Applied | SiteOutcome::TakenBack => false,
+            SiteOutcome::Otherwise(end) => !matches!(end, RunEnd::Restarted | RunEnd::UnderWay),
+        })
+    }
 }
 
 /// `20261124-223512-4f3a  apply by deployer on desk, commit 1a2b3c4d5e6f (dirty): why`
@@ -315,84 +339,7 @@ fn end_in_words(end: RunEnd) -> &'static str {
     }
 }
 
-/// What a revision of this number changed.
-pub(crate) struct NumberedDiff {
-    pub(crate) number: u64,
-    pub(crate) of_site: SiteDiff,
-}
-
-/// Shows what a revision changed on each host, and returns the exit status.
-pub(crate) fn show_revision_diffs(
-    diffs: Vec<(&HostWork, Result<Vec<NumberedDiff>, CommandError>)>,
-    screen: &mut Screen,
-) -> u8 {
-    let mut answers = LookOutcome::default();
-    let mut texts = Vec::new();
-    for (work, diffs) in diffs {
-        match diffs {
-            Ok(sites) => {
-                let documents: Vec<&SiteDiff> = sites.iter().map(|diff| &diff.of_site).collect();
-                screen.document("diff", Some(work.name()), &DiffDocument { sites: documents });
-                texts.extend(sites.into_iter().map(|site| (work.name(), site)));
-            }
-            Err(error) => screen.unanswered(work.name(), &error, &mut answers),
-        }
-    }
-    show_diffs(texts, &mut answers, screen);
-    answers.exit_status()
-}
-
 /// A run as the first line of what it changed.
 pub(crate) fn run_in_a_line(run: &Run) -> String {
     described(run)
-}
-
-/// The error for a run of which no revision is left.
-pub(crate) fn no_revision_of(run: &Run) -> CommandError {
-    CommandError::refused(format!("run {} has left no revision of these sites", run.id))
-        .because("it changed no file, or was not applied, or its revisions are no longer kept")
-        .hint("see what became of it: supervisor-sync history")
-}
-
-/// A line for each program: its sign has its word behind it.
-fn in_words(groups: &GroupsDiff, colour: Colour) -> String {
-    let GroupsDiff { added, changed, removed } = groups;
-    let mut text = String::new();
-    for (sign, style, names, what) in [
-        ("+", GOOD, added, "added"),
-        ("~", ODD, changed, "changed"),
-        ("-", BAD, removed, "removed"),
-    ] {
-        let sign = colour.paint(style, sign);
-        for name in names {
-            let _ = writeln!(text, "  {sign} {}: {what}", sanitized(name));
-        }
-    }
-    text
-}
-
-/// The diffs, those that are the same on several hosts once.
-fn show_diffs(diffs: Vec<(&str, NumberedDiff)>, answers: &mut LookOutcome, screen: &mut Screen) {
-    let (mut texts, colour) = (Vec::new(), screen.colour());
-    for (host, NumberedDiff { number, of_site }) in diffs {
-        let SiteDiff { site, diff, groups } = of_site;
-        match diff {
-            Ok(diff) if diff.is_empty() => {
-                answers.count();
-                let text = format!("{site}: revision {number} changed no file\n");
-                texts.push((host, sanitized_lines(&text)));
-            }
-            Ok(diff) => {
-                answers.count();
-                let programs = in_words(&groups.unwrap_or_default(), colour);
-                let diff = sanitized_lines(&diff);
-                let lines = diff.lines().map(|line| colour.diff_line(line) + "\n");
-                texts.push((host, programs + &lines.collect::<String>()));
-            }
-            Err(error) => screen.unanswered(host, &error, answers),
-        }
-    }
-    for (hosts, text) in folded(texts) {
-        screen.print_painted(&format!("{}:\n{text}", sanitized(&named(&hosts))));
-    }
 }

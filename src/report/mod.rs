@@ -7,6 +7,8 @@ mod awaited;
 mod check;
 mod colour;
 pub(crate) mod describe;
+#[cfg(feature = "web")]
+mod documents;
 mod edit;
 mod explain;
 mod fitting;
@@ -16,6 +18,8 @@ mod import;
 mod integrate;
 mod json;
 mod left;
+#[cfg(feature = "web")]
+mod listening;
 mod live;
 mod logs;
 mod metrics;
@@ -33,6 +37,7 @@ mod published_tests;
 mod pull;
 mod questions;
 mod release;
+mod revision_diff;
 mod runner;
 mod sandbox;
 mod screen;
@@ -50,14 +55,18 @@ pub(crate) use annotations::Here;
 pub(crate) use applying::Applying;
 pub(crate) use check::{CheckFormat, CheckOutput, Checked, show_problems};
 pub use colour::Colour;
+#[cfg(feature = "web")]
+pub(crate) use documents::Documents;
 pub(crate) use edit::{EditOutcome, EditView};
 pub(crate) use explain::{show_checks, show_page};
 pub(crate) use frames::Frames;
-pub(crate) use history::{
-    Histories, HostHistory, NumberedDiff, no_revision_of, run_in_a_line, show_revision_diffs,
-};
+pub(crate) use history::{Histories, HostHistory, run_in_a_line};
+#[cfg(feature = "web")]
+pub(crate) use history::{RunView, runs_of};
 pub(crate) use import::ShownImport;
 pub(crate) use integrate::show_integrated;
+#[cfg(feature = "web")]
+pub(crate) use listening::Listening;
 use live::Live;
 pub(crate) use logs::LogOutput;
 pub(crate) use metrics::Metrics;
@@ -67,6 +76,7 @@ pub(crate) use plan::{HostPage, PlanFormat, Plans};
 pub use plan_text::FileDetail;
 pub(crate) use pull::{show_draft, show_fleet_status, show_hold, show_published, show_pulled};
 pub(crate) use release::show_released;
+pub(crate) use revision_diff::{NumberedDiff, no_revision_of, show_revision_diffs};
 pub(crate) use runner::{Runners, WrittenRunner};
 pub(crate) use sandbox::{show_draining, show_left_out};
 pub(crate) use screen::{Mode, Page, Progress, Screen};
@@ -74,5 +84,7 @@ pub(crate) use setup::show_setup;
 pub(crate) use starter::{show_first_inventory, show_script, show_script_kinds};
 pub(crate) use status::{HostStatus, Statuses};
 pub(crate) use status_text::Detail;
+#[cfg(feature = "web")]
+pub(crate) use status_text::duration;
 pub(crate) use taking_back::{histories, nothing_to_take_back, show_taken_back};
 pub(crate) use typed::{Typed, shown};

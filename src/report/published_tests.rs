@@ -11,8 +11,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use super::{
-    applying, check, edit, explain, history, import, integrate, metrics, notification, notified,
-    plan, pull, runner, screen, setup, site_end, starter, status, taking_back,
+    applying, check, edit, explain, history, import, integrate, listening, metrics, notification,
+    notified, plan, pull, revision_diff, runner, screen, setup, site_end, starter, status,
+    taking_back,
 };
 use crate::event::{Event, LogLine};
 use crate::inventory::Problems;
@@ -34,7 +35,7 @@ struct DocumentKind {
 }
 
 /// All kinds of documents, in the order of the guide.
-fn kinds() -> [DocumentKind; 30] {
+fn kinds() -> [DocumentKind; 31] {
     fn of<T: JsonSchema>(kind: &'static str, host: Host) -> DocumentKind {
         DocumentKind { kind, host, content: T::json_schema }
     }
@@ -52,7 +53,7 @@ fn kinds() -> [DocumentKind; 30] {
         of::<metrics::Metrics>("metrics", Host::None),
         of::<history::HistoryDocument<'_>>("history", Host::Named),
         of::<history::Runs<'_>>("runs", Host::None),
-        of::<history::DiffDocument<'_>>("diff", Host::Named),
+        of::<revision_diff::DiffDocument<'_>>("diff", Host::Named),
         of::<taking_back::TakenBack<'_>>("rollback", Host::None),
         of::<runner::RunnerDocument<'_>>("runner", Host::Named),
         of::<setup::SetupDocument<'_>>("setup", Host::Named),
@@ -68,6 +69,7 @@ fn kinds() -> [DocumentKind; 30] {
         of::<crate::pull::PullStatus>("pulled", Host::None),
         of::<pull::HoldDocument<'_>>("hold", Host::None),
         of::<crate::pull::FleetStatus>("pull_status", Host::None),
+        of::<listening::Listening>("web", Host::None),
         of::<screen::Failure<'_>>("error", Host::NamedIfAny),
     ]
 }

@@ -94,7 +94,7 @@ struct Document<'a, T> {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct Failure<'a> {
-    error: &'a CommandError,
+    pub(super) error: &'a CommandError,
 }
 
 /// A document as a line. One that cannot be written (a path that is not UTF-8) is an error document

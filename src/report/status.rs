@@ -19,13 +19,13 @@ use crate::system::sanitized;
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct StatusDocument<'a> {
-    sites: &'a [SiteStatusReply],
+    pub(super) sites: &'a [SiteStatusReply],
     /// Sites that left the inventory, where it was asked about a host as a whole.
     #[serde(skip_serializing_if = "Option::is_none")]
-    left: Option<&'a Left>,
+    pub(super) left: Option<&'a Left>,
     /// What supervisord has that no inventory has, where that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    unmanaged: Option<&'a Unmanaged>,
+    pub(super) unmanaged: Option<&'a Unmanaged>,
 }
 
 /// What a host has answered.

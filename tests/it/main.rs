@@ -64,3 +64,5 @@ mod tried;
 mod unfinished;
 mod verbs;
 mod versions;
+#[cfg(feature = "web")]
+mod web;

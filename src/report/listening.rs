@@ -1,0 +1,34 @@
+//! Where the web view is to be found.
+
+use serde::Serialize;
+
+use super::Screen;
+
+/// Where the web view listens, and how to sign in.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Listening {
+    /// An address with its port, or the path of a unix socket.
+    pub(crate) address: String,
+    /// The link that signs a browser in, once. Of a unix socket it has no port: that is of the tunnel or proxy
+    /// before it.
+    pub(crate) link: String,
+    /// Whether a former link was used, and this is the next.
+    #[serde(skip)]
+    pub(crate) is_next: bool,
+}
+
+impl Listening {
+    /// Shows it, and each link after the first when the one before it was used.
+    pub(crate) fn show(&self, screen: &mut Screen) {
+        screen.document("web", None, self);
+        let Self { address, link, is_next } = self;
+        screen.print(&match is_next {
+            true => format!("A browser has signed in. The link for another one:\n  {link}\n"),
+            false => format!(
+                "Listening on {address}. Open this in a browser, it works once:\n  {link}\n\
+                 Nothing can be changed from there. Ctrl-C ends it.\n"
+            ),
+        });
+    }
+}

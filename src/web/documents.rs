@@ -1,0 +1,81 @@
+//! The documents of `--json`, a line each, made of the answers that are kept.
+
+use super::Web;
+use super::answers::HostView;
+use super::logs::LogKey;
+use super::query::Query;
+use crate::error::CommandError;
+use crate::fleet::HostWork;
+use crate::report::{Documents, runs_of};
+use crate::system::sanitized;
+
+/// As `status --json`, with what no inventory has.
+pub(super) fn status(web: &Web, query: &Query) -> String {
+    of_hosts(web, query, |documents, host| {
+        let Some(last) = &host.last else { return };
+        let unmanaged = last.unmanaged.as_ref().as_ref().ok();
+        documents.add_status(host.name(), &last.sites, last.left.as_ref(), unmanaged);
+    })
+}
+
+/// As `history --json`.
+pub(super) fn history(web: &Web, query: &Query) -> String {
+    let mut text = of_hosts(web, query, |documents, host| {
+        if let Some(Ok(sites)) = host.last.as_ref().map(|last| &last.history) {
+            documents.add_history(host.name(), sites);
+        }
+    });
+    let hosts = web.answers.hosts();
+    let hosts = hosts.iter().filter(|host| is_meant(host, query));
+    let histories = hosts.filter_map(|host| {
+        let history = host.last.as_ref()?.history.as_ref().ok()?;
+        Some((host.work.as_ref() as &HostWork, history.as_slice()))
+    });
+    let mut documents = Documents::default();
+    documents.add_runs(&runs_of(histories));
+    text += &documents.into_text();
+    text
+}
+
+/// As `logs --json`; `None` if there is no such program.
+pub(super) fn log(web: &Web, query: &Query) -> Option<String> {
+    let part = |name| query.value(name).to_owned();
+    let key = LogKey { host: part("host"), site: part("site"), program: part("program") };
+    let host = web.answers.host(&key.host)?;
+    let site = host.work.sites.iter().find(|site| site.domain.as_str() == key.site)?;
+    site.program_names().find(|name| name.as_str() == key.program)?;
+    let mut documents = Documents::default();
+    match web.logs.end(&host.work, &key) {
+        None => documents.add_error(
+            Some(&key.host),
+            &CommandError::refused("the log was not read yet").hint("ask again in a moment"),
+        ),
+        Some(end) => {
+            end.lines.iter().for_each(|line| documents.add_log_line(&key.host, line));
+            for remark in &end.remarks {
+                documents.add_error(Some(&key.host), &CommandError::refused(sanitized(remark)));
+            }
+        }
+    }
+    Some(documents.into_text())
+}
+
+/// What each host has answered, and which do not answer.
+fn of_hosts(web: &Web, query: &Query, add: impl Fn(&mut Documents, &HostView)) -> String {
+    let mut documents = Documents::default();
+    for host in web.answers.hosts().iter().filter(|host| is_meant(host, query)) {
+        add(&mut documents, host);
+        if let Some(silence) = &host.silence {
+            documents.add_error(Some(host.name()), &silence.error);
+        } else if host.last.is_none() {
+            let error = CommandError::refused("the host was not asked yet");
+            documents.add_error(Some(host.name()), &error.hint("ask again in a moment"));
+        }
+    }
+    documents.into_text()
+}
+
+fn is_meant(host: &HostView, query: &Query) -> bool {
+    let named = query.value("host");
+    named.is_empty() || named == host.name()
+}

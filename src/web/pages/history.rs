@@ -1,0 +1,82 @@
+//! The runs of the fleet, newest first.
+
+use maud::{Markup, html};
+
+use super::super::Web;
+use super::super::query::Query;
+use super::layout::{Part, Section, counted, error, filter, page, pager, time};
+use crate::api::SiteHistory;
+use crate::fleet::HostWork;
+use crate::report::{RunView, runs_of};
+use crate::system::{Clock as _, sanitized};
+
+/// How many runs a page has.
+const RUNS: usize = 50;
+
+/// Runs of all hosts.
+pub(in crate::web) fn history(web: &Web, query: &Query) -> Markup {
+    let (hosts, now) = (web.answers.hosts(), web.clock.timestamp());
+    let told = hosts.iter().filter_map(|host| {
+        let history = host.last.as_ref()?.history.as_ref().ok()?;
+        Some((host.work.as_ref() as &HostWork, history.as_slice() as &[SiteHistory]))
+    });
+    let untold = hosts.iter().filter_map(|host| {
+        let error = host.last.as_ref()?.history.as_ref().err()?;
+        Some((host.name(), error))
+    });
+    let words: Vec<String> = query.value("q").split_whitespace().map(str::to_lowercase).collect();
+    let runs = runs_of(told);
+    let runs: Vec<&RunView<'_>> = runs.iter().filter(|run| is_meant(run, &words)).collect();
+    let (of, pages) = (runs.len(), runs.len().div_ceil(RUNS).max(1));
+    let number = query.page().min(pages);
+    let filter = filter(query.value("q"), "run, person, host, site, commit", &[]);
+    let live = html! {
+            @for (host, why) in untold {
+                div.notice { strong { (host) } " does not tell its history" (error(why)) }
+            }
+            @if of == 0 {
+                p.empty { "No run is like that." }
+            } @else {
+                p.quiet { (counted(of, "run")) ", newest first; the last twenty of each site" }
+                ol.runs {
+                    @for run in runs.iter().skip((number - 1) * RUNS).take(RUNS) { (described(run, now)) }
+                }
+            }
+            (pager(number, pages, |page| Query::with(&[("q", query.value("q")), ("page", &page.to_string())])))
+    };
+    page(Section::History, "History", &[Part::Fixed(filter), Part::Live(live)])
+}
+
+fn is_meant(view: &RunView<'_>, words: &[String]) -> bool {
+    if words.is_empty() {
+        return true;
+    }
+    let ends = view.ends().into_iter().map(|(hosts, end)| format!(" {hosts} {end}"));
+    let text = crate::report::run_in_a_line(&view.run) + &ends.collect::<String>();
+    let text = text.to_lowercase();
+    words.iter().all(|word| text.contains(word))
+}
+
+/// A run with what became of each site.
+pub(super) fn described(view: &RunView<'_>, now: jiff::Timestamp) -> Markup {
+    let run = &view.run;
+    html! {
+        li {
+            h2 {
+                span.command { (sanitized(&run.command)) }
+                @if view.has_failed() { " " span.state.bad { "failed" } }
+            }
+            p.quiet {
+                (time(run.at, now)) ", by " (sanitized(&run.user))
+                @if !run.host.is_empty() { " on " (sanitized(&run.host)) }
+                @if let Some(commit) = &run.commit {
+                    ", commit " code { (sanitized(&commit.hash.chars().take(12).collect::<String>())) }
+                    @if commit.dirty { " (dirty)" }
+                }
+                ", run " code { (run.id) }
+            }
+            @if let Some(message) = &run.message { p { (sanitized(message)) } }
+            ul { @for (hosts, end) in view.ends() { li { strong { (sanitized(&hosts)) } " " (sanitized(&end)) } } }
+        }
+    }
+}

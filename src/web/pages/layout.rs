@@ -1,0 +1,222 @@
+//! What all pages have in common.
+
+use jiff::Timestamp;
+use maud::{DOCTYPE, Markup, html};
+
+use super::super::Web;
+use super::super::rows::{Counts, ago};
+use crate::error::CommandError;
+use crate::system::{Clock as _, sanitized};
+
+/// A part of a page.
+pub(super) enum Part {
+    /// What people type into, or follow.
+    Fixed(Markup),
+    /// What is put in place again when something has changed.
+    Live(Markup),
+}
+
+/// The pages that stand in the navigation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Section {
+    Programs,
+    Hosts,
+    History,
+}
+
+const SECTIONS: [(Section, &str, &str); 3] = [
+    (Section::Programs, "/", "Programs"),
+    (Section::Hosts, "/hosts", "Hosts"),
+    (Section::History, "/history", "History"),
+];
+
+/// How many silent hosts are named on each page.
+const SILENT_NAMED: usize = 5;
+
+/// A page of the fleet, of parts below each other.
+pub(super) fn page(section: Section, title: &str, parts: &[Part]) -> Markup {
+    document(
+        title,
+        // Who has no script sees what has changed, too, if later.
+        html! { noscript { meta http-equiv="refresh" content="10"; } },
+        html! {
+            header {
+                a.name href="/" { "supervisor-sync" }
+                nav aria-label="Pages" {
+                    @for (one, path, name) in SECTIONS {
+                        a href=(path) aria-current=[(one == section).then_some("page")] { (name) }
+                    }
+                }
+                p #connection role="status" {}
+            }
+            main #main data-follows="/live" {
+                h1 { (title) }
+                @for part in parts {
+                    @match part {
+                        Part::Fixed(content) => (content),
+                        Part::Live(content) => div data-live { (content) },
+                    }
+                }
+            }
+            footer {
+                "Read-only. supervisor-sync " (env!("CARGO_PKG_VERSION"))
+            }
+        },
+    )
+}
+
+/// A page by itself. `goes_on`: to the fleet.
+pub(super) fn bare(title: &str, goes_on: bool, content: Markup) -> Markup {
+    document(
+        title,
+        html! { @if goes_on { meta http-equiv="refresh" content="0; url=/"; } },
+        html! {
+            header { a.name href="/" { "supervisor-sync" } }
+            main #main { h1 { (title) } (content) }
+        },
+    )
+}
+
+fn document(title: &str, head: Markup, body: Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) " · supervisor-sync" }
+                link rel="icon" href="/assets/icon.svg";
+                link rel="stylesheet" href="/assets/style.css";
+                script src="/assets/live.js" defer {}
+                (head)
+            }
+            body {
+                a.skip href="#main" { "Skip to the content" }
+                (body)
+            }
+        }
+    }
+}
+
+/// What the whole fleet comes to, and what is wrong with looking at it.
+pub(super) fn summary(web: &Web) -> Markup {
+    let (hosts, now) = (web.answers.hosts(), web.clock.timestamp());
+    let counts = Counts::of(hosts.iter().flat_map(|host| host.rows.iter()));
+    let Counts { programs, not_healthy, silent: _, drifted, unknown } = counts;
+    let silent: Vec<_> =
+        hosts.iter().filter_map(|host| Some((host, host.silence.as_ref()?))).collect();
+    html! {
+        p.summary {
+            (counted(hosts.len(), "host")) ", " (counted(programs, "program")) ": "
+            @if not_healthy > 0 { span.state.bad { (number(not_healthy)) " not healthy" } " " }
+            @if drifted > 0 { span.state.odd { (number(drifted)) " not as wanted" } " " }
+            @if !silent.is_empty() { span.state.silent { (counted(silent.len(), "silent host")) } " " }
+            @if unknown > 0 { span.state.unknown { (number(unknown)) " not asked yet" } " " }
+            @if not_healthy + drifted + unknown + silent.len() == 0 {
+                span.state.good { "all as wanted" }
+            }
+        }
+        @if let Some(problem) = web.answers.problem() {
+            div.notice { "The inventory on the disk is not shown, the one before it is" (error(&problem)) }
+        }
+        @for (host, silence) in silent.iter().take(SILENT_NAMED) {
+            div.notice {
+                strong { (host.name()) } " has not answered since " (time(silence.since, now))
+                (error(&silence.error))
+            }
+        }
+        @if silent.len() > SILENT_NAMED {
+            p.notice { a href="/hosts?show=problems" { "All " (silent.len()) " silent hosts" } }
+        }
+    }
+}
+
+/// What failed, and what can be done about it.
+pub(super) fn error(error: &CommandError) -> Markup {
+    let CommandError { kind: _, message, causes, hints } = error;
+    html! {
+        p.error {
+            (sanitized(message))
+            @for cause in causes { ": " (sanitized(cause)) }
+        }
+        @for hint in hints { p.quiet { "hint: " (sanitized(hint)) } }
+    }
+}
+
+/// A time, and how long ago that was.
+pub(super) fn time(at: Timestamp, now: Timestamp) -> Markup {
+    let exact = at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
+    html! { time datetime=(at.to_string()) title=(exact) { (exact) " (" (ago(at, now)) ")" } }
+}
+
+/// The same in few words.
+pub(super) fn short_time(at: Timestamp, now: Timestamp) -> Markup {
+    let exact = at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
+    html! { time datetime=(at.to_string()) title=(exact) { (ago(at, now)) } }
+}
+
+/// `5,000`.
+pub(super) fn number(number: usize) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// `5,000 programs`.
+pub(super) fn counted(count: usize, what: &str) -> String {
+    let plural = match count {
+        1 => "",
+        _ if what.ends_with("ss") => "es",
+        _ => "s",
+    };
+    format!("{} {what}{plural}", number(count))
+}
+
+/// Links to the pages before and after this one.
+pub(super) fn pager(page: usize, pages: usize, link: impl Fn(usize) -> String) -> Markup {
+    html! {
+        @if pages > 1 {
+            nav.pager aria-label="More" {
+                @if page > 1 { a rel="prev" href=(link(page - 1)) { "Before" } }
+                span { "Page " (page) " of " (pages) }
+                @if page < pages { a rel="next" href=(link(page + 1)) { "Next" } }
+            }
+        }
+    }
+}
+
+/// The field in which is typed what is looked for.
+pub(super) fn filter(words: &str, hint: &str, kept: &[(&str, &str)]) -> Markup {
+    html! {
+        form.filter role="search" method="get" data-filter {
+            label for="q" { "Filter" }
+            input #q name="q" type="search" value=(words) placeholder=(hint) autocomplete="off" spellcheck="false";
+            @for (name, value) in kept.iter().filter(|(_, value)| !value.is_empty()) {
+                input type="hidden" name=(name) value=(value);
+            }
+            button { "Filter" }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_numbers_are_grouped() {
+        for (count, text) in
+            [(0, "0 hosts"), (1, "1 host"), (999, "999 hosts"), (5000, "5,000 hosts")]
+        {
+            assert_eq!(counted(count, "host"), text);
+        }
+        assert_eq!(number(1_234_567), "1,234,567");
+    }
+}

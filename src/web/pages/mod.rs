@@ -1,0 +1,41 @@
+//! What people see. All text goes through `maud`, which escapes it; nothing here is put into a page as it is.
+
+mod fleet;
+mod history;
+mod layout;
+mod program;
+mod settings;
+
+use maud::{Markup, html};
+
+pub(super) use fleet::{host, hosts, programs};
+pub(super) use history::history;
+pub(super) use program::program;
+
+use layout::bare;
+
+/// For who has not signed in.
+pub(super) fn signed_out() -> Markup {
+    bare(
+        "Sign in",
+        false,
+        html! {
+            p { "Open the link that " code { "supervisor-sync web" } " has printed. It works once: after that, the next one is printed." }
+        },
+    )
+}
+
+/// Behind the link. The page goes on by itself: a cookie that is set on the way from elsewhere is not sent with
+/// that very request.
+pub(super) fn signed_in() -> Markup {
+    bare("Signed in", true, html! { p { a href="/" { "Go on to the fleet" } } })
+}
+
+/// Where nothing stands.
+pub(super) fn not_found() -> Markup {
+    bare(
+        "Not found",
+        false,
+        html! { p { "Nothing stands here: perhaps the inventory does not have it any more. " a href="/" { "All programs" } } },
+    )
+}

@@ -1,0 +1,173 @@
+//! What stands at which path.
+
+use std::sync::{Arc, PoisonError};
+
+use hyper::header::{CONTENT_DISPOSITION, HeaderValue, SET_COOKIE};
+use hyper::http::request::Parts;
+use hyper::{Response, StatusCode};
+
+use super::answers::HostView;
+use super::content::{Content, of_kind, page, text};
+use super::logs::{LogEnd, LogKey};
+use super::query::Query;
+use super::{Web, assets, counters, documents, guard, pages, streams};
+use crate::inventory::Site;
+use crate::system::{Clock as _, sanitized};
+
+/// A line of JSON each.
+const JSON_LINES: &str = "application/jsonl; charset=utf-8";
+
+/// A program on a host.
+pub(super) struct Place<'h> {
+    pub(super) host: &'h HostView,
+    pub(super) site: &'h Site,
+    pub(super) program: &'h str,
+}
+
+/// Answers a request that may be asked: first what anybody may see, then what is for who has signed in.
+pub(super) fn answer(web: &Arc<Web>, request: &Parts, parts: &[String]) -> Response<Content> {
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    let query = Query::parse(request.uri.query().unwrap_or_default());
+    match parts[..] {
+        ["assets", name] => return assets::at(name).unwrap_or_else(not_found),
+        ["favicon.ico"] => return assets::at("icon.svg").unwrap_or_else(not_found),
+        ["healthz"] => return text(StatusCode::OK, "ok\n"),
+        ["metrics"] => {
+            return of_kind(StatusCode::OK, "text/plain; version=0.0.4", counters::metrics(web));
+        }
+        ["sign-in"] => return sign_in(web, &query),
+        _ => {}
+    }
+    if !guard::is_signed_in(web, request) {
+        return match parts.first() {
+            Some(&("api" | "live")) => text(StatusCode::UNAUTHORIZED, "Sign in first.\n"),
+            _ => page(StatusCode::UNAUTHORIZED, pages::signed_out()),
+        };
+    }
+    signed_in(web, &parts, &query)
+}
+
+fn signed_in(web: &Arc<Web>, parts: &[&str], query: &Query) -> Response<Content> {
+    let found = |markup| page(StatusCode::OK, markup);
+    match parts {
+        [] => found(pages::programs(web, query)),
+        ["hosts"] => found(pages::hosts(web, query)),
+        ["history"] => found(pages::history(web, query)),
+        ["live"] => streams::changes(web),
+        ["api", "status"] => json(documents::status(web, query)),
+        ["api", "history"] => json(documents::history(web, query)),
+        ["api", "log"] => documents::log(web, query).map_or_else(not_found, json),
+        ["hosts", host] => match web.answers.host(host) {
+            Some(host) => found(pages::host(web, &host, query)),
+            None => not_found(),
+        },
+        ["hosts", host, "sites", site, "programs", program, rest @ ..] => {
+            let Some(host) = web.answers.host(host) else { return not_found() };
+            let Some(place) = place(&host, site, program) else { return not_found() };
+            of_program(web, &host, &place, rest, query)
+        }
+        _ => not_found(),
+    }
+}
+
+/// A page of a program, or what belongs to it.
+fn of_program(
+    web: &Arc<Web>,
+    host: &HostView,
+    place: &Place<'_>,
+    rest: &[&str],
+    query: &Query,
+) -> Response<Content> {
+    let grep = match Grep::of(query) {
+        Ok(grep) => grep,
+        Err(_) if rest.is_empty() => Grep::default(),
+        Err(why) => return text(StatusCode::BAD_REQUEST, format!("{why}\n")),
+    };
+    let work = &host.work;
+    match rest {
+        [] => page(StatusCode::OK, pages::program(web, place, query)),
+        ["log"] => streams::log(web, Arc::clone(work), place.log_key(), grep.pattern)
+            .unwrap_or_else(|| {
+                text(StatusCode::SERVICE_UNAVAILABLE, "Too many logs are followed.\n")
+            }),
+        ["log.txt"] => {
+            let end = web.logs.end(work, &place.log_key());
+            let lines = end.iter().flat_map(|end| grep.lines(end));
+            let mut download =
+                text(StatusCode::OK, lines.map(|line| line + "\n").collect::<String>());
+            let as_file = HeaderValue::from_static("attachment; filename=\"log.txt\"");
+            download.headers_mut().insert(CONTENT_DISPOSITION, as_file);
+            download
+        }
+        _ => not_found(),
+    }
+}
+
+/// Which lines of a log are shown.
+#[derive(Default)]
+pub(super) struct Grep {
+    pub(super) pattern: Option<String>,
+    regex: Option<regex_lite::Regex>,
+}
+
+impl Grep {
+    /// `grep` of a query; an error says why it is no pattern.
+    pub(super) fn of(query: &Query) -> Result<Self, String> {
+        let pattern = query.value("grep");
+        if pattern.is_empty() {
+            return Ok(Self::default());
+        }
+        let regex = regex_lite::Regex::new(pattern);
+        let regex = regex.map_err(|error| format!("this is no regular expression: {error}"))?;
+        Ok(Self { pattern: Some(pattern.to_owned()), regex: Some(regex) })
+    }
+
+    /// The lines of a log in which it is found, as they can be shown.
+    pub(super) fn lines(&self, end: &LogEnd) -> impl Iterator<Item = String> {
+        let is_meant = |text: &str| self.regex.as_ref().is_none_or(|regex| regex.is_match(text));
+        let lines = end.lines.iter().filter(move |line| is_meant(&line.text));
+        lines.map(|line| sanitized(&crate::error::cut(&line.text)))
+    }
+}
+
+impl Place<'_> {
+    pub(super) fn log_key(&self) -> LogKey {
+        LogKey {
+            host: self.host.name().to_owned(),
+            site: self.site.domain.to_string(),
+            program: self.program.to_owned(),
+        }
+    }
+}
+
+/// Only what the inventory has, or the host has told of, is looked for, by its name: no part of a path is ever
+/// a path on a disk.
+fn place<'h>(host: &'h HostView, site: &str, program: &'h str) -> Option<Place<'h>> {
+    let site = host.work.sites.iter().find(|one| one.domain.as_str() == site)?;
+    let mut told = host.rows.iter().filter(|row| row.site == site.domain.as_str());
+    let is_known = site.program_names().any(|name| name.as_str() == program)
+        || told.any(|row| row.program.as_deref() == Some(program));
+    is_known.then_some(Place { host, site, program })
+}
+
+fn sign_in(web: &Web, query: &Query) -> Response<Content> {
+    let now = web.clock.now();
+    let mut sessions = web.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+    let cookie = sessions.sign_in(query.value("once"), now);
+    match cookie.and_then(|cookie| HeaderValue::from_str(&cookie).ok()) {
+        Some(cookie) => {
+            let mut signed_in = page(StatusCode::OK, pages::signed_in());
+            signed_in.headers_mut().insert(SET_COOKIE, cookie);
+            signed_in
+        }
+        None => page(StatusCode::FORBIDDEN, pages::signed_out()),
+    }
+}
+
+fn json(text: String) -> Response<Content> {
+    of_kind(StatusCode::OK, JSON_LINES, text)
+}
+
+pub(super) fn not_found() -> Response<Content> {
+    page(StatusCode::NOT_FOUND, pages::not_found())
+}

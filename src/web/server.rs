@@ -1,0 +1,169 @@
+//! Takes connections and hands their requests to `routes`. All limits on what a client can have us keep stand
+//! here: how many connections there are, how long a request's head may take and be, how long a connection lasts.
+
+use std::convert::Infallible;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use hyper::body::{Body as _, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::runtime::Builder;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use super::address::Listener;
+use super::content::{Content, text};
+use super::counters::{Open, add};
+use super::{Web, guard, query, routes};
+use crate::error::CommandError;
+use crate::report::Listening;
+use crate::system::Interrupt;
+
+/// Connections at once; others wait until one ends.
+const CONNECTIONS: usize = 512;
+/// How long the head of a request may take: who sends a letter a second is not waited for.
+const HEAD_TIME: Duration = Duration::from_secs(10);
+/// How long a head may be, in bytes.
+const HEAD_BYTES: usize = 16 * 1024;
+/// How long a connection lasts. Pages that follow something come again by themselves, and who reads nothing
+/// of what was sent keeps it no longer.
+const LASTS: Duration = Duration::from_secs(15 * 60);
+/// Pages that are made at once.
+const PAGES: usize = 4;
+/// How soon it is seen that everything ends, or that a link was used.
+const MOMENT: Duration = Duration::from_millis(100);
+
+/// Serves until it is interrupted.
+pub(super) fn run(
+    web: &Arc<Web>,
+    listener: &Listener,
+    interrupt: &Interrupt,
+    announce: &mut dyn FnMut(&Listening),
+) -> Result<(), CommandError> {
+    let failed = |source: std::io::Error| {
+        CommandError::refused(format!("cannot serve {}", listener.shown())).caused_by(&source)
+    };
+    let mut builder = Builder::new_current_thread();
+    let runtime = builder.enable_io().enable_time().max_blocking_threads(PAGES).build();
+    let runtime = runtime.map_err(failed)?;
+    runtime.block_on(take(web, listener, interrupt, announce)).map_err(failed)?;
+    // What is being made is not waited for: its reader goes, too.
+    runtime.shutdown_background();
+    Ok(())
+}
+
+/// Takes connections until it is interrupted.
+async fn take(
+    web: &Arc<Web>,
+    listener: &Listener,
+    interrupt: &Interrupt,
+    announce: &mut dyn FnMut(&Listening),
+) -> std::io::Result<()> {
+    let doors = Doors::of(listener)?;
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut is_next = false;
+    while !interrupt.is_raised() {
+        if let Some(listening) = news(web, listener, is_next) {
+            announce(&listening);
+            is_next = true;
+        }
+        // Two waits in one, so that neither a full house nor a quiet one keeps us from the above.
+        let taken = timeout(MOMENT, async {
+            let permit = Arc::clone(&room).acquire_owned().await;
+            doors.accept(web, permit.ok()).await
+        });
+        if let Ok(Err(_)) = taken.await {
+            // No file is left, most often: some will be when a connection ends.
+            tokio::time::sleep(MOMENT).await;
+        }
+    }
+    Ok(())
+}
+
+/// A link that nobody was told of yet.
+fn news(web: &Web, listener: &Listener, is_next: bool) -> Option<Listening> {
+    let mut sessions = web.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+    let link = format!("{}/sign-in?once={}", listener.origin(), sessions.news()?);
+    Some(Listening { address: listener.shown(), link, is_next })
+}
+
+enum Doors {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Doors {
+    fn of(listener: &Listener) -> std::io::Result<Self> {
+        Ok(match listener {
+            Listener::Tcp(listener, _) => Self::Tcp(TcpListener::from_std(listener.try_clone()?)?),
+            Listener::Unix(listener, _) => {
+                Self::Unix(UnixListener::from_std(listener.try_clone()?)?)
+            }
+        })
+    }
+
+    async fn accept(
+        &self,
+        web: &Arc<Web>,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> std::io::Result<()> {
+        match self {
+            Self::Tcp(listener) => begin(listener.accept().await?.0, web, permit),
+            Self::Unix(listener) => begin(listener.accept().await?.0, web, permit),
+        }
+        Ok(())
+    }
+}
+
+/// Serves a connection as long as it lasts.
+fn begin(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    web: &Arc<Web>,
+    permit: Option<OwnedSemaphorePermit>,
+) {
+    let web = Arc::clone(web);
+    tokio::spawn(async move {
+        let _permit = permit;
+        let _open = Open::count(&web.counters.connections);
+        let serve = service_fn(|request| answer(Arc::clone(&web), request));
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIME)
+            .max_buf_size(HEAD_BYTES)
+            .serve_connection(TokioIo::new(stream), serve);
+        // Whatever a client does that ends it is its own affair.
+        let _ = timeout(LASTS, connection).await;
+    });
+}
+
+async fn answer(
+    web: Arc<Web>,
+    request: Request<Incoming>,
+) -> Result<Response<Content>, Infallible> {
+    add(&web.counters.requests);
+    let has_body = request.body().size_hint().exact() != Some(0);
+    let (request, _) = request.into_parts();
+    let made = match guard::refusal(&request, has_body) {
+        Some(refusal) => refusal,
+        None => {
+            let web = Arc::clone(&web);
+            // A page of a large fleet takes milliseconds, in which others are to be read from.
+            let made = tokio::task::spawn_blocking(move || {
+                let parts = query::parts(request.uri.path());
+                parts.map_or_else(routes::not_found, |parts| routes::answer(&web, &request, &parts))
+            });
+            made.await.unwrap_or_else(|_| {
+                text(StatusCode::INTERNAL_SERVER_ERROR, "This page cannot be made.\n")
+            })
+        }
+    };
+    if made.status().is_client_error() {
+        add(&web.counters.refused);
+    }
+    Ok(guard::with_headers(made))
+}

@@ -1,0 +1,126 @@
+//! What comes as it happens: server-sent events.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::Response;
+use hyper::body::Bytes;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::Web;
+use super::content::Content;
+use super::counters::Open;
+use super::logs::{LogKey, Told};
+use crate::fleet::HostWork;
+use crate::system::sanitized;
+
+/// How often a page hears that somebody is there.
+const ALIVE_EVERY: Duration = Duration::from_secs(10);
+/// How long a page is left alone after it was told of a change.
+const MOMENT: Duration = Duration::from_secs(1);
+/// How many events wait for a slow reader.
+const WAITING: usize = 64;
+
+/// Where a browser tries again by itself, so many milliseconds after it has lost the stream.
+const BEGIN: &str = "retry: 2000\nevent: alive\ndata:\n\n";
+const ALIVE: &str = "event: alive\ndata:\n\n";
+/// A browser that is not told would come again at once, and have the host asked for nothing.
+const END: &str = "event: end\ndata:\n\n";
+const CHANGED: &str = "event: changed\ndata:\n\n";
+
+/// Tells of each change of what is known of the fleet.
+pub(super) fn changes(web: &Arc<Web>) -> Response<Content> {
+    let (sender, receiver) = mpsc::channel(WAITING);
+    let web = Arc::clone(web);
+    tokio::spawn(async move {
+        let _open = Open::count(&web.counters.streams);
+        let mut changes = web.answers.changes();
+        let mut next = BEGIN;
+        while sender.send(Bytes::from_static(next.as_bytes())).await.is_ok() {
+            if next == CHANGED {
+                tokio::time::sleep(MOMENT).await;
+            }
+            next = match timeout(ALIVE_EVERY, changes.changed()).await {
+                Ok(Ok(())) => CHANGED,
+                Ok(Err(_)) => break,
+                Err(_) => ALIVE,
+            };
+        }
+    });
+    stream(receiver)
+}
+
+/// Tells each line of a log. `None` if too many are followed.
+pub(super) fn log(
+    web: &Arc<Web>,
+    work: Arc<HostWork>,
+    key: LogKey,
+    grep: Option<String>,
+) -> Option<Response<Content>> {
+    let (sender, receiver) = mpsc::channel(WAITING);
+    let counted = Arc::clone(web);
+    // Held by whoever sends, and gone with them.
+    let open = OpenStream::of(counted);
+    let mut begun = false;
+    web.logs.follow(work, key, grep, move |told| {
+        let _held = &open;
+        let mut event = String::new();
+        if !begun {
+            begun = true;
+            event += BEGIN;
+        }
+        event += &match told {
+            Told::Line(line) => line_event(line),
+            Told::Alive => ALIVE.to_owned(),
+            Told::End => END.to_owned(),
+        };
+        sender.blocking_send(event.into()).is_ok()
+    })?;
+    Some(stream(receiver))
+}
+
+/// A stream that is counted for as long as it is open.
+struct OpenStream(Arc<Web>);
+
+impl OpenStream {
+    fn of(web: Arc<Web>) -> Self {
+        web.counters.streams.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Self(web)
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        self.0.counters.streams.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+/// No line of a log can end its event and begin another: what would break a line is not in it.
+fn line_event(line: &str) -> String {
+    format!("event: line\ndata: {}\n\n", sanitized(&crate::error::cut(line)))
+}
+
+fn stream(receiver: mpsc::Receiver<Bytes>) -> Response<Content> {
+    let mut response = Response::new(Content::Stream(receiver));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    // nginx would collect them.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn line_is_one_event() {
+        for line in ["a\n\nevent: changed\ndata: x", "a\r\revent: x", "\u{1b}[2J\u{2028}x"] {
+            let event = line_event(line);
+            assert_eq!(event.split(['\n', '\r']).filter(|line| !line.is_empty()).count(), 2);
+        }
+        assert_eq!(line_event("<b>"), "event: line\ndata: <b>\n\n");
+    }
+}
