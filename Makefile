@@ -6,7 +6,8 @@
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test ansible collection versions soak pulls fuzz bench docs pictures release packages packages-all ci
+.PHONY: help demo test ansible collection versions soak pulls fuzz bench docs pictures browser release \
+	packages packages-all ci
 
 help:
 	@echo 'make demo    show it on a throw-away supervisord: plan, apply, roll back, refuse (half a minute)'
@@ -20,6 +21,7 @@ help:
 	@echo 'make bench   measure it against supervisord itself, supervisorctl, a script and Ansible, for the README'
 	@echo 'make docs    make a site of docs/ in target/site'
 	@echo 'make pictures draw the pictures of the guide anew'
+	@echo 'make browser look at the web view in Chromium: axe, keyboard, phone, without a script'
 	@echo 'make release make what is published, in dist/: tarballs, packages, an apt repository, install.sh'
 	@echo 'make packages make it and try it: installed, upgraded and purged in a throw-away Debian 12'
 	@echo 'make packages-all  the same in Debian 11, 12 and 13, and built twice to compare the bytes'
@@ -102,6 +104,12 @@ pulls:
 pictures:
 	@tools/packages.sh supervisord=supervisor logrotate=logrotate
 	UPDATE_PICTURES=1 REQUIRE_E2E=1 $(CARGO) test --test it pictures::
+
+# UPDATE_PICTURES=1 make browser draws the pictures of the web view anew.
+browser:
+	@tools/packages.sh supervisord=supervisor chromium=chromium node=nodejs npm=npm
+	cd tests/browser && npm ci
+	REQUIRE_E2E=1 $(CARGO) test --test it web::browser -- --include-ignored
 
 docs:
 	@mdbook --version >/dev/null 2>&1 || \

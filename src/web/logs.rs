@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use tokio::sync::watch;
 
 use crate::api::{ChosenSite, LogsRequest};
 use crate::error::CommandError;
@@ -58,8 +57,6 @@ pub(super) struct Logs {
     kept: Arc<Mutex<HashMap<LogKey, Kept>>>,
     /// Threads that read one.
     readers: Arc<AtomicUsize>,
-    /// Counts what was read, for who waits for that.
-    version: Arc<watch::Sender<u64>>,
 }
 
 #[derive(Default)]
@@ -70,9 +67,7 @@ struct Kept {
 
 impl Logs {
     pub(super) fn new(ssh: SshSettings) -> Self {
-        let (version, _) = watch::channel(0);
-        let (kept, readers) = (Arc::default(), Arc::default());
-        Self { ssh, kept, readers, version: Arc::new(version) }
+        Self { ssh, kept: Arc::default(), readers: Arc::default() }
     }
 
     /// The end that is known, and has it read again unless that was a moment ago. `None` if it was not read
@@ -93,7 +88,7 @@ impl Logs {
     /// Has a thread read it; whether there is one.
     fn read(&self, work: &Arc<HostWork>, key: &LogKey) -> bool {
         let Some(reader) = Reader::begin(&self.readers) else { return false };
-        let (kept, version) = (Arc::clone(&self.kept), Arc::clone(&self.version));
+        let kept = Arc::clone(&self.kept);
         let (ssh, work, key) = (self.ssh.clone(), Arc::clone(work), key.clone());
         let read = move || {
             let _reader = reader;
@@ -102,8 +97,6 @@ impl Logs {
             if let Some(entry) = kept.get_mut(&key) {
                 *entry = Kept { end: Some(Arc::new(end)), is_read: false };
             }
-            drop(kept);
-            version.send_modify(|version| *version += 1);
         };
         std::thread::Builder::new().spawn(read).is_ok()
     }

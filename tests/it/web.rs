@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a check that fails fails the test")]
 
 mod attacks;
+mod browser;
 mod following;
 mod guards;
 mod many;

@@ -102,7 +102,7 @@
   let waiting = [], paused = false, begun = false;
   const query = () => (grep.value.trim() ? "?" + new URLSearchParams({ grep: grep.value.trim() }) : "");
   const show = () => {
-    if (paused) { note.textContent = `Paused: ${waiting.length} new lines`; return; }
+    if (paused) { note.textContent = `Paused: ${waiting.length} waiting`; return; }
     const atEnd = lines.scrollHeight - lines.scrollTop - lines.clientHeight < 30;
     lines.append(...waiting.map((line) => { const one = document.createElement("span"); one.textContent = line + "\n"; return one; }));
     waiting = [];
