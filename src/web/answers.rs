@@ -119,17 +119,12 @@ impl Answers {
     /// Keeps what came of asking a host, unless the inventory has it no longer.
     pub(super) fn keep(&self, host: &str, answer: Result<Answer, CommandError>, now: Timestamp) {
         self.change(|known| {
-            let keep = |view: &Arc<HostView>| match (view.name() == host, &answer) {
-                (false, _) => Arc::clone(view),
-                (true, Err(error)) => Arc::new(view.silent(error, now)),
-                // Taken below: an answer is kept once.
-                (true, Ok(_)) => Arc::clone(view),
-            };
-            let mut hosts: Vec<Arc<HostView>> = known.hosts.iter().map(keep).collect();
-            if let Ok(answer) = answer
-                && let Some(view) = hosts.iter_mut().find(|view| view.name() == host)
-            {
-                *view = Arc::new(view.answered(answer));
+            let mut hosts = known.hosts.to_vec();
+            if let Some(view) = hosts.iter_mut().find(|view| view.name() == host) {
+                *view = Arc::new(match answer {
+                    Ok(answer) => view.answered(answer),
+                    Err(error) => view.silent(error, now),
+                });
             }
             known.hosts = hosts.into();
         });
@@ -163,13 +158,13 @@ impl HostView {
         Self { work: Arc::new(work.clone()), ..self.clone() }.with_rows()
     }
 
-    fn silent(&self, error: &CommandError, now: Timestamp) -> Self {
+    fn silent(&self, error: CommandError, now: Timestamp) -> Self {
         let since = match (&self.silence, &self.last) {
             (Some(silence), _) => silence.since,
             (None, Some(last)) => last.at,
             (None, None) => now,
         };
-        let silence = Some(Silence { since, error: error.clone() });
+        let silence = Some(Silence { since, error });
         Self { silence, ..self.clone() }.with_rows()
     }
 

@@ -1,6 +1,7 @@
 //! What is counted of the web view itself, for `/metrics`.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Web;
@@ -21,18 +22,21 @@ pub(super) struct Counters {
 }
 
 /// Counts something that is open for as long as this is there.
-pub(super) struct Open<'c>(&'c AtomicU64);
+pub(super) struct Open {
+    web: Arc<Web>,
+    counter: fn(&Counters) -> &AtomicU64,
+}
 
-impl<'c> Open<'c> {
-    pub(super) fn count(counter: &'c AtomicU64) -> Self {
-        counter.fetch_add(1, Ordering::Relaxed);
-        Self(counter)
+impl Open {
+    pub(super) fn count(web: &Arc<Web>, counter: fn(&Counters) -> &AtomicU64) -> Self {
+        counter(&web.counters).fetch_add(1, Ordering::Relaxed);
+        Self { web: Arc::clone(web), counter }
     }
 }
 
-impl Drop for Open<'_> {
+impl Drop for Open {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        (self.counter)(&self.web.counters).fetch_sub(1, Ordering::Relaxed);
     }
 }
 

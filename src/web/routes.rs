@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 
 use hyper::header::{CONTENT_DISPOSITION, HeaderValue, SET_COOKIE};
 use hyper::http::request::Parts;
-use hyper::{Response, StatusCode};
+use hyper::{Method, Response, StatusCode};
 
 use super::answers::HostView;
 use super::content::{Content, of_kind, page, text};
@@ -35,7 +35,9 @@ pub(super) fn answer(web: &Arc<Web>, request: &Parts, parts: &[String]) -> Respo
         ["metrics"] => {
             return of_kind(StatusCode::OK, "text/plain; version=0.0.4", counters::metrics(web));
         }
-        ["sign-in"] => return sign_in(web, &query),
+        // Whoever only looks whether there is something does not use it up.
+        ["sign-in"] if request.method == Method::GET => return sign_in(web, &query),
+        ["sign-in"] => return page(StatusCode::FORBIDDEN, pages::signed_out()),
         _ => {}
     }
     if !guard::is_signed_in(web, request) {

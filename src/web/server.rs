@@ -129,7 +129,7 @@ fn begin(
     let web = Arc::clone(web);
     tokio::spawn(async move {
         let _permit = permit;
-        let _open = Open::count(&web.counters.connections);
+        let _open = Open::count(&web, |counters| &counters.connections);
         let serve = service_fn(|request| answer(Arc::clone(&web), request));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())

@@ -19,7 +19,7 @@ use crate::system::sanitized;
 /// How often a page hears that somebody is there.
 const ALIVE_EVERY: Duration = Duration::from_secs(10);
 /// How long a page is left alone after it was told of a change.
-const MOMENT: Duration = Duration::from_secs(1);
+const MOMENT: Duration = Duration::from_secs(2);
 /// How many events wait for a slow reader.
 const WAITING: usize = 64;
 
@@ -35,7 +35,7 @@ pub(super) fn changes(web: &Arc<Web>) -> Response<Content> {
     let (sender, receiver) = mpsc::channel(WAITING);
     let web = Arc::clone(web);
     tokio::spawn(async move {
-        let _open = Open::count(&web.counters.streams);
+        let _open = Open::count(&web, |counters| &counters.streams);
         let mut changes = web.answers.changes();
         let mut next = BEGIN;
         while sender.send(Bytes::from_static(next.as_bytes())).await.is_ok() {
@@ -60,12 +60,11 @@ pub(super) fn log(
     grep: Option<String>,
 ) -> Option<Response<Content>> {
     let (sender, receiver) = mpsc::channel(WAITING);
-    let counted = Arc::clone(web);
-    // Held by whoever sends, and gone with them.
-    let open = OpenStream::of(counted);
+    let open = Open::count(web, |counters| &counters.streams);
     let mut begun = false;
     web.logs.follow(work, key, grep, move |told| {
-        let _held = &open;
+        // It goes with whoever tells.
+        let _open = &open;
         let mut event = String::new();
         if !begun {
             begun = true;
@@ -79,22 +78,6 @@ pub(super) fn log(
         sender.blocking_send(event.into()).is_ok()
     })?;
     Some(stream(receiver))
-}
-
-/// A stream that is counted for as long as it is open.
-struct OpenStream(Arc<Web>);
-
-impl OpenStream {
-    fn of(web: Arc<Web>) -> Self {
-        web.counters.streams.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        Self(web)
-    }
-}
-
-impl Drop for OpenStream {
-    fn drop(&mut self) {
-        self.0.counters.streams.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
-    }
 }
 
 /// No line of a log can end its event and begin another: what would break a line is not in it.

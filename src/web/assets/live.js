@@ -21,9 +21,10 @@
     };
     const lose = () => {
       close();
+      // A connection does not last for ever: only one that cannot be had again is missed.
+      if (lost) state(lost);
+      again = setTimeout(open, lost ? 2000 : 100);
       lost = lost || time();
-      state(lost);
-      again = setTimeout(open, 2000);
     };
     const open = () => {
       close();

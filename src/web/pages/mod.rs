@@ -20,7 +20,7 @@ pub(super) fn signed_out() -> Markup {
         "Sign in",
         false,
         html! {
-            p { "Open the link that " code { "supervisor-sync web" } " has printed. It works once: after that, the next one is printed." }
+            p { "Open the link that was printed when this was started. It works once: after that, the next one is printed." }
         },
     )
 }

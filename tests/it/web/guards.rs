@@ -70,6 +70,10 @@ fn link_lets_one_browser_in() {
         assert_eq!((answer.status, answer.header("set-cookie")), (403, None), "{path}");
     }
     wait_until(PATIENCE, "the next link is printed", || web.links().len() == 2);
+    let (_, path) =
+        web.links()[1].split_once("/sign-in").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+    let looked = web.ask("HEAD", &format!("/sign-in{path}"), "");
+    assert_eq!((looked.status, looked.header("set-cookie")), (403, None), "it is not used up");
     let second = web.sign_in(&web.links()[1]);
     assert_ne!(second, web.cookie);
     for cookie in [&second, &web.cookie] {

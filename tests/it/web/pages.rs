@@ -270,3 +270,18 @@ fn metrics_count_without_names() {
     assert_eq!(refused(&web), before + 1);
     web.end();
 }
+
+/// The host answers, and its supervisord does not.
+#[test]
+fn supervisord_that_is_gone_is_told() {
+    let mut host = or_skip!(shop());
+    let web = Web::start(&host);
+    web.wait_for("/", "RUNNING x2");
+    host.daemon.stop();
+    let page = text(&web.wait_for("/", "the whole site"));
+    assert!(page.contains("1 not healthy"), "{page}");
+    assert!(!page.contains("has not answered"), "{page}");
+    host.daemon.start_again();
+    web.wait_for("/", "RUNNING x2");
+    web.end();
+}
