@@ -35,7 +35,8 @@ demo:
 # The real parts of the tests.
 PARTS = supervisord=supervisor logrotate=logrotate sshd=openssh-server ssh=openssh-client sudo=sudo \
 	python3=python3 zsh=zsh fish=fish man=man-db groff=groff script=bsdutils tmux=tmux ip=iproute2 \
-	promtool=prometheus curl=curl jq=jq git=git nginx=nginx-light openssl=openssl faketime=faketime strip=binutils
+	promtool=prometheus curl=curl jq=jq git=git nginx=nginx-light openssl=openssl strace=strace \
+	faketime=faketime strip=binutils
 
 test:
 	@tools/packages.sh $(PARTS)

@@ -5,6 +5,7 @@
 mod empty;
 mod from_stores;
 mod hostile;
+mod killed;
 mod others;
 mod release;
 mod rolled_back;

@@ -88,7 +88,7 @@ fn rollback_that_could_not_be_told_is_told_later() {
 }
 
 /// A file of the state.
-fn find(pulling: &Pulling, name: &str) -> std::path::PathBuf {
+pub(super) fn find(pulling: &Pulling, name: &str) -> std::path::PathBuf {
     let folder = pulling.host.path("pulled/pull");
     let only = std::fs::read_dir(folder).unwrap().next().unwrap().unwrap();
     only.path().join(name)
