@@ -152,6 +152,10 @@ impl SiteWork {
         for item in &self.items {
             let change = plan.groups.get(&item.group);
             let Some(desired) = change.and_then(|change| change.desired.clone()) else { continue };
+            if item.remove {
+                // It is replaced after all: what an interrupted apply had started is gone.
+                watched.remove(&item.group);
+            }
             let mut names = item.start.clone();
             if item.add && desired.autostart {
                 names = desired.process_names(&item.group);

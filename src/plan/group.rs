@@ -136,18 +136,25 @@ impl GroupContext<'_> {
     }
 
     /// Its processes that an interrupted apply has changed, unless all of them change again now. One
-    /// that only put things back has nothing to watch.
+    /// that only put things back has nothing to watch, unless what it was to put back is wanted again.
+    ///
+    /// A file that is written again may be what supervisord has loaded: then it is not replaced, and what runs
+    /// was never watched.
     pub(super) fn unwatched(&self, change: Option<&GroupChange>) -> Vec<String> {
         let journal = self.touched_by_interruption();
         let stays = change.is_none_or(|change| {
-            matches!(change.action, GroupAction::Leave | GroupAction::Start { .. })
+            use GroupAction::{Leave, Replace, Start};
+            matches!(change.action, Leave | Start { .. } | Replace { .. })
         });
-        let has_nothing_to_watch = journal.is_none_or(|journal| journal.target.is_none());
+        let is_written_again = self.sections.after.contains_key(self.group);
+        let has_nothing_to_watch =
+            journal.is_none_or(|journal| journal.target.is_none() && !is_written_again);
         if !stays || has_nothing_to_watch || self.stays_unfinished() {
             return Vec::new();
         }
-        // One that has exited since is what a watch is there to find.
-        self.named(|p| is_up(p) || p.state == ProcessState::Exited).collect()
+        // One that has exited or failed since is what a watch is there to find.
+        self.named(|p| is_up(p) || matches!(p.state, ProcessState::Exited | ProcessState::Fatal))
+            .collect()
     }
 
     pub(super) fn change(&self, ran: &[String]) -> Option<GroupChange> {

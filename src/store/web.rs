@@ -60,7 +60,7 @@ impl Store for WebStore {
             404 | 405 | 409 | 501 => refused(what, &url, &response)
                 .hint("the server has to allow PUT and to make folders for it: docs/stores.md"),
             413 => refused(what, &url, &response)
-                .hint("the server has to take 64 MiB: client_max_body_size 64m; in nginx"),
+                .hint("the server has to take 128 MiB: client_max_body_size 128m; in nginx"),
             _ => refused(what, &url, &response),
         };
         Err(error)

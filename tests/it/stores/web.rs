@@ -226,7 +226,7 @@ fn server_without_put_is_told() {
     for (status, hint) in [
         ("405 Not Allowed", "hint: the server has to allow PUT"),
         ("409 Conflict", "hint: the server has to allow PUT"),
-        ("413 Request Entity Too Large", "hint: the server has to take 64 MiB"),
+        ("413 Request Entity Too Large", "hint: the server has to take 128 MiB"),
     ] {
         let server = Misbehaving::saying(answer(status, "", ""));
         assert_says(open(&server.url()).put(&name("a"), b"x"), &["cannot put a to", status, hint]);
