@@ -77,6 +77,8 @@ pub use program::{
     Run, SupervisordOptions,
 };
 pub(crate) use program_keys::{PROGRAM as PROGRAM_KEYS, supervisords as supervisord_options};
+#[cfg(feature = "web")]
+pub(crate) use programs::matches;
 pub use programs::{ProcessPattern, Programs};
 pub(crate) use pulling::{Itself, PullConfig, PullRules, read_pull_config};
 pub(crate) use quoted::{Quotes, plain_or_quoted, quoted};

@@ -79,7 +79,7 @@ impl Programs {
 
 /// Whether `name` is the pattern, in which `*` stands for any text. The parts between the stars are
 /// looked for from left to right, each as early as possible, which is enough for stars alone.
-pub(super) fn matches(pattern: &str, name: &str) -> bool {
+pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else { return pattern == name };
     let Some(name) = name.strip_prefix(first) else { return false };
     let (middle, last) = rest.rsplit_once('*').unwrap_or(("", rest));

@@ -7,10 +7,12 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::rows::{Row, rows_of};
+use super::visitor::Visitor;
 use crate::api::{Left, SiteHistory, SiteStatusReply};
 use crate::error::CommandError;
 use crate::fleet::HostWork;
 use crate::import::Unmanaged;
+use crate::inventory::{Domain, Site};
 
 /// More revisions of a site than these are not kept: `history` has them all.
 const REVISIONS_KEPT: usize = 20;
@@ -24,8 +26,9 @@ pub(super) struct Answer {
     pub(super) left: Option<Left>,
     /// What was applied, or why that cannot be told.
     pub(super) history: Result<Vec<SiteHistory>, CommandError>,
-    /// What no inventory has, or why that cannot be told. Asked for more seldom than the rest.
-    pub(super) unmanaged: Arc<Result<Unmanaged, CommandError>>,
+    /// What no inventory has, or why that cannot be told. Asked for more seldom than the rest. `None` for a
+    /// visitor who may not know.
+    pub(super) unmanaged: Option<Arc<Result<Unmanaged, CommandError>>>,
 }
 
 /// Since when a host has not answered, and why.
@@ -82,19 +85,42 @@ impl Answers {
         Self { known: RwLock::new(Known { hosts, problem: None }), version }
     }
 
-    /// Every host, as it is known now.
-    pub(super) fn hosts(&self) -> Arc<[Arc<HostView>]> {
+    /// Every host, as it is known now: for who asks hosts. Pages have [`Self::hosts_for`].
+    pub(super) fn all_hosts(&self) -> Arc<[Arc<HostView>]> {
         Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner).hosts)
     }
 
-    /// One host.
-    pub(super) fn host(&self, name: &str) -> Option<Arc<HostView>> {
-        self.hosts().iter().find(|host| host.name() == name).map(Arc::clone)
+    /// One of them.
+    pub(super) fn any_host(&self, name: &str) -> Option<Arc<HostView>> {
+        self.all_hosts().iter().find(|host| host.name() == name).map(Arc::clone)
+    }
+
+    /// What a visitor may know of the hosts, and nothing else: this is the one place that leaves out what is of
+    /// other sites. A host without any of the visitor's is not there.
+    pub(super) fn hosts_for(&self, visitor: &Visitor) -> Arc<[Arc<HostView>]> {
+        let all = self.all_hosts();
+        match visitor.sees_all() {
+            true => all,
+            false => all.iter().filter_map(|host| host.only_for(visitor).map(Arc::new)).collect(),
+        }
+    }
+
+    /// The same of one host.
+    pub(super) fn host_for(&self, visitor: &Visitor, name: &str) -> Option<Arc<HostView>> {
+        let host = self.any_host(name)?;
+        match visitor.sees_all() {
+            true => Some(host),
+            false => host.only_for(visitor).map(Arc::new),
+        }
     }
 
     /// Why the inventory that is on the disk is not what is shown.
-    pub(super) fn problem(&self) -> Option<CommandError> {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).problem.clone()
+    pub(super) fn problem_for(&self, visitor: &Visitor) -> Option<CommandError> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let problem = known.problem.clone()?;
+        // It quotes the inventory, which has other sites, too.
+        let quotes_nothing = || CommandError::refused("the inventory has an error");
+        Some(if visitor.sees_all() { problem } else { quotes_nothing() })
     }
 
     /// Tells when something has changed.
@@ -145,6 +171,21 @@ impl HostView {
 
     pub(super) fn name(&self) -> &str {
         self.work.name()
+    }
+
+    /// The host as it is for somebody who may not know of all sites.
+    fn only_for(&self, visitor: &Visitor) -> Option<Self> {
+        let Self { work, last, silence, rows, restarts } = self;
+        let work = only_work_for(visitor, work)?;
+        let rows = rows.iter().filter(|row| visitor.sees(&row.site)).cloned().collect();
+        let restarts = restarts.iter().filter(|((site, _), _)| visitor.sees(site));
+        Some(Self {
+            work: Arc::new(work),
+            last: last.as_deref().map(|last| Arc::new(last.only_for(visitor))),
+            silence: silence.clone(),
+            rows,
+            restarts: Arc::new(restarts.map(|(key, seen)| (key.clone(), *seen)).collect()),
+        })
     }
 
     /// How often a process was seen to be started again.
@@ -210,6 +251,43 @@ impl HostView {
     }
 }
 
+impl Answer {
+    /// What of it somebody may know who may not know of all sites.
+    fn only_for(&self, visitor: &Visitor) -> Self {
+        let Self { at, sites, left, history, unmanaged: _ } = self;
+        let sees = |site: &Domain| visitor.sees(site.as_str());
+        let left = left.as_ref().map(|Left { sites, unreadable: _ }| Left {
+            sites: sites.iter().filter(|left| sees(&left.site)).cloned().collect(),
+            // Whose they are cannot be told.
+            unreadable: Vec::new(),
+        });
+        let of_sites = |all: &Vec<SiteHistory>| {
+            all.iter().filter(|history| sees(&history.site)).cloned().collect()
+        };
+        Self {
+            at: *at,
+            sites: sites.iter().filter(|reply| sees(&reply.site)).cloned().collect(),
+            left,
+            history: history.as_ref().map(of_sites).map_err(Clone::clone),
+            unmanaged: None,
+        }
+    }
+}
+
+/// The part of a host's work that is of a visitor's sites; `None` without any.
+fn only_work_for(visitor: &Visitor, work: &HostWork) -> Option<HostWork> {
+    let HostWork { host, sites, programs, leaving: _ } = work;
+    let sites: Vec<Site> =
+        sites.iter().filter(|site| visitor.sees(site.domain.as_str())).cloned().collect();
+    if sites.is_empty() {
+        return None;
+    }
+    let programs = programs.iter().filter(|(site, _)| visitor.sees(site.as_str()));
+    let programs = programs.map(|(site, meant)| (site.clone(), meant.clone())).collect();
+    // What has left the inventory is nobody's in particular.
+    Some(HostWork { host: host.clone(), sites, programs, leaving: None })
+}
+
 /// The pid of each process, and how often it was started again while the host looked.
 fn pids(answer: &Answer) -> BTreeMap<ProcessKey, (Option<i64>, u32)> {
     let sites = answer.sites.iter().filter_map(|site| site.status.as_ref().ok());
@@ -230,12 +308,17 @@ mod tests {
     use crate::inventory::{Selector, read};
     use crate::status::{ProcessHealth, ProcessStatus, ProgramStatus, SiteStatus, WantedState};
     use crate::supervisord::ProcessState;
+    use crate::web::visitor::Peer;
 
     fn work() -> Vec<HostWork> {
         let text = "servers: [{name: a, host: h}, {name: b, host: h}]\nsites: [{domain: x.com, \
                     servers: [a, b], supervisors: [{program: w, command: sleep 1}]}]\n";
         let inventory = read("i", text).unwrap();
         HostWork::of(Selector::default().select(&inventory).unwrap())
+    }
+
+    fn owner() -> Visitor {
+        Visitor::owner("ann", Peer::Socket)
     }
 
     fn at(second: i64) -> Timestamp {
@@ -272,12 +355,12 @@ mod tests {
             sites: vec![SiteStatusReply { site, status: Ok(status) }],
             left: None,
             history: Ok(Vec::new()),
-            unmanaged: Arc::new(Ok(Unmanaged::default())),
+            unmanaged: Some(Arc::new(Ok(Unmanaged::default()))),
         }
     }
 
     fn restarts(answers: &Answers) -> u64 {
-        answers.host("a").unwrap().restarts("x.com", "x.com-w:x.com-w_00").seen
+        answers.any_host("a").unwrap().restarts("x.com", "x.com-w:x.com-w_00").seen
     }
 
     #[test]
@@ -296,13 +379,13 @@ mod tests {
             answers.keep("a", Ok(answer(second, pid, seen_there)), at(second));
             assert_eq!(restarts(&answers), expected, "at {second}");
         }
-        assert_eq!(answers.host("b").unwrap().restarts("x.com", "x.com-w:x.com-w_00").seen, 0);
+        assert_eq!(answers.any_host("b").unwrap().restarts("x.com", "x.com-w:x.com-w_00").seen, 0);
     }
 
     #[test]
     fn silence_lasts_since_the_last_answer() {
         let answers = Answers::of(&work());
-        let since = || answers.host("a").unwrap().silence.clone().map(|silence| silence.since);
+        let since = || answers.any_host("a").unwrap().silence.clone().map(|silence| silence.since);
         let fail = |second| {
             answers.keep("a", Err(CommandError::refused("gone")), at(second));
         };
@@ -313,7 +396,7 @@ mod tests {
         assert_eq!(since(), None);
         fail(9);
         assert_eq!(since(), Some(at(7)));
-        assert!(answers.host("a").unwrap().last.is_some(), "what it had said is kept");
+        assert!(answers.any_host("a").unwrap().last.is_some(), "what it had said is kept");
     }
 
     #[test]
@@ -321,14 +404,17 @@ mod tests {
         let (answers, both) = (Answers::of(&work()), work());
         answers.keep("a", Ok(answer(1, Some(1), 0)), at(1));
         answers.follow(Ok(&both[..1]));
-        assert_eq!(answers.hosts().len(), 1);
-        assert!(answers.host("a").unwrap().last.is_some());
+        assert_eq!(answers.all_hosts().len(), 1);
+        assert!(answers.any_host("a").unwrap().last.is_some());
         answers.keep("b", Ok(answer(2, Some(1), 0)), at(2));
-        assert_eq!(answers.hosts().len(), 1);
+        assert_eq!(answers.all_hosts().len(), 1);
         answers.follow(Err(CommandError::refused("no YAML")));
-        assert_eq!((answers.hosts().len(), answers.problem().is_some()), (1, true));
+        assert_eq!((answers.all_hosts().len(), answers.problem_for(&owner()).is_some()), (1, true));
         answers.follow(Ok(&both));
-        assert_eq!((answers.hosts().len(), answers.problem().is_some()), (2, false));
+        assert_eq!(
+            (answers.all_hosts().len(), answers.problem_for(&owner()).is_some()),
+            (2, false)
+        );
     }
 
     #[test]
@@ -341,5 +427,56 @@ mod tests {
         changes.mark_unchanged();
         answers.keep("a", Err(CommandError::refused("gone")), at(2));
         assert!(changes.has_changed().unwrap());
+    }
+
+    /// Whatever a page is made of has nothing of other sites, and nothing of the host as a whole.
+    #[test]
+    fn visitor_knows_of_own_sites_alone() {
+        let text = "servers: [{name: a, host: h}, {name: b, host: h}]\nsites: [{domain: x.com, \
+                    servers: [a], supervisors: [{program: w, command: sleep 1}]}, {domain: \
+                    other.com, servers: [a, b], supervisors: [{program: w, command: sleep 1}]}]\n";
+        let inventory = read("i", text).unwrap();
+        let answers = Answers::of(&HostWork::of(Selector::default().select(&inventory).unwrap()));
+        let both = || {
+            let mut both = answer(1, Some(1), 0);
+            let other = Domain::parse("other.com").unwrap();
+            let mut reply = both.sites[0].clone();
+            reply.site = other.clone();
+            if let Ok(status) = &mut reply.status {
+                status.site = other.clone();
+                status.notes.push("a note of other.com".to_owned());
+            }
+            both.sites.push(reply);
+            let history = |site: &Domain| SiteHistory {
+                site: site.clone(),
+                revisions: Ok(Vec::new()),
+                outcomes: Vec::new(),
+                unfinished: None,
+                paths: None,
+            };
+            both.history = Ok(both.sites.iter().map(|reply| history(&reply.site)).collect());
+            let unreadable = vec![CommandError::refused("the record of other.com")];
+            both.left = Some(Left { sites: Vec::new(), unreadable });
+            both
+        };
+        answers.keep("a", Ok(both()), at(1));
+        answers.keep("b", Ok(both()), at(1));
+        answers.follow(Err(CommandError::refused("other.com has an error")));
+        let visitor = Visitor::limited_to(&["x.*"]);
+        let hosts = answers.hosts_for(&visitor);
+        assert_eq!(hosts.iter().map(|host| host.name()).collect::<Vec<_>>(), ["a"]);
+        let shown = format!("{hosts:?}");
+        assert!(shown.contains("x.com") && !shown.contains("other.com"), "{shown}");
+        assert!(hosts[0].last.as_ref().unwrap().unmanaged.is_none());
+        assert!(answers.host_for(&visitor, "b").is_none());
+        let one = format!("{:?}", answers.host_for(&visitor, "a").unwrap());
+        assert_eq!(one, format!("{:?}", hosts[0]));
+        let problem = answers.problem_for(&visitor).unwrap().to_string();
+        assert!(!problem.contains("other.com"), "{problem}");
+        let all = format!("{:?}", answers.hosts_for(&owner()));
+        for part in ["a note of other.com", "the record of other.com"] {
+            assert!(all.contains(part), "no {part}: {all}");
+        }
+        assert_eq!(answers.hosts_for(&owner()).len(), 2);
     }
 }

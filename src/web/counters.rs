@@ -47,7 +47,7 @@ pub(super) fn add(counter: &AtomicU64) {
 
 /// Prometheus' text format. It names no host, site or program: whoever is on this machine can read it.
 pub(super) fn metrics(web: &Web) -> String {
-    let hosts = web.answers.hosts();
+    let hosts = web.answers.all_hosts();
     let silent = hosts.iter().filter(|host| host.silence.is_some()).count();
     let waiting = hosts.iter().filter(|host| host.last.is_none() && host.silence.is_none()).count();
     let counts = Counts::of(hosts.iter().flat_map(|host| host.rows.iter()));

@@ -4,28 +4,29 @@ use super::Web;
 use super::answers::HostView;
 use super::logs::LogKey;
 use super::query::Query;
+use super::visitor::Visitor;
 use crate::error::CommandError;
 use crate::fleet::HostWork;
 use crate::report::{Documents, runs_of};
 use crate::system::sanitized;
 
 /// As `status --json`, with what no inventory has.
-pub(super) fn status(web: &Web, query: &Query) -> String {
-    of_hosts(web, query, |documents, host| {
+pub(super) fn status(web: &Web, visitor: &Visitor, query: &Query) -> String {
+    of_hosts(web, visitor, query, |documents, host| {
         let Some(last) = &host.last else { return };
-        let unmanaged = last.unmanaged.as_ref().as_ref().ok();
+        let unmanaged = last.unmanaged.as_deref().and_then(|unmanaged| unmanaged.as_ref().ok());
         documents.add_status(host.name(), &last.sites, last.left.as_ref(), unmanaged);
     })
 }
 
 /// As `history --json`.
-pub(super) fn history(web: &Web, query: &Query) -> String {
-    let mut text = of_hosts(web, query, |documents, host| {
+pub(super) fn history(web: &Web, visitor: &Visitor, query: &Query) -> String {
+    let mut text = of_hosts(web, visitor, query, |documents, host| {
         if let Some(Ok(sites)) = host.last.as_ref().map(|last| &last.history) {
             documents.add_history(host.name(), sites);
         }
     });
-    let hosts = web.answers.hosts();
+    let hosts = web.answers.hosts_for(visitor);
     let hosts = hosts.iter().filter(|host| is_meant(host, query));
     let histories = hosts.filter_map(|host| {
         let history = host.last.as_ref()?.history.as_ref().ok()?;
@@ -38,10 +39,10 @@ pub(super) fn history(web: &Web, query: &Query) -> String {
 }
 
 /// As `logs --json`; `None` if there is no such program.
-pub(super) fn log(web: &Web, query: &Query) -> Option<String> {
+pub(super) fn log(web: &Web, visitor: &Visitor, query: &Query) -> Option<String> {
     let part = |name| query.value(name).to_owned();
     let key = LogKey { host: part("host"), site: part("site"), program: part("program") };
-    let host = web.answers.host(&key.host)?;
+    let host = web.answers.host_for(visitor, &key.host)?;
     let site = host.work.sites.iter().find(|site| site.domain.as_str() == key.site)?;
     site.program_names().find(|name| name.as_str() == key.program)?;
     let mut documents = Documents::default();
@@ -61,9 +62,14 @@ pub(super) fn log(web: &Web, query: &Query) -> Option<String> {
 }
 
 /// What each host has answered, and which do not answer.
-fn of_hosts(web: &Web, query: &Query, add: impl Fn(&mut Documents, &HostView)) -> String {
+fn of_hosts(
+    web: &Web,
+    visitor: &Visitor,
+    query: &Query,
+    add: impl Fn(&mut Documents, &HostView),
+) -> String {
     let mut documents = Documents::default();
-    for host in web.answers.hosts().iter().filter(|host| is_meant(host, query)) {
+    for host in web.answers.hosts_for(visitor).iter().filter(|host| is_meant(host, query)) {
         add(&mut documents, host);
         if let Some(silence) = &host.silence {
             documents.add_error(Some(host.name()), &silence.error);

@@ -9,6 +9,7 @@ use hyper::{Method, Response, StatusCode};
 
 use super::Web;
 use super::content::{Content, text};
+use super::visitor::{Peer, Visitor};
 use crate::system::Clock as _;
 
 /// Nothing that a host tells can become anything else than text: no script, style, picture or form that is not
@@ -53,13 +54,15 @@ pub(super) fn refusal(request: &Parts, has_body: bool) -> Option<Response<Conten
     None
 }
 
-/// Whether it is of a browser that has signed in.
-pub(super) fn is_signed_in(web: &Web, request: &Parts) -> bool {
+/// Who asks; `None` if that is nobody who was let in.
+pub(super) fn visitor(web: &Web, request: &Parts) -> Option<Visitor> {
     let now = web.clock.now();
     let sessions = web.sessions.lock();
     let sessions = sessions.unwrap_or_else(std::sync::PoisonError::into_inner);
     let cookies = request.headers.get_all(COOKIE).iter();
-    cookies.filter_map(|cookies| cookies.to_str().ok()).any(|cookies| sessions.has(cookies, now))
+    let mut cookies = cookies.filter_map(|cookies| cookies.to_str().ok());
+    let peer = request.extensions.get::<Peer>()?;
+    cookies.any(|cookies| sessions.has(cookies, now)).then(|| Visitor::owner(&web.owner, *peer))
 }
 
 /// What is still on its way is not read.

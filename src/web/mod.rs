@@ -3,7 +3,7 @@
 //! Hosts are asked in the background (`rounds`), and the last answer of each is kept with its time
 //! (`answers`). A page is made of what is kept, so none waits for a host: that holds for the end of a log, too
 //! (`logs`). `server` takes connections, `guard` and `sessions` say who is let in and what a browser may do
-//! with an answer, `routes` says what stands at which path, `pages` what people see there.
+//! with an answer, `visitor` what they may see and do, `routes` says what stands at which path, `pages` what people see there.
 //!
 //! Asking hosts is threads, as everywhere here. Only connections are tasks of an async runtime, in `server`
 //! and `streams`: a page that stays open costs no thread.
@@ -25,6 +25,7 @@ mod rows;
 mod server;
 mod sessions;
 mod streams;
+mod visitor;
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
@@ -32,7 +33,7 @@ use std::time::Duration;
 
 use crate::error::CommandError;
 use crate::report::Listening;
-use crate::system::{Interrupt, SystemClock};
+use crate::system::{Interrupt, SystemClock, users};
 use crate::transport::SshSettings;
 
 pub(crate) use address::Address;
@@ -57,6 +58,8 @@ pub(crate) struct Settings {
 
 /// What every page is made of.
 struct Web {
+    /// Who runs this, as records of runs call them.
+    owner: String,
     answers: Answers,
     logs: Logs,
     sessions: Mutex<Sessions>,
@@ -74,6 +77,7 @@ pub(crate) fn serve(
     let Settings { address, every, parallel, ssh, interrupt } = settings;
     let listener = address.listen()?;
     let web = Arc::new(Web {
+        owner: users::invoker(),
         answers: Answers::of(followed.work()),
         logs: Logs::new(ssh.clone()),
         sessions: Mutex::new(Sessions::new(listener.cookie_name())?),

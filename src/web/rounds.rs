@@ -63,7 +63,7 @@ impl<'w> Rounds<'w> {
         allow_many_files();
         let Self { web, ssh, interrupt, every } = self;
         let turns = Arc::new(Turns::default());
-        turns.follow(web.answers.hosts().iter().map(|host| host.name().to_owned()));
+        turns.follow(web.answers.all_hosts().iter().map(|host| host.name().to_owned()));
         let no_thread = |source: std::io::Error| {
             CommandError::refused("the system has no thread to ask hosts with").caused_by(&source)
         };
@@ -86,7 +86,7 @@ impl<'w> Rounds<'w> {
 fn ask_in_turn(web: &Web, fleet: &Fleet, turns: &Turns, every: Duration) {
     while !fleet.interrupt.is_raised() {
         let Some((name, wants_unmanaged)) = turns.next(web.clock.now()) else { continue };
-        let Some(view) = web.answers.host(&name) else {
+        let Some(view) = web.answers.any_host(&name) else {
             turns.ended(&name, None);
             continue;
         };
@@ -109,7 +109,7 @@ fn look(
     wants_unmanaged: bool,
 ) -> Result<Answer, CommandError> {
     let mut host = fleet.connect(&view.work.host)?;
-    let former = view.last.as_ref().map(|last| Arc::clone(&last.unmanaged));
+    let former = view.last.as_ref().and_then(|last| last.unmanaged.clone());
     let former = former.filter(|_| !wants_unmanaged);
     ask(host.as_mut(), &view.work, former, || web.clock.timestamp())
 }
@@ -130,7 +130,7 @@ fn ask(
     let history = history_of(work, host);
     let unmanaged = former
         .unwrap_or_else(|| Arc::new(Unmanaged::of(host, &work.sites, work.other_instances())));
-    Ok(Answer { at, sites, left, history, unmanaged })
+    Ok(Answer { at, sites, left, history, unmanaged: Some(unmanaged) })
 }
 
 /// Follows the inventory.
@@ -140,7 +140,7 @@ fn follow(web: &Web, mut followed: Followed, turns: &Turns, interrupt: &Interrup
         if web.clock.now() >= next {
             if let Some(work) = followed.changed() {
                 web.answers.follow(work);
-                turns.follow(web.answers.hosts().iter().map(|host| host.name().to_owned()));
+                turns.follow(web.answers.all_hosts().iter().map(|host| host.name().to_owned()));
             }
             next = web.clock.now() + INVENTORY_EVERY;
         }

@@ -10,6 +10,7 @@ use super::answers::HostView;
 use super::content::{Content, of_kind, page, text};
 use super::logs::{LogEnd, LogKey};
 use super::query::Query;
+use super::visitor::Visitor;
 use super::{Web, assets, counters, documents, guard, pages, streams};
 use crate::inventory::Site;
 use crate::system::{Clock as _, sanitized};
@@ -40,33 +41,38 @@ pub(super) fn answer(web: &Arc<Web>, request: &Parts, parts: &[String]) -> Respo
         ["sign-in"] => return page(StatusCode::FORBIDDEN, pages::signed_out()),
         _ => {}
     }
-    if !guard::is_signed_in(web, request) {
-        return match parts.first() {
+    match guard::visitor(web, request) {
+        Some(visitor) => signed_in(web, &visitor, &parts, &query),
+        None => match parts.first() {
             Some(&("api" | "live")) => text(StatusCode::UNAUTHORIZED, "Sign in first.\n"),
             _ => page(StatusCode::UNAUTHORIZED, pages::signed_out()),
-        };
+        },
     }
-    signed_in(web, &parts, &query)
 }
 
-fn signed_in(web: &Arc<Web>, parts: &[&str], query: &Query) -> Response<Content> {
+fn signed_in(
+    web: &Arc<Web>,
+    visitor: &Visitor,
+    parts: &[&str],
+    query: &Query,
+) -> Response<Content> {
     let found = |markup| page(StatusCode::OK, markup);
     match parts {
-        [] => found(pages::programs(web, query)),
-        ["hosts"] => found(pages::hosts(web, query)),
-        ["history"] => found(pages::history(web, query)),
+        [] => found(pages::programs(web, visitor, query)),
+        ["hosts"] => found(pages::hosts(web, visitor, query)),
+        ["history"] => found(pages::history(web, visitor, query)),
         ["live"] => streams::changes(web),
-        ["api", "status"] => json(documents::status(web, query)),
-        ["api", "history"] => json(documents::history(web, query)),
-        ["api", "log"] => documents::log(web, query).map_or_else(not_found, json),
-        ["hosts", host] => match web.answers.host(host) {
-            Some(host) => found(pages::host(web, &host, query)),
+        ["api", "status"] => json(documents::status(web, visitor, query)),
+        ["api", "history"] => json(documents::history(web, visitor, query)),
+        ["api", "log"] => documents::log(web, visitor, query).map_or_else(not_found, json),
+        ["hosts", host] => match web.answers.host_for(visitor, host) {
+            Some(host) => found(pages::host(web, visitor, &host, query)),
             None => not_found(),
         },
         ["hosts", host, "sites", site, "programs", program, rest @ ..] => {
-            let Some(host) = web.answers.host(host) else { return not_found() };
+            let Some(host) = web.answers.host_for(visitor, host) else { return not_found() };
             let Some(place) = place(&host, site, program) else { return not_found() };
-            of_program(web, &host, &place, rest, query)
+            of_program(web, visitor, &place, rest, query)
         }
         _ => not_found(),
     }
@@ -75,7 +81,7 @@ fn signed_in(web: &Arc<Web>, parts: &[&str], query: &Query) -> Response<Content>
 /// A page of a program, or what belongs to it.
 fn of_program(
     web: &Arc<Web>,
-    host: &HostView,
+    visitor: &Visitor,
     place: &Place<'_>,
     rest: &[&str],
     query: &Query,
@@ -85,9 +91,9 @@ fn of_program(
         Err(_) if rest.is_empty() => Grep::default(),
         Err(why) => return text(StatusCode::BAD_REQUEST, format!("{why}\n")),
     };
-    let work = &host.work;
+    let work = &place.host.work;
     match rest {
-        [] => page(StatusCode::OK, pages::program(web, place, query)),
+        [] => page(StatusCode::OK, pages::program(web, visitor, place, query)),
         ["log"] => streams::log(web, Arc::clone(work), place.log_key(), grep.pattern)
             .unwrap_or_else(|| {
                 text(StatusCode::SERVICE_UNAVAILABLE, "Too many logs are followed.\n")

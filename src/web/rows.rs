@@ -52,7 +52,7 @@ impl Rank {
 }
 
 /// A program on a host, or what a site has to tell beside its programs.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Row {
     pub(super) rank: Rank,
     pub(super) host: String,

@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use super::address::Listener;
 use super::content::{Content, text};
 use super::counters::{Open, add};
+use super::visitor::Peer;
 use super::{Web, guard, query, routes};
 use crate::error::CommandError;
 use crate::report::Listening;
@@ -113,8 +114,13 @@ impl Doors {
         permit: Option<OwnedSemaphorePermit>,
     ) -> std::io::Result<()> {
         match self {
-            Self::Tcp(listener) => begin(listener.accept().await?.0, web, permit),
-            Self::Unix(listener) => begin(listener.accept().await?.0, web, permit),
+            Self::Tcp(listener) => {
+                let (stream, address) = listener.accept().await?;
+                begin(stream, Peer::Address(address), web, permit);
+            }
+            Self::Unix(listener) => {
+                begin(listener.accept().await?.0, Peer::Socket, web, permit);
+            }
         }
         Ok(())
     }
@@ -123,6 +129,7 @@ impl Doors {
 /// Serves a connection as long as it lasts.
 fn begin(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: Peer,
     web: &Arc<Web>,
     permit: Option<OwnedSemaphorePermit>,
 ) {
@@ -130,7 +137,7 @@ fn begin(
     tokio::spawn(async move {
         let _permit = permit;
         let _open = Open::count(&web, |counters| &counters.connections);
-        let serve = service_fn(|request| answer(Arc::clone(&web), request));
+        let serve = service_fn(|request| answer(Arc::clone(&web), peer, request));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIME)
@@ -143,11 +150,13 @@ fn begin(
 
 async fn answer(
     web: Arc<Web>,
+    peer: Peer,
     request: Request<Incoming>,
 ) -> Result<Response<Content>, Infallible> {
     add(&web.counters.requests);
     let has_body = request.body().size_hint().exact() != Some(0);
-    let (request, _) = request.into_parts();
+    let (mut request, _) = request.into_parts();
+    request.extensions.insert(peer);
     let made = match guard::refusal(&request, has_body) {
         Some(refusal) => refusal,
         None => {

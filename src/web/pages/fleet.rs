@@ -6,6 +6,7 @@ use super::super::Web;
 use super::super::answers::HostView;
 use super::super::query::{Query, path};
 use super::super::rows::{Counts, Filter, Row, RowPage, page as page_of};
+use super::super::visitor::Visitor;
 use super::layout::{
     Part, Section, counted, error, filter, number, page, pager, short_time, summary, time,
 };
@@ -18,19 +19,19 @@ use crate::system::{Clock as _, sanitized};
 const HOSTS: usize = 100;
 
 /// Every program, what is wrong first.
-pub(in crate::web) fn programs(web: &Web, query: &Query) -> Markup {
-    let hosts = web.answers.hosts();
+pub(in crate::web) fn programs(web: &Web, visitor: &Visitor, query: &Query) -> Markup {
+    let hosts = web.answers.hosts_for(visitor);
     let rows =
         page_of(hosts.iter().flat_map(|host| host.rows.iter()), &Filter::of(query), query.page());
     let (words, show) = (query.value("q"), query.value("show"));
     let filter = filter(words, "name, host, @tag, state", &[("show", show)]);
     let live = html! {
-        (summary(web))
+        (summary(web, visitor, &hosts))
         (choice(query))
         (table(&rows, true))
         (pager(rows.page, rows.pages, |page| linked(query, page)))
     };
-    page(Section::Programs, "Programs", &[Part::Fixed(filter), Part::Live(live)])
+    page(visitor, Section::Programs, "Programs", &[Part::Fixed(filter), Part::Live(live)])
 }
 
 /// Whether all are shown, or problems alone.
@@ -108,8 +109,8 @@ fn line(row: &Row, with_host: bool) -> Markup {
 }
 
 /// Every host, those that are silent or have a problem first.
-pub(in crate::web) fn hosts(web: &Web, query: &Query) -> Markup {
-    let (all, now) = (web.answers.hosts(), web.clock.timestamp());
+pub(in crate::web) fn hosts(web: &Web, visitor: &Visitor, query: &Query) -> Markup {
+    let (all, now) = (web.answers.hosts_for(visitor), web.clock.timestamp());
     let words: Vec<String> = query.value("q").split_whitespace().map(str::to_lowercase).collect();
     let only_problems = query.value("show") == "problems";
     let mut lines: Vec<HostLine<'_>> = all.iter().map(|host| HostLine::of(host)).collect();
@@ -124,7 +125,7 @@ pub(in crate::web) fn hosts(web: &Web, query: &Query) -> Markup {
     let show = query.value("show");
     let filter = filter(query.value("q"), "name, @tag, site", &[("show", show)]);
     let live = html! {
-            (summary(web))
+            (summary(web, visitor, &all))
             (choice(query))
             div.wide tabindex="0" role="region" aria-label="Hosts" {
                 table.hosts {
@@ -147,7 +148,7 @@ pub(in crate::web) fn hosts(web: &Web, query: &Query) -> Markup {
             }
             (pager(number_of_page, pages, |page| linked(query, page)))
     };
-    page(Section::Hosts, "Hosts", &[Part::Fixed(filter), Part::Live(live)])
+    page(visitor, Section::Hosts, "Hosts", &[Part::Fixed(filter), Part::Live(live)])
 }
 
 /// A host in a line.
@@ -166,7 +167,7 @@ impl<'h> HostLine<'h> {
         let left = last.and_then(|last| last.left.as_ref()).map_or(0, |left| left.sites.len());
         let statuses = last.into_iter().flat_map(|last| &last.sites);
         let statuses = statuses.filter_map(|site| site.status.as_ref().ok());
-        let unmanaged = last.and_then(|last| last.unmanaged.as_ref().as_ref().ok());
+        let unmanaged = last.and_then(|last| last.unmanaged.as_deref()?.as_ref().ok());
         Self {
             host,
             counts: Counts::of(host.rows.iter()),
@@ -239,7 +240,7 @@ fn orphans(site: &SiteStatus) -> usize {
 }
 
 /// One host: its programs, and what it has beside them.
-pub(in crate::web) fn host(web: &Web, host: &HostView, query: &Query) -> Markup {
+pub(in crate::web) fn host(web: &Web, visitor: &Visitor, host: &HostView, query: &Query) -> Markup {
     let now = web.clock.timestamp();
     let rows = page_of(host.rows.iter(), &Filter::of(query).on(host.name()), query.page());
     let last = host.last.as_deref();
@@ -260,10 +261,10 @@ pub(in crate::web) fn host(web: &Web, host: &HostView, query: &Query) -> Markup 
             @if let Some(last) = last {
                 (notes(&last.sites))
                 @if let Some(left) = &last.left { (left_sites(left, now)) }
-                (unmanaged(last.unmanaged.as_ref().as_ref()))
+                @if let Some(found) = last.unmanaged.as_deref() { (unmanaged(found.as_ref())) }
             }
     };
-    page(Section::Hosts, host.name(), &[Part::Fixed(filter), Part::Live(live)])
+    page(visitor, Section::Hosts, host.name(), &[Part::Fixed(filter), Part::Live(live)])
 }
 
 fn notes(sites: &[crate::api::SiteStatusReply]) -> Markup {

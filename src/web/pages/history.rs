@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use super::super::Web;
 use super::super::query::Query;
+use super::super::visitor::Visitor;
 use super::layout::{Part, Section, counted, error, filter, page, pager, time};
 use crate::api::SiteHistory;
 use crate::fleet::HostWork;
@@ -14,8 +15,8 @@ use crate::system::{Clock as _, sanitized};
 const RUNS: usize = 50;
 
 /// Runs of all hosts.
-pub(in crate::web) fn history(web: &Web, query: &Query) -> Markup {
-    let (hosts, now) = (web.answers.hosts(), web.clock.timestamp());
+pub(in crate::web) fn history(web: &Web, visitor: &Visitor, query: &Query) -> Markup {
+    let (hosts, now) = (web.answers.hosts_for(visitor), web.clock.timestamp());
     let told = hosts.iter().filter_map(|host| {
         let history = host.last.as_ref()?.history.as_ref().ok()?;
         Some((host.work.as_ref() as &HostWork, history.as_slice() as &[SiteHistory]))
@@ -44,7 +45,7 @@ pub(in crate::web) fn history(web: &Web, query: &Query) -> Markup {
             }
             (pager(number, pages, |page| Query::with(&[("q", query.value("q")), ("page", &page.to_string())])))
     };
-    page(Section::History, "History", &[Part::Fixed(filter), Part::Live(live)])
+    page(visitor, Section::History, "History", &[Part::Fixed(filter), Part::Live(live)])
 }
 
 fn is_meant(view: &RunView<'_>, words: &[String]) -> bool {

@@ -1,10 +1,14 @@
 //! What all pages have in common.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, html};
 
 use super::super::Web;
+use super::super::answers::HostView;
 use super::super::rows::{Counts, ago};
+use super::super::visitor::Visitor;
 use crate::error::CommandError;
 use crate::system::{Clock as _, sanitized};
 
@@ -34,7 +38,7 @@ const SECTIONS: [(Section, &str, &str); 3] = [
 const SILENT_NAMED: usize = 5;
 
 /// A page of the fleet, of parts below each other.
-pub(super) fn page(section: Section, title: &str, parts: &[Part]) -> Markup {
+pub(super) fn page(visitor: &Visitor, section: Section, title: &str, parts: &[Part]) -> Markup {
     document(
         title,
         // Who has no script sees what has changed, too, if later.
@@ -59,7 +63,7 @@ pub(super) fn page(section: Section, title: &str, parts: &[Part]) -> Markup {
                 }
             }
             footer {
-                "Read-only. supervisor-sync " (env!("CARGO_PKG_VERSION"))
+                (sanitized(&visitor.name)) ". Read-only. supervisor-sync " (env!("CARGO_PKG_VERSION"))
             }
         },
     )
@@ -99,9 +103,9 @@ fn document(title: &str, head: Markup, body: Markup) -> Markup {
     }
 }
 
-/// What the whole fleet comes to, and what is wrong with looking at it.
-pub(super) fn summary(web: &Web) -> Markup {
-    let (hosts, now) = (web.answers.hosts(), web.clock.timestamp());
+/// What all of these hosts, the visitor's, come to, and what is wrong with looking at it.
+pub(super) fn summary(web: &Web, visitor: &Visitor, hosts: &[Arc<HostView>]) -> Markup {
+    let now = web.clock.timestamp();
     let counts = Counts::of(hosts.iter().flat_map(|host| host.rows.iter()));
     let Counts { programs, not_healthy, silent: _, drifted, unknown } = counts;
     let silent: Vec<_> =
@@ -117,7 +121,7 @@ pub(super) fn summary(web: &Web) -> Markup {
                 span.state.good { "all as wanted" }
             }
         }
-        @if let Some(problem) = web.answers.problem() {
+        @if let Some(problem) = web.answers.problem_for(visitor) {
             div.notice { "The inventory on the disk is not shown, the one before it is" (error(&problem)) }
         }
         @for (host, silence) in silent.iter().take(SILENT_NAMED) {

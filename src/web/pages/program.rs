@@ -6,6 +6,7 @@ use super::super::Web;
 use super::super::query::{Query, path};
 use super::super::routes::{Grep, Place};
 use super::super::rows::{Rank, wanted};
+use super::super::visitor::Visitor;
 use super::layout::{Part, Section, error, page, short_time};
 use super::{history, settings};
 use crate::api::SiteHistory;
@@ -15,7 +16,12 @@ use crate::status::{ProcessHealth, ProcessStatus, ProgramStatus};
 use crate::system::{Clock as _, sanitized};
 
 /// A page of a program on a host.
-pub(in crate::web) fn program(web: &Web, place: &Place<'_>, query: &Query) -> Markup {
+pub(in crate::web) fn program(
+    web: &Web,
+    visitor: &Visitor,
+    place: &Place<'_>,
+    query: &Query,
+) -> Markup {
     let now = web.clock.timestamp();
     let Place { host, site, program } = *place;
     let title = format!("{program}, {} on {}", site.domain, host.name());
@@ -46,7 +52,7 @@ pub(in crate::web) fn program(web: &Web, place: &Place<'_>, query: &Query) -> Ma
         (runs(place, now))
     };
     let parts = [Part::Live(now_part), Part::Fixed(log(web, place, query)), Part::Live(rest)];
-    page(Section::Programs, &title, &parts)
+    page(visitor, Section::Programs, &title, &parts)
 }
 
 fn status_of<'h>(place: &Place<'h>) -> Option<&'h ProgramStatus> {

@@ -1,0 +1,159 @@
+//! Who asks, and what they may.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use crate::inventory::matches;
+
+/// Somebody who was let in, for as long as one request takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Visitor {
+    /// As records of runs call them.
+    pub(super) name: String,
+    pub(super) role: Role,
+    sites: Sites,
+    /// An address, or `unix socket`.
+    pub(super) from: String,
+}
+
+/// What somebody may do, each with what the one before it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Role {
+    /// Look.
+    View,
+    /// Restart, start and stop what is there.
+    Operate,
+    /// Change what is there: apply, roll back, scale.
+    Admin,
+}
+
+/// Which sites somebody sees, and acts on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Sites {
+    All,
+    /// Those that one of these matches; in each `*` stands for any text.
+    #[cfg_attr(not(test), expect(dead_code, reason = "only who runs this can sign in yet"))]
+    Matching(Arc<[String]>),
+}
+
+/// What is done to programs, as `--allow` names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(not(test), expect(dead_code, reason = "nothing can be done yet"))]
+pub(super) enum Deed {
+    /// A rollback and a change of how many run are one, too.
+    Apply,
+    Restart,
+    Start,
+    Stop,
+}
+
+/// The other end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Peer {
+    Address(SocketAddr),
+    /// A unix socket says nothing of who opened it, but that its mode let them.
+    Socket,
+}
+
+impl fmt::Display for Peer {
+    /// The port says nothing to anybody later.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.ip().to_canonical().fmt(f),
+            Self::Socket => f.write_str("unix socket"),
+        }
+    }
+}
+
+impl Visitor {
+    /// The person who runs this, and could do everything on the command line.
+    pub(super) fn owner(name: &str, from: Peer) -> Self {
+        let (name, from) = (name.to_owned(), from.to_string());
+        Self { name, role: Role::Admin, sites: Sites::All, from }
+    }
+
+    /// Whether they may know of this site.
+    pub(super) fn sees(&self, site: &str) -> bool {
+        match &self.sites {
+            Sites::All => true,
+            Sites::Matching(patterns) => patterns.iter().any(|pattern| matches(pattern, site)),
+        }
+    }
+
+    /// Whether they may know of everything, also of what is no site's.
+    pub(super) fn sees_all(&self) -> bool {
+        self.sites == Sites::All
+    }
+
+    /// Whether their role is enough. What is allowed here at all, `--allow` says.
+    #[cfg_attr(not(test), expect(dead_code, reason = "nothing can be done yet"))]
+    pub(super) fn may(&self, deed: Deed) -> bool {
+        let least = match deed {
+            Deed::Apply => Role::Admin,
+            Deed::Restart | Deed::Start | Deed::Stop => Role::Operate,
+        };
+        self.role >= least
+    }
+}
+
+#[cfg(test)]
+impl Visitor {
+    /// Somebody who sees the sites that match.
+    pub(super) fn limited_to(patterns: &[&str]) -> Self {
+        let patterns = patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
+        Self { sites: Sites::Matching(patterns), ..Self::owner("ann", Peer::Socket) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn role_says_what_is_enough() {
+        let all = [Deed::Apply, Deed::Restart, Deed::Start, Deed::Stop];
+        for (role, may) in [
+            (Role::View, [false; 4]),
+            (Role::Operate, [false, true, true, true]),
+            (Role::Admin, [true; 4]),
+        ] {
+            let visitor = Visitor { role, ..Visitor::owner("ann", Peer::Socket) };
+            assert_eq!(all.map(|deed| visitor.may(deed)), may, "{role:?}");
+        }
+    }
+
+    #[test]
+    fn patterns_say_which_sites_are_seen() {
+        let visitor = Visitor::limited_to(&["shop.example", "*.eu.example"]);
+        assert!(!visitor.sees_all());
+        for (site, sees) in [
+            ("shop.example", true),
+            ("a.eu.example", true),
+            ("eu.example", false),
+            ("www.shop.example", false),
+            ("", false),
+        ] {
+            assert_eq!(visitor.sees(site), sees, "{site}");
+        }
+        let nobody = Visitor::limited_to(&[]);
+        assert!(!nobody.sees("shop.example") && !nobody.sees_all());
+        let owner = Visitor::owner("ann", Peer::Socket);
+        assert!(owner.sees("shop.example") && owner.sees_all());
+    }
+
+    #[test]
+    fn peer_is_its_address() {
+        for (address, shown) in [
+            ("127.0.0.1:80", "127.0.0.1"),
+            ("[::ffff:192.0.2.1]:80", "192.0.2.1"),
+            ("[2001:db8::1]:80", "2001:db8::1"),
+        ] {
+            assert_eq!(Peer::Address(address.parse().unwrap()).to_string(), shown);
+        }
+        assert_eq!(Peer::Socket.to_string(), "unix socket");
+    }
+}
