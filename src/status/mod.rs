@@ -219,6 +219,17 @@ impl ProgramStatus {
     }
 }
 
+impl Drift {
+    /// Whether it is something that is left over: no program of the inventory needs it.
+    pub fn is_orphan(&self) -> bool {
+        match self {
+            Self::File { how, .. } => *how == FileDrift::Orphan,
+            Self::Config { .. } => false,
+            Self::State { how, .. } => *how == StateDrift::NotWanted,
+        }
+    }
+}
+
 impl ProcessHealth {
     /// Whether nobody has to see to it.
     pub fn is_fine(&self) -> bool {

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::rows::{Row, rows_of};
 use super::visitor::Visitor;
-use crate::api::{Left, SiteHistory, SiteStatusReply};
+use crate::api::{Left, LeftSite, SiteHistory, SiteStatusReply};
 use crate::error::CommandError;
 use crate::fleet::HostWork;
 use crate::import::Unmanaged;
@@ -192,6 +192,18 @@ impl HostView {
     pub(super) fn restarts(&self, site: &str, process: &str) -> Restarts {
         let key = (site.to_owned(), process.to_owned());
         self.restarts.get(&key).copied().unwrap_or_default()
+    }
+
+    /// The sites on it that left the inventory, as far as it has told.
+    pub(super) fn left(&self) -> &[LeftSite] {
+        let left = self.last.as_deref().and_then(|last| last.left.as_ref());
+        left.map_or(&[], |left| &left.sites)
+    }
+
+    /// How many programs on it no inventory has; `None` if it has not told.
+    pub(super) fn unmanaged(&self) -> Option<usize> {
+        let unmanaged = self.last.as_deref()?.unmanaged.as_deref()?.as_ref().ok()?;
+        Some(unmanaged.programs.len())
     }
 
     /// The same host where the inventory wants something else of it.

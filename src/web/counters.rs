@@ -51,7 +51,7 @@ pub(super) fn metrics(web: &Web) -> String {
     let silent = hosts.iter().filter(|host| host.silence.is_some()).count();
     let waiting = hosts.iter().filter(|host| host.last.is_none() && host.silence.is_none()).count();
     let counts = Counts::of(hosts.iter().flat_map(|host| host.rows.iter()));
-    let Counts { programs, not_healthy, silent: of_silent, drifted, unknown } = counts;
+    let Counts { programs, not_healthy, silent: of_silent, drifted, unknown, .. } = counts;
     let fine = programs.saturating_sub(not_healthy + of_silent + drifted + unknown);
     let mut text = String::new();
     let mut family = |name: &str, kind: &str, help: &str, samples: &[(&str, u64)]| {

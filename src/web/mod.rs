@@ -24,6 +24,7 @@ mod routes;
 mod rows;
 mod server;
 mod sessions;
+mod site_on_host;
 mod streams;
 mod visitor;
 

@@ -30,6 +30,11 @@ impl Query {
         self.0.iter().find(|(other, _)| other == name).map_or("", |(_, value)| value.trim())
     }
 
+    /// What is looked for: each word in small letters.
+    pub(super) fn words(&self) -> Vec<String> {
+        self.value("q").split_whitespace().map(str::to_lowercase).collect()
+    }
+
     /// The number of a page, from 1.
     pub(super) fn page(&self) -> usize {
         self.value("page").parse().unwrap_or(1).max(1)

@@ -10,6 +10,7 @@ use super::answers::HostView;
 use super::content::{Content, of_kind, page, text};
 use super::logs::{LogEnd, LogKey};
 use super::query::Query;
+use super::site_on_host::SiteOnHost;
 use super::visitor::Visitor;
 use super::{Web, assets, counters, documents, guard, pages, streams};
 use crate::inventory::Site;
@@ -60,6 +61,14 @@ fn signed_in(
     match parts {
         [] => found(pages::programs(web, visitor, query)),
         ["hosts"] => found(pages::hosts(web, visitor, query)),
+        ["sites"] => found(pages::sites(web, visitor, query)),
+        ["sites", site] => {
+            let hosts = web.answers.hosts_for(visitor);
+            match &SiteOnHost::all(&hosts, site)[..] {
+                [] => not_found(),
+                on => found(pages::site(web, visitor, site, on, true, query)),
+            }
+        }
         ["history"] => found(pages::history(web, visitor, query)),
         ["live"] => streams::changes(web),
         ["api", "status"] => json(documents::status(web, visitor, query)),
@@ -69,6 +78,13 @@ fn signed_in(
             Some(host) => found(pages::host(web, visitor, &host, query)),
             None => not_found(),
         },
+        ["hosts", host, "sites", site] => {
+            let Some(host) = web.answers.host_for(visitor, host) else { return not_found() };
+            match SiteOnHost::on(&host, site) {
+                Some(on) => found(pages::site(web, visitor, site, &[on], false, query)),
+                None => not_found(),
+            }
+        }
         ["hosts", host, "sites", site, "programs", program, rest @ ..] => {
             let Some(host) = web.answers.host_for(visitor, host) else { return not_found() };
             let Some(place) = place(&host, site, program) else { return not_found() };

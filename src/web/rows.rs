@@ -67,10 +67,27 @@ pub(super) struct Row {
     pub(super) uptime: String,
     /// How often its processes were seen to be started again.
     pub(super) restarts: u64,
+    /// Whether one of its processes did not stay up while its host looked.
+    pub(super) is_flapping: bool,
+    /// How many of its files and processes are left over: no program of the inventory needs them.
+    pub(super) orphaned: usize,
     /// What is not as wanted, a line each.
     pub(super) complaints: Vec<String>,
     /// What a search looks into, in small letters.
     text: String,
+}
+
+/// Which rows are shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Shown {
+    #[default]
+    All,
+    /// What is not as wanted.
+    Problems,
+    /// What does not stay up.
+    Flapping,
+    /// What is left over of what the inventory does not have any more.
+    Orphaned,
 }
 
 /// What is shown of them.
@@ -78,10 +95,7 @@ pub(super) struct Row {
 pub(super) struct Filter {
     /// Each has to be somewhere in a row.
     words: Vec<String>,
-    /// Only what is not as wanted.
-    problems: bool,
-    /// Only of this host.
-    host: Option<String>,
+    shown: Shown,
 }
 
 /// How many programs there are of each rank.
@@ -92,6 +106,9 @@ pub(super) struct Counts {
     pub(super) silent: usize,
     pub(super) drifted: usize,
     pub(super) unknown: usize,
+    pub(super) flapping: usize,
+    /// How many have something that is left over.
+    pub(super) orphaned: usize,
 }
 
 /// One page of rows.
@@ -103,22 +120,35 @@ pub(super) struct RowPage<'r> {
     pub(super) pages: usize,
 }
 
-impl Filter {
-    /// As a query has it: `q` for words, `show=problems`.
-    pub(super) fn of(query: &Query) -> Self {
-        let words = query.value("q").split_whitespace().map(str::to_lowercase).collect();
-        Self { words, problems: query.value("show") == "problems", host: None }
-    }
+impl Shown {
+    /// All of them, with the word of each in an address and its name for people.
+    pub(super) const ALL: [(Self, &str, &str); 4] = [
+        (Self::All, "", "All"),
+        (Self::Problems, "problems", "Problems"),
+        (Self::Flapping, "flapping", "Flapping"),
+        (Self::Orphaned, "orphaned", "Orphaned"),
+    ];
 
-    /// The same on one host alone.
-    pub(super) fn on(self, host: &str) -> Self {
-        Self { host: Some(host.to_owned()), ..self }
+    fn has(self, row: &Row) -> bool {
+        match self {
+            Self::All => true,
+            Self::Problems => row.rank < Rank::Unknown,
+            Self::Flapping => row.is_flapping,
+            Self::Orphaned => row.orphaned > 0,
+        }
+    }
+}
+
+impl Filter {
+    /// As a query has it: `q` for words, `show` for the word of what is shown.
+    pub(super) fn of(query: &Query) -> Self {
+        let show = query.value("show");
+        let shown = Shown::ALL.into_iter().find(|(_, word, _)| *word == show);
+        Self { words: query.words(), shown: shown.map_or(Shown::All, |(shown, ..)| shown) }
     }
 
     fn has(&self, row: &Row) -> bool {
-        (!self.problems || row.rank < Rank::Unknown)
-            && self.host.as_ref().is_none_or(|host| *host == row.host)
-            && self.words.iter().all(|word| row.text.contains(word))
+        self.shown.has(row) && self.words.iter().all(|word| row.text.contains(word))
     }
 }
 
@@ -143,6 +173,8 @@ impl Counts {
         let mut counts = Self::default();
         for row in rows {
             counts.programs += usize::from(row.program.is_some());
+            counts.flapping += usize::from(row.is_flapping);
+            counts.orphaned += usize::from(row.orphaned > 0);
             match row.rank {
                 Rank::NotHealthy => counts.not_healthy += 1,
                 Rank::Silent => counts.silent += 1,
@@ -197,6 +229,8 @@ impl Row {
             state: String::new(),
             uptime: String::new(),
             restarts: 0,
+            is_flapping: false,
+            orphaned: 0,
             complaints: Vec::new(),
             text: String::new(),
         }
@@ -230,6 +264,8 @@ impl Row {
             state: status.state(),
             uptime: status.uptime().unwrap_or_default(),
             restarts: seen.map(|restarts| restarts.seen).sum(),
+            is_flapping: status.processes.iter().any(|process| process.restarts_seen > 0),
+            orphaned: status.drift.iter().filter(|drift| drift.is_orphan()).count(),
             complaints: status.complaints(site.rolled_back.is_some()),
             ..Self::new(rank, Some(&status.program))
         }
@@ -304,7 +340,15 @@ mod tests {
         assert_eq!(names(&rows, "", 1), ["d", "f", "e", "b", "c", "a"]);
         assert_eq!(names(&rows, "show=problems", 1), ["d", "f", "e", "b"]);
         let counts = Counts::of(rows.iter());
-        let expected = Counts { programs: 6, not_healthy: 2, silent: 1, drifted: 1, unknown: 1 };
+        let expected = Counts {
+            programs: 6,
+            not_healthy: 2,
+            silent: 1,
+            drifted: 1,
+            unknown: 1,
+            flapping: 0,
+            orphaned: 0,
+        };
         assert_eq!(counts, expected);
     }
 
@@ -315,8 +359,20 @@ mod tests {
         assert_eq!(names(&rows, "q=shop+mail", 1), ["mail"]);
         assert_eq!(names(&rows, "q=%40eu+not+wanted", 1), ["queue"]);
         assert!(names(&rows, "q=shop+other", 1).is_empty());
-        let elsewhere = Filter::default().on("web2");
-        assert_eq!(page(rows.iter(), &elsewhere, 1).of, 0);
+    }
+
+    #[test]
+    fn one_kind_of_problem_is_shown_alone() {
+        let rows = [
+            row(Rank::Fine, "a"),
+            Row { is_flapping: true, ..row(Rank::NotHealthy, "b") },
+            Row { orphaned: 2, ..row(Rank::Drifted, "c") },
+        ];
+        assert_eq!(names(&rows, "show=flapping", 1), ["b"]);
+        assert_eq!(names(&rows, "show=orphaned", 1), ["c"]);
+        assert_eq!(names(&rows, "show=other", 1), ["b", "c", "a"], "a word of nobody");
+        let counts = Counts::of(rows.iter());
+        assert_eq!((counts.flapping, counts.orphaned), (1, 1));
     }
 
     #[test]

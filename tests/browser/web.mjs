@@ -12,7 +12,10 @@ const act = (...words) => execFileSync(program, words);
 const axe = readFileSync(new URL("node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
 const at = (path) => new URL(path, link).href;
 const queue = "/hosts/here/sites/shop.example/programs/queue";
-const pages = ["/", "/?show=problems", "/hosts", "/hosts/here", "/history", queue, "/nowhere"];
+const pages = [
+  "/", "/?show=problems", "/sites", "/sites/shop.example", "/hosts", "/hosts/here", "/hosts/here/sites/shop.example", "/history",
+  queue, "/nowhere",
+];
 
 const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox"] });
 let state;

@@ -9,6 +9,7 @@ mod following;
 mod guards;
 mod many;
 mod pages;
+mod sites;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -176,6 +177,16 @@ fn sites(more: &str) -> String {
          script: queue.sh, startsecs: 0, numprocs: 2, environment: {{TOKEN: {SECRET}}}{more}}}\n      \
          - {{program: mail, script: mail.sh, startsecs: 0}}"
     )
+}
+
+/// The text of a page between its tags.
+fn text(page: &str) -> String {
+    let mut text = String::new();
+    for part in page.split('<') {
+        text.push_str(part.split_once('>').map_or(part, |(_, text)| text));
+        text.push(' ');
+    }
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The page of a program of it.

@@ -25,7 +25,7 @@ pub(in crate::web) fn history(web: &Web, visitor: &Visitor, query: &Query) -> Ma
         let error = host.last.as_ref()?.history.as_ref().err()?;
         Some((host.name(), error))
     });
-    let words: Vec<String> = query.value("q").split_whitespace().map(str::to_lowercase).collect();
+    let words = query.words();
     let runs = runs_of(told);
     let runs: Vec<&RunView<'_>> = runs.iter().filter(|run| is_meant(run, &words)).collect();
     let (of, pages) = (runs.len(), runs.len().div_ceil(RUNS).max(1));
@@ -38,7 +38,7 @@ pub(in crate::web) fn history(web: &Web, visitor: &Visitor, query: &Query) -> Ma
             @if of == 0 {
                 p.empty { "No run is like that." }
             } @else {
-                p.quiet { (counted(of, "run")) ", newest first; the last twenty of each site" }
+                h2 { (counted(of, "run")) ", newest first; the last twenty of each site" }
                 ol.runs {
                     @for run in runs.iter().skip((number - 1) * RUNS).take(RUNS) { (described(run, now)) }
                 }
@@ -63,7 +63,7 @@ pub(super) fn described(view: &RunView<'_>, now: jiff::Timestamp) -> Markup {
     let run = &view.run;
     html! {
         li {
-            h2 {
+            h3 {
                 span.command { (sanitized(&run.command)) }
                 @if view.has_failed() { " " span.state.bad { "failed" } }
             }

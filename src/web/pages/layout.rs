@@ -24,12 +24,14 @@ pub(super) enum Part {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Section {
     Programs,
+    Sites,
     Hosts,
     History,
 }
 
-const SECTIONS: [(Section, &str, &str); 3] = [
+const SECTIONS: [(Section, &str, &str); 4] = [
     (Section::Programs, "/", "Programs"),
+    (Section::Sites, "/sites", "Sites"),
     (Section::Hosts, "/hosts", "Hosts"),
     (Section::History, "/history", "History"),
 ];
@@ -107,7 +109,7 @@ fn document(title: &str, head: Markup, body: Markup) -> Markup {
 pub(super) fn summary(web: &Web, visitor: &Visitor, hosts: &[Arc<HostView>]) -> Markup {
     let now = web.clock.timestamp();
     let counts = Counts::of(hosts.iter().flat_map(|host| host.rows.iter()));
-    let Counts { programs, not_healthy, silent: _, drifted, unknown } = counts;
+    let Counts { programs, not_healthy, drifted, unknown, .. } = counts;
     let silent: Vec<_> =
         hosts.iter().filter_map(|host| Some((host, host.silence.as_ref()?))).collect();
     html! {
@@ -121,6 +123,7 @@ pub(super) fn summary(web: &Web, visitor: &Visitor, hosts: &[Arc<HostView>]) -> 
                 span.state.good { "all as wanted" }
             }
         }
+        (besides(hosts, &counts))
         @if let Some(problem) = web.answers.problem_for(visitor) {
             div.notice { "The inventory on the disk is not shown, the one before it is" (error(&problem)) }
         }
@@ -133,6 +136,55 @@ pub(super) fn summary(web: &Web, visitor: &Visitor, hosts: &[Arc<HostView>]) -> 
         @if silent.len() > SILENT_NAMED {
             p.notice { a href="/hosts?show=problems" { "All " (silent.len()) " silent hosts" } }
         }
+    }
+}
+
+/// What is worth a look besides, each with a link to it.
+fn besides(hosts: &[Arc<HostView>], counts: &Counts) -> Markup {
+    let left = hosts.iter().map(|host| host.left().len()).sum::<usize>();
+    let unmanaged = hosts.iter().filter_map(|host| host.unmanaged()).sum::<usize>();
+    let of = |count: usize, what: &str| counted(count, what);
+    let links = [
+        (
+            counts.flapping,
+            "/?show=flapping",
+            format!("{} flapping", of(counts.flapping, "program")),
+        ),
+        (
+            counts.orphaned,
+            "/?show=orphaned",
+            format!("{} orphaned", of(counts.orphaned, "program")),
+        ),
+        (
+            left,
+            "/hosts?show=orphaned",
+            format!("{} not in the inventory any more", of(left, "site")),
+        ),
+        (
+            unmanaged,
+            "/hosts?show=unmanaged",
+            format!("{} in no inventory", of(unmanaged, "program")),
+        ),
+    ];
+    let links: Vec<_> = links.iter().filter(|(count, ..)| *count > 0).collect();
+    html! {
+        @if !links.is_empty() {
+            ul.besides { @for (_, place, words) in links { li { a href=(place) { (words) } } } }
+        }
+    }
+}
+
+/// How many programs are how, in words.
+pub(super) fn states(counts: &Counts) -> Markup {
+    let Counts { programs: _, not_healthy, silent, drifted, unknown, flapping, orphaned } = *counts;
+    html! {
+        @if not_healthy > 0 { span.state.bad { (number(not_healthy)) " not healthy" } " " }
+        @if silent > 0 { span.state.silent { (number(silent)) " silent" } " " }
+        @if drifted > 0 { span.state.odd { (number(drifted)) " not as wanted" } " " }
+        @if unknown > 0 { span.state.unknown { (number(unknown)) " not asked yet" } " " }
+        @if not_healthy + silent + drifted + unknown == 0 { span.state.good { "as wanted" } " " }
+        @if flapping > 0 { span.quiet { (number(flapping)) " flapping" } " " }
+        @if orphaned > 0 { span.quiet { (number(orphaned)) " orphaned" } " " }
     }
 }
 
@@ -171,6 +223,11 @@ pub(super) fn number(number: usize) -> String {
         grouped.push(digit);
     }
     grouped
+}
+
+/// The number, or nothing where there is none.
+pub(super) fn some(count: usize) -> String {
+    if count == 0 { String::new() } else { number(count) }
 }
 
 /// `5,000 programs`.

@@ -1,16 +1,24 @@
 //! What people see. All text goes through `maud`, which escapes it; nothing here is put into a page as it is.
 
-mod fleet;
 mod history;
+mod host;
+mod hosts;
 mod layout;
 mod program;
+mod programs;
 mod settings;
+mod site;
+mod sites;
 
 use maud::{Markup, html};
 
-pub(super) use fleet::{host, hosts, programs};
 pub(super) use history::history;
+pub(super) use host::host;
+pub(super) use hosts::hosts;
 pub(super) use program::program;
+pub(super) use programs::programs;
+pub(super) use site::site;
+pub(super) use sites::sites;
 
 use layout::bare;
 

@@ -31,7 +31,12 @@ pub(in crate::web) fn program(
         .find(|row| row.program.as_deref() == Some(program) && row.site == site.domain.as_str());
     let rank = row.map_or(Rank::Unknown, |row| row.rank);
     let status = status_of(place);
+    let on = path(&["hosts", host.name()]);
     let now_part = html! {
+        p {
+            "Of " a href=(format!("{on}{}", path(&["sites", site.domain.as_str()]))) { (site.domain) }
+            " on " a href=(on) { (host.name()) }
+        }
         p {
             span.state.(rank.class()) { (rank.words()) }
             @if let Some(status) = status {

@@ -3,20 +3,10 @@
 use serde_json::Value;
 use supervisor_sync::supervisord::ProcessState;
 
-use super::{PATIENCE, Web, page_of, shop, sites, wait_until};
+use super::{PATIENCE, Web, page_of, shop, sites, text, wait_until};
 use crate::daemon::write_program;
 use crate::documents::assert_valid;
 use crate::site::Host;
-
-/// The text of a page between its tags.
-fn text(page: &str) -> String {
-    let mut text = String::new();
-    for part in page.split('<') {
-        text.push_str(part.split_once('>').map_or(part, |(_, text)| text));
-        text.push(' ');
-    }
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
 
 #[test]
 fn wanted_stands_beside_what_runs() {
@@ -64,6 +54,11 @@ fn what_does_not_stay_up_is_seen() {
     let pid = u32::try_from(pid).unwrap();
     crate::daemon::signal(pid, rustix::process::Signal::TERM);
     web.wait_for("/", "is flapping");
+    let page = web.page("/?show=flapping");
+    let shown = text(&page);
+    assert!(shown.contains("1 program flapping"), "{shown}");
+    assert!(page.contains("href=\"/?show=flapping\""), "{page}");
+    assert!(shown.contains("mail shop") && !shown.contains("queue shop"), "{shown}");
     let page = text(&web.wait_for(&page_of("mail"), "at least"));
     assert!(page.contains("shop.example-mail is flapping"), "{page}");
     web.end();
@@ -170,6 +165,10 @@ fn silent_host_says_since_when() {
     std::fs::remove_file(&gate).unwrap();
     let page = text(&web.wait_for("/hosts", "silent"));
     assert!(page.contains("far @eu silent since"), "{page}");
+    assert!(web.page("/hosts").contains("<a href=\"/hosts?q=%40eu\">@eu</a>"));
+    assert!(web.page("/").contains("<a href=\"/?q=%40eu\">@eu</a>"));
+    let page = text(&web.page("/hosts?q=%40eu"));
+    assert!(page.contains("far @eu") && page.contains("1 host, what is wrong first"), "{page}");
     assert_eq!(web.page("/").matches("RUNNING x2").count(), 2, "what it had said is kept");
     assert!(web.page("/hosts/far").contains("RUNNING x2"));
     let health = web.get("/healthz");
@@ -195,6 +194,14 @@ fn what_no_inventory_has_is_counted() {
     assert!(page.contains("Left the inventory left.example"), "{page}");
     let page = text(&web.page("/hosts"));
     assert!(page.contains("ago 2 1 1"), "two programs, one orphaned site, one of nobody: {page}");
+    let page = web.page("/");
+    for (place, words) in [
+        ("/hosts?show=orphaned", "1 site not in the inventory any more"),
+        ("/hosts?show=unmanaged", "1 program in no inventory"),
+    ] {
+        assert!(page.contains(&format!("<a href=\"{place}\">{words}</a>")), "{words}: {page}");
+        assert!(text(&web.page(place)).contains("1 host, what is wrong first"), "{place}");
+    }
     web.end();
 }
 
