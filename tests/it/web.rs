@@ -7,6 +7,7 @@ mod attacks;
 mod browser;
 mod following;
 mod guards;
+mod machines;
 mod many;
 mod pages;
 mod sites;

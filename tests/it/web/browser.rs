@@ -1,52 +1,108 @@
-//! The web view in a real Chromium: axe, keyboard, light and dark, a phone's width, without a script, live.
-//! `make browser` installs what it needs, and runs it.
+//! The web view in a real Chromium, of machines that are reached by ssh. `make browser` installs what it needs, and
+//! runs it; what is done in the browser stands in tests/browser, a script each.
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use super::{Web, shop, sites};
-use crate::daemon::write_program;
-use crate::site::Host;
+use rustix::process::Signal;
 
-/// Does what the script asks for on the host.
-fn write_actor(host: &Host, web: &Web) {
-    let (ctl, main, feed) =
-        (host.daemon.supervisorctl_path(), host.daemon.main_conf(), host.path("feed"));
-    let ctl = format!("{} -c {}", ctl.display(), main.display());
-    let text = format!(
-        "#!/bin/sh\ncase $1 in\nstop) {ctl} stop shop.example-mail:*;;\nstart) {ctl} start \
-         shop.example-mail:*;;\nsay) echo \"$2\" >> {};;\nend) kill -INT {};;\nesac\n",
-        feed.display(),
-        web.running.id(),
-    );
-    write_program(&host.path("act"), text.as_bytes());
-}
+use super::machines::Machines;
+use super::{PATIENCE, Web, many, wait_until};
+use crate::daemon::signal;
 
-#[test]
-#[ignore = "needs Chromium and npm: make browser"]
-fn people_can_use_it() {
-    let host = or_skip!(shop());
-    let site = host.deployed("shop.example");
-    let feed = host.path("feed");
-    std::fs::write(&feed, "a line of the log\n").unwrap();
-    site.script("queue.sh", &format!("#!/bin/sh\nexec tail -n +1 -f {}\n", feed.display()));
-    host.inventory(&sites("").replace("TOKEN", "APP_KEY"));
-    host.run(&["apply", "--yes", "--restart", "-m", "more workers for the sale"]).ended(0);
-    let web = Web::start(&host);
-    web.wait_for("/", "RUNNING x2");
-    write_actor(&host, &web);
+/// Has a script look, and does on the hosts what it asks for.
+#[track_caller]
+fn look(script: &str, web: &Web, mut act: impl FnMut(&[&str])) {
+    wait_until(PATIENCE, "the next link is printed", || web.links().len() == 2);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let pictures = match std::env::var_os("UPDATE_PICTURES") {
         Some(_) => folder.join("docs/pictures"),
         None => Path::new("").to_owned(),
     };
-    super::wait_until(super::PATIENCE, "the next link is printed", || web.links().len() == 2);
-    let status = Command::new("node")
-        .arg(folder.join("tests/browser/web.mjs"))
+    let mut node = Command::new("node")
+        .arg(folder.join("tests/browser").join(script))
         .arg(&web.links()[1])
-        .arg(host.path("act"))
         .arg(pictures)
-        .status()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
         .unwrap();
-    assert!(status.success(), "{status}");
+    let mut answers = node.stdin.take().unwrap();
+    for line in BufReader::new(node.stdout.take().unwrap()).lines() {
+        let line = line.unwrap();
+        let Some(asked) = line.strip_prefix("act ") else {
+            println!("{line}");
+            continue;
+        };
+        let words: Vec<String> = serde_json::from_str(asked).unwrap();
+        act(&words.iter().map(String::as_str).collect::<Vec<_>>());
+        // Who is gone has said why.
+        let _ = answers.write_all(b"done\n");
+    }
+    assert!(node.wait().unwrap().success(), "{script} has failed, see above");
+}
+
+/// Has a script look at the machines.
+#[track_caller]
+fn look_at_machines(script: &str) {
+    let mut machines = or_skip!(Machines::start());
+    let web = machines.web();
+    look(script, &web, |words| machines.act(words));
+    web.end();
+}
+
+#[test]
+#[ignore = "needs Chromium and npm: make browser"]
+fn every_page_is_accessible() {
+    look_at_machines("pages.mjs");
+}
+
+#[test]
+#[ignore = "needs Chromium and npm: make browser"]
+fn everything_can_be_read_without_a_script() {
+    look_at_machines("plain.mjs");
+}
+
+#[test]
+#[ignore = "needs Chromium and npm: make browser"]
+fn keyboard_is_enough() {
+    look_at_machines("keyboard.mjs");
+}
+
+#[test]
+#[ignore = "needs Chromium and npm: make browser"]
+fn log_is_followed_over_a_rotation() {
+    look_at_machines("log.mjs");
+}
+
+/// A host goes and comes back, then the web view itself goes.
+#[test]
+#[ignore = "needs Chromium and npm: make browser"]
+fn who_is_gone_is_missed() {
+    let mut machines = or_skip!(Machines::start());
+    let web = machines.web();
+    look("silent.mjs", &web, |words| match words {
+        ["end"] => signal(web.running.id(), Signal::INT),
+        words => machines.act(words),
+    });
+    web.running.wait().ended(0);
+}
+
+#[test]
+#[ignore = "needs Chromium and npm: make browser"]
+fn large_fleet_is_quick() {
+    let fleet = or_skip!(many::fleet());
+    let web = many::web(&fleet);
+    look("many.mjs", &web, |words| panic!("nothing is to be done here: {words:?}"));
+    web.end();
+}
+
+/// Only where they are wanted: UPDATE_PICTURES=1.
+#[test]
+#[ignore = "needs Chromium and npm: make browser"]
+fn pictures_of_the_guide() {
+    if std::env::var_os("UPDATE_PICTURES").is_some() {
+        look_at_machines("pictures.mjs");
+    }
 }

@@ -16,7 +16,7 @@ const PROGRAMS: usize = 10;
 const AT_ONCE: usize = 16;
 
 /// Hosts behind an ssh that answers by itself: program 3 of host 400 is FATAL, host 77 does not answer.
-fn fleet() -> Option<Keyring> {
+pub(super) fn fleet() -> Option<Keyring> {
     let keyring = Keyring::new()?;
     let mut inventory = "servers:\n".to_owned();
     for host in 0..HOSTS {
@@ -88,9 +88,8 @@ fn status() -> Value {
     json!({"site": "SITE", "programs": programs, "problems": [], "notes": []})
 }
 
-#[test]
-fn large_fleet_is_shown_page_by_page() {
-    let keyring = or_skip!(fleet());
+/// The web view of them, once each was asked.
+pub(super) fn web(keyring: &Keyring) -> Web {
     let arguments = ["web", "--listen", "127.0.0.1:0", "--every", "3600", "--json"];
     let mut command = Invocation::in_folder(&keyring.path(""), &arguments);
     let web = Web::of(command.env("SUPERVISOR_SYNC_SSH", keyring.wrapper()));
@@ -98,6 +97,13 @@ fn large_fleet_is_shown_page_by_page() {
         let page = web.page("/");
         page.contains("500 hosts, 5,000 programs") && !page.contains("not asked yet")
     });
+    web
+}
+
+#[test]
+fn large_fleet_is_shown_page_by_page() {
+    let keyring = or_skip!(fleet());
+    let web = web(&keyring);
     let page = web.page("/");
     assert!(page.contains("web77: no route"), "{page}");
     assert!(page.contains("FATAL"), "what is wrong is on the first page: {page}");

@@ -1,0 +1,52 @@
+// A log is followed, paused and filtered; a rotation loses nothing of it.
+import { act, assert, at, end, look, shop } from "./chromium.mjs";
+
+await look({}, async (page) => {
+  await page.goto(at(shop("queue")));
+  await page.getByText("Followed").waitFor();
+  // Each of the two processes says it.
+  const line = (text) => page.locator("#log").getByText(text).nth(1);
+  await act("say", "order 17 <b>");
+  await line("order 17 <b>").waitFor();
+
+  await page.getByRole("button", { name: "Pause" }).click();
+  await act("say", "order 18");
+  await page.getByText("Paused: 2 waiting").waitFor();
+  assert.equal(await page.getByText("order 18").count(), 0);
+  await page.getByRole("button", { name: "Pause" }).click();
+  await line("order 18").waitFor();
+
+  await act("rotate");
+  await act("say", "order 19 after the rotation");
+  await line("order 19 after the rotation").waitFor();
+  assert.equal(await page.locator("#log").getByText("order 18").count(), 2, "what was shown stays");
+  await act("rotate");
+  await act("say", "order 20");
+  await line("order 20").waitFor();
+
+  await page.getByLabel("Lines with").fill("20|21");
+  await page.keyboard.press("Enter");
+  await line("order 18").waitFor({ state: "detached" });
+  await line("order 20").waitFor();
+  await act("say", "order 21");
+  await act("say", "order 22");
+  await act("say", "order 2100");
+  await line("order 2100").waitFor();
+  assert.equal(await page.getByText("order 22").count(), 0);
+  const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "Download" }).click()]);
+  const chunks = await (await download.createReadStream()).toArray();
+  assert.match(Buffer.concat(chunks).toString(), /^(order (20|21)\d*\n)+$/, "what is shown is downloaded");
+});
+
+// What hosts write is text, however it looks.
+await look({}, async (page) => {
+  await page.goto(at(shop("queue")));
+  await page.getByText("Followed").waitFor();
+  const markup = "</pre><script>alert(1)</script><img src=x onerror=alert(2)>";
+  await act("say", markup);
+  await page.getByText(markup).nth(1).waitFor();
+  await page.reload();
+  await page.getByText(markup).nth(1).waitFor();
+  assert.equal(await page.locator("img").count(), 0);
+});
+await end();
