@@ -6,7 +6,7 @@
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test ansible collection versions soak pulls fuzz bench docs pictures browser release \
+.PHONY: help demo test ansible collection versions soak pulls fuzz bench docs pictures browser load release \
 	packages packages-all ci
 
 help:
@@ -22,6 +22,7 @@ help:
 	@echo 'make docs    make a site of docs/ in target/site'
 	@echo 'make pictures draw the pictures of the guide anew'
 	@echo 'make browser look at the web view in Chromium: axe, keyboard, phone, without a script'
+	@echo 'make load    keep 200 pages of the web view open for an hour: LOAD_MINUTES=60 make load'
 	@echo 'make release make what is published, in dist/: tarballs, packages, an apt repository, install.sh'
 	@echo 'make packages make it and try it: installed, upgraded and purged in a throw-away Debian 12'
 	@echo 'make packages-all  the same in Debian 11, 12 and 13, and built twice to compare the bytes'
@@ -111,6 +112,13 @@ browser:
 	@tools/packages.sh supervisord=supervisor chromium=chromium node=nodejs npm=npm
 	cd tests/browser && npm ci
 	REQUIRE_E2E=1 $(CARGO) test --test it web::browser -- --include-ignored
+
+# Half a minute of it is in the suite.
+LOAD_MINUTES ?= 60
+
+load:
+	@tools/packages.sh $(PARTS)
+	LOAD_MINUTES=$(LOAD_MINUTES) REQUIRE_E2E=1 $(CARGO) test --test it web::load -- --nocapture
 
 docs:
 	@mdbook --version >/dev/null 2>&1 || \

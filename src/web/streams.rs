@@ -39,8 +39,9 @@ pub(super) fn changes(web: &Arc<Web>) -> Response<Content> {
         let mut changes = web.answers.changes();
         let mut next = BEGIN;
         while sender.send(Bytes::from_static(next.as_bytes())).await.is_ok() {
-            if next == CHANGED {
-                tokio::time::sleep(MOMENT).await;
+            // Who has left meanwhile is not counted any longer.
+            if next == CHANGED && timeout(MOMENT, sender.closed()).await.is_ok() {
+                break;
             }
             next = match timeout(ALIVE_EVERY, changes.changed()).await {
                 Ok(Ok(())) => CHANGED,

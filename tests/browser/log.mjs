@@ -4,14 +4,13 @@ import { act, assert, at, end, look, shop } from "./chromium.mjs";
 await look({}, async (page) => {
   await page.goto(at(shop("queue")));
   await page.getByText("Followed").waitFor();
-  // Each of the two processes says it.
-  const line = (text) => page.locator("#log").getByText(text).nth(1);
+  const line = (text) => page.locator("#log").getByText(text);
   await act("say", "order 17 <b>");
   await line("order 17 <b>").waitFor();
 
   await page.getByRole("button", { name: "Pause" }).click();
   await act("say", "order 18");
-  await page.getByText("Paused: 2 waiting").waitFor();
+  await page.getByText("Paused: 1 waiting").waitFor();
   assert.equal(await page.getByText("order 18").count(), 0);
   await page.getByRole("button", { name: "Pause" }).click();
   await line("order 18").waitFor();
@@ -19,7 +18,7 @@ await look({}, async (page) => {
   await act("rotate");
   await act("say", "order 19 after the rotation");
   await line("order 19 after the rotation").waitFor();
-  assert.equal(await page.locator("#log").getByText("order 18").count(), 2, "what was shown stays");
+  assert.equal(await page.locator("#log").getByText("order 18").count(), 1, "what was shown stays");
   await act("rotate");
   await act("say", "order 20");
   await line("order 20").waitFor();
@@ -44,9 +43,9 @@ await look({}, async (page) => {
   await page.getByText("Followed").waitFor();
   const markup = "</pre><script>alert(1)</script><img src=x onerror=alert(2)>";
   await act("say", markup);
-  await page.getByText(markup).nth(1).waitFor();
+  await page.getByText(markup).waitFor();
   await page.reload();
-  await page.getByText(markup).nth(1).waitFor();
+  await page.getByText(markup).waitFor();
   assert.equal(await page.locator("img").count(), 0);
 });
 await end();

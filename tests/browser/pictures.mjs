@@ -24,7 +24,7 @@ await look({ viewport: small }, async (page) => {
 });
 await look({ viewport: small, colorScheme: "dark" }, async (page) => {
   await page.goto(at(shop("queue")));
-  await page.getByText("receipt for order 4714 sent").nth(1).waitFor();
+  await page.getByText("receipt for order 4714 sent").waitFor();
   await live(page);
   await picture(page, "program-dark");
 });

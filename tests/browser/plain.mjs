@@ -33,7 +33,7 @@ await look({ javaScriptEnabled: false }, async (page) => {
   assert.equal(await page.getByText("order 18").count(), 0);
   const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "Download" }).click()]);
   const chunks = await (await download.createReadStream()).toArray();
-  assert.equal(Buffer.concat(chunks).toString(), "order 17 <b>\norder 17 <b>\n", "what is shown is downloaded");
+  assert.equal(Buffer.concat(chunks).toString(), "order 17 <b>\n", "what is shown is downloaded");
   await page.getByLabel("Lines with").fill("(");
   await page.getByRole("button", { name: "Filter" }).click();
   await page.getByText("this is no regular expression").waitFor();

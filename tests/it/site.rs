@@ -4,12 +4,12 @@
 #![expect(clippy::disallowed_methods, reason = "builds sites and runs the real binary")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a harness that fails fails the test")]
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use supervisor_sync::inventory::{AbsolutePath, Domain};
@@ -386,7 +386,7 @@ impl Invocation {
         let output = |name: &str| std::fs::File::create(folder.path().join(name)).unwrap();
         let child = self.0.stdout(output("stdout")).stderr(output("stderr")).spawn().unwrap();
         let prints_documents = self.0.get_args().any(|argument| argument == "--json");
-        Running { child, folder, prints_documents, seen: Cell::new(0) }
+        Running { child, folder, prints_documents, seen: AtomicUsize::new(0) }
     }
 }
 
@@ -397,7 +397,7 @@ pub(crate) struct Running {
     /// Whether it was asked for JSON.
     prints_documents: bool,
     /// How many bytes of them were looked at.
-    seen: Cell<usize>,
+    seen: AtomicUsize,
 }
 
 impl Running {
@@ -417,7 +417,7 @@ impl Running {
         if self.prints_documents {
             // The last line may not be whole yet.
             let whole = text.rfind('\n').map_or(0, |end| end + 1);
-            assert_valid(&text[self.seen.replace(whole)..whole]);
+            assert_valid(&text[self.seen.swap(whole, Ordering::Relaxed)..whole]);
         }
         text
     }

@@ -1,12 +1,13 @@
 //! The web view over real HTTP, on real supervisords.
 
 #![expect(clippy::disallowed_methods, reason = "looks at the host and speaks raw HTTP")]
-#![expect(clippy::unwrap_used, reason = "a check that fails fails the test")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a check that fails fails the test")]
 
 mod attacks;
 mod browser;
 mod following;
 mod guards;
+mod load;
 mod machines;
 mod many;
 mod pages;

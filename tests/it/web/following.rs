@@ -7,19 +7,24 @@ use super::{PATIENCE, Web, page_of, shop, sites, wait_until};
 use crate::site::Host;
 
 /// A stream of events that is read line by line.
-struct Stream(BufReader<TcpStream>);
+pub(super) struct Stream(BufReader<TcpStream>);
 
 impl Stream {
     fn open(web: &Web, path: &str) -> Self {
+        Self::of(web, &web.cookie, path)
+    }
+
+    /// As another browser has it.
+    pub(super) fn of(web: &Web, cookie: &str, path: &str) -> Self {
         let mut stream = web.connect();
-        let (host, cookie) = (&web.address, &web.cookie);
+        let host = &web.address;
         write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\n\r\n").unwrap();
         let mut stream = Self(BufReader::new(stream));
         assert_eq!(stream.line(), "HTTP/1.1 200 OK");
         stream
     }
 
-    fn line(&mut self) -> String {
+    pub(super) fn line(&mut self) -> String {
         let mut line = String::new();
         self.0.read_line(&mut line).unwrap();
         assert!(!line.is_empty(), "the stream has ended");
@@ -27,7 +32,7 @@ impl Stream {
     }
 
     /// Reads until a line of it is this.
-    fn wait_for(&mut self, wanted: &str) {
+    pub(super) fn wait_for(&mut self, wanted: &str) {
         while self.line() != wanted {}
     }
 }

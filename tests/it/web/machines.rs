@@ -52,7 +52,14 @@ impl Machines {
             let (feed, broken) = (host.path("feed"), host.path("broken"));
             std::fs::write(&feed, "").unwrap();
             let (feed, broken) = (feed.display(), broken.display());
-            site.script("queue.sh", &format!("#!/bin/sh\nexec tail -n +1 -f {feed}\n"));
+            // One of the processes has something to say.
+            site.script(
+                "queue.sh",
+                &format!(
+                    "#!/bin/sh\ncase $SUPERVISOR_PROCESS_NAME in *_00) exec tail -n +1 -f {feed};; esac\n\
+                     exec sleep 1000\n"
+                ),
+            );
             let crashes = format!("[ ! -e {broken} ] || {{ echo 'no database'; exit 1; }}");
             site.script("reports.sh", &format!("#!/bin/sh\n{crashes}\nexec sleep 1000\n"));
             let sshd = Sshd::start(&keyring);
@@ -145,7 +152,7 @@ impl Machines {
         (&mut self.machines[number], full)
     }
 
-    /// Has each process of `queue` write a line.
+    /// Has `queue` write a line.
     fn say(&mut self, line: &str) {
         let (machine, _) = self.place("queue");
         let mut feed = std::fs::File::options().append(true).open(machine.host.path("feed"));
