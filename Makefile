@@ -113,7 +113,7 @@ browser:
 	cd tests/browser && npm ci
 	REQUIRE_E2E=1 $(CARGO) test --test it web::browser -- --include-ignored
 
-# Half a minute of it is in the suite.
+# The suite has them open until some thousand were loaded.
 LOAD_MINUTES ?= 60
 
 load:

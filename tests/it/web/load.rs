@@ -1,6 +1,6 @@
 //! Many pages that stay open, and come and go: what the web view holds for them must not grow.
 //!
-//! `make load` has them open for an hour (`LOAD_MINUTES`), the suite for half a minute.
+//! `make load` has them open for an hour (`LOAD_MINUTES`), the suite until some thousand were loaded.
 
 use std::fmt;
 use std::sync::Mutex;
@@ -16,6 +16,9 @@ use crate::daemon::children;
 const PAGES: usize = 200;
 /// How many of them follow a log: each keeps a connection to the host.
 const LOGS: usize = 20;
+/// How often pages are loaded until what is held is looked at, and twice as often after that.
+const LOADED: u64 = 1500;
+const MEMORY: &str = "KiB of memory";
 /// Browsers in which they are.
 const BROWSERS: usize = 20;
 /// What is followed and loaded again.
@@ -64,7 +67,7 @@ impl Held {
     fn all(self) -> [(&'static str, u64); 6] {
         let Self { memory, files, threads, children, connections, streams } = self;
         [
-            ("KiB of memory", memory),
+            (MEMORY, memory),
             ("open files", files),
             ("threads", threads),
             ("processes of ssh", children),
@@ -102,9 +105,10 @@ impl fmt::Display for Held {
 struct Visit<'w> {
     web: &'w Web,
     is_over: AtomicBool,
-    /// How many pages were loaded, and how often one was opened anew.
+    /// Pages that were loaded, streams that were opened, and logs of which a line has come.
     loaded: AtomicU64,
     opened: AtomicU64,
+    followed: AtomicU64,
     /// Who is about to follow a log: sshd refuses some of those that come all at once.
     turn: Mutex<()>,
 }
@@ -146,10 +150,12 @@ impl Visitor<'_> {
             let mut stream = self.open("/hosts/web1/sites/shop.example/programs/queue/log");
             stream.wait_for("event: line");
             drop(turn);
+            self.visit.followed.fetch_add(1, Ordering::Relaxed);
             let mut lines = 0;
             while !self.is_over() && lines < 250 + 50 * self.number {
-                assert_ne!(stream.line(), "event: end");
-                lines += 1;
+                let line = stream.line();
+                assert_ne!(line, "event: end");
+                lines += usize::from(line == "event: line");
             }
         }
     }
@@ -173,9 +179,8 @@ impl Visitor<'_> {
 /// How long pages are open.
 fn duration() -> Duration {
     let minutes = std::env::var("LOAD_MINUTES").ok();
-    minutes.map_or(Duration::from_secs(30), |minutes| {
-        Duration::from_secs(60 * minutes.parse::<u64>().unwrap())
-    })
+    let minutes = minutes.map_or(0, |minutes| minutes.parse().unwrap());
+    Duration::from_secs(60 * minutes)
 }
 
 #[test]
@@ -195,30 +200,29 @@ fn open_pages_take_no_more_with_time() {
         is_over: AtomicBool::new(false),
         loaded: AtomicU64::new(0),
         opened: AtomicU64::new(0),
+        followed: AtomicU64::new(0),
         turn: Mutex::new(()),
     };
-    let samples = std::thread::scope(|scope| {
+    let (first, last) = std::thread::scope(|scope| {
         for number in 0..PAGES {
             let cookie = browsers[number % BROWSERS].clone();
             let visitor = Visitor { visit: &visit, cookie, number };
             scope.spawn(move || visitor.stay());
         }
-        let samples = watch(&web, &mut machines);
+        let held = watch(&visit, &mut machines);
         visit.is_over.store(true, Ordering::Relaxed);
         // Who follows the log hears of it.
         machines.act(&["say", "the log ends"]);
-        samples
+        held
     });
-    let third = samples.len() / 3;
-    let (first, last) =
-        (Held::median(&samples[third / 2..third]), Held::median(&samples[2 * third..]));
     let Visit { loaded, opened, .. } = visit;
     println!("{} pages were loaded, {} opened", loaded.into_inner(), opened.into_inner());
     println!("at first: {first}\nat last: {last}");
     for ((what, first), (_, last)) in first.all().into_iter().zip(last.all()) {
-        assert!(last <= first + first / 20 + 5, "{what} grow from {first} to {last}");
+        // Pages come and go: what is left behind by each of thousands is more than this.
+        let more = if what == MEMORY { first / 20 } else { first / 4 + 10 };
+        assert!(last <= first + more, "{what} grow from {first} to {last}");
     }
-    assert!(first.streams >= u64::try_from(PAGES * 9 / 10).unwrap(), "{first}");
     wait_until(PATIENCE, "nothing is left of them", || {
         let left = Held::by(&web);
         left.streams == 0 && left.files <= idle.files + 10 && left.threads <= idle.threads + 4
@@ -227,23 +231,32 @@ fn open_pages_take_no_more_with_time() {
     web.end();
 }
 
-/// Has things happen as long as pages are open, and looks now and then at what is held.
-fn watch(web: &Web, machines: &mut Machines) -> Vec<Held> {
+/// What is held once each page is open and was loaded often, and at the end.
+fn watch(visit: &Visit<'_>, machines: &mut Machines) -> (Held, Held) {
     let (begun, lasts) = (Instant::now(), duration());
-    let (mut samples, mut said) = (Vec::new(), 0);
-    wait_until(lasts + PATIENCE, "the time is over", || {
-        let each_second = begun.elapsed().as_secs() > said;
-        if each_second {
+    let mut said = 0;
+    let mut until = |what: &str, is_enough: &dyn Fn(usize) -> bool| {
+        let mut samples = Vec::new();
+        wait_until(lasts + 4 * PATIENCE, what, || {
+            if begun.elapsed().as_secs() <= said {
+                return false;
+            }
             said += 1;
             machines.act(&["say", &format!("order {said}")]);
-            // Thirty or more, however long it takes.
-            if said.is_multiple_of(lasts.as_secs().div_ceil(60).max(1)) {
-                let held = Held::by(web);
+            let held = Held::by(visit.web);
+            if said.is_multiple_of(lasts.as_secs() / 60 + 1) {
                 println!("{said} s: {held}");
-                samples.push(held);
             }
-        }
-        begun.elapsed() >= lasts
+            samples.push(held);
+            is_enough(samples.len())
+        });
+        Held::median(&samples)
+    };
+    let loaded = || visit.loaded.load(Ordering::Relaxed);
+    until("all pages are open", &|_| {
+        visit.followed.load(Ordering::Relaxed) >= LOGS as u64 && loaded() >= LOADED
     });
-    samples
+    let first = until("the first look", &|samples| samples == 5);
+    until("the time is over", &|_| begun.elapsed() >= lasts && loaded() >= 3 * LOADED);
+    (first, until("the last look", &|samples| samples == 5))
 }
