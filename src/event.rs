@@ -171,6 +171,59 @@ pub struct LogLine {
     pub program: ProgramName,
     /// The line, as the program wrote it; what is no UTF-8 is replaced.
     pub text: String,
+    /// Where it stands, by which it is found again; none of a line that a rotation has cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<LinePlace>,
+}
+
+/// Where a line of a log stands: how many bytes before it, and a digest of it and its log. So it is found after
+/// a rotation, too, and never taken for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(try_from = "String", into = "String")]
+pub struct LinePlace {
+    /// Where it begins in its file.
+    pub start: u64,
+    /// Of the log's path and the line.
+    pub digest: u64,
+}
+
+/// A text that is not the place of a line.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not the place of a line: they look like 1024-4f3a5c1d2e6b7a80")]
+pub struct NotALinePlace;
+
+impl std::fmt::Display for LinePlace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{:016x}", self.start, self.digest)
+    }
+}
+
+impl std::str::FromStr for LinePlace {
+    type Err = NotALinePlace;
+
+    fn from_str(text: &str) -> Result<Self, NotALinePlace> {
+        let (start, digest) = text.split_once('-').ok_or(NotALinePlace)?;
+        let start = start.parse().map_err(|_| NotALinePlace)?;
+        let digest = u64::from_str_radix(digest, 16).map_err(|_| NotALinePlace)?;
+        let place = Self { start, digest };
+        // One way to write it: no sign, no other case.
+        if place.to_string() == text { Ok(place) } else { Err(NotALinePlace) }
+    }
+}
+
+impl TryFrom<String> for LinePlace {
+    type Error = NotALinePlace;
+
+    fn try_from(text: String) -> Result<Self, NotALinePlace> {
+        text.parse()
+    }
+}
+
+impl From<LinePlace> for String {
+    fn from(place: LinePlace) -> Self {
+        place.to_string()
+    }
 }
 
 /// What processes are waited for.

@@ -1,5 +1,6 @@
 //! What a host answers.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -178,6 +179,10 @@ pub struct SiteHistory {
     /// finish or undo.
     #[serde(default)]
     pub unfinished: Option<RunId>,
+    /// The programs that each run has touched: changed, added, removed, started, stopped or restarted. A
+    /// run whose records do not tell is not here.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub touched: BTreeMap<RunId, BTreeSet<String>>,
     /// The supervisord it is of, if the inventory does not have the site any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paths: Option<Paths>,

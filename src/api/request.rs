@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{CodeNeed, Run, RunId};
 use crate::apply::ApplyOptions;
+use crate::event::LinePlace;
 use crate::inventory::{AbsolutePath, Domain, Paths, Programs, Site, UserName};
 use crate::plan::PlanOptions;
 
@@ -144,12 +145,15 @@ pub struct LogsRequest {
     /// Only lines in which this regular expression is found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grep: Option<String>,
+    /// Only so many lines around this one, which was told of before; nothing else counts then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub around: Option<LinePlace>,
 }
 
 impl LogsRequest {
     /// The last lines of the logs of these sites.
     pub fn last(sites: Vec<ChosenSite>, lines: u32, follow: bool) -> Self {
-        Self { sites, lines, follow, since: None, grep: None }
+        Self { sites, lines, follow, since: None, grep: None, around: None }
     }
 }
 

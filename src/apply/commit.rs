@@ -8,7 +8,7 @@ use super::{ApplyError, FailedAt, Outcome, files};
 use crate::error::CommandError;
 use crate::event::Step;
 use crate::inventory::Domain;
-use crate::records::{Journal, JournalPhase, NewRevision, Revision};
+use crate::records::{GroupNotes, Journal, JournalPhase, NewRevision, Revision};
 
 /// What is missing where an apply is done and its record is not.
 const NO_REVISION: &str = "the revision is not recorded";
@@ -48,12 +48,17 @@ impl Transaction<'_, '_> {
 
     fn write_revision(&mut self, index: usize) -> Result<NewRevision, CommandError> {
         let (doors, site) = (&*self.doors, &self.sites[index]);
-        let groups = site.journal.as_ref().map(Journal::group_names).unwrap_or_default();
-        let (origin, still_loaded) = (self.origin.clone(), site.plan.still_loaded.clone());
+        let origin = self.origin.clone();
         if site.plan.releases {
             return doors.state.write_release(doors.files, &site.record, origin);
         }
-        doors.state.write_revision(doors.files, &site.record, origin, groups, still_loaded)
+        let acts = site.plan.groups.iter().filter(|(_, change)| change.action.acts());
+        let notes = GroupNotes {
+            had: site.journal.as_ref().map(Journal::group_names).unwrap_or_default(),
+            still_loaded: site.plan.still_loaded.clone(),
+            touched: acts.map(|(name, _)| name.clone()).collect(),
+        };
+        doors.state.write_revision(doors.files, &site.record, origin, notes)
     }
 
     /// Whatever an apply that records nothing found unfinished stays so.

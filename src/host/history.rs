@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::left;
+use super::touched::{self, Touched};
 use crate::api::{GroupsDiff, InventoryOnHost, RevisionSummary, SiteDiff, SiteHistory};
 use crate::desired::DesiredGroup;
 use crate::error::CommandError;
@@ -39,17 +40,24 @@ pub(super) fn of_left(inventory: &InventoryOnHost, base: &Path) -> Vec<SiteHisto
 fn of_site(site: Domain, state: Result<&StateDir, CommandError>) -> SiteHistory {
     let read = state.and_then(|state| {
         let outcomes = state.outcomes(&Disk, &site)?;
-        Ok((revisions(state, &Disk, &site)?, outcomes, unfinished(state, &site)?))
+        let mut touched = Touched::new();
+        let mut revisions = Vec::new();
+        let last = each_revision(state, &Disk, &site, &mut |summary, step| {
+            revisions.push(summary);
+            if let Step::To(before, revision) = step {
+                touched::add_revision(&mut touched, before, revision);
+            }
+        })?;
+        touched::add_outcomes(&mut touched, &outcomes, &site, last.as_ref());
+        Ok((revisions, outcomes, unfinished(state, &site)?, touched))
     });
-    match read {
-        Ok((revisions, outcomes, unfinished)) => {
-            SiteHistory { site, revisions: Ok(revisions), outcomes, unfinished, paths: None }
+    let (revisions, outcomes, unfinished, touched) = match read {
+        Ok((revisions, outcomes, unfinished, touched)) => {
+            (Ok(revisions), outcomes, unfinished, touched)
         }
-        Err(error) => {
-            let (revisions, outcomes) = (Err(error), Vec::new());
-            SiteHistory { site, revisions, outcomes, unfinished: None, paths: None }
-        }
-    }
+        Err(error) => (Err(error), Vec::new(), None, Touched::new()),
+    };
+    SiteHistory { site, revisions, outcomes, unfinished, touched, paths: None }
 }
 
 /// The run of an apply that leads to a revision and has not ended.
@@ -97,33 +105,49 @@ pub(super) fn revisions(
     site: &Domain,
 ) -> Result<Vec<RevisionSummary>, CommandError> {
     let mut summaries = Vec::new();
+    each_revision(state, files, site, &mut |summary, _| summaries.push(summary))?;
+    Ok(summaries)
+}
+
+/// What a revision leads to.
+enum Step<'r> {
+    /// To what was there before, as it was taken over.
+    TakenOver,
+    /// From the one before it to itself.
+    To(Option<&'r Revision>, &'r Revision),
+}
+
+/// Hands on each revision of a site, ascending, and returns the last.
+fn each_revision(
+    state: &StateDir,
+    files: &dyn Files,
+    site: &Domain,
+    each: &mut dyn FnMut(RevisionSummary, Step<'_>),
+) -> Result<Option<Revision>, CommandError> {
     let mut before: Option<Revision> = None;
     let numbers = state.whole_revision_numbers(files, site)?;
     // Written before the first revision, it is none by itself.
     let taken = if numbers.is_empty() { None } else { state.taken_over(files, site)? };
     if let Some(taken) = taken {
-        summaries.push(RevisionSummary {
-            number: 0,
-            programs: 0,
-            files: taken.files.len(),
-            origin: taken.origin,
-            changed: true,
-        });
+        let (number, programs, changed) = (0, 0, true);
+        let (files, origin) = (taken.files.len(), taken.origin);
+        each(RevisionSummary { number, programs, files, origin, changed }, Step::TakenOver);
     }
     for number in numbers {
         let Some(revision) = state.revision(files, site, number)? else { continue };
         let programs: BTreeSet<&String> =
             revision.groups.values().map(|group| &group.program).collect();
-        summaries.push(RevisionSummary {
+        let summary = RevisionSummary {
             number,
             programs: programs.len(),
             files: revision.files.len(),
             origin: revision.origin.clone(),
-            changed: before.is_none_or(|before| before.files != revision.files),
-        });
+            changed: before.as_ref().is_none_or(|before| before.files != revision.files),
+        };
+        each(summary, Step::To(before.as_ref(), &revision));
         before = Some(revision);
     }
-    Ok(summaries)
+    Ok(before)
 }
 
 fn diff(

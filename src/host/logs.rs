@@ -7,10 +7,11 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use regex_lite::Regex;
 
+use super::log_line;
 use crate::api::{ChosenSite, LogsRequest, UnreadableLog};
-use crate::event::{Event, LogLine};
-use crate::inventory::{Domain, ProgramName, Site, config_file};
-use crate::system::follow::Follower;
+use crate::event::Event;
+use crate::inventory::{Domain, ProgramName, Programs, Site, config_file};
+use crate::system::follow::{Follower, Line};
 use crate::system::{Clock, Interrupt, log_time};
 
 /// Between two looks at logs that are followed.
@@ -65,11 +66,7 @@ impl Wanted {
 
     /// Those of the last lines of a log, which was last written to then. An error has those of a log that
     /// does not say when it was written.
-    fn last(
-        &self,
-        lines: Vec<Vec<u8>>,
-        written: Option<Timestamp>,
-    ) -> Result<Vec<Vec<u8>>, Vec<Vec<u8>>> {
+    fn last(&self, lines: Vec<Line>, written: Option<Timestamp>) -> Result<Vec<Line>, Vec<Line>> {
         let (lines, is_timed) = match self.since.zip(written) {
             Some((since, written)) if written < since => (Vec::new(), true),
             Some((since, written)) => match log_time::since(lines, since, written) {
@@ -78,7 +75,8 @@ impl Wanted {
             },
             None => (lines, true),
         };
-        let mut lines: Vec<_> = lines.into_iter().filter(|line| self.matches(line)).collect();
+        let mut lines: Vec<_> =
+            lines.into_iter().filter(|line| self.matches(&line.bytes)).collect();
         let most = if is_timed { self.lines } else { self.lines.min(UNTIMED_LINES) };
         lines.drain(..lines.len().saturating_sub(most));
         if is_timed || lines.is_empty() { Ok(lines) } else { Err(lines) }
@@ -94,6 +92,10 @@ pub(super) fn send(
     events: &mut dyn FnMut(Event),
 ) -> Vec<UnreadableLog> {
     let mut unreadable = Vec::new();
+    if let Some(place) = request.around {
+        log_line::send(request, place, events);
+        return unreadable;
+    }
     let mut sources = Vec::new();
     let wanted = Wanted::of(request, clock);
     for site in &request.sites {
@@ -110,7 +112,7 @@ pub(super) fn send(
             let mut lines = Vec::new();
             let looked = source.follower.look(&mut lines);
             more |= !lines.is_empty();
-            lines.retain(|line| wanted.matches(line));
+            lines.retain(|line: &Line| wanted.matches(&line.bytes));
             lines.into_iter().for_each(|line| source.tell(&line, events));
             looked.map_err(|error| unreadable.push(source.unreadable(&error))).is_ok()
         });
@@ -124,7 +126,7 @@ pub(super) fn send(
         }
     }
     for source in &mut sources {
-        if let Some(rest) = source.follower.rest().filter(|rest| wanted.matches(rest)) {
+        if let Some(rest) = source.follower.rest().filter(|rest| wanted.matches(&rest.bytes)) {
             source.tell(&rest, events);
         }
     }
@@ -139,6 +141,22 @@ fn open(
     events: &mut dyn FnMut(Event),
 ) {
     let ChosenSite { site, programs } = chosen;
+    for (name, full, paths) in &logs_of(site, programs) {
+        if paths.is_empty() {
+            let text = format!("{full} writes to no file that can be read here: see `logs` of it");
+            events(Event::Warning { site: site.domain.clone(), text });
+        }
+        for path in paths.iter().cloned() {
+            open_one((site, name), full, (path, wanted), sources, unreadable, events);
+        }
+    }
+}
+
+/// The programs that are meant, each with its full name and its logs.
+pub(super) fn logs_of(
+    site: &Site,
+    programs: &Programs,
+) -> Vec<(ProgramName, String, Vec<PathBuf>)> {
     let mut all: Vec<(ProgramName, String, Vec<PathBuf>)> = Vec::new();
     for program in site.programs.iter().filter(|program| programs.have(program.goes_by())) {
         // Checked when the inventory was read.
@@ -153,15 +171,7 @@ fn open(
             all.push((name, group.name.clone(), logs.collect()));
         }
     }
-    for (name, full, paths) in &all {
-        if paths.is_empty() {
-            let text = format!("{full} writes to no file that can be read here: see `logs` of it");
-            events(Event::Warning { site: site.domain.clone(), text });
-        }
-        for path in paths.iter().cloned() {
-            open_one((site, name), full, (path, wanted), sources, unreadable, events);
-        }
-    }
+    all
 }
 
 fn open_one(
@@ -202,13 +212,8 @@ fn open_one(
 }
 
 impl OpenLog {
-    fn tell(&self, line: &[u8], events: &mut dyn FnMut(Event)) {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        events(Event::LogLine(LogLine {
-            site: self.site.clone(),
-            program: self.program.clone(),
-            text: String::from_utf8_lossy(line).into_owned(),
-        }));
+    fn tell(&self, line: &Line, events: &mut dyn FnMut(Event)) {
+        log_line::tell((&self.site, &self.program), &self.path, line, events);
     }
 
     fn unreadable(&self, error: &std::io::Error) -> UnreadableLog {

@@ -56,7 +56,9 @@ impl Engine<'_> {
     pub(super) fn note_end(&self, report: &SiteReport, origin: &Origin) {
         let (Some(run), Some(end)) = (&origin.run, end_of(&report.outcome)) else { return };
         let cause = report.failure().map(|error| error.message);
-        let outcome = RunOutcome::new(report.site.clone(), (**run).clone(), end, cause);
+        let acts = report.plan.groups.iter().filter(|group| group.action.acts());
+        let mut outcome = RunOutcome::new(report.site.clone(), (**run).clone(), end, cause);
+        outcome.groups = acts.map(|group| group.group.clone()).collect();
         let _ = self.doors.state.write_outcome(self.doors.files, &outcome);
     }
 

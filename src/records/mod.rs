@@ -50,7 +50,7 @@ pub use journal::{Journal, JournalPhase};
 pub use lock::{Holder, Lock, LockError};
 pub use outcome::{RunEnd, RunOutcome, Settled, SettledHow};
 pub use reread::NotedReread;
-pub use revision::{NewRevision, Revision};
+pub use revision::{GroupNotes, NewRevision, Revision};
 pub use run::{Run, RunId};
 pub use stopped::StoppedProcesses;
 pub use taken_over::{TakenFile, TakenOver};

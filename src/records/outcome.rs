@@ -5,6 +5,8 @@
 //! own. No plan depends on it, only what is said of runs: so it is not synced, and one that cannot be
 //! read is passed over.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Record, RunId, StateDir, cannot, names_or_none, private};
@@ -36,6 +38,9 @@ pub struct RunOutcome {
     /// What became of one that was interrupted or left; `None` if nothing has yet, or that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settled: Option<Settled>,
+    /// supervisord's groups that it did something to, or was about to. Older records do not have it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub groups: BTreeSet<String>,
 }
 
 /// What became of an interrupted or failed run at a site.
@@ -84,7 +89,14 @@ pub enum RunEnd {
 impl RunOutcome {
     /// The record of this end.
     pub fn new(site: Domain, run: Run, end: RunEnd, cause: Option<String>) -> Self {
-        Self { version: VERSION, site, run, end, cause, settled: None }
+        let groups = BTreeSet::new();
+        Self { version: VERSION, site, run, end, cause, settled: None, groups }
+    }
+
+    /// Of a run that has left this journal.
+    fn of(journal: &Journal, run: &Run, end: RunEnd) -> Self {
+        let groups = journal.groups.keys().cloned().collect();
+        Self { groups, ..Self::new(journal.site.clone(), run.clone(), end, None) }
     }
 }
 
@@ -126,8 +138,7 @@ impl StateDir {
         let Some(run) = &journal.origin.run else { return };
         let known = self.outcome_ids(files, &journal.site).unwrap_or_default();
         if !known.contains(&run.id) {
-            let (site, run) = (journal.site.clone(), (**run).clone());
-            let outcome = RunOutcome::new(site, run, RunEnd::Interrupted, None);
+            let outcome = RunOutcome::of(journal, run, RunEnd::Interrupted);
             let _ = self.write_outcome(files, &outcome);
         }
     }
@@ -164,7 +175,7 @@ impl StateDir {
                 None => RunEnd::Interrupted,
             };
             if !outcomes.iter().any(|outcome| outcome.run.id == run.id) {
-                outcomes.push(RunOutcome::new(site.clone(), (**run).clone(), end, None));
+                outcomes.push(RunOutcome::of(journal, run, end));
             }
         }
         Ok(outcomes)

@@ -43,6 +43,20 @@ pub struct Revision {
     /// Older revisions do not have it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub still_loaded: BTreeMap<String, u32>,
+    /// The groups whose processes it started, stopped or restarted. Older revisions do not have it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub touched: BTreeSet<String>,
+}
+
+/// What a revision says of groups beside how they are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct GroupNotes {
+    /// Names of groups that the site may have had and that no revision knows of.
+    pub had: BTreeSet<String>,
+    /// As [`Revision::still_loaded`].
+    pub still_loaded: BTreeMap<String, u32>,
+    /// As [`Revision::touched`].
+    pub touched: BTreeSet<String>,
 }
 
 /// A revision that is written and not synced yet.
@@ -97,6 +111,7 @@ impl Revision {
             groups: desired.groups.clone(),
             former_groups: BTreeSet::new(),
             still_loaded: BTreeMap::new(),
+            touched: BTreeSet::new(),
         }
     }
 
@@ -220,21 +235,21 @@ impl StateDir {
         self.has_journal(files, site) && self.is_torn(files, &self.revision_path(site, number))
     }
 
-    /// Writes the next revision. `groups` are the names of groups that the site may have had and that
-    /// no revision knows of, `still_loaded` as in the [`Revision`]. The caller syncs
-    /// [`revisions_folder`](Self::revisions_folder) before it relies on it.
+    /// Writes the next revision. The caller syncs [`revisions_folder`](Self::revisions_folder) before it
+    /// relies on it.
     pub fn write_revision(
         &self,
         files: &dyn Files,
         desired: &DesiredSite,
         origin: Origin,
-        groups: BTreeSet<String>,
-        still_loaded: BTreeMap<String, u32>,
+        notes: GroupNotes,
     ) -> Result<NewRevision, CommandError> {
         let (numbers, last) = self.whole_revisions(files, &desired.domain)?;
         let mut revision = Revision::new(0, desired, origin);
-        revision.former_groups = groups;
+        let GroupNotes { had, still_loaded, touched } = notes;
+        revision.former_groups = had;
         revision.still_loaded = still_loaded;
+        revision.touched = touched;
         revision.former_groups.extend(last.iter().flat_map(Revision::group_names));
         revision.former_groups.retain(|group| !desired.groups.contains_key(group));
         self.append(files, numbers, revision)

@@ -265,10 +265,42 @@ impl RunView<'_> {
     /// Whether it failed anywhere.
     #[cfg(feature = "web")]
     pub(crate) fn has_failed(&self) -> bool {
-        self.sites.iter().any(|site| match site.outcome {
+        self.sites.iter().any(SiteView::has_failed)
+    }
+
+    /// What became of each site on each host.
+    #[cfg(feature = "web")]
+    pub(crate) fn sites(&self) -> impl Iterator<Item = RunSite<'_>> {
+        self.sites.iter().map(|site| RunSite {
+            host: site.host,
+            site: &site.site,
+            // The host is not asked for what the inventory does not have any more.
+            revision: site.revision.filter(|_| !site.left),
+            has_failed: site.has_failed(),
+            words: words(site),
+        })
+    }
+}
+
+/// What became of a site on a host in a run.
+#[cfg(feature = "web")]
+pub(crate) struct RunSite<'v> {
+    pub(crate) host: &'v str,
+    pub(crate) site: &'v Domain,
+    /// The revision that it has left, if the inventory still has the site.
+    pub(crate) revision: Option<u64>,
+    pub(crate) has_failed: bool,
+    /// `revision 3, present`.
+    pub(crate) words: String,
+}
+
+#[cfg(feature = "web")]
+impl SiteView<'_> {
+    fn has_failed(&self) -> bool {
+        match self.outcome {
             SiteOutcome::Applied | SiteOutcome::TakenBack => false,
             SiteOutcome::Otherwise(end) => !matches!(end, RunEnd::Restarted | RunEnd::UnderWay),
-        })
+        }
     }
 }
 

@@ -62,7 +62,7 @@ pub(crate) use explain::{show_checks, show_page};
 pub(crate) use frames::Frames;
 pub(crate) use history::{Histories, HostHistory, run_in_a_line};
 #[cfg(feature = "web")]
-pub(crate) use history::{RunView, runs_of};
+pub(crate) use history::{RunSite, RunView, runs_of};
 pub(crate) use import::ShownImport;
 pub(crate) use integrate::show_integrated;
 #[cfg(feature = "web")]

@@ -22,7 +22,7 @@ const BLOCK: usize = 64 * 1024;
 /// How much is read in one look, so that a log that grows without end does not silence the others.
 const MOST_A_LOOK: usize = 1024 * 1024;
 /// The longest line; a longer one is cut.
-const LONGEST_LINE: usize = 64 * 1024;
+pub(super) const LONGEST_LINE: usize = 64 * 1024;
 /// How far back the last lines are looked for.
 const FURTHEST_BACK: u64 = 16 * 1024 * 1024;
 /// How many bytes before the place we read to are remembered.
@@ -50,6 +50,22 @@ impl Identity {
     }
 }
 
+/// A line of a log, without its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// Without zero bytes.
+    pub bytes: Vec<u8>,
+    /// Where it begins in its file, in bytes; `None` of one that a rotation has cut, or that is the rest of
+    /// a longer one.
+    pub start: Option<u64>,
+}
+
+impl AsRef<[u8]> for Line {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 /// An open file, read up to a place.
 #[derive(Debug)]
 struct Reading {
@@ -66,7 +82,7 @@ pub struct Follower {
     /// What is read, and behind it what it was rotated to.
     files: VecDeque<Reading>,
     /// The beginning of a line whose end was not written yet.
-    partial: Vec<u8>,
+    partial: Option<Line>,
     /// `NAME.1` as it was at the last look.
     rotated: Option<Identity>,
 }
@@ -74,9 +90,9 @@ pub struct Follower {
 impl Follower {
     /// Opens the log and returns its last `lines` lines; with the follower it goes on behind them.
     /// A log that is not there yet is waited for. An error means that it cannot be read.
-    pub fn open(path: &Path, lines: usize) -> io::Result<(Self, Vec<Vec<u8>>)> {
+    pub fn open(path: &Path, lines: usize) -> io::Result<(Self, Vec<Line>)> {
         let rotated = identity_of(&rotated_path(path));
-        let (path, files, partial) = (path.to_owned(), VecDeque::new(), Vec::new());
+        let (path, files, partial) = (path.to_owned(), VecDeque::new(), None);
         let mut follower = Self { path, files, partial, rotated };
         let Some(file) = open_regular(&follower.path)? else { return Ok((follower, Vec::new())) };
         let at = start_of_last(&file, lines)?;
@@ -100,12 +116,12 @@ impl Follower {
     }
 
     /// The beginning of a last line without an end, once nothing more is waited for.
-    pub fn rest(&mut self) -> Option<Vec<u8>> {
-        (!self.partial.is_empty()).then(|| std::mem::take(&mut self.partial))
+    pub fn rest(&mut self) -> Option<Line> {
+        self.partial.take().filter(|line| !line.bytes.is_empty())
     }
 
     /// Appends the lines that were written since the last look. Whether there may be more at once.
-    pub fn look(&mut self, lines: &mut Vec<Vec<u8>>) -> io::Result<bool> {
+    pub fn look(&mut self, lines: &mut Vec<Line>) -> io::Result<bool> {
         let rotated = identity_of(&rotated_path(&self.path));
         let news = rotated.filter(|rotated| self.rotated.as_ref() != Some(rotated));
         if self.files.front().is_some_and(Reading::is_truncated) {
@@ -124,6 +140,14 @@ impl Follower {
                 return Ok(false);
             }
             self.files.pop_front();
+            self.go_on_elsewhere();
+        }
+    }
+
+    /// What has begun in one file ends in the next.
+    fn go_on_elsewhere(&mut self) {
+        if let Some(partial) = &mut self.partial {
+            partial.start = None;
         }
     }
 
@@ -149,7 +173,7 @@ impl Follower {
     }
 
     /// The log was copied to `NAME.1` and emptied: what we had not read is in the copy.
-    fn after_truncation(&mut self, copied: bool, lines: &mut Vec<Vec<u8>>) -> io::Result<()> {
+    fn after_truncation(&mut self, copied: bool, lines: &mut Vec<Line>) -> io::Result<()> {
         let Some(reading) = self.files.front_mut() else { return Ok(()) };
         let at = std::mem::replace(&mut reading.at, 0);
         let before = std::mem::take(&mut reading.before);
@@ -161,6 +185,7 @@ impl Follower {
                 self.files.push_front(copy);
                 while self.read_on(lines)? {}
                 self.files.pop_front();
+                self.go_on_elsewhere();
             }
             // Its last line lost its end.
             None => lines.extend(self.rest()),
@@ -169,7 +194,7 @@ impl Follower {
     }
 
     /// Reads the first file on; whether there is more.
-    fn read_on(&mut self, lines: &mut Vec<Vec<u8>>) -> io::Result<bool> {
+    fn read_on(&mut self, lines: &mut Vec<Line>) -> io::Result<bool> {
         let Some(reading) = self.files.front_mut() else { return Ok(false) };
         let mut block = vec![0; BLOCK];
         for _ in 0..MOST_A_LOOK / BLOCK {
@@ -178,8 +203,8 @@ impl Follower {
             if bytes.is_empty() {
                 return Ok(false);
             }
+            split(bytes, reading.at, &mut self.partial, lines);
             reading.took(bytes);
-            split(bytes, &mut self.partial, lines);
         }
         Ok(true)
     }
@@ -266,21 +291,24 @@ fn start_of_last(file: &File, lines: usize) -> io::Result<u64> {
     Ok(floor)
 }
 
-/// Cuts `bytes` into lines; what has no end yet stays in `partial`.
-fn split(bytes: &[u8], partial: &mut Vec<u8>, lines: &mut Vec<Vec<u8>>) {
+/// Cuts `bytes`, which stand at `at` in their file, into lines; what has no end yet stays in `partial`.
+pub(super) fn split(bytes: &[u8], mut at: u64, partial: &mut Option<Line>, lines: &mut Vec<Line>) {
     for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
         let (text, ended) = match piece.split_last() {
             Some((b'\n', text)) => (text, true),
             _ => (piece, false),
         };
-        partial.extend(text.iter().filter(|byte| **byte != 0));
-        while partial.len() > LONGEST_LINE {
-            let rest = partial.split_off(LONGEST_LINE);
-            lines.push(std::mem::replace(partial, rest));
+        let line = partial.get_or_insert_with(|| Line { bytes: Vec::new(), start: Some(at) });
+        line.bytes.extend(text.iter().filter(|byte| **byte != 0));
+        while line.bytes.len() > LONGEST_LINE {
+            let rest = line.bytes.split_off(LONGEST_LINE);
+            let bytes = std::mem::replace(&mut line.bytes, rest);
+            lines.push(Line { bytes, start: line.start.take() });
         }
         if ended {
-            lines.push(std::mem::take(partial));
+            lines.extend(partial.take());
         }
+        at += piece.len() as u64;
     }
 }
 
@@ -324,8 +352,8 @@ mod tests {
         }
     }
 
-    fn text(lines: Vec<Vec<u8>>) -> Vec<String> {
-        lines.into_iter().map(|line| String::from_utf8(line).unwrap()).collect()
+    fn text(lines: Vec<Line>) -> Vec<String> {
+        lines.into_iter().map(|line| String::from_utf8(line.bytes).unwrap()).collect()
     }
 
     fn look(follower: &mut Follower) -> Vec<String> {
@@ -348,7 +376,7 @@ mod tests {
         assert_eq!(look(&mut follower), ["44", "5"]);
         log.append("log", "6");
         assert_eq!(look(&mut follower), [""; 0]);
-        assert_eq!(follower.rest(), Some(b"6".to_vec()));
+        assert_eq!(follower.rest(), Some(Line { bytes: b"6".to_vec(), start: Some(11) }));
     }
 
     #[test]
@@ -392,6 +420,23 @@ mod tests {
         log.append("log.1", "3\n");
         log.append("log", "4\n");
         assert_eq!(look(&mut follower), ["2", "3", "4"]);
+    }
+
+    /// A line is told with its place in its file, but where a rotation has cut it.
+    #[test]
+    fn lines_have_their_places() {
+        let log = Log::new();
+        log.append("log", "one\n\0\0two\nthr");
+        let (mut follower, last) = Follower::open(&log.path("log"), 9).unwrap();
+        let starts = |lines: &[Line]| lines.iter().map(|line| line.start).collect::<Vec<_>>();
+        assert_eq!(starts(&last), [Some(0), Some(4)]);
+        log.append("log", "ee\nfo");
+        log.rename("log", "log.1");
+        log.append("log", "ur\nfive\n");
+        let mut lines = Vec::new();
+        while follower.look(&mut lines).unwrap() {}
+        assert_eq!(starts(&lines), [Some(10), None, Some(3)]);
+        assert_eq!(text(lines), ["three", "four", "five"]);
     }
 
     /// A rotation while the new log is still empty loses nothing.
@@ -469,10 +514,13 @@ mod tests {
 
     #[test]
     fn a_line_without_end_is_cut() {
-        let (mut partial, mut lines) = (Vec::new(), Vec::new());
-        for _ in 0..3 {
-            split(&vec![b'x'; LONGEST_LINE], &mut partial, &mut lines);
+        let (mut partial, mut lines) = (None, Vec::new());
+        for number in 0..3 {
+            let at = number * LONGEST_LINE as u64;
+            split(&vec![b'x'; LONGEST_LINE], at, &mut partial, &mut lines);
         }
-        assert_eq!((lines.len(), partial.len()), (2, LONGEST_LINE));
+        let starts: Vec<Option<u64>> = lines.iter().map(|line| line.start).collect();
+        assert_eq!(starts, [Some(0), None], "the rest of a line is none by itself");
+        assert_eq!(partial.unwrap().bytes.len(), LONGEST_LINE);
     }
 }

@@ -31,12 +31,13 @@ enum LineTime {
 ///
 /// A time without a zone is read in the one in which the last line that has a time is as old as the log:
 /// nobody says in which zone a program writes, and it need not be that of its server.
-pub fn since(
-    lines: Vec<Vec<u8>>,
+pub fn since<L: AsRef<[u8]>>(
+    lines: Vec<L>,
     from: Timestamp,
     written: Timestamp,
-) -> Result<Vec<Vec<u8>>, Vec<Vec<u8>>> {
-    let times: Vec<Option<LineTime>> = lines.iter().map(|line| time_of(line, written)).collect();
+) -> Result<Vec<L>, Vec<L>> {
+    let times: Vec<Option<LineTime>> =
+        lines.iter().map(|line| time_of(line.as_ref(), written)).collect();
     let Some(last) = times.iter().rev().find_map(|time| *time) else { return Err(lines) };
     let offset = match last {
         LineTime::At(_) => Offset::UTC,

@@ -14,6 +14,7 @@ pub mod machine;
 pub mod passwords;
 pub mod process;
 pub mod result_file;
+pub mod rotated;
 pub mod sanitize;
 pub mod shell;
 pub mod trail;

@@ -422,6 +422,7 @@ mod tests {
                     site: Domain::parse("example.com").unwrap(),
                     program: ProgramName::parse("worker").unwrap(),
                     text: number.to_string(),
+                    place: None,
                 }));
             }
             Ok(Reply::Plans { sites: Vec::new() })

@@ -1,6 +1,6 @@
 //! The last answer of each host, with its time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use jiff::Timestamp;
@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::rows::{Row, rows_of};
 use super::visitor::Visitor;
-use crate::api::{Left, LeftSite, SiteHistory, SiteStatusReply};
+use crate::api::{Left, LeftSite, RunId, SiteHistory, SiteStatusReply};
 use crate::error::CommandError;
 use crate::fleet::HostWork;
 use crate::import::Unmanaged;
@@ -123,6 +123,11 @@ impl Answers {
         Some(if visitor.sees_all() { problem } else { quotes_nothing() })
     }
 
+    /// By which others tell that there is more to be shown.
+    pub(super) fn news(&self) -> watch::Sender<u64> {
+        self.version.clone()
+    }
+
     /// Tells when something has changed.
     pub(super) fn changes(&self) -> watch::Receiver<u64> {
         self.version.subscribe()
@@ -229,6 +234,10 @@ impl HostView {
             }
             let older = site.outcomes.len().saturating_sub(REVISIONS_KEPT);
             site.outcomes.drain(..older);
+            let kept = site.revisions.iter().flatten().map(|one| one.origin.run().id);
+            let kept: BTreeSet<RunId> =
+                kept.chain(site.outcomes.iter().map(|one| one.run.id)).collect();
+            site.touched.retain(|run, _| kept.contains(run));
         }
         let restarts = Arc::new(self.counted(&answer));
         let work = Arc::clone(&self.work);
@@ -464,6 +473,7 @@ mod tests {
                 revisions: Ok(Vec::new()),
                 outcomes: Vec::new(),
                 unfinished: None,
+                touched: BTreeMap::new(),
                 paths: None,
             };
             both.history = Ok(both.sites.iter().map(|reply| history(&reply.site)).collect());

@@ -41,7 +41,8 @@ pub(super) fn history(web: &Web, visitor: &Visitor, query: &Query) -> String {
 /// As `logs --json`; `None` if there is no such program.
 pub(super) fn log(web: &Web, visitor: &Visitor, query: &Query) -> Option<String> {
     let part = |name| query.value(name).to_owned();
-    let key = LogKey { host: part("host"), site: part("site"), program: part("program") };
+    let key =
+        LogKey { host: part("host"), site: part("site"), program: part("program"), around: None };
     let host = web.answers.host_for(visitor, &key.host)?;
     let site = host.work.sites.iter().find(|site| site.domain.as_str() == key.site)?;
     site.program_names().find(|name| name.as_str() == key.program)?;

@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
+use tokio::sync::watch;
 
 use crate::api::{ChosenSite, LogsRequest};
 use crate::error::CommandError;
-use crate::event::{Event, LogLine};
+use crate::event::{Event, LinePlace, LogLine};
 use crate::fleet::{Fleet, HostWork};
 use crate::inventory::{ProgramName, Programs, Site};
 use crate::system::{Clock as _, Interrupt, SystemClock};
@@ -19,6 +20,8 @@ use crate::transport::SshSettings;
 pub(super) const LINES: u32 = 200;
 /// A log that was read this many seconds ago is read again when somebody looks at it.
 const FRESH: i64 = 3;
+/// The same of what is around a line: it does not change, but that it goes.
+const FRESH_AROUND: i64 = 60;
 /// More logs than this are not kept: the one that was read first goes.
 const KEPT: usize = 64;
 /// More logs than this are not read at once, nor followed.
@@ -30,9 +33,11 @@ pub(super) struct LogKey {
     pub(super) host: String,
     pub(super) site: String,
     pub(super) program: String,
+    /// A line of it, around which it is read; else its end is.
+    pub(super) around: Option<LinePlace>,
 }
 
-/// The end of a log when it was read.
+/// The end of a log, or what is around a line, when it was read.
 #[derive(Debug)]
 pub(super) struct LogEnd {
     pub(super) at: Timestamp,
@@ -43,8 +48,10 @@ pub(super) struct LogEnd {
 
 /// What is told of a log that is followed.
 pub(super) enum Told<'l> {
-    /// A line of it, or a remark.
-    Line(&'l str),
+    /// A line of it.
+    Line(&'l LogLine),
+    /// Something about it.
+    Remark(&'l str),
     /// It is still followed.
     Alive,
     /// Nothing more will come.
@@ -54,6 +61,8 @@ pub(super) enum Told<'l> {
 /// The ends of logs that somebody has looked at.
 pub(super) struct Logs {
     ssh: SshSettings,
+    /// Tells pages that there is more.
+    news: watch::Sender<u64>,
     kept: Arc<Mutex<HashMap<LogKey, Kept>>>,
     /// Threads that read one.
     readers: Arc<AtomicUsize>,
@@ -66,8 +75,8 @@ struct Kept {
 }
 
 impl Logs {
-    pub(super) fn new(ssh: SshSettings) -> Self {
-        Self { ssh, kept: Arc::default(), readers: Arc::default() }
+    pub(super) fn new(ssh: SshSettings, news: watch::Sender<u64>) -> Self {
+        Self { ssh, news, kept: Arc::default(), readers: Arc::default() }
     }
 
     /// The end that is known, and has it read again unless that was a moment ago. `None` if it was not read
@@ -78,7 +87,8 @@ impl Logs {
         make_room(&mut kept, key);
         let entry = kept.entry(key.clone()).or_default();
         let end = entry.end.clone();
-        let is_fresh = end.as_ref().is_some_and(|end| now.as_second() - end.at.as_second() < FRESH);
+        let fresh = if key.around.is_some() { FRESH_AROUND } else { FRESH };
+        let is_fresh = end.as_ref().is_some_and(|end| now.as_second() - end.at.as_second() < fresh);
         if !entry.is_read && !is_fresh {
             entry.is_read = self.read(work, key);
         }
@@ -88,7 +98,7 @@ impl Logs {
     /// Has a thread read it; whether there is one.
     fn read(&self, work: &Arc<HostWork>, key: &LogKey) -> bool {
         let Some(reader) = Reader::begin(&self.readers) else { return false };
-        let kept = Arc::clone(&self.kept);
+        let (kept, news) = (Arc::clone(&self.kept), self.news.clone());
         let (ssh, work, key) = (self.ssh.clone(), Arc::clone(work), key.clone());
         let read = move || {
             let _reader = reader;
@@ -96,6 +106,11 @@ impl Logs {
             let mut kept = lock(&kept);
             if let Some(entry) = kept.get_mut(&key) {
                 *entry = Kept { end: Some(Arc::new(end)), is_read: false };
+            }
+            drop(kept);
+            if key.around.is_some() {
+                // Nobody follows it: the page has to hear of it.
+                news.send_modify(|version| *version += 1);
             }
         };
         std::thread::Builder::new().spawn(read).is_ok()
@@ -118,15 +133,15 @@ impl Logs {
             let request = |chosen| LogsRequest { grep, ..LogsRequest::last(chosen, LINES, true) };
             let told = ask(ssh, &work, &key, &interrupt, request, &mut |event| {
                 let goes_on = match event {
-                    Event::LogLine(line) => each(Told::Line(&line.text)),
-                    Event::Warning { text, .. } => each(Told::Line(&text)),
+                    Event::LogLine(line) => each(Told::Line(&line)),
+                    Event::Warning { text, .. } => each(Told::Remark(&text)),
                     _ => each(Told::Alive),
                 };
                 if !goes_on {
                     interrupt.raise();
                 }
             });
-            let told = told.iter().map(|remark| Told::Line(remark));
+            let told = told.iter().map(|remark| Told::Remark(remark));
             for told in told.chain([Told::End]) {
                 if interrupt.is_raised() || !each(told) {
                     break;
@@ -169,7 +184,8 @@ fn make_room(kept: &mut HashMap<LogKey, Kept>, key: &LogKey) {
 
 fn read_end(ssh: SshSettings, work: &HostWork, key: &LogKey) -> LogEnd {
     let (mut lines, mut warnings) = (Vec::new(), Vec::new());
-    let request = |chosen| LogsRequest::last(chosen, LINES, false);
+    let around = key.around;
+    let request = |chosen| LogsRequest { around, ..LogsRequest::last(chosen, LINES, false) };
     let told = ask(ssh, work, key, &Interrupt::default(), request, &mut |event| match event {
         Event::LogLine(line) => lines.push(line),
         Event::Warning { text, .. } => warnings.push(text),

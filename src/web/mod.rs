@@ -13,6 +13,7 @@ mod answers;
 mod assets;
 mod content;
 mod counters;
+mod diffs;
 mod documents;
 mod followed;
 mod guard;
@@ -42,6 +43,7 @@ pub(crate) use followed::Followed;
 
 use answers::Answers;
 use counters::Counters;
+use diffs::Diffs;
 use logs::Logs;
 use sessions::Sessions;
 
@@ -63,6 +65,7 @@ struct Web {
     owner: String,
     answers: Answers,
     logs: Logs,
+    diffs: Diffs,
     sessions: Mutex<Sessions>,
     counters: Counters,
     clock: SystemClock,
@@ -77,10 +80,12 @@ pub(crate) fn serve(
 ) -> Result<(), CommandError> {
     let Settings { address, every, parallel, ssh, interrupt } = settings;
     let listener = address.listen()?;
+    let answers = Answers::of(followed.work());
     let web = Arc::new(Web {
         owner: users::invoker(),
-        answers: Answers::of(followed.work()),
-        logs: Logs::new(ssh.clone()),
+        diffs: Diffs::new(ssh.clone(), answers.news()),
+        logs: Logs::new(ssh.clone(), answers.news()),
+        answers,
         sessions: Mutex::new(Sessions::new(listener.cookie_name())?),
         counters: Counters::default(),
         clock: SystemClock::start(),

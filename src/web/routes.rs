@@ -13,6 +13,7 @@ use super::query::Query;
 use super::site_on_host::SiteOnHost;
 use super::visitor::Visitor;
 use super::{Web, assets, counters, documents, guard, pages, streams};
+use crate::event::LinePlace;
 use crate::inventory::Site;
 use crate::system::{Clock as _, sanitized};
 
@@ -70,6 +71,10 @@ fn signed_in(
             }
         }
         ["history"] => found(pages::history(web, visitor, query)),
+        ["runs", run] => {
+            let run = run.parse().ok().and_then(|run| pages::run(web, visitor, run, query));
+            run.map_or_else(not_found, found)
+        }
         ["live"] => streams::changes(web),
         ["api", "status"] => json(documents::status(web, visitor, query)),
         ["api", "history"] => json(documents::history(web, visitor, query)),
@@ -118,7 +123,7 @@ fn of_program(
             let end = web.logs.end(work, &place.log_key());
             let lines = end.iter().flat_map(|end| grep.lines(end));
             let mut download =
-                text(StatusCode::OK, lines.map(|line| line + "\n").collect::<String>());
+                text(StatusCode::OK, lines.map(|(line, _)| line + "\n").collect::<String>());
             let as_file = HeaderValue::from_static("attachment; filename=\"log.txt\"");
             download.headers_mut().insert(CONTENT_DISPOSITION, as_file);
             download
@@ -147,10 +152,10 @@ impl Grep {
     }
 
     /// The lines of a log in which it is found, as they can be shown.
-    pub(super) fn lines(&self, end: &LogEnd) -> impl Iterator<Item = String> {
+    pub(super) fn lines(&self, end: &LogEnd) -> impl Iterator<Item = (String, Option<LinePlace>)> {
         let is_meant = |text: &str| self.regex.as_ref().is_none_or(|regex| regex.is_match(text));
         let lines = end.lines.iter().filter(move |line| is_meant(&line.text));
-        lines.map(|line| sanitized(&crate::error::cut(&line.text)))
+        lines.map(|line| (sanitized(&crate::error::cut(&line.text)), line.place))
     }
 }
 
@@ -160,6 +165,7 @@ impl Place<'_> {
             host: self.host.name().to_owned(),
             site: self.site.domain.to_string(),
             program: self.program.to_owned(),
+            around: None,
         }
     }
 }

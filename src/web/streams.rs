@@ -13,6 +13,7 @@ use super::Web;
 use super::content::Content;
 use super::counters::Open;
 use super::logs::{LogKey, Told};
+use crate::event::LinePlace;
 use crate::fleet::HostWork;
 use crate::system::sanitized;
 
@@ -72,7 +73,8 @@ pub(super) fn log(
             event += BEGIN;
         }
         event += &match told {
-            Told::Line(line) => line_event(line),
+            Told::Line(line) => line_event(&line.text, line.place),
+            Told::Remark(text) => line_event(text, None),
             Told::Alive => ALIVE.to_owned(),
             Told::End => END.to_owned(),
         };
@@ -81,9 +83,11 @@ pub(super) fn log(
     Some(stream(receiver))
 }
 
-/// No line of a log can end its event and begin another: what would break a line is not in it.
-fn line_event(line: &str) -> String {
-    format!("event: line\ndata: {}\n\n", sanitized(&crate::error::cut(line)))
+/// A line with its place as the id of the event. No line of a log can end its event and begin another: what would
+/// break a line is not in it.
+fn line_event(line: &str, place: Option<LinePlace>) -> String {
+    let place = place.map(|place| place.to_string()).unwrap_or_default();
+    format!("event: line\nid: {place}\ndata: {}\n\n", sanitized(&crate::error::cut(line)))
 }
 
 fn stream(receiver: mpsc::Receiver<Bytes>) -> Response<Content> {
@@ -102,9 +106,11 @@ mod tests {
     #[test]
     fn line_is_one_event() {
         for line in ["a\n\nevent: changed\ndata: x", "a\r\revent: x", "\u{1b}[2J\u{2028}x"] {
-            let event = line_event(line);
-            assert_eq!(event.split(['\n', '\r']).filter(|line| !line.is_empty()).count(), 2);
+            let event = line_event(line, None);
+            assert_eq!(event.split(['\n', '\r']).filter(|line| !line.is_empty()).count(), 3);
         }
-        assert_eq!(line_event("<b>"), "event: line\ndata: <b>\n\n");
+        assert_eq!(line_event("<b>", None), "event: line\nid: \ndata: <b>\n\n");
+        let place = Some(LinePlace { start: 7, digest: 0xab });
+        assert_eq!(line_event("a", place), "event: line\nid: 7-00000000000000ab\ndata: a\n\n");
     }
 }

@@ -7,10 +7,12 @@ mod attacks;
 mod browser;
 mod following;
 mod guards;
+mod lines;
 mod load;
 mod machines;
 mod many;
 mod pages;
+mod runs;
 mod sites;
 
 use std::io::{Read, Write};

@@ -43,7 +43,7 @@
 
   // The page
   const lives = (from) => [...from.querySelectorAll("[data-live]")];
-  let asked = 0;
+  let asked = 0, shown = Boolean(document.getElementById("at"));
   const refresh = async () => {
     const mine = ++asked;
     let text;
@@ -66,6 +66,9 @@
     live.replaceChildren(...fresh.childNodes);
     const link = at && [...live.querySelectorAll("a")].find((one) => one.getAttribute("href") === at);
     if (link) link.focus({ preventScroll: true });
+    // A line that the address names comes a moment later than the page.
+    const line = location.hash === "#at" && live.querySelector("#at");
+    if (line && !shown) { shown = true; line.scrollIntoView({ block: "center" }); }
   };
   let was = null;
   follow(() => main.dataset.follows, { changed: refresh }, (lost) => {
@@ -105,10 +108,22 @@
   const show = () => {
     if (paused) { note.textContent = `Paused: ${waiting.length} waiting`; return; }
     const atEnd = lines.scrollHeight - lines.scrollTop - lines.clientHeight < 30;
-    lines.append(...waiting.map((line) => { const one = document.createElement("span"); one.textContent = line + "\n"; return one; }));
+    lines.append(...waiting.map(made));
     waiting = [];
     while (lines.childNodes.length > MOST) lines.firstChild.remove();
     if (atEnd) lines.scrollTop = lines.scrollHeight;
+  };
+  const made = ([line, place]) => {
+    const one = document.createElement("span");
+    if (place) {
+      const link = document.createElement("a");
+      link.className = "at";
+      link.href = "?" + new URLSearchParams({ at: place }) + "#at";
+      link.setAttribute("aria-label", "Link to this line");
+      one.append(link);
+    }
+    one.append(line + "\n");
+    return one;
   };
   const start = () => {
     // It begins with its last lines.
@@ -116,7 +131,7 @@
   };
   const log = follow(() => { begun = false; return section.dataset.log + query(); }, {
     end: () => { log.end(); note.textContent = "Not followed any more: load the page again to try once more"; },
-    line: (event) => { start(); waiting.push(event.data); if (waiting.length > MOST) waiting.shift(); show(); },
+    line: (event) => { start(); waiting.push([event.data, event.lastEventId]); if (waiting.length > MOST) waiting.shift(); show(); },
   }, (lost) => { if (!paused) note.textContent = lost ? `Not followed since ${lost}` : "Followed"; });
   lines.scrollTop = lines.scrollHeight;
   pause.hidden = false;

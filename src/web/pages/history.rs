@@ -1,9 +1,12 @@
 //! The runs of the fleet, newest first.
 
+use std::sync::Arc;
+
 use maud::{Markup, html};
 
 use super::super::Web;
-use super::super::query::Query;
+use super::super::answers::HostView;
+use super::super::query::{Query, path};
 use super::super::visitor::Visitor;
 use super::layout::{Part, Section, counted, error, filter, page, pager, time};
 use crate::api::SiteHistory;
@@ -17,16 +20,12 @@ const RUNS: usize = 50;
 /// Runs of all hosts.
 pub(in crate::web) fn history(web: &Web, visitor: &Visitor, query: &Query) -> Markup {
     let (hosts, now) = (web.answers.hosts_for(visitor), web.clock.timestamp());
-    let told = hosts.iter().filter_map(|host| {
-        let history = host.last.as_ref()?.history.as_ref().ok()?;
-        Some((host.work.as_ref() as &HostWork, history.as_slice() as &[SiteHistory]))
-    });
     let untold = hosts.iter().filter_map(|host| {
         let error = host.last.as_ref()?.history.as_ref().err()?;
         Some((host.name(), error))
     });
     let words = query.words();
-    let runs = runs_of(told);
+    let runs = runs_of(told(&hosts));
     let runs: Vec<&RunView<'_>> = runs.iter().filter(|run| is_meant(run, &words)).collect();
     let (of, pages) = (runs.len(), runs.len().div_ceil(RUNS).max(1));
     let number = query.page().min(pages);
@@ -48,6 +47,16 @@ pub(in crate::web) fn history(web: &Web, visitor: &Visitor, query: &Query) -> Ma
     page(visitor, Section::History, "History", &[Part::Fixed(filter), Part::Live(live)])
 }
 
+/// What hosts have told of their runs.
+pub(super) fn told(
+    hosts: &[Arc<HostView>],
+) -> impl Iterator<Item = (&HostWork, &[SiteHistory])> + use<'_> {
+    hosts.iter().filter_map(|host| {
+        let history = host.last.as_ref()?.history.as_ref().ok()?;
+        Some((host.work.as_ref() as &HostWork, history.as_slice() as &[SiteHistory]))
+    })
+}
+
 fn is_meant(view: &RunView<'_>, words: &[String]) -> bool {
     if words.is_empty() {
         return true;
@@ -64,20 +73,31 @@ pub(super) fn described(view: &RunView<'_>, now: jiff::Timestamp) -> Markup {
     html! {
         li {
             h3 {
-                span.command { (sanitized(&run.command)) }
+                a href=(path(&["runs", &run.id.to_string()])) { (sanitized(&run.command)) }
                 @if view.has_failed() { " " span.state.bad { "failed" } }
             }
-            p.quiet {
-                (time(run.at, now)) ", by " (sanitized(&run.user))
-                @if !run.host.is_empty() { " on " (sanitized(&run.host)) }
-                @if let Some(commit) = &run.commit {
-                    ", commit " code { (sanitized(&commit.hash.chars().take(12).collect::<String>())) }
-                    @if commit.dirty { " (dirty)" }
-                }
-                ", run " code { (run.id) }
-            }
-            @if let Some(message) = &run.message { p { (sanitized(message)) } }
+            (about(view, now))
             ul { @for (hosts, end) in view.ends() { li { strong { (sanitized(&hosts)) } " " (sanitized(&end)) } } }
         }
+    }
+}
+
+/// Who has begun a run, when, of which commit and why.
+pub(super) fn about(view: &RunView<'_>, now: jiff::Timestamp) -> Markup {
+    let run = &view.run;
+    html! {
+        p.quiet {
+            (time(run.at, now)) ", by " (sanitized(&run.user))
+            @if !run.host.is_empty() { " on " (sanitized(&run.host)) }
+            @if let Some(commit) = &run.commit {
+                ", commit " code { (sanitized(&commit.hash.chars().take(12).collect::<String>())) }
+                @if commit.dirty { " (dirty)" }
+            }
+            ", run " code { (run.id) }
+            @if let Some(back) = &run.takes_back {
+                ", takes back " a href=(path(&["runs", &back.to_string()])) { (back) }
+            }
+        }
+        @if let Some(message) = &run.message { p { (sanitized(message)) } }
     }
 }

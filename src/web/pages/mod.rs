@@ -4,8 +4,10 @@ mod history;
 mod host;
 mod hosts;
 mod layout;
+mod log;
 mod program;
 mod programs;
+mod run;
 mod settings;
 mod site;
 mod sites;
@@ -17,6 +19,7 @@ pub(super) use host::host;
 pub(super) use hosts::hosts;
 pub(super) use program::program;
 pub(super) use programs::programs;
+pub(super) use run::run;
 pub(super) use site::site;
 pub(super) use sites::sites;
 

@@ -1,17 +1,17 @@
-//! One program: how it is, what it is set to, the end of its log, and the runs of its site.
+//! One program: how it is, what it is set to, the end of its log, and the runs that touched it.
 
 use maud::{Markup, html};
 
 use super::super::Web;
 use super::super::query::{Query, path};
-use super::super::routes::{Grep, Place};
+use super::super::routes::Place;
 use super::super::rows::{Rank, wanted};
+use super::super::site_on_host::SiteOnHost;
 use super::super::visitor::Visitor;
 use super::layout::{Part, Section, error, page, short_time};
-use super::{history, settings};
-use crate::api::SiteHistory;
+use super::{history, log, settings};
 use crate::fleet::HostWork;
-use crate::report::{duration, runs_of};
+use crate::report::{RunView, duration, runs_of};
 use crate::status::{ProcessHealth, ProcessStatus, ProgramStatus};
 use crate::system::{Clock as _, sanitized};
 
@@ -56,7 +56,7 @@ pub(in crate::web) fn program(
         (settings::settings(site, program))
         (runs(place, now))
     };
-    let parts = [Part::Live(now_part), Part::Fixed(log(web, place, query)), Part::Live(rest)];
+    let parts = [Part::Live(now_part), log::log(web, place, query), Part::Live(rest)];
     page(visitor, Section::Programs, &title, &parts)
 }
 
@@ -115,58 +115,29 @@ fn process_line(place: &Place<'_>, process: &ProcessStatus, now: jiff::Timestamp
     }
 }
 
-/// The end of the log as it was read last. A script follows it from there.
-fn log(web: &Web, place: &Place<'_>, query: &Query) -> Markup {
-    let end = web.logs.end(&place.host.work, &place.log_key());
-    let (pattern, now) = (query.value("grep"), web.clock.timestamp());
-    let (grep, wrong) = match Grep::of(query) {
-        Ok(grep) => (grep, None),
-        Err(wrong) => (Grep::default(), Some(wrong)),
-    };
-    let Place { host, site, program } = *place;
-    let base = path(&["hosts", host.name(), "sites", site.domain.as_str(), "programs", program]);
-    let part = Query::with(&[("grep", pattern)]);
-    html! {
-        section.log aria-labelledby="log-title" data-log=(format!("{base}/log")) {
-            h2 #log-title { "Log" }
-            form.filter role="search" method="get" {
-                label for="grep" { "Lines with" }
-                input #grep name="grep" type="search" value=(pattern) placeholder="regular expression" autocomplete="off" spellcheck="false"
-                    aria-invalid=[wrong.as_ref().map(|_| "true")] aria-describedby="log-note";
-                button { "Filter" }
-                button #pause type="button" hidden aria-pressed="false" { "Pause" }
-                a #download href=(format!("{base}/log.txt{part}")) download { "Download" }
-            }
-            p #log-note.quiet role="status" {
-                @match (&wrong, &end) {
-                    (Some(wrong), _) => (sanitized(wrong)),
-                    (None, Some(end)) => { "The last lines, as of " (short_time(end.at, now)) },
-                    (None, None) => "It is being read.",
-                }
-            }
-            pre #log tabindex="0" aria-label="Log" {
-                @if let Some(end) = &end {
-                    @for line in grep.lines(end) { (line) "\n" }
-                    @for remark in &end.remarks { span.remark { (sanitized(remark)) "\n" } }
-                }
-            }
-        }
-    }
-}
-
 fn runs(place: &Place<'_>, now: jiff::Timestamp) -> Markup {
-    let last = place.host.last.as_deref();
-    let told = last.and_then(|last| last.history.as_ref().ok()).into_iter().flatten();
-    let of_site: Vec<SiteHistory> =
-        told.filter(|history| history.site == place.site.domain).cloned().collect();
-    let work: &HostWork = &place.host.work;
-    let runs = runs_of([(work, of_site.as_slice())]);
+    let Place { host, site, program } = *place;
+    let of_site = SiteOnHost { host, site }.history();
+    let work: &HostWork = &host.work;
+    let runs = runs_of(of_site.map(|history| (work, std::slice::from_ref(history))));
+    let touched = |run: &RunView<'_>| {
+        let programs = of_site?.touched.get(&run.run.id)?;
+        Some(programs.contains(program))
+    };
+    let of_program: Vec<_> = runs.iter().filter(|run| touched(run) == Some(true)).collect();
+    let untold: Vec<_> = runs.iter().filter(|run| touched(run).is_none()).collect();
     html! {
-        h2 { "Runs of " (place.site.domain) " on " (place.host.name()) }
-        @if runs.is_empty() {
-            p.empty { "Nothing was applied yet, as far as is known." }
+        h2 { "Runs that touched it" }
+        @if of_program.is_empty() {
+            p.empty { "None, as far as is known." }
         } @else {
-            ol.runs { @for run in &runs { (history::described(run, now)) } }
+            ol.runs { @for run in of_program { (history::described(run, now)) } }
         }
+        @if !untold.is_empty() {
+            h2 { "Runs that may have touched it" }
+            p.quiet { "Their records do not say which programs they were about." }
+            ol.runs { @for run in untold { (history::described(run, now)) } }
+        }
+        p { a href=(path(&["hosts", host.name(), "sites", site.domain.as_str()])) { "All runs of " (site.domain) " on " (host.name()) } }
     }
 }

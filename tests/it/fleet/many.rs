@@ -63,6 +63,7 @@ fn answering() -> Option<Fleet> {
         revisions,
         outcomes: Vec::new(),
         unfinished: None,
+        touched: Default::default(),
         paths: None,
     };
     let replies = [

@@ -91,13 +91,19 @@ fn what_is_shown_is_text() {
     let queue = page_of("queue");
     let log = web.wait_for(&queue, "&lt;/pre&gt;&lt;script&gt;");
     assert!(log.contains("\"'&gt;") || log.contains("&quot;'&gt;"), "the line is there: {log}");
-    web.wait_for("/history", "&lt;script&gt;");
+    let history = web.wait_for("/history", "&lt;script&gt;");
+    let (_, run) = history.split_once("href=\"/runs/").unwrap();
+    let run = format!("/runs/{}", run.split('"').next().unwrap());
+    web.wait_for(&run, "+command=");
     let typed =
         "%3C/pre%3E%3Cscript%3Ealert(1)%3C/script%3E%22%27%3E%3Cimg%20src=x%20onerror=alert(2)%3E";
     for path in [
         "/".to_owned(),
         queue.clone(),
         "/history".to_owned(),
+        run.clone(),
+        format!("{run}?page={typed}"),
+        format!("/runs/{typed}"),
         "/hosts/here".to_owned(),
         "/sites".to_owned(),
         "/sites/shop.example".to_owned(),

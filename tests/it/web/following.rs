@@ -10,7 +10,7 @@ use crate::site::Host;
 pub(super) struct Stream(BufReader<TcpStream>);
 
 impl Stream {
-    fn open(web: &Web, path: &str) -> Self {
+    pub(super) fn open(web: &Web, path: &str) -> Self {
         Self::of(web, &web.cookie, path)
     }
 
@@ -33,7 +33,18 @@ impl Stream {
 
     /// Reads until a line of it is this.
     pub(super) fn wait_for(&mut self, wanted: &str) {
-        while self.line() != wanted {}
+        self.until(wanted);
+    }
+
+    /// The same, with the lines on the way there.
+    pub(super) fn until(&mut self, wanted: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        loop {
+            lines.push(self.line());
+            if lines.last().is_some_and(|line| line == wanted) {
+                return lines;
+            }
+        }
     }
 }
 

@@ -81,7 +81,7 @@ fn program_has_a_page() {
         "script queue.sh",
         "stopwaitsecs 3600",
         "environment TOKEN ***",
-        "Runs of shop.example on here",
+        "Runs that touched it apply",
         "revision 1, present",
     ] {
         assert!(page.contains(part), "no {part:?}: {page}");
