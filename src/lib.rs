@@ -27,6 +27,7 @@ pub mod desired;
 pub mod error;
 pub mod event;
 mod fleet;
+mod front;
 pub mod host;
 pub mod import;
 pub mod inventory;

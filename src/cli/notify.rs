@@ -6,13 +6,10 @@ use clap::builder::PossibleValuesParser;
 use super::Context;
 use crate::error::{CommandError, ErrorKind};
 use crate::fleet::{FleetOutcome, Order};
-use crate::host::LocalHost;
+use crate::front::{After, Around, messages};
 use crate::inventory::NoticeKind;
-use crate::notify::{
-    Commands, Message, News, NotWell, Remembered, Seen, Sent, news_of_drift, news_of_run,
-};
+use crate::notify::{Commands, News, Seen};
 use crate::report::{Screen, show_sent, warn_unsent};
-use crate::system::{Clock as _, SystemClock};
 
 #[derive(Debug, Args)]
 pub(super) struct NotifyArguments {
@@ -50,20 +47,19 @@ impl Context {
         Some(Commands { notices, folder, interrupt: &self.fleet.interrupt })
     }
 
+    fn around(&self) -> Option<Around<'_>> {
+        let inventory = self.inventory.get().map_or("", |inventory| inventory.path.as_str());
+        Some(Around { commands: self.commands()?, inventory })
+    }
+
     /// Whether something comes before the first server is changed.
     pub(super) fn has_hook_before(&self, order: &Order) -> bool {
-        let commands = self.commands().filter(|_| order.apply.record);
-        commands.is_some_and(|commands| commands.notices.before.is_some())
+        self.around().is_some_and(|around| around.has_hook_before(order))
     }
 
     /// The first server is about to be changed.
     pub(super) fn before_changes(&self, order: &Order) -> Result<(), CommandError> {
-        match self.commands() {
-            Some(commands) if order.apply.record => {
-                commands.before(&order.run.id.to_string(), &order.run.command)
-            }
-            _ => Ok(()),
-        }
+        self.around().map_or(Ok(()), |around| around.before(order))
     }
 
     /// Each server has ended: tells what came of it, and returns the exit status.
@@ -73,63 +69,17 @@ impl Context {
         ends: FleetOutcome,
         screen: &mut Screen,
     ) -> Result<u8, CommandError> {
-        let (status, was_done) = (ends.exit_status(), ends.was_done());
-        let Some(commands) = self.commands() else { return Ok(status) };
-        let run = order.run.id.to_string();
-        self.tell(&commands, Some(&run), |not_well| news_of_run(ends.ended, not_well), screen);
-        if !(was_done && order.apply.record) {
-            return Ok(status);
-        }
-        match commands.after(&run, &order.run.command, status) {
-            Err(error) if status == 0 => Err(error.of_kind(ErrorKind::Partial)),
-            Err(error) => {
-                screen.error(None, &error);
-                Ok(status)
-            }
-            Ok(()) => Ok(status),
-        }
+        let Some(around) = self.around() else { return Ok(ends.exit_status()) };
+        let After { status, hook, sent } = around.after(order, ends);
+        warn_unsent(&sent, screen);
+        hook.iter().for_each(|error| screen.error(None, error));
+        status
     }
 
     /// Tells what is different from when it was last looked at.
     pub(super) fn tell_drift(&self, seen: Vec<Seen>, screen: &mut Screen) {
-        if let Some(commands) = self.commands() {
-            self.tell(&commands, None, |not_well| news_of_drift(seen, not_well), screen);
+        if let Some(around) = self.around() {
+            warn_unsent(&around.tell_drift(seen), screen);
         }
     }
-
-    /// What cannot be told, or noted, is said: it is no failure of what was done.
-    fn tell(
-        &self,
-        commands: &Commands<'_>,
-        run: Option<&str>,
-        news: impl FnOnce(&mut NotWell) -> Vec<News>,
-        screen: &mut Screen,
-    ) {
-        if !commands.notices.tells() {
-            return;
-        }
-        let inventory = self.inventory.get().map_or("", |inventory| inventory.path.as_str());
-        let mut failed = Vec::new();
-        // A timer's root has no home.
-        let state = LocalHost::state_of_user().unwrap_or_else(LocalHost::default_state_base);
-        let news = match Remembered::of(&state, inventory) {
-            Ok(mut remembered) => {
-                let news = news(&mut remembered.not_well);
-                failed.extend(remembered.keep(inventory).err());
-                news
-            }
-            Err(error) => {
-                failed.push(error);
-                news(&mut NotWell::new())
-            }
-        };
-        let Sent { sent, failed: unsent } = commands.tell(&messages(&news, run));
-        failed.extend(unsent);
-        warn_unsent(&Sent { sent, failed }, screen);
-    }
-}
-
-fn messages(news: &[News], run: Option<&str>) -> Vec<Message> {
-    let at = SystemClock::start().timestamp().to_string();
-    news.iter().filter_map(|news| news.message(run, &at).ok()).collect()
 }
