@@ -116,7 +116,9 @@ fn apply_saved(
     let inventory = context.inventory_at(named, screen)?;
     let follows = context.inventory.get();
     let mut work = selected_with_leavers(&inventory, follows, &selector, &prune, Emptied::Goes)?;
-    let reviewed = Reviewed { file, flags, hosts };
+    let hint =
+        format!("look at what it is now: supervisor-sync plan{flags} --out {}", shell::word(&file));
+    let reviewed = Reviewed { place: format!("in {file}"), hint, hosts };
     let others = reviewed.choose(&mut work)?;
     if !others.is_empty() {
         screen.complain(&format!("Left, since they had no plan: {}", others.join(", ")));

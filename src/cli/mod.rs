@@ -167,7 +167,7 @@ enum Verb {
     Logs(logs::LogsArguments),
     /// Print this machine's metrics for Prometheus, from what was applied here; no inventory is read
     Metrics(metrics::MetricsArguments),
-    /// Show the fleet in a browser, on this machine alone, until Ctrl-C; nothing can be changed there
+    /// Show the fleet in a browser until Ctrl-C; what may be done there is said by --allow
     #[cfg(feature = "web")]
     Web(web::WebArguments),
     /// Show the runs, newest first, and what became of each site

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -11,7 +12,7 @@ use super::fleet::ParallelArguments;
 use super::selected::SelectionArguments;
 use crate::error::CommandError;
 use crate::report::Screen;
-use crate::web::{Address, Followed, Settings, serve};
+use crate::web::{Address, Followed, Right, Settings, serve};
 
 #[derive(Debug, Args)]
 pub(super) struct WebArguments {
@@ -31,6 +32,10 @@ pub(super) struct WebArguments {
         value_parser = clap::value_parser!(u32).range(1..)
     )]
     every: u32,
+    /// What may be done from there, by who is signed in: everything is planned, shown and confirmed first
+    /// [default: nothing]
+    #[arg(long, value_enum, value_name = "WHAT", value_delimiter = ',')]
+    allow: Vec<Right>,
     #[command(flatten)]
     parallel: ParallelArguments,
 }
@@ -40,7 +45,7 @@ pub(super) fn run(
     arguments: WebArguments,
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
-    let WebArguments { selection, listen, socket, every, parallel } = arguments;
+    let WebArguments { selection, listen, socket, every, allow, parallel } = arguments;
     let selector = selection.selector()?;
     let inventory = context.inventory(screen)?;
     let (named, called) = (context.shared.inventory.clone(), context.inventory.get().cloned());
@@ -51,6 +56,8 @@ pub(super) fn run(
         parallel: parallel.rules().parallel,
         ssh: context.fleet.ssh.clone(),
         interrupt: context.fleet.interrupt.clone(),
+        allowed: allow,
+        typed: Arc::new(screen.typed().clone()),
     };
     serve(settings, followed, &mut |listening| listening.show(screen))?;
     Ok(0)

@@ -81,6 +81,14 @@ pub(crate) struct HostPlans {
     pub(crate) leavers: Leavers,
 }
 
+impl HostPlans {
+    /// Whether an apply has anything to do for one of them.
+    #[cfg(feature = "web")]
+    pub(crate) fn have_something_to_do(&self) -> bool {
+        self.sites.iter().any(is_to_apply)
+    }
+}
+
 /// Does it on each host.
 pub(crate) fn run(
     fleet: &Fleet,

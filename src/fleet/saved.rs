@@ -131,10 +131,10 @@ impl SavedPlan {
 /// The plans that were looked at before: nothing else is applied.
 #[derive(Debug, Clone)]
 pub(crate) struct Reviewed {
-    /// Where they are kept, as a person says it.
-    pub(crate) file: String,
-    /// [What asks for the same again](SavedPlan::flags).
-    pub(crate) flags: String,
+    /// Where they were seen, as a sentence goes on: `in FILE`.
+    pub(crate) place: String,
+    /// How they are made anew.
+    pub(crate) hint: String,
     pub(crate) hosts: BTreeMap<String, BTreeMap<Domain, String>>,
 }
 
@@ -144,10 +144,11 @@ impl Reviewed {
     pub(crate) fn choose(&self, work: &mut Vec<HostWork>) -> Result<Vec<String>, CommandError> {
         let gone = self.hosts.keys().find(|host| work.iter().all(|work| work.name() != *host));
         if let Some(host) = gone {
-            let message = format!("the inventory no longer has what {} was made of", self.file);
+            let message =
+                format!("the inventory no longer has what the plan {} was made of", self.place);
             return Err(CommandError::refused(message)
                 .because(format!("{host} is not selected any more"))
-                .hint(self.how_to_review()));
+                .hint(&self.hint));
         }
         let mut left = Vec::new();
         work.retain(|work| {
@@ -172,15 +173,10 @@ impl Reviewed {
         let all = reviewed.keys().chain(planned.keys());
         let differs = all.into_iter().find(|site| reviewed.get(*site) != planned.get(*site));
         let site = differs.map(|site| format!(" of {site}")).unwrap_or_default();
-        let message = format!("the plan{site} is not the one in {} any more", self.file);
+        let message = format!("the plan{site} is not the one {} any more", self.place);
         Err(CommandError::new(ErrorKind::Refused, message)
             .because("the inventory or the host has changed since")
-            .hint(self.how_to_review()))
-    }
-
-    fn how_to_review(&self) -> String {
-        let (flags, file) = (&self.flags, shell::word(&self.file));
-        format!("look at what it is now: supervisor-sync plan{flags} --out {file}")
+            .hint(&self.hint))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The documents of `--json` for whoever answers with them elsewhere than on a screen, a line each.
 
+use super::ProposalDocument;
 use super::history::{HistoryDocument, RunView, Runs};
 use super::screen::{Failure, document};
 use super::status::StatusDocument;
@@ -38,6 +39,11 @@ impl Documents {
     /// A line of a log.
     pub(crate) fn add_log_line(&mut self, host: &str, line: &LogLine) {
         self.add(document("log", Some(host), line));
+    }
+
+    /// What was asked for in the browser.
+    pub(crate) fn add_proposal(&mut self, proposal: &ProposalDocument) {
+        self.add(document("proposal", None, proposal));
     }
 
     /// Why a host has not answered.

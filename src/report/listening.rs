@@ -13,6 +13,8 @@ pub(crate) struct Listening {
     /// The link that signs a browser in, once. Of a unix socket it has no port: that is of the tunnel or proxy
     /// before it.
     pub(crate) link: String,
+    /// What may be done from there, by its name.
+    pub(crate) allowed: Vec<String>,
     /// Whether a former link was used, and this is the next.
     #[serde(skip)]
     pub(crate) is_next: bool,
@@ -22,12 +24,16 @@ impl Listening {
     /// Shows it, and each link after the first when the one before it was used.
     pub(crate) fn show(&self, screen: &mut Screen) {
         screen.document("web", None, self);
-        let Self { address, link, is_next } = self;
+        let Self { address, link, allowed, is_next } = self;
+        let may = match allowed.is_empty() {
+            true => "Nothing can be changed from there".to_owned(),
+            false => format!("What may be done from there: {}", allowed.join(", ")),
+        };
         screen.print(&match is_next {
             true => format!("A browser has signed in. The link for another one:\n  {link}\n"),
             false => format!(
                 "Listening on {address}. Open this in a browser, it works once:\n  {link}\n\
-                 Nothing can be changed from there. Ctrl-C ends it.\n"
+                 {may}. Ctrl-C ends it.\n"
             ),
         });
     }

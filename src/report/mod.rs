@@ -7,6 +7,7 @@ mod awaited;
 mod check;
 mod colour;
 pub(crate) mod describe;
+mod destination;
 #[cfg(feature = "web")]
 mod documents;
 mod edit;
@@ -32,6 +33,8 @@ mod plan;
 mod plan_markdown;
 mod plan_text;
 mod plan_totals;
+#[cfg(feature = "web")]
+mod proposal;
 #[cfg(test)]
 mod published_tests;
 mod pull;
@@ -47,14 +50,21 @@ mod starter;
 mod status;
 mod status_text;
 mod taking_back;
+#[cfg(feature = "web")]
+mod transcript;
 mod typed;
 mod unmanaged;
 mod waits;
 
 pub(crate) use annotations::Here;
 pub(crate) use applying::Applying;
+#[cfg(feature = "web")]
+pub(crate) use applying::BeforeChanges;
 pub(crate) use check::{CheckFormat, CheckOutput, Checked, show_problems};
 pub use colour::Colour;
+#[cfg(feature = "web")]
+pub(crate) use describe::{EventLine, describe, describe_failure};
+pub(crate) use destination::Page;
 #[cfg(feature = "web")]
 pub(crate) use documents::Documents;
 pub(crate) use edit::{EditOutcome, EditView};
@@ -74,12 +84,14 @@ pub(crate) use notified::{show_sent, warn_unsent};
 pub(crate) use paragraph::paragraph;
 pub(crate) use plan::{HostPage, PlanFormat, Plans};
 pub use plan_text::FileDetail;
+#[cfg(feature = "web")]
+pub(crate) use proposal::{ProposalDocument, ProposalHost, ProposalStage};
 pub(crate) use pull::{show_draft, show_fleet_status, show_hold, show_published, show_pulled};
 pub(crate) use release::show_released;
 pub(crate) use revision_diff::{NumberedDiff, no_revision_of, show_revision_diffs};
 pub(crate) use runner::{Runners, WrittenRunner};
 pub(crate) use sandbox::{show_draining, show_left_out};
-pub(crate) use screen::{Mode, Page, Progress, Screen};
+pub(crate) use screen::{Mode, Progress, Screen};
 pub(crate) use setup::show_setup;
 pub(crate) use starter::{show_first_inventory, show_script, show_script_kinds};
 pub(crate) use status::{HostStatus, Statuses};
@@ -87,4 +99,6 @@ pub(crate) use status_text::Detail;
 #[cfg(feature = "web")]
 pub(crate) use status_text::duration;
 pub(crate) use taking_back::{histories, nothing_to_take_back, show_taken_back};
+#[cfg(feature = "web")]
+pub(crate) use transcript::Transcript;
 pub(crate) use typed::{Typed, shown};

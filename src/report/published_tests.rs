@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use super::{
     applying, check, edit, explain, history, import, integrate, listening, metrics, notification,
-    notified, plan, pull, revision_diff, runner, screen, setup, site_end, starter, status,
-    taking_back,
+    notified, plan, proposal, pull, revision_diff, runner, screen, setup, site_end, starter,
+    status, taking_back,
 };
 use crate::event::{Event, LogLine};
 use crate::inventory::Problems;
@@ -35,7 +35,7 @@ struct DocumentKind {
 }
 
 /// All kinds of documents, in the order of the guide.
-fn kinds() -> [DocumentKind; 31] {
+fn kinds() -> [DocumentKind; 32] {
     fn of<T: JsonSchema>(kind: &'static str, host: Host) -> DocumentKind {
         DocumentKind { kind, host, content: T::json_schema }
     }
@@ -70,6 +70,7 @@ fn kinds() -> [DocumentKind; 31] {
         of::<pull::HoldDocument<'_>>("hold", Host::None),
         of::<crate::pull::FleetStatus>("pull_status", Host::None),
         of::<listening::Listening>("web", Host::None),
+        of::<proposal::ProposalDocument>("proposal", Host::None),
         of::<screen::Failure<'_>>("error", Host::NamedIfAny),
     ]
 }

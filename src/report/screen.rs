@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::colour::{STRONG, WARNING};
 use super::describe::{EventLine, describe, describe_error, describe_silent};
+use super::destination::{Destination, OutputStream, Page};
 use super::plan_text::FileDetail;
 use super::{Colour, Live, Typed, json, paragraph};
 use crate::apply::ProgramTrouble;
@@ -55,28 +56,9 @@ pub(crate) struct Screen {
     typed: Arc<Typed>,
     /// The lines of hosts at work, above which everything is printed; machines have none.
     live: Option<Live>,
-    /// Where it goes in place of the streams.
-    page: Option<Page>,
+    to: Destination,
     /// How much plans show of files.
     files: FileDetail,
-}
-
-/// What is to be shown of one of many hosts when it has its turn. It is written where the answer of the
-/// host arrives, and is a fraction of that answer.
-#[derive(Debug, Default)]
-pub(crate) struct Page(Vec<(OutputStream, String)>);
-
-impl Page {
-    /// All of it as text.
-    pub(super) fn text(&self) -> String {
-        self.0.iter().map(|(_, text)| text.as_str()).collect()
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-enum OutputStream {
-    Out,
-    Err,
 }
 
 #[derive(Serialize)]
@@ -125,7 +107,25 @@ impl Screen {
         let stderr_colour = of(anstream::AutoStream::choice(&std::io::stderr()));
         let (errors, typed) = (BTreeSet::new(), Arc::new(typed));
         let (progress, live, files) = (Progress::Steps, None, FileDetail::Counted);
-        Self { mode, progress, colour, stderr_colour, errors, typed, live, page: None, files }
+        let to = Destination::Streams;
+        Self { mode, progress, colour, stderr_colour, errors, typed, live, to, files }
+    }
+
+    /// What is printed can be read in `transcript`: with colours for people, as a terminal has them, and with
+    /// the diff of each file in a plan.
+    #[cfg(feature = "web")]
+    pub(crate) fn written_to(transcript: super::Transcript, mode: Mode, typed: Arc<Typed>) -> Self {
+        Self {
+            mode,
+            progress: Progress::Steps,
+            colour: Colour::Ansi,
+            stderr_colour: Colour::Ansi,
+            errors: BTreeSet::new(),
+            typed,
+            live: None,
+            to: Destination::Transcript(transcript),
+            files: FileDetail::Diffs,
+        }
     }
 
     /// The same with this much told of what goes on.
@@ -157,8 +157,8 @@ impl Screen {
         let (typed, progress, files) = (Arc::clone(&self.typed), self.progress, self.files);
         move || {
             let (errors, typed) = (BTreeSet::new(), Arc::clone(&typed));
-            let page = Some(Page::default());
-            Self { mode, progress, colour, stderr_colour, errors, typed, live: None, page, files }
+            let to = Destination::Page(Page::default());
+            Self { mode, progress, colour, stderr_colour, errors, typed, live: None, to, files }
         }
     }
 
@@ -179,19 +179,18 @@ impl Screen {
 
     /// What was written [aside](Self::asides).
     pub(crate) fn into_page(self) -> Page {
-        self.page.unwrap_or_default()
+        self.to.into_page()
     }
 
     /// Shows what was written aside.
     pub(crate) fn show(&mut self, page: Page) {
-        for (stream, text) in page.0 {
+        for (stream, text) in page.into_parts() {
             let _ = self.write(stream, &text);
         }
     }
 
     fn write(&mut self, stream: OutputStream, text: &str) -> std::io::Result<()> {
-        if let Some(Page(page)) = &mut self.page {
-            page.push((stream, text.to_owned()));
+        if self.to.keeps(stream, text) {
             return Ok(());
         }
         let write = || match stream {

@@ -193,6 +193,14 @@ impl HostView {
         })
     }
 
+    /// Whether it has a site, or had it.
+    pub(super) fn knows(&self, site: &str) -> bool {
+        let left = self.last.as_ref().and_then(|last| last.left.as_ref());
+        let mut left = left.into_iter().flat_map(|left| &left.sites);
+        self.work.sites.iter().any(|one| one.domain.as_str() == site)
+            || left.any(|one| one.site.as_str() == site)
+    }
+
     /// How often a process was seen to be started again.
     pub(super) fn restarts(&self, site: &str, process: &str) -> Restarts {
         let key = (site.to_owned(), process.to_owned());

@@ -1,13 +1,14 @@
 //! The documents of `--json`, a line each, made of the answers that are kept.
 
 use super::Web;
+use super::acting::{HostLine, Proposal, Stage, View};
 use super::answers::HostView;
 use super::logs::LogKey;
 use super::query::Query;
 use super::visitor::Visitor;
 use crate::error::CommandError;
 use crate::fleet::HostWork;
-use crate::report::{Documents, runs_of};
+use crate::report::{Documents, ProposalDocument, ProposalHost, ProposalStage, runs_of};
 use crate::system::sanitized;
 
 /// As `status --json`, with what no inventory has.
@@ -60,6 +61,49 @@ pub(super) fn log(web: &Web, visitor: &Visitor, query: &Query) -> Option<String>
         }
     }
     Some(documents.into_text())
+}
+
+/// Something that was asked for here: how far it has come, then the documents of its plan, then those of what
+/// was done.
+pub(super) fn plan(proposal: &Proposal) -> String {
+    let View { stage, hosts, .. } = proposal.view();
+    let of_stage = match &stage {
+        Stage::Planning => ProposalStage::Planning,
+        Stage::Planned { .. } => ProposalStage::Planned,
+        Stage::NotToConfirm { .. } => ProposalStage::NotToConfirm,
+        Stage::AtWork(_) => ProposalStage::AtWork,
+        Stage::Ended { .. } => ProposalStage::Ended,
+    };
+    let confirmed = match &stage {
+        Stage::AtWork(of) | Stage::Ended { of, .. } => Some(of),
+        _ => None,
+    };
+    let hosts = hosts.into_iter().map(|HostLine { host, state, last }| ProposalHost {
+        host,
+        state: state.to_string(),
+        last: sanitized(&last),
+    });
+    let mut documents = Documents::default();
+    documents.add_proposal(&ProposalDocument {
+        id: proposal.id.clone(),
+        title: sanitized(&proposal.asked.title()),
+        asked_by: proposal.by.clone(),
+        asked_at: proposal.at,
+        stage: of_stage,
+        fingerprint: match &stage {
+            Stage::Planned { fingerprint } => Some(fingerprint.clone()),
+            _ => None,
+        },
+        confirmed_by: confirmed.map(|of| of.by.clone()),
+        run: confirmed.map(|of| of.run),
+        exit_status: match stage {
+            Stage::NotToConfirm { status } | Stage::Ended { status, .. } => Some(status),
+            _ => None,
+        },
+        hosts: hosts.collect(),
+    });
+    let written = [&proposal.plan, &proposal.told].map(|written| written.documents.read().0);
+    documents.into_text() + &written.concat()
 }
 
 /// What each host has answered, and which do not answer.

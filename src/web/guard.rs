@@ -1,8 +1,8 @@
 //! What is looked at before anything is answered, and what every answer tells the browser.
 
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, COOKIE, HOST, HeaderName,
-    HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HOST,
+    HeaderName, HeaderValue, ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
@@ -43,15 +43,54 @@ pub(super) fn refusal(request: &Parts, has_body: bool) -> Option<Response<Conten
         let why = "This name does not lead here: use localhost or 127.0.0.1.\n";
         return Some(text(StatusCode::MISDIRECTED_REQUEST, why));
     }
-    if !matches!(request.method, Method::GET | Method::HEAD) {
-        let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, "Nothing can be changed here.\n");
-        refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-        return Some(closing(refusal));
+    match request.method {
+        Method::GET | Method::HEAD if has_body => {
+            Some(closing(text(StatusCode::PAYLOAD_TOO_LARGE, "A question has no body.\n")))
+        }
+        Method::GET | Method::HEAD => None,
+        Method::POST => not_from_here(request).map(closing),
+        _ => Some(closing(not_allowed("GET, HEAD, POST"))),
     }
-    if has_body {
-        return Some(closing(text(StatusCode::PAYLOAD_TOO_LARGE, "A question has no body.\n")));
+}
+
+/// The answer to a form that was sent to where none is taken.
+pub(super) fn not_for_forms() -> Response<Content> {
+    not_allowed("GET, HEAD")
+}
+
+fn not_allowed(methods: &'static str) -> Response<Content> {
+    let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, "That cannot be done here.\n");
+    refusal.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
+    refusal
+}
+
+/// Why this is not what a page of ours has sent. A browser says of each form from which page it comes, and no page
+/// can have it say something else; one that says nothing gets no further.
+fn not_from_here(request: &Parts) -> Option<Response<Content>> {
+    let header = |name: HeaderName| {
+        let mut all = request.headers.get_all(name).iter();
+        match (all.next().map(HeaderValue::to_str), all.next()) {
+            (Some(Ok(value)), None) => Some(value),
+            _ => None,
+        }
+    };
+    let forbidden = |why: &'static str| Some(text(StatusCode::FORBIDDEN, why));
+    let fetch_site = HeaderName::from_static("sec-fetch-site");
+    let is_sent = request.headers.contains_key(&fetch_site);
+    // Browsers leave it out where a page came over plain http from another machine.
+    if is_sent && header(fetch_site) != Some("same-origin") {
+        return forbidden("This was sent by another page (Sec-Fetch-Site).\n");
     }
-    None
+    let origin = header(ORIGIN).and_then(|origin| origin.split_once("://"));
+    let named = origin.filter(|(scheme, _)| matches!(*scheme, "http" | "https"));
+    if named.is_none_or(|(_, host)| header(HOST) != Some(host)) {
+        return forbidden("This was sent by another page, or by none (Origin).\n");
+    }
+    let kind = header(CONTENT_TYPE).and_then(|kind| kind.split(';').next()).map(str::trim);
+    match kind {
+        Some("application/x-www-form-urlencoded") => None,
+        _ => Some(text(StatusCode::UNSUPPORTED_MEDIA_TYPE, "A form is sent urlencoded.\n")),
+    }
 }
 
 /// Who asks; `None` if that is nobody who was let in.
@@ -66,7 +105,7 @@ pub(super) fn visitor(web: &Web, request: &Parts) -> Option<Visitor> {
 }
 
 /// What is still on its way is not read.
-fn closing(mut response: Response<Content>) -> Response<Content> {
+pub(super) fn closing(mut response: Response<Content>) -> Response<Content> {
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }

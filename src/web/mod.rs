@@ -8,6 +8,7 @@
 //! Asking hosts is threads, as everywhere here. Only connections are tasks of an async runtime, in `server`
 //! and `streams`: a page that stays open costs no thread.
 
+mod acting;
 mod address;
 mod answers;
 mod assets;
@@ -34,17 +35,20 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::error::CommandError;
-use crate::report::Listening;
+use crate::report::{Listening, Typed};
 use crate::system::{Interrupt, SystemClock, users};
 use crate::transport::SshSettings;
 
 pub(crate) use address::Address;
 pub(crate) use followed::Followed;
+pub(crate) use visitor::Right;
 
+use acting::{Proposals, Tools};
 use answers::Answers;
 use counters::Counters;
 use diffs::Diffs;
 use logs::Logs;
+use rounds::Turns;
 use sessions::Sessions;
 
 /// How the web view goes about it.
@@ -57,6 +61,10 @@ pub(crate) struct Settings {
     /// The way to hosts.
     pub(crate) ssh: SshSettings,
     pub(crate) interrupt: Interrupt,
+    /// What may be done from there.
+    pub(crate) allowed: Vec<Right>,
+    /// What was typed, for hints.
+    pub(crate) typed: Arc<Typed>,
 }
 
 /// What every page is made of.
@@ -64,6 +72,8 @@ struct Web {
     /// Who runs this, as records of runs call them.
     owner: String,
     answers: Answers,
+    turns: Turns,
+    proposals: Proposals,
     logs: Logs,
     diffs: Diffs,
     sessions: Mutex<Sessions>,
@@ -78,14 +88,23 @@ pub(crate) fn serve(
     followed: Followed,
     announce: &mut dyn FnMut(&Listening),
 ) -> Result<(), CommandError> {
-    let Settings { address, every, parallel, ssh, interrupt } = settings;
+    let Settings { address, every, parallel, ssh, interrupt, allowed, typed } = settings;
     let listener = address.listen()?;
+    let tools = Tools {
+        ssh: ssh.clone(),
+        parallel,
+        inventory: followed.named.clone(),
+        called: followed.called.clone(),
+        typed,
+    };
     let answers = Answers::of(followed.work());
     let web = Arc::new(Web {
         owner: users::invoker(),
         diffs: Diffs::new(ssh.clone(), answers.news()),
         logs: Logs::new(ssh.clone(), answers.news()),
         answers,
+        turns: Turns::default(),
+        proposals: Proposals::new(tools, allowed),
         sessions: Mutex::new(Sessions::new(listener.cookie_name())?),
         counters: Counters::default(),
         clock: SystemClock::start(),
@@ -95,7 +114,9 @@ pub(crate) fn serve(
         // Whatever ends the server ends the threads: the scope waits for them.
         let _ends = EndsWith(interrupt.clone());
         rounds.begin(scope, parallel, followed)?;
-        server::run(&web, &listener, &interrupt, announce)
+        let served = server::run(&web, &listener, &interrupt, announce);
+        web.proposals.end();
+        served
     })
 }
 

@@ -38,7 +38,7 @@ pub(super) struct Rounds<'w> {
 
 /// Which hosts are asked now, and when each is to be asked again.
 #[derive(Default)]
-struct Turns {
+pub(super) struct Turns {
     due: Mutex<Vec<Turn>>,
     changed: Condvar,
 }
@@ -48,6 +48,8 @@ struct Turn {
     /// On the clock of the process.
     at: Duration,
     is_asked: bool,
+    /// Whether what it says now is not of now: it is asked again at once.
+    is_outdated: bool,
     /// When it was asked last for what no inventory has.
     unmanaged_at: Option<Duration>,
 }
@@ -62,15 +64,14 @@ impl<'w> Rounds<'w> {
     ) -> Result<(), CommandError> {
         allow_many_files();
         let Self { web, ssh, interrupt, every } = self;
-        let turns = Arc::new(Turns::default());
+        let turns = &web.turns;
         turns.follow(web.answers.all_hosts().iter().map(|host| host.name().to_owned()));
         let no_thread = |source: std::io::Error| {
             CommandError::refused("the system has no thread to ask hosts with").caused_by(&source)
         };
         for number in 0..parallel.get() {
             let fleet = Fleet { ssh: ssh.clone(), interrupt: interrupt.clone(), watcher: None };
-            let turns = Arc::clone(&turns);
-            let ask = move || ask_in_turn(web, &fleet, &turns, every);
+            let ask = move || ask_in_turn(web, &fleet, turns, every);
             match Builder::new().spawn_scoped(scope, ask) {
                 Ok(_) => {}
                 // Fewer do it, too.
@@ -78,7 +79,7 @@ impl<'w> Rounds<'w> {
                 Err(source) => return Err(no_thread(source)),
             }
         }
-        let follow = move || follow(web, followed, &turns, interrupt);
+        let follow = move || follow(web, followed, turns, interrupt);
         Builder::new().spawn_scoped(scope, follow).map(|_| ()).map_err(no_thread)
     }
 }
@@ -178,11 +179,22 @@ impl Turns {
         match (due.iter_mut().find(|turn| turn.host == host), next) {
             (Some(turn), Some(next)) => {
                 turn.is_asked = false;
-                turn.at = next;
+                turn.at = if turn.is_outdated { Duration::ZERO } else { next };
+                turn.is_outdated = false;
             }
             (Some(_), None) => due.retain(|turn| turn.host != host),
             (None, _) => {}
         }
+    }
+
+    /// Something was done on a host: it is asked as soon as may be.
+    pub(super) fn now(&self, host: &str) {
+        let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(turn) = due.iter_mut().find(|turn| turn.host == host) {
+            turn.at = Duration::ZERO;
+            turn.is_outdated = turn.is_asked;
+        }
+        self.changed.notify_all();
     }
 
     /// These hosts and no others; who is new is due now.
@@ -191,7 +203,13 @@ impl Turns {
         let mut former: Vec<Turn> = std::mem::take(&mut *due);
         for host in hosts {
             let place = former.iter().position(|turn| turn.host == host);
-            let new = Turn { host, at: Duration::ZERO, is_asked: false, unmanaged_at: None };
+            let new = Turn {
+                host,
+                at: Duration::ZERO,
+                is_asked: false,
+                is_outdated: false,
+                unmanaged_at: None,
+            };
             due.push(place.map_or(new, |place| former.swap_remove(place)));
         }
         self.changed.notify_all();
@@ -224,6 +242,20 @@ mod tests {
         turns.ended("a", Some(6 * SECOND));
         let later = SECOND + UNMANAGED_EVERY;
         assert_eq!(turns.next(later), Some(("a".to_owned(), true)), "all of it now and then");
+    }
+
+    #[test]
+    fn host_that_was_changed_is_asked_again_at_once() {
+        let turns = turns(&["a"]);
+        turns.next(SECOND);
+        turns.now("a");
+        assert_eq!(turns.next(SECOND), None, "it is asked still");
+        turns.ended("a", Some(99 * SECOND));
+        assert_eq!(turns.next(SECOND), Some(("a".to_owned(), false)), "that was before the change");
+        turns.ended("a", Some(99 * SECOND));
+        assert_eq!(turns.next(SECOND), None);
+        turns.now("a");
+        assert_eq!(turns.next(SECOND), Some(("a".to_owned(), false)));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use hyper::header::{CONTENT_DISPOSITION, HeaderValue, SET_COOKIE};
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 
+use super::acting::{self, Reader};
 use super::answers::HostView;
 use super::content::{Content, of_kind, page, text};
 use super::logs::{LogEnd, LogKey};
@@ -28,8 +29,16 @@ pub(super) struct Place<'h> {
 }
 
 /// Answers a request that may be asked: first what anybody may see, then what is for who has signed in.
-pub(super) fn answer(web: &Arc<Web>, request: &Parts, parts: &[String]) -> Response<Content> {
+pub(super) fn answer(
+    web: &Arc<Web>,
+    request: &Parts,
+    parts: &[String],
+    form: Option<&Query>,
+) -> Response<Content> {
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    if let Some(form) = form {
+        return of_form(web, request, &parts, form);
+    }
     let query = Query::parse(request.uri.query().unwrap_or_default());
     match parts[..] {
         ["assets", name] => return assets::at(name).unwrap_or_else(not_found),
@@ -45,10 +54,25 @@ pub(super) fn answer(web: &Arc<Web>, request: &Parts, parts: &[String]) -> Respo
     }
     match guard::visitor(web, request) {
         Some(visitor) => signed_in(web, &visitor, &parts, &query),
-        None => match parts.first() {
-            Some(&("api" | "live")) => text(StatusCode::UNAUTHORIZED, "Sign in first.\n"),
-            _ => page(StatusCode::UNAUTHORIZED, pages::signed_out()),
-        },
+        None => not_signed_in(&parts),
+    }
+}
+
+/// Answers a form that was sent here.
+fn of_form(web: &Arc<Web>, request: &Parts, parts: &[&str], form: &Query) -> Response<Content> {
+    let Some(visitor) = guard::visitor(web, request) else { return not_signed_in(parts) };
+    let answer = match parts {
+        ["plans", rest @ ..] => acting::answer(web, &visitor, rest, form, Reader::Person),
+        ["api", "plans", rest @ ..] => acting::answer(web, &visitor, rest, form, Reader::Machine),
+        _ => return guard::not_for_forms(),
+    };
+    answer.unwrap_or_else(not_found)
+}
+
+fn not_signed_in(parts: &[&str]) -> Response<Content> {
+    match parts.first() {
+        Some(&("api" | "live")) => text(StatusCode::UNAUTHORIZED, "Sign in first.\n"),
+        _ => page(StatusCode::UNAUTHORIZED, pages::signed_out()),
     }
 }
 
@@ -59,6 +83,7 @@ fn signed_in(
     query: &Query,
 ) -> Response<Content> {
     let found = |markup| page(StatusCode::OK, markup);
+    let found_json = |text| json(StatusCode::OK, text);
     match parts {
         [] => found(pages::programs(web, visitor, query)),
         ["hosts"] => found(pages::hosts(web, visitor, query)),
@@ -76,9 +101,19 @@ fn signed_in(
             run.map_or_else(not_found, found)
         }
         ["live"] => streams::changes(web),
-        ["api", "status"] => json(documents::status(web, visitor, query)),
-        ["api", "history"] => json(documents::history(web, visitor, query)),
-        ["api", "log"] => documents::log(web, visitor, query).map_or_else(not_found, json),
+        ["plans"] => found(pages::plans(web, visitor)),
+        ["plans", id, rest @ ..] => match (web.proposals.find(id, visitor), rest) {
+            (Some(proposal), []) => found(pages::plan(web, visitor, &proposal)),
+            (Some(proposal), ["live"]) => streams::of_proposal(web, &proposal),
+            _ => not_found(),
+        },
+        ["api", "plans", id] => match web.proposals.find(id, visitor) {
+            Some(proposal) => found_json(documents::plan(&proposal)),
+            None => not_found(),
+        },
+        ["api", "status"] => found_json(documents::status(web, visitor, query)),
+        ["api", "history"] => found_json(documents::history(web, visitor, query)),
+        ["api", "log"] => documents::log(web, visitor, query).map_or_else(not_found, found_json),
         ["hosts", host] => match web.answers.host_for(visitor, host) {
             Some(host) => found(pages::host(web, visitor, &host, query)),
             None => not_found(),
@@ -194,8 +229,8 @@ fn sign_in(web: &Web, query: &Query) -> Response<Content> {
     }
 }
 
-fn json(text: String) -> Response<Content> {
-    of_kind(StatusCode::OK, JSON_LINES, text)
+pub(super) fn json(status: StatusCode, text: String) -> Response<Content> {
+    of_kind(status, JSON_LINES, text)
 }
 
 pub(super) fn not_found() -> Response<Content> {

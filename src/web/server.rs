@@ -5,10 +5,11 @@ use std::convert::Infallible;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
@@ -19,6 +20,7 @@ use tokio::time::timeout;
 use super::address::Listener;
 use super::content::{Content, text};
 use super::counters::{Open, add};
+use super::query::Query;
 use super::visitor::Peer;
 use super::{Web, guard, query, routes};
 use crate::error::CommandError;
@@ -31,6 +33,9 @@ const CONNECTIONS: usize = 512;
 const HEAD_TIME: Duration = Duration::from_secs(10);
 /// How long a head may be, in bytes.
 const HEAD_BYTES: usize = 16 * 1024;
+/// How long a form may take, and how long it may be, in bytes.
+const BODY_TIME: Duration = Duration::from_secs(10);
+const BODY_BYTES: usize = 16 * 1024;
 /// How long a connection lasts. Pages that follow something come again by themselves, and who reads nothing
 /// of what was sent keeps it no longer.
 const LASTS: Duration = Duration::from_secs(15 * 60);
@@ -90,7 +95,8 @@ async fn take(
 fn news(web: &Web, listener: &Listener, is_next: bool) -> Option<Listening> {
     let mut sessions = web.sessions.lock().unwrap_or_else(PoisonError::into_inner);
     let link = format!("{}/sign-in?once={}", listener.origin(), sessions.news()?);
-    Some(Listening { address: listener.shown(), link, is_next })
+    let allowed = web.proposals.allowed();
+    Some(Listening { address: listener.shown(), link, allowed, is_next })
 }
 
 enum Doors {
@@ -148,6 +154,20 @@ fn begin(
     });
 }
 
+/// The form that a request has as its body.
+async fn form(body: Incoming) -> Result<Query, Response<Content>> {
+    let read = timeout(BODY_TIME, Limited::new(body, BODY_BYTES).collect()).await;
+    let (status, why) = match read {
+        Ok(Ok(body)) => match std::str::from_utf8(&body.to_bytes()) {
+            Ok(text) => return Ok(Query::parse(text)),
+            Err(_) => (StatusCode::BAD_REQUEST, "A form is text.\n"),
+        },
+        Ok(Err(_)) => (StatusCode::PAYLOAD_TOO_LARGE, "That is too long for a form.\n"),
+        Err(_) => (StatusCode::REQUEST_TIMEOUT, "That took too long.\n"),
+    };
+    Err(guard::closing(text(status, why)))
+}
+
 async fn answer(
     web: Arc<Web>,
     peer: Peer,
@@ -155,16 +175,23 @@ async fn answer(
 ) -> Result<Response<Content>, Infallible> {
     add(&web.counters.requests);
     let has_body = request.body().size_hint().exact() != Some(0);
-    let (mut request, _) = request.into_parts();
+    let (mut request, body) = request.into_parts();
     request.extensions.insert(peer);
-    let made = match guard::refusal(&request, has_body) {
-        Some(refusal) => refusal,
-        None => {
+    let asked = match guard::refusal(&request, has_body) {
+        Some(refusal) => Err(refusal),
+        None if request.method == Method::POST => form(body).await.map(Some),
+        None => Ok(None),
+    };
+    let made = match asked {
+        Err(refusal) => refusal,
+        Ok(form) => {
             let web = Arc::clone(&web);
             // A page of a large fleet takes milliseconds, in which others are to be read from.
             let made = tokio::task::spawn_blocking(move || {
                 let parts = query::parts(request.uri.path());
-                parts.map_or_else(routes::not_found, |parts| routes::answer(&web, &request, &parts))
+                parts.map_or_else(routes::not_found, |parts| {
+                    routes::answer(&web, &request, &parts, form.as_ref())
+                })
             });
             made.await.unwrap_or_else(|_| {
                 text(StatusCode::INTERNAL_SERVER_ERROR, "This page cannot be made.\n")

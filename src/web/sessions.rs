@@ -82,7 +82,8 @@ impl Sessions {
     }
 }
 
-fn word() -> Result<String, Errno> {
+/// A word that nobody can guess.
+pub(super) fn word() -> Result<String, Errno> {
     let mut bytes = [0; CHANCE];
     let mut filled = 0;
     while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {

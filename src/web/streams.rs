@@ -6,10 +6,11 @@ use std::time::Duration;
 use hyper::Response;
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use super::Web;
+use super::acting::Proposal;
 use super::content::Content;
 use super::counters::Open;
 use super::logs::{LogKey, Told};
@@ -21,6 +22,8 @@ use crate::system::sanitized;
 const ALIVE_EVERY: Duration = Duration::from_secs(10);
 /// How long a page is left alone after it was told of a change.
 const MOMENT: Duration = Duration::from_secs(2);
+/// The same where somebody looks on while hosts change.
+const SHORT_MOMENT: Duration = Duration::from_millis(500);
 /// How many events wait for a slow reader.
 const WAITING: usize = 64;
 
@@ -33,15 +36,24 @@ const CHANGED: &str = "event: changed\ndata:\n\n";
 
 /// Tells of each change of what is known of the fleet.
 pub(super) fn changes(web: &Arc<Web>) -> Response<Content> {
+    tell(web, web.answers.changes(), MOMENT)
+}
+
+/// Tells how far something has come that was asked for here.
+pub(super) fn of_proposal(web: &Arc<Web>, proposal: &Proposal) -> Response<Content> {
+    tell(web, proposal.changes(), SHORT_MOMENT)
+}
+
+/// Tells of each change, and leaves a page alone so long after it.
+fn tell(web: &Arc<Web>, mut changes: watch::Receiver<u64>, moment: Duration) -> Response<Content> {
     let (sender, receiver) = mpsc::channel(WAITING);
     let web = Arc::clone(web);
     tokio::spawn(async move {
         let _open = Open::count(&web, |counters| &counters.streams);
-        let mut changes = web.answers.changes();
         let mut next = BEGIN;
         while sender.send(Bytes::from_static(next.as_bytes())).await.is_ok() {
             // Who has left meanwhile is not counted any longer.
-            if next == CHANGED && timeout(MOMENT, sender.closed()).await.is_ok() {
+            if next == CHANGED && timeout(moment, sender.closed()).await.is_ok() {
                 break;
             }
             next = match timeout(ALIVE_EVERY, changes.changed()).await {

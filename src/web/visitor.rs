@@ -41,14 +41,24 @@ pub(super) enum Sites {
 }
 
 /// What is done to programs, as `--allow` names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[cfg_attr(not(test), expect(dead_code, reason = "nothing can be done yet"))]
-pub(super) enum Deed {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub(crate) enum Right {
     /// A rollback and a change of how many run are one, too.
     Apply,
     Restart,
     Start,
     Stop,
+}
+
+impl fmt::Display for Right {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Apply => "apply",
+            Self::Restart => "restart",
+            Self::Start => "start",
+            Self::Stop => "stop",
+        })
+    }
 }
 
 /// The other end of a connection.
@@ -90,11 +100,10 @@ impl Visitor {
     }
 
     /// Whether their role is enough. What is allowed here at all, `--allow` says.
-    #[cfg_attr(not(test), expect(dead_code, reason = "nothing can be done yet"))]
-    pub(super) fn may(&self, deed: Deed) -> bool {
-        let least = match deed {
-            Deed::Apply => Role::Admin,
-            Deed::Restart | Deed::Start | Deed::Stop => Role::Operate,
+    pub(super) fn may(&self, right: Right) -> bool {
+        let least = match right {
+            Right::Apply => Role::Admin,
+            Right::Restart | Right::Start | Right::Stop => Role::Operate,
         };
         self.role >= least
     }
@@ -115,14 +124,14 @@ mod tests {
 
     #[test]
     fn role_says_what_is_enough() {
-        let all = [Deed::Apply, Deed::Restart, Deed::Start, Deed::Stop];
+        let all = [Right::Apply, Right::Restart, Right::Start, Right::Stop];
         for (role, may) in [
             (Role::View, [false; 4]),
             (Role::Operate, [false, true, true, true]),
             (Role::Admin, [true; 4]),
         ] {
             let visitor = Visitor { role, ..Visitor::owner("ann", Peer::Socket) };
-            assert_eq!(all.map(|deed| visitor.may(deed)), may, "{role:?}");
+            assert_eq!(all.map(|right| visitor.may(right)), may, "{role:?}");
         }
     }
 

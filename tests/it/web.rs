@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "looks at the host and speaks raw HTTP")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a check that fails fails the test")]
 
+mod acting;
 mod attacks;
 mod browser;
 mod following;
@@ -110,6 +111,29 @@ impl Web {
         let answer = self.get(path);
         assert_eq!(answer.status, 200, "{path}: {answer:?}");
         answer.body
+    }
+
+    /// A form, as a page of ours sends it.
+    fn post(&self, path: &str, form: &str) -> Answer {
+        let address = &self.address;
+        self.post_as(
+            path,
+            form,
+            &format!("Origin: http://{address}\r\nSec-Fetch-Site: same-origin\r\n"),
+        )
+    }
+
+    /// The same with these headers, which say where it comes from.
+    fn post_as(&self, path: &str, form: &str, headers: &str) -> Answer {
+        let (host, cookie, length) = (&self.address, &self.cookie, form.len());
+        self.raw(
+            format!(
+                "POST {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nCookie: {cookie}\r\n\
+                 Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n\
+                 {headers}\r\n{form}"
+            )
+            .as_bytes(),
+        )
     }
 
     /// Waits until a page says this.

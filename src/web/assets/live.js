@@ -62,6 +62,9 @@
     // Who is on a link stays on it, and nobody's selection goes.
     const selection = getSelection();
     if (selection && !selection.isCollapsed && live.contains(selection.anchorNode)) return;
+    // What somebody types stays.
+    const typed = [...live.querySelectorAll("input[id]")].filter((one) => one.value !== one.defaultValue).map((one) => [one.id, one.value]);
+    const on = live.contains(document.activeElement) ? document.activeElement.id : "";
     const at = live.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
     live.replaceChildren(...fresh.childNodes);
     const link = at && [...live.querySelectorAll("a")].find((one) => one.getAttribute("href") === at);
@@ -69,6 +72,9 @@
     // A line that the address names comes a moment later than the page.
     const line = location.hash === "#at" && live.querySelector("#at");
     if (line && !shown) { shown = true; line.scrollIntoView({ block: "center" }); }
+    for (const [id, value] of typed) { const one = document.getElementById(id); if (one) one.value = value; }
+    const one = on && document.getElementById(on);
+    if (one) one.focus({ preventScroll: true });
   };
   let was = null;
   follow(() => main.dataset.follows, { changed: refresh }, (lost) => {

@@ -8,6 +8,7 @@ use super::super::query::{Query, path};
 use super::super::rows::{Filter, page as page_of};
 use super::super::visitor::Visitor;
 use super::layout::{Part, Section, counted, error, page, pager, short_time, time};
+use super::plans::{About, actions};
 use super::programs::{choice, field, linked, table, tag_links};
 use crate::api::{Left, LeftSite};
 use crate::error::CommandError;
@@ -41,7 +42,9 @@ pub(in crate::web) fn host(web: &Web, visitor: &Visitor, host: &HostView, query:
             @if let Some(found) = &last.unmanaged { (unmanaged(found.as_ref().as_ref())) }
         }
     };
-    page(visitor, Section::Hosts, host.name(), &[Part::Fixed(field(query)), Part::Live(live)])
+    let actions = actions(web, visitor, About { host: host.name(), ..About::default() });
+    let parts = [Part::Fixed(actions), Part::Fixed(field(query)), Part::Live(live)];
+    page(visitor, Section::Hosts, host.name(), &parts)
 }
 
 /// Whether it answers, or since when not.

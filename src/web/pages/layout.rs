@@ -26,25 +26,48 @@ pub(super) enum Section {
     Programs,
     Sites,
     Hosts,
+    Plans,
     History,
 }
 
-const SECTIONS: [(Section, &str, &str); 4] = [
+const SECTIONS: [(Section, &str, &str); 5] = [
     (Section::Programs, "/", "Programs"),
     (Section::Sites, "/sites", "Sites"),
     (Section::Hosts, "/hosts", "Hosts"),
+    (Section::Plans, "/plans", "Plans"),
     (Section::History, "/history", "History"),
 ];
 
 /// How many silent hosts are named on each page.
 const SILENT_NAMED: usize = 5;
 
+/// Where a page hears that it has changed.
+pub(super) struct Follows<'f> {
+    pub(super) path: &'f str,
+    /// Whether it is loaded again by itself where there is no script.
+    pub(super) reloads: bool,
+}
+
+/// What is known of the fleet changes all the time.
+const FLEET: Follows<'_> = Follows { path: "/live", reloads: true };
+
 /// A page of the fleet, of parts below each other.
 pub(super) fn page(visitor: &Visitor, section: Section, title: &str, parts: &[Part]) -> Markup {
+    page_following(visitor, section, title, parts, &FLEET)
+}
+
+/// The same, following something else.
+pub(super) fn page_following(
+    visitor: &Visitor,
+    section: Section,
+    title: &str,
+    parts: &[Part],
+    follows: &Follows<'_>,
+) -> Markup {
     document(
         title,
         // Who has no script sees what has changed, too, if later.
-        html! { noscript { meta http-equiv="refresh" content="10"; } },
+        html! { @if follows.reloads { noscript { meta http-equiv="refresh" content="10"; } } },
         html! {
             header {
                 a.name href="/" { "supervisor-sync" }
@@ -55,7 +78,7 @@ pub(super) fn page(visitor: &Visitor, section: Section, title: &str, parts: &[Pa
                 }
                 p #connection role="status" {}
             }
-            main #main data-follows="/live" {
+            main #main data-follows=(follows.path) {
                 h1 { (title) }
                 @for part in parts {
                     @match part {
@@ -65,7 +88,7 @@ pub(super) fn page(visitor: &Visitor, section: Section, title: &str, parts: &[Pa
                 }
             }
             footer {
-                (sanitized(&visitor.name)) ". Read-only. supervisor-sync " (env!("CARGO_PKG_VERSION"))
+                (sanitized(&visitor.name)) ". supervisor-sync " (env!("CARGO_PKG_VERSION"))
             }
         },
     )

@@ -9,6 +9,7 @@ use super::super::rows::{Rank, wanted};
 use super::super::site_on_host::SiteOnHost;
 use super::super::visitor::Visitor;
 use super::layout::{Part, Section, error, page, short_time};
+use super::plans::{About, actions};
 use super::{history, log, settings};
 use crate::fleet::HostWork;
 use crate::report::{RunView, duration, runs_of};
@@ -56,7 +57,19 @@ pub(in crate::web) fn program(
         (settings::settings(site, program))
         (runs(place, now))
     };
-    let parts = [Part::Live(now_part), log::log(web, place, query), Part::Live(rest)];
+    let processes =
+        match site.programs.iter().filter(|one| one.goes_by() == program).collect::<Vec<_>>()[..] {
+            [only] if only.name.as_str() == program => Some(only.numprocs),
+            _ => None,
+        };
+    let about = About { host: host.name(), site: site.domain.as_str(), program, processes };
+    let actions = actions(web, visitor, about);
+    let parts = [
+        Part::Live(now_part),
+        Part::Fixed(actions),
+        log::log(web, place, query),
+        Part::Live(rest),
+    ];
     page(visitor, Section::Programs, &title, &parts)
 }
 

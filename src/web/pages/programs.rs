@@ -7,6 +7,7 @@ use super::super::query::{Query, path};
 use super::super::rows::{Filter, Row, RowPage, Shown, page as page_of};
 use super::super::visitor::Visitor;
 use super::layout::{Part, Section, counted, filter, number, page, pager, summary};
+use super::plans::{About, actions};
 use crate::system::sanitized;
 
 /// How many tags are offered.
@@ -30,7 +31,9 @@ pub(in crate::web) fn programs(web: &Web, visitor: &Visitor, query: &Query) -> M
         (table(&rows, true))
         (pager(rows.page, rows.pages, |page| linked(query, page)))
     };
-    page(visitor, Section::Programs, "Programs", &[Part::Fixed(field(query)), Part::Live(live)])
+    let actions = actions(web, visitor, About::default());
+    let parts = [Part::Fixed(field(query)), Part::Live(live), Part::Fixed(actions)];
+    page(visitor, Section::Programs, "Programs", &parts)
 }
 
 /// Where words are typed that are looked for in programs.

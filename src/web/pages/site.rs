@@ -13,6 +13,7 @@ use super::host::answer;
 use super::layout::{
     Part, Section, counted, error, number, page, pager, short_time, some, states, time,
 };
+use super::plans::{About, actions};
 use super::programs::{choice, field, linked, table};
 use crate::fleet::HostWork;
 use crate::report::runs_of;
@@ -63,7 +64,13 @@ pub(in crate::web) fn site(
         (notes(on))
         (runs(domain, on, now))
     };
-    page(visitor, Section::Sites, &title, &[Part::Fixed(field(query)), Part::Live(live)])
+    let host = match on {
+        [one] if !on_all => one.host.name(),
+        _ => "",
+    };
+    let actions = actions(web, visitor, About { host, site: domain, ..About::default() });
+    let parts = [Part::Fixed(actions), Part::Fixed(field(query)), Part::Live(live)];
+    page(visitor, Section::Sites, &title, &parts)
 }
 
 /// Its hosts, how it is on each.

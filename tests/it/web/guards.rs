@@ -160,12 +160,24 @@ fn nothing_but_reading_is_possible() {
     let web = Web::start(&host);
     let pids = host.wait_running(&["shop.example-mail:shop.example-mail"]);
     let cookie = format!("Cookie: {}\r\n", web.cookie);
-    for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND"] {
-        for path in ["/", &page_of("mail"), "/api/status", "/sign-in?once=x", "/healthz"] {
+    for path in ["/", &page_of("mail"), "/api/status", "/sign-in?once=x", "/healthz"] {
+        for method in ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND"] {
             let answer = web.ask(method, path, &cookie);
             assert_eq!(answer.status, 405, "{method} {path}");
-            assert_eq!(answer.header("allow"), Some("GET, HEAD"));
+            assert_eq!(answer.header("allow"), Some("GET, HEAD, POST"));
         }
+        let answer = web.post(path, "");
+        assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD")), "{path}");
+    }
+    for form in [
+        "do=restart&site=shop.example",
+        "do=stop",
+        "do=start",
+        "do=scale&processes=3&site=shop.example&program=queue",
+    ] {
+        let answer = web.post("/plans", form);
+        assert_eq!(answer.status, 403, "{form}");
+        assert!(answer.body.contains("was started without --allow"), "{answer:?}");
     }
     let head = web.ask("HEAD", "/healthz", "");
     assert_eq!((head.status, head.body.as_str()), (200, ""));
