@@ -1,5 +1,7 @@
 //! The documents of `--json`, a line each, made of the answers that are kept.
 
+use std::sync::Arc;
+
 use super::Web;
 use super::acting::{HostLine, Proposal, Stage, View};
 use super::answers::HostView;
@@ -63,9 +65,23 @@ pub(super) fn log(web: &Web, visitor: &Visitor, query: &Query) -> Option<String>
     Some(documents.into_text())
 }
 
+/// What was asked for here: how far each has come.
+pub(super) fn plans(proposals: &[Arc<Proposal>]) -> String {
+    let mut documents = Documents::default();
+    proposals.iter().for_each(|proposal| documents.add_proposal(&how_far(proposal)));
+    documents.into_text()
+}
+
 /// Something that was asked for here: how far it has come, then the documents of its plan, then those of what
 /// was done.
 pub(super) fn plan(proposal: &Proposal) -> String {
+    let mut documents = Documents::default();
+    documents.add_proposal(&how_far(proposal));
+    let written = [&proposal.plan, &proposal.told].map(|written| written.documents.read().0);
+    documents.into_text() + &written.concat()
+}
+
+fn how_far(proposal: &Proposal) -> ProposalDocument {
     let View { stage, hosts, .. } = proposal.view();
     let of_stage = match &stage {
         Stage::Planning => ProposalStage::Planning,
@@ -83,8 +99,7 @@ pub(super) fn plan(proposal: &Proposal) -> String {
         state: state.to_string(),
         last: sanitized(&last),
     });
-    let mut documents = Documents::default();
-    documents.add_proposal(&ProposalDocument {
+    ProposalDocument {
         id: proposal.id.clone(),
         title: sanitized(&proposal.asked.title()),
         asked_by: proposal.by.clone(),
@@ -101,9 +116,7 @@ pub(super) fn plan(proposal: &Proposal) -> String {
             _ => None,
         },
         hosts: hosts.collect(),
-    });
-    let written = [&proposal.plan, &proposal.told].map(|written| written.documents.read().0);
-    documents.into_text() + &written.concat()
+    }
 }
 
 /// What each host has answered, and which do not answer.

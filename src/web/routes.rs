@@ -107,6 +107,10 @@ fn signed_in(
             (Some(proposal), ["live"]) => streams::of_proposal(web, &proposal),
             _ => not_found(),
         },
+        ["api", "openapi.json"] => {
+            of_kind(StatusCode::OK, "application/json", include_str!("assets/openapi.json"))
+        }
+        ["api", "plans"] => found_json(documents::plans(&web.proposals.of(visitor))),
         ["api", "plans", id] => match web.proposals.find(id, visitor) {
             Some(proposal) => found_json(documents::plan(&proposal)),
             None => not_found(),

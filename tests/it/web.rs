@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a check that fails fails the test")]
 
 mod acting;
+mod api;
 mod attacks;
 mod browser;
 mod following;

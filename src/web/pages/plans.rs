@@ -84,7 +84,7 @@ fn stage_in_words(stage: &Stage) -> (&'static str, String) {
         Stage::NotToConfirm { status: 0 } => ("good", "nothing to do".to_owned()),
         Stage::NotToConfirm { .. } => ("bad", "cannot be done, see below".to_owned()),
         Stage::AtWork(_) => ("odd", "under way".to_owned()),
-        Stage::Ended { status: 0, .. } => ("good", "done".to_owned()),
+        Stage::Ended { status: 0, .. } => ("good", "done as it was shown".to_owned()),
         Stage::Ended { status, .. } => ("bad", format!("failed, with exit status {status}")),
     }
 }

@@ -119,7 +119,7 @@ fn every_answer_tells_the_browser_what_is_allowed() {
                 ("x-content-type-options", "nosniff"),
                 ("x-frame-options", "DENY"),
                 ("cache-control", "no-store"),
-                ("referrer-policy", "no-referrer"),
+                ("referrer-policy", "same-origin"),
                 ("cross-origin-opener-policy", "same-origin"),
                 ("cross-origin-resource-policy", "same-origin"),
             ] {
