@@ -11,6 +11,7 @@ use super::super::query::path;
 use super::super::visitor::{Right, Visitor};
 use super::layout::{Follows, Part, Section, bare, counted, page, page_following, short_time};
 use super::painted::painted;
+use crate::api::RunId;
 use crate::report::Transcript;
 use crate::system::{Clock as _, sanitized};
 
@@ -35,7 +36,7 @@ fn in_short(proposal: &Arc<Proposal>, now: Timestamp) -> Markup {
             h2 { a href=(path(&["plans", &proposal.id])) { (sanitized(&proposal.asked.title())) } }
             p.quiet {
                 span.state.(class) { (words) } " asked for by " (sanitized(&proposal.by)) " " (short_time(proposal.at, now))
-                @if let Stage::AtWork(of) | Stage::Ended { of, .. } = &stage { ", run " code { (of.run) } }
+                @if let Stage::AtWork(of) | Stage::Ended { of, .. } = &stage { ", run " (run(of.run)) }
             }
         }
     }
@@ -53,7 +54,7 @@ pub(in crate::web) fn plan(web: &Web, visitor: &Visitor, proposal: &Proposal) ->
             span.quiet { ", asked for by " (sanitized(&proposal.by)) " " (short_time(proposal.at, now)) }
             @if let Stage::AtWork(of) | Stage::Ended { of, .. } = &view.stage {
                 span.quiet { ", confirmed by " (sanitized(&of.by)) " " (short_time(of.at, now)) ", run " }
-                code { (of.run) }
+                (run(of.run))
             }
         }
         @match &view.stage {
@@ -75,6 +76,11 @@ pub(in crate::web) fn plan(web: &Web, visitor: &Visitor, proposal: &Proposal) ->
     let follows = Follows { path: &follows, reloads: proposal.is_at_work() };
     let title = sanitized(&asked.title());
     page_following(visitor, Section::Plans, &title, &[Part::Live(live)], &follows)
+}
+
+fn run(id: RunId) -> Markup {
+    let id = id.to_string();
+    html! { a href=(path(&["runs", &id])) { code { (id) } } }
 }
 
 fn stage_in_words(stage: &Stage) -> (&'static str, String) {

@@ -64,12 +64,8 @@ pub(in crate::web) fn program(
         };
     let about = About { host: host.name(), site: site.domain.as_str(), program, processes };
     let actions = actions(web, visitor, about);
-    let parts = [
-        Part::Live(now_part),
-        Part::Fixed(actions),
-        log::log(web, place, query),
-        Part::Live(rest),
-    ];
+    let parts =
+        [Part::Live(now_part), Part::Fixed(actions), log::log(web, place, query), Part::Live(rest)];
     page(visitor, Section::Programs, &title, &parts)
 }
 

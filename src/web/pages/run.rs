@@ -5,12 +5,14 @@ use std::sync::Arc;
 use maud::{Markup, html};
 
 use super::super::Web;
+use super::super::acting::{Asked, Deed};
 use super::super::answers::HostView;
 use super::super::diffs::{DiffKey, Told};
 use super::super::query::{Query, path};
-use super::super::visitor::Visitor;
+use super::super::visitor::{Right, Visitor};
 use super::history::{about, told};
 use super::layout::{Part, Section, counted, error, page, pager};
+use super::plans::button;
 use crate::api::{GroupsDiff, RunId};
 use crate::report::{RunSite, RunView, runs_of};
 use crate::system::{Clock as _, sanitized, sanitized_lines};
@@ -49,7 +51,14 @@ pub(in crate::web) fn run(
         h2 { "What it changed" }
         (changes(web, &hosts, view, &shown))
     };
-    Some(page(visitor, Section::History, &format!("Run {id}"), &[Part::Live(live)]))
+    let may = web.proposals.allow(Right::Apply, visitor);
+    let take_back = html! {
+        @if may {
+            div.actions { (button(&Asked::everywhere(Deed::Rollback(id)), "Take this run back…")) }
+        }
+    };
+    let parts = [Part::Fixed(take_back), Part::Live(live)];
+    Some(page(visitor, Section::History, &format!("Run {id}"), &parts))
 }
 
 fn site_line(site: &RunSite<'_>) -> Markup {
