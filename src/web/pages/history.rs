@@ -16,6 +16,8 @@ use crate::system::{Clock as _, sanitized};
 
 /// How many runs a page has.
 const RUNS: usize = 50;
+/// How many of its sites a run is shown with.
+const ENDS: usize = 10;
 
 /// Runs of all hosts.
 pub(in crate::web) fn history(web: &Web, visitor: &Visitor, query: &Query) -> Markup {
@@ -77,7 +79,19 @@ pub(super) fn described(view: &RunView<'_>, now: jiff::Timestamp) -> Markup {
                 @if view.has_failed() { " " span.state.bad { "failed" } }
             }
             (about(view, now))
-            ul { @for (hosts, end) in view.ends() { li { strong { (sanitized(&hosts)) } " " (sanitized(&end)) } } }
+            (ends(view))
+        }
+    }
+}
+
+/// What became of each site; of many the first, the rest is on the run's page.
+fn ends(view: &RunView<'_>) -> Markup {
+    let ends = view.ends();
+    let more = ends.len().saturating_sub(ENDS);
+    html! {
+        ul {
+            @for (hosts, end) in ends.iter().take(ENDS) { li { strong { (sanitized(hosts)) } " " (sanitized(end)) } }
+            @if more > 0 { li { a href=(path(&["runs", &view.run.id.to_string()])) { "and " (more) " more" } } }
         }
     }
 }

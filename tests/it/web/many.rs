@@ -12,6 +12,7 @@ use crate::sshd::Keyring;
 
 const HOSTS: usize = 500;
 const PROGRAMS: usize = 10;
+const RUNS: usize = 20;
 /// As `status` does.
 const AT_ONCE: usize = 16;
 
@@ -36,7 +37,11 @@ pub(super) fn fleet() -> Option<Keyring> {
     let replies = [
         ("left", json!({"reply": "left", "left": {"sites": [], "unreadable": []}})),
         ("status", json!({"reply": "status", "sites": [{"site": "SITE", "status": status()}]})),
-        ("history", json!({"reply": "history", "sites": [{"site": "SITE", "revisions": []}]})),
+        ("history", json!({"reply": "history", "sites": [history()]})),
+        (
+            "revision_diff",
+            json!({"reply": "revision_diffs", "sites": [{"site": "SITE", "diff": "+numprocs=2"}]}),
+        ),
         ("includes", json!({"reply": "includes", "includes": includes()})),
     ];
     let cases: String = replies
@@ -100,6 +105,21 @@ pub(super) fn web(keyring: &Keyring) -> Web {
     web
 }
 
+/// As many runs as are kept, each of the whole fleet.
+fn history() -> Value {
+    let revision = |number: usize| {
+        let at = format!("2026-01-01T00:00:{number:02}Z");
+        let run = json!({
+            "id": format!("20260101-0000{number:02}-0000"), "user": "ann", "host": "desk",
+            "command": "apply", "at": at, "message": format!("release {number}"),
+        });
+        let origin = json!({"user": "ann", "pid": 1, "purpose": "apply", "at": at, "run": run});
+        json!({"number": number, "origin": origin, "programs": 10, "files": 20, "changed": true})
+    };
+    let revisions: Vec<Value> = (1..=RUNS).map(revision).collect();
+    json!({"site": "SITE", "revisions": revisions})
+}
+
 #[test]
 fn large_fleet_is_shown_page_by_page() {
     let keyring = or_skip!(fleet());
@@ -116,6 +136,17 @@ fn large_fleet_is_shown_page_by_page() {
     assert_eq!(of_one.matches("<tbody").count(), PROGRAMS);
     let hosts = web.page("/hosts?page=5");
     assert_eq!(hosts.matches("<th scope=\"row\"").count(), 100);
+    let overview = web.page("/sites?page=5");
+    assert_eq!(overview.matches("<th scope=\"row\"").count(), 100);
+    assert!(overview.contains("Page 5 of 5"), "{overview}");
+    let first = web.page("/sites");
+    for of_one in ["site77.example", "site400.example"] {
+        assert!(first.contains(of_one), "what is wrong is on the first page: {of_one}");
+    }
+    let history = web.page("/history");
+    assert_eq!(history.matches("<h3>").count(), RUNS);
+    assert!(history.contains("and 489 more"), "{history}");
+    assert!(history.len() < 80_000, "{} bytes", history.len());
     let documents = web.page("/api/status");
     assert_eq!(documents.lines().count(), HOSTS);
     // Many pages were made, and no host was asked for one: each once, so many at once.
@@ -125,5 +156,15 @@ fn large_fleet_is_shown_page_by_page() {
     let at_once = std::fs::read_to_string(keyring.path("asked.at_once")).unwrap();
     let most = at_once.lines().map(|line| line.trim().parse::<usize>().unwrap()).max().unwrap();
     assert!((2..=AT_ONCE).contains(&most), "{most} at once");
+    // What a run changed is asked of those hosts that are on the page, once.
+    let run = format!("/runs/20260101-0000{RUNS:02}-0000");
+    wait_until(4 * PATIENCE, "each has told what it changed", || {
+        web.page(&run).matches("+numprocs=2").count() == 100
+    });
+    let page = web.page(&run);
+    assert_eq!(page.matches("<th scope=\"row\"").count(), 100);
+    assert!(page.contains("Page 1 of 5"), "{page}");
+    let asked = std::fs::read_to_string(keyring.path("asked")).unwrap();
+    assert_eq!(asked.lines().count(), HOSTS + 100);
     web.end();
 }
