@@ -15,7 +15,7 @@ use crate::import::Unmanaged;
 use crate::notify::Seen;
 use crate::pull::fleet_status;
 use crate::report::{Detail, Frames, HostStatus, Screen, Statuses, show_fleet_status};
-use crate::store::Location;
+use crate::store::{Location, Store};
 use crate::system::{Clock as _, SystemClock};
 
 /// How long it is looked at what has just come up again, in seconds.
@@ -79,11 +79,18 @@ fn of_store(
     location: &Location,
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
-    let cache = LocalHost::state_of_user().unwrap_or_else(LocalHost::default_state_base);
-    let store = location.open(&cache.join("stores"), &context.fleet.interrupt);
+    let store = context.store(location);
     let now = SystemClock::start().timestamp();
     let fleet = fleet_status(store.as_ref(), now)?;
     Ok(show_fleet_status(&fleet, now, screen))
+}
+
+impl Context {
+    /// A store as people reach it who look at it.
+    pub(super) fn store(&self, location: &Location) -> Box<dyn Store + Send + Sync> {
+        let cache = LocalHost::state_of_user().unwrap_or_else(LocalHost::default_state_base);
+        location.open(&cache.join("stores"), &self.fleet.interrupt)
+    }
 }
 
 #[derive(Debug, Args)]

@@ -12,6 +12,7 @@ use super::fleet::ParallelArguments;
 use super::selected::SelectionArguments;
 use crate::error::CommandError;
 use crate::report::Screen;
+use crate::store::Location;
 use crate::web::{Address, Followed, Right, Settings, serve};
 
 #[derive(Debug, Args)]
@@ -32,6 +33,9 @@ pub(super) struct WebArguments {
         value_parser = clap::value_parser!(u32).range(1..)
     )]
     every: u32,
+    /// Also show how the hosts are that pull from this store, as they say themselves
+    #[arg(long, value_name = "STORE", value_parser = Location::parse)]
+    store: Option<Location>,
     /// What may be done from there, by who is signed in: everything is planned, shown and confirmed first
     /// [default: nothing]
     #[arg(long, value_enum, value_name = "WHAT", value_delimiter = ',')]
@@ -45,7 +49,7 @@ pub(super) fn run(
     arguments: WebArguments,
     screen: &mut Screen,
 ) -> Result<u8, CommandError> {
-    let WebArguments { selection, listen, socket, every, allow, parallel } = arguments;
+    let WebArguments { selection, listen, socket, every, store, allow, parallel } = arguments;
     let selector = selection.selector()?;
     let inventory = context.inventory(screen)?;
     let (named, called) = (context.shared.inventory.clone(), context.inventory.get().cloned());
@@ -56,6 +60,7 @@ pub(super) fn run(
         parallel: parallel.rules().parallel,
         ssh: context.fleet.ssh.clone(),
         interrupt: context.fleet.interrupt.clone(),
+        store: store.map(|location| context.store(&location)),
         allowed: allow,
         typed: Arc::new(screen.typed().clone()),
     };

@@ -29,7 +29,7 @@ pub(crate) struct FleetStatus {
 }
 
 /// A host as it says itself.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct HostInStore {
     /// What it says. Nobody has checked that it is the host who says so.

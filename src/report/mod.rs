@@ -86,6 +86,8 @@ pub(crate) use plan::{HostPage, PlanFormat, Plans};
 pub use plan_text::FileDetail;
 #[cfg(feature = "web")]
 pub(crate) use proposal::{ProposalDocument, ProposalHost, ProposalStage};
+#[cfg(feature = "web")]
+pub(crate) use pull::host_said;
 pub(crate) use pull::{show_draft, show_fleet_status, show_hold, show_published, show_pulled};
 pub(crate) use release::show_released;
 pub(crate) use revision_diff::{NumberedDiff, no_revision_of, show_revision_diffs};

@@ -190,6 +190,15 @@ const OUTCOMES: [PullOutcome; 7] = [
     PullOutcome::Done,
 ];
 
+/// How a host's last pull ended, or for how long it has said nothing.
+pub(crate) fn host_said(host: &HostInStore, now: Timestamp) -> String {
+    let words = host.status.outcome.words();
+    match host.silent {
+        true => format!("silent for {}, was {words}", duration(host.age(now))),
+        false => words.to_owned(),
+    }
+}
+
 /// A host in a line: what is wrong with it in words, not by colour alone.
 fn line(host: &HostInStore, now: Timestamp, width: usize, screen: &Screen) -> String {
     let HostInStore { status, silent, behind } = host;
@@ -200,10 +209,7 @@ fn line(host: &HostInStore, now: Timestamp, width: usize, screen: &Screen) -> St
         (false, _) => ("~", ODD),
     };
     let age = duration(host.age(now));
-    let said = match silent {
-        true => format!("silent for {age}, was {}", status.outcome.words()),
-        false => status.outcome.words().to_owned(),
-    };
+    let said = host_said(host, now);
     let wave = status.wave.map(|wave| format!("  wave {wave}")).unwrap_or_default();
     let ago = if *silent { String::new() } else { format!("  {age} ago") };
     let name = format!("{:width$}", sanitized(&status.name));

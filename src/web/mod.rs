@@ -20,6 +20,7 @@ mod followed;
 mod guard;
 mod logs;
 mod pages;
+mod pulls;
 mod query;
 mod rounds;
 mod routes;
@@ -36,6 +37,7 @@ use std::time::Duration;
 
 use crate::error::CommandError;
 use crate::report::{Listening, Typed};
+use crate::store::Store;
 use crate::system::{Interrupt, SystemClock, users};
 use crate::transport::SshSettings;
 
@@ -48,6 +50,7 @@ use answers::Answers;
 use counters::Counters;
 use diffs::Diffs;
 use logs::Logs;
+use pulls::Pulls;
 use rounds::Turns;
 use sessions::Sessions;
 
@@ -65,6 +68,8 @@ pub(crate) struct Settings {
     pub(crate) allowed: Vec<Right>,
     /// What was typed, for hints.
     pub(crate) typed: Arc<Typed>,
+    /// What hosts pull from.
+    pub(crate) store: Option<Box<dyn Store + Send + Sync>>,
 }
 
 /// What every page is made of.
@@ -76,6 +81,8 @@ struct Web {
     proposals: Proposals,
     logs: Logs,
     diffs: Diffs,
+    /// Without a store nobody has said anything.
+    pulls: Pulls,
     sessions: Mutex<Sessions>,
     counters: Counters,
     clock: SystemClock,
@@ -88,7 +95,7 @@ pub(crate) fn serve(
     followed: Followed,
     announce: &mut dyn FnMut(&Listening),
 ) -> Result<(), CommandError> {
-    let Settings { address, every, parallel, ssh, interrupt, allowed, typed } = settings;
+    let Settings { address, every, parallel, ssh, interrupt, allowed, typed, store } = settings;
     let listener = address.listen()?;
     let tools = Tools {
         ssh: ssh.clone(),
@@ -102,6 +109,7 @@ pub(crate) fn serve(
         owner: users::invoker(),
         diffs: Diffs::new(ssh.clone(), answers.news()),
         logs: Logs::new(ssh.clone(), answers.news()),
+        pulls: Pulls::default(),
         answers,
         turns: Turns::default(),
         proposals: Proposals::new(tools, allowed),
@@ -114,6 +122,9 @@ pub(crate) fn serve(
         // Whatever ends the server ends the threads: the scope waits for them.
         let _ends = EndsWith(interrupt.clone());
         rounds.begin(scope, parallel, followed)?;
+        if let Some(store) = store {
+            pulls::begin(scope, &web, store, (interrupt.clone(), every))?;
+        }
         let served = server::run(&web, &listener, &interrupt, announce);
         web.proposals.end();
         served

@@ -33,17 +33,17 @@ const IMPATIENT: &str = "defaults: {startretries: 0, health: {stable_for: 0}}";
 type Variables = BTreeMap<OsString, OsString>;
 
 /// A host that pulls, with a worker and a program that crashes on each of two sites.
-struct Pulling {
-    host: Host,
+pub(crate) struct Pulling {
+    pub(crate) host: Host,
     /// The store, as `publish` and `pull.yml` call it.
-    source: String,
+    pub(crate) source: String,
     publisher: Variables,
     puller: Variables,
 }
 
 impl Pulling {
     /// From a folder.
-    fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         let host = Host::start()?;
         let source = host.path("store").display().to_string();
         Some(Self::on(host, source, [Variables::new(), Variables::new()]))
@@ -67,7 +67,7 @@ impl Pulling {
     }
 
     /// The folder that is the store.
-    fn store(&self) -> PathBuf {
+    pub(crate) fn store(&self) -> PathBuf {
         self.host.path("store")
     }
 
@@ -100,7 +100,7 @@ impl Pulling {
     }
 
     /// Writes the inventory: these programs on each site, by its domain.
-    fn wants(&self, sites: &[(&str, &[&str])]) {
+    pub(crate) fn wants(&self, sites: &[(&str, &[&str])]) {
         self.wants_with("", sites);
     }
 
@@ -110,14 +110,14 @@ impl Pulling {
     }
 
     /// `publish`, without the binaries: those of a test are large.
-    fn publish(&self, rest: &[&str]) -> Run {
+    pub(crate) fn publish(&self, rest: &[&str]) -> Run {
         let key = self.path("key").display().to_string();
         let fixed = ["publish", &self.source, "--key", &key, "--yes", "--no-binaries"];
         self.run_as(&self.publisher, &[&fixed, rest].concat())
     }
 
     /// `status --pull`.
-    fn fleet(&self, rest: &[&str]) -> Run {
+    pub(crate) fn fleet(&self, rest: &[&str]) -> Run {
         self.run_as(&self.publisher, &[&["status", "--pull", &self.source], rest].concat())
     }
 
@@ -129,7 +129,7 @@ impl Pulling {
         invocation.run()
     }
 
-    fn pull(&self, rest: &[&str]) -> Run {
+    pub(crate) fn pull(&self, rest: &[&str]) -> Run {
         self.pull_as("pull.yml", rest)
     }
 
@@ -139,7 +139,7 @@ impl Pulling {
     }
 
     /// `hold` or `resume`.
-    fn holds(&self, arguments: &[&str]) -> Run {
+    pub(crate) fn holds(&self, arguments: &[&str]) -> Run {
         let config = self.path("pull.yml").display().to_string();
         self.host.run(&[arguments, &["--config", &config]].concat())
     }
@@ -148,14 +148,14 @@ impl Pulling {
         std::fs::read(self.store().join(object)).unwrap()
     }
 
-    fn write(&self, object: &str, bytes: &[u8]) {
+    pub(crate) fn write(&self, object: &str, bytes: &[u8]) {
         let path = self.store().join(object);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, bytes).unwrap();
     }
 
     /// The last bundle, and its digest.
-    fn latest(&self) -> (Value, String) {
+    pub(crate) fn latest(&self) -> (Value, String) {
         let latest: Value = serde_json::from_slice(&self.read("latest.json")).unwrap();
         let digest = latest["bundle"].as_str().unwrap().to_owned();
         let bundle = self.read(&format!("bundles/{digest}.json"));
@@ -250,5 +250,5 @@ fn site(domain: &str, programs: &[&str]) -> String {
     }
 }
 
-const WORKER: &str = "program: w, script: w.sh";
-const CRASHER: &str = "program: w, script: bad.sh";
+pub(crate) const WORKER: &str = "program: w, script: w.sh";
+pub(crate) const CRASHER: &str = "program: w, script: bad.sh";

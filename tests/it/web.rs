@@ -14,6 +14,7 @@ mod load;
 mod machines;
 mod many;
 mod pages;
+mod pulls;
 mod runs;
 mod sites;
 

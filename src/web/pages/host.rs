@@ -10,6 +10,7 @@ use super::super::visitor::Visitor;
 use super::layout::{Part, Section, counted, error, page, pager, short_time, time};
 use super::plans::{About, actions};
 use super::programs::{choice, field, linked, table, tag_links};
+use super::pull;
 use crate::api::{Left, LeftSite};
 use crate::error::CommandError;
 use crate::import::Unmanaged;
@@ -25,6 +26,7 @@ pub(in crate::web) fn host(web: &Web, visitor: &Visitor, host: &HostView, query:
     let live = html! {
         p { (answer(host, now)) " " (tag_links("/hosts", &tags)) }
         @if let Some(silence) = &host.silence { div.notice { (error(&silence.error)) } }
+        @if let Some(pull) = web.pulls.host_for(visitor, host.name()) { (pull::section(&pull, now)) h2 { "Programs" } }
         (choice(query))
         (table(&rows, false))
         (pager(rows.page, rows.pages, |page| linked(query, page)))

@@ -12,6 +12,8 @@ use super::layout::{
     Part, Section, counted, filter, number, page, pager, short_time, some, summary,
 };
 use super::programs::{choice_of, linked, tag_links};
+use super::pull;
+use crate::pull::HostInStore;
 use crate::system::Clock as _;
 
 /// How many hosts a page has.
@@ -25,7 +27,11 @@ const CHOICES: [(&str, &str); 4] =
 pub(in crate::web) fn hosts(web: &Web, visitor: &Visitor, query: &Query) -> Markup {
     let (all, now) = (web.answers.hosts_for(visitor), web.clock.timestamp());
     let (words, show) = (query.words(), query.value("show"));
-    let mut lines: Vec<HostLine<'_>> = all.iter().map(|host| HostLine::of(host)).collect();
+    let mut lines: Vec<HostLine<'_>> = all
+        .iter()
+        .map(|host| HostLine::of(host, web.pulls.host_for(visitor, host.name())))
+        .collect();
+    let with_pull = lines.iter().any(|line| line.pull.is_some());
     lines.retain(|line| line.is_shown(show) && line.has(&words));
     lines.sort_by_key(HostLine::rank);
     let (of, pages) = (lines.len(), lines.len().div_ceil(HOSTS).max(1));
@@ -52,13 +58,15 @@ pub(in crate::web) fn hosts(web: &Web, visitor: &Visitor, query: &Query) -> Mark
                             th.number scope="col" { "Orphaned" }
                             th.number scope="col" { "Unmanaged" }
                             th scope="col" { "Last run" }
+                            @if with_pull { th scope="col" { "Pulls" } }
                         }
                     }
-                    tbody { @for line in lines { (line.markup(now)) } }
+                    tbody { @for line in lines { (line.markup(with_pull, now)) } }
                 }
             }
         }
         (pager(number_of_page, pages, |page| linked(query, page)))
+        (pull::store(web, visitor, &all, now))
     };
     page(visitor, Section::Hosts, "Hosts", &[Part::Fixed(filter), Part::Live(live)])
 }
@@ -71,18 +79,21 @@ struct HostLine<'h> {
     orphaned: usize,
     /// `None` if it was not told.
     unmanaged: Option<usize>,
+    /// As it says itself, if it pulls.
+    pull: Option<HostInStore>,
 }
 
 impl<'h> HostLine<'h> {
-    fn of(host: &'h HostView) -> Self {
+    fn of(host: &'h HostView, pull: Option<HostInStore>) -> Self {
         let rows = host.rows.iter().map(|row| row.orphaned).sum::<usize>();
         let (counts, orphaned) = (Counts::of(host.rows.iter()), rows + host.left().len());
-        Self { host, counts, orphaned, unmanaged: host.unmanaged() }
+        Self { host, counts, orphaned, unmanaged: host.unmanaged(), pull }
     }
 
     fn rank(&self) -> usize {
         let Counts { not_healthy, drifted, .. } = self.counts;
-        match (&self.host.silence, not_healthy + drifted + self.orphaned, &self.host.last) {
+        let pull = usize::from(self.pull.as_ref().is_some_and(pull::is_trouble));
+        match (&self.host.silence, not_healthy + drifted + self.orphaned + pull, &self.host.last) {
             (Some(_), ..) => 0,
             (None, 1.., _) => 1,
             (None, 0, None) => 2,
@@ -104,14 +115,15 @@ impl<'h> HostLine<'h> {
             return true;
         }
         let host = &self.host.work.host;
+        let pull = self.pull.as_ref().map(|pull| pull.status.outcome.words()).unwrap_or_default();
         let tags = host.tags.iter().map(|tag| format!(" @{tag}"));
         let sites = self.host.work.sites.iter().map(|site| format!(" {}", site.domain));
         let rest: String = tags.chain(sites).collect();
-        let text = format!("{} {}{rest}", host.name, host.address).to_lowercase();
+        let text = format!("{} {}{rest} {pull}", host.name, host.address).to_lowercase();
         words.iter().all(|word| text.contains(word))
     }
 
-    fn markup(&self, now: jiff::Timestamp) -> Markup {
+    fn markup(&self, with_pull: bool, now: jiff::Timestamp) -> Markup {
         let Counts { programs, not_healthy, drifted, .. } = self.counts;
         let (name, tags) = (self.host.name(), &self.host.work.host.tags);
         let tags: Vec<&str> = tags.iter().map(|tag| tag.as_str()).collect();
@@ -133,6 +145,7 @@ impl<'h> HostLine<'h> {
                 td.number { (some(self.orphaned)) }
                 td.number { @match self.unmanaged { Some(count) => (some(count)), None => "not known" } }
                 td { @if let Some(at) = last_run(history) { (short_time(at, now)) } }
+                @if with_pull { td { @if let Some(pull) = &self.pull { (pull::in_brief(pull, now)) } } }
             }
         }
     }

@@ -133,6 +133,8 @@ pub(super) fn summary(web: &Web, visitor: &Visitor, hosts: &[Arc<HostView>]) -> 
     let now = web.clock.timestamp();
     let counts = Counts::of(hosts.iter().flat_map(|host| host.rows.iter()));
     let Counts { programs, not_healthy, drifted, unknown, .. } = counts;
+    let pulls = hosts.iter().filter_map(|host| web.pulls.host_for(visitor, host.name()));
+    let pulls = pulls.filter(super::pull::is_trouble).count();
     let silent: Vec<_> =
         hosts.iter().filter_map(|host| Some((host, host.silence.as_ref()?))).collect();
     html! {
@@ -146,7 +148,7 @@ pub(super) fn summary(web: &Web, visitor: &Visitor, hosts: &[Arc<HostView>]) -> 
                 span.state.good { "all as wanted" }
             }
         }
-        (besides(hosts, &counts))
+        (besides(hosts, &counts, pulls))
         @if let Some(problem) = web.answers.problem_for(visitor) {
             div.notice { "The inventory on the disk is not shown, the one before it is" (error(&problem)) }
         }
@@ -163,11 +165,13 @@ pub(super) fn summary(web: &Web, visitor: &Visitor, hosts: &[Arc<HostView>]) -> 
 }
 
 /// What is worth a look besides, each with a link to it.
-fn besides(hosts: &[Arc<HostView>], counts: &Counts) -> Markup {
+fn besides(hosts: &[Arc<HostView>], counts: &Counts, pulls: usize) -> Markup {
     let left = hosts.iter().map(|host| host.left().len()).sum::<usize>();
     let unmanaged = hosts.iter().filter_map(|host| host.unmanaged()).sum::<usize>();
     let of = |count: usize, what: &str| counted(count, what);
+    let in_trouble = format!("{} not as published", of(pulls, "host"));
     let links = [
+        (pulls, "/hosts?show=problems", in_trouble),
         (
             counts.flapping,
             "/?show=flapping",

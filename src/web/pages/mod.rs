@@ -9,6 +9,7 @@ mod painted;
 mod plans;
 mod program;
 mod programs;
+mod pull;
 mod run;
 mod settings;
 mod site;
