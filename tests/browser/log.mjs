@@ -37,6 +37,27 @@ await look({}, async (page) => {
   assert.match(Buffer.concat(chunks).toString(), /^(order (20|21)\d*\n)+$/, "what is shown is downloaded");
 });
 
+// A line is a link to itself, also when the log was rotated since.
+await look({}, async (page) => {
+  await page.goto(at(shop("queue")));
+  await page.getByText("Followed").waitFor();
+  await act("say", "order 23 is looked at");
+  const line = page.locator("#log > span", { hasText: "order 23 is looked at" });
+  await line.getByRole("link", { name: "Link to this line" }).click();
+  const marked = page.locator("#at", { hasText: "order 23 is looked at" });
+  await marked.waitFor();
+  assert.match(page.url(), /\?at=\d+-[0-9a-f]{16}#at$/);
+  await page.waitForFunction(() => {
+    const box = document.getElementById("at").getBoundingClientRect();
+    return box.top >= 0 && box.bottom <= innerHeight;
+  });
+  await act("rotate");
+  await page.reload();
+  await marked.waitFor();
+  await page.getByRole("link", { name: "The end of the log" }).click();
+  await page.getByText("Followed").waitFor();
+});
+
 // What hosts write is text, however it looks.
 await look({}, async (page) => {
   await page.goto(at(shop("queue")));

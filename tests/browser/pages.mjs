@@ -18,6 +18,16 @@ await look({}, async (page) => {
   }
 });
 
+// A run, and a line of a log.
+await look({}, async (page) => {
+  await page.goto(at("/history"));
+  pages.push(await page.locator(".runs h3 a").first().getAttribute("href"));
+  await page.goto(at(shop("queue")));
+  await page.getByText("Followed").waitFor();
+  await act("say", "a line that is looked at");
+  pages.push(shop("queue") + await page.locator("#log a.at").first().getAttribute("href"));
+});
+
 for (const colorScheme of ["light", "dark"]) {
   for (const viewport of [desk, phone]) {
     await look({ colorScheme, viewport }, async (page) => {

@@ -147,10 +147,17 @@
     note.textContent = paused ? "Paused" : "Followed";
     show();
   });
+  // What is shown, and not what was read when the page was made.
+  let made_of = "";
+  download.addEventListener("click", () => {
+    URL.revokeObjectURL(made_of);
+    made_of = URL.createObjectURL(new Blob([lines.textContent], { type: "text/plain" }));
+    download.href = made_of;
+    download.download = "log.txt";
+  });
   grep.form.addEventListener("submit", (event) => {
     event.preventDefault();
     history.replaceState(null, "", query() || location.pathname);
-    download.href = section.dataset.log + ".txt" + query();
     waiting = [];
     lines.replaceChildren();
     log.open();

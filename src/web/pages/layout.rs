@@ -39,7 +39,7 @@ const SECTIONS: [(Section, &str, &str); 5] = [
 ];
 
 /// How many silent hosts are named on each page.
-const SILENT_NAMED: usize = 5;
+pub(super) const SILENT_NAMED: usize = 5;
 
 /// Where a page hears that it has changed.
 pub(super) struct Follows<'f> {

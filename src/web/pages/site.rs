@@ -11,7 +11,8 @@ use super::super::visitor::Visitor;
 use super::history;
 use super::host::answer;
 use super::layout::{
-    Part, Section, counted, error, number, page, pager, short_time, some, states, time,
+    Part, SILENT_NAMED, Section, counted, error, number, page, pager, short_time, some, states,
+    time,
 };
 use super::plans::{About, actions};
 use super::programs::{choice, field, linked, table};
@@ -49,14 +50,7 @@ pub(in crate::web) fn site(
             },
             _ => {}
         }
-        @for one in on {
-            @if let Some(silence) = &one.host.silence {
-                div.notice {
-                    strong { (one.host.name()) } " has not answered since " (time(silence.since, now))
-                    (error(&silence.error))
-                }
-            }
-        }
+        (silent(on, now))
         @if on_all { (hosts(domain, on, now)) h2 { "Programs" } }
         (choice(query))
         (table(&rows, on_all))
@@ -71,6 +65,23 @@ pub(in crate::web) fn site(
     let actions = actions(web, visitor, About { host, site: domain, ..About::default() });
     let parts = [Part::Fixed(actions), Part::Fixed(field(query)), Part::Live(live)];
     page(visitor, Section::Sites, &title, &parts)
+}
+
+/// Which of its hosts do not answer, and why.
+fn silent(on: &[SiteOnHost<'_>], now: Timestamp) -> Markup {
+    let silent = on.iter().filter_map(|one| Some((one.host, one.host.silence.as_ref()?)));
+    let silent: Vec<_> = silent.collect();
+    html! {
+        @for (host, silence) in silent.iter().take(SILENT_NAMED) {
+            div.notice {
+                strong { (host.name()) } " has not answered since " (time(silence.since, now))
+                (error(&silence.error))
+            }
+        }
+        @if silent.len() > SILENT_NAMED {
+            p.notice { (counted(silent.len() - SILENT_NAMED, "host")) " more do not answer" }
+        }
+    }
 }
 
 /// Its hosts, how it is on each.
