@@ -84,8 +84,11 @@ impl Asked {
         let part = |name| form.value(name).to_owned();
         let asked = Self { deed, host: part("host"), site: part("site"), program: part("program") };
         match deed {
-            Deed::Scale(_) if asked.site.is_empty() || asked.program.is_empty() => {
+            Deed::Scale(_) if asked.program.is_empty() => {
                 Err("a program of a site is scaled: name both".to_owned())
+            }
+            _ if asked.site.is_empty() && !asked.program.is_empty() => {
+                Err("a program is of a site: name both".to_owned())
             }
             _ => Ok(asked),
         }
@@ -283,6 +286,7 @@ mod tests {
             ("do=scale&site=a.com&program=w", "`processes`"),
             ("do=scale&processes=-1&site=a.com&program=w", "`processes`"),
             ("do=scale&processes=3&site=a.com", "name both"),
+            ("do=restart&program=w", "name both"),
             ("do=rollback&run=../../x", "`run`"),
         ] {
             assert!(asked(form).unwrap_err().contains(part), "{form}");

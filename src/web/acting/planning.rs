@@ -16,7 +16,7 @@ use crate::fleet::{
     selected_with_leavers, ways,
 };
 use crate::inventory::edit::{Assignment, Change, Edit, EditError};
-use crate::inventory::{self, Inventory, Loaded, no_sites};
+use crate::inventory::{self, Inventory, Loaded, Problems, no_sites};
 use crate::report::{
     EditView, HostPage, Mode, PlanFormat, Plans, Screen, Transcript, describe_failure, histories,
     nothing_to_take_back, show_problems, show_taken_back,
@@ -92,27 +92,29 @@ pub(super) fn ready(
     screens: &mut Screens,
 ) -> Result<Ready, CommandError> {
     let (tools, asked) = (&web.proposals.tools, &proposal.asked);
+    check_names(web, visitor, asked)?;
     let loaded = inventory::load(tools.inventory.as_deref())?;
     let (name, folder) = (loaded.name(), loaded.folder());
+    let sees_all = visitor.sees_all();
+    // They quote the inventory, which has other sites, too.
+    let refusal = |problems: Problems, screens: &mut Screens| {
+        if sees_all {
+            screens.both(|screen| show_problems(&problems, screen));
+        }
+        problems.refusal()
+    };
     let (inventory, edited) = match asked.deed {
         Deed::Scale(processes) => {
             let edited = edit(asked, processes)?.make(&name, &loaded.text, &folder);
             let edited = edited.map_err(|error| match error {
                 EditError::Refused(error) => error,
-                EditError::Problems(problems) => {
-                    screens.both(|screen| show_problems(&problems, screen));
-                    problems.refusal()
-                }
+                EditError::Problems(problems) => refusal(problems, screens),
             })?;
             (edited.inventory, Some(edited.text))
         }
         _ => {
             let read = inventory::read_beside(&name, &loaded.text, &folder);
-            let read = read.map_err(|problems| {
-                screens.both(|screen| show_problems(&problems, screen));
-                problems.refusal()
-            })?;
-            (read, None)
+            (read.map_err(|problems| refusal(problems, screens))?, None)
         }
     };
     let mut work = match asked.deed {
@@ -124,6 +126,24 @@ pub(super) fn ready(
         return Err(no_sites());
     }
     Ok(Ready { work, loaded, inventory, edited })
+}
+
+/// What is named has to be there for this visitor: what is said of a name that is not would offer others. Only who
+/// sees every site edits the file that has them all.
+fn check_names(web: &Web, visitor: &Visitor, asked: &Asked) -> Result<(), CommandError> {
+    let hosts = web.answers.hosts_for(visitor);
+    let Asked { deed, host, site, program: _ } = asked;
+    if !host.is_empty() && hosts.iter().all(|one| one.name() != host) {
+        return Err(CommandError::refused(format!("there is no host `{host}` here")));
+    }
+    if !site.is_empty() && hosts.iter().all(|one| !one.knows(site)) {
+        return Err(CommandError::refused(format!("there is no site `{site}` here")));
+    }
+    if matches!(deed, Deed::Scale(_)) && !visitor.sees_all() {
+        let message = "the inventory is of all sites, and you see only some of them";
+        return Err(CommandError::refused(message));
+    }
+    Ok(())
 }
 
 fn edit(asked: &Asked, processes: u32) -> Result<Edit, CommandError> {

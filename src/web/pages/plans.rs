@@ -239,7 +239,7 @@ pub(super) fn actions(web: &Web, visitor: &Visitor, about: About<'_>) -> Markup 
                 @if may(Right::Start) { (button(&to(Deed::Start), "Start…")) }
                 @if may(Right::Stop) { (button(&to(Deed::Stop), "Stop…")) }
             }
-            @if let Some(processes) = about.processes && may(Right::Apply) {
+            @if let Some(processes) = about.processes && may(Right::Apply) && visitor.sees_all() {
                 form method="post" action="/plans" {
                     @for (name, value) in to(Deed::Scale(processes)).fields() {
                         @if name != "processes" && name != "host" { input type="hidden" name=(name) value=(value); }

@@ -157,6 +157,14 @@ fn only_what_was_shown_is_confirmed_and_once() {
     assert_eq!(again.status, 409, "{again:?}");
     web.wait_for(&plan, DONE);
     assert_eq!(web.post("/plans/0000/confirm", "fingerprint=0").status, 404);
+    for (form, part) in [
+        ("do=restart&host=nowhere", "no host `nowhere` here"),
+        ("do=restart&site=shop.exampl", "no site `shop.exampl` here"),
+        ("do=scale&processes=3&site=shop.example&program=none", "none"),
+    ] {
+        let page = web.wait_for(&propose(&web, form), "cannot be done");
+        assert!(page.contains(part), "{form}: {page}");
+    }
     for (form, part) in [("do=remove", "not `remove`"), ("do=scale&processes=x", "`processes`")] {
         let answer = web.post("/plans", form);
         assert_eq!(answer.status, 400, "{form}");
