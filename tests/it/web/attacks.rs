@@ -1,10 +1,10 @@
 //! What people with bad intent send, and what programs write.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 
-use super::{SECRET, Web, page_of, shop, sites, wait_until};
-use crate::daemon::PATIENCE;
+use super::following::Stream;
+use super::{SECRET, Web, page_of, shop, sites};
 use crate::site::Host;
 
 /// What would be markup if somebody put it into a page as it is.
@@ -228,28 +228,29 @@ fn connections_are_bounded() {
     const ROOM: usize = 512;
     let host = or_skip!(shop());
     let web = Web::start(&host);
-    let pid = web.running.id();
-    let sockets = || {
-        let files = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
-        let links = files.filter_map(|file| std::fs::read_link(file.unwrap().path()).ok());
-        links.filter(|link| link.to_string_lossy().starts_with("socket:")).count()
-    };
-    // Beside those of clients: where it listens, and what it may have open to the host just now.
-    const OWN: usize = 8;
-    let mut idle: Vec<TcpStream> = Vec::new();
-    while idle.len() < ROOM + 100 {
-        idle.push(web.connect());
-        // Looking takes longer than a connection, and one that says nothing is ended soon.
-        if idle.len().is_multiple_of(64) {
-            assert!(sockets() <= ROOM + OWN, "{} are open", sockets());
-        }
+    // Pages that are followed stay, however long it takes to open them all.
+    let mut pages: Vec<Stream> =
+        (0..ROOM).map(|_| Stream::of(&web, &web.cookie, "/live")).collect();
+    let mut late: Vec<TcpStream> = (0..100).map(|_| web.connect()).collect();
+    for stream in &mut late {
+        write!(stream, "GET /healthz HTTP/1.1\r\nHost: {}\r\n\r\n", web.address).unwrap();
     }
-    wait_until(PATIENCE, "there is no room left", || sockets() >= ROOM);
-    let mut last = web.connect();
-    write!(last, "GET /healthz HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", web.address)
-        .unwrap();
-    drop(idle);
-    assert_eq!(super::Answer::read(&mut last).status, 200);
+    // Whoever was there before is still served meanwhile.
+    for page in [0, ROOM - 1] {
+        pages[page].wait_for("event: changed");
+    }
+    for stream in &late {
+        stream.set_nonblocking(true).unwrap();
+        let answer = stream.peek(&mut [0]).map_err(|error| error.kind());
+        assert_eq!(answer, Err(ErrorKind::WouldBlock), "there is no room for it");
+    }
+    drop(pages);
+    for mut stream in late {
+        stream.set_nonblocking(false).unwrap();
+        let mut begins = [0; 12];
+        stream.read_exact(&mut begins).unwrap();
+        assert_eq!(&begins, b"HTTP/1.1 200");
+    }
     web.end();
 }
 
