@@ -76,6 +76,13 @@ fn log_is_followed_over_a_rotation() {
     look_at_machines("log.mjs");
 }
 
+/// Planned, confirmed, followed, taken back; by two people at once.
+#[test]
+#[ignore = "needs Chromium and npm: make browser"]
+fn what_is_shown_is_done() {
+    look_at_machines("acting.mjs");
+}
+
 /// A host goes and comes back, then the web view itself goes.
 #[test]
 #[ignore = "needs Chromium and npm: make browser"]

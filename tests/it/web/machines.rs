@@ -26,6 +26,9 @@ const PROGRAMS: [&str; 3] = [
     "      - {program: imports, script: imports.sh, numprocs: 4}\n",
 ];
 
+/// What is changed of `queue`.
+const QUEUE: &str = "script: queue.sh, numprocs: 2, stopwaitsecs: 30";
+
 struct Machine {
     name: &'static str,
     host: Host,
@@ -113,7 +116,9 @@ impl Machines {
 
     /// The web view of them, once each has answered.
     pub(super) fn web(&self) -> Web {
-        let arguments = ["web", "--listen", "127.0.0.1:0", "--every", "1", "--json"];
+        let allowed = "apply,restart,start,stop";
+        let arguments =
+            ["web", "--listen", "127.0.0.1:0", "--every", "1", "--allow", allowed, "--json"];
         let web = Web::of(&mut self.command(&arguments));
         web.wait_for("/", "all as wanted");
         web
@@ -124,6 +129,7 @@ impl Machines {
         match *words {
             ["stop", program] => self.call(program, Call::StopProcess),
             ["start", program] => self.call(program, Call::StartProcess),
+            ["want", settings] => self.want(settings),
             ["say", line] => self.say(line),
             ["rotate"] => self.rotate(),
             ["crash", program] => self.crash(program),
@@ -131,6 +137,12 @@ impl Machines {
             ["come back", machine] => self.machine(machine).sshd.serve(),
             _ => panic!("what is {words:?}?"),
         }
+    }
+
+    /// Has the inventory want `queue` with these settings.
+    fn want(&self, settings: &str) {
+        let queue = PROGRAMS[0].replace(QUEUE, settings);
+        self.write_inventory(&[&queue, PROGRAMS[1], PROGRAMS[2]]);
     }
 
     fn machine(&mut self, name: &str) -> &mut Machine {
