@@ -20,9 +20,8 @@ zig_tools 0.15.2 0.24.1 >&2
 cargo_tool cargo-auditable 0.7.7 >&2
 [ -d "$(rustc --print target-libdir --target "$target")" ] || rustup target add "$target" >&2
 
-# A caller's own flags would make other bytes. Who panics aborts, so nobody unwinds: the tables for it are a tenth of
-# the binary.
-export RUSTFLAGS="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$PWD=/supervisor-sync -C force-unwind-tables=no"
+# A caller's own flags would make other bytes.
+export RUSTFLAGS="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$PWD=/supervisor-sync"
 cargo auditable zigbuild --release --locked --bin supervisor-sync --target "$target.$glibc" >&2
 built=${CARGO_TARGET_DIR:-target}/$target/release/supervisor-sync
 
