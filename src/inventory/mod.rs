@@ -33,6 +33,8 @@ pub(crate) mod naming;
 mod notices;
 mod options;
 mod passed;
+#[cfg(feature = "web")]
+mod password_hash;
 mod places;
 pub mod problem;
 pub mod program;
@@ -55,6 +57,8 @@ mod suggest;
 #[cfg(test)]
 mod tests;
 pub mod value;
+#[cfg(feature = "web")]
+mod web_auth;
 
 pub use crate::system::passwords::without_passwords;
 pub(crate) use allowed::Allowed;
@@ -70,6 +74,8 @@ pub use name::{ConfigName, Domain, FullName, HostName, NameError, ProgramName, U
 pub(crate) use named::printed_names;
 pub use notices::Notices;
 pub(crate) use notices::{LocalCommand, NoticeKind};
+#[cfg(feature = "web")]
+pub(crate) use password_hash::PasswordHash;
 pub(crate) use places::{Located, Places, ProgramPlaces, SitePlaces};
 pub use problem::{Place, Problem, Problems};
 pub use program::{
@@ -93,3 +99,5 @@ pub use value::{
     AbsolutePath, CommandLine, Directory, EnvironmentName, EnvironmentValue, LogTarget,
     ProgramUser, SCRIPT_FOLDER, ScriptPath,
 };
+#[cfg(feature = "web")]
+pub(crate) use web_auth::{Role, TrustedProxy, WebAuth, WebUser, read_web_auth};

@@ -4,6 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use super::keys::{Key, Keys};
+#[cfg(feature = "web")]
+use super::web_auth;
 use super::{Beside, read_beside};
 use super::{
     allowed, configs, groups, health, host, logs, notices, passed, program_keys, pulling, schema,
@@ -78,6 +80,14 @@ fn the_guide_has_the_tables() {
         ("label", table("key of `label`", pulling::LABEL.known)),
     ];
     assert_tables("pull.md", include_str!("../../docs/pull.md"), &of_pull);
+    #[cfg(feature = "web")]
+    let of_web = [
+        ("web_auth", table("key", web_auth::CONFIG.known)),
+        ("web_user", table("key of a user", web_auth::USER.known)),
+        ("web_proxy", table("key of `proxy`", web_auth::PROXY.known)),
+    ];
+    #[cfg(feature = "web")]
+    assert_tables("web-access.md", include_str!("../../docs/web-access.md"), &of_web);
 }
 
 /// A page has each table as the source has it, or gets it.
@@ -240,6 +250,51 @@ fn each_key_of_pull_yml_takes_its_example() {
         };
         let text = with(key.example);
         assert!(read(&text).is_ok(), "{text}{}", read(&text).unwrap_err());
+        for wrong in ["{a: {b: c}}", "[[a]]", "1.5"] {
+            assert!(read(&with(wrong)).is_err(), "{}", with(wrong));
+        }
+    }
+}
+
+/// The same of the file of `web --auth`.
+#[cfg(feature = "web")]
+#[test]
+fn each_key_of_users_takes_its_example() {
+    let read = |text: &str| super::read_web_auth("users.yml", text);
+    for (keys, key) in [&web_auth::CONFIG, &web_auth::USER, &web_auth::PROXY]
+        .into_iter()
+        .flat_map(|keys| keys.known.iter().map(move |key| (keys, key)))
+    {
+        let with = |value: &str| {
+            let all = |others: &[(&str, &str)]| {
+                let others = others.iter().filter(|(name, _)| *name != key.name);
+                let others: String =
+                    others.map(|(name, value)| format!("{name}: {value}, ")).collect();
+                format!("{{{others}{}: {value}}}", key.name)
+            };
+            match keys.of {
+                "a user" => format!(
+                    "proxy: {{from: [192.0.2.1], header: X-User}}\nusers: [{}]\n",
+                    all(&[("name", "ann"), ("role", "view")])
+                ),
+                "`proxy`" => format!(
+                    "users: [{{name: ann, role: view}}]\nproxy: {}\n",
+                    all(&[("from", "[192.0.2.1]"), ("header", "X-User")])
+                ),
+                _ => {
+                    let known = "{name: ann, role: view, password: \
+                                 $2b$04$abcdefghijklmnopqrstuuHNbAKRhpaujgo33bRWs.NLUTJO3lOy2}";
+                    let known = if key.name == "users" { "{x: y}" } else { known };
+                    let users = format!("[{known}]");
+                    all(&[("users", users.as_str())])
+                }
+            }
+        };
+        // Without a user nobody can sign in, which is an error of its own.
+        if key.name != "users" {
+            let text = with(key.example);
+            assert!(read(&text).is_ok(), "{text}{}", read(&text).unwrap_err());
+        }
         for wrong in ["{a: {b: c}}", "[[a]]", "1.5"] {
             assert!(read(&with(wrong)).is_err(), "{}", with(wrong));
         }

@@ -160,7 +160,10 @@ pub(super) fn all_keys() -> Vec<&'static str> {
         &super::health::KEYS,
         &super::health::PROBE,
     ];
-    PASSED_OVER.into_iter().chain(maps.into_iter().flat_map(Keys::names)).collect()
+    let keys = PASSED_OVER.into_iter().chain(maps.into_iter().flat_map(Keys::names));
+    #[cfg(feature = "web")]
+    let keys = keys.chain(super::web_auth::SHOWN);
+    keys.collect()
 }
 
 /// Reads an inventory. `name` is the file's name for messages. Every problem is named at once,

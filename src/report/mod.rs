@@ -3,6 +3,8 @@
 
 mod annotations;
 mod applying;
+#[cfg(feature = "web")]
+mod audited;
 mod awaited;
 mod check;
 mod colour;
@@ -60,6 +62,8 @@ pub(crate) use annotations::Here;
 pub(crate) use applying::Applying;
 #[cfg(feature = "web")]
 pub(crate) use applying::BeforeChanges;
+#[cfg(feature = "web")]
+pub(crate) use audited::{AuditEvent, Audited};
 pub(crate) use check::{CheckFormat, CheckOutput, Checked, show_problems};
 pub use colour::Colour;
 #[cfg(feature = "web")]

@@ -11,9 +11,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use super::{
-    applying, check, edit, explain, history, import, integrate, listening, metrics, notification,
-    notified, plan, proposal, pull, revision_diff, runner, screen, setup, site_end, starter,
-    status, taking_back,
+    applying, audited, check, edit, explain, history, import, integrate, listening, metrics,
+    notification, notified, plan, proposal, pull, revision_diff, runner, screen, setup, site_end,
+    starter, status, taking_back,
 };
 use crate::event::{Event, LogLine};
 use crate::inventory::Problems;
@@ -35,7 +35,7 @@ struct DocumentKind {
 }
 
 /// All kinds of documents, in the order of the guide.
-fn kinds() -> [DocumentKind; 32] {
+fn kinds() -> [DocumentKind; 33] {
     fn of<T: JsonSchema>(kind: &'static str, host: Host) -> DocumentKind {
         DocumentKind { kind, host, content: T::json_schema }
     }
@@ -70,6 +70,7 @@ fn kinds() -> [DocumentKind; 32] {
         of::<pull::HoldDocument<'_>>("hold", Host::None),
         of::<crate::pull::FleetStatus>("pull_status", Host::None),
         of::<listening::Listening>("web", Host::None),
+        of::<audited::Audited>("web_action", Host::None),
         of::<proposal::ProposalDocument>("proposal", Host::None),
         of::<screen::Failure<'_>>("error", Host::NamedIfAny),
     ]

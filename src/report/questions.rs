@@ -27,6 +27,26 @@ impl Screen {
     /// Asks a question, until it is answered or `interrupt` is raised, which answers nothing; `None` when
     /// there is no one to ask.
     pub(crate) fn ask(&mut self, question: &str, interrupt: &Interrupt) -> Option<String> {
+        self.line_typed(question, interrupt).map(|answer| answer.trim().to_owned())
+    }
+
+    /// Asks for what nobody may look at while it is typed, and is taken as it is.
+    #[cfg(feature = "web")]
+    pub(crate) fn ask_hidden(&mut self, question: &str, interrupt: &Interrupt) -> Option<String> {
+        use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+        let stdin = std::io::stdin();
+        let shown = tcgetattr(&stdin).ok()?;
+        let mut hidden = shown.clone();
+        hidden.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(&stdin, OptionalActions::Flush, &hidden).ok()?;
+        let answer = self.line_typed(question, interrupt);
+        let _ = tcsetattr(&stdin, OptionalActions::Flush, &shown);
+        // The end of the line was not shown, either.
+        let _ = writeln!(std::io::stderr());
+        answer
+    }
+
+    fn line_typed(&mut self, question: &str, interrupt: &Interrupt) -> Option<String> {
         if !self.can_ask() {
             return None;
         }
@@ -41,7 +61,7 @@ impl Screen {
         }
         let mut answer = String::new();
         stdin.read_line(&mut answer).ok()?;
-        Some(answer.trim().to_owned())
+        Some(answer.trim_end_matches(['\n', '\r']).to_owned())
     }
 
     /// Goes on where the answer is yes. Else the error says what is `not_done`, which answer that was (`no`),

@@ -9,6 +9,7 @@ use rustix::fs::Mode;
 use rustix::process::umask;
 
 use crate::error::{CommandError, ErrorKind};
+use crate::inventory::WebAuth;
 
 /// Where it is to listen.
 #[derive(Debug, Clone)]
@@ -25,10 +26,23 @@ pub(super) enum Listener {
 }
 
 impl Address {
-    /// Listens there, or says why not.
-    pub(super) fn listen(&self) -> Result<Listener, CommandError> {
+    /// Listens there, or says why not. Others than this machine's people are served where they have to sign in,
+    /// and where nobody reads on the way what they say.
+    pub(super) fn listen(
+        &self,
+        auth: Option<&WebAuth>,
+        speaks_tls: bool,
+    ) -> Result<Listener, CommandError> {
+        match (self, auth) {
+            (Self::Tcp(address), None) if !address.ip().is_loopback() => {
+                return Err(not_alone(*address));
+            }
+            (Self::Tcp(address), Some(auth)) if !address.ip().is_loopback() => {
+                is_reached(*address, auth, speaks_tls)?;
+            }
+            _ => {}
+        }
         match self {
-            Self::Tcp(address) if !address.ip().is_loopback() => Err(not_alone(*address)),
             Self::Tcp(address) => {
                 let failed =
                     |source| cannot(self, &source).hint("another port: --listen 127.0.0.1:0");
@@ -57,10 +71,11 @@ impl fmt::Display for Address {
 
 impl Listener {
     /// What a link begins with. Which port leads to a socket is known where a tunnel is made.
-    pub(super) fn origin(&self) -> String {
+    pub(super) fn origin(&self, speaks_tls: bool) -> String {
+        let scheme = if speaks_tls { "https" } else { "http" };
         match self {
-            Self::Tcp(_, address) => format!("http://{address}"),
-            Self::Unix(..) => "http://localhost".to_owned(),
+            Self::Tcp(_, address) => format!("{scheme}://{address}"),
+            Self::Unix(..) => format!("{scheme}://localhost"),
         }
     }
 
@@ -69,6 +84,16 @@ impl Listener {
         match self {
             Self::Tcp(_, address) => address.to_string(),
             Self::Unix(_, path) => path.display().to_string(),
+        }
+    }
+
+    /// The address, as a browser names it; none that stands for all.
+    pub(super) fn own_name(&self) -> Option<String> {
+        match self {
+            Self::Tcp(_, address) if address.ip().is_unspecified() => None,
+            Self::Tcp(_, SocketAddr::V6(address)) => Some(format!("[{}]", address.ip())),
+            Self::Tcp(_, address) => Some(address.ip().to_string()),
+            Self::Unix(..) => None,
         }
     }
 
@@ -110,6 +135,23 @@ fn is_abandoned(path: &Path) -> bool {
 
 fn cannot(address: &Address, source: &std::io::Error) -> CommandError {
     CommandError::refused(format!("cannot listen on {address}")).caused_by(source)
+}
+
+/// Refuses what could not be reached, or would be in clear.
+fn is_reached(address: SocketAddr, auth: &WebAuth, speaks_tls: bool) -> Result<(), CommandError> {
+    let refused = |why: &str| {
+        CommandError::new(ErrorKind::Usage, format!("cannot listen on {address}: {why}"))
+    };
+    if auth.proxy.is_none() && !speaks_tls {
+        return Err(refused("passwords would be readable on the way").hint(
+            "speak TLS (--tls CERT KEY), or name the proxy that does in the file of --auth, as in: proxy: {from: [192.0.2.7]}",
+        ));
+    }
+    if address.ip().is_unspecified() && auth.names.is_empty() {
+        return Err(refused("no browser has a name for it")
+            .hint("say under which it is reached, in the file of --auth, as in: names: [fleet.example.com]"));
+    }
+    Ok(())
 }
 
 fn not_alone(address: SocketAddr) -> CommandError {

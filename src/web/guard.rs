@@ -1,5 +1,7 @@
 //! What is looked at before anything is answered, and what every answer tells the browser.
 
+use std::sync::PoisonError;
+
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HOST,
     HeaderName, HeaderValue, ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
@@ -8,8 +10,11 @@ use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 
 use super::Web;
+use super::accounts::{Accounts, from, holder_of, named_by_proxy, proxy_of, user};
 use super::content::{Content, text};
+use super::sessions::Holder;
 use super::visitor::{Peer, Visitor};
+use crate::inventory::WebAuth;
 use crate::system::Clock as _;
 
 /// Nothing that a host tells can become anything else than text: no script, style, picture or form that is not
@@ -39,10 +44,21 @@ pub(super) fn with_headers(mut response: Response<Content>) -> Response<Content>
 }
 
 /// The answer to what nobody should ask, whoever it is.
-pub(super) fn refusal(request: &Parts, has_body: bool) -> Option<Response<Content>> {
-    if !is_for_this_machine(request) {
-        let why = "This name does not lead here: use localhost or 127.0.0.1.\n";
+pub(super) fn refusal(web: &Web, request: &Parts, has_body: bool) -> Option<Response<Content>> {
+    let auth = web.accounts.as_ref().map(Accounts::now);
+    if !is_for_us(web, auth.as_deref(), request) {
+        let why = match auth {
+            None => "This name does not lead here: use localhost or 127.0.0.1.\n",
+            Some(_) => "This name does not lead here: it is none of `names`.\n",
+        };
         return Some(text(StatusCode::MISDIRECTED_REQUEST, why));
+    }
+    if let Some(auth) = auth.filter(|auth| !web.speaks_tls() && !is_near(auth, peer(request))) {
+        let why = match auth.proxy {
+            Some(_) => "Come by the proxy: from here everything would be readable on the way.\n",
+            None => "Nobody is served from there without TLS.\n",
+        };
+        return Some(closing(text(StatusCode::FORBIDDEN, why)));
     }
     match request.method {
         Method::GET | Method::HEAD if has_body => {
@@ -96,13 +112,47 @@ fn not_from_here(request: &Parts) -> Option<Response<Content>> {
 
 /// Who asks; `None` if that is nobody who was let in.
 pub(super) fn visitor(web: &Web, request: &Parts) -> Option<Visitor> {
-    let now = web.clock.now();
-    let sessions = web.sessions.lock();
-    let sessions = sessions.unwrap_or_else(std::sync::PoisonError::into_inner);
+    let (now, peer) = (web.clock.now(), peer(request));
+    let auth = web.accounts.as_ref().map(Accounts::now);
+    let named = auth.as_deref();
+    if let Some(named) = named.and_then(|auth| named_by_proxy(auth, peer, &request.headers)) {
+        return named;
+    }
+    let is_secure = is_secure(web, request);
+    let sessions = web.sessions.lock().unwrap_or_else(PoisonError::into_inner);
     let cookies = request.headers.get_all(COOKIE).iter();
     let mut cookies = cookies.filter_map(|cookies| cookies.to_str().ok());
-    let peer = request.extensions.get::<Peer>()?;
-    cookies.any(|cookies| sessions.has(cookies, now)).then(|| Visitor::owner(&web.owner, *peer))
+    let holder = cookies.find_map(|cookies| sessions.holder(cookies, is_secure, now))?;
+    match (holder, named) {
+        (Holder::Owner, None) => Some(Visitor::owner(&web.owner, peer)),
+        (Holder::User { name, .. }, Some(auth)) => {
+            // Who was taken out of the file, or has another password there, has to come again.
+            let user = user(auth, name).filter(|user| holder_of(user) == *holder)?;
+            Some(Visitor::user(user, from(auth, peer, &request.headers), true))
+        }
+        (Holder::Owner, Some(_)) | (Holder::User { .. }, None) => None,
+    }
+}
+
+/// The other end of the connection.
+pub(super) fn peer(request: &Parts) -> Peer {
+    request.extensions.get::<Peer>().copied().unwrap_or(Peer::Socket)
+}
+
+/// Whether the browser speaks TLS, to us or to the proxy before us.
+pub(super) fn is_secure(web: &Web, request: &Parts) -> bool {
+    let by_proxy = |accounts: &Accounts| proxy_of(&accounts.now(), peer(request)).is_some();
+    web.speaks_tls() || web.accounts.as_ref().is_some_and(by_proxy)
+}
+
+/// Whether what is said in clear is said on this machine, or to a proxy that was named.
+fn is_near(auth: &WebAuth, peer: Peer) -> bool {
+    match peer {
+        Peer::Socket => true,
+        Peer::Address(address) => {
+            address.ip().to_canonical().is_loopback() || proxy_of(auth, peer).is_some()
+        }
+    }
 }
 
 /// What is still on its way is not read.
@@ -113,23 +163,38 @@ pub(super) fn closing(mut response: Response<Content>) -> Response<Content> {
 
 /// A page of elsewhere can have its own name lead to 127.0.0.1, and would then read ours as its own (DNS
 /// rebinding). Its browser says that name here. The port is not looked at: a tunnel has another.
-fn is_for_this_machine(request: &Parts) -> bool {
+fn is_for_us(web: &Web, auth: Option<&WebAuth>, request: &Parts) -> bool {
+    let is_ours = |host: &str| {
+        let own = web.listens_on.iter().map(String::as_str);
+        let named = auth.into_iter().flat_map(|auth| auth.names.iter().map(String::as_str));
+        is_this_machine(host)
+            || name_of(host)
+                .is_some_and(|name| own.chain(named).any(|own| own.eq_ignore_ascii_case(name)))
+    };
     let mut hosts = request.headers.get_all(HOST).iter();
     let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
     let named = request.uri.authority().map(|authority| authority.as_str());
-    host.to_str().is_ok_and(is_this_machine) && named.is_none_or(is_this_machine)
+    host.to_str().is_ok_and(is_ours) && named.is_none_or(is_ours)
 }
 
 fn is_this_machine(host: &str) -> bool {
-    let (name, port) = match host.strip_prefix("[::1]") {
-        Some(rest) => ("localhost", rest),
-        None => host.split_at(host.find(':').unwrap_or(host.len())),
+    name_of(host).is_some_and(|name| {
+        name.eq_ignore_ascii_case("localhost") || name == "127.0.0.1" || name == "[::1]"
+    })
+}
+
+/// A host without its port; `None` if what should be one is none.
+fn name_of(host: &str) -> Option<&str> {
+    let end = match host.starts_with('[') {
+        true => host.find(']')? + 1,
+        false => host.find(':').unwrap_or(host.len()),
     };
+    let (name, port) = host.split_at_checked(end)?;
     let is_port = match port.strip_prefix(':') {
         Some(digits) => !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()),
         None => port.is_empty(),
     };
-    is_port && (name.eq_ignore_ascii_case("localhost") || name == "127.0.0.1")
+    is_port.then_some(name)
 }
 
 #[cfg(test)]

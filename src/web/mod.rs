@@ -8,18 +8,23 @@
 //! Asking hosts is threads, as everywhere here. Only connections are tasks of an async runtime, in `server`
 //! and `streams`: a page that stays open costs no thread.
 
+mod accounts;
 mod acting;
 mod address;
 mod answers;
 mod assets;
+mod attempts;
+mod audit;
 mod content;
 mod counters;
 mod diffs;
 mod documents;
 mod followed;
+mod followed_file;
 mod guard;
 mod logs;
 mod pages;
+mod passwords;
 mod pulls;
 mod query;
 mod rounds;
@@ -27,32 +32,42 @@ mod routes;
 mod rows;
 mod server;
 mod sessions;
+mod sign_in;
 mod site_on_host;
 mod streams;
+mod tls;
 mod visitor;
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::error::CommandError;
-use crate::report::{Listening, Typed};
+use crate::report::{Audited, Listening, Typed};
 use crate::store::Store;
 use crate::system::{Interrupt, SystemClock, users};
 use crate::transport::SshSettings;
 
 pub(crate) use address::Address;
 pub(crate) use followed::Followed;
+pub(crate) use passwords::hashed;
 pub(crate) use visitor::Right;
 
+use accounts::Accounts;
 use acting::{Proposals, Tools};
 use answers::Answers;
+use attempts::Attempts;
+use audit::Audit;
 use counters::Counters;
 use diffs::Diffs;
 use logs::Logs;
 use pulls::Pulls;
 use rounds::Turns;
 use sessions::Sessions;
+use sign_in::Desk;
+use tls::Tls;
 
 /// How the web view goes about it.
 pub(crate) struct Settings {
@@ -64,6 +79,12 @@ pub(crate) struct Settings {
     /// The way to hosts.
     pub(crate) ssh: SshSettings,
     pub(crate) interrupt: Interrupt,
+    /// The file of who may sign in by name; else a link signs in whoever runs this.
+    pub(crate) auth: Option<PathBuf>,
+    /// A certificate and its key, to speak TLS with.
+    pub(crate) tls: Option<(PathBuf, PathBuf)>,
+    /// Where what people do is noted.
+    pub(crate) audit: Option<PathBuf>,
     /// What may be done from there.
     pub(crate) allowed: Vec<Right>,
     /// What was typed, for hints.
@@ -83,20 +104,68 @@ struct Web {
     diffs: Diffs,
     /// Without a store nobody has said anything.
     pulls: Pulls,
+    /// Who may sign in by name.
+    accounts: Option<Accounts>,
     sessions: Mutex<Sessions>,
+    attempts: Mutex<Attempts>,
+    desk: Desk,
+    /// How often somebody has signed out.
+    signed_out: AtomicU64,
+    audit: Audit,
+    /// What browsers speak TLS with.
+    tls: Option<Tls>,
+    /// The address that it listens on, where browsers can say that.
+    listens_on: Option<String>,
     counters: Counters,
     clock: SystemClock,
 }
 
-/// Shows the fleet of an inventory until it is interrupted. `announce` is told where it is to be seen, and of
-/// each new link.
+impl Web {
+    /// Whether browsers speak TLS to us.
+    fn speaks_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Changes with what anybody may see: what is followed ends then, and a browser that may comes again by itself.
+    fn rights(&self) -> (u64, u64) {
+        let signed_out = self.signed_out.load(Ordering::Relaxed);
+        (self.accounts.as_ref().map_or(0, Accounts::version), signed_out)
+    }
+}
+
+/// What is told while it serves.
+pub(crate) enum News {
+    /// Where it is to be seen, and each new link.
+    Listening(Listening),
+    /// Somebody has done something.
+    Done(Audited),
+    /// Something does not hold that was changed.
+    Trouble(CommandError),
+}
+
+/// Shows the fleet of an inventory until it is interrupted.
 pub(crate) fn serve(
     settings: Settings,
     followed: Followed,
-    announce: &mut dyn FnMut(&Listening),
+    announce: &mut dyn FnMut(News),
 ) -> Result<(), CommandError> {
-    let Settings { address, every, parallel, ssh, interrupt, allowed, typed, store } = settings;
-    let listener = address.listen()?;
+    let Settings {
+        address,
+        every,
+        parallel,
+        ssh,
+        interrupt,
+        auth,
+        tls,
+        audit,
+        allowed,
+        typed,
+        store,
+    } = settings;
+    let accounts = auth.as_deref().map(Accounts::read).transpose()?;
+    let tls = tls.map(|(certificate, key)| Tls::read(&certificate, &key)).transpose()?;
+    let auth = accounts.as_ref().map(Accounts::now);
+    let listener = address.listen(auth.as_deref(), tls.is_some())?;
     let tools = Tools {
         ssh: ssh.clone(),
         parallel,
@@ -113,7 +182,14 @@ pub(crate) fn serve(
         answers,
         turns: Turns::default(),
         proposals: Proposals::new(tools, allowed),
+        accounts,
         sessions: Mutex::new(Sessions::new(listener.cookie_name())?),
+        attempts: Mutex::default(),
+        desk: Desk::default(),
+        signed_out: AtomicU64::default(),
+        audit: Audit::new(audit)?,
+        tls,
+        listens_on: listener.own_name(),
         counters: Counters::default(),
         clock: SystemClock::start(),
     });

@@ -30,6 +30,11 @@ impl Query {
         self.0.iter().find(|(other, _)| other == name).map_or("", |(_, value)| value.trim())
     }
 
+    /// The same as it was typed: a password may begin with a blank.
+    pub(super) fn raw(&self, name: &str) -> &str {
+        self.0.iter().find(|(other, _)| other == name).map_or("", |(_, value)| value)
+    }
+
     /// What is looked for: each word in small letters.
     pub(super) fn words(&self) -> Vec<String> {
         self.value("q").split_whitespace().map(str::to_lowercase).collect()

@@ -6,6 +6,7 @@ use hyper::header::{CONTENT_DISPOSITION, HeaderValue, SET_COOKIE};
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 
+use super::accounts::Accounts;
 use super::acting::{self, Reader};
 use super::answers::HostView;
 use super::content::{Content, of_kind, page, text};
@@ -13,11 +14,14 @@ use super::logs::{LogEnd, LogKey};
 use super::query::Query;
 use super::site_on_host::SiteOnHost;
 use super::visitor::Visitor;
-use super::{Web, assets, counters, documents, guard, pages, streams};
+use super::{Web, assets, counters, documents, guard, pages, sign_in, streams};
 use crate::event::LinePlace;
 use crate::inventory::Site;
+use crate::report::AuditEvent;
 use crate::system::{Clock as _, sanitized};
 
+/// Prometheus' text format.
+const METRICS: &str = "text/plain; version=0.0.4";
 /// A line of JSON each.
 const JSON_LINES: &str = "application/jsonl; charset=utf-8";
 
@@ -45,22 +49,32 @@ pub(super) fn answer(
         ["favicon.ico"] => return assets::at("icon.svg").unwrap_or_else(not_found),
         ["healthz"] => return text(StatusCode::OK, "ok\n"),
         ["metrics"] => {
-            return of_kind(StatusCode::OK, "text/plain; version=0.0.4", counters::metrics(web));
+            // On this machine anybody may count; elsewhere that tells strangers how the fleet is.
+            let may = |visitor: Visitor| visitor.sees_all();
+            return match web.accounts.is_none() || guard::visitor(web, request).is_some_and(may) {
+                true => of_kind(StatusCode::OK, METRICS, counters::metrics(web)),
+                false => text(StatusCode::UNAUTHORIZED, "Sign in first.\n"),
+            };
         }
         // Whoever only looks whether there is something does not use it up.
-        ["sign-in"] if request.method == Method::GET => return sign_in(web, &query),
-        ["sign-in"] => return page(StatusCode::FORBIDDEN, pages::signed_out()),
+        ["sign-in"] if request.method == Method::GET => return sign_in(web, request, &query),
+        ["sign-in"] => return page(StatusCode::FORBIDDEN, signed_out(web)),
         _ => {}
     }
     match guard::visitor(web, request) {
         Some(visitor) => signed_in(web, &visitor, &parts, &query),
-        None => not_signed_in(&parts),
+        None => not_signed_in(web, &parts),
     }
 }
 
 /// Answers a form that was sent here.
 fn of_form(web: &Arc<Web>, request: &Parts, parts: &[&str], form: &Query) -> Response<Content> {
-    let Some(visitor) = guard::visitor(web, request) else { return not_signed_in(parts) };
+    match (parts, &web.accounts) {
+        (["sign-in"], Some(accounts)) => return sign_in::by_password(web, accounts, request, form),
+        (["sign-out"], _) => return sign_in::out(web, request),
+        _ => {}
+    }
+    let Some(visitor) = guard::visitor(web, request) else { return not_signed_in(web, parts) };
     let answer = match parts {
         ["plans", rest @ ..] => acting::answer(web, &visitor, rest, form, Reader::Person),
         ["api", "plans", rest @ ..] => acting::answer(web, &visitor, rest, form, Reader::Machine),
@@ -69,10 +83,19 @@ fn of_form(web: &Arc<Web>, request: &Parts, parts: &[&str], form: &Query) -> Res
     answer.unwrap_or_else(not_found)
 }
 
-fn not_signed_in(parts: &[&str]) -> Response<Content> {
+fn not_signed_in(web: &Web, parts: &[&str]) -> Response<Content> {
     match parts.first() {
         Some(&("api" | "live")) => text(StatusCode::UNAUTHORIZED, "Sign in first.\n"),
-        _ => page(StatusCode::UNAUTHORIZED, pages::signed_out()),
+        _ => page(StatusCode::UNAUTHORIZED, signed_out(web)),
+    }
+}
+
+/// How to sign in.
+fn signed_out(web: &Web) -> maud::Markup {
+    match web.accounts.as_ref().map(Accounts::now) {
+        None => pages::signed_out(),
+        Some(auth) if auth.users.iter().all(|user| user.password.is_none()) => pages::by_proxy(),
+        Some(_) => pages::sign_in(None),
     }
 }
 
@@ -219,17 +242,26 @@ fn place<'h>(host: &'h HostView, site: &str, program: &'h str) -> Option<Place<'
     is_known.then_some(Place { host, site, program })
 }
 
-fn sign_in(web: &Web, query: &Query) -> Response<Content> {
+fn sign_in(web: &Web, request: &Parts, query: &Query) -> Response<Content> {
+    if web.accounts.is_some() {
+        return page(StatusCode::OK, signed_out(web));
+    }
     let now = web.clock.now();
     let mut sessions = web.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-    let cookie = sessions.sign_in(query.value("once"), now);
+    let owner = Visitor::owner(&web.owner, guard::peer(request));
+    let is_secure = guard::is_secure(web, request);
+    let cookie = sessions.sign_in(query.value("once"), is_secure, now);
+    let recorded = cookie.as_ref().map(|_| web.audit.record(&owner, AuditEvent::SignedIn));
+    if let Some(Err(error)) = recorded {
+        return sign_in::unwritten(&error);
+    }
     match cookie.and_then(|cookie| HeaderValue::from_str(&cookie).ok()) {
         Some(cookie) => {
             let mut signed_in = page(StatusCode::OK, pages::signed_in());
             signed_in.headers_mut().insert(SET_COOKIE, cookie);
             signed_in
         }
-        None => page(StatusCode::FORBIDDEN, pages::signed_out()),
+        None => page(StatusCode::FORBIDDEN, signed_out(web)),
     }
 }
 

@@ -17,12 +17,14 @@ use tokio::runtime::Builder;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use super::accounts::Accounts;
 use super::address::Listener;
 use super::content::{Content, text};
 use super::counters::{Open, add};
 use super::query::Query;
+use super::tls::Tls;
 use super::visitor::Peer;
-use super::{Web, guard, query, routes};
+use super::{News, Web, guard, query, routes};
 use crate::error::CommandError;
 use crate::report::Listening;
 use crate::system::Interrupt;
@@ -31,6 +33,8 @@ use crate::system::Interrupt;
 const CONNECTIONS: usize = 512;
 /// How long the head of a request may take: who sends a letter a second is not waited for.
 const HEAD_TIME: Duration = Duration::from_secs(10);
+/// How long a browser may take to agree on how TLS is spoken.
+const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// How long a head may be, in bytes.
 const HEAD_BYTES: usize = 16 * 1024;
 /// How long a form may take, and how long it may be, in bytes.
@@ -49,7 +53,7 @@ pub(super) fn run(
     web: &Arc<Web>,
     listener: &Listener,
     interrupt: &Interrupt,
-    announce: &mut dyn FnMut(&Listening),
+    announce: &mut dyn FnMut(News),
 ) -> Result<(), CommandError> {
     let failed = |source: std::io::Error| {
         CommandError::refused(format!("cannot serve {}", listener.shown())).caused_by(&source)
@@ -68,16 +72,20 @@ async fn take(
     web: &Arc<Web>,
     listener: &Listener,
     interrupt: &Interrupt,
-    announce: &mut dyn FnMut(&Listening),
+    announce: &mut dyn FnMut(News),
 ) -> std::io::Result<()> {
     let doors = Doors::of(listener)?;
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     let mut is_next = false;
     while !interrupt.is_raised() {
         if let Some(listening) = news(web, listener, is_next) {
-            announce(&listening);
+            announce(News::Listening(listening));
             is_next = true;
         }
+        web.audit.news().into_iter().for_each(|done| announce(News::Done(done)));
+        let trouble = web.accounts.as_ref().and_then(Accounts::trouble);
+        let of_tls = web.tls.as_ref().and_then(Tls::trouble);
+        trouble.into_iter().chain(of_tls).for_each(|trouble| announce(News::Trouble(trouble)));
         // Two waits in one, so that neither a full house nor a quiet one keeps us from the above.
         let taken = timeout(MOMENT, async {
             let permit = Arc::clone(&room).acquire_owned().await;
@@ -91,12 +99,18 @@ async fn take(
     Ok(())
 }
 
-/// A link that nobody was told of yet.
+/// Where to sign in, if nobody was told of it yet.
 fn news(web: &Web, listener: &Listener, is_next: bool) -> Option<Listening> {
+    let by_name = web.accounts.is_some();
     let mut sessions = web.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-    let link = format!("{}/sign-in?once={}", listener.origin(), sessions.news()?);
+    let once = sessions.news()?;
+    let origin = listener.origin(web.speaks_tls());
+    let link = match by_name {
+        true => format!("{origin}/sign-in"),
+        false => format!("{origin}/sign-in?once={once}"),
+    };
     let allowed = web.proposals.allowed();
-    Some(Listening { address: listener.shown(), link, allowed, is_next })
+    Some(Listening { address: listener.shown(), link, allowed, by_name, is_next })
 }
 
 enum Doors {
@@ -143,15 +157,27 @@ fn begin(
     tokio::spawn(async move {
         let _permit = permit;
         let _open = Open::count(&web, |counters| &counters.connections);
-        let serve = service_fn(|request| answer(Arc::clone(&web), peer, request));
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIME)
-            .max_buf_size(HEAD_BYTES)
-            .serve_connection(TokioIo::new(stream), serve);
-        // Whatever a client does that ends it is its own affair.
-        let _ = timeout(LASTS, connection).await;
+        match web.tls.as_ref().map(Tls::acceptor) {
+            None => serve(stream, peer, &web).await,
+            Some(tls) => {
+                if let Ok(Ok(stream)) = timeout(HANDSHAKE_TIME, tls.accept(stream)).await {
+                    serve(stream, peer, &web).await;
+                }
+            }
+        }
     });
+}
+
+/// Answers what comes over a connection.
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, peer: Peer, web: &Arc<Web>) {
+    let serve = service_fn(|request| answer(Arc::clone(web), peer, request));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIME)
+        .max_buf_size(HEAD_BYTES)
+        .serve_connection(TokioIo::new(stream), serve);
+    // Whatever a client does that ends it is its own affair.
+    let _ = timeout(LASTS, connection).await;
 }
 
 /// The form that a request has as its body.
@@ -177,7 +203,7 @@ async fn answer(
     let has_body = request.body().size_hint().exact() != Some(0);
     let (mut request, body) = request.into_parts();
     request.extensions.insert(peer);
-    let asked = match guard::refusal(&request, has_body) {
+    let asked = match guard::refusal(&web, &request, has_body) {
         Some(refusal) => Err(refusal),
         None if request.method == Method::POST => form(body).await.map(Some),
         None => Ok(None),

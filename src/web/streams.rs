@@ -51,6 +51,7 @@ fn tell(web: &Arc<Web>, mut changes: watch::Receiver<u64>, moment: Duration) -> 
     tokio::spawn(async move {
         let _open = Open::count(&web, |counters| &counters.streams);
         let mut next = BEGIN;
+        let rights = web.rights();
         while sender.send(Bytes::from_static(next.as_bytes())).await.is_ok() {
             // Who has left meanwhile is not counted any longer.
             if next == CHANGED && timeout(moment, sender.closed()).await.is_ok() {
@@ -61,6 +62,9 @@ fn tell(web: &Arc<Web>, mut changes: watch::Receiver<u64>, moment: Duration) -> 
                 Ok(Err(_)) => break,
                 Err(_) => ALIVE,
             };
+            if web.rights() != rights {
+                break;
+            }
         }
     });
     stream(receiver)
@@ -76,6 +80,7 @@ pub(super) fn log(
     let (sender, receiver) = mpsc::channel(WAITING);
     let open = Open::count(web, |counters| &counters.streams);
     let mut begun = false;
+    let (rights, of) = (web.rights(), Arc::clone(web));
     web.logs.follow(work, key, grep, move |told| {
         // It goes with whoever tells.
         let _open = &open;
@@ -90,7 +95,7 @@ pub(super) fn log(
             Told::Alive => ALIVE.to_owned(),
             Told::End => END.to_owned(),
         };
-        sender.blocking_send(event.into()).is_ok()
+        of.rights() == rights && sender.blocking_send(event.into()).is_ok()
     })?;
     Some(stream(receiver))
 }

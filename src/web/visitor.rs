@@ -4,9 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use serde::Deserialize;
-
-use crate::inventory::matches;
+use crate::inventory::{Role, WebUser, matches};
 
 /// Somebody who was let in, for as long as one request takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,26 +15,15 @@ pub(super) struct Visitor {
     sites: Sites,
     /// An address, or `unix socket`.
     pub(super) from: String,
-}
-
-/// What somebody may do, each with what the one before it may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Role {
-    /// Look.
-    View,
-    /// Restart, start and stop what is there.
-    Operate,
-    /// Change what is there: apply, roll back, scale.
-    Admin,
+    /// Whether it is a session of ours that they came with, which they can end.
+    pub(super) can_sign_out: bool,
 }
 
 /// Which sites somebody sees, and acts on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Sites {
+enum Sites {
     All,
     /// Those that one of these matches; in each `*` stands for any text.
-    #[cfg_attr(not(test), expect(dead_code, reason = "only who runs this can sign in yet"))]
     Matching(Arc<[String]>),
 }
 
@@ -83,7 +70,15 @@ impl Visitor {
     /// The person who runs this, and could do everything on the command line.
     pub(super) fn owner(name: &str, from: Peer) -> Self {
         let (name, from) = (name.to_owned(), from.to_string());
-        Self { name, role: Role::Admin, sites: Sites::All, from }
+        Self { name, role: Role::Admin, sites: Sites::All, from, can_sign_out: true }
+    }
+
+    /// Somebody whom the file of users has.
+    pub(super) fn user(user: &WebUser, from: String, can_sign_out: bool) -> Self {
+        let WebUser { name, password: _, role, sites } = user;
+        let sites =
+            sites.as_ref().map_or(Sites::All, |sites| Sites::Matching(sites.clone().into()));
+        Self { name: name.clone(), role: *role, sites, from, can_sign_out }
     }
 
     /// Whether they may know of this site.

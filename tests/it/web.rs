@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "looks at the host and speaks raw HTTP")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a check that fails fails the test")]
 
+mod access;
 mod acting;
 mod api;
 mod attacks;
@@ -14,9 +15,11 @@ mod load;
 mod machines;
 mod many;
 mod pages;
+mod proxied;
 mod pulls;
 mod runs;
 mod sites;
+mod tls;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -55,14 +58,19 @@ impl Web {
 
     /// The same of another command line, which ends in `--json`.
     fn of(command: &mut Invocation) -> Self {
+        let mut web = Self::listening(command);
+        web.cookie = web.sign_in(&links(&web.running)[0]);
+        web
+    }
+
+    /// The same, and nobody has signed in.
+    fn listening(command: &mut Invocation) -> Self {
         let running = command.spawn();
         wait_until(PATIENCE, "the web view listens", || !links(&running).is_empty());
         let document: Value =
             serde_json::from_str(running.stdout().lines().next().unwrap()).unwrap();
         let address = document["address"].as_str().unwrap().to_owned();
-        let mut web = Self { running, address, cookie: String::new() };
-        web.cookie = web.sign_in(&links(&web.running)[0]);
-        web
+        Self { running, address, cookie: String::new() }
     }
 
     /// Follows a link, and returns the cookie.

@@ -10,10 +10,10 @@ use super::super::query::{Query, path};
 use super::super::visitor::Visitor;
 use super::super::{Web, documents, pages, routes};
 use super::asked::{Asked, Confirmed};
-use super::proposal::{NotConfirmed, Proposal};
+use super::proposal::{NotConfirmed, Proposal, Stage};
 use super::proposals::Refused;
 use crate::error::CommandError;
-use crate::report::Documents;
+use crate::report::{AuditEvent, Documents};
 
 /// For whom an answer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +59,7 @@ fn propose(web: &Arc<Web>, visitor: &Visitor, form: &Query, reader: Reader) -> R
             if !matches!(asked.deed, super::Deed::Apply { .. }) {
                 is_allowed(web, visitor, &asked)?;
             }
+            note(web, visitor, AuditEvent::Planned { what: asked.title() })?;
             web.proposals.propose(web, asked, visitor).map_err(not_begun)
         });
     match proposed {
@@ -81,8 +82,23 @@ fn confirm(
 
 fn stop(web: &Web, visitor: &Visitor, proposal: &Proposal) -> Result<(), No> {
     is_allowed(web, visitor, &proposal.asked)?;
+    let run = match proposal.view().stage {
+        Stage::AtWork(of) => Some(of.run),
+        _ => None,
+    };
+    note(web, visitor, AuditEvent::Stopped { what: proposal.asked.title(), run })?;
     proposal.stop(&visitor.name);
     Ok(())
+}
+
+/// What cannot be noted is not done.
+fn note(web: &Web, visitor: &Visitor, event: AuditEvent) -> Result<(), No> {
+    web.audit.record(visitor, event).map_err(|error| not_noted(&error))
+}
+
+fn not_noted(error: &CommandError) -> No {
+    let why = format!("Nothing was done, since it cannot be noted: {error}.");
+    (StatusCode::SERVICE_UNAVAILABLE, why)
 }
 
 fn is_allowed(web: &Web, visitor: &Visitor, asked: &Asked) -> Result<(), No> {
@@ -95,6 +111,7 @@ fn is_allowed(web: &Web, visitor: &Visitor, asked: &Asked) -> Result<(), No> {
 
 fn not_begun(refused: Refused) -> No {
     match refused {
+        Refused::NotNoted(error) => not_noted(&error),
         Refused::NotConfirmed(NotConfirmed::OtherPlan) => (
             StatusCode::CONFLICT,
             "Another plan was shown than is to be done: look at it again.".to_owned(),

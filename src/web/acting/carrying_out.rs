@@ -9,7 +9,7 @@ use crate::error::CommandError;
 use crate::fleet::{self, Order, Reviewed};
 use crate::front::{After, Around, InventoryFile};
 use crate::notify::Commands;
-use crate::report::{Applying, warn_unsent};
+use crate::report::{Applying, AuditEvent, warn_unsent};
 
 /// Does it on each host, and asks them how they are then.
 pub(super) fn carry_out(
@@ -20,6 +20,7 @@ pub(super) fn carry_out(
     visitor: &Visitor,
 ) {
     let mut screens = Screens::of(&proposal.told, &web.proposals.tools);
+    let run = order.run.id;
     let hosts: Vec<String> = shown.keys().cloned().collect();
     let status = match done(web, proposal, order, shown, visitor, &mut screens) {
         Ok(status) => status,
@@ -29,6 +30,14 @@ pub(super) fn carry_out(
         }
     };
     hosts.iter().for_each(|host| web.turns.now(host));
+    let outcome = match status {
+        0 => "done".to_owned(),
+        status => format!("failed, with exit status {status}"),
+    };
+    // It is over: all that can be done is to say so.
+    if let Err(error) = web.audit.record(visitor, AuditEvent::Ended { run, outcome }) {
+        screens.error(&error);
+    }
     proposal.ended(status);
 }
 

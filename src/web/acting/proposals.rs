@@ -13,7 +13,8 @@ use super::asked::{Asked, Confirmed};
 use super::proposal::{Confirmation, NotConfirmed, Proposal};
 use super::{carrying_out, planning};
 use crate::api::{Run, RunInventory};
-use crate::report::Typed;
+use crate::error::CommandError;
+use crate::report::{AuditEvent, Typed};
 use crate::system::Clock as _;
 use crate::transport::SshSettings;
 
@@ -50,11 +51,13 @@ struct Kept {
 }
 
 /// Why something is not begun.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(in crate::web) enum Refused {
     NotConfirmed(NotConfirmed),
     /// So much is going on that more has to wait.
     TooMany,
+    /// The audit log cannot be written.
+    NotNoted(CommandError),
     /// The system has no thread, or no random number.
     NoMeans,
 }
@@ -129,6 +132,12 @@ impl Proposals {
         let mut kept = self.lock();
         kept.has_room()?;
         let shown = proposal.confirm(sent, confirmation).map_err(Refused::NotConfirmed)?;
+        let what = asked.title();
+        let noted = web.audit.record(visitor, AuditEvent::Confirmed { run: run.id, what });
+        if let Err(error) = noted {
+            proposal.ended(error.kind.exit_status());
+            return Err(Refused::NotNoted(error));
+        }
         let order = asked.order(run, self.tools.parallel, said);
         let (do_web, visitor) = (Arc::clone(web), visitor.clone());
         let done = Arc::clone(proposal);

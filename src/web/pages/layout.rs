@@ -77,6 +77,9 @@ pub(super) fn page_following(
                     }
                 }
                 p #connection role="status" {}
+                @if visitor.can_sign_out {
+                    form method="post" action="/sign-out" { button { "Sign out" } }
+                }
             }
             main #main data-follows=(follows.path) {
                 h1 { (title) }

@@ -27,7 +27,9 @@ pub(super) use run::run;
 pub(super) use site::site;
 pub(super) use sites::sites;
 
-use layout::bare;
+use layout::{bare, error};
+
+use crate::error::CommandError;
 
 /// For who has not signed in.
 pub(super) fn signed_out() -> Markup {
@@ -37,6 +39,42 @@ pub(super) fn signed_out() -> Markup {
         html! {
             p { "Open the link that was printed when this was started. It works once: after that, the next one is printed." }
         },
+    )
+}
+
+/// For who has to sign in by name; with what was wrong with the last try.
+pub(super) fn sign_in(wrong: Option<&str>) -> Markup {
+    bare(
+        "Sign in",
+        false,
+        html! {
+            form.sign-in method="post" action="/sign-in" {
+                @if let Some(wrong) = wrong { p.error role="alert" { (wrong) } }
+                label for="name" { "Name" }
+                input #name name="name" required autofocus autocomplete="username" autocapitalize="none" spellcheck="false";
+                label for="password" { "Password" }
+                input #password name="password" type="password" required autocomplete="current-password";
+                button { "Sign in" }
+            }
+        },
+    )
+}
+
+/// For who should have come by a proxy that says who they are.
+pub(super) fn by_proxy() -> Markup {
+    bare(
+        "Sign in",
+        false,
+        html! { p { "People sign in at the proxy before this, and it has not named anybody who may look." } },
+    )
+}
+
+/// Where the audit log could not be written.
+pub(super) fn unwritten(why: &CommandError) -> Markup {
+    bare(
+        "Not done",
+        false,
+        html! { p { "Nothing was done, since it cannot be noted." } (error(why)) },
     )
 }
 
