@@ -1,6 +1,7 @@
 //! A web server: nginx as docs/stores.md sets it up, and servers that misbehave.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
 use supervisor_sync::error::ErrorKind;
@@ -9,7 +10,7 @@ use supervisor_sync::store::Location;
 use super::misbehaving::{Misbehaving, answer, hang};
 use super::nginx::{HOSTS_PASSWORD, Nginx, PASSWORD};
 use super::{Answer, AnyStore, Part, access, assert_says, bytes, keeps_the_contract, listed, name};
-use crate::daemon::{PATIENCE, children, wait_until};
+use crate::daemon::{PATIENCE, wait_until};
 
 keeps_the_contract!(Nginx);
 
@@ -185,7 +186,7 @@ fn hanging_server_is_given_up() {
         hang(stream);
     });
     for server in [silent, half] {
-        let mut access = access(std::path::Path::new("/nowhere"));
+        let mut access = access(Path::new("/nowhere"));
         access.patience.silence = Duration::from_secs(1);
         let store = Location::parse(&server.url()).unwrap().open_with(access);
         assert_says(store.get(&name("a"), None), &["cannot get a from", "curl: (28) "]);
@@ -196,7 +197,7 @@ fn hanging_server_is_given_up() {
 #[test]
 fn interrupt_ends_it() {
     let server = Misbehaving::start(|_, stream| hang(stream));
-    let access = access(std::path::Path::new("/nowhere"));
+    let access = access(Path::new("/nowhere"));
     let interrupt = access.interrupt.clone();
     let store = Location::parse(&server.url()).unwrap().open_with(access);
     std::thread::scope(|scope| {
@@ -295,26 +296,33 @@ fn nothing_but_our_own_configuration_is_read() {
 #[test]
 fn command_line_says_nothing() {
     let server = Misbehaving::start(|_, stream| hang(stream));
-    let access = access(std::path::Path::new("/nowhere"));
+    let access = access(Path::new("/nowhere"));
     let interrupt = access.interrupt.clone();
     let store = Location::parse(&server.url()).unwrap().open_with(access);
     std::thread::scope(|scope| {
-        let asking = scope.spawn(|| store.put(&name("a"), b"x"));
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let store = &store;
+        let asking = scope.spawn(move || {
+            sender.send(std::fs::read_link("/proc/thread-self").unwrap()).unwrap();
+            store.put(&name("a"), b"x")
+        });
+        // Other tests have a curl of theirs at the same time: what this thread has begun is meant.
+        let thread = Path::new("/proc").join(receiver.recv().unwrap());
         wait_until(PATIENCE, "it is asked", || !server.asked().is_empty());
-        let lines = children(std::process::id())
-            .into_iter()
-            .filter_map(|pid| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).ok());
-        let curls: Vec<String> = lines.filter(|line| line.starts_with("curl\0")).collect();
+        let children = std::fs::read_to_string(thread.join("children")).unwrap();
+        let lines: Vec<String> = children
+            .split_whitespace()
+            .map(|pid| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap())
+            .collect();
         interrupt.raise();
         asking.join().unwrap().unwrap_err();
-        assert!(!curls.is_empty());
-        assert!(curls.iter().all(|line| line == "curl\0--disable\0--config\0-\0"), "{curls:?}");
+        assert_eq!(lines, ["curl\0--disable\0--config\0-\0"]);
     });
 }
 
 #[test]
 fn missing_curl_is_told() {
-    let mut access = access(std::path::Path::new("/nowhere"));
+    let mut access = access(Path::new("/nowhere"));
     access.environment.insert("PATH".into(), "/nowhere".into());
     let store = Location::parse("https://127.0.0.1:1").unwrap().open_with(access);
     let words = ["cannot get a from", "curl is not installed", "hint: sudo apt-get install curl"];
