@@ -106,3 +106,36 @@ pub(super) fn begin<'s>(
         CommandError::refused("the system has no thread to ask a store with").caused_by(&source)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web::visitor::Peer;
+
+    /// Why a pull failed may be about a site that a visitor may not know of.
+    #[test]
+    fn visitor_hears_of_own_sites_alone() {
+        let status = serde_json::json!({
+            "name": "a", "release": "x", "at": "2026-11-30T10:00:00Z", "outcome": "failed",
+            "cause": "other.com failed", "serial": 7, "troubles": [
+                {"site": "other.com", "cause": "no"}, {"site": "x.com", "cause": "no"},
+            ],
+        });
+        let status = serde_json::from_value(status).unwrap();
+        let hosts = vec![HostInStore { status, silent: false, behind: true }];
+        let bundle = crate::pull::Digest::of(b"");
+        let pulls = Pulls::default();
+        let status = FleetStatus { serial: 7, bundle, hosts, unreadable: Vec::new() };
+        pulls.keep(Ok(status), Timestamp::UNIX_EPOCH);
+        pulls.keep(Err(CommandError::refused("no other.com")), Timestamp::UNIX_EPOCH);
+        let (owner, limited) =
+            (Visitor::owner("ann", Peer::Socket), Visitor::limited_to(&["x.com"]));
+        let shown = format!("{:?}", pulls.host_for(&limited, "a").unwrap());
+        assert!(shown.contains("x.com") && !shown.contains("other.com"), "{shown}");
+        assert!(pulls.said_for(&limited).is_none() && pulls.error_for(&limited).is_none());
+        let all = format!("{:?}", pulls.host_for(&owner, "a").unwrap());
+        assert_eq!(all.matches("other.com").count(), 2, "{all}");
+        assert!(pulls.said_for(&owner).is_some() && pulls.error_for(&owner).is_some());
+        assert!(pulls.host_for(&owner, "b").is_none());
+    }
+}
