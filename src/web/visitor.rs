@@ -81,6 +81,11 @@ impl Visitor {
         Self { name: name.clone(), role: *role, sites, from, can_sign_out }
     }
 
+    /// Whether they are the same person, who sees the same.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.name == other.name && self.sites == other.sites
+    }
+
     /// Whether they may know of this site.
     pub(super) fn sees(&self, site: &str) -> bool {
         match &self.sites {

@@ -27,6 +27,8 @@ pub(in crate::web) struct Proposal {
     /// Who has asked, and when.
     pub(in crate::web) by: String,
     pub(in crate::web) at: Timestamp,
+    /// Who that was, with what they saw then.
+    visitor: Visitor,
     /// The plan as `plan` prints it, and what is done as `apply` does: for people, and for machines.
     pub(in crate::web) plan: Written,
     pub(in crate::web) told: Written,
@@ -138,12 +140,19 @@ impl Proposal {
             asked,
             by: by.name.clone(),
             at,
+            visitor: by.clone(),
             plan: Written::default(),
             told: Written::default(),
             interrupt: Interrupt::default(),
             progress: Mutex::default(),
             version,
         }
+    }
+
+    /// Whether somebody may see it: it shows all of its sites, so it is for who sees everything, and for who has
+    /// asked, as long as they see the same.
+    pub(super) fn is_for(&self, visitor: &Visitor) -> bool {
+        visitor.sees_all() || self.visitor.is_same(visitor)
     }
 
     pub(in crate::web) fn view(&self) -> View {

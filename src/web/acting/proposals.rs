@@ -85,7 +85,7 @@ impl Proposals {
     /// All that somebody may see, the last first.
     pub(in crate::web) fn of(&self, visitor: &Visitor) -> Vec<Arc<Proposal>> {
         let kept = self.lock();
-        kept.proposals.iter().filter(|one| is_seen(one, visitor)).map(Arc::clone).collect()
+        kept.proposals.iter().filter(|one| one.is_for(visitor)).map(Arc::clone).collect()
     }
 
     /// The one with this id.
@@ -116,7 +116,7 @@ impl Proposals {
         Ok(proposal)
     }
 
-    /// Has done what was shown: that, and nothing else. `begun` is told of the run before it begins.
+    /// Has done what was shown: that, and nothing else.
     pub(in crate::web) fn confirm(
         &self,
         web: &Arc<Web>,
@@ -183,9 +183,4 @@ impl Kept {
         self.threads.push(thread);
         Ok(())
     }
-}
-
-/// A plan shows all of its sites: it is for who has asked, and for who sees everything.
-fn is_seen(proposal: &Proposal, visitor: &Visitor) -> bool {
-    visitor.sees_all() || proposal.by == visitor.name
 }

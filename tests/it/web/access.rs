@@ -193,6 +193,11 @@ fn other_sites_are_not_there() {
         }
     }
     assert_eq!(web.get(&page_of("mail")).status, 200);
+    // A plan of before shows what they may not see any more.
+    let before = proposed(&web, "do=restart&site=shop.example");
+    assert_eq!(web.get(&before).status, 200);
+    write_users(&host, &USERS.replace("[shop.*]", "[other.*]"));
+    assert_eq!((web.get("/").status, web.get(&before).status), (200, 404));
     // Who sees no site sees no host.
     web.becomes("nil");
     assert_eq!(web.get("/hosts/here").status, 404);
