@@ -197,6 +197,19 @@ impl Answer {
     }
 }
 
+/// What the web view prints, and what it answers where somebody asks for a plan.
+pub(crate) fn documents(host: &Host) -> String {
+    let web = Web::start(host);
+    let proposed = web.post("/api/plans", "do=apply").body;
+    wait_until(PATIENCE, "it was noted", || web.running.stdout().contains("web_action"));
+    let whole = web.running.stdout();
+    let printed = whole.rsplit_once('\n').map_or("", |(printed, _)| printed);
+    let documents = format!("{printed}\n{proposed}");
+    crate::documents::assert_valid(&documents);
+    web.end();
+    documents
+}
+
 /// A host with a site `shop.example` that is applied: `queue` runs, `mail` crashes.
 fn shop() -> Option<Host> {
     let host = Host::start()?;
