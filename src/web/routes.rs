@@ -172,6 +172,7 @@ fn of_program(
     let grep = match Grep::of(query) {
         Ok(grep) => grep,
         Err(_) if rest.is_empty() => Grep::default(),
+        Err(why) if rest == ["log"] => return streams::wrong(&why),
         Err(why) => return text(StatusCode::BAD_REQUEST, format!("{why}\n")),
     };
     let work = &place.host.work;

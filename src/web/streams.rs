@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::Response;
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::{Response, StatusCode};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use super::Web;
 use super::acting::Proposal;
-use super::content::Content;
+use super::content::{Content, of_kind};
 use super::counters::Open;
 use super::logs::{LogKey, Told};
 use crate::event::LinePlace;
@@ -105,6 +105,12 @@ pub(super) fn log(
 fn line_event(line: &str, place: Option<LinePlace>) -> String {
     let place = place.map(|place| place.to_string()).unwrap_or_default();
     format!("event: line\nid: {place}\ndata: {}\n\n", sanitized(&crate::error::cut(line)))
+}
+
+/// Tells only why nothing can be followed: a browser that gets another status comes again and again.
+pub(super) fn wrong(why: &str) -> Response<Content> {
+    let event = format!("event: wrong\ndata: {}\n\n", sanitized(why));
+    of_kind(StatusCode::OK, "text/event-stream", event)
 }
 
 fn stream(receiver: mpsc::Receiver<Bytes>) -> Response<Content> {

@@ -136,6 +136,7 @@
     if (!begun) { lines.replaceChildren(); begun = true; }
   };
   const log = follow(() => { begun = false; return section.dataset.log + query(); }, {
+    wrong: (event) => { log.end(); note.textContent = event.data; grep.setAttribute("aria-invalid", "true"); },
     end: () => { log.end(); note.textContent = "Not followed any more: load the page again to try once more"; },
     line: (event) => { start(); waiting.push([event.data, event.lastEventId]); if (waiting.length > MOST) waiting.shift(); show(); },
   }, (lost) => { if (!paused) note.textContent = lost ? `Not followed since ${lost}` : "Followed"; });
@@ -159,6 +160,7 @@
     event.preventDefault();
     history.replaceState(null, "", query() || location.pathname);
     waiting = [];
+    grep.removeAttribute("aria-invalid");
     lines.replaceChildren();
     log.open();
   });

@@ -124,7 +124,10 @@ fn log_is_followed() {
     all.wait_for("data: order 18");
     drop((all, some));
     wait_until(PATIENCE, "nobody listens any more", || streams(&web).ends_with(" 0"));
-    assert_eq!(web.get(&format!("{log}?grep=%28")).status, 400);
+    let wrong = web.get(&format!("{log}?grep=%28"));
+    assert_eq!((wrong.status, wrong.header("content-type")), (200, Some("text/event-stream")));
+    assert!(wrong.body.starts_with("event: wrong\ndata: this is no regular"), "{wrong:?}");
+    assert_eq!(web.get(&format!("{log}.txt?grep=%28")).status, 400);
     web.end();
 }
 
