@@ -303,14 +303,14 @@ fn since_shows_what_was_written_since() {
     host.deploy("a.com");
     let lines = ["program: one, command: sleep 1", "program: two, command: sleep 1"];
     inventory(&host, "hardened", &lines);
-    let log =
-        format!("{} old\n  its trace\n{} new\n  its trace\n", minutes_ago(90), minutes_ago(3));
+    let new = format!("{} new", minutes_ago(3));
+    let log = format!("{} old\n  its trace\n{new}\n  its trace\n", minutes_ago(90));
     std::fs::write(host.log("a.com-one"), log).unwrap();
     std::fs::write(host.log("a.com-two"), "no\ntime\n").unwrap();
     let run = host.run(&["logs", "--since", "10m"]).ended(0);
     let shown: Vec<&str> =
         run.stdout.lines().map(|line| line.rsplit_once("| ").unwrap().1).collect();
-    assert_eq!(shown, [&format!("{} new", minutes_ago(3)), "  its trace", "no", "time"], "{run:?}");
+    assert_eq!(shown, [new.as_str(), "  its trace", "no", "time"], "{run:?}");
     let two = "a.com-two.log begins with a time that is known: its last lines are shown";
     assert_eq!(run.warnings().len(), 1, "{run:?}");
     let run = run.complains(two);
