@@ -83,6 +83,10 @@ impl Asked {
         };
         let part = |name| form.value(name).to_owned();
         let asked = Self { deed, host: part("host"), site: part("site"), program: part("program") };
+        let is_odd = |part: &String| part.chars().any(char::is_control);
+        if [&asked.host, &asked.site, &asked.program].into_iter().any(is_odd) {
+            return Err("a name has no control characters".to_owned());
+        }
         match deed {
             Deed::Scale(_) if asked.program.is_empty() => {
                 Err("a program of a site is scaled: name both".to_owned())
@@ -287,6 +291,8 @@ mod tests {
             ("do=scale&processes=-1&site=a.com&program=w", "`processes`"),
             ("do=scale&processes=3&site=a.com", "name both"),
             ("do=restart&program=w", "name both"),
+            ("do=restart&site=a%1B%5B2J", "control"),
+            ("do=restart&host=a%0Ab", "control"),
             ("do=rollback&run=../../x", "`run`"),
         ] {
             assert!(asked(form).unwrap_err().contains(part), "{form}");

@@ -356,3 +356,74 @@ fn hooks_and_notifications_hold() {
     assert_eq!(std::fs::read_to_string(&said).unwrap(), "before\nafter\n");
     web.end();
 }
+
+/// Where forms are taken.
+const FORMS: [&str; 5] =
+    ["/plans", "/plans/0000/confirm", "/plans/0000/stop", "/api/plans", "/api/plans/0000/confirm"];
+
+#[test]
+fn forms_have_an_end_and_a_name() {
+    let host = or_skip!(shop());
+    let web = start(&host);
+    let own = format!("Origin: http://{}\r\nSec-Fetch-Site: same-origin\r\n", web.address);
+    let head = |path: &str, headers: &str| {
+        format!(
+            "POST {path} HTTP/1.1\r\nConnection: close\r\nCookie: {}\r\n{own}\
+             Content-Type: application/x-www-form-urlencoded\r\n{headers}\r\n",
+            web.cookie
+        )
+    };
+    let name = format!("Host: {}\r\n", web.address);
+    let chunk = format!("4000\r\n{}\r\n", "x".repeat(0x4000));
+    for path in FORMS {
+        // Whatever is said of its length, no more is read than a form has.
+        let long = format!("{name}Content-Length: 1073741824\r\n");
+        let answer = web.raw((head(path, &long) + &"x".repeat(20_000)).as_bytes());
+        assert_eq!(answer.status, 413, "{path}: {answer:?}");
+        let chunked = format!("{name}Transfer-Encoding: chunked\r\n");
+        let answer = web.raw((head(path, &chunked) + &chunk + &chunk).as_bytes());
+        assert_eq!(answer.status, 413, "{path}: {answer:?}");
+        for other in ["Host: evil.example\r\n", "Host: localhost\r\nHost: evil.example\r\n", ""] {
+            let answer = web.raw(head(path, &format!("{other}Content-Length: 0\r\n")).as_bytes());
+            assert!(matches!(answer.status, 400 | 421), "{path} {other}: {answer:?}");
+        }
+    }
+    // Nothing of it comes: it is not waited for longer than ten seconds.
+    let slow = head("/plans", &format!("{name}Content-Length: 10\r\n")) + "do=";
+    assert_eq!(web.raw(slow.as_bytes()).status, 408);
+    for path in ["/plans/../plans/x/confirm", "/plans/%2e%2e/confirm", "/plans//etc/passwd", "/"] {
+        assert!(matches!(web.post(path, "do=stop").status, 404 | 405), "{path}");
+    }
+    assert!(web.page("/plans").contains("Nothing was asked for"));
+    web.end();
+}
+
+#[test]
+fn what_is_asked_for_is_shown_as_text() {
+    let host = or_skip!(shop());
+    let web = start(&host);
+    let typed = "%3Cscript%3Ealert(1)%3C/script%3E%22%27%3E%3Cimg+src%3Dx%3E";
+    for form in [
+        format!("do=restart&host={typed}"),
+        format!("do=restart&site={typed}"),
+        format!("do=restart&site=shop.example&program={typed}"),
+        format!("do={typed}"),
+        format!("do={typed}%1B%5B2J"),
+    ] {
+        let answer = web.post("/plans", &form);
+        let page = match answer.header("location") {
+            Some(plan) => web.wait_for(plan, "cannot be done") + &web.page("/plans"),
+            None => answer.body,
+        };
+        for markup in ["<script>alert", "<img", "\u{1b}"] {
+            assert!(!page.contains(markup), "{form}: {page}");
+        }
+        assert!(page.contains("&lt;script&gt;"), "{form}: {page}");
+    }
+    let plan = propose(&web, "do=restart&site=shop.example&program=mail");
+    confirm(&web, &plan, &format!("&message={typed}"));
+    web.wait_for(&plan, DONE);
+    let history = web.wait_for(&super::page_of("mail"), "restart");
+    assert!(!history.contains("<script>alert"), "{history}");
+    web.end();
+}
