@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use super::news::NotWell;
 use crate::error::CommandError;
 use crate::inventory::{Domain, NoticeKind};
+use crate::system::bytes::hex;
 use crate::system::files::{self, Disk, Entry, FileContent, Files as _};
 
 const VERSION: u32 = 1;
@@ -42,8 +43,7 @@ impl Remembered {
     /// What is known of this inventory, below the folder of this machine's state.
     pub(crate) fn of(state: &Path, inventory: &str) -> Result<Self, CommandError> {
         let folder = state.join("notified");
-        let name: String =
-            Sha256::digest(inventory).iter().take(8).map(|b| format!("{b:02x}")).collect();
+        let name: String = hex(&Sha256::digest(inventory)).chars().take(16).collect();
         let path = folder.join(format!("{name}.json"));
         let failed = |error: &io::Error| unkept(&path, error);
         Disk.create_folder(&folder, 0o700).map_err(|error| failed(&error))?;

@@ -10,6 +10,7 @@ use super::mask::{diff, holds_secrets};
 use super::{FileChange, GroupAction, GroupChange, Reason, Refusal, SettingChange, SitePlan};
 use crate::desired::FileKind;
 use crate::inventory::{Domain, without_passwords};
+use crate::system::bytes::hex;
 use crate::system::files::Entry;
 
 /// A [`SitePlan`] for people and machines.
@@ -256,14 +257,6 @@ fn file_view(path: &std::path::Path, change: &FileChange) -> FileView {
 
 fn digest(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// Of what is done alone: who else has pending changes may vary between showing and applying.

@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use crate::api::Run;
 use crate::error::CommandError;
 use crate::inventory::Inventory;
+use crate::system::bytes::hex;
 
 /// The version of [`Bundle`]'s shape. Raised whenever an older host would misread a newer one.
 pub(crate) const FORMAT: u32 = 1;
@@ -24,7 +25,7 @@ pub(crate) struct Digest(String);
 impl Digest {
     /// That of these bytes.
     pub(crate) fn of(bytes: &[u8]) -> Self {
-        Self(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
+        Self(hex(&Sha256::digest(bytes)))
     }
 
     /// The text of one; `None` if it is none.

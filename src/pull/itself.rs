@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 use crate::error::CommandError;
 use crate::inventory::{Inventory, Itself, PlacedSite};
 use crate::store::ObjectName;
+use crate::system::bytes::hex;
 use crate::system::files::{Disk, Files as _};
 use crate::system::machine;
 
@@ -44,8 +45,7 @@ impl Machine {
         let mut hasher = Sha256::new();
         hasher.update(b"supervisor-sync host ");
         hasher.update(&self.id);
-        let tail: String =
-            hasher.finalize().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        let tail: String = hex(&hasher.finalize()).chars().take(8).collect();
         let short = self.hostname.split('.').next().unwrap_or_default();
         format!("{}-{tail}", word(short))
     }

@@ -20,11 +20,10 @@ pub use access::{Access, Patience};
 pub use folder::FolderStore;
 pub use location::{Location, LocationError};
 
-use std::fmt::Write as _;
-
 use sha2::{Digest, Sha256};
 
 use crate::error::CommandError;
+use crate::system::bytes::hex;
 
 /// The longest object that is read, in bytes: a binary of ours is the largest, also one that is made for a debugger.
 pub const LONGEST_OBJECT: u64 = 128 << 20;
@@ -108,11 +107,7 @@ impl ObjectName {
 
 /// The SHA-256 of some bytes, as people write it.
 fn digest(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(64);
-    for byte in Sha256::digest(bytes) {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    hex(&Sha256::digest(bytes))
 }
 
 /// Whether objects under this name are each written by a host of its own, many at once: what hosts say of

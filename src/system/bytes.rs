@@ -1,7 +1,7 @@
 //! The content of a file, shared by all who hold it: a site's files are in what was read, in what is
 //! on record and in journals, thousands of them, and mostly the same.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -69,6 +69,15 @@ impl fmt::Debug for Bytes {
     }
 }
 
+/// Bytes as digests are written: two hexadecimal digits each, in small letters.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // Writing to a text cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
 /// As a text in JSON; what is no UTF-8 has U+FFFD there.
 pub mod text {
     use serde::{Deserialize, Deserializer, Serializer};
@@ -118,6 +127,12 @@ mod tests {
         assert!(!Arc::ptr_eq(&one.0, &other.0));
         one.share(&other);
         assert!(Arc::ptr_eq(&one.0, &other.0));
+    }
+
+    #[test]
+    fn digits_are_small_and_two_each() {
+        assert_eq!(hex(&[]), "");
+        assert_eq!(hex(&[0, 10, 255]), "000aff");
     }
 
     #[test]

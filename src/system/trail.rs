@@ -11,7 +11,6 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -19,6 +18,8 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::time::{ClockId, clock_gettime};
 use sha2::{Digest as _, Sha256};
+
+use super::bytes::hex;
 
 const STICKY: u32 = 0o1000;
 /// As many as the kernel follows.
@@ -121,11 +122,7 @@ pub fn digest<'b>(texts: impl IntoIterator<Item = &'b [u8]>) -> String {
 
 fn finished<'b>(mut digest: Sha256, more: impl IntoIterator<Item = &'b [u8]>) -> String {
     more.into_iter().for_each(|text| add(&mut digest, text));
-    digest.finalize().iter().fold(String::new(), |mut hex, byte| {
-        // Writing to a text cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    hex(&digest.finalize())
 }
 
 /// With its length, so that two texts never look like one.

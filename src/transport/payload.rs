@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 use sha2::{Digest, Sha256};
 
 use crate::error::CommandError;
+use crate::system::bytes::hex;
 
 /// What the binaries for other machines are called, before what `uname -m` says there.
 const FOR_LINUX: &str = "supervisor-sync-linux-";
@@ -190,8 +191,7 @@ fn measure(mut file: File) -> io::Result<Measured> {
         hasher.update(piece.get(..read).unwrap_or_default());
         length += read as u64;
     }
-    let digest = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Measured { digest, length })
+    Ok(Measured { digest: hex(&hasher.finalize()), length })
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use rustix::rand::{GetRandomFlags, getrandom};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::CommandError;
+use crate::system::bytes::hex;
 
 /// How long a browser stays signed in.
 const LASTS: Duration = Duration::from_secs(12 * 60 * 60);
@@ -128,8 +129,7 @@ fn words_of<'c>(cookies: &'c str, name: &str) -> impl Iterator<Item = &'c str> {
 
 /// A word that nobody can guess.
 pub(super) fn word() -> Result<String, Errno> {
-    let bytes: [u8; CHANCE] = chance()?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&chance::<CHANCE>()?))
 }
 
 /// Bytes that nobody can guess.

@@ -21,6 +21,7 @@ use crate::report::{
     EditView, HostPage, Mode, PlanFormat, Plans, Screen, Transcript, describe_failure, histories,
     nothing_to_take_back, show_problems, show_taken_back,
 };
+use crate::system::bytes::hex;
 
 /// What people and machines are told.
 pub(super) struct Screens {
@@ -274,7 +275,7 @@ fn fingerprint(shown: &Fingerprints) -> Result<String, CommandError> {
     let text = serde_json::to_vec(shown).map_err(|source| {
         CommandError::refused("cannot write the fingerprints as JSON").caused_by(&source)
     })?;
-    Ok(Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&Sha256::digest(&text)))
 }
 
 /// Where the commands of an inventory run.
