@@ -3,12 +3,12 @@
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use hyper::header::{HeaderMap, HeaderValue};
 use sha2::{Digest as _, Sha256};
 
-use super::followed_file::Stamp;
+use super::followed_files::{FollowedFiles, Reads};
 use super::passwords;
 use super::sessions::{Holder, digest};
 use super::visitor::{Peer, Visitor};
@@ -24,61 +24,33 @@ const PROXY_SECRET: &str = "x-proxy-secret";
 const OTHERS_READ: u32 = 0o077;
 
 /// The file of users.
-pub(super) struct Accounts {
-    path: PathBuf,
-    known: Mutex<Known>,
-}
-
-struct Known {
-    auth: Arc<WebAuth>,
-    /// What the file was like when it was read; another one is read again.
-    stamp: Option<Stamp>,
-    /// Counts how often something else came of it.
-    version: u64,
-    /// Why what is there is not what holds. Told once.
-    trouble: Option<CommandError>,
-}
+pub(super) struct Accounts(FollowedFiles<1, Arc<WebAuth>>);
 
 impl Accounts {
     /// Reads the file, or says why it cannot hold.
-    pub(super) fn read(path: &Path) -> Result<Self, CommandError> {
-        let stamp = Stamp::of(path);
-        let auth = Arc::new(read(path)?);
-        let known = Known { auth, stamp, version: 0, trouble: None };
-        Ok(Self { path: path.to_owned(), known: Mutex::new(known) })
+    pub(super) fn read(path: PathBuf) -> Result<Self, CommandError> {
+        let reads = Reads {
+            read: |[path]| read(path).map(Arc::new),
+            is_same: |one, other| one == other,
+            trouble: "the users are those of before, the file has changed",
+        };
+        Ok(Self(FollowedFiles::read([path], reads)?))
     }
 
     /// What it says now. While it has an error the former one holds.
     pub(super) fn now(&self) -> Arc<WebAuth> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let stamp = Stamp::of(&self.path);
-        if stamp != known.stamp {
-            known.stamp = stamp;
-            match read(&self.path) {
-                Ok(auth) if auth == *known.auth => {}
-                Ok(auth) => {
-                    known.auth = Arc::new(auth);
-                    known.version += 1;
-                }
-                Err(error) => {
-                    let message = "the users are those of before, the file has changed";
-                    known.trouble = Some(CommandError::refused(message).caused_by(&error));
-                }
-            }
-        }
-        Arc::clone(&known.auth)
+        self.0.now()
     }
 
     /// Counts how often something else came of it.
     pub(super) fn version(&self) -> u64 {
-        self.now();
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).version
+        self.0.version()
     }
 
     /// Why the file as it is does not hold, once.
     pub(super) fn trouble(&self) -> Option<CommandError> {
         self.now();
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).trouble.take()
+        self.0.trouble()
     }
 }
 

@@ -118,7 +118,7 @@ pub(super) fn visitor(web: &Web, request: &Parts) -> Option<Visitor> {
     if let Some(named) = named.and_then(|auth| named_by_proxy(auth, peer, &request.headers)) {
         return named;
     }
-    let is_secure = is_secure(web, request);
+    let is_secure = is_secure(web, named, request);
     let sessions = web.sessions.lock().unwrap_or_else(PoisonError::into_inner);
     let cookies = request.headers.get_all(COOKIE).iter();
     let mut cookies = cookies.filter_map(|cookies| cookies.to_str().ok());
@@ -140,9 +140,8 @@ pub(super) fn peer(request: &Parts) -> Peer {
 }
 
 /// Whether the browser speaks TLS, to us or to the proxy before us.
-pub(super) fn is_secure(web: &Web, request: &Parts) -> bool {
-    let by_proxy = |accounts: &Accounts| proxy_of(&accounts.now(), peer(request)).is_some();
-    web.speaks_tls() || web.accounts.as_ref().is_some_and(by_proxy)
+pub(super) fn is_secure(web: &Web, auth: Option<&WebAuth>, request: &Parts) -> bool {
+    web.speaks_tls() || auth.is_some_and(|auth| proxy_of(auth, peer(request)).is_some())
 }
 
 /// Whether what is said in clear is said on this machine, or to a proxy that was named.

@@ -20,7 +20,7 @@ mod counters;
 mod diffs;
 mod documents;
 mod followed;
-mod followed_file;
+mod followed_files;
 mod guard;
 mod logs;
 mod pages;
@@ -162,8 +162,8 @@ pub(crate) fn serve(
         typed,
         store,
     } = settings;
-    let accounts = auth.as_deref().map(Accounts::read).transpose()?;
-    let tls = tls.map(|(certificate, key)| Tls::read(&certificate, &key)).transpose()?;
+    let accounts = auth.map(Accounts::read).transpose()?;
+    let tls = tls.map(|(certificate, key)| tls::read(certificate, key)).transpose()?;
     let auth = accounts.as_ref().map(Accounts::now);
     let listener = address.listen(auth.as_deref(), tls.is_some())?;
     let tools = Tools {

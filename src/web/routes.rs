@@ -250,7 +250,7 @@ fn sign_in(web: &Web, request: &Parts, query: &Query) -> Response<Content> {
     let now = web.clock.now();
     let mut sessions = web.sessions.lock().unwrap_or_else(PoisonError::into_inner);
     let owner = Visitor::owner(&web.owner, guard::peer(request));
-    let is_secure = guard::is_secure(web, request);
+    let is_secure = guard::is_secure(web, None, request);
     let cookie = sessions.sign_in(query.value("once"), is_secure, now);
     let recorded = cookie.as_ref().map(|_| web.audit.record(&owner, AuditEvent::SignedIn));
     if let Some(Err(error)) = recorded {

@@ -157,7 +157,7 @@ fn begin(
     tokio::spawn(async move {
         let _permit = permit;
         let _open = Open::count(&web, |counters| &counters.connections);
-        match web.tls.as_ref().map(Tls::acceptor) {
+        match web.tls.as_ref().map(Tls::now) {
             None => serve(stream, peer, &web).await,
             Some(tls) => {
                 if let Ok(Ok(stream)) = timeout(HANDSHAKE_TIME, tls.accept(stream)).await {

@@ -78,7 +78,7 @@ pub(super) fn by_password(
     if let Err(error) = record(AuditEvent::SignedIn) {
         return unwritten(&error);
     }
-    let is_secure = guard::is_secure(web, request);
+    let is_secure = guard::is_secure(web, Some(&auth), request);
     let mut sessions = web.sessions.lock().unwrap_or_else(PoisonError::into_inner);
     // Whoever was signed in on this browser is not any more.
     cookies(request).for_each(|cookies| drop(sessions.close(cookies, is_secure)));
@@ -98,7 +98,8 @@ pub(super) fn out(web: &Web, request: &Parts) -> Response<Content> {
     if let Err(error) = web.audit.record(&visitor, AuditEvent::SignedOut) {
         return unwritten(&error);
     }
-    let is_secure = guard::is_secure(web, request);
+    let auth = web.accounts.as_ref().map(Accounts::now);
+    let is_secure = guard::is_secure(web, auth.as_deref(), request);
     let mut sessions = web.sessions.lock().unwrap_or_else(PoisonError::into_inner);
     let gone = cookies(request).map(|cookies| sessions.close(cookies, is_secure)).last();
     web.signed_out.fetch_add(1, Ordering::Relaxed);

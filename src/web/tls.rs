@@ -2,14 +2,14 @@
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
-use super::followed_file::Stamp;
+use super::followed_files::{FollowedFiles, Reads};
 use crate::error::CommandError;
 use crate::pull::check_only_ours;
 use crate::system::{Disk, Files as _, shell};
@@ -17,50 +17,18 @@ use crate::system::{Disk, Files as _, shell};
 /// What others than owner and group may not do with a key.
 const OTHERS_READ: u32 = 0o007;
 
-/// A certificate with its key, as they are on the disk.
-pub(super) struct Tls {
-    certificate: PathBuf,
-    key: PathBuf,
-    known: Mutex<Known>,
-}
+/// A certificate with its key, followed as they are renewed.
+pub(super) type Tls = FollowedFiles<2, TlsAcceptor>;
 
-struct Known {
-    acceptor: TlsAcceptor,
-    stamps: [Option<Stamp>; 2],
-    /// Why what is there is not what is shown. Told once.
-    trouble: Option<CommandError>,
-}
-
-impl Tls {
-    /// Reads both, or says why they cannot be used.
-    pub(super) fn read(certificate: &Path, key: &Path) -> Result<Self, CommandError> {
-        let stamps = [Stamp::of(certificate), Stamp::of(key)];
-        let acceptor = acceptor(certificate, key)?;
-        let known = Mutex::new(Known { acceptor, stamps, trouble: None });
-        Ok(Self { certificate: certificate.to_owned(), key: key.to_owned(), known })
-    }
-
-    /// Speaks with the certificate that is there now. While that has an error the former one is shown.
-    pub(super) fn acceptor(&self) -> TlsAcceptor {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let stamps = [Stamp::of(&self.certificate), Stamp::of(&self.key)];
-        if stamps != known.stamps {
-            known.stamps = stamps;
-            match acceptor(&self.certificate, &self.key) {
-                Ok(acceptor) => known.acceptor = acceptor,
-                Err(error) => {
-                    let message = "the certificate is the one of before, the files have changed";
-                    known.trouble = Some(CommandError::refused(message).caused_by(&error));
-                }
-            }
-        }
-        known.acceptor.clone()
-    }
-
-    /// Why the files as they are do not hold, once.
-    pub(super) fn trouble(&self) -> Option<CommandError> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).trouble.take()
-    }
+/// Reads both, or says why they cannot be used.
+pub(super) fn read(certificate: PathBuf, key: PathBuf) -> Result<Tls, CommandError> {
+    let reads = Reads {
+        read: |[certificate, key]| acceptor(certificate, key),
+        // What a certificate has become cannot be seen from outside.
+        is_same: |_, _| false,
+        trouble: "the certificate is the one of before, the files have changed",
+    };
+    FollowedFiles::read([certificate, key], reads)
 }
 
 fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, CommandError> {
