@@ -23,6 +23,7 @@ mod followed;
 mod followed_files;
 mod guard;
 mod logs;
+mod paged;
 mod pages;
 mod passwords;
 mod pulls;

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::answers::{Answer, Restarts};
+use super::paged::Paged;
 use super::query::Query;
 use crate::fleet::HostWork;
 use crate::inventory::Site;
@@ -111,15 +112,6 @@ pub(super) struct Counts {
     pub(super) orphaned: usize,
 }
 
-/// One page of rows.
-pub(super) struct RowPage<'r> {
-    pub(super) rows: Vec<&'r Row>,
-    /// How many there are on all pages.
-    pub(super) of: usize,
-    pub(super) page: usize,
-    pub(super) pages: usize,
-}
-
 impl Shown {
     /// All of them, with the word of each in an address and its name for people.
     pub(super) const ALL: [(Self, &str, &str); 4] = [
@@ -157,15 +149,11 @@ pub(super) fn page<'r>(
     rows: impl Iterator<Item = &'r Row>,
     filter: &Filter,
     page: usize,
-) -> RowPage<'r> {
+) -> Paged<&'r Row> {
     let mut rows: Vec<&Row> = rows.filter(|row| filter.has(row)).collect();
-    let of = rows.len();
-    let pages = of.div_ceil(ROWS).max(1);
-    let page = page.clamp(1, pages);
     // Within a rank they stay in the inventory's order, in which people know them.
     rows.sort_by_key(|row| row.rank);
-    let rows = rows.into_iter().skip((page - 1) * ROWS).take(ROWS).collect();
-    RowPage { rows, of, page, pages }
+    Paged::of(rows, page, ROWS)
 }
 
 impl Counts {
@@ -324,7 +312,7 @@ mod tests {
     fn names(rows: &[Row], query: &str, number: usize) -> Vec<String> {
         let filter = Filter::of(&Query::parse(query));
         let page = page(rows.iter(), &filter, number);
-        page.rows.iter().map(|row| row.program.clone().unwrap()).collect()
+        page.shown.iter().map(|row| row.program.clone().unwrap()).collect()
     }
 
     #[test]

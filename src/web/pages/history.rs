@@ -6,6 +6,7 @@ use maud::{Markup, html};
 
 use super::super::Web;
 use super::super::answers::HostView;
+use super::super::paged::Paged;
 use super::super::query::{Query, path};
 use super::super::visitor::Visitor;
 use super::layout::{Part, Section, counted, error, filter, page, pager, time};
@@ -29,8 +30,7 @@ pub(in crate::web) fn history(web: &Web, visitor: &Visitor, query: &Query) -> Ma
     let words = query.words();
     let runs = runs_of(told(&hosts));
     let runs: Vec<&RunView<'_>> = runs.iter().filter(|run| is_meant(run, &words)).collect();
-    let (of, pages) = (runs.len(), runs.len().div_ceil(RUNS).max(1));
-    let number = query.page().min(pages);
+    let Paged { shown, of, page: number, pages } = Paged::of(runs, query.page(), RUNS);
     let filter = filter(query.value("q"), "run, person, host, site, commit", &[]);
     let live = html! {
             @for (host, why) in untold {
@@ -41,7 +41,7 @@ pub(in crate::web) fn history(web: &Web, visitor: &Visitor, query: &Query) -> Ma
             } @else {
                 h2 { (counted(of, "run")) ", newest first; the last twenty of each site" }
                 ol.runs {
-                    @for run in runs.iter().skip((number - 1) * RUNS).take(RUNS) { (described(run, now)) }
+                    @for run in &shown { (described(run, now)) }
                 }
             }
             (pager(number, pages, |page| Query::with(&[("q", query.value("q")), ("page", &page.to_string())])))

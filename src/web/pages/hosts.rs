@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use super::super::Web;
 use super::super::answers::HostView;
+use super::super::paged::Paged;
 use super::super::query::{Query, path};
 use super::super::rows::Counts;
 use super::super::site_on_host::last_run;
@@ -34,9 +35,7 @@ pub(in crate::web) fn hosts(web: &Web, visitor: &Visitor, query: &Query) -> Mark
     let with_pull = lines.iter().any(|line| line.pull.is_some());
     lines.retain(|line| line.is_shown(show) && line.has(&words));
     lines.sort_by_key(HostLine::rank);
-    let (of, pages) = (lines.len(), lines.len().div_ceil(HOSTS).max(1));
-    let number_of_page = query.page().min(pages);
-    let lines = lines.iter().skip((number_of_page - 1) * HOSTS).take(HOSTS);
+    let Paged { shown, of, page: number_of_page, pages } = Paged::of(lines, query.page(), HOSTS);
     let filter = filter(query.value("q"), "name, @tag, site", &[("show", show)]);
     let live = html! {
         (summary(web, visitor, &all))
@@ -61,7 +60,7 @@ pub(in crate::web) fn hosts(web: &Web, visitor: &Visitor, query: &Query) -> Mark
                             @if with_pull { th scope="col" { "Pulls" } }
                         }
                     }
-                    tbody { @for line in lines { (line.markup(with_pull, now)) } }
+                    tbody { @for line in &shown { (line.markup(with_pull, now)) } }
                 }
             }
         }

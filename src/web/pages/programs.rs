@@ -3,8 +3,9 @@
 use maud::{Markup, html};
 
 use super::super::Web;
+use super::super::paged::Paged;
 use super::super::query::{Query, path};
-use super::super::rows::{Filter, Row, RowPage, Shown, page as page_of};
+use super::super::rows::{Filter, Row, Shown, page as page_of};
 use super::super::visitor::Visitor;
 use super::layout::{Part, Section, counted, filter, number, page, pager, summary};
 use super::plans::{About, actions};
@@ -75,9 +76,9 @@ pub(super) fn linked(query: &Query, page: usize) -> String {
 }
 
 /// Programs in a table.
-pub(super) fn table(rows: &RowPage<'_>, with_host: bool) -> Markup {
+pub(super) fn table(rows: &Paged<&Row>, with_host: bool) -> Markup {
     html! {
-        @if rows.rows.is_empty() {
+        @if rows.shown.is_empty() {
             p.empty { "No program is like that." }
         } @else {
             div.wide tabindex="0" role="region" aria-label="Programs" {
@@ -94,7 +95,7 @@ pub(super) fn table(rows: &RowPage<'_>, with_host: bool) -> Markup {
                             th.number scope="col" { "Restarts seen" }
                         }
                     }
-                    @for row in &rows.rows { (line(row, with_host)) }
+                    @for row in &rows.shown { (line(row, with_host)) }
                 }
             }
         }

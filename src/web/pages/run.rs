@@ -8,6 +8,7 @@ use super::super::Web;
 use super::super::acting::{Asked, Deed};
 use super::super::answers::HostView;
 use super::super::diffs::{DiffKey, Told};
+use super::super::paged::Paged;
 use super::super::query::{Query, path};
 use super::super::visitor::{Right, Visitor};
 use super::history::{about, told};
@@ -32,17 +33,15 @@ pub(in crate::web) fn run(
     let (hosts, now) = (web.answers.hosts_for(visitor), web.clock.timestamp());
     let runs = runs_of(told(&hosts));
     let view = runs.iter().find(|view| view.run.id == id)?;
-    let sites: Vec<RunSite<'_>> = view.sites().collect();
-    let pages = sites.len().div_ceil(SITES).max(1);
-    let number = query.page().min(pages);
-    let shown: Vec<&RunSite<'_>> = sites.iter().skip((number - 1) * SITES).take(SITES).collect();
+    let sites = Paged::of(view.sites().collect(), query.page(), SITES);
+    let Paged { shown, of, page: number, pages } = sites;
     let live = html! {
         p { code { (sanitized(&view.run.command)) } @if view.has_failed() { " " span.state.bad { "failed" } } }
         (about(view, now))
         h2 { "What became of each site" }
         div.wide tabindex="0" role="region" aria-label="Sites" {
             table {
-                caption { (counted(sites.len(), "site")) }
+                caption { (counted(of, "site")) }
                 thead { tr { th scope="col" { "Host" } th scope="col" { "Site" } th scope="col" { "Outcome" } } }
                 tbody { @for site in &shown { (site_line(site)) } }
             }
@@ -87,14 +86,14 @@ fn changes(
     web: &Web,
     hosts: &[Arc<HostView>],
     view: &RunView<'_>,
-    shown: &[&RunSite<'_>],
+    shown: &[RunSite<'_>],
 ) -> Markup {
     let mut changes: Vec<Change<'_>> = Vec::new();
     let (mut waiting, mut asked) = (0, 0);
     for host in hosts {
         let of_host = shown.iter().filter(|site| site.host == host.name());
         let of_host: Vec<_> = of_host.filter_map(|site| Some((site, site.revision?))).collect();
-        let key = |(site, revision): &(&&RunSite<'_>, u64)| DiffKey {
+        let key = |(site, revision): &(&RunSite<'_>, u64)| DiffKey {
             host: host.name().to_owned(),
             site: site.site.to_string(),
             revision: *revision,

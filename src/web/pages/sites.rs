@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::super::Web;
+use super::super::paged::Paged;
 use super::super::query::{Query, path};
 use super::super::rows::Counts;
 use super::super::site_on_host::{SiteOnHost, last_run};
@@ -39,9 +40,7 @@ pub(in crate::web) fn sites(web: &Web, visitor: &Visitor, query: &Query) -> Mark
     let mut lines: Vec<SiteLine<'_>> =
         lines.filter(|line| line.is_shown(show) && line.has(&words)).collect();
     lines.sort_by_key(SiteLine::rank);
-    let (of, pages) = (lines.len(), lines.len().div_ceil(SITES).max(1));
-    let number_of_page = query.page().min(pages);
-    let lines = lines.iter().skip((number_of_page - 1) * SITES).take(SITES);
+    let Paged { shown, of, page: number_of_page, pages } = Paged::of(lines, query.page(), SITES);
     let filter = filter(query.value("q"), "domain, host, @tag", &[("show", show)]);
     let live = html! {
         (summary(web, visitor, &hosts))
@@ -65,7 +64,7 @@ pub(in crate::web) fn sites(web: &Web, visitor: &Visitor, query: &Query) -> Mark
                             th scope="col" { "Last run" }
                         }
                     }
-                    tbody { @for line in lines { (line.markup(now)) } }
+                    tbody { @for line in &shown { (line.markup(now)) } }
                 }
             }
         }
