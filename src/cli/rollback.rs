@@ -52,11 +52,6 @@ pub(super) fn run(
     }
 }
 
-/// A script of another release may be missing by now, and is no reason to stay.
-fn options() -> PlanOptions {
-    PlanOptions { missing_code_is_a_warning: true, ..PlanOptions::default() }
-}
-
 fn to_revision(
     context: &Context,
     work: &[HostWork],
@@ -66,7 +61,7 @@ fn to_revision(
 ) -> Result<u8, CommandError> {
     only_site(work, &|site| format!("rollback --site {site} --to {number}"))?;
     let run = context.begin_run(&format!("rollback to {number}"), &arguments.how.message);
-    let order = arguments.how.order(Goal::Revision(number), options(), run);
+    let order = arguments.how.order(Goal::Revision(number), PlanOptions::rollback(), run);
     context.carry_out(work, &order, arguments.how.agree, screen)
 }
 
@@ -89,7 +84,7 @@ fn take_back(
     }
     let run = context.begin_run(&format!("rollback of {}", back.id), &arguments.how.message);
     let run = Run { takes_back: Some(back.id), ..run };
-    let order = arguments.how.order(Goal::Before(back.id), options(), run);
+    let order = arguments.how.order(Goal::Before(back.id), PlanOptions::rollback(), run);
     let ended = context.carry_out(&work, &order, arguments.how.agree, screen)?;
     Ok(match answers.are_complete() {
         false if ended == 0 => ErrorKind::Partial.exit_status(),

@@ -8,6 +8,7 @@ use super::{Context, SELECTION, completing, pulled};
 use crate::api::RunInventory;
 use crate::error::CommandError;
 use crate::fleet::{Emptied, HostWork, Prune, selected_with_leavers};
+use crate::front::commands_folder;
 use crate::inventory::{self, Domain, Inventory, Loaded, Selector};
 use crate::report::{Screen, show_problems};
 
@@ -142,7 +143,7 @@ impl Context {
         if let Some(folder) = &inventory.binaries {
             self.fleet.ssh.payloads.look_into(loaded.folder().join(folder));
         }
-        let _ = self.notices.set((inventory.notices.clone(), loaded.folder().join(".")));
+        let _ = self.notices.set((inventory.notices.clone(), commands_folder(loaded)));
         let _ = self.inventory.set(RunInventory { name, path });
     }
 

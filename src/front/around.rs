@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::error::{CommandError, ErrorKind};
 use crate::fleet::{FleetOutcome, Order};
 use crate::host::LocalHost;
+use crate::inventory::Loaded;
 use crate::notify::{
     Commands, Message, News, NotWell, Remembered, Seen, Sent, news_of_drift, news_of_run,
 };
@@ -82,6 +83,11 @@ impl Around<'_> {
         failed.extend(unsent);
         Sent { sent, failed }
     }
+}
+
+/// Where the commands of an inventory run.
+pub(crate) fn commands_folder(loaded: &Loaded) -> PathBuf {
+    loaded.folder().join(".")
 }
 
 /// Where this machine keeps what it remembers. A timer's root has no home.

@@ -5,6 +5,6 @@ mod around;
 mod begun;
 mod edited;
 
-pub(crate) use around::{After, Around, messages};
+pub(crate) use around::{After, Around, commands_folder, messages};
 pub(crate) use begun::{begin_run, message};
 pub(crate) use edited::InventoryFile;

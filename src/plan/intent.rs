@@ -74,6 +74,11 @@ impl PlanOptions {
         Self::of(Intent::Apply { running })
     }
 
+    /// A rollback: a script of another release may be missing by now, and is no reason to stay.
+    pub fn rollback() -> Self {
+        Self { missing_code_is_a_warning: true, ..Self::default() }
+    }
+
     /// Whether every process is to be restarted.
     pub(super) fn restarts_all(&self) -> bool {
         matches!(self.intent, Intent::Restart | Intent::Apply { running: Running::RestartAll })

@@ -186,12 +186,7 @@ impl Asked {
             }
             Deed::Start => PlanOptions::of(Intent::Start),
             Deed::Stop => PlanOptions::of(Intent::Stop),
-            // A script of another release may be missing by now, and is no reason to stay.
-            Deed::Rollback(run) => {
-                let options =
-                    PlanOptions { missing_code_is_a_warning: true, ..PlanOptions::default() };
-                return (Goal::Before(run), options);
-            }
+            Deed::Rollback(run) => return (Goal::Before(run), PlanOptions::rollback()),
             Deed::Scale(_) => PlanOptions::apply(Running::RestartChanged),
         };
         (Goal::Inventory, options)

@@ -2,12 +2,12 @@
 
 use super::super::Web;
 use super::super::visitor::Visitor;
-use super::planning::{Ready, Screens, fleet, folder_of, ready, show_edit};
+use super::planning::{Ready, Screens, fleet, ready, show_edit};
 use super::proposal::{Fingerprints, Proposal};
 use super::told::Told;
 use crate::error::CommandError;
 use crate::fleet::{self, Order, Reviewed};
-use crate::front::{After, Around, InventoryFile};
+use crate::front::{After, Around, InventoryFile, commands_folder};
 use crate::notify::Commands;
 use crate::report::{Applying, AuditEvent, warn_unsent};
 
@@ -65,7 +65,7 @@ fn done(
     if let Some(commit) = &mut order.run.commit {
         commit.dirty |= file.differs();
     }
-    let (order, folder) = (&order, folder_of(&loaded));
+    let (order, folder) = (&order, commands_folder(&loaded));
     let inventory_path = order.run.inventory.as_ref().map_or("", |named| named.path.as_str());
     let interrupt = &proposal.interrupt;
     let commands = Commands { notices: &inventory.notices, folder: &folder, interrupt };

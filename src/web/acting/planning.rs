@@ -1,7 +1,5 @@
 //! Makes a plan of what was asked for, and reads the inventory for that as a command would.
 
-use std::path::PathBuf;
-
 use sha2::{Digest as _, Sha256};
 
 use super::super::Web;
@@ -66,18 +64,13 @@ pub(super) fn plan(web: &Web, proposal: &Proposal, visitor: &Visitor) {
     let tools = &web.proposals.tools;
     let mut screens = Screens::of(&proposal.plan, tools);
     let planned = ready(web, proposal, visitor, &mut screens)
-        .and_then(|ready| plans(tools, proposal, &ready, &mut screens));
+        .and_then(|ready| plans(tools, proposal, &ready, &mut screens))
+        .and_then(|(status, shown)| Ok((status, fingerprint(&shown)?, shown)));
     match planned {
-        Ok((_, shown)) if !shown.is_empty() && !proposal.interrupt.is_raised() => {
-            match fingerprint(&shown) {
-                Ok(fingerprint) => proposal.planned(fingerprint, shown),
-                Err(error) => {
-                    screens.error(&error);
-                    proposal.ended(error.kind.exit_status());
-                }
-            }
+        Ok((_, fingerprint, shown)) if !shown.is_empty() && !proposal.interrupt.is_raised() => {
+            proposal.planned(fingerprint, shown);
         }
-        Ok((status, _)) => proposal.ended(status),
+        Ok((status, ..)) => proposal.ended(status),
         Err(error) => {
             screens.error(&error);
             proposal.ended(error.kind.exit_status());
@@ -276,9 +269,4 @@ fn fingerprint(shown: &Fingerprints) -> Result<String, CommandError> {
         CommandError::refused("cannot write the fingerprints as JSON").caused_by(&source)
     })?;
     Ok(hex(&Sha256::digest(&text)))
-}
-
-/// Where the commands of an inventory run.
-pub(super) fn folder_of(loaded: &Loaded) -> PathBuf {
-    loaded.folder().join(".")
 }

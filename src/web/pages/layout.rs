@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, html};
 
 use super::super::Web;
-use super::super::answers::HostView;
+use super::super::answers::{HostView, Silence};
 use super::super::rows::{Counts, ago};
 use super::super::visitor::Visitor;
 use crate::error::CommandError;
@@ -155,14 +155,19 @@ pub(super) fn summary(web: &Web, visitor: &Visitor, hosts: &[Arc<HostView>]) -> 
         @if let Some(problem) = web.answers.problem_for(visitor) {
             div.notice { "The inventory on the disk is not shown, the one before it is" (error(&problem)) }
         }
-        @for (host, silence) in silent.iter().take(SILENT_NAMED) {
-            div.notice {
-                strong { (host.name()) } " has not answered since " (time(silence.since, now))
-                (error(&silence.error))
-            }
-        }
+        @for (host, silence) in silent.iter().take(SILENT_NAMED) { (not_answering(host, silence, now)) }
         @if silent.len() > SILENT_NAMED {
             p.notice { a href="/hosts?show=problems" { "All " (silent.len()) " silent hosts" } }
+        }
+    }
+}
+
+/// That a host does not answer, and why.
+pub(super) fn not_answering(host: &HostView, silence: &Silence, now: Timestamp) -> Markup {
+    html! {
+        div.notice {
+            strong { (host.name()) } " has not answered since " (time(silence.since, now))
+            (error(&silence.error))
         }
     }
 }

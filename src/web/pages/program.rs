@@ -70,9 +70,8 @@ pub(in crate::web) fn program(
 }
 
 fn status_of<'h>(place: &Place<'h>) -> Option<&'h ProgramStatus> {
-    let last = place.host.last.as_deref()?;
-    let site = last.sites.iter().find(|reply| reply.site == place.site.domain)?;
-    let programs = &site.status.as_ref().ok()?.programs;
+    let Place { host, site, .. } = *place;
+    let programs = &SiteOnHost { host, site }.status()?.ok()?.programs;
     programs.iter().find(|program| program.program == place.program)
 }
 

@@ -11,8 +11,8 @@ use super::super::visitor::Visitor;
 use super::history;
 use super::host::answer;
 use super::layout::{
-    Part, SILENT_NAMED, Section, counted, error, number, page, pager, short_time, some, states,
-    time,
+    Part, SILENT_NAMED, Section, counted, not_answering, number, page, pager, short_time, some,
+    states,
 };
 use super::plans::{About, actions};
 use super::programs::{choice, field, linked, table};
@@ -72,12 +72,7 @@ fn silent(on: &[SiteOnHost<'_>], now: Timestamp) -> Markup {
     let silent = on.iter().filter_map(|one| Some((one.host, one.host.silence.as_ref()?)));
     let silent: Vec<_> = silent.collect();
     html! {
-        @for (host, silence) in silent.iter().take(SILENT_NAMED) {
-            div.notice {
-                strong { (host.name()) } " has not answered since " (time(silence.since, now))
-                (error(&silence.error))
-            }
-        }
+        @for (host, silence) in silent.iter().take(SILENT_NAMED) { (not_answering(host, silence, now)) }
         @if silent.len() > SILENT_NAMED {
             p.notice { (counted(silent.len() - SILENT_NAMED, "host")) " more do not answer" }
         }
