@@ -115,9 +115,7 @@ impl Fleet {
 
     /// The binary, in the folder of the inventory.
     fn command(&self, arguments: &[&str]) -> Invocation {
-        let mut invocation = Invocation::in_folder(&self.keyring.path(""), arguments);
-        invocation.env("SUPERVISOR_SYNC_SSH", self.keyring.wrapper());
-        invocation
+        Invocation::with_keys(&self.keyring, arguments)
     }
 
     fn run(&self, arguments: &[&str]) -> Run {

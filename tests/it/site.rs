@@ -20,6 +20,7 @@ use supervisor_sync::system::users;
 use crate::daemon::{self, Daemon, Options, PATIENCE, current_user, wait_until};
 use crate::documents::assert_valid;
 use crate::hints::assert_typable;
+use crate::sshd::Keyring;
 
 /// The program under test.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_supervisor-sync");
@@ -310,6 +311,13 @@ impl<'h> Deployed<'h> {
 pub(crate) struct Invocation(Command);
 
 impl Invocation {
+    /// In the folder of these keys, with their ssh.
+    pub(crate) fn with_keys(keyring: &Keyring, arguments: &[&str]) -> Self {
+        let mut invocation = Self::in_folder(&keyring.path(""), arguments);
+        invocation.env("SUPERVISOR_SYNC_SSH", keyring.wrapper());
+        invocation
+    }
+
     /// In an environment of its own, with this folder as its home.
     pub(crate) fn in_folder(folder: &Path, arguments: &[&str]) -> Self {
         let mut command = Command::new(BINARY);

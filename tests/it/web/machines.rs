@@ -104,14 +104,8 @@ impl Machines {
         std::fs::write(self.keyring.path("deployer.yml"), text).unwrap();
     }
 
-    fn command(&self, arguments: &[&str]) -> Invocation {
-        let mut command = Invocation::in_folder(&self.keyring.path(""), arguments);
-        command.env("SUPERVISOR_SYNC_SSH", self.keyring.wrapper());
-        command
-    }
-
     fn run(&self, arguments: &[&str]) -> Run {
-        self.command(arguments).run()
+        Invocation::with_keys(&self.keyring, arguments).run()
     }
 
     /// The web view of them, once each has answered.
@@ -119,7 +113,7 @@ impl Machines {
         let allowed = "apply,restart,start,stop";
         let arguments =
             ["web", "--listen", "127.0.0.1:0", "--every", "1", "--allow", allowed, "--json"];
-        let web = Web::of(&mut self.command(&arguments));
+        let web = Web::of(&mut Invocation::with_keys(&self.keyring, &arguments));
         web.wait_for("/", "all as wanted");
         web
     }

@@ -96,8 +96,7 @@ fn status() -> Value {
 /// The web view of them, once each was asked.
 pub(super) fn web(keyring: &Keyring) -> Web {
     let arguments = ["web", "--listen", "127.0.0.1:0", "--every", "3600", "--json"];
-    let mut command = Invocation::in_folder(&keyring.path(""), &arguments);
-    let web = Web::of(command.env("SUPERVISOR_SYNC_SSH", keyring.wrapper()));
+    let web = Web::of(&mut Invocation::with_keys(keyring, &arguments));
     wait_until(8 * PATIENCE, "each host was asked", || {
         let page = web.page("/");
         page.contains("500 hosts, 5,000 programs") && !page.contains("not asked yet")
